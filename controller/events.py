@@ -1,0 +1,174 @@
+"""What can happen to the controller. Facts, in the past tense; `at` is the monotonic second at which each happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from rules.panel import CircuitId, Panel, Position
+
+
+@dataclass(frozen=True, slots=True)
+class ContactChanged:
+    """The auxiliary contact was seen open or closed: by an edge, by a poll of the level, or said by its MQTT device.
+
+    `retained`: the broker's memory of an MQTT contact, not a word said now.
+    """
+
+    at: float
+    open: bool
+    retained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContactAlive:
+    """The MQTT contact's device said something live that is not a position (its availability)."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ContactLost:
+    """Nobody can say where the contact is: the GPIO chip failed, or the MQTT contact's device went offline."""
+
+    at: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BusConnected:
+    """The broker accepted us and our subscriptions are on their way."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class BusLost:
+    """The connection to the broker ended, or could not be made."""
+
+    at: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerReported:
+    """A device said its position; `retained` where the broker only remembers it."""
+
+    at: float
+    circuit: CircuitId
+    position: Position
+    retained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AvailabilityReported:
+    """A device said, or its last will did, that it answers or not."""
+
+    at: float
+    circuit: CircuitId
+    online: bool
+    retained: bool = False
+
+
+AskKind = Literal["on", "off", "restore", "hold", "release", "forget", "reload"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A person's program asked for something.
+
+    `circuit`: None means all (`restore`), or that the request concerns none (`reload`).
+    `reply`: an opaque ticket for the answer; None where nobody waits for one. `now`: they insist (skips `min_off_s`).
+    """
+
+    at: float
+    request: AskKind
+    circuit: CircuitId | None = None
+    by: str = ""
+    note: str = ""
+    now: bool = False
+    reply: object = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitsChanged:
+    """The homeowner's file was read again and is right."""
+
+    at: float
+    panel: Panel
+    reply: object = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationRefused:
+    """A configuration file is wrong; the one in force stays. `mistakes` are sentences for its owner."""
+
+    at: float
+    mistakes: tuple[str, ...]
+    reply: object = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyRead:
+    """The meter's energy register answered: `tenths` of a kWh (raw, rolls over at 10⁷)."""
+
+    at: float
+    tenths: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeterSilent:
+    """The meter did not answer a poll, or what came could not be trusted."""
+
+    at: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PulseSeen:
+    """One edge of the meter's 10 Wh output: 5 Wh have gone by."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class DiskFailed:
+    """The store could not write; what it could not write it keeps, bounded, and tries again."""
+
+    at: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiskRecovered:
+    """The store writes again."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClockTrusted:
+    """The wall clock is known to be right from now on."""
+
+    at: float
+
+
+Event = (
+    ContactChanged
+    | ContactAlive
+    | ContactLost
+    | BusConnected
+    | BusLost
+    | BreakerReported
+    | AvailabilityReported
+    | Asked
+    | CircuitsChanged
+    | ConfigurationRefused
+    | EnergyRead
+    | MeterSilent
+    | PulseSeen
+    | DiskFailed
+    | DiskRecovered
+    | ClockTrusted
+)

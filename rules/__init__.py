@@ -1,0 +1,1 @@
+"""Decisions. Pure: the standard library only, no clock, no wire, no disk."""

@@ -1,0 +1,184 @@
+"""What the engine wants done. Commands in the imperative; the daemon carries them out, in the order given, and waits for none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rules.panel import CircuitId
+
+    Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+
+
+# --- to the breakers -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchOff:
+    """Command a circuit OFF. `expires_s`: whole seconds after which the broker must forget it, at least 1."""
+
+    circuit: CircuitId
+    expires_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchOn:
+    """Command a circuit ON. `expires_s`: whole seconds after which the broker must forget it, at least 1."""
+
+    circuit: CircuitId
+    expires_s: int
+
+
+# --- to people and programs on the bus -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer a person's request; `reply` is the ticket that came with it."""
+
+    reply: object
+    ok: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TellState:
+    """Publish `controller/state` anew. What it says is read from the engine when it is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class TellCircuit:
+    """Publish `circuits/<circuit>` anew; None clears a circuit no longer in the file."""
+
+    circuit: CircuitId
+
+
+@dataclass(frozen=True, slots=True)
+class TellDemand:
+    """Publish `demand` anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class TellAlarm:
+    """Publish `alarms/<id>` anew, or clear it where the engine no longer holds it."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TellEvent:
+    """Publish one event on `events`."""
+
+    event: Happened
+
+
+# --- to the disk -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """One line of the event log.
+
+    `at`: monotonic seconds of this boot. `about`: what it concerns, JSON-ready, units in the keys.
+    `lazy`: may wait for the next write that cannot (nothing is decided by it after a crash).
+    """
+
+    at: float
+    event: str
+    circuit: CircuitId | None = None
+    about: Mapping[str, Json] = field(default_factory=dict)
+    lazy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeepEntry:
+    """Write what the ledger knows of one circuit; `row` is JSON-ready."""
+
+    circuit: CircuitId
+    row: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment that outlives the boot it was taken in: the boot's id and its monotonic seconds."""
+
+    boot: str
+    mono: float
+
+
+OutageStage = Literal["about", "open", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeepOutage:
+    """Write an outage. `about`: the first edge was seen and the circuits in `before` are about to be shed.
+
+    `before`: each commandable circuit's position at the first edge. `energy_kwh`, `peak_15min_kw`: None is unknown.
+    """
+
+    id: int
+    stage: OutageStage
+    kind: str
+    began: Moment
+    ended: Moment | None
+    openings: tuple[Moment, ...]
+    before: Mapping[CircuitId, str]
+    energy_kwh: float | None = None
+    peak_15min_kw: float | None = None
+
+    @property
+    def transfers(self) -> int:
+        return len(self.openings)
+
+
+@dataclass(frozen=True, slots=True)
+class DropOutage:
+    """Forget an outage that never was: its first edge turned out to be a bounce."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeepHistory:
+    """Write how one circuit fared in one outage. `end`: how it ended, None while it has not."""
+
+    outage: int
+    circuit: CircuitId
+    shed_at: Moment | None
+    confirmed_after_s: float | None
+    restored_at: Moment | None
+    end: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeepSample:
+    """Write one row of the demand log. None is unknown, never 0."""
+
+    at: float
+    outage: int
+    kw: float | None
+    kw_at_most: bool
+    kw_quality: str
+    age_s: float | None
+    demand_5min_kw: float | None
+    demand_15min_kw: float | None
+    energy_kwh: float | None
+    pulses: int | None
+
+
+DiskEffect = Happened | KeepEntry | KeepOutage | DropOutage | KeepHistory | KeepSample
+Effect = SwitchOff | SwitchOn | Answer | TellState | TellCircuit | TellDemand | TellAlarm | TellEvent | DiskEffect
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the disk remembers at a start. `outage`: the one not closed, if any. `last_outage`: the highest id, 0 if none."""
+
+    entries: Mapping[CircuitId, Mapping[str, Json]] = field(default_factory=dict)
+    outage: KeepOutage | None = None
+    history: tuple[KeepHistory, ...] = ()
+    last_outage: int = 0
+    openings: tuple[Moment, ...] = ()

@@ -1,0 +1,68 @@
+"""What is told on the bus, as data: the engine fills these in, `topics.py` renders them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rules.panel import CircuitId, Kind, Position, Tag
+
+
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """The wall clock beside the monotonic one: `offset_s` is UTC seconds since 1970 less monotonic seconds.
+
+    A Pi has no clock of its own: until `trusted`, every time told says so.
+    """
+
+    offset_s: float
+    trusted: bool
+
+    def seconds(self, at: float) -> float:
+        """Return UTC seconds since 1970 for a monotonic moment of this boot."""
+        return at + self.offset_s
+
+
+@dataclass(frozen=True, slots=True)
+class StateView:
+    """The controller as a whole. `since`: monotonic second at which `state` began. `outage`: its id, None without one.
+
+    `owed` lists every debt, `shed` those of the present outage.
+    """
+
+    state: str
+    source: str
+    since: float
+    outage: int | None = None
+    shed: tuple[CircuitId, ...] = ()
+    unconfirmed: tuple[CircuitId, ...] = ()
+    owed: tuple[CircuitId, ...] = ()
+    uncontrollable: tuple[CircuitId, ...] = ()
+    taken_over: tuple[CircuitId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitView:
+    """One circuit. `why`: the sentence that answers "why is this off?" (or on)."""
+
+    id: CircuitId
+    name: str
+    breaker: Kind
+    tag: Tag
+    controllable: bool
+    position: Position
+    available: bool
+    shed: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmView:
+    """Something a person must know: what it means, and what to do about it. `since` is a monotonic second."""
+
+    id: str
+    since: float
+    means: str
+    do: str
+    circuits: tuple[CircuitId, ...] = ()

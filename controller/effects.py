@@ -1,9 +1,11 @@
-"""What the engine wants done. Commands in the imperative; the daemon carries them out, in the order given, and waits for none."""
+"""What the engine wants done: commands in the imperative. The daemon carries them out in the order given."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from rules.moment import Moment  # noqa: TC001  # the store builds effects, moments with them
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,14 +103,6 @@ class KeepEntry:
     row: Mapping[str, Json]
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A moment that outlives the boot it was taken in: the boot's id and its monotonic seconds."""
-
-    boot: str
-    mono: float
-
-
 OutageStage = Literal["about", "open", "closed"]
 
 
@@ -175,7 +169,7 @@ Effect = SwitchOff | SwitchOn | Answer | TellState | TellCircuit | TellDemand | 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the disk remembers at a start. `outage`: the one not closed, if any. `last_outage`: the highest id, 0 if none."""
+    """What the disk remembers at a start. `outage`: the one not closed, if any. `last_outage`: the highest id, or 0."""
 
     entries: Mapping[CircuitId, Mapping[str, Json]] = field(default_factory=dict)
     outage: KeepOutage | None = None

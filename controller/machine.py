@@ -1,0 +1,155 @@
+"""The states of the house, and the one table of what moves it between them.
+
+Everything that changes the state is here, and nothing else is: the engine says *when* (every trigger carries its
+time), this table says *whither*. Each pair of state and trigger is either a row or ignored on purpose.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from transitions import Machine
+
+if TYPE_CHECKING:
+    from transitions import EventData
+
+
+class State(Enum):
+    """What the house is doing about its source of power."""
+
+    STARTING = "starting"
+    UTILITY = "utility"
+    SHEDDING = "shedding"
+    STANDBY = "standby"
+    STABILIZING = "stabilizing"
+    RESTORING = "restoring"
+
+    @property
+    def sheds(self) -> bool:
+        """Tell whether nonessential circuits are wanted off. Also while the contact cannot be read."""
+        return self in (State.SHEDDING, State.STANDBY)
+
+    @property
+    def gives_back(self) -> bool:
+        """Tell whether the rules may switch on what is owed (the contact permitting)."""
+        return self in (State.RESTORING, State.UTILITY)
+
+
+class Trigger(Enum):
+    """What moves the house: the settled contact, all circuits settled, utility stable for long enough."""
+
+    ON_UTILITY = "on_utility"
+    ON_STANDBY = "on_standby"
+    SETTLED = "settled"
+    STABLE = "stable"
+
+
+class Row(NamedTuple):
+    """One row of the table. `when`: "unfinished" (an outage is open or something is owed), "finished", or always."""
+
+    source: State
+    trigger: Trigger
+    dest: State
+    when: str = ""
+
+
+TABLE = (
+    Row(State.STARTING, Trigger.ON_UTILITY, State.UTILITY, "finished"),
+    Row(State.STARTING, Trigger.ON_UTILITY, State.STABILIZING, "unfinished"),
+    # The Pi browns out in the transfer too: a start with the contact open is the usual case.
+    Row(State.STARTING, Trigger.ON_STANDBY, State.SHEDDING),
+    Row(State.UTILITY, Trigger.ON_STANDBY, State.SHEDDING),
+    Row(State.SHEDDING, Trigger.SETTLED, State.STANDBY),
+    Row(State.SHEDDING, Trigger.ON_UTILITY, State.STABILIZING),
+    Row(State.STANDBY, Trigger.ON_UTILITY, State.STABILIZING),
+    Row(State.STABILIZING, Trigger.STABLE, State.RESTORING),
+    Row(State.STABILIZING, Trigger.ON_STANDBY, State.SHEDDING),
+    Row(State.RESTORING, Trigger.SETTLED, State.UTILITY),
+    Row(State.RESTORING, Trigger.ON_STANDBY, State.SHEDDING),
+)
+
+IGNORED = (
+    # Nothing is commanded before the contact has been read once.
+    (State.STARTING, Trigger.SETTLED),
+    (State.STARTING, Trigger.STABLE),
+    # The contact was lost and found where it was.
+    (State.UTILITY, Trigger.ON_UTILITY),
+    (State.SHEDDING, Trigger.ON_STANDBY),
+    (State.STANDBY, Trigger.ON_STANDBY),
+    (State.STABILIZING, Trigger.ON_UTILITY),
+    (State.RESTORING, Trigger.ON_UTILITY),
+    # An old debt that is tried again on utility settles without a change of state.
+    (State.UTILITY, Trigger.SETTLED),
+    # Each return to utility has its stable wait; only the first one moves the house on.
+    (State.UTILITY, Trigger.STABLE),
+    (State.RESTORING, Trigger.STABLE),
+    # A circuit that comes up later (retagged, switched on) is shed from where the house is.
+    (State.STANDBY, Trigger.SETTLED),
+    # Nothing is given back before utility is stable: there is nothing to settle.
+    (State.STABILIZING, Trigger.SETTLED),
+    # The wait ended in the moment in which the contact opened.
+    (State.SHEDDING, Trigger.STABLE),
+    (State.STANDBY, Trigger.STABLE),
+)
+
+
+class House:
+    """The state of the house. `since`: the monotonic second at which it was entered."""
+
+    def __init__(self, at: float) -> None:
+        self.since = at
+        self._machine = Machine(
+            model=None,
+            states=[state.value for state in State],
+            initial=None,
+            transitions=None,
+            queued=True,
+            auto_transitions=False,
+            send_event=True,
+            ignore_invalid_triggers=False,
+        )
+        for row in TABLE:
+            conditions = {"unfinished": self._is_unfinished, "finished": self._is_finished}.get(row.when)
+            self._machine.add_transition(
+                row.trigger.value, row.source.value, row.dest.value, conditions=conditions, after=self._entered
+            )
+        for state, trigger in IGNORED:
+            self._machine.add_transition(trigger.value, state.value, None)
+        self._machine.add_model(self, initial=State.STARTING.value)
+
+    if TYPE_CHECKING:
+        state: str
+
+        def trigger(self, name: str, **words: object) -> bool: ...
+
+    @property
+    def now(self) -> State:
+        """Return the state the house is in."""
+        return State(self.state)
+
+    def fire(self, trigger: Trigger, at: float, *, unfinished: bool = False) -> State | None:
+        """Play `trigger` at the monotonic second `at`; return the state entered, None where it was ignored."""
+        before = self.state
+        self.trigger(trigger.value, at=at, unfinished=unfinished)
+        return None if self.state == before else self.now
+
+    def _entered(self, event: EventData) -> None:
+        self.since = event.kwargs["at"]
+
+    @staticmethod
+    def _is_unfinished(event: EventData) -> bool:
+        return bool(event.kwargs["unfinished"])
+
+    @staticmethod
+    def _is_finished(event: EventData) -> bool:
+        return not event.kwargs["unfinished"]
+
+
+def diagram() -> str:
+    """Return the table that runs, as a Mermaid state diagram."""
+    lines = ["stateDiagram-v2", f"    [*] --> {State.STARTING.value}"]
+    for row in TABLE:
+        label = row.trigger.value.replace("_", " ") + (f" ({row.when})" if row.when else "")
+        lines.append(f"    {row.source.value} --> {row.dest.value}: {label}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,17 @@
+"""Moments that outlive the boot they were taken in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The boot's id and its monotonic seconds: a Pi has no clock of its own, and wall time jumps."""
+
+    boot: str
+    mono: float
+
+    def since(self, now: Moment) -> float | None:
+        """Return the seconds from here to `now`; None where the machine has booted between."""
+        return now.mono - self.mono if now.boot == self.boot else None

@@ -1,0 +1,176 @@
+"""Where simulated meters can be reached: a pseudo-terminal, a TCP port, and the wires of the pulse output."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tty
+from collections.abc import Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from hw.simulated.meter_frames import request_length
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from hw.simulated.meter import SimulatedMeter
+
+# 3.5 characters are 4 ms at 9600 baud; a scheduler under load needs more to count as silence.
+_SILENCE_S = 0.03
+
+
+class Bus:
+    """The meters on one pair of wires: what is sent to one is heard by all.
+
+    `send`: puts bytes on the wire, towards the reader.
+    """
+
+    def __init__(self, meters: Sequence[SimulatedMeter], send: Callable[[bytes], None]) -> None:
+        self._meters = meters
+        self._send = send
+        self._begun = b""
+        self._silence: asyncio.TimerHandle | None = None
+
+    def hear(self, data: bytes) -> None:
+        """Take bytes from the reader; a whole request is answered, a begun one is dropped at the next silence."""
+        if any(meter.quirks.echo for meter in self._meters):
+            self._send(data)
+        self._begun += data
+        while (length := request_length(self._begun)) is not None and len(self._begun) >= length:
+            self._answer(self._begun[:length])
+            self._begun = self._begun[length:]
+        if self._silence:
+            self._silence.cancel()
+        self._silence = asyncio.get_running_loop().call_later(_SILENCE_S, self._forget)
+
+    def _forget(self) -> None:
+        self._begun = b""
+
+    def _answer(self, request: bytes) -> None:
+        answers = [(meter, answer) for meter in self._meters if (answer := meter.answer(request)) is not None]
+        if not answers:
+            return
+        delay_s = min(meter.quirks.delay_s for meter, _ in answers)
+        answer = collided([answer for _, answer in answers])
+        if delay_s:
+            asyncio.get_running_loop().call_later(delay_s, self._send, answer)
+        else:
+            self._send(answer)
+
+    async def talk_unasked(self) -> None:
+        """Send, for ever, what meters send that nobody asks."""
+        talkers = [self._talk(meter, meter.quirks.unasked_s) for meter in self._meters if meter.quirks.unasked_s]
+        await asyncio.gather(*talkers)
+
+    async def _talk(self, meter: SimulatedMeter, every_s: float) -> None:
+        while True:
+            self._send(meter.unasked())
+            await asyncio.sleep(every_s)
+
+
+def collided(answers: Sequence[bytes]) -> bytes:
+    """Return what is heard when several send at once: where they differ, the stronger zero."""
+    heard = bytearray(max(answers, key=len))
+    for answer in answers:
+        for index, byte in enumerate(answer):
+            heard[index] &= byte
+    return bytes(heard)
+
+
+@asynccontextmanager
+async def serve_pty(meters: SimulatedMeter | Sequence[SimulatedMeter], link: Path | None = None) -> AsyncIterator[str]:
+    """Serve one or several meters on a pseudo-terminal and yield the port to open.
+
+    `link`: a symbolic link to make, and to replace if it is one; the port is then its path. Raises FileExistsError
+    where something else stands there.
+    """
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    os.set_blocking(ours, False)
+    bus = Bus(_several(meters), lambda data: _write(ours, data))
+    loop = asyncio.get_running_loop()
+    loop.add_reader(ours, lambda: _read(ours, bus.hear))
+    unasked = asyncio.create_task(bus.talk_unasked())
+    port = os.ttyname(theirs)
+    try:
+        yield _linked(link, port) if link else port
+    finally:
+        unasked.cancel()
+        loop.remove_reader(ours)
+        if link:
+            _unlinked(link)
+        os.close(ours)
+        os.close(theirs)
+
+
+def _several(meters: SimulatedMeter | Sequence[SimulatedMeter]) -> Sequence[SimulatedMeter]:
+    return meters if isinstance(meters, Sequence) else [meters]
+
+
+def _linked(link: Path, port: str) -> str:
+    _unlinked(link)
+    link.symlink_to(port)
+    return str(link)
+
+
+def _unlinked(link: Path) -> None:
+    if link.is_symlink():
+        link.unlink()
+
+
+def _read(descriptor: int, hear: Callable[[bytes], None]) -> None:
+    # The reader may close its end at any moment: then there is nothing to hear until it comes back.
+    with suppress(BlockingIOError, OSError):
+        if data := os.read(descriptor, 1024):
+            hear(data)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    # Nobody reads and the terminal's buffer is full: bytes on a wire do not wait either.
+    with suppress(BlockingIOError):
+        os.write(descriptor, data)
+
+
+@asynccontextmanager
+async def serve_tcp(
+    meters: SimulatedMeter | Sequence[SimulatedMeter], host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[str]:
+    """Serve meters as a gateway does (RTU frames over TCP) and yield `tcp://host:port`; port 0: a free one."""
+    several = _several(meters)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        bus = Bus(several, writer.write)
+        unasked = asyncio.create_task(bus.talk_unasked())
+        try:
+            while data := await reader.read(1024):
+                bus.hear(data)
+        except ConnectionError:
+            pass
+        finally:
+            unasked.cancel()
+            writer.close()
+
+    server = await asyncio.start_server(serve, host, port)
+    async with server:
+        yield f"tcp://{host}:{server.sockets[0].getsockname()[1]}"
+
+
+async def run_pulses(meter: SimulatedMeter, on_edge: Callable[[bool, float], None], rate: float = 1.0) -> None:
+    """Drive the 10 Wh output for ever: call `on_edge(closed, at)` at each edge, `at` by the meter's own clock.
+
+    `rate`: how many seconds of the meter's clock go by in one of the event loop's.
+    """
+    changed = asyncio.Event()
+    meter.on_load_change = changed.set
+    while True:
+        closed = meter.pulse_closed
+        for at in meter.edges():
+            closed = not closed
+            on_edge(closed, at)
+        changed.clear()
+        next_edge = meter.next_edge()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if next_edge is None else max(0.0, next_edge - meter.clock()) / rate):
+                await changed.wait()

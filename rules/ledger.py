@@ -1,0 +1,185 @@
+"""Per circuit: what it was before, what we owe it, what we last asked of it. What is owed outlives crashes and outages.
+
+What devices report is judged in `reports.py`; this is where the result is kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rules.control import sheddable
+from rules.entry import Cause, Debt, Entry, Hold, Switched, Wish, from_row, to_row
+from rules.moment import Moment
+from rules.panel import Position
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from rules.entry import Json
+    from rules.panel import CircuitId, Panel
+
+US = "the controller"
+HAND = "a hand, or the device itself"
+
+
+class Ledger:
+    """The lines of all circuits. Only a device's report, a person, or the file's owner ends a debt.
+
+    `boot`: the boot's id. `at`: the monotonic second of this start. `changed` collects the circuits whose durable
+    part moved, until the engine has taken them to the disk.
+    """
+
+    def __init__(self, panel: Panel, boot: str, at: float) -> None:
+        self._boot = boot
+        self._entries: dict[CircuitId, Entry] = {circuit.id: Entry() for circuit in panel}
+        self.started = at
+        self.rebooted = False  # the machine has booted since the disk was last written
+        self.outage: int | None = None  # the open outage
+        self.before: Mapping[CircuitId, Position] = {}  # each circuit's position when it began
+        self.changed: set[CircuitId] = set()
+
+    def __getitem__(self, circuit: CircuitId) -> Entry:
+        return self._entries[circuit]
+
+    def __iter__(self) -> Iterator[tuple[CircuitId, Entry]]:
+        return iter(self._entries.items())
+
+    def moment(self, at: float) -> Moment:
+        return Moment(self._boot, at)
+
+    # --- the disk ----------------------------------------------------------------------------------------------------
+
+    def load(self, rows: Mapping[CircuitId, Mapping[str, Json]]) -> tuple[CircuitId, ...]:
+        """Take what the disk remembers; return the circuits whose rows could not be read."""
+        unread = []
+        for circuit, row in rows.items():
+            if circuit in self._entries:
+                try:
+                    self._entries[circuit] = from_row(row, self.moment(self.started))
+                except (KeyError, TypeError, ValueError):
+                    unread.append(circuit)
+        return tuple(unread)
+
+    def resume(self, panel: Panel, *, about: bool) -> None:
+        """Go on with the open outage after a crash.
+
+        `about`: the circuits in the plan were about to be switched off, and count as switched off by us. Else a
+        circuit that the disk has as on and that turns out to be off is doubtful.
+        """
+        for circuit in panel:
+            entry = self[circuit.id]
+            if not sheddable(circuit) or entry.taken_over or entry.debt is not None or circuit.id not in self.before:
+                continue
+            if about and entry.remembered in (Position.ON, Position.UNKNOWN):
+                self.owe(circuit.id, self.started)
+            entry.doubtful = not about and entry.remembered is Position.ON
+
+    def take_changes(self) -> Iterable[tuple[CircuitId, dict[str, Json]]]:
+        """Return the rows to write, and forget that they changed."""
+        rows = [(circuit, to_row(self._entries[circuit])) for circuit in self.changed if circuit in self._entries]
+        self.changed.clear()
+        return rows
+
+    def follow(self, panel: Panel) -> None:
+        """Follow a changed file: circuits that stay keep their lines."""
+        self._entries = {circuit.id: self._entries.get(circuit.id, Entry()) for circuit in panel}
+
+    # --- debts -------------------------------------------------------------------------------------------------------
+
+    def owe(self, circuit: CircuitId, at: float, cause: Cause = Cause.SHED, *, commanded: bool = True) -> Debt:
+        """Note that the circuit is off by us, or about to be. What is owed already keeps its `before`."""
+        entry = self[circuit]
+        if entry.debt is None:
+            before = self.before.get(circuit, entry.position_before(wakes_off=False))
+            now = self.moment(at)
+            provisional = not entry.live
+            entry.debt = Debt(self.outage or 0, before, now, now, cause, commanded=commanded, provisional=provisional)
+            self.changed.add(circuit)
+        return entry.debt
+
+    def forgive(self, circuit: CircuitId) -> None:
+        """End the debt, if any: it is paid, or it is a person's now."""
+        entry = self[circuit]
+        if entry.debt is not None:
+            entry.debt = None
+            self.changed.add(circuit)
+
+    def take_over(self, circuit: CircuitId) -> None:
+        """Leave the circuit to the person who switched it, for the rest of the outage."""
+        self.forgive(circuit)
+        entry = self[circuit]
+        entry.suspect_since = None
+        if self.outage is not None and not entry.taken_over:
+            entry.taken_over = True
+            self.changed.add(circuit)
+
+    def close(self) -> None:
+        """End the outage: what was taken over in it is the rules' again. Debts stay."""
+        self.outage, self.before = None, {}
+        for circuit, entry in self._entries.items():
+            if entry.taken_over:
+                entry.taken_over = False
+                self.changed.add(circuit)
+            entry.ons = 0
+            entry.suspect_since = None
+
+    # --- what people ask ---------------------------------------------------------------------------------------------
+
+    def hold(self, circuit: CircuitId, hold: Hold) -> None:
+        self[circuit].hold = hold
+        self[circuit].wish = None
+        self.changed.add(circuit)
+
+    def release(self, circuit: CircuitId) -> None:
+        """End a hold. It switches nothing: what was owed then waits until a person asks."""
+        entry = self[circuit]
+        entry.hold = None
+        if entry.debt is not None:
+            entry.debt.waits, entry.debt.released = True, False
+        self.changed.add(circuit)
+
+    def call_in(self, circuit: CircuitId) -> None:
+        """Pay the debt on a person's word, whatever the rules say of it."""
+        entry = self[circuit]
+        if entry.debt is not None:
+            entry.debt.released, entry.tries = True, 0
+            self.changed.add(circuit)
+
+    def wish(self, circuit: CircuitId, wish: Wish) -> None:
+        """Note the position a person asked for: the circuit is theirs from now on."""
+        self.take_over(circuit)
+        entry = self[circuit]
+        entry.wish = wish
+        if entry.sent is wish.position:
+            entry.tries = 0
+
+    # --- commands ----------------------------------------------------------------------------------------------------
+
+    def off_sent(self, circuit: CircuitId, at: float, pause_s: float, *, ours: bool) -> None:
+        """Note that OFF left at `at`; `ours`: by the rules, so the circuit is owed from now on."""
+        entry = self[circuit]
+        self._sent(entry, Position.OFF, at, pause_s)
+        entry.off_pending, entry.off_sent_at, entry.confirmed_in = True, at, None
+        if ours:
+            known = entry.debt is not None and entry.debt.commanded
+            debt = self.owe(circuit, at)
+            debt.off_at = self.moment(at)
+            if not known:  # each further try is no news to the disk
+                debt.commanded, debt.since = True, debt.off_at
+                self.switched(circuit, Position.OFF, US, at)
+
+    def on_sent(self, circuit: CircuitId, at: float, pause_s: float) -> None:
+        """Note that ON left at `at`."""
+        entry = self[circuit]
+        self._sent(entry, Position.ON, at, pause_s)
+        entry.on_pending = True
+
+    @staticmethod
+    def _sent(entry: Entry, position: Position, at: float, pause_s: float) -> None:
+        entry.tries = entry.tries + 1 if entry.sent is position else 1
+        entry.sent, entry.sent_at, entry.pause_s, entry.fresh = position, at, pause_s, False
+
+    def switched(self, circuit: CircuitId, position: Position, who: str, at: float) -> None:
+        """Note who moved the circuit; `who` is a phrase for its owner."""
+        self[circuit].switched = Switched(position, who, self.moment(at))
+        self.changed.add(circuit)

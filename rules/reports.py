@@ -1,0 +1,305 @@
+"""What devices say, judged: a confirmation, a reboot in the transfer, a person's hand, a fall with the power.
+
+A breaker that was shed and is on again is the hard case. Owners are told to switch breakers by hand at a refuelling,
+and devices wake on in a transfer: not every ON is a wish, and a wish must be obeyed.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from rules.control import commandable
+from rules.entry import Cause
+from rules.ledger import HAND, US
+from rules.panel import Override, Position, Wakes
+from rules.restore import LATE_OFF_S
+
+if TYPE_CHECKING:
+    from rules.entry import Debt, Entry
+    from rules.ledger import Ledger
+    from rules.panel import Circuit, CircuitId
+
+
+class Phase(Enum):
+    """What the house wants of nonessential circuits while a report is judged."""
+
+    SHEDS = "sheds"  # on standby, or not known to have left it
+    DOUBTS = "doubts"  # nothing is known, or an edge has not settled
+    UTILITY = "utility"
+
+
+class Outcome(Enum):
+    """What a report or the passing of time turned out to mean. The value names the event in the log."""
+
+    CONFIRMED_OFF = "confirmed_off"
+    ON_AGAIN = "on_again"
+    SUSPECT = "on_again_maybe_by_a_person"
+    TAKEN_OVER = "taken_over"
+    TRIPPED = "tripped"
+    CONFIRMED_ON = "confirmed_on"
+    CAME_BACK = "came_back_by_itself"
+    WISH_DONE = "request_done"
+    FELL = "fell_with_the_power"
+    DOUBTFUL = "off_for_unknown_reasons"
+
+
+class Reports:
+    """Judges what devices say, and keeps the ledger by it.
+
+    `confirm_s`: within so long of a change of a device's availability, what it reports may be a reboot's doing.
+    """
+
+    def __init__(self, ledger: Ledger, confirm_s: float) -> None:
+        self._ledger = ledger
+        self._confirm_s = confirm_s
+        self._connection = 0
+
+    # --- what is said ------------------------------------------------------------------------------------------------
+
+    def live(self, circuit: Circuit, position: Position, at: float, phase: Phase) -> Outcome | None:
+        """Take a live report; return what it turned out to mean, None where nothing of note."""
+        entry = self._ledger[circuit.id]
+        before, first = entry.remembered, not entry.live
+        entry.position, entry.live, entry.reported_at = position, True, at
+        self._remember(circuit.id, entry)
+        self._sign_of_life(entry, at)
+        if position is Position.ON:
+            entry.doubtful = False
+            return self._came_on(circuit, entry, at, phase)
+        entry.suspect_since = None
+        if position is Position.TRIPPED:
+            return self._tripped(circuit, entry, at)
+        woke = first and self._ledger.rebooted and not entry.writes_availability
+        return self._went_off(circuit, entry, before, at, woke=woke)
+
+    def retained(self, circuit: Circuit, position: Position, phase: Phase) -> None:
+        """Take what the broker remembers. It is not what is: it confirms nothing, and ends nothing yet."""
+        entry = self._ledger[circuit.id]
+        if entry.live and entry.position is position:
+            return
+        entry.position, entry.live = position, False
+        debt = entry.debt
+        if debt is not None and debt.provisional and entry.known is Position.UNKNOWN:
+            fell = circuit.wakes is Wakes.OFF and position is Position.OFF and debt.before is Position.ON
+            if not fell:
+                debt.before = Position.UNKNOWN  # disk and broker differ: nobody knows
+                self._ledger.changed.add(circuit.id)
+        if phase is Phase.SHEDS and position is Position.ON:
+            entry.fresh = True  # it may have rebooted in the transfer
+
+    def availability(
+        self, circuit: Circuit, at: float, phase: Phase, *, online: bool, retained: bool
+    ) -> Outcome | None:
+        """Take a device's word, or its last will's, that it answers or not."""
+        entry = self._ledger[circuit.id]
+        came_back = online and not entry.available
+        entry.writes_availability, entry.available = True, online
+        if retained:
+            return None
+        entry.availability_at = at
+        entry.fresh = entry.fresh or came_back
+        if online:
+            self._sign_of_life(entry, at)
+        if entry.suspect_since is not None:
+            entry.suspect_since = None  # a reboot, not a hand
+            return Outcome.ON_AGAIN if phase is Phase.SHEDS else None
+        if online and entry.fell_at is not None and at <= entry.fell_at + self._confirm_s:
+            return self._fell(circuit, entry, at)
+        return None
+
+    def connected(self) -> None:
+        """The broker came back: what was proved in the old connection proves nothing now."""
+        self._connection += 1
+        for _, entry in self._ledger:
+            entry.fresh, entry.suspect_since, entry.confirmed_in = True, None, None
+
+    # --- the passing of time -----------------------------------------------------------------------------------------
+
+    def deadline(self, circuit: CircuitId, phase: Phase) -> float | None:
+        """Return when time alone will next mean something for this circuit; None: never, as things stand."""
+        entry = self._ledger[circuit]
+        if entry.suspect_since is not None:
+            return entry.suspect_since + self._confirm_s
+        if phase is Phase.UTILITY and entry.known is Position.ON and self._may_fall_late(entry):
+            return self._late_until(entry)
+        return None
+
+    def tick(self, circuit: Circuit, at: float, phase: Phase) -> Outcome | None:
+        """Play what time alone decides: whether it was a person, and whether an OFF may still take effect."""
+        entry = self._ledger[circuit.id]
+        if entry.suspect_since is not None and at >= entry.suspect_since + self._confirm_s:
+            return self._taken_over(circuit.id, at)
+        return self.judge(circuit, at) if phase is Phase.UTILITY else None
+
+    def judge(self, circuit: Circuit, at: float) -> Outcome | None:
+        """On utility: end a debt that was never called in, or that the circuit has paid by being on."""
+        entry = self._ledger[circuit.id]
+        debt = entry.debt
+        if debt is None:
+            return None
+        if not debt.commanded:
+            self._ledger.forgive(circuit.id)
+            return None
+        if entry.known is not Position.ON or not (entry.live or entry.available):
+            return None
+        if self._may_fall_late(entry) and at < self._late_until(entry):
+            return None  # the OFF may still take effect: then it is ours, and given back
+        self._ledger.forgive(circuit.id)
+        return Outcome.CAME_BACK
+
+    def believe(self, circuit: Circuit, at: float) -> Outcome | None:
+        """Utility is stable: take the broker's memory of an available device for what is."""
+        entry = self._ledger[circuit.id]
+        if entry.live or not entry.available or entry.position in (Position.UNKNOWN, entry.remembered):
+            return self.judge(circuit, at)
+        before = entry.remembered
+        self._remember(circuit.id, entry)
+        if entry.position is Position.TRIPPED:
+            return self._tripped(circuit, entry, at)
+        if entry.position is Position.OFF:
+            return self._off_without_us(circuit, entry, before, at, woke=self._ledger.rebooted)
+        return self.judge(circuit, at)
+
+    # --- on ----------------------------------------------------------------------------------------------------------
+
+    def _came_on(self, circuit: Circuit, entry: Entry, at: float, phase: Phase) -> Outcome | None:
+        ours, entry.on_pending = entry.on_pending, False
+        if entry.wish is not None and entry.wish.position is Position.ON:
+            entry.wish = None
+            return Outcome.WISH_DONE
+        debt = entry.debt
+        if debt is None:
+            return None
+        if ours:
+            return self._our_on(circuit.id, entry, at, phase)
+        if not debt.confirmed:
+            self._was_on(circuit.id, debt)
+            return self.judge(circuit, at) if phase is Phase.UTILITY else None
+        return self._on_again(circuit, entry, at, phase)
+
+    def _our_on(self, circuit: CircuitId, entry: Entry, at: float, phase: Phase) -> Outcome:
+        if phase is Phase.SHEDS:
+            entry.fresh = True  # the contact has opened since: what is wanted changed
+            return Outcome.ON_AGAIN
+        entry.off_pending = False
+        self._ledger.switched(circuit, Position.ON, US, at)
+        self._ledger.forgive(circuit)
+        return Outcome.CONFIRMED_ON
+
+    def _was_on(self, circuit: CircuitId, debt: Debt) -> None:
+        """Judge a circuit that reports on before our OFF reached it: it was on before, unless the disk says off.
+
+        Then nobody knows: a breaker may wake on in the transfer.
+        """
+        if debt.provisional:
+            debt.before = Position.UNKNOWN if debt.before is Position.OFF else Position.ON
+            debt.provisional = False
+            self._ledger.changed.add(circuit)
+
+    def _on_again(self, circuit: Circuit, entry: Entry, at: float, phase: Phase) -> Outcome:
+        """Judge a circuit that was confirmed off and is on: by a person's hand, or by a reboot in the transfer."""
+        proof = self._may_be_a_person(circuit, entry, at)
+        entry.confirmed_in = None
+        if proof and entry.writes_availability:
+            entry.suspect_since = at
+        elif proof:
+            entry.ons += 1
+            if entry.ons > 1:
+                return self._taken_over(circuit.id, at)
+        if phase is Phase.UTILITY:
+            self._ledger.forgive(circuit.id)
+            return Outcome.CAME_BACK
+        return Outcome.ON_AGAIN if entry.suspect_since is None else Outcome.SUSPECT
+
+    def _may_be_a_person(self, circuit: Circuit, entry: Entry, at: float) -> bool:
+        changed = entry.availability_at
+        return (
+            circuit.override is Override.ALLOW
+            and self._ledger.outage is not None
+            and entry.confirmed_in == self._connection
+            and (changed is None or at > changed + self._confirm_s)
+        )
+
+    def _taken_over(self, circuit: CircuitId, at: float) -> Outcome:
+        self._ledger.take_over(circuit)
+        self._ledger.switched(circuit, Position.ON, HAND, at)
+        return Outcome.TAKEN_OVER
+
+    # --- off, tripped ------------------------------------------------------------------------------------------------
+
+    def _went_off(self, circuit: Circuit, entry: Entry, before: Position, at: float, *, woke: bool) -> Outcome | None:
+        ours, entry.off_pending = entry.off_pending, False
+        if ours:
+            entry.on_pending = False if entry.sent is Position.OFF else entry.on_pending
+            entry.tries = 0 if entry.sent is Position.OFF else entry.tries
+        if entry.wish is not None and entry.wish.position is Position.OFF:
+            entry.wish = None
+            return Outcome.WISH_DONE
+        if (debt := entry.debt) is not None:
+            return self._confirmed(circuit.id, entry, debt, at, ours=ours)
+        since = entry.availability_at
+        woke = woke or (since is not None and entry.available and at <= since + self._confirm_s)
+        return None if ours else self._off_without_us(circuit, entry, before, at, woke=woke)
+
+    def _confirmed(self, circuit: CircuitId, entry: Entry, debt: Debt, at: float, *, ours: bool) -> Outcome | None:
+        entry.confirmed_in = self._connection
+        debt.provisional = False
+        if debt.confirmed and not ours:
+            return None  # it says again what it said
+        debt.off_at = self._ledger.moment(at)
+        self._ledger.changed.add(circuit)
+        news, debt.confirmed = not debt.confirmed, True
+        return Outcome.CONFIRMED_OFF if news else None
+
+    def _off_without_us(
+        self, circuit: Circuit, entry: Entry, before: Position, at: float, *, woke: bool
+    ) -> Outcome | None:
+        if before is not Position.ON or entry.debt is not None:
+            return None
+        if circuit.wakes is Wakes.OFF and commandable(circuit):
+            entry.fell_at = at
+            if woke:
+                return self._fell(circuit, entry, at)
+        self._ledger.switched(circuit.id, Position.OFF, HAND, at)
+        if not entry.doubtful:
+            return None
+        entry.doubtful = False
+        self._ledger.owe(circuit.id, at, Cause.DOUBTFUL).waits = True
+        return Outcome.DOUBTFUL
+
+    def _fell(self, circuit: Circuit, entry: Entry, at: float) -> Outcome:
+        entry.fell_at = None
+        debt = self._ledger.owe(circuit.id, at, Cause.FELL)
+        debt.before, debt.confirmed, debt.provisional = Position.ON, True, False
+        self._ledger.switched(circuit.id, Position.OFF, "the power cut (it wakes off)", at)
+        return Outcome.FELL
+
+    def _tripped(self, circuit: Circuit, entry: Entry, at: float) -> Outcome:
+        entry.off_pending = entry.on_pending = False
+        entry.wish = None
+        if entry.debt is not None:
+            self._ledger.take_over(circuit.id)  # a person's from now on, also when they reset it
+        self._ledger.switched(circuit.id, Position.TRIPPED, "its own protection", at)
+        return Outcome.TRIPPED
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _remember(self, circuit: CircuitId, entry: Entry) -> None:
+        if entry.remembered is not entry.position:
+            entry.remembered = entry.position
+            self._ledger.changed.add(circuit)
+
+    def _sign_of_life(self, entry: Entry, at: float) -> None:
+        entry.pause_s = min(entry.pause_s, self._confirm_s)
+        # Within confirm_s it is an answer (a refusal): a device that refuses must not be asked for ever.
+        if entry.sent is Position.ON and at > entry.sent_at + self._confirm_s:
+            entry.tries = 0
+
+    @staticmethod
+    def _may_fall_late(entry: Entry) -> bool:
+        return entry.debt is not None and (entry.off_pending or not entry.debt.confirmed)
+
+    def _late_until(self, entry: Entry) -> float:
+        since = self._ledger.started if entry.off_sent_at is None else entry.off_sent_at
+        return since + LATE_OFF_S

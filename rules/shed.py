@@ -1,0 +1,73 @@
+"""What must go off now, in which order, and when it is tried again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rules.control import sheddable
+from rules.panel import Position
+
+if TYPE_CHECKING:
+    from rules.entry import Entry
+    from rules.ledger import Ledger
+    from rules.panel import Circuit, CircuitId, Panel
+
+TRIES = 3
+"""After so many unanswered commands a circuit is settled: said aloud, and (to switch off) tried on."""
+
+LONGEST_PAUSE_S = 60.0
+"""To switch off, the pause between tries doubles up to this."""
+
+_OFF = (Position.OFF, Position.TRIPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often an unconfirmed OFF is sent again.
+
+    `confirm_s`: a device has so long to report. `eager_s`: for so long after the opening or the start the pause does
+    not grow: hubs and access points are still booting, and overload stalls a generator in seconds.
+    """
+
+    confirm_s: float = 5.0
+    eager_s: float = 180.0
+
+
+def shed_order(panel: Panel) -> tuple[CircuitId, ...]:
+    """Return all circuits, the first to shed first: falling rank, then the order of the file."""
+    return tuple(circuit.id for circuit in sorted(panel, key=lambda circuit: -circuit.rank))
+
+
+def shed_plan(panel: Panel, ledger: Ledger) -> tuple[CircuitId, ...]:
+    """Return the circuits to switch off on standby, highest rank first.
+
+    A circuit that may not or cannot be switched is never in it, nor one that a person took over. Unknown positions
+    are: a load nobody vouches for counts as on.
+    """
+    return tuple(circuit for circuit in shed_order(panel) if wants_off(panel[circuit], ledger[circuit]))
+
+
+def wants_off(circuit: Circuit, entry: Entry) -> bool:
+    """Tell whether a house on standby still needs this circuit switched off."""
+    if not sheddable(circuit) or entry.taken_over or entry.suspect_since is not None:
+        return False
+    # What was switched on a moment ago may still come on, whatever it reported meanwhile.
+    return entry.on_pending or entry.known not in _OFF
+
+
+def next_off_at(entry: Entry) -> float | None:
+    """Return when the next OFF may be sent; None: at once."""
+    if entry.sent is not Position.OFF or entry.fresh:
+        return None
+    return entry.sent_at + entry.pause_s
+
+
+def pause_after_off(entry: Entry, at: float, eager_until: float, pace: Pace) -> float:
+    """Return how long to wait for an answer to an OFF sent at `at`, in seconds.
+
+    `confirm_s` while the house is eager, then twice the last pause each time, up to 60 s.
+    """
+    if at < eager_until or entry.sent is not Position.OFF or not entry.tries:
+        return pace.confirm_s
+    return min(2 * entry.pause_s, max(LONGEST_PAUSE_S, pace.confirm_s))

@@ -1,0 +1,182 @@
+"""The way to the broker: name, TCP, TLS. Nothing here blocks the loop, and nothing takes long to give up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# One try. A router that boots answers nothing at first: a fresh try each 2 s finds it sooner than TCP's own doubling.
+REACH_S = 2.0
+# The handshake is the broker's own computing, on a Pi of its own perhaps.
+HANDSHAKE_S = 5.0
+# Bytes the broker's machine does not acknowledge for so long mean a dead line, half-open ones too.
+UNACKNOWLEDGED_MS = 5000
+
+_Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
+
+
+class BrokerError(Exception):
+    """The broker cannot be reached, refuses us, or went away: the world's fault. The text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where the broker is. `ca_file`: given, the connection is TLS. `version`: MQTT."""
+
+    host: str = "127.0.0.1"
+    port: int = 1883
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    version: Literal["5", "3.1.1"] = "5"
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    def password(self) -> str | None:
+        """Return what stands in the password file; None without one. Raises BrokerError where it cannot be read."""
+        if self.password_file is None:
+            return None
+        try:
+            return self.password_file.read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            trouble = f"cannot read the broker's password from {self.password_file}: {error}"
+            raise BrokerError(f"{trouble}. Write it there, readable by loadshed's user") from error
+
+
+async def dial(broker: Broker) -> socket.socket:
+    """Return a connected, non-blocking socket; TLS where asked. Raises BrokerError."""
+    try:
+        async with asyncio.timeout(REACH_S):
+            sock = await _reach(broker)
+    except TimeoutError as error:
+        trouble = f"the broker at {broker} does not answer: is its machine up, and [broker] host and port right?"
+        raise BrokerError(trouble) from error
+    if broker.ca_file is None:
+        return sock
+    return await _secured(sock, broker, broker.ca_file)
+
+
+# --- name and TCP ----------------------------------------------------------------------------------------------------
+
+
+async def _reach(broker: Broker) -> socket.socket:
+    trouble: OSError | None = None
+    for family, address in await _addresses(broker):
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(sock, address)
+        except OSError as error:
+            sock.close()
+            trouble = error
+        except asyncio.CancelledError:
+            sock.close()
+            raise
+        else:
+            _tune(sock)
+            return sock
+    if isinstance(trouble, ConnectionRefusedError):
+        raise BrokerError(f"nothing listens at {broker}: is the broker running?") from trouble
+    raise BrokerError(f"the broker at {broker} cannot be reached: {trouble}") from trouble
+
+
+def _tune(sock: socket.socket) -> None:
+    # A command is 40 bytes: it must not wait for more.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
+
+
+async def _addresses(broker: Broker) -> list[_Address]:
+    try:
+        # A written address needs no resolver, and no thread at a start in the dark.
+        return _looked_up(broker, socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        return await _resolved(broker)
+
+
+async def _resolved(broker: Broker) -> list[_Address]:
+    """Ask the resolver in a thread nobody waits for: without a router it may hang for half a minute."""
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[list[_Address] | OSError] = loop.create_future()
+
+    def settle(answer: list[_Address] | OSError) -> None:
+        if not found.done():
+            found.set_result(answer)
+
+    def ask() -> None:
+        try:
+            answer: list[_Address] | OSError = _looked_up(broker, 0)
+        except OSError as error:
+            answer = error
+        with contextlib.suppress(RuntimeError):  # the loop ended meanwhile
+            loop.call_soon_threadsafe(settle, answer)
+
+    threading.Thread(target=ask, name="resolver", daemon=True).start()
+    answer = await found
+    if isinstance(answer, OSError):
+        trouble = f"the broker's name {broker.host!r} is not found ({answer}): write its address in [broker] host"
+        raise BrokerError(trouble) from answer
+    return answer
+
+
+def _looked_up(broker: Broker, flags: int) -> list[_Address]:
+    found = socket.getaddrinfo(broker.host, broker.port, type=socket.SOCK_STREAM, flags=flags)
+    return [(family, address) for family, _, _, _, address in found]
+
+
+# --- TLS -------------------------------------------------------------------------------------------------------------
+
+
+async def _secured(sock: socket.socket, broker: Broker, ca_file: Path) -> ssl.SSLSocket:
+    try:
+        context = ssl.create_default_context(cafile=str(ca_file))
+        tls = context.wrap_socket(sock, server_hostname=broker.host, do_handshake_on_connect=False)
+    except (OSError, ValueError) as error:
+        sock.close()
+        raise BrokerError(f"cannot use the certificates in ca_file {ca_file}: {error}") from error
+    try:
+        async with asyncio.timeout(HANDSHAKE_S):
+            await _shake_hands(tls)
+    except ssl.SSLCertVerificationError as error:
+        tls.close()
+        trouble = f"the certificate of {broker} is not one that {ca_file} vouches for: {error.verify_message}"
+        raise BrokerError(f"{trouble}. Is it the right ca_file, the right name, the right date?") from error
+    except OSError as error:  # a time-out is one too
+        tls.close()
+        trouble = f"no TLS with {broker}: {error or 'no answer'}. Is this port its TLS listener?"
+        raise BrokerError(trouble) from error
+    except asyncio.CancelledError:
+        tls.close()
+        raise
+    return tls
+
+
+async def _shake_hands(tls: ssl.SSLSocket) -> None:
+    while True:
+        try:
+            tls.do_handshake()
+        except ssl.SSLWantReadError:
+            await _ready(tls, to_write=False)
+        except ssl.SSLWantWriteError:
+            await _ready(tls, to_write=True)
+        else:
+            return
+
+
+async def _ready(sock: socket.socket, *, to_write: bool) -> None:
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    watch, unwatch = (loop.add_writer, loop.remove_writer) if to_write else (loop.add_reader, loop.remove_reader)
+    watch(sock, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        unwatch(sock)

@@ -1,0 +1,105 @@
+"""What the meter's energy register says, judged before anybody believes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+ROLLOVER_TENTHS = 10_000_000
+NEARLY_ROLLED_TENTHS = 9_900_000
+JUST_ROLLED_TENTHS = 100_000
+
+TICK_KW_S = 360.0
+"""One tick of the register is 0.1 kWh: 360 kW for one second."""
+
+LARGEST_METER_KW = 998.0
+"""Three phases, 480 V, 1200 A: the rating assumed where the model is not known."""
+
+OVERLOAD = 1.1
+"""The meter measures up to its rated current + 10 % (the maker's guide)."""
+
+
+class Verdict(Enum):
+    """What became of a reading."""
+
+    FIRST = "first"
+    GOOD = "good"
+    ROLLED_OVER = "rolled-over"
+    HELD = "held"
+    ANOTHER_METER = "another-meter"
+
+    @property
+    def counts(self) -> bool:
+        """Whether the reading is believed, and the register's value is what it says."""
+        return self is not Verdict.HELD
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The register's value in tenths of a kWh, and the monotonic second at which it was read."""
+
+    tenths: int
+    at: float
+
+
+def register_rise(before: int, after: int) -> int | None:
+    """Return the tenths of a kWh counted from one value to a later one; None for a fall that is no rollover.
+
+    The register never runs backward: only from above 9.9 M to below 0.1 M has it come round.
+    """
+    if after >= before:
+        return after - before
+    if before > NEARLY_ROLLED_TENTHS and after < JUST_ROLLED_TENTHS:
+        return after + ROLLOVER_TENTHS - before
+    return None
+
+
+class Register:
+    """Holds back what cannot be: a fall, or a rise beyond 110 % of the rating, until a second reading agrees.
+
+    `max_kw`: the rating; None where the model is not known, then that of the largest meter made.
+    """
+
+    def __init__(self, max_kw: float | None) -> None:
+        self._most_kw = OVERLOAD * (max_kw or LARGEST_METER_KW)
+        self._held: Reading | None = None
+        self._still_at = 0.0
+        self.last: Reading | None = None
+        self.before_last_at: float | None = None
+
+    def read(self, tenths: int, at: float) -> tuple[Verdict, int]:
+        """Judge a reading; return the verdict and the ticks of 0.1 kWh counted since the last believed one."""
+        new = Reading(tenths, at)
+        last = self.last
+        if last is None:
+            return self._believe(new, Verdict.FIRST, 0)
+        ticks = self._plausible_rise(last, new, last.at)
+        if ticks is not None:
+            return self._believe(new, _rise_verdict(last, new), ticks)
+        if self._held is None or self._plausible_rise(self._held, new, self._held.at) is None:
+            self._held = new
+            return Verdict.HELD, 0
+        # A register may be refreshed in leaps (the guide does not say): a leap is judged by the time it stood still.
+        ticks = self._plausible_rise(last, new, self._still_at)
+        if ticks is not None:
+            return self._believe(new, _rise_verdict(last, new), ticks)
+        return self._believe(new, Verdict.ANOTHER_METER, 0)
+
+    def _plausible_rise(self, old: Reading, new: Reading, since: float) -> int | None:
+        ticks = register_rise(old.tenths, new.tenths)
+        # The first tick may have been due already when the old value was read: one is never too many.
+        if ticks is None or (ticks - 1) * TICK_KW_S > self._most_kw * (new.at - since):
+            return None
+        return ticks
+
+    def _believe(self, new: Reading, verdict: Verdict, ticks: int) -> tuple[Verdict, int]:
+        self.before_last_at = self.last.at if self.last else None
+        if ticks or verdict in (Verdict.FIRST, Verdict.ANOTHER_METER):
+            self._still_at = self.before_last_at if ticks and self.before_last_at is not None else new.at
+        self._held = None
+        self.last = new
+        return verdict, ticks
+
+
+def _rise_verdict(old: Reading, new: Reading) -> Verdict:
+    return Verdict.ROLLED_OVER if new.tenths < old.tenths else Verdict.GOOD

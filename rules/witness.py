@@ -1,0 +1,103 @@
+"""Two witnesses of one energy: the edges of the pulse output and the ticks of the register."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+EDGES_PER_TICK = 20
+TOLERANCE = 0.01
+TOLERANCE_EDGES = 2.0
+
+_STRETCH_TICKS = 100
+"""10 kWh: after so much the comparison begins anew, so that 1 % never grows into hours of lost edges."""
+
+_REGAIN_TICKS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The edges counted do not fit the register: edges were lost, or bounces were counted.
+
+    `counted`: edges over the stretch compared; `expected`: what the register's ticks amount to, to within one tick.
+    """
+
+    at: float
+    counted: int
+    expected: int
+
+    @property
+    def lost(self) -> bool:
+        """Whether edges are missing; False: there are too many."""
+        return self.counted < self.expected
+
+    @property
+    def says(self) -> str:
+        """Return the finding as a sentence for whoever looks after the wiring."""
+        what = "edges of the pulse output are being lost" if self.lost else "the pulse output bounces or catches noise"
+        cure = "check its two wires" if self.lost else "keep its wires apart from the mains"
+        return f"{what}: {self.counted} counted, about {self.expected} by the register: {cure}"
+
+
+class Witnesses:
+    """Compares edges with ticks without ever blaming the polls.
+
+    A tick seen at a poll fell due at some moment since the poll before, when the edges counted stood between their
+    number then and now; and where in its tick the register stood at the beginning is not known, but stays the same.
+    So every tick narrows one interval for that offset. Once nothing is left of it, and by more than 1 % + 2 edges,
+    the two cannot both be right.
+    """
+
+    def __init__(self) -> None:
+        self._ticks = 0
+        self._edges_at_read = 0
+        self._restart(0)
+        self._clean_ticks = _REGAIN_TICKS
+        self.finding: Finding | None = None
+
+    def _restart(self, edges: int) -> None:
+        self._ticks = 0
+        self._edges_began = edges
+        self._low = float("-inf")
+        self._high = float("inf")
+
+    def begin(self, edges: int) -> None:
+        """Forget the comparison so far: another meter, or a gap in what was counted."""
+        self._restart(edges)
+        self._edges_at_read = edges
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the edges may be believed: no finding, or enough clean ticks since."""
+        return self._clean_ticks >= _REGAIN_TICKS
+
+    def read(self, ticks: int, edges: int, at: float) -> Finding | None:
+        """Take a believed reading: the ticks it added and the edges counted so far; return what does not fit."""
+        before, self._edges_at_read = self._edges_at_read, edges
+        if not ticks:
+            return None
+        self._ticks += ticks
+        counted = edges - self._edges_began
+        due = EDGES_PER_TICK * self._ticks
+        self._low = max(self._low, before - self._edges_began - due - EDGES_PER_TICK)
+        self._high = min(self._high, counted - due)
+        if self._low - self._high > TOLERANCE * due + TOLERANCE_EDGES:
+            return self._disagree(counted, due, edges, at)
+        self._agree(ticks, edges)
+        return None
+
+    def _disagree(self, counted: int, due: int, edges: int, at: float) -> Finding:
+        # The newest tick broke it: with too few edges it set the upper end, with too many the lower.
+        lost = self._high == counted - due
+        expected = max(due, counted + 1) if lost else min(due, counted - 1)
+        self.finding = Finding(at, counted, expected)
+        self._clean_ticks = 0
+        self._restart(edges)
+        return self.finding
+
+    def _agree(self, ticks: int, edges: int) -> None:
+        if not self.trusted and edges > self._edges_began:
+            self._clean_ticks += ticks
+            if self.trusted:
+                self.finding = None
+        if self._ticks >= _STRETCH_TICKS:
+            self._restart(edges)

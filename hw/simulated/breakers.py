@@ -1,0 +1,259 @@
+"""Simulated breakers: how one behaves, faults by name included, without a wire; and a host that puts them on the bus.
+
+`SimulatedBreaker` takes the time as an argument, so that a year of outages can be played in seconds. What it says
+comes back as reports; what it was told stays in its log, as evidence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Literal
+
+from hw.dial import BrokerError
+from hw.mqtt import Link, Will
+from rules.panel import CircuitId, Position
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from hw.dial import Broker
+
+# A device tries to come back to its broker this often.
+RECONNECT_S = 0.2
+
+
+class Wakes(Enum):
+    """What a breaker does when its own power comes back."""
+
+    AS_WAS = "as-was"
+    ON = "on"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What is wrong with a breaker. Several may be at once.
+
+    `silent`: hears nothing and says nothing, its radio is dead. `mute`: obeys, and says nothing. `refuses`: stays as it
+    is, and says so. `slow_s`: obeys and reports so many seconds late. `reports_stale`: obeys, and reports what it was
+    before. `wakes`: reboots on, off, or as it was. `never_writes_availability`: as many devices do.
+    """
+
+    silent: bool = False
+    mute: bool = False
+    refuses: bool = False
+    slow_s: float = 0.0
+    reports_stale: bool = False
+    wakes: Wakes = Wakes.AS_WAS
+    never_writes_availability: bool = False
+
+
+SOUND = Faults()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One thing a device says, retained, on `breakers/<circuit>/<leaf>`."""
+
+    circuit: CircuitId
+    leaf: Literal["state", "availability"]
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commanded:
+    """One command as it reached a device: evidence. `at`: the host's seconds."""
+
+    at: float
+    circuit: CircuitId
+    word: str
+    retained: bool = False
+
+
+@dataclass
+class SimulatedBreaker:
+    """One smart breaker. `remote`: it listens to commands at all; a standard one has a handle only.
+
+    `position` is where the contacts really are; a device that lies says something else. `powered`: its electronics
+    have power (what a breaker is at does not change without).
+    """
+
+    circuit: CircuitId
+    position: Position = Position.ON
+    faults: Faults = SOUND
+    remote: bool = True
+    powered: bool = True
+    log: list[Commanded] = field(default_factory=list)
+    _late: list[tuple[float, Position]] = field(default_factory=list)
+
+    # --- what is done to it ----------------------------------------------------------------------------------------
+
+    def command(self, word: str, now: float, *, retained: bool = False) -> tuple[Report, ...]:
+        """Return what the breaker says to a command, `ON` or `OFF`; what comes late is said by `advance`."""
+        if not self.powered or not self.remote or self.faults.silent:
+            return ()
+        self.log.append(Commanded(now, self.circuit, word, retained))
+        if word not in ("ON", "OFF"):
+            return ()
+        wanted = Position[word]
+        if self.faults.refuses or self.position is Position.TRIPPED:
+            return self._say_state()
+        if self.faults.slow_s > 0.0:
+            self._late.append((now + self.faults.slow_s, wanted))
+            return ()
+        return self._obey(wanted)
+
+    def advance(self, now: float) -> tuple[Report, ...]:
+        """Return what a slow breaker says by now to what it was told before."""
+        due = [late for late in self._late if late[0] <= now]
+        self._late = [late for late in self._late if late[0] > now]
+        if not self.powered:
+            return ()
+        return tuple(report for _, wanted in due for report in self._obey(wanted))
+
+    @property
+    def next_due(self) -> float | None:
+        """Return when `advance` next has something to do; None: nothing is under way."""
+        return min((late[0] for late in self._late), default=None)
+
+    def flip_by_hand(self, position: Position) -> tuple[Report, ...]:
+        """Return what is said when a person moves the handle; this also resets a tripped breaker."""
+        self.position = position
+        return self._say_state()
+
+    def trip(self) -> tuple[Report, ...]:
+        """Return what is said when the breaker trips. Only a hand resets it."""
+        self.position = Position.TRIPPED
+        return self._say_state()
+
+    def power_lost(self) -> tuple[Report, ...]:
+        """Take the power from its electronics. It says nothing any more; what was under way is forgotten."""
+        self.powered = False
+        self._late.clear()
+        return ()
+
+    def power_back(self) -> tuple[Report, ...]:
+        """Return what the breaker says when it has booted: that it is there, and its position."""
+        self.powered = True
+        if self.position is not Position.TRIPPED and self.faults.wakes is not Wakes.AS_WAS:
+            self.position = Position(self.faults.wakes.value)
+        return self.greeting()
+
+    def reboot(self) -> tuple[Report, ...]:
+        """Return what is said after a blink of its power."""
+        self.power_lost()
+        return self.power_back()
+
+    # --- what it says ----------------------------------------------------------------------------------------------
+
+    def greeting(self) -> tuple[Report, ...]:
+        """Return what a device says whenever it reaches its broker."""
+        if not self.powered or not self.remote or self.faults.silent:
+            return ()
+        there = () if self.faults.never_writes_availability else (Report(self.circuit, "availability", "online"),)
+        return there + self._say_state()
+
+    def _obey(self, wanted: Position) -> tuple[Report, ...]:
+        before = self.position
+        if before is Position.TRIPPED:
+            return self._say_state()
+        self.position = wanted
+        return self._say(before if self.faults.reports_stale else wanted)
+
+    def _say_state(self) -> tuple[Report, ...]:
+        return self._say(self.position)
+
+    def _say(self, position: Position) -> tuple[Report, ...]:
+        if not self.powered or not self.remote or self.faults.silent or self.faults.mute:
+            return ()
+        return (Report(self.circuit, "state", position.name),)
+
+
+class BreakersOnBus:
+    """Breakers on real MQTT, behind one client: a hub. One breaker alone is a client of its own, with a last will.
+
+    `clock`: the host's monotonic seconds. `on_command`: called after each, when a load may have gone on or off.
+    Keep `run` running; what is done by hand goes through `say`.
+    """
+
+    def __init__(
+        self,
+        breakers: Iterable[SimulatedBreaker],
+        broker: Broker,
+        site: str,
+        clock: Callable[[], float],
+        on_command: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.breakers = {breaker.circuit: breaker for breaker in breakers if breaker.remote}
+        self.connected = asyncio.Event()
+        self._broker = broker
+        self._base = f"loadshed/{site}/breakers/"
+        self._name = f"{site}-{'-'.join(self.breakers) if len(self.breakers) == 1 else 'hub'}"
+        self._clock = clock
+        self._on_command = on_command
+        self._link: Link | None = None
+
+    @property
+    def log(self) -> list[Commanded]:
+        """Return every command that reached any of them, in order."""
+        return sorted((one for breaker in self.breakers.values() for one in breaker.log), key=lambda one: one.at)
+
+    def say(self, reports: Iterable[Report]) -> None:
+        """Publish what breakers say; without a broker it is lost, as with real ones."""
+        if self._link is None:
+            return
+        for report in reports:
+            self._link.publish(f"{self._base}{report.circuit}/{report.leaf}", report.word.encode(), retain=True)
+        self._link.flush()
+
+    async def run(self) -> None:
+        """Be on the bus until cancelled, and come back whenever the broker does."""
+        while True:
+            try:
+                await self._one_connection()
+            except BrokerError:
+                await asyncio.sleep(RECONNECT_S)
+
+    async def _one_connection(self) -> None:
+        link = await Link.open(self._broker, self._name, will=self._will())
+        self._link = link
+        try:
+            link.subscribe([self._base + "+/set"] if len(self.breakers) > 1 else self._own_commands())
+            self.say(report for breaker in self.breakers.values() for report in breaker.greeting())
+            self.connected.set()
+            while True:
+                for heard in link.read():
+                    self._heard(heard.topic, heard.payload, retained=heard.retained)
+                await link.wait()
+        finally:
+            self._link = None
+            self.connected.clear()
+            link.abort()
+
+    def _own_commands(self) -> list[str]:
+        return [f"{self._base}{circuit}/set" for circuit in self.breakers]
+
+    def _will(self) -> Will | None:
+        """Return the last will of a lone breaker. A hub has none: one will cannot speak for many."""
+        if len(self.breakers) != 1:
+            return None
+        (breaker,) = self.breakers.values()
+        if breaker.faults.never_writes_availability:
+            return None
+        return Will(f"{self._base}{breaker.circuit}/availability", b"offline")
+
+    def _heard(self, topic: str, payload: bytes, *, retained: bool) -> None:
+        circuit = CircuitId(topic.removeprefix(self._base).removesuffix("/set"))
+        if (breaker := self.breakers.get(circuit)) is None:
+            return
+        now = self._clock()
+        self.say(breaker.command(payload.decode("utf-8", "replace"), now, retained=retained))
+        self._on_command()
+        if breaker.next_due is not None:
+            asyncio.get_running_loop().call_later(breaker.next_due - now, self._come_late, breaker)
+
+    def _come_late(self, breaker: SimulatedBreaker) -> None:
+        self.say(breaker.advance(self._clock()))
+        self._on_command()

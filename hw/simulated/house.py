@@ -1,0 +1,192 @@
+"""A simulated house: utility, generator and transfer switch; breakers, the loads behind them, and the meter.
+
+One house serves the tests, the demo and the benches. It has no clock of its own: whoever plays it moves the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from hw.simulated.breakers import SimulatedBreaker
+from rules.panel import CircuitId, Kind, Position
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from hw.simulated.breakers import Report
+
+
+class Meter(Protocol):
+    """What the house needs of a simulated meter: a place to put the load in kW."""
+
+    kw: float
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What hangs behind one breaker: `kw` when it runs."""
+
+    circuit: CircuitId
+    kw: float
+    kind: Kind = Kind.GEN2
+    position: Position = Position.ON
+
+
+class House:
+    """The house. `on_contact`: told True when the auxiliary contact opens. `on_reports`: what breakers say unasked.
+
+    `ups`: breakers' electronics keep their power when the house has none.
+    """
+
+    def __init__(
+        self,
+        loads: Iterable[Load],
+        *,
+        meter: Meter | None = None,
+        on_contact: Callable[[bool], None] = lambda _open: None,
+        on_reports: Callable[[tuple[Report, ...]], None] = lambda _reports: None,
+        ups: bool = False,
+    ) -> None:
+        self.loads = {load.circuit: load for load in loads}
+        self.breakers = {
+            load.circuit: SimulatedBreaker(load.circuit, load.position, remote=load.kind in (Kind.GEN2, Kind.RELAY))
+            for load in self.loads.values()
+        }
+        self.meter = meter
+        self.on_contact = on_contact
+        self.on_reports = on_reports
+        self.ups = ups
+        self.utility = True
+        self.generator = False
+        self.contact_open = False
+        self.measure()
+
+    def breaker(self, circuit: str) -> SimulatedBreaker:
+        return self.breakers[CircuitId(circuit)]
+
+    # --- power -----------------------------------------------------------------------------------------------------
+
+    @property
+    def powered(self) -> bool:
+        """Return whether the panel has power: from the side the transfer switch stands on."""
+        return self.generator if self.contact_open else self.utility
+
+    @property
+    def kw(self) -> float:
+        """Return what the house draws now. A breaker that is off or tripped draws nothing."""
+        if not self.powered:
+            return 0.0
+        on = (load.kw for load in self.loads.values() if self.breakers[load.circuit].position is Position.ON)
+        return sum(on)
+
+    def measure(self) -> None:
+        """Show the meter the load. Call it after a breaker moved; the house does so when it moves them itself."""
+        if self.meter is not None:
+            self.meter.kw = self.kw
+
+    # --- what happens to a house -----------------------------------------------------------------------------------
+
+    def utility_fails(self) -> None:
+        """Darken the house: the contact is still closed, and the generator cranks."""
+        self._change(utility=False)
+
+    def generator_takes_over(self) -> None:
+        """Transfer: the generator takes the whole load, and the contact opens with it."""
+        self._change(generator=True, contact_open=True)
+
+    def generator_stops(self) -> None:
+        """Stop it to refuel: dark again, the contact stays open."""
+        self._change(generator=False)
+
+    def generator_starts(self) -> None:
+        """Start it again after refuelling: the same outage."""
+        self._change(generator=True)
+
+    def utility_returns(self) -> None:
+        """Give utility back; the transfer switch still waits before it goes over."""
+        self._change(utility=True)
+
+    def retransfers(self) -> None:
+        """Go back to utility: the contact closes; the generator cools down and stops."""
+        self._change(contact_open=False, generator=False)
+
+    def flip_by_hand(self, circuit: str, position: Position) -> None:
+        self.on_reports(self.breaker(circuit).flip_by_hand(position))
+        self.measure()
+
+    def trip(self, circuit: str) -> None:
+        self.on_reports(self.breaker(circuit).trip())
+        self.measure()
+
+    def reboot(self, circuit: str) -> None:
+        self.on_reports(self.breaker(circuit).reboot())
+        self.measure()
+
+    def _change(
+        self, *, utility: bool | None = None, generator: bool | None = None, contact_open: bool | None = None
+    ) -> None:
+        was_powered, was_open = self.powered, self.contact_open
+        self.utility = self.utility if utility is None else utility
+        self.generator = self.generator if generator is None else generator
+        self.contact_open = self.contact_open if contact_open is None else contact_open
+        if self.contact_open != was_open:
+            self.on_contact(self.contact_open)
+        if self.powered != was_powered and not self.ups:
+            self._wake_or_darken()
+        self.measure()
+
+    def _wake_or_darken(self) -> None:
+        for breaker in self.breakers.values():
+            self.on_reports(breaker.power_back() if self.powered else breaker.power_lost())
+
+
+@dataclass(frozen=True, slots=True)
+class FastClock:
+    """A clock that runs `factor` times as fast as the world's: house seconds, for a demo that has no hour to spare."""
+
+    factor: float
+    began: float
+
+    @classmethod
+    def starting_now(cls, factor: float) -> FastClock:
+        return cls(factor, time.monotonic())
+
+    def __call__(self) -> float:
+        """Return monotonic house seconds."""
+        return self.began + (time.monotonic() - self.began) * self.factor
+
+    async def sleep(self, house_s: float) -> None:
+        await asyncio.sleep(house_s / self.factor)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One thing that happens in a play, so many house seconds after the one before. `told`: the words for it."""
+
+    after_s: float
+    told: str
+    happens: Callable[[], None]
+
+
+def one_outage(house: House, *, cranks_s: float, lasts_s: float, waits_s: float) -> tuple[Act, ...]:
+    """Return the acts of a plain outage.
+
+    `cranks_s`: until the generator takes over. `lasts_s`: until utility returns. `waits_s`: until the switch goes back.
+    """
+    return (
+        Act(0.0, "Utility fails: the house is dark", house.utility_fails),
+        Act(cranks_s, "The generator is up: the switch transfers, its contact opens", house.generator_takes_over),
+        Act(lasts_s, "Utility is back: the transfer switch waits", house.utility_returns),
+        Act(waits_s, "The switch goes back to utility: its contact closes", house.retransfers),
+    )
+
+
+async def play(acts: Iterable[Act], clock: FastClock, tell: Callable[[str], None]) -> None:
+    """Let the acts happen, one after another, on the house's clock."""
+    for act in acts:
+        await clock.sleep(act.after_s)
+        tell(act.told)
+        act.happens()

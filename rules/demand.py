@@ -59,7 +59,7 @@ class DemandView:
 
 
 class Peaks:
-    """The highest 15-minute demand since a moment, by either witness. `kw`: what was kept from before; None is nothing."""
+    """The highest 15-minute demand since a moment, by either witness. `kw`: the one kept from before, if any."""
 
     def __init__(self, since: float, kw: float | None = None) -> None:
         self.since = since

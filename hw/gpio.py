@@ -1,0 +1,210 @@
+"""GPIO lines of any Raspberry Pi, with the time the kernel saw each edge.
+
+gpiozero and lgpio are imported where they are first used: both are dear, and neither is needed without a line.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from types import ModuleType, TracebackType
+
+    from gpiozero import Factory
+
+CHIP_LABELS = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
+"""The 40-pin header's chip on a Pi 5, a Pi 4, and those before. The number moved (4, then 0 since kernel 6.6.45)."""
+
+_PINS = range(28)
+
+
+class GpioError(Exception):
+    """A GPIO line cannot be had. The message says what to do."""
+
+
+class Carried:
+    """Brings an exception out of lgpio's thread, where it would end all edges without a word, to whoever polls."""
+
+    def __init__(self) -> None:
+        self._failure: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if failure is not None and self._failure is None:
+            self._failure = failure
+        return True
+
+    def deliver(self) -> None:
+        """Raise what was carried, once."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+
+class InputLine:
+    """A pin as an input with the internal pull-up, both edges reported.
+
+    `on_edge(high, at)` runs in lgpio's thread, with `at` in CLOCK_MONOTONIC seconds as stamped by the kernel: lgpio 0.2
+    asks for version 2 of the kernel's interface without its real-time flag, and gpiozero hands the stamp through.
+
+    gpiozero's `InputDevice` and its pin are used bare. `DigitalInputDevice` compares levels, and swallows the edge that
+    follows a lost one; a bounce time on lgpio delays every edge and swallows short ones.
+    """
+
+    def __init__(self, pin: int, on_edge: Callable[[bool, float], None], factory: Factory | None = None) -> None:
+        if pin not in _PINS:
+            raise GpioError(f"there is no GPIO {pin}: use a BCM number from {_PINS.start} to {_PINS.stop - 1}")
+        self._name = f"GPIO {pin}"
+        self._on_edge = on_edge
+        self._carried = Carried()
+        self._failures = _failures()
+        factory = factory or _pi()
+        from gpiozero import InputDevice  # noqa: PLC0415 — 50 ms that no start without GPIO should pay
+
+        with _explained(self._name, self._failures):
+            self._device = InputDevice(pin, pull_up=True, pin_factory=factory)
+            self._device.pin.bounce = None
+            self._device.pin.edges = "both"
+            self._device.pin.when_changed = self._changed
+
+    def _changed(self, at: float, high: int) -> None:
+        with self._carried:
+            self._on_edge(bool(high), at)
+
+    def deliver(self) -> None:
+        """Raise, once, what `on_edge` raised in lgpio's thread."""
+        self._carried.deliver()
+
+    def high(self) -> bool:
+        """Return the level now; raise GpioError where it cannot be read, and whatever `on_edge` raised before."""
+        self.deliver()
+        with _explained(self._name, self._failures):
+            return bool(self._device.pin.state)
+
+    def close(self) -> None:
+        """Release the pin. Idempotent."""
+        if not self._device.closed:
+            self._device.close()
+
+
+def choose_chip(labels: Mapping[int, str]) -> int:
+    """Return the number of the chip behind the 40-pin header, by its label; raise GpioError where there is none."""
+    for wanted in CHIP_LABELS:
+        for number, label in sorted(labels.items()):
+            if label == wanted:
+                return number
+    seen = ", ".join(f"gpiochip{number} is {label}" for number, label in sorted(labels.items())) or "no chip at all"
+    raise GpioError(f'no Raspberry Pi GPIO chip here ({seen}): run this on a Pi, or set [contact] source = "mqtt"')
+
+
+_factory: Factory | None = None
+
+
+def _pi() -> Factory:
+    """Return this Pi's own pins; opened once, for lgpio has one thread and one folder per process."""
+    global _factory  # noqa: PLW0603 — the chip is one per machine, like gpiozero's own Device.pin_factory
+    if _factory is None:
+        _factory = _open_pi()
+    return _factory
+
+
+def _open_pi() -> Factory:
+    lgpio = _import_lgpio()
+    number = choose_chip(_chip_labels(lgpio))
+    from gpiozero.pins.lgpio import LGPIOFactory, LGPIOPin  # noqa: PLC0415
+    from gpiozero.pins.local import LocalPiFactory  # noqa: PLC0415
+
+    class ChosenChipFactory(LGPIOFactory):  # type: ignore[misc]
+        """gpiozero's, which guesses the chip by the board's revision: wrong on a Pi 5 since kernel 6.6.45."""
+
+        def __init__(self) -> None:
+            LocalPiFactory.__init__(self)
+            self._handle = lgpio.gpiochip_open(number)
+            self._chip = number
+            self.pin_class = LGPIOPin
+
+    with _explained(f"/dev/gpiochip{number}", _failures()):
+        return ChosenChipFactory()
+
+
+def _chip_labels(lgpio: ModuleType) -> dict[int, str]:
+    labels = {}
+    for path in sorted(Path("/dev").glob("gpiochip*")):
+        number = int(path.name.removeprefix("gpiochip"))
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise GpioError(f"{path} may not be opened: add the user to the group gpio (usermod -aG gpio USER)")
+        handle = lgpio.gpiochip_open(number)
+        _, _, _, label = lgpio.gpio_get_chip_info(handle)
+        lgpio.gpiochip_close(handle)
+        labels[number] = label
+    return labels
+
+
+_scratch: tempfile.TemporaryDirectory[str] | None = None
+
+
+def _import_lgpio() -> ModuleType:
+    """Import lgpio where it can make its FIFO, and stay in the working directory all the same."""
+    try:
+        with _work_folder():
+            import lgpio  # noqa: PLC0415
+    except ImportError as error:
+        raise GpioError(
+            "lgpio is missing: apt install python3-lgpio, and make the venv with --system-site-packages"
+        ) from error
+    if not hasattr(lgpio, "gpiochip_open"):
+        raise GpioError("pip installed an empty lgpio: pip uninstall lgpio, and apt install python3-lgpio")
+    module: ModuleType = lgpio
+    return module
+
+
+@contextmanager
+def _work_folder() -> Iterator[None]:
+    """Set LG_WD, into which lgpio changes when imported: the unit's runtime folder, or one that goes with us."""
+    global _scratch  # noqa: PLW0603 — lives as long as lgpio's FIFO in it
+    if "LG_WD" not in os.environ:
+        folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+        if not folder:
+            _scratch = _scratch or tempfile.TemporaryDirectory(prefix="loadshed-gpio-")
+            folder = _scratch.name
+        os.environ["LG_WD"] = folder
+    here = Path.cwd()
+    try:
+        yield
+    finally:
+        os.chdir(here)
+
+
+def _failures() -> tuple[type[BaseException], ...]:
+    """Return what gpiozero and lgpio raise for the world's faults. lgpio's own error derives from Exception alone."""
+    from gpiozero import GPIOZeroError  # noqa: PLC0415
+
+    lgpio = sys.modules.get("lgpio")
+    return (OSError, GPIOZeroError) if lgpio is None else (OSError, GPIOZeroError, lgpio.error)
+
+
+@contextmanager
+def _explained(what: str, failures: tuple[type[BaseException], ...]) -> Iterator[None]:
+    try:
+        yield
+    except failures as error:
+        raise GpioError(f"{what}: {error}{_advice(str(error))}") from error
+
+
+def _advice(error: str) -> str:
+    lowered = error.lower()
+    if "busy" in lowered or "in use" in lowered:
+        return " — another program or device-tree overlay holds this pin: gpioinfo names it"
+    if "permi" in lowered or "can not open" in lowered:
+        return " — is the user in the group gpio?"
+    return ""

@@ -1,0 +1,134 @@
+"""The meter's pulse outputs on GPIO lines: each edge counted once, with the moment it happened."""
+
+from __future__ import annotations
+
+import time
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from hw.gpio import InputLine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gpiozero import Factory
+
+EDGE_KW_S = 18.0
+"""The 10 Wh output changes its level each 5 Wh: 18 kW for one second."""
+
+KWH_EDGE_KW_S = 1800.0
+"""The 1 kWh output changes its level each 500 Wh."""
+
+LARGEST_METER_KW = 998.0
+LONGEST_FILTER_S = 0.025
+"""Longer than one cycle of 50 Hz, so that induced hum never counts; short enough not to delay a figure of now."""
+
+
+def filter_s(max_kw: float | None, edge_kw_s: float = EDGE_KW_S) -> float:
+    """Return how long a level must hold to count: a fifth of the shortest half cycle of the rating, at most 25 ms."""
+    return min(LONGEST_FILTER_S, edge_kw_s / (max_kw or LARGEST_METER_KW) / 5)
+
+
+class EdgeFilter:
+    """Counts a change of level that holds for `hold_s`, and forgets one that does not.
+
+    An edge is believed once its level has held, by the next edge's stamp or by `settle`; it then counts with the time
+    of the first edge that led away from the old level. A spike, which comes back, never counts.
+    """
+
+    def __init__(self, hold_s: float, high: bool | None = None) -> None:
+        self._hold_s = hold_s
+        self._settled = high
+        self._level = high
+        self._left_at: float | None = None
+        self._moved_at = float("-inf")
+        self.dropped = 0
+        self.missed = 0
+
+    def edge(self, high: bool, at: float) -> float | None:
+        """Take an edge, with the level it led to; return the time of an earlier one that is now known to count."""
+        counted = self.settle(at)
+        if high == self._level:
+            # Two edges in one direction: the one between them never reached us.
+            self.missed += 1
+        if self._left_at is None:
+            self._left_at = at
+        else:
+            self.dropped += 1
+        self._level, self._moved_at = high, at
+        return counted
+
+    def settle(self, now: float) -> float | None:
+        """Return the time of an edge whose level has held by now; None where there is none, or it came back."""
+        if self._left_at is None or now - self._moved_at < self._hold_s:
+            return None
+        left_at, self._left_at = self._left_at, None
+        came_back = self._settled is not None and self._level == self._settled
+        if came_back and self._moved_at > left_at:
+            self.dropped += 1
+            return None
+        self._settled = self._level
+        return left_at
+
+
+class Pulses:
+    """Reports each edge of a pulse output that counts, in order, with the second at which it happened.
+
+    `on_pulse(at)` may only hand over; it is called from lgpio's thread or from `poll`, one at a time. An edge counts
+    once its level has held for `filter_s(max_kw)`, which somebody must look at: `later(s, call)` arranges that `call`
+    runs after `s` seconds, in any thread; without it, `poll` or the next edge does. `max_kw`: the meter's rating, None
+    where the model is not known. `edge_kw_s`: 18 for the 10 Wh output, 1800 for the 1 kWh output.
+
+    The level means nothing: without load it may be either. Raises GpioError with what to do about it.
+    """
+
+    def __init__(
+        self,
+        pin: int,
+        on_pulse: Callable[[float], None],
+        max_kw: float | None = None,
+        *,
+        edge_kw_s: float = EDGE_KW_S,
+        later: Callable[[float, Callable[[], None]], None] | None = None,
+        factory: Factory | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._on_pulse = on_pulse
+        self._later = later
+        self._clock = clock
+        self._hold_s = filter_s(max_kw, edge_kw_s)
+        self._filter = EdgeFilter(self._hold_s)
+        self._lock = Lock()
+        self.count = 0
+        self._line = InputLine(pin, self._edge, factory)
+
+    @property
+    def dropped(self) -> int:
+        """Return how many edges were spikes or bounces."""
+        return self._filter.dropped
+
+    @property
+    def missed(self) -> int:
+        """Return how many edges must have been lost: two in one direction came in a row. They are not counted."""
+        return self._filter.missed
+
+    def poll(self) -> None:
+        """Count the last edge if its level has held; raise what `on_pulse` or `later` raised in lgpio's thread."""
+        self._line.deliver()
+        with self._lock:
+            self._count(self._filter.settle(self._clock()))
+
+    def close(self) -> None:
+        """Release the pin. Idempotent."""
+        self._line.close()
+
+    def _edge(self, high: bool, at: float) -> None:
+        with self._lock:
+            self._count(self._filter.edge(high, at))
+        if self._later is not None:
+            self._later(self._hold_s, self.poll)
+
+    def _count(self, at: float | None) -> None:
+        if at is not None:
+            self.count += 1
+            self._on_pulse(at)

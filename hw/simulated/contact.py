@@ -1,0 +1,97 @@
+"""The world's side of a GPIO line: a wire that moves, bounces, and loses edges, over gpiozero's own mock pins."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from gpiozero.pins.mock import MockFactory, MockPin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class WirePin(MockPin):  # type: ignore[misc]
+    """A mock pin whose edges bear the simulated time, and can be lost, delayed, or unreadable."""
+
+    def __init__(self, factory: SimulatedPins, info: object) -> None:
+        super().__init__(factory, info)
+        self.edges_to_lose = 0
+        self.held_back = False
+        self.in_flight: deque[tuple[float, bool]] = deque()
+        self.unreadable: str | None = None
+
+    def _get_state(self) -> bool:
+        if self.unreadable is not None:
+            raise OSError(self.unreadable)
+        return bool(super()._get_state())
+
+    def _call_when_changed(self) -> None:
+        if self.edges_to_lose:
+            self.edges_to_lose -= 1
+            return
+        self.in_flight.append((self.factory.clock(), bool(self._state)))
+        if not self.held_back:
+            self.arrive()
+
+    def arrive(self) -> None:
+        """Deliver the edges that are on their way, with the stamps they got when they happened."""
+        while self.in_flight:
+            self._last_change, state = self.in_flight.popleft()
+            # The mock reports the level of now; an edge tells the level it led to.
+            super(MockPin, self)._call_when_changed(self._last_change, state)
+
+
+class SimulatedPins(MockFactory):  # type: ignore[misc]
+    """A Pi's pins on a clock of the test's choosing."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        super().__init__(pin_class=WirePin)
+
+
+class Wire:
+    """What hangs on one pin: a pair of wires that is open (the pull-up wins, high) or closed to ground (low).
+
+    Faults by name: `bounce`, `lose`, `hold_back` and `arrive`, `unreadable` and `readable`.
+    """
+
+    def __init__(self, pins: SimulatedPins, pin: int) -> None:
+        self._pin: WirePin = pins.pin(pin)
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self._pin._state)  # noqa: SLF001 — the wire itself, whether the chip can read it or not
+
+    def open(self) -> None:
+        self._pin.drive_high()
+
+    def close(self) -> None:
+        self._pin.drive_low()
+
+    def toggle(self) -> None:
+        (self.close if self.is_open else self.open)()
+
+    def bounce(self, edges: int, step: Callable[[], None]) -> None:
+        """Move back and forth so often; `step` is called after each and may move the time."""
+        for _ in range(edges):
+            self.toggle()
+            step()
+
+    def lose(self, edges: int = 1) -> None:
+        """Lose the next edges: the level moves and nobody is told."""
+        self._pin.edges_to_lose += edges
+
+    def hold_back(self) -> None:
+        """Keep edges in the kernel's queue, as a stalled program does, until they `arrive`."""
+        self._pin.held_back = True
+
+    def arrive(self) -> None:
+        self._pin.held_back = False
+        self._pin.arrive()
+
+    def unreadable(self, reason: str = "Input/output error") -> None:
+        self._pin.unreadable = reason
+
+    def readable(self) -> None:
+        self._pin.unreadable = None

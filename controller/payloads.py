@@ -64,7 +64,7 @@ def demand(view: DemandView, at: float, wall: Wall) -> bytes:
         {
             "kw": _rounded(view.kw),
             "kw_at_most": view.kw_at_most,
-            "kw_quality": view.kw_quality,
+            "kw_quality": view.kw_quality.value,
             "age_s": _rounded(view.age_s),
             "demand_5min_kw": _rounded(view.demand_5min_kw),
             "demand_15min_kw": _rounded(view.demand_15min_kw),

@@ -141,7 +141,7 @@ def _read(folder: Path) -> Sources | None:
 
 def _sum(sources: Sources) -> str:
     # Cards lie about what they have written: a name that fits its content is the proof that both files are whole.
-    both = "\0".join((sources.installer, sources.circuits))
+    both = f"{sources.installer}\x00{sources.circuits}"
     return f"{zlib.crc32(both.encode()):08x}"
 
 

@@ -1,0 +1,253 @@
+"""The meter's part of the engine: readings and edges in, demand and the energy of an outage out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from math import inf
+from typing import TYPE_CHECKING
+
+from controller.effects import KeepSample
+from controller.events import EnergyRead, MeterSilent, PulseSeen
+from rules.demand import EDGE_KWH, STALE_POLLS, Demand
+from rules.register import Verdict, register_rise
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from controller.effects import Json
+    from rules.demand import DemandView, Peaks
+
+BLIND_S = 600.0
+"""So long on standby without a tick or an edge: the current transformers are on the wrong side of the switch."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeterSettings:
+    """`max_kw`: the rating; None where the model is not known. `poll_s`: None where only pulses are wired, no register.
+
+    `pulses`: whether the 10 Wh output is wired.
+    """
+
+    max_kw: float | None = None
+    poll_s: float | None = 5.0
+    pulses: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where both counters stood when an outage began. Written to disk, it outlives a restart. None: not known then."""
+
+    register_tenths: int | None
+    pulse_count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something about the meter that belongs in the log: an event's name, and what it is about, JSON-ready."""
+
+    event: str
+    about: Mapping[str, Json]
+
+
+class Freshness(Enum):
+    """Whether the register speaks of the present."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+
+
+@dataclass(slots=True)
+class _Outage:
+    """An outage under way. The ends are None while it lasts."""
+
+    began: float
+    mark: Mark
+    peaks: Peaks
+    another_meter: bool = False
+    ended: float | None = None
+    end: Mark | None = None
+    peak_kw: float | None = None
+
+
+class Metering:
+    """One meter, followed. `now`: the monotonic second of this start. `counted`: edges counted before it."""
+
+    def __init__(self, settings: MeterSettings, now: float, counted: int = 0) -> None:
+        self._settings = settings
+        self._demand = Demand(settings.max_kw, settings.poll_s or inf, settings.pulses, counted)
+        self._demand.listen(now)
+        self._started = now
+        self._freshness = Freshness.FRESH
+        self._outage: _Outage | None = None
+        self.silent_because: str | None = None
+
+    # --- events ------------------------------------------------------------------------------------------------------
+
+    def take(self, event: EnergyRead | MeterSilent | PulseSeen) -> tuple[Noted, ...]:
+        """Take what the meter did; return what is worth a line in the log."""
+        match event:
+            case PulseSeen(at=at):
+                self._demand.pulse(at)
+                return ()
+            case MeterSilent(at=at, reason=reason):
+                self.silent_because = reason
+                self._demand.silent(at)
+                return ()
+            case EnergyRead(at=at, tenths=tenths):
+                return self._read(tenths, at)
+
+    def _read(self, tenths: int, at: float) -> tuple[Noted, ...]:
+        before, doubt = self._demand.register_tenths, self._demand.finding
+        verdict = self._demand.energy_read(tenths, at)
+        if verdict.counts:
+            self.silent_because = None
+            self._begin_late(tenths)
+        if verdict is Verdict.ANOTHER_METER and self._outage is not None:
+            self._outage.another_meter = True
+        noted = []
+        if verdict not in (Verdict.GOOD, Verdict.FIRST):
+            noted.append(
+                Noted(f"meter_{verdict.name.lower()}", {"before_kwh": _kwh(before), "energy_kwh": tenths / 10})
+            )
+        found = self._demand.finding
+        if found is not None and found is not doubt:
+            about: dict[str, Json] = {"counted": found.counted, "expected": found.expected, "says": found.says}
+            noted.append(Noted("pulses_disagree", about))
+        return tuple(noted)
+
+    # --- what is known -----------------------------------------------------------------------------------------------
+
+    def view(self, now: float) -> DemandView:
+        """Return everything known about demand at `now`."""
+        return self._demand.view(now)
+
+    def sample(self, outage: int, at: float) -> KeepSample:
+        """Return one row of the demand log."""
+        view = self.view(at)
+        return KeepSample(
+            at=at,
+            outage=outage,
+            kw=view.kw,
+            kw_at_most=view.kw_at_most,
+            kw_quality=view.kw_quality.value,
+            age_s=view.age_s,
+            demand_5min_kw=view.demand_5min_kw,
+            demand_15min_kw=view.demand_15min_kw,
+            energy_kwh=view.energy_kwh,
+            pulses=self.pulse_count,
+        )
+
+    @property
+    def register_tenths(self) -> int | None:
+        """Return the register as last believed, in tenths of a kWh; None before the first reading."""
+        return self._demand.register_tenths
+
+    @property
+    def pulse_count(self) -> int | None:
+        """Return the edges counted, those before this start included; None where no pulse output is wired."""
+        return self._demand.pulse_count if self._settings.pulses else None
+
+    # --- freshness ---------------------------------------------------------------------------------------------------
+
+    def deadline(self) -> float | None:
+        """Return when `freshness_changed` will have something to say if the meter stays silent; None: not by itself."""
+        return None if self._freshness is Freshness.STALE else self._stale_at()
+
+    def freshness_changed(self, now: float) -> Freshness | None:
+        """Return, once, that the register has become stale (older than three polls) or fresh again."""
+        stale_at = self._stale_at()
+        found = Freshness.STALE if stale_at is not None and now >= stale_at else Freshness.FRESH
+        if found is self._freshness:
+            return None
+        self._freshness = found
+        return found
+
+    def _stale_at(self) -> float | None:
+        if self._settings.poll_s is None:
+            return None
+        stale_at = self._demand.stale_at
+        return self._started + STALE_POLLS * self._settings.poll_s if stale_at is None else stale_at
+
+    # --- the outage --------------------------------------------------------------------------------------------------
+
+    def outage_began(self, at: float) -> Mark:
+        """Begin to count an outage, or go on with one that seemed to have ended; return what to keep on disk."""
+        if self._outage is None:
+            fresh = self._freshness is Freshness.FRESH
+            mark = Mark(self.register_tenths if fresh else None, self.pulse_count)
+            self._outage = _Outage(at, mark, self._demand.watch(at))
+        self._outage.ended = self._outage.end = None
+        return self._outage.mark
+
+    @property
+    def outage_mark(self) -> Mark | None:
+        """Return what to keep of the open outage; it gains its register value late, where the meter wakes after us."""
+        return self._outage.mark if self._outage else None
+
+    def resume(self, began: float, mark: Mark, peak_kw: float | None = None) -> None:
+        """Go on with an outage begun before this start, from the mark kept of it and the peak so far.
+
+        `began`: this start's second where the machine has booted since. Edges that passed while the program was down
+        are in the register's difference and not in the edges'.
+        """
+        self._outage = _Outage(began, mark, self._demand.watch(began, peak_kw))
+
+    def outage_ended(self, at: float) -> None:
+        """Hold the outage's figures as they are now: utility is back. Another `outage_began` lets them run again."""
+        if self._outage is not None:
+            self._outage.peak_kw = self.outage_peak_kw(at)
+            self._outage.end = Mark(self.register_tenths, self.pulse_count)
+            self._outage.ended = at
+
+    def outage_closed(self) -> None:
+        """Forget the outage: it is written."""
+        if self._outage is not None:
+            self._demand.forget(self._outage.peaks)
+            self._outage = None
+
+    def outage_energy_kwh(self) -> float | None:
+        """Return the register's difference over the outage; None: not known at either end, or another meter since."""
+        outage = self._outage
+        if outage is None or outage.another_meter:
+            return None
+        now = outage.end.register_tenths if outage.end else self.register_tenths
+        if outage.mark.register_tenths is None or now is None:
+            return None
+        return _kwh(register_rise(outage.mark.register_tenths, now))
+
+    def outage_pulses_kwh(self) -> float | None:
+        """Return the edges counted over the outage, as energy; None where none are counted."""
+        outage = self._outage
+        now = self.pulse_count if outage is None or outage.end is None else outage.end.pulse_count
+        if outage is None or outage.mark.pulse_count is None or now is None:
+            return None
+        return (now - outage.mark.pulse_count) * EDGE_KWH
+
+    def outage_peak_kw(self, now: float) -> float | None:
+        """Return the highest 15-minute demand of the outage; while it is shorter, its average. None is unknown."""
+        outage = self._outage
+        if outage is None:
+            return None
+        return outage.peak_kw if outage.ended is not None else self._demand.peak_kw(outage.peaks, now)
+
+    def blind(self, now: float) -> bool:
+        """Return whether the meter has answered and counted nothing for ten minutes of the outage.
+
+        With circuits on, its current transformers stand on the utility side of the transfer switch.
+        """
+        outage = self._outage
+        if outage is None or outage.ended is not None or self._freshness is Freshness.STALE:
+            return False
+        unmoved = self.outage_energy_kwh() == 0.0 and not self.outage_pulses_kwh()
+        return unmoved and now - outage.began > BLIND_S
+
+    def _begin_late(self, tenths: int) -> None:
+        """Take the first reading of an outage that began without one: the Pi woke in the dark, the meter with it."""
+        outage = self._outage
+        if outage is not None and outage.mark.register_tenths is None and outage.ended is None:
+            outage.mark = Mark(tenths, outage.mark.pulse_count)
+
+
+def _kwh(tenths: int | None) -> float | None:
+    return None if tenths is None else tenths / 10

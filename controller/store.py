@@ -159,7 +159,7 @@ class Store:
             db = open_for_reading(self._ledger.folder, LEDGER)
         except FileNotFoundError:
             return Memory()
-        except (sqlite3.DatabaseError, OSError) as error:
+        except (sqlite3.DatabaseError, UselessError, OSError) as error:
             self._loud.append(f"what the ledger held cannot be read: {error}")
             return Memory()
         try:

@@ -157,8 +157,18 @@ def sync_folder(folder: Path) -> None:
 def open_for_reading(folder: Path, layout: Layout) -> sqlite3.Connection:
     """Return the database for reading, with the daemon up or down, also where nothing may be written.
 
-    Raises `sqlite3.DatabaseError` where it cannot be read, FileNotFoundError where there is none.
+    Raises `sqlite3.DatabaseError` where it cannot be read, `UselessError` where it is of another version, and
+    FileNotFoundError where there is none.
     """
+    db = _reading(folder, layout)
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version != layout.version:
+        db.close()
+        raise UselessError("other", f"{layout.file} is of version {version}, this loadshed reads {layout.version}")
+    return db
+
+
+def _reading(folder: Path, layout: Layout) -> sqlite3.Connection:
     path = folder / layout.file
     if not path.exists():
         raise FileNotFoundError(f"no {layout.file} in {folder}")

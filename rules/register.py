@@ -49,7 +49,7 @@ def register_rise(before: int, after: int) -> int | None:
     """
     if after >= before:
         return after - before
-    if before > NEARLY_ROLLED_TENTHS and after < JUST_ROLLED_TENTHS:
+    if NEARLY_ROLLED_TENTHS < before < ROLLOVER_TENTHS and after < JUST_ROLLED_TENTHS:
         return after + ROLLOVER_TENTHS - before
     return None
 

@@ -20,6 +20,13 @@ class WirePin(MockPin):  # type: ignore[misc]
         self.held_back = False
         self.in_flight: deque[tuple[float, bool]] = deque()
         self.unreadable: str | None = None
+        self.grounded = False
+
+    def _set_pull(self, value: str) -> None:
+        super()._set_pull(value)
+        # The mock lets a pull move the wire; a wire to ground is stronger than any pull.
+        if self.grounded:
+            self.drive_low()
 
     def _get_state(self) -> bool:
         if self.unreadable is not None:
@@ -64,9 +71,11 @@ class Wire:
         return bool(self._pin._state)  # noqa: SLF001 — the wire itself, whether the chip can read it or not
 
     def open(self) -> None:
+        self._pin.grounded = False
         self._pin.drive_high()
 
     def close(self) -> None:
+        self._pin.grounded = True
         self._pin.drive_low()
 
     def toggle(self) -> None:

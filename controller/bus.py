@@ -30,6 +30,8 @@ TRY_STEPS_S = (0.0, 0.1, 0.2, 0.5, 1.0)
 # throw each other out at once, and must not spin.
 HELD_S = 10.0
 
+SUSPICIOUS_TIMES = 3
+
 LOG_MOST = 10
 LOG_WINDOW_S = 60.0
 
@@ -69,11 +71,11 @@ class Bus:
             began = self._clock()
             try:
                 await self._one_connection()
-            except BrokerError as trouble:
-                self._lose(str(trouble))
-            now = self._clock()
-            failed = 0 if now - began >= HELD_S else min(failed + 1, len(TRY_STEPS_S) - 1)
-            await asyncio.sleep(max(0.0, began + TRY_STEPS_S[failed] - now))
+            except BrokerError as error:
+                failed = 0 if self._clock() - began >= HELD_S else failed + 1
+                self._lose(str(error) + self._suspicion(failed))
+            step_s = TRY_STEPS_S[min(failed, len(TRY_STEPS_S) - 1)]
+            await asyncio.sleep(max(0.0, began + step_s - self._clock()))
 
     def publish(self, publication: Publication) -> bool:
         """Send with the next `flush`, which follows by itself; return False, and forget it, while not connected."""
@@ -139,6 +141,12 @@ class Bus:
         self._said = None
         self._on_event(BusConnected(self._clock()))
         link.flush()
+
+    def _suspicion(self, failed: int) -> str:
+        """Return what repeated short connections make one think of. Mosquitto throws out without giving a reason."""
+        if self._said is not None or failed < SUSPICIOUS_TIMES:
+            return ""
+        return f", soon after it was made, {failed} times: does a second loadshed run for site {self._topics.site!r}?"
 
     def _lose(self, reason: str) -> None:
         if reason != self._said:  # a broker that is away for a day is told of once

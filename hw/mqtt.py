@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import select
+import socket
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,6 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from hw.dial import Broker, BrokerError, dial
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterable
 
     from paho.mqtt.client import ConnectFlags, DisconnectFlags
@@ -89,11 +89,18 @@ class Link:
 
     @classmethod
     async def open(
-        cls, broker: Broker, client_id: str, *, will: Will | None = None, complain: Callable[[str], None] = _log.warning
+        cls,
+        broker: Broker,
+        client_id: str,
+        *,
+        will: Will | None = None,
+        keepalive_s: int = KEEPALIVE_S,
+        complain: Callable[[str], None] = _log.warning,
     ) -> Link:
         """Return a link the broker accepted. Raises BrokerError with a sentence that tells what to do.
 
-        `complain` is told what the broker forbids on a link that stands.
+        A broker that hangs is noticed after two `keepalive_s`. `complain` is told what the broker forbids on a link
+        that stands.
         """
         password = broker.password()
         sock = await dial(broker)
@@ -109,7 +116,7 @@ class Link:
         if will is not None:
             client.will_set(will.topic, will.payload, qos=1, retain=True)
         link = cls(broker, client, sock, complain)
-        link._begin()
+        link._begin(keepalive_s)
         try:
             await link._accept()
         finally:
@@ -168,6 +175,7 @@ class Link:
             if self._ended is not None or not self._pending():
                 break
             self._client.loop_read()
+        self._acknowledge()
         heard, self._inbox = self._inbox, []
         return heard
 
@@ -202,7 +210,7 @@ class Link:
 
     # --- the connection's life -------------------------------------------------------------------------------------
 
-    def _begin(self) -> None:
+    def _begin(self, keepalive_s: int) -> None:
         client = self._client
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
@@ -215,9 +223,9 @@ class Link:
         if self._v5:
             limits = _properties(PacketTypes.CONNECT)
             limits.MaximumPacketSize = PACKET_MOST_BYTES
-            client.connect(self._broker.host, self._broker.port, KEEPALIVE_S, clean_start=True, properties=limits)
+            client.connect(self._broker.host, self._broker.port, keepalive_s, clean_start=True, properties=limits)
         else:
-            client.connect(self._broker.host, self._broker.port, KEEPALIVE_S)
+            client.connect(self._broker.host, self._broker.port, keepalive_s)
         self.flush()
 
     async def _accept(self) -> None:
@@ -235,6 +243,15 @@ class Link:
         if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
             return True
         return bool(self._readable.poll(0))
+
+    def _acknowledge(self) -> None:
+        """Have the kernel acknowledge what came, now.
+
+        Mosquitto leaves Nagle's algorithm on: while one small message is unacknowledged it holds the next ones back,
+        up to 40 ms. The kernel forgets this wish by itself, hence after each read.
+        """
+        if self._ended is None:
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def _flush_soon(self, *_: object) -> None:
         self._loop.call_soon(self.flush)
@@ -319,6 +336,10 @@ def _properties(kind: int) -> Properties:
 
 # --- the broker's words, as sentences --------------------------------------------------------------------------------
 
+# MQTT v5, 2.4: reason codes. paho gives its own errors the same numbers.
+_KEEP_ALIVE_TIMEOUT = 0x8D
+_SESSION_TAKEN_OVER = 0x8E
+
 
 def _access(broker: Broker) -> str:
     return f"allow {broker.username or 'anonymous clients'} loadshed/# in its access list"
@@ -338,11 +359,12 @@ def _refused(broker: Broker, reason: ReasonCode) -> str:
 
 
 def _went_away(broker: Broker, reason: ReasonCode, *, by_broker: bool, accepted: bool) -> str:
-    if by_broker and reason.value == 0x8E:  # noqa: PLR2004
-        return f"another program took our place at {broker}: does a second loadshed run for this site? Stop one"
+    if by_broker and reason.value == _SESSION_TAKEN_OVER:
+        return f"another program took our place at the broker at {broker}, with our client id"
     if by_broker:
         return f"the broker at {broker} ended the connection: {reason}"
     if not accepted:
         trouble = f"the broker at {broker} hung up at our greeting"
         return f'{trouble}: TLS where none is expected or the reverse, or it needs version = "3.1.1" in [broker]'
-    return f"the connection to the broker at {broker} was lost ({reason})"
+    why = "it fell silent" if reason.value == _KEEP_ALIVE_TIMEOUT else "it hung up, or the line is dead"
+    return f"the connection to the broker at {broker} was lost: {why}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import signal
 import socket
 import subprocess
@@ -23,7 +24,15 @@ class Mosquitto:
     def __init__(self, folder: Path, *lines: str) -> None:
         self.port = free_port()
         self._config = folder / "mosquitto.conf"
-        text = [f"listener {self.port} {HOST}", "allow_anonymous true", "log_type all", "log_dest stderr", *lines]
+        text = [
+            # Started by root it would become somebody else, who may not read our files.
+            f"user {getpass.getuser()}",
+            f"listener {self.port} {HOST}",
+            "allow_anonymous true",
+            "log_type all",
+            "log_dest stderr",
+            *lines,
+        ]
         self._config.write_text("\n".join(text) + "\n", encoding="utf-8")
         self._process: subprocess.Popen[str] | None = None
         self._drain: threading.Thread | None = None
@@ -42,8 +51,8 @@ class Mosquitto:
         )
         self._drain = threading.Thread(target=self._read_log, args=(self._process,), daemon=True)
         self._drain.start()
-        if not self._running.wait(READY_S):
-            self.stop()
+        if not self._running.wait(READY_S) or self._process.poll() is not None:
+            self.kill()
             message = "Mosquitto did not start:\n" + "\n".join(self.log)
             raise RuntimeError(message)
 
@@ -90,6 +99,7 @@ class Mosquitto:
             self.log.append(line.rstrip())
             if " running" in line:
                 self._running.set()
+        self._running.set()  # it ended: nobody need wait any longer
 
 
 def free_port() -> int:

@@ -156,13 +156,8 @@ def _until_2011(text: str, compact: str) -> Model | NotAModel:
     # Nobody documents how wide capacity and installed are, so the number is read from both ends.
     form = re.fullmatch(r"S([12])(\d{3})([A-Z])(\d*)(\d{3})(\d{2})", compact, re.ASCII)
     if not form:
-        return NotAModel(
-            text,
-            (
-                "an S number is built like S1240N-01-01-021-01: "
-                "series, volts, enclosure, capacity, installed, CT, option",
-            ),
-        )
+        order = "series, volts, enclosure, capacity, installed, CT, option"
+        return NotAModel(text, (f"an S number is built like S1240N-01-01-021-01: {order}",))
     series, volts, enclosure, middle, ct, option = form.groups()
     mistakes = [
         *_unless(int(volts) in _MIDDLE_VOLTS[series], f"{volts} V: S{series} has {_listed(_MIDDLE_VOLTS[series])}"),

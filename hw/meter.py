@@ -1,0 +1,295 @@
+"""The Series 1000/2000 meters on RS485: what is polled, what is believed, and what is told.
+
+Cheap to import: the Modbus library comes in when the first line is opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from hw.meter_line import Connect, Heard, Line, NoAnswer, Trouble
+from hw.meter_registers import ROLLS_OVER_AT, Block, MeterReading, joined, with_block
+from hw.meter_watch import Noted, Watch, agree
+from hw.models import NotAModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import NoReturn
+
+    from hw.models import Model
+
+    Tell = Callable[["Told"], None]
+
+RETRIES = 2
+# So many reads settle one poll at most, be they refused, garbled or at odds with each other.
+_READS_AT_MOST = 8
+# Beside the energy one other block is read in turn, not more often than this.
+_OTHERS_EVERY_S = 4.0
+_OTHERS = (
+    Block.PROGRAM_ID,
+    Block.UPTIME,
+    Block.RESET_COUNTER,
+    Block.PEAK,
+    Block.HARDWARE,
+    Block.ENERGY_AND_ALL,
+    Block.SOFTWARE,
+)
+# So many failures of the six-register read, with none of the two-register one between: the meter does not know it. On a
+# bad line that is chance; a refusal hardly ever is.
+_ALL_FAILS_AT_MOST = 10
+_REFUSAL_WEIGHS = 4
+_REOPEN_WITHIN_S = 3.0
+_ANY_MODEL = NotAModel("", ())
+
+
+@dataclass(frozen=True, slots=True)
+class MeterAt:
+    """One meter on the line. `poll_s`: seconds from poll to poll. `model`: None where nobody wrote it."""
+
+    name: str
+    device_id: int = 1
+    poll_s: float = 5.0
+    model: Model | NotAModel | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyHeard:
+    """The energy register, believed: `tenths` of a kWh (raw, rolls over at 10⁷), true at `at`."""
+
+    meter: str
+    at: float
+    tenths: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeterFellSilent:
+    """A poll that brought nothing to be believed."""
+
+    meter: str
+    at: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingTaken:
+    """Something beside the energy was read; `reading` holds all that is known by now."""
+
+    meter: str
+    at: float
+    reading: MeterReading
+
+
+@dataclass(frozen=True, slots=True)
+class MeterFinding:
+    """Something was found out about the meter."""
+
+    meter: str
+    noted: Noted
+
+
+Told = EnergyHeard | MeterFellSilent | ReadingTaken | MeterFinding
+
+
+async def run(
+    port: str,
+    meters: Sequence[MeterAt],
+    tell: Tell,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    connect: Connect | None = None,
+) -> NoReturn:
+    """Poll the meters on one port for ever and tell what they say.
+
+    `port`: a serial device, or `tcp://host:port`. `clock`: stamps what is told, in seconds. Whatever the line does is
+    told, never raised. A meter that is silent costs the others one time-out for each of its tries.
+    """
+    line = Line(port, connect=connect)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for meter in meters:
+                group.create_task(_poll_for_ever(Meter(line, meter, tell, clock=clock)))
+    finally:
+        line.close()
+    raise AssertionError("unreachable: a poll loop ended")
+
+
+async def _poll_for_ever(meter: Meter) -> NoReturn:
+    loop = asyncio.get_running_loop()
+    while True:
+        began = loop.time()
+        port_is_open = await meter.poll()
+        period_s = meter.at.poll_s if port_is_open else min(meter.at.poll_s, _REOPEN_WITHIN_S)
+        await asyncio.sleep(max(0.0, began + period_s - loop.time()))
+
+
+class Meter:
+    """One meter: asks, doubts, and tells what stands up to doubt.
+
+    A garbled frame passes the CRC once in 65 536. So every value is read twice, and counts only when both reads agree;
+    an energy the meter cannot have come to (beyond 110 % of its rating, or backward) is read three times. Neighbouring
+    requests never ask for the same number of words, so a late or repeated answer never fits the next request.
+    """
+
+    def __init__(self, line: Line, at: MeterAt, tell: Tell, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.at = at
+        self.reading = MeterReading()
+        self._line = line
+        self._tell = tell
+        self._clock = clock
+        self._watch = Watch()
+        self._believed: tuple[float, int] | None = None
+        self._last_words = 0
+        self._all_failed = 0
+        self._others = deque(_OTHERS)
+        self._others_at = 0.0
+
+    async def poll(self) -> bool:
+        """Read the energy, and another block if it is time; return whether the port was open."""
+        believed = await self._energy()
+        if isinstance(believed, NoAnswer):
+            self._tell(MeterFellSilent(self.at.name, self._clock(), believed.reason))
+            self._suspect_power_loss()
+            return believed.trouble is not Trouble.PORT
+        self._believed = at, tenths = believed
+        self.reading = replace(self.reading, energy_tenths=tenths)
+        self._tell(EnergyHeard(self.at.name, at, tenths))
+        self._found(self._watch.energy(at, tenths))
+        now = asyncio.get_running_loop().time()
+        if self._others and now >= self._others_at:
+            self._others_at = now + _OTHERS_EVERY_S
+            await self._another()
+        return True
+
+    # --- energy ------------------------------------------------------------------------------------------------------
+
+    async def _energy(self) -> tuple[float, int] | NoAnswer:
+        """Return the energy that successive reads agree on, and when it was first seen."""
+        seen: list[tuple[float, int]] = []
+        failures = 0
+        for _ in range(_READS_AT_MOST):
+            tenths = await self._energy_once()
+            if isinstance(tenths, NoAnswer):
+                failures += 1
+                seen.clear()
+                if failures > RETRIES or tenths.trouble is Trouble.PORT:
+                    return tenths
+                continue
+            failures = 0
+            seen = [*(one for one in seen if one[1] == tenths), (self._clock(), tenths)]
+            if len(seen) >= (2 if self._plausible(*seen[0]) else 3):
+                return seen[0]
+        return NoAnswer(Trouble.NOISE, "the reads of the energy register do not agree")
+
+    async def _energy_once(self) -> int | NoAnswer:
+        heard = await self._read(self._energy_block())
+        if isinstance(heard, NoAnswer):
+            return heard
+        tenths = joined(heard.words[:2])
+        if tenths >= ROLLS_OVER_AT:
+            return NoAnswer(Trouble.NOISE, f"{tenths} tenths are more than the register can hold", heard.raw)
+        return tenths
+
+    def _plausible(self, at: float, tenths: int) -> bool:
+        """Tell whether the meter can have come so far since the last value believed. One tick is never too much."""
+        if self._believed is None:
+            return True
+        since, last = self._believed
+        risen = (tenths - last) % ROLLS_OVER_AT
+        limit_kw = (self.at.model or _ANY_MODEL).limit_kw
+        return risen <= max(1.0, limit_kw * (at - since) / 360)
+
+    def _energy_block(self) -> Block:
+        """Return the read whose length differs from the last one's."""
+        two_last = self._last_words == Block.ENERGY.words
+        return Block.ENERGY_AND_ALL if two_last and self._has_all else Block.ENERGY
+
+    @property
+    def _has_all(self) -> bool:
+        """Whether the six-register read works: some meters may know only the pairs."""
+        return self._all_failed < _ALL_FAILS_AT_MOST
+
+    async def _read(self, block: Block) -> Heard | NoAnswer:
+        if block.words == self._last_words:
+            spacer = Block.ENERGY if block.words == 1 else Block.RESET_COUNTER
+            heard = await self._read_once(spacer)
+            if isinstance(heard, NoAnswer):
+                return heard
+        return await self._read_once(block)
+
+    async def _read_once(self, block: Block) -> Heard | NoAnswer:
+        self._last_words = block.words
+        heard = await self._line.read(self.at.device_id, block)
+        self._note_all(block, heard)
+        return heard
+
+    def _note_all(self, block: Block, heard: Heard | NoAnswer) -> None:
+        """Learn whether the six-register read fails where the two-register one works."""
+        if not self._has_all:
+            return
+        if block is not Block.ENERGY_AND_ALL:
+            self._all_failed = 0 if isinstance(heard, NoAnswer) else self._all_failed
+        elif isinstance(heard, Heard):
+            self._all_failed = 0
+        else:
+            self._all_failed += _REFUSAL_WEIGHS if heard.trouble is Trouble.REFUSED else 1
+        if not self._has_all:
+            self._others.remove(Block.ENERGY_AND_ALL)
+            self._others.append(Block.TO_GRID)
+
+    # --- everything else ---------------------------------------------------------------------------------------------
+
+    def _suspect_power_loss(self) -> None:
+        """After a silence, ask first how long the meter has been up and which meter it is."""
+        for block in (Block.PROGRAM_ID, Block.UPTIME):
+            self._others.remove(block)
+            self._others.appendleft(block)
+        self._others_at = 0.0
+
+    async def _another(self) -> None:
+        """Read the block whose turn it is, twice; where the reads do not agree it keeps its turn."""
+        block = self._others[0]
+        first = await self._read(block)
+        first_at = self._clock()
+        second = await self._read(block) if isinstance(first, Heard) else first
+        at = self._clock()
+        if isinstance(first, NoAnswer) or isinstance(second, NoAnswer):
+            self._others.rotate(-1)
+        elif _agree(block, (first_at, first.words), (at, second.words)):
+            self._others.rotate(-1)
+            self._believe(block, at, second.words)
+
+    def _believe(self, block: Block, at: float, words: tuple[int, ...]) -> None:
+        self._found(self._judge(block, at, words))
+        self.reading = with_block(self.reading, block, words)
+        self._tell(ReadingTaken(self.at.name, at, self.reading))
+
+    def _judge(self, block: Block, at: float, words: tuple[int, ...]) -> list[Noted]:
+        value = joined(words)
+        match block:
+            case Block.UPTIME:
+                return self._watch.uptime(at, value)
+            case Block.PROGRAM_ID:
+                return self._watch.program_id(at, value)
+            case Block.RESET_COUNTER:
+                return self._watch.reset_counter(at, value)
+            case Block.PEAK:
+                return self._watch.peak(at, value)
+            case Block.ENERGY_AND_ALL:
+                return self._watch.beside_energy(at, value, joined(words[2:4]), joined(words[4:6]))
+            case _:
+                return []
+
+    def _found(self, noted: list[Noted]) -> None:
+        for one in noted:
+            self._tell(MeterFinding(self.at.name, one))
+
+
+def _agree(block: Block, first: tuple[float, tuple[int, ...]], second: tuple[float, tuple[int, ...]]) -> bool:
+    """Tell whether two reads of one block, each with its time, say the same."""
+    if block is Block.UPTIME:
+        return agree((first[0], joined(first[1])), (second[0], joined(second[1])))
+    return first[1] == second[1]

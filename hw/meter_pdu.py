@@ -1,0 +1,164 @@
+"""What pymodbus must be taught: the frames in which these meters leave the standard, and a client without surprises.
+
+Importing this module imports pymodbus: do it where a line is opened, not before.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
+from pymodbus.exceptions import ModbusException
+from pymodbus.framer import FramerRTU, FramerType
+from pymodbus.pdu import ModbusPDU
+from pymodbus.pdu.register_message import (
+    ReadHoldingRegistersRequest,
+    WriteMultipleRegistersRequest,
+    WriteSingleRegisterRequest,
+)
+
+from hw.meter_registers import ID_ADDRESS, RESET_ADDRESS, RESET_WORD
+from hw.meter_requests import Read, ReportId, ResetPeak
+
+if TYPE_CHECKING:
+    from hw.meter_ear import Ear
+    from hw.meter_line import Connect
+    from hw.meter_requests import Request, SetId
+
+BAUD = 9600
+# Each time-out is told once, in our words: the library would write a line of its own to the journal as well.
+logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
+
+
+class ReportIdRequest(ModbusPDU):
+    """Ask which meter this is (0x11)."""
+
+    function_code = 0x11
+    rtu_frame_size = 4
+
+
+class ReportIdResponse(ModbusPDU):
+    """The answer to 0x11, undivided: the guide prints it without the byte count that the standard has."""
+
+    function_code = 0x11
+
+    def __init__(self, told: bytes = b"") -> None:
+        super().__init__()
+        self.told = told
+
+    @classmethod
+    def calculateRtuFrameSize(cls, data: bytes) -> int:  # noqa: N802 - the library's name
+        """Return the length: as counted where the CRC bears it out, else of all there is, if that holds; 0: wait."""
+        return next((length for length in _lengths(data) if _holds(data[:length])), 0)
+
+    def encode(self) -> bytes:
+        return self.told
+
+    def decode(self, data: bytes) -> None:
+        self.told = data
+
+
+def _lengths(data: bytes) -> tuple[int, ...]:
+    """Return how long a 0x11 answer may be: as counted, or all there is."""
+    shortest = 6
+    return tuple(length for length in (data[2] + 5, len(data)) if shortest <= length <= len(data)) if data[2:] else ()
+
+
+def _holds(frame: bytes) -> bool:
+    return FramerRTU.compute_CRC(frame[:-2]) == int.from_bytes(frame[-2:])
+
+
+class SetIdRequest(WriteMultipleRegistersRequest):
+    """Write a new id with a register count and a byte count of our choice: the guide prints an illegal pair."""
+
+    def __init__(self, request: SetId) -> None:
+        super().__init__(dev_id=request.device_id, address=ID_ADDRESS, registers=[int.from_bytes(request.value)])
+        counts = request.register_count.to_bytes(2) + len(request.value).to_bytes(1)
+        self._body = ID_ADDRESS.to_bytes(2) + counts + request.value
+
+    def encode(self) -> bytes:
+        return self._body
+
+
+def pdu_of(request: Request) -> ModbusPDU:
+    """Return what the library sends for a request."""
+    match request:
+        case Read(device_id, block):
+            return ReadHoldingRegistersRequest(dev_id=device_id, address=block.address, count=block.words)
+        case ReportId(device_id):
+            return ReportIdRequest(dev_id=device_id)
+        case ResetPeak(device_id):
+            return WriteSingleRegisterRequest(dev_id=device_id, address=RESET_ADDRESS, registers=[RESET_WORD])
+        case _:
+            return SetIdRequest(request)
+
+
+def framed(pdu: ModbusPDU) -> bytes:
+    """Return the bytes that go on the wire."""
+    body = bytes((pdu.dev_id, pdu.function_code)) + pdu.encode()
+    return body + FramerRTU.compute_CRC(body).to_bytes(2)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A frame that passed the library. `words`: of a read; `exception`: the code of a refusal, else None."""
+
+    words: tuple[int, ...]
+    exception: int | None
+
+
+class Wire:
+    """An open port, through which one request at a time goes out, once, and its answer comes in or does not.
+
+    Retries and reconnections are not the library's: it retries at once, into the late answer, and its reconnection
+    would compete with ours for the port's lock.
+    """
+
+    def __init__(self, port: str, timeout_s: float, ear: Ear, connect: Connect | None) -> None:
+        self._ear = ear
+        self._client = _client(port, timeout_s, ear)
+        self._client.register(ReportIdResponse)
+        if connect:
+            self._client.ctx.call_create = partial(connect, self._client.ctx.handle_new_connection)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the port is open; an open port says nothing of the meter."""
+        return self._client.connected
+
+    async def open(self) -> bool:
+        return await self._client.connect()
+
+    def close(self) -> None:
+        self._client.close()
+
+    async def ask(self, request: Request) -> tuple[bytes, Answer | None]:
+        """Send one request; return what came unasked before it, and its answer: None within the time-out."""
+        pdu = pdu_of(request)
+        strays = self._ear.expect(framed(pdu), request.awaited)
+        try:
+            heard: ModbusPDU = await self._client.execute(False, pdu)
+        except ModbusException:
+            return strays, None
+        return strays, Answer(tuple(heard.registers), heard.exception_code if heard.isError() else None)
+
+
+def _client(port: str, timeout_s: float, ear: Ear) -> AsyncModbusSerialClient | AsyncModbusTcpClient:
+    if port.startswith("tcp://"):
+        where = urlsplit(port)
+        return AsyncModbusTcpClient(
+            where.hostname or "",
+            port=where.port or 502,
+            framer=FramerType.RTU,
+            reconnect_delay=0,
+            timeout=timeout_s,
+            retries=0,
+            trace_packet=ear.hook,
+        )
+    return AsyncModbusSerialClient(
+        port, baudrate=BAUD, reconnect_delay=0, timeout=timeout_s, retries=0, trace_packet=ear.hook
+    )

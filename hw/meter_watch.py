@@ -1,0 +1,155 @@
+"""What successive readings of one meter say of the meter itself. Pure: readings and their times in, findings out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from statistics import median
+
+# The uptime is whole seconds and is read a moment after it was true.
+UPTIME_SLACK_S = 3.0
+_COARSE_S = 60.0
+_STEPS_TO_BE_SURE = 3
+_NO_OPTION_AFTER_TENTHS = 50
+
+
+class FindingKind(Enum):
+    """What was found out about a meter."""
+
+    POWER_LOST = "power lost"
+    REPLACED = "replaced"
+    PEAK_RESET = "peak reset"
+    PRESENT_DEMAND = "40005 is present demand"
+    COARSE = "coarse register"
+    TO_GRID_BOGUS = "to-grid bogus"
+    TO_GRID_MOVES = "to-grid moves"
+    NO_DEMAND_OPTION = "no demand option"
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something found out, and the sentence that tells it. `at`: seconds, of the clock the readings carry."""
+
+    at: float
+    kind: FindingKind
+    sentence: str
+
+
+@dataclass
+class Refresh:
+    """How often the energy register changes, where the load alone does not explain it."""
+
+    _last: tuple[float, int] | None = None
+    _changed_at: float | None = None
+    _steps_s: list[float] = field(default_factory=list)
+
+    def energy(self, at: float, tenths: int) -> float | None:
+        """Take a reading; return the refresh interval in seconds once it is sure; None: not known, or too fine to see.
+
+        A register that shows each tick moves by 1. Steps of several ticks with unmoved polls in between are a register
+        that stands still.
+        """
+        last, self._last = self._last, (at, tenths)
+        if last is None or tenths == last[1]:
+            return None
+        since, self._changed_at = self._changed_at, at
+        polled_s = at - last[0]
+        if since is None or tenths < last[1] + 2 or at - since < 3 * polled_s:
+            self._steps_s.clear()
+            return None
+        self._steps_s = [*self._steps_s, at - since][-_STEPS_TO_BE_SURE:]
+        return median(self._steps_s) if len(self._steps_s) == _STEPS_TO_BE_SURE else None
+
+
+@dataclass
+class Watch:
+    """One meter's memory of itself."""
+
+    _uptime: tuple[float, int] | None = None
+    _program_id: int | None = None
+    _reset_counter: int | None = None
+    _energy: int | None = None
+    _first_energy: int | None = None
+    _at_40005: int | None = None
+    _steady_40005: bool = False
+    _refresh: Refresh = field(default_factory=Refresh)
+    _said: set[FindingKind] = field(default_factory=set)
+
+    def energy(self, at: float, tenths: int) -> list[Noted]:
+        """Take an accepted reading of the energy register."""
+        self._energy = tenths
+        self._first_energy = tenths if self._first_energy is None else self._first_energy
+        refresh_s = self._refresh.energy(at, tenths)
+        if refresh_s is None or refresh_s < _COARSE_S:
+            return []
+        sentence = f"the energy register changes only about every {refresh_s:.0f} s: demand from it is coarse"
+        return self._once(Noted(at, FindingKind.COARSE, sentence))
+
+    def uptime(self, at: float, uptime_s: int) -> list[Noted]:
+        """Take an accepted uptime."""
+        last, self._uptime = self._uptime, (at, uptime_s)
+        if last is None or uptime_s >= last[1] + (at - last[0]) - UPTIME_SLACK_S:
+            return []
+        self._steady_40005 = False
+        dark_s = max(0.0, at - uptime_s - last[0])
+        sentence = f"the meter lost power within the {dark_s:.0f} s before it came up, {uptime_s} s ago"
+        return [Noted(at, FindingKind.POWER_LOST, sentence)]
+
+    def program_id(self, at: float, program_id: int) -> list[Noted]:
+        """Take an accepted program id; it is unique per serial number."""
+        last, self._program_id = self._program_id, program_id
+        if last in {None, program_id}:
+            return []
+        self._said.clear()
+        self._uptime = self._reset_counter = self._at_40005 = self._first_energy = None
+        self._refresh = Refresh()
+        return [Noted(at, FindingKind.REPLACED, f"another meter: program id {program_id} where {last} was")]
+
+    def reset_counter(self, at: float, counter: int) -> list[Noted]:
+        """Take an accepted demand reset counter. This program never resets by itself, so a change is a hand's."""
+        last, self._reset_counter = self._reset_counter, counter
+        if last in {None, counter}:
+            return []
+        self._steady_40005 = False
+        sentence = f"the peak was reset at the meter (key switch or another program): counter {last} → {counter}"
+        return [Noted(at, FindingKind.PEAK_RESET, sentence)]
+
+    def peak(self, at: float, hundredths: int) -> list[Noted]:
+        """Take an accepted peak (40061)."""
+        risen = 0 if self._energy is None or self._first_energy is None else self._energy - self._first_energy
+        if hundredths or risen < _NO_OPTION_AFTER_TENTHS:
+            return []
+        sentence = f"the peak register stays 0 after {risen / 10:g} kWh: the meter lacks the demand option"
+        return self._once(Noted(at, FindingKind.NO_DEMAND_OPTION, sentence))
+
+    def beside_energy(self, at: float, energy: int, to_grid: int, at_40005: int) -> list[Noted]:
+        """Take what the six-register read holds beside the energy."""
+        last, self._at_40005 = self._at_40005, at_40005
+        steady, self._steady_40005 = self._steady_40005, True
+        found = self._grid(at, energy, to_grid)
+        if steady and last is not None and at_40005 < last:
+            sentence = (
+                f"40005 fell from {last / 100:.2f} to {at_40005 / 100:.2f} without a reset: "
+                "it is present demand, not the peak"
+            )
+            found += self._once(Noted(at, FindingKind.PRESENT_DEMAND, sentence))
+        return found
+
+    def _grid(self, at: float, energy: int, to_grid: int) -> list[Noted]:
+        if not to_grid:
+            return []
+        if to_grid == energy:
+            sentence = "energy to the grid repeats energy from the grid: bogus, not used"
+            return self._once(Noted(at, FindingKind.TO_GRID_BOGUS, sentence))
+        sentence = f"energy to the grid reads {to_grid / 10:g} kWh of its own: unverified, not used"
+        return self._once(Noted(at, FindingKind.TO_GRID_MOVES, sentence))
+
+    def _once(self, noted: Noted) -> list[Noted]:
+        new = noted.kind not in self._said
+        self._said.add(noted.kind)
+        return [noted] if new else []
+
+
+def agree(first: tuple[float, int], second: tuple[float, int]) -> bool:
+    """Tell whether two uptimes (when read, seconds) are of one unbroken run."""
+    return abs((second[1] - first[1]) - (second[0] - first[0])) <= UPTIME_SLACK_S

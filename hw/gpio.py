@@ -138,15 +138,15 @@ def _open_pi() -> Factory:
 
 
 def _chip_labels(lgpio: ModuleType) -> dict[int, str]:
-    labels = {}
+    labels: dict[int, str] = {}
     for path in sorted(Path("/dev").glob("gpiochip*")):
         number = int(path.name.removeprefix("gpiochip"))
         if not os.access(path, os.R_OK | os.W_OK):
             raise GpioError(f"{path} may not be opened: add the user to the group gpio (usermod -aG gpio USER)")
-        handle = lgpio.gpiochip_open(number)
-        _, _, _, label = lgpio.gpio_get_chip_info(handle)
-        lgpio.gpiochip_close(handle)
-        labels[number] = label
+        with _explained(str(path), _failures()):
+            handle = lgpio.gpiochip_open(number)
+            _, _, _, labels[number] = lgpio.gpio_get_chip_info(handle)
+            lgpio.gpiochip_close(handle)
     return labels
 
 

@@ -23,6 +23,9 @@ LARGEST_METER_KW = 998.0
 LONGEST_FILTER_S = 0.025
 """Longer than one cycle of 50 Hz, so that induced hum never counts; short enough not to delay a figure of now."""
 
+_LOOK_AFTER_S = 0.001
+"""A look at the very moment the level has held would be early as often as late."""
+
 
 def filter_s(max_kw: float | None, edge_kw_s: float = EDGE_KW_S) -> float:
     """Return how long a level must hold to count: a fifth of the shortest half cycle of the rating, at most 25 ms."""
@@ -36,10 +39,10 @@ class EdgeFilter:
     of the first edge that led away from the old level. A spike, which comes back, never counts.
     """
 
-    def __init__(self, hold_s: float, high: bool | None = None) -> None:
+    def __init__(self, hold_s: float) -> None:
         self._hold_s = hold_s
-        self._settled = high
-        self._level = high
+        self._settled: bool | None = None
+        self._level: bool | None = None
         self._left_at: float | None = None
         self._moved_at = float("-inf")
         self.dropped = 0
@@ -51,6 +54,8 @@ class EdgeFilter:
         if high == self._level:
             # Two edges in one direction: the one between them never reached us.
             self.missed += 1
+        if self._settled is None:
+            self._settled = not high
         if self._left_at is None:
             self._left_at = at
         else:
@@ -63,8 +68,8 @@ class EdgeFilter:
         if self._left_at is None or now - self._moved_at < self._hold_s:
             return None
         left_at, self._left_at = self._left_at, None
-        came_back = self._settled is not None and self._level == self._settled
-        if came_back and self._moved_at > left_at:
+        # One edge alone that leads to the old level follows a lost one: edges count, levels do not.
+        if self._level == self._settled and self._moved_at > left_at:
             self.dropped += 1
             return None
         self._settled = self._level
@@ -115,8 +120,7 @@ class Pulses:
     def poll(self) -> None:
         """Count the last edge if its level has held; raise what `on_pulse` or `later` raised in lgpio's thread."""
         self._line.deliver()
-        with self._lock:
-            self._count(self._filter.settle(self._clock()))
+        self._settle()
 
     def close(self) -> None:
         """Release the pin. Idempotent."""
@@ -126,7 +130,11 @@ class Pulses:
         with self._lock:
             self._count(self._filter.edge(high, at))
         if self._later is not None:
-            self._later(self._hold_s, self.poll)
+            self._later(self._hold_s + _LOOK_AFTER_S, self._settle)
+
+    def _settle(self) -> None:
+        with self._lock:
+            self._count(self._filter.settle(self._clock()))
 
     def _count(self, at: float | None) -> None:
         if at is not None:

@@ -111,6 +111,7 @@ class KeepOutage:
     """Write an outage. `about`: the first edge was seen and the circuits in `before` are about to be shed.
 
     `before`: each commandable circuit's position at the first edge. `energy_kwh`, `peak_15min_kw`: None is unknown.
+    `register_tenths`, `pulse_count`: where the meter's counters stood when it began; None: not known.
     """
 
     id: int
@@ -122,6 +123,8 @@ class KeepOutage:
     before: Mapping[CircuitId, str]
     energy_kwh: float | None = None
     peak_15min_kw: float | None = None
+    register_tenths: int | None = None
+    pulse_count: int | None = None
 
     @property
     def transfers(self) -> int:

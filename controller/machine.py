@@ -31,6 +31,11 @@ class State(Enum):
         return self in (State.SHEDDING, State.STANDBY)
 
     @property
+    def on_utility(self) -> bool:
+        """Tell whether utility has returned, or never went."""
+        return self in (State.STABILIZING, State.RESTORING, State.UTILITY)
+
+    @property
     def gives_back(self) -> bool:
         """Tell whether the rules may switch on what is owed (the contact permitting)."""
         return self in (State.RESTORING, State.UTILITY)
@@ -95,10 +100,11 @@ IGNORED = (
 
 
 class House:
-    """The state of the house. `since`: the monotonic second at which it was entered."""
+    """The state of the house. `since`: the monotonic second at which it was entered, from the state `came_from`."""
 
     def __init__(self, at: float) -> None:
         self.since = at
+        self.came_from: State | None = None
         self._machine = Machine(
             model=None,
             states=[state.value for state in State],
@@ -130,9 +136,12 @@ class House:
 
     def fire(self, trigger: Trigger, at: float, *, unfinished: bool = False) -> State | None:
         """Play `trigger` at the monotonic second `at`; return the state entered, None where it was ignored."""
-        before = self.state
+        before = self.now
         self.trigger(trigger.value, at=at, unfinished=unfinished)
-        return None if self.state == before else self.now
+        if self.now is before:
+            return None
+        self.came_from = before
+        return self.now
 
     def _entered(self, event: EventData) -> None:
         self.since = event.kwargs["at"]

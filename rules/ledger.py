@@ -36,7 +36,9 @@ class Ledger:
         self.rebooted = False  # the machine has booted since the disk was last written
         self.outage: int | None = None  # the open outage
         self.before: Mapping[CircuitId, Position] = {}  # each circuit's position when it began
+        self.owing: set[CircuitId] = set()  # circuits with a debt
         self.changed: set[CircuitId] = set()
+        self.ended: list[tuple[CircuitId, Debt]] = []  # debts that have ended, until the engine has written how
 
     def __getitem__(self, circuit: CircuitId) -> Entry:
         return self._entries[circuit]
@@ -58,6 +60,7 @@ class Ledger:
                     self._entries[circuit] = from_row(row, self.moment(self.started))
                 except (KeyError, TypeError, ValueError):
                     unread.append(circuit)
+        self.owing = {circuit for circuit, entry in self if entry.debt is not None}
         return tuple(unread)
 
     def resume(self, panel: Panel, *, about: bool) -> None:
@@ -83,6 +86,7 @@ class Ledger:
     def follow(self, panel: Panel) -> None:
         """Follow a changed file: circuits that stay keep their lines."""
         self._entries = {circuit.id: self._entries.get(circuit.id, Entry()) for circuit in panel}
+        self.owing &= self._entries.keys()
 
     # --- debts -------------------------------------------------------------------------------------------------------
 
@@ -94,6 +98,7 @@ class Ledger:
             now = self.moment(at)
             provisional = not entry.live
             entry.debt = Debt(self.outage or 0, before, now, now, cause, commanded=commanded, provisional=provisional)
+            self.owing.add(circuit)
             self.changed.add(circuit)
         return entry.debt
 
@@ -101,7 +106,10 @@ class Ledger:
         """End the debt, if any: it is paid, or it is a person's now."""
         entry = self[circuit]
         if entry.debt is not None:
+            if entry.debt.commanded:
+                self.ended.append((circuit, entry.debt))
             entry.debt = None
+            self.owing.discard(circuit)
             self.changed.add(circuit)
 
     def take_over(self, circuit: CircuitId) -> None:

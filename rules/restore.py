@@ -131,18 +131,17 @@ class ReturnQueue:
         del self._places[circuit]
         return circuit
 
-    def deadline(self) -> float | None:
+    def deadline(self, now: float) -> float | None:
         """Return when `take` may next have something to give; None: never, as things stand."""
-        self._wake(self._slot)
+        slot = max(self._slot, now)
+        self._wake(slot)
         if self._first:
-            return self._slot
+            return slot
         resting, again = self._head(self._resting), self._head(self._again)
         if again is None:
-            return None if resting is None else max(self._slot, resting.at)
-        turn = max(self._slot, again.at)
-        if resting is None or resting.at >= turn + self._stagger_s:
-            return turn
-        return max(self._slot, resting.at)
+            return None if resting is None else resting.at
+        turn = max(slot, again.at)
+        return turn if resting is None or resting.at >= turn + self._stagger_s else resting.at
 
     def _delays(self, now: float) -> bool:
         resting = self._head(self._resting)

@@ -1,0 +1,91 @@
+"""The demand log: a row every few seconds while an outage lasts, and the alarm when the meter falls silent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from controller.alarm_book import Alarm
+from controller.metering import Freshness, Mark
+
+if TYPE_CHECKING:
+    from controller.chronicle import Chronicle
+    from controller.effects import KeepOutage
+    from controller.events import EnergyRead, MeterSilent, PulseSeen
+    from controller.metering import Metering
+    from rules.demand import DemandView
+
+
+class DemandLog:
+    """Joins the meter to the outage. `sample_s`: seconds from row to row. Without a meter it does nothing."""
+
+    def __init__(self, metering: Metering | None, sample_s: float, chronicle: Chronicle) -> None:
+        self._metering = metering
+        self._sample_s = sample_s
+        self._chronicle = chronicle
+        self._sample_at: float | None = None
+
+    def take(self, event: EnergyRead | MeterSilent | PulseSeen) -> None:
+        """Take what the meter did."""
+        if self._metering is None:
+            return
+        for noted in self._metering.take(event):
+            self._chronicle.note(noted.event, event.at, about=noted.about)
+        self._chronicle.telling.demand = True
+        self._keep_mark()
+
+    def resume(self, outage: KeepOutage, at: float, boot: str) -> None:
+        """Go on with the open outage's log after a crash."""
+        if self._metering is not None:
+            began = outage.began.mono if outage.began.boot == boot else at
+            self._metering.resume(began, Mark(outage.register_tenths, outage.pulse_count), outage.peak_15min_kw)
+            self._sample_at = at
+
+    def began(self, at: float) -> None:
+        """Begin the rows of an outage, or go on with them: the contact has opened."""
+        if self._metering is not None:
+            self._metering.outage_began(at)
+            self._sample_at = at
+            self._keep_mark()
+
+    def returned(self, at: float) -> None:
+        """Hold the outage's figures: the contact has closed."""
+        self._sample_at = None
+        if self._metering is not None:
+            self._metering.outage_ended(at)
+
+    def closed(self, now: float) -> tuple[float | None, float | None]:
+        """End the outage; return its energy (kWh) and 15-minute peak (kW), None where unknown."""
+        self._sample_at = None
+        if self._metering is None:
+            return None, None
+        figures = self._metering.outage_energy_kwh(), self._metering.outage_peak_kw(now)
+        self._metering.outage_closed()
+        return figures
+
+    def view(self, now: float) -> DemandView | None:
+        return None if self._metering is None else self._metering.view(now)
+
+    def deadline(self) -> float | None:
+        """Return when a row is due, or the reading grows stale; None: never."""
+        if self._metering is None:
+            return None
+        times = (self._sample_at, self._metering.deadline())
+        return min((at for at in times if at is not None), default=None)
+
+    def advance(self, now: float, outage: int | None) -> None:
+        """Write the row that is due (one, however late), and raise or clear the alarm."""
+        if self._metering is None:
+            return
+        if self._sample_at is not None and now >= self._sample_at and outage is not None:
+            self._chronicle.sample(self._metering.sample(outage, now))
+            self._sample_at = now + self._sample_s
+        if (freshness := self._metering.freshness_changed(now)) is not None:
+            why = self._metering.silent_because
+            stale = freshness is Freshness.STALE
+            self._chronicle.alarm(Alarm.METER_STALE, now, stands=stale, detail=f" ({why})" if why else "")
+            self._chronicle.telling.demand = True
+
+    def _keep_mark(self) -> None:
+        """Write where the counters stood when the outage began: a restart in it must not lose them."""
+        if self._metering is not None and (mark := self._metering.outage_mark) is not None:
+            self._chronicle.book.mark(mark.register_tenths, mark.pulse_count)

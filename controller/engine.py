@@ -1,0 +1,336 @@
+"""An event in, effects out: the only writer of state.
+
+No clock, no wire, no disk: events carry the moment they happened, `now` is told, and what is to be done comes back as
+data. Events are played through in order, with the deadlines that were due before each; commands are computed once,
+from the state after the last event. So a stall neither invents nor hides an outage and never ends in a burst.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from controller import events as ev
+from controller import portraits
+from controller.alarm_book import Alarm
+from controller.chronicle import Chronicle
+from controller.demand_log import DemandLog
+from controller.effects import SwitchOff, SwitchOn
+from controller.machine import State
+from controller.outage_book import Flap
+from controller.people import People
+from controller.switching import Switchboard
+from controller.transfer import Transfer
+from rules.ledger import Ledger
+from rules.reports import Phase, Reports
+from rules.requests import objections
+from rules.shed import Pace
+from rules.source import Contact, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from controller.effects import Effect, Json, Memory
+    from controller.metering import Metering
+    from controller.views import AlarmView, CircuitView, StateView
+    from rules.demand import DemandView
+    from rules.panel import CircuitId, Panel
+
+CONTACT_UNKNOWN_AFTER_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """What the installer's file says to the decisions. Seconds. `contact_on_bus`: the contact is an MQTT device."""
+
+    settle_s: float = 0.1
+    contact_on_bus: bool = False
+    on_lost_shed: bool = False
+    pace: Pace = field(default_factory=Pace)
+    utility_stable_s: float = 10.0
+    stagger_s: float = 5.0
+    flap: Flap = field(default_factory=Flap)
+    sample_s: float = 5.0
+
+
+class Engine:
+    """The controller's mind.
+
+    `boot`: the boot's id; `at`: the monotonic second of this start. `rebooted`: the machine has booted since `memory`
+    was written. `metering`: None without a meter.
+    """
+
+    def __init__(
+        self,
+        panel: Panel,
+        settings: EngineSettings,
+        memory: Memory,
+        boot: str,
+        at: float,
+        *,
+        rebooted: bool = False,
+        metering: Metering | None = None,
+    ) -> None:
+        self._now = at
+        self._panel = panel
+        self._contact_on_bus = settings.contact_on_bus
+        self._ledger = Ledger(panel, boot, at)
+        self._ledger.rebooted = rebooted
+        self._reports = Reports(self._ledger, settings.pace.confirm_s)
+        self._chronicle = Chronicle(self._ledger, boot, memory)
+        self._demand = DemandLog(metering, settings.sample_s, self._chronicle)
+        self._resume(memory, boot, at)
+        self._switches = Switchboard(panel, self._ledger, self._reports, settings.pace, settings.stagger_s)
+        self._people = People(self._ledger, self._switches)
+        self._transfer = Transfer(
+            panel=panel,
+            ledger=self._ledger,
+            reports=self._reports,
+            chronicle=self._chronicle,
+            switches=self._switches,
+            demand=self._demand,
+            contact=Contact(
+                settings.settle_s,
+                at,
+                on_lost_shed=settings.on_lost_shed,
+                distrust_retained=rebooted and memory.outage is not None,
+            ),
+            utility_stable_s=settings.utility_stable_s,
+            flap=settings.flap,
+        )
+
+    def _resume(self, memory: Memory, boot: str, at: float) -> None:
+        """Take what the disk remembers. The usual start of this program is in the dark, in the middle of an outage."""
+        unread = [str(circuit) for circuit in self._ledger.load(memory.entries)]
+        self._chronicle.note("started", at, rebooted=self._ledger.rebooted, unread=[*unread])
+        if memory.outage is None:
+            return
+        book = self._chronicle.book
+        book.resumed()
+        self._ledger.outage, self._ledger.before = book.id, book.positions()
+        self._ledger.resume(self._panel, about=memory.outage.stage == "about")
+        self._demand.resume(memory.outage, at, boot)
+
+    # --- the outside -------------------------------------------------------------------------------------------------
+
+    def advance(self, events: Sequence[ev.Event], now: float) -> list[Effect]:
+        """Take what has happened, play the deadlines due by `now`, and return what is to be done, commands first."""
+        for event in sorted(events, key=lambda event: event.at):
+            self._play(min(event.at, now))
+            _TAKE[type(event)](self, event)
+        self._play(now)
+        self._now = now
+        commands = self._command(now)
+        self._demand.advance(now, self._ledger.outage)
+        self._check_alarms(now)
+        return [*commands, *self._chronicle.take(now, may_tell=self._may_tell())]
+
+    def deadline(self) -> float | None:
+        """Return when `advance` must be called at the latest (monotonic s); None: not before the next event."""
+        transfer, switches = self._transfer, self._switches
+        times = [transfer.contact.deadline(), transfer.stable_due(), switches.deadline(), self._demand.deadline()]
+        if transfer.house.now.gives_back and transfer.stable:
+            times.append(switches.give_back_at(self._now))
+        if self._may_tell():
+            times.append(self._chronicle.telling.deadline())
+        if not self._chronicle.alarms.stands(Alarm.CONTACT_UNKNOWN):
+            times.append(self._unknown_at())
+        return min((at for at in times if at is not None), default=None)
+
+    def carried_out(self, at: float) -> None:
+        """Take the moment at which the effects of the last `advance` had been carried out."""
+        self._switches.carried_out(at)
+
+    def objections(self, panel: Panel) -> tuple[str, ...]:
+        """Say what a changed file would take from our reach while it is owed; empty: it may be taken."""
+        return objections(self._panel, panel, tuple(self._panel[circuit] for circuit in sorted(self._ledger.owing)))
+
+    def state_view(self) -> StateView:
+        """Return what `controller/state` says now."""
+        transfer = self._transfer
+        return portraits.state_view(self._panel, self._ledger, transfer.house, transfer.contact, self._switches)
+
+    def circuit_view(self, circuit: CircuitId) -> CircuitView | None:
+        """Return what `circuits/<circuit>` says now; None for a circuit no longer in the file."""
+        if circuit not in self._panel:
+            return None
+        return portraits.circuit_view(self._panel[circuit], self._ledger[circuit], self._ledger.outage)
+
+    def alarm_view(self, alarm: str) -> AlarmView | None:
+        """Return what `alarms/<id>` says now; None where it does not stand."""
+        return self._chronicle.alarms.get(alarm)
+
+    def demand_view(self, now: float) -> DemandView | None:
+        """Return what `demand` says at `now`; None without a meter."""
+        return self._demand.view(now)
+
+    # --- a turn ------------------------------------------------------------------------------------------------------
+
+    def _play(self, until: float) -> None:
+        """Play the deadlines up to `until`, each at its own time, in order."""
+        transfer = self._transfer
+        while True:
+            due = (
+                (transfer.contact.deadline(), transfer.contact_due),
+                (transfer.stable_due(), transfer.became_stable),
+                (self._switches.deadline(), transfer.circuit_due),
+            )
+            coming = [(at, play) for at, play in due if at is not None and at <= until]
+            if not coming:
+                return
+            at, play = min(coming, key=lambda item: item[0])
+            play(at)
+
+    def _command(self, now: float) -> list[SwitchOff | SwitchOn]:
+        """Command what the circuits concerned need as things stand now, and see whether the house has settled."""
+        transfer, switches = self._transfer, self._switches
+        switches.phase = transfer.phase
+        switches.decide(now, transfer.house.now)
+        transfer.settle(now)
+        switches.decide(now, transfer.house.now)
+        if transfer.house.now.gives_back and transfer.stable:
+            switches.give_back(now, transfer.house.now)
+        for command in switches.sent:
+            self._commanded(command, now)
+        return [*switches.sent]
+
+    def _commanded(self, command: SwitchOff | SwitchOn, now: float) -> None:
+        entry = self._ledger[command.circuit]
+        if isinstance(command, SwitchOff) and entry.debt is not None:
+            self._chronicle.book.shed(command.circuit, entry.debt)
+        name = "commanded_off" if isinstance(command, SwitchOff) else "commanded_on"
+        self._chronicle.note(name, now, command.circuit, tries=entry.tries)
+        self._chronicle.telling.circuits.add(command.circuit)
+        self._chronicle.telling.state = True
+
+    def _may_tell(self) -> bool:
+        """Tell whether anything but a command may be published: not while an opening settles, for its OFFs go first."""
+        return self._switches.connected and not self._transfer.opening
+
+    def _unknown_at(self) -> float | None:
+        contact = self._transfer.contact
+        if contact.settled is not Source.UNKNOWN:
+            return None
+        return (contact.settled_at if contact.lost_since is None else contact.lost_since) + CONTACT_UNKNOWN_AFTER_S
+
+    def _check_alarms(self, now: float) -> None:
+        alarm, unknown_at = self._chronicle.alarm, self._unknown_at()
+        alarm(Alarm.CONTACT_UNKNOWN, now, stands=unknown_at is not None and now >= unknown_at)
+        silent = tuple(sorted(self._switches.unanswered))
+        alarm(Alarm.BREAKER_SILENT, now, stands=bool(silent), circuits=silent)
+        over = self._transfer.house.now is State.UTILITY and self._transfer.stable
+        owed = tuple(sorted(self._ledger.owing - self._switches.unsettled)) if over else ()
+        alarm(Alarm.OWED, now, stands=bool(owed), circuits=owed)
+        for circuit in self._switches.unobeyed:
+            self._chronicle.note("request_unanswered", now, circuit)
+        self._switches.unobeyed.clear()
+
+    # --- events: the contact, the bus and its devices ----------------------------------------------------------------
+
+    def _contact_changed(self, event: ev.ContactChanged) -> None:
+        source = Source.STANDBY if event.open else Source.UTILITY
+        self._transfer.seen(source, event.at, retained=event.retained)
+
+    def _contact_alive(self, event: ev.ContactAlive) -> None:
+        self._transfer.alive(event.at)
+
+    def _contact_lost(self, event: ev.ContactLost) -> None:
+        self._transfer.lost(event.at, event.reason, offline=True)
+
+    def _bus_connected(self, event: ev.BusConnected) -> None:
+        self._switches.connected = True
+        self._reports.connected()
+        self._chronicle.note("bus_connected", event.at)
+        self._transfer.touch(self._panel.circuits)
+        self._chronicle.everything(self._panel.circuits, demand=self._demand.view(event.at) is not None)
+
+    def _bus_lost(self, event: ev.BusLost) -> None:
+        if self._switches.connected:
+            self._chronicle.note("bus_lost", event.at, reason=event.reason)
+        self._switches.connected = False
+        if self._contact_on_bus:
+            self._transfer.lost(event.at, event.reason, offline=False)
+
+    def _breaker_reported(self, event: ev.BreakerReported) -> None:
+        if event.circuit not in self._panel:
+            return
+        circuit, phase = self._panel[event.circuit], self._transfer.phase
+        if not event.retained:
+            self._transfer.found(circuit.id, self._reports.live(circuit, event.position, event.at, phase), event.at)
+            return
+        self._reports.retained(circuit, event.position, phase)
+        outcome = self._reports.believe(circuit, event.at) if self._may_believe() else None
+        self._transfer.found(circuit.id, outcome, event.at)
+
+    def _availability_reported(self, event: ev.AvailabilityReported) -> None:
+        if event.circuit not in self._panel:
+            return
+        circuit, phase = self._panel[event.circuit], self._transfer.phase
+        outcome = self._reports.availability(circuit, event.at, phase, online=event.online, retained=event.retained)
+        self._transfer.found(circuit.id, outcome, event.at)
+        if event.online and self._may_believe():
+            self._transfer.found(circuit.id, self._reports.believe(circuit, event.at), event.at)
+
+    def _may_believe(self) -> bool:
+        return self._transfer.phase is Phase.UTILITY and self._transfer.stable
+
+    # --- events: people and files, the meter, the disk, the clock ----------------------------------------------------
+
+    def _asked(self, event: ev.Asked) -> None:
+        reply = self._people.obey(event, self._panel, on_utility=self._transfer.contact.steady)
+        self._chronicle.ended("a person's request")
+        one = event.circuit is not None and event.circuit in self._panel
+        self._transfer.touch([event.circuit] if one and event.circuit is not None else self._panel.circuits)
+        about: dict[str, Json] = {"request": event.request, "by": event.by, "note": event.note, "now": event.now}
+        about |= {"ok": reply.ok, "reason": reply.reason}
+        self._chronicle.note("asked", event.at, event.circuit, lazy=False, about=about)
+        self._chronicle.answer(event.reply, ok=reply.ok, reason=reply.reason)
+
+    def _circuits_changed(self, event: ev.CircuitsChanged) -> None:
+        gone = self._panel.circuits.keys() - event.panel.circuits.keys()
+        self._panel = self._transfer.panel = event.panel
+        self._ledger.follow(event.panel)
+        self._switches.follow(event.panel)
+        self._transfer.touch(event.panel.circuits)
+        self._chronicle.telling.circuits |= gone
+        self._chronicle.alarm(Alarm.CONFIGURATION_REFUSED, event.at, stands=False)
+        self._chronicle.note("circuits_reloaded", event.at, lazy=False, circuits=len(event.panel))
+        self._chronicle.answer(event.reply, ok=True, reason=f"{len(event.panel)} circuits are in force")
+
+    def _configuration_refused(self, event: ev.ConfigurationRefused) -> None:
+        mistakes = " ".join(event.mistakes)
+        self._chronicle.alarm(Alarm.CONFIGURATION_REFUSED, event.at, stands=True, detail=mistakes)
+        self._chronicle.answer(event.reply, ok=False, reason=mistakes)
+
+    def _metered(self, event: ev.EnergyRead | ev.MeterSilent | ev.PulseSeen) -> None:
+        self._demand.take(event)
+
+    def _disk_failed(self, event: ev.DiskFailed) -> None:
+        self._chronicle.alarm(Alarm.DISK_FAILING, event.at, stands=True, detail=f" ({event.reason})")
+
+    def _disk_recovered(self, event: ev.DiskRecovered) -> None:
+        self._chronicle.alarm(Alarm.DISK_FAILING, event.at, stands=False)
+
+    def _clock_trusted(self, event: ev.ClockTrusted) -> None:
+        self._chronicle.note("clock_trusted", event.at)
+        self._chronicle.telling.state = True
+
+
+_TAKE: dict[type, Callable[..., None]] = {
+    ev.ContactChanged: Engine._contact_changed,  # noqa: SLF001  # the engine's own table
+    ev.ContactAlive: Engine._contact_alive,  # noqa: SLF001
+    ev.ContactLost: Engine._contact_lost,  # noqa: SLF001
+    ev.BusConnected: Engine._bus_connected,  # noqa: SLF001
+    ev.BusLost: Engine._bus_lost,  # noqa: SLF001
+    ev.BreakerReported: Engine._breaker_reported,  # noqa: SLF001
+    ev.AvailabilityReported: Engine._availability_reported,  # noqa: SLF001
+    ev.Asked: Engine._asked,  # noqa: SLF001
+    ev.CircuitsChanged: Engine._circuits_changed,  # noqa: SLF001
+    ev.ConfigurationRefused: Engine._configuration_refused,  # noqa: SLF001
+    ev.EnergyRead: Engine._metered,  # noqa: SLF001
+    ev.MeterSilent: Engine._metered,  # noqa: SLF001
+    ev.PulseSeen: Engine._metered,  # noqa: SLF001
+    ev.DiskFailed: Engine._disk_failed,  # noqa: SLF001
+    ev.DiskRecovered: Engine._disk_recovered,  # noqa: SLF001
+    ev.ClockTrusted: Engine._clock_trusted,  # noqa: SLF001
+}

@@ -1,0 +1,147 @@
+"""The present outage and how each circuit fares in it, as rows for the disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from controller.effects import DropOutage, KeepHistory, KeepOutage
+from rules.moment import Moment
+from rules.panel import Position
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from controller.effects import DiskEffect, Memory
+    from rules.entry import Debt
+    from rules.panel import CircuitId
+
+
+@dataclass(frozen=True, slots=True)
+class Flap:
+    """A source that comes and goes: so many openings within the window double the stable wait each time.
+
+    `transfers` 0: never. Seconds.
+    """
+
+    transfers: int = 3
+    window_s: float = 600.0
+    wait_max_s: float = 600.0
+
+
+class OutageBook:
+    """Keeps the one outage that may be open. `rows` collects what to write until the engine takes it."""
+
+    def __init__(self, boot: str, memory: Memory) -> None:
+        self._boot = boot
+        self._last_id = memory.last_outage
+        self._histories = {(row.outage, row.circuit): row for row in memory.history}
+        self._openings = [moment for moment in memory.openings if moment.boot == boot]
+        self.outage: KeepOutage | None = memory.outage
+        self.rows: list[DiskEffect] = []
+
+    @property
+    def id(self) -> int | None:
+        """Return the number of the open outage; None where there is none, or it is only about to be."""
+        return self.outage.id if self.outage is not None and self.outage.openings else None
+
+    def about(self, at: float, before: Mapping[CircuitId, Position]) -> None:
+        """Write, at the first edge, that these circuits are about to be shed. An open outage keeps its `before`."""
+        if self.outage is None:
+            self._last_id += 1
+            positions = {circuit: position.value for circuit, position in before.items()}
+            self._keep(KeepOutage(self._last_id, "about", "outage", self._moment(at), None, (), positions))
+        else:
+            self._keep(replace(self.outage, stage="about"))
+
+    def dropped(self) -> None:
+        """Take back what was only about to be: the edge was a bounce."""
+        if self.outage is None or self.outage.stage != "about":
+            return
+        if self.outage.openings:
+            self._keep(replace(self.outage, stage="open"))
+        else:
+            self.rows.append(DropOutage(self.outage.id))
+            self.outage = None
+            self._last_id -= 1
+
+    def opened(self, at: float, before: Mapping[CircuitId, Position]) -> None:
+        """Write that the contact opened at `at` and has settled there."""
+        if self.outage is None:
+            self.about(at, before)
+        assert self.outage is not None  # noqa: S101  # about() wrote it
+        opening = self._moment(at)
+        self._openings.append(opening)
+        self._keep(replace(self.outage, stage="open", openings=(*self.outage.openings, opening)))
+
+    def resumed(self) -> None:
+        """Go on with an outage found open at a start: what was about to be has, as far as anybody knows, been."""
+        if self.outage is not None and self.outage.stage == "about":
+            openings = self.outage.openings or (self.outage.began,)
+            self._keep(replace(self.outage, stage="open", openings=openings))
+
+    def closed(self, at: float, energy_kwh: float | None, peak_kw: float | None) -> None:
+        """Write that the outage is over; its end is the last closing of the contact, at `at`."""
+        if self.outage is not None:
+            ended = self._moment(at)
+            self._keep(replace(self.outage, stage="closed", ended=ended, energy_kwh=energy_kwh, peak_15min_kw=peak_kw))
+            self.outage = None
+            self._histories = {key: row for key, row in self._histories.items() if row.end is None}
+
+    def mark(self, register_tenths: int | None, pulse_count: int | None) -> None:
+        """Write where the meter's counters stood when the open outage began."""
+        if self.outage is not None and (self.outage.register_tenths, self.outage.pulse_count) != (
+            register_tenths,
+            pulse_count,
+        ):
+            self._keep(replace(self.outage, register_tenths=register_tenths, pulse_count=pulse_count))
+
+    def positions(self) -> dict[CircuitId, Position]:
+        """Return each circuit's position when the open outage began."""
+        rows = self.outage.before if self.outage is not None else {}
+        return {circuit: Position(position) for circuit, position in rows.items()}
+
+    def stable_wait(self, at: float, wait_s: float, flap: Flap) -> float:
+        """Return how long utility must be unbroken, in seconds: longer where the contact has flapped."""
+        recent = sum(1 for opening in self._openings if opening.mono > at - flap.window_s)
+        if not flap.transfers or recent < flap.transfers:
+            return wait_s
+        return max(wait_s, min(wait_s * 2.0 ** (recent - flap.transfers + 1), flap.wait_max_s))
+
+    # --- circuits ----------------------------------------------------------------------------------------------------
+
+    def shed(self, circuit: CircuitId, debt: Debt) -> None:
+        """Write our first OFF."""
+        if (debt.outage, circuit) not in self._histories:
+            self._write(KeepHistory(debt.outage, circuit, debt.since, None, None, None))
+
+    def confirmed(self, circuit: CircuitId, debt: Debt, at: float) -> None:
+        """Write how long after our first OFF the device confirmed it."""
+        row = self._history(circuit, debt)
+        if row.confirmed_after_s is None and debt.since.boot == self._boot:
+            self._write(replace(row, confirmed_after_s=round(at - debt.since.mono, 3), end=None))
+
+    def ended(self, circuit: CircuitId, debt: Debt, how: str, at: float | None = None) -> None:
+        """Write how it ended; `at`: when it was on again, None where it is not."""
+        moment = None if at is None else self._moment(at)
+        self._write(replace(self._history(circuit, debt), restored_at=moment, end=how))
+
+    def _history(self, circuit: CircuitId, debt: Debt) -> KeepHistory:
+        found = self._histories.get((debt.outage, circuit))
+        return found or KeepHistory(debt.outage, circuit, debt.since, None, None, None)
+
+    def _write(self, row: KeepHistory) -> None:
+        self._histories[row.outage, row.circuit] = row
+        self.rows.append(row)
+
+    def _keep(self, outage: KeepOutage) -> None:
+        self.outage = outage
+        self.rows.append(outage)
+
+    def _moment(self, at: float) -> Moment:
+        return Moment(self._boot, at)
+
+    def take_rows(self) -> Iterable[DiskEffect]:
+        """Return what to write, and forget it."""
+        rows, self.rows = self.rows, []
+        return rows

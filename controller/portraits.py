@@ -1,0 +1,56 @@
+"""What the engine's parts look like from outside, as the views that are told on the bus."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from controller.views import CircuitView, StateView
+from rules.control import controllable
+from rules.panel import Tag
+from rules.why import why
+
+if TYPE_CHECKING:
+    from controller.machine import House
+    from controller.switching import Switchboard
+    from rules.entry import Entry
+    from rules.ledger import Ledger
+    from rules.panel import Circuit, Panel
+    from rules.source import Contact
+
+
+def state_view(panel: Panel, ledger: Ledger, house: House, contact: Contact, switches: Switchboard) -> StateView:
+    """Return the controller as a whole."""
+    entries = list(ledger)
+    return StateView(
+        state=house.now.value,
+        source=contact.settled.value,
+        since=house.since,
+        outage=ledger.outage,
+        shed=tuple(circuit for circuit, entry in entries if is_shed(entry, ledger.outage)),
+        unconfirmed=tuple(circuit for circuit, _ in entries if switches.awaits(circuit)),
+        owed=tuple(circuit for circuit, entry in entries if entry.owed),
+        uncontrollable=tuple(
+            circuit.id for circuit in panel if circuit.tag is Tag.NONESSENTIAL and not controllable(circuit)
+        ),
+        taken_over=tuple(circuit for circuit, entry in entries if entry.taken_over),
+    )
+
+
+def circuit_view(circuit: Circuit, entry: Entry, outage: int | None) -> CircuitView:
+    """Return one circuit."""
+    return CircuitView(
+        id=circuit.id,
+        name=circuit.name,
+        breaker=circuit.kind,
+        tag=circuit.tag,
+        controllable=controllable(circuit),
+        position=entry.position,
+        available=entry.available,
+        shed=is_shed(entry, outage),
+        why=why(circuit, entry),
+    )
+
+
+def is_shed(entry: Entry, outage: int | None) -> bool:
+    """Tell whether the circuit is owed from the present outage."""
+    return entry.owed and outage is not None and entry.debt is not None and entry.debt.outage == outage

@@ -1,0 +1,232 @@
+"""What the contact does to the house: an edge, a settled source, a state entered, an outage begun and ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from controller.machine import House, State, Trigger
+from rules.control import commandable
+from rules.panel import Wakes
+from rules.reports import Outcome, Phase, Reports
+from rules.restore import Verdict, verdict
+from rules.shed import shed_plan
+from rules.source import Contact, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from controller.chronicle import Chronicle
+    from controller.demand_log import DemandLog
+    from controller.outage_book import Flap
+    from controller.switching import Switchboard
+    from rules.ledger import Ledger
+    from rules.panel import CircuitId, Panel, Position
+
+
+class Transfer:
+    """Follows the house from utility to standby and back, and keeps the outage by it.
+
+    `utility_stable_s`: utility must be unbroken for so long before anything is given back; longer where it flaps.
+    """
+
+    def __init__(
+        self,
+        *,
+        panel: Panel,
+        ledger: Ledger,
+        reports: Reports,
+        chronicle: Chronicle,
+        switches: Switchboard,
+        demand: DemandLog,
+        contact: Contact,
+        utility_stable_s: float,
+        flap: Flap,
+    ) -> None:
+        self.panel = panel
+        self.contact = contact
+        self.house = House(ledger.started)
+        self._ledger = ledger
+        self._reports = reports
+        self._chronicle = chronicle
+        self._switches = switches
+        self._demand = demand
+        self._utility_stable_s = utility_stable_s
+        self._flap = flap
+        self._stable_since: float | None = None  # the steady stretch that has already been found stable
+
+    @property
+    def phase(self) -> Phase:
+        """Return what the house wants of nonessential circuits now."""
+        if self.house.now.sheds:
+            return Phase.SHEDS
+        return Phase.UTILITY if self.contact.steady else Phase.DOUBTS
+
+    @property
+    def opening(self) -> bool:
+        """Tell whether the contact has opened and not settled yet."""
+        return self.contact.pending is Source.STANDBY
+
+    @property
+    def stable(self) -> bool:
+        """Tell whether utility has been unbroken for long enough, and still is."""
+        return self.contact.steady and self.contact.steady_since == self._stable_since
+
+    # --- circuits ----------------------------------------------------------------------------------------------------
+
+    def found(self, circuit: CircuitId, outcome: Outcome | None, at: float) -> None:
+        """Look at the circuit anew, and write down what its report meant."""
+        self._chronicle.found(circuit, outcome, at)
+        self._switches.concern((circuit,))
+        self._switches.expect(circuit, self._reports.deadline(circuit, self.phase))
+
+    def touch(self, circuits: Iterable[CircuitId]) -> None:
+        """Look at these circuits anew."""
+        circuits = tuple(circuits)
+        self._switches.concern(circuits)
+        self._chronicle.telling.circuits.update(circuits)
+        self._chronicle.telling.state = True
+
+    def circuit_due(self, at: float) -> None:
+        """Play the deadline of the circuit whose turn has come."""
+        circuit = self.panel[self._switches.next_turn()]
+        self.found(circuit.id, self._reports.tick(circuit, at, self.phase), at)
+
+    # --- the contact -------------------------------------------------------------------------------------------------
+
+    def seen(self, source: Source, at: float, *, retained: bool) -> None:
+        """Take the position the contact showed, or that the broker remembers of it."""
+        settled, was_opening = self.contact.settled, self.opening
+        (self.contact.remembered if retained else self.contact.seen)(source, at)
+        self._after_edge(settled, was_opening=was_opening, at=at)
+
+    def alive(self, at: float) -> None:
+        """Take a live word of the contact's device that is no position."""
+        settled, was_opening = self.contact.settled, self.opening
+        self.contact.alive(at)
+        self._after_edge(settled, was_opening=was_opening, at=at)
+
+    def _after_edge(self, settled: Source, *, was_opening: bool, at: float) -> None:
+        if self.contact.settled is not settled:
+            self._settled(self.contact.settled, at)
+        elif self.opening and not was_opening:
+            self._first_edge(at)
+        elif was_opening and not self.opening:
+            self._bounced(at)
+
+    def lost(self, at: float, reason: str, *, offline: bool) -> None:
+        """Take that nobody can say where the contact is. It begins and ends no outage."""
+        if self.contact.settled is not Source.UNKNOWN:
+            self._chronicle.note("contact_lost", at, reason=reason)
+        if self.opening:
+            self._chronicle.book.dropped()
+        self.contact.lost(at, offline=offline)
+        self._chronicle.telling.state = True
+
+    def contact_due(self, at: float) -> None:
+        """Play the contact's deadline: a position has held for long enough, or has been lost for too long."""
+        if (source := self.contact.due(at)) is not None:
+            self._settled(source, at)
+
+    def _first_edge(self, at: float) -> None:
+        """Write what is about to be shed while the contact settles: the power may go before it has."""
+        if not self.house.now.sheds:
+            self._chronicle.book.about(at, self._positions())
+
+    def _bounced(self, at: float) -> None:
+        if not self.house.now.sheds:
+            self._chronicle.book.dropped()
+        self._chronicle.note("contact_bounced", at, bounces=self.contact.bounces)
+
+    def _settled(self, source: Source, at: float) -> None:
+        self._chronicle.telling.state = True
+        self._chronicle.note("contact_settled", at, source=source.value, began_at=self.contact.settled_at)
+        if source is Source.STANDBY:
+            self._enter(self.house.fire(Trigger.ON_STANDBY, at), at)
+            return
+        for circuit in self.panel:
+            self.found(circuit.id, self._reports.judge(circuit, at), at)
+        unfinished = self._chronicle.book.outage is not None or bool(self._ledger.owing)
+        self._enter(self.house.fire(Trigger.ON_UTILITY, at, unfinished=unfinished), at)
+
+    # --- utility, unbroken -------------------------------------------------------------------------------------------
+
+    def stable_from(self) -> float | None:
+        """Return when utility will have been unbroken for long enough; None while it is not there beyond doubt."""
+        since = self.contact.steady_since
+        if since is None:
+            return None
+        return since + self._chronicle.book.stable_wait(since, self._utility_stable_s, self._flap)
+
+    def stable_due(self) -> float | None:
+        """Return when utility is to be found stable; None: not as things stand, or it has been."""
+        return None if self.contact.steady_since == self._stable_since else self.stable_from()
+
+    def became_stable(self, at: float) -> None:
+        """Play that utility has been unbroken for long enough: the broker's memory of devices counts from now on."""
+        self._stable_since = self.contact.steady_since
+        for circuit in self.panel:
+            self.found(circuit.id, self._reports.believe(circuit, at), at)
+        self._enter(self.house.fire(Trigger.STABLE, at), at)
+
+    # --- states ------------------------------------------------------------------------------------------------------
+
+    def settle(self, at: float) -> None:
+        """Move on, where every circuit is settled: confirmed, beyond us, or tried three times."""
+        if self.house.now in (State.SHEDDING, State.RESTORING) and not self._switches.unsettled:
+            self._enter(self.house.fire(Trigger.SETTLED, at), at)
+
+    def _enter(self, state: State | None, at: float) -> None:
+        if state is None:
+            return
+        self._chronicle.note("state", at, state=state.value)
+        self.touch(self.panel.circuits)
+        if state is State.SHEDDING:
+            self._began(at)
+        elif state is State.STABILIZING:
+            self._demand.returned(self.contact.settled_at)
+            self._switches.closed()
+        elif state is State.RESTORING:
+            self._discharge()
+        elif state is State.UTILITY and self._chronicle.book.outage is not None:
+            self._closed(at)
+
+    def _began(self, at: float) -> None:
+        """Begin to shed. The plan is owed from now on, whether or not the broker is there to be told."""
+        book = self._chronicle.book
+        if self.house.came_from is State.STARTING and book.id is not None:
+            book.resumed()  # the same outage goes on: no transfer was seen
+        else:
+            book.opened(self.contact.settled_at, self._positions())
+        if self._ledger.outage is None:
+            self._ledger.outage, self._ledger.before = book.id, book.positions()
+            self._chronicle.note("outage_began", self.contact.settled_at, lazy=False, outage=book.id)
+        self._demand.began(self.contact.settled_at)
+        for circuit in shed_plan(self.panel, self._ledger):
+            self._ledger.owe(circuit, at, commanded=False)
+        self._switches.opened(at)
+
+    def _discharge(self) -> None:
+        """Give back what was off before, by leaving it off."""
+        for circuit in self.panel:
+            if verdict(circuit, self._ledger[circuit.id]) is Verdict.WAS_OFF:
+                self._ledger.forgive(circuit.id)
+        self._chronicle.ended("off before: stays off")
+
+    def _closed(self, at: float) -> None:
+        """End the outage; what is not back stays owed."""
+        book = self._chronicle.book
+        outage, owed = book.id, [str(circuit) for circuit in sorted(self._ledger.owing)]
+        energy_kwh, peak_kw = self._demand.closed(at)
+        book.closed(self.contact.settled_at, energy_kwh, peak_kw)
+        self._ledger.close()
+        self._chronicle.note(
+            "outage_ended", at, lazy=False, outage=outage, energy_kwh=energy_kwh, peak_15min_kw=peak_kw, owed=[*owed]
+        )
+
+    def _positions(self) -> dict[CircuitId, Position]:
+        """Return the position each commandable circuit has as an outage begins."""
+        return {
+            circuit.id: self._ledger[circuit.id].position_before(wakes_off=circuit.wakes is Wakes.OFF)
+            for circuit in self.panel
+            if commandable(circuit)
+        }

@@ -1,0 +1,68 @@
+"""Why a circuit is as it is: who switched it, by which rule, and what brings it back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rules.control import sheddable, why_uncontrollable
+from rules.entry import Cause
+from rules.panel import Position, Tag
+from rules.restore import Verdict, verdict
+
+if TYPE_CHECKING:
+    from rules.entry import Entry
+    from rules.panel import Circuit
+
+_BY = {
+    Cause.SHED: "switched off by the controller: nonessential, on standby",
+    Cause.FELL: "fell with the power in the transfer (it wakes off)",
+    Cause.DOUBTFUL: "off since a restart in the outage, perhaps by the controller",
+}
+
+_BACK = {
+    Verdict.RETURNS: "comes back when utility is stable, in its turn",
+    Verdict.IS_ON: "reports on",
+    Verdict.TRIPPED: "has tripped: reset it by hand",
+    Verdict.ASKS: "comes back when a person asks (restore)",
+    Verdict.STAYS_OFF: "stays off until a person switches it on (restore is never)",
+    Verdict.WAS_OFF: "was off before, and stays off",
+    Verdict.BEFORE_UNKNOWN: "nobody knows whether it was on before: ask `restore` to have it back",
+    Verdict.NOT_OURS: "may not be commanded: switch it by hand",
+}
+
+
+def why(circuit: Circuit, entry: Entry) -> str:
+    """Return one sentence for the owner on why the circuit is as it is, and what will become of it."""
+    parts = [_position(circuit, entry)]
+    if (hold := entry.hold) is not None:
+        note = f", {hold.note}" if hold.note else ""
+        parts.append(f"on hold by {hold.by or 'somebody'}{note}: nothing here switches it on (no lock-out)")
+    elif entry.owed:
+        parts.append(_BACK[verdict(circuit, entry)])
+    if not entry.available:
+        parts.append("its device does not answer")
+    return "; ".join(parts)
+
+
+def stays_on(circuit: Circuit) -> str | None:
+    """Return why a transfer to standby does not switch the circuit off; None where it does."""
+    if circuit.tag is Tag.ESSENTIAL:
+        return "essential: stays on"
+    if circuit.protected:
+        return "protected: never commanded"
+    reason = why_uncontrollable(circuit)
+    return None if reason is None else f"UNCONTROLLABLE ({reason}): stays ON unless switched by hand"
+
+
+def _position(circuit: Circuit, entry: Entry) -> str:
+    if entry.debt is not None and entry.owed:
+        sent = "" if entry.debt.confirmed else ", not confirmed yet"
+        return _BY[entry.debt.cause] + sent
+    if entry.taken_over:
+        return "a person's for the rest of this outage"
+    last = entry.switched
+    if last is not None and last.position is entry.position and entry.position is not Position.ON:
+        return f"{'tripped' if entry.position is Position.TRIPPED else 'off'} by {last.who}"
+    if sheddable(circuit):
+        return "nonessential: goes off on standby"
+    return stays_on(circuit) or ""

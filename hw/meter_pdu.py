@@ -23,13 +23,13 @@ from pymodbus.pdu.register_message import (
 
 from hw.meter_registers import ID_ADDRESS, RESET_ADDRESS, RESET_WORD
 from hw.meter_requests import Read, ReportId, ResetPeak
+from hw.serial_port import BAUD
 
 if TYPE_CHECKING:
     from hw.meter_ear import Ear
     from hw.meter_line import Connect
     from hw.meter_requests import Request, SetId
 
-BAUD = 9600
 # Each time-out is told once, in our words: the library would write a line of its own to the journal as well.
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
 

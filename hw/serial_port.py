@@ -1,10 +1,12 @@
-"""Why a port cannot be opened, in words that say what to do."""
+"""The port meters are reached by, and why it cannot be opened, in words that say what to do."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 from urllib.parse import urlsplit
+
+BAUD = 9600
 
 
 def why_closed(port: str) -> str:
@@ -18,6 +20,22 @@ def why_closed(port: str) -> str:
     if not Path(port).is_char_device():
         return f"{port} is no serial port"
     return f"{port} is held by another program (the controller itself?): stop that first"
+
+
+def held(port: str) -> str | None:
+    """Return why a serial port cannot be had right now; None: it can, or it is a gateway, which is not asked.
+
+    Opens it for a moment, under the lock that the controller takes too.
+    """
+    if port.startswith("tcp://"):
+        return None
+    from serial import Serial, SerialException  # noqa: PLC0415 - only commissioning needs it
+
+    try:
+        Serial(port, BAUD, exclusive=True).close()
+    except SerialException:
+        return why_closed(port)
+    return None
 
 
 def _what_is_there() -> str:

@@ -1,0 +1,69 @@
+"""What a meter says of itself when asked who it is (0x11). Parsed tolerantly: identification never stops metering."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hw.meter_registers import MeterReading
+
+_NAME = re.compile(r"Leviton\s+(?P<model>[^,]+?)\s*,\s*(?P<hardware>V\d+\.\d+)\s*-\s*(?P<software>V\d+\.\d+)")
+# What stands between the last fields is not documented, so anything but a digit may.
+_NUMBERS = re.compile(r"fn\D{0,3}(?P<program_id>\d{5})\D{0,3}(?P<counter>\d{3})(?!\d)")
+_RUN = b"\xff"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The parts of the answer that could be made out; None: that part could not.
+
+    `raw`: the whole frame. `counted`: it had the byte count of the standard. `counter`: resets modulo 1000.
+    """
+
+    raw: bytes
+    counted: bool
+    text: str
+    model: str | None
+    hardware: str | None
+    software: str | None
+    program_id: int | None
+    counter: int | None
+
+
+def parse_identity(raw: bytes) -> Identity | None:
+    """Return what a 0x11 frame (CRC included) says; None where it has not even the fixed bytes in their places."""
+    body = raw[:-2]
+    counted = body[4:5] == _RUN and len(body) == raw[2] + 3
+    if not counted and body[3:4] != _RUN:
+        return None
+    told = body[5:] if counted else body[4:]
+    text = told.decode("latin-1")
+    name, numbers = _NAME.search(text), _NUMBERS.search(text)
+    return Identity(
+        raw=raw,
+        counted=counted,
+        text="".join(char if char.isprintable() else "·" for char in text),
+        model=name["model"] if name else None,
+        hardware=name["hardware"] if name else None,
+        software=name["software"] if name else None,
+        program_id=int(numbers["program_id"]) if numbers else None,
+        counter=int(numbers["counter"]) if numbers else None,
+    )
+
+
+def differences(identity: Identity, reading: MeterReading) -> tuple[str, ...]:
+    """Return, as sentences, where the answer and the registers 45002 to 45006 do not say the same."""
+    counter = None if reading.reset_counter is None else reading.reset_counter % 1000
+    pairs = (
+        ("hardware version", identity.hardware, "45002", reading.hardware),
+        ("software version", identity.software, "45003", reading.software),
+        ("program id", identity.program_id, "45004", reading.program_id),
+        ("reset counter (modulo 1000)", identity.counter, "45006", counter),
+    )
+    return tuple(
+        f"{what}: {told} by 0x11, {read} by {number}"
+        for what, told, number, read in pairs
+        if told is not None and read is not None and told != read
+    )

@@ -38,7 +38,7 @@ async def ask(
     except BrokerError as error:
         return False, str(error)
     finally:
-        link.close()
+        await link.close()
 
 
 async def _asked(

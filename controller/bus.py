@@ -127,7 +127,7 @@ class Bus:
                 await link.wait()
         except asyncio.CancelledError:
             self.publish(self._topics.availability(online=False))
-            link.close()
+            await link.close()
             raise
         finally:
             self._link = None

@@ -7,6 +7,7 @@ send them late, and a late OFF or ON is worse than none.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import select
 import socket
@@ -14,7 +15,7 @@ import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
+from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -83,6 +84,7 @@ class Link:
         self._accepted = False
         self._ended: str | None = None
         self._writing = False
+        self._last: MQTTMessageInfo | None = None
         self._expiries: dict[int, Properties] = {}
         self._readable = select.poll()
         self._readable.register(sock, select.POLLIN)
@@ -161,7 +163,7 @@ class Link:
         """
         if self._ended is None:
             properties = self._properties(expiry_s, response_topic, correlation)
-            self._client.publish(topic, payload, qos, retain, properties)
+            self._last = self._client.publish(topic, payload, qos, retain, properties)
 
     def flush(self) -> None:
         """Write what is queued out now, as far as the socket takes it; the rest follows by itself."""
@@ -196,10 +198,21 @@ class Link:
         await self._woken.wait()
         timer.cancel()
 
-    def close(self) -> None:
-        """Say goodbye: what is queued goes out as far as the socket takes it, and the last will is not said."""
-        self._client.disconnect()
-        self.flush()
+    async def close(self, at_most_s: float = 1.0) -> None:
+        """Say goodbye when the broker has confirmed what was published, or has had its time; no last will is said.
+
+        Closed at once, with something still unread, the kernel would reset the connection, and take back what is on
+        its way.
+        """
+        with contextlib.suppress(TimeoutError, BrokerError):
+            async with asyncio.timeout(at_most_s):
+                while self._last is not None and not self._last.is_published():
+                    self.flush()
+                    await self.wait()
+                    self.read()
+        if self._ended is None:
+            self._client.disconnect()
+            self.flush()
         self.abort()
 
     def abort(self) -> None:

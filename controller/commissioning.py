@@ -1,0 +1,234 @@
+"""The meter, at the panel, with an electrician: what stands in its registers, and what it says of itself.
+
+Each tool takes the bench it works on and returns an exit code: 0 done, 1 could not be done, with the reason said.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hw.meter_identity import Identity, differences, parse_identity
+from hw.meter_line import QUIET_S, TIMEOUT_S, Heard, Line, NoAnswer, Trouble
+from hw.meter_registers import Block, MeterReading, joined, version, with_block
+from hw.meter_requests import ReportId
+from hw.models import Model, NotAModel, parse
+from hw.serial_port import held
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Say = Callable[[str], None]
+    Ask = Callable[[str], bool]
+
+DONE, NOT_DONE = 0, 1
+_TRIES = 3
+_IDENTITY_BLOCKS = (Block.HARDWARE, Block.SOFTWARE, Block.PROGRAM_ID, Block.RESET_COUNTER)
+
+
+def _never(_question: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where a tool works and whom it talks to.
+
+    `say`: takes a line of text. `ask`: takes a question and returns whether the answer was yes; without it, it is no.
+    `model`: the model number from the installer's file, None where there is none. `timeout_s`: for each answer.
+    `clock`: seconds by which a load is measured.
+    """
+
+    port: str
+    say: Say
+    device_id: int = 1
+    ask: Ask = field(default=_never)
+    model: str | None = None
+    timeout_s: float = TIMEOUT_S
+    quiet_s: float = QUIET_S
+    clock: Callable[[], float] = time.monotonic
+
+
+async def on_line(bench: Bench, tool: Callable[[Bench, Line], Awaitable[int]]) -> int:
+    """Run a tool on the bench's line; refused while another program, the controller for one, holds the port."""
+    refusal = held(bench.port)
+    if refusal:
+        bench.say(f"cannot begin: {refusal}")
+        return NOT_DONE
+    line = Line(bench.port, timeout_s=bench.timeout_s, quiet_s=bench.quiet_s)
+    try:
+        return await tool(bench, line)
+    finally:
+        line.close()
+
+
+async def read_twice(line: Line, device_id: int, block: Block) -> tuple[int, ...] | NoAnswer:
+    """Return the words on which two reads in a row agree, or why there are none after three failures.
+
+    An uptime that went on by a second between both reads agrees.
+    """
+    last: tuple[int, ...] | None = None
+    failed = NoAnswer(Trouble.NOISE, "no two reads agree")
+    for _ in range(2 * _TRIES):
+        heard = await line.read(device_id, block)
+        if isinstance(heard, Heard):
+            if last is not None and (heard.words == last or _goes_on(block, last, heard.words)):
+                return heard.words
+            last = heard.words
+            continue
+        last, before, failed = None, failed, heard
+        if heard.trouble in {Trouble.PORT, Trouble.REFUSED} or before.trouble is Trouble.SILENCE:
+            break
+    return failed
+
+
+def _goes_on(block: Block, last: tuple[int, ...], now: tuple[int, ...]) -> bool:
+    most_s = 3
+    return block is Block.UPTIME and 0 <= joined(now) - joined(last) <= most_s
+
+
+# --- read ------------------------------------------------------------------------------------------------------------
+
+
+async def read(bench: Bench, line: Line) -> int:
+    """Show every documented register, ambiguous ones in both readings."""
+    bench.say(f"{bench.port}, id {bench.device_id}")
+    say_model(bench)
+    bench.say(f"{'register':<9}{'what':<38}{'raw':>11}  means")
+    answered = [await _read_row(bench, line, block) for block in _READ_ROWS]
+    if not any(answered):
+        bench.say("the meter did not answer: try `loadshed meter doctor`")
+        return NOT_DONE
+    return DONE
+
+
+_READ_ROWS = (
+    Block.ENERGY,
+    Block.TO_GRID,
+    Block.ENERGY_AND_ALL,
+    Block.PEAK,
+    Block.HARDWARE,
+    Block.SOFTWARE,
+    Block.PROGRAM_ID,
+    Block.RESET_COUNTER,
+    Block.UPTIME,
+)
+
+
+async def _read_row(bench: Bench, line: Line, block: Block) -> bool:
+    words = await read_twice(line, bench.device_id, block)
+    if isinstance(words, NoAnswer):
+        number = 40005 if block is Block.ENERGY_AND_ALL else block.number
+        bench.say(f"{number:<9}{_WHAT[block]:<38}{'–':>11}  {words.reason}")
+        return False
+    number = 40005 if block is Block.ENERGY_AND_ALL else block.number
+    raw = joined(words[4:6]) if block is Block.ENERGY_AND_ALL else joined(words)
+    bench.say(f"{number:<9}{_WHAT[block]:<38}{raw:>11}  {_MEANS[block](raw)}")
+    return True
+
+
+_WHAT = {
+    Block.ENERGY: "energy from the grid",
+    Block.TO_GRID: 'energy to the grid ("in the future")',
+    Block.ENERGY_AND_ALL: "beside the energy, labelled peak",
+    Block.PEAK: "peak demand (15 min)",
+    Block.HARDWARE: "hardware version",
+    Block.SOFTWARE: "software version",
+    Block.PROGRAM_ID: "program id (one per serial number)",
+    Block.RESET_COUNTER: "demand reset counter",
+    Block.UPTIME: "time since power-up",
+}
+
+_MEANS: dict[Block, Callable[[int], str]] = {
+    Block.ENERGY: lambda raw: f"{raw / 10:.1f} kWh",
+    Block.TO_GRID: lambda raw: f"{raw / 10:.1f} kWh if it is supported at all; equal to 40001 it is bogus",
+    Block.ENERGY_AND_ALL: lambda raw: f"{raw / 100:.2f} kW: the peak as labelled, or the present 5-minute demand",
+    Block.PEAK: lambda raw: f"{raw / 100:.2f} kW (the guide says kWh; 0 for ever: no demand option)",
+    Block.HARDWARE: version,
+    Block.SOFTWARE: version,
+    Block.PROGRAM_ID: str,
+    Block.RESET_COUNTER: lambda raw: f"the peak was reset {raw} times",
+    Block.UPTIME: lambda raw: f"{raw // 86400} d {raw // 3600 % 24:02}:{raw // 60 % 60:02}:{raw % 60:02}",
+}
+
+
+def say_model(bench: Bench, text: str | None = None) -> Model | None:
+    """Say what a model number means, or why it means nothing; return it where it is one."""
+    number = text or bench.model
+    if number is None:
+        return None
+    model = parse(number)
+    if isinstance(model, NotAModel):
+        bench.say(f"model {number}: not understood: {'; '.join(model.reasons)}. Metering goes on.")
+        return None
+    rated = "rating on the CTs' label" if model.rated_kw is None else f"{model.rated_kw:.1f} kW at most"
+    bench.say(f"model {number}: {model.service}, CTs {model.ct_amps or 'special'} A, {rated}; {model.link.value}")
+    for note in model.notes:
+        bench.say(f"  note: {note}")
+    return model
+
+
+# --- identify --------------------------------------------------------------------------------------------------------
+
+
+async def identify(bench: Bench, line: Line) -> int:
+    """Ask the meter who it is, and compare that with its registers; show the raw bytes where it makes no sense."""
+    identity = await ask_identity(bench, line)
+    reading = await _read_identity(bench, line)
+    if identity is None:
+        bench.say("by its registers:" if reading != MeterReading() else "and its registers do not answer either")
+    else:
+        _say_identity(bench, identity)
+    for what, value in _identity_lines(reading):
+        bench.say(f"  {what}: {value}")
+    found = differences(identity, reading) if identity else ()
+    for difference in found:
+        bench.say(f"DIFFERENT: {difference}")
+    if identity and not found and reading != MeterReading():
+        bench.say("the answer and the registers agree")
+    return DONE if identity and not found else NOT_DONE
+
+
+async def ask_identity(bench: Bench, line: Line) -> Identity | None:
+    """Return what the meter says of itself, saying the raw bytes where that cannot be made out."""
+    heard: Heard | NoAnswer = NoAnswer(Trouble.SILENCE, "not asked")
+    for _ in range(_TRIES):
+        heard = await line.ask(ReportId(bench.device_id))
+        if isinstance(heard, Heard):
+            break
+    identity = parse_identity(heard.raw) if isinstance(heard, Heard) else None
+    if identity is None:
+        reason = heard.reason if isinstance(heard, NoAnswer) else "the answer is built in no way we know"
+        bench.say(f"0x11 (who are you?): {reason}")
+    if heard.raw and (identity is None or identity.model is None):
+        bench.say(f"  raw: {heard.raw.hex(' ')}")
+    return identity
+
+
+async def _read_identity(bench: Bench, line: Line) -> MeterReading:
+    reading = MeterReading()
+    for block in _IDENTITY_BLOCKS:
+        words = await read_twice(line, bench.device_id, block)
+        if isinstance(words, tuple):
+            reading = with_block(reading, block, words)
+    return reading
+
+
+def _say_identity(bench: Bench, identity: Identity) -> None:
+    form = "with the standard's byte count" if identity.counted else "without a byte count, as the guide prints it"
+    bench.say(f"the meter says ({form}): {identity.text}")
+    if identity.model:
+        say_model(bench, identity.model)
+        if bench.model and bench.model.upper() != identity.model.upper():
+            bench.say(f"NOTE: the installer's file says {bench.model}")
+
+
+def _identity_lines(reading: MeterReading) -> list[tuple[str, object]]:
+    lines = (
+        ("hardware", reading.hardware),
+        ("software", reading.software),
+        ("program id", reading.program_id),
+        ("peak resets", reading.reset_counter),
+    )
+    return [(what, value) for what, value in lines if value is not None]

@@ -1,0 +1,15 @@
+"""The bytes of a request, to be shown to a person before they are sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hw.meter_requests import Request
+
+
+def frame_of(request: Request) -> bytes:
+    """Return what the library will put on the wire for a request, its CRC included."""
+    from hw.meter_pdu import framed, pdu_of  # noqa: PLC0415 - brings the Modbus library in
+
+    return framed(pdu_of(request))

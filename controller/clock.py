@@ -24,10 +24,10 @@ TIMEX_BYTES = 512
 
 
 @cache
-def boot_id() -> str:
+def boot_id(source: Path = BOOT_ID) -> str:
     """Return the id of this boot; where the kernel gives none, one of this process alone."""
     try:
-        return BOOT_ID.read_text(encoding="ascii").strip()
+        return source.read_text(encoding="ascii").strip()
     except OSError:
         return str(uuid.uuid4())
 
@@ -42,9 +42,9 @@ def offset() -> float:
     return time.time() - time.monotonic()
 
 
-def trusted() -> bool:
+def trusted(synchronized: Path = SYNCHRONIZED) -> bool:
     """Tell whether somebody keeps the wall clock right: timesyncd says so, or the kernel does."""
-    return SYNCHRONIZED.exists() or _kernel_synchronized()
+    return synchronized.exists() or _kernel_synchronized()
 
 
 def wall() -> Wall:

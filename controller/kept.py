@@ -74,7 +74,7 @@ def keep(state_dir: Path, configuration: Configuration) -> str | None:
             return None
         _write(folder, _number(names[-1]) + 1 if names else 1, configuration.sources)
         sync_folder(state_dir)
-        for old in names[: len(names) + 1 - MOST_KEPT]:
+        for old in names[: max(0, len(names) + 1 - MOST_KEPT)]:
             _remove(folder / old)
     except OSError as error:
         return f"this configuration could not be kept in {folder}: {error.strerror or error}"

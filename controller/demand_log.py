@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from controller.alarm_book import Alarm
+from controller.effects import KeepPulses
 from controller.metering import Freshness, Mark
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from controller.events import EnergyRead, MeterSilent, PulseSeen
     from controller.metering import Metering
     from rules.demand import DemandView
+
+PULSES_S, PULSES_IN_OUTAGE_S = 3600.0, 60.0
+"""The count is written this often: what a crash loses the register still knows."""
 
 
 class DemandLog:
@@ -23,6 +27,8 @@ class DemandLog:
         self._sample_s = sample_s
         self._chronicle = chronicle
         self._sample_at: float | None = None
+        self._kept_pulses = metering.pulse_count if metering is not None else None
+        self._keep_pulses_at = float("-inf")
 
     def take(self, event: EnergyRead | MeterSilent | PulseSeen) -> None:
         """Take what the meter did."""
@@ -79,11 +85,21 @@ class DemandLog:
         if self._sample_at is not None and now >= self._sample_at and outage is not None:
             self._chronicle.sample(self._metering.sample(outage, now))
             self._sample_at = now + self._sample_s
+        if now >= self._keep_pulses_at:
+            self._keep_pulses_at = now + (PULSES_S if self._sample_at is None else PULSES_IN_OUTAGE_S)
+            self.closing()
         if (freshness := self._metering.freshness_changed(now)) is not None:
             why = self._metering.silent_because
             stale = freshness is Freshness.STALE
             self._chronicle.alarm(Alarm.METER_STALE, now, stands=stale, detail=f" ({why})" if why else "")
             self._chronicle.telling.demand = True
+
+    def closing(self) -> None:
+        """Write what is counted by memory alone, before the program ends."""
+        count = self._metering.pulse_count if self._metering is not None else None
+        if count is not None and count != self._kept_pulses:
+            self._kept_pulses = count
+            self._chronicle.sample(KeepPulses(count))
 
     def _keep_mark(self) -> None:
         """Write where the counters stood when the outage began: a restart in it must not lose them."""

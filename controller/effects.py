@@ -64,6 +64,15 @@ class TellDemand:
 
 
 @dataclass(frozen=True, slots=True)
+class TellMeter:
+    """Publish `meters/<name>` anew: a further meter's energy; None: it is silent."""
+
+    meter: str
+    at: float
+    energy_kwh: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class TellAlarm:
     """Publish `alarms/<id>` anew, or clear it where the engine no longer holds it."""
 
@@ -151,6 +160,13 @@ class KeepHistory:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepPulses:
+    """Write how many edges of the meter's output were counted so far, this start's and those before it."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class KeepSample:
     """Write one row of the demand log. None is unknown, never 0."""
 
@@ -166,16 +182,33 @@ class KeepSample:
     pulses: int | None
 
 
-DiskEffect = Happened | KeepEntry | KeepOutage | DropOutage | KeepHistory | KeepSample
-Effect = SwitchOff | SwitchOn | Answer | TellState | TellCircuit | TellDemand | TellAlarm | TellEvent | DiskEffect
+DiskEffect = Happened | KeepEntry | KeepOutage | DropOutage | KeepHistory | KeepPulses | KeepSample
+Effect = (
+    SwitchOff
+    | SwitchOn
+    | Answer
+    | TellState
+    | TellCircuit
+    | TellDemand
+    | TellMeter
+    | TellAlarm
+    | TellEvent
+    | DiskEffect
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the disk remembers at a start. `outage`: the one not closed, if any. `last_outage`: the highest id, or 0."""
+    """What the disk remembers at a start.
+
+    `outage`: the one not closed, if any. `last_outage`: the highest id, or 0. `boot`: the boot that last wrote; None
+    where none did. `pulse_count`: edges of the meter's output counted so far.
+    """
 
     entries: Mapping[CircuitId, Mapping[str, Json]] = field(default_factory=dict)
     outage: KeepOutage | None = None
     history: tuple[KeepHistory, ...] = ()
     last_outage: int = 0
     openings: tuple[Moment, ...] = ()
+    boot: str | None = None
+    pulse_count: int = 0

@@ -15,7 +15,7 @@ from controller import portraits
 from controller.alarm_book import Alarm
 from controller.chronicle import Chronicle
 from controller.demand_log import DemandLog
-from controller.effects import SwitchOff, SwitchOn
+from controller.effects import SwitchOff, SwitchOn, TellMeter
 from controller.machine import State
 from controller.outage_book import Flap
 from controller.people import People
@@ -140,6 +140,11 @@ class Engine:
     def carried_out(self, at: float) -> None:
         """Take the moment at which the effects of the last `advance` had been carried out."""
         self._switches.carried_out(at)
+
+    def closing(self) -> list[Effect]:
+        """Return what to write before the program ends."""
+        self._demand.closing()
+        return self._chronicle.take(self._now, may_tell=False)
 
     def objections(self, panel: Panel) -> tuple[str, ...]:
         """Say what a changed file would take from our reach while it is owed; empty: it may be taken."""
@@ -305,6 +310,13 @@ class Engine:
     def _metered(self, event: ev.EnergyRead | ev.MeterSilent | ev.PulseSeen) -> None:
         self._demand.take(event)
 
+    def _meter_noted(self, event: ev.MeterNoted) -> None:
+        self._chronicle.note("meter_noted", event.at, about=event.about)
+
+    def _other_meter_heard(self, event: ev.OtherMeterHeard) -> None:
+        energy_kwh = None if event.tenths is None else event.tenths / 10
+        self._chronicle.telling.meters[event.meter] = TellMeter(event.meter, event.at, energy_kwh)
+
     def _disk_failed(self, event: ev.DiskFailed) -> None:
         self._chronicle.alarm(Alarm.DISK_FAILING, event.at, stands=True, detail=f" ({event.reason})")
 
@@ -330,6 +342,8 @@ _TAKE: dict[type, Callable[..., None]] = {
     ev.EnergyRead: Engine._metered,  # noqa: SLF001
     ev.MeterSilent: Engine._metered,  # noqa: SLF001
     ev.PulseSeen: Engine._metered,  # noqa: SLF001
+    ev.MeterNoted: Engine._meter_noted,  # noqa: SLF001
+    ev.OtherMeterHeard: Engine._other_meter_heard,  # noqa: SLF001
     ev.DiskFailed: Engine._disk_failed,  # noqa: SLF001
     ev.DiskRecovered: Engine._disk_recovered,  # noqa: SLF001
     ev.ClockTrusted: Engine._clock_trusted,  # noqa: SLF001

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rules.panel import CircuitId, Panel, Position
 
 
@@ -126,6 +128,23 @@ class MeterSilent:
 
 
 @dataclass(frozen=True, slots=True)
+class MeterNoted:
+    """Something was found out about a meter; `about` is JSON-ready, `says` in it a sentence."""
+
+    at: float
+    about: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class OtherMeterHeard:
+    """A further meter on the bus answered: `tenths` of a kWh, None where it was silent."""
+
+    at: float
+    meter: str
+    tenths: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class PulseSeen:
     """One edge of the meter's 10 Wh output: 5 Wh have gone by."""
 
@@ -167,6 +186,8 @@ Event = (
     | ConfigurationRefused
     | EnergyRead
     | MeterSilent
+    | MeterNoted
+    | OtherMeterHeard
     | PulseSeen
     | DiskFailed
     | DiskRecovered

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from controller.effects import Happened, Json
+    from controller.effects import Happened, Json, TellMeter
     from controller.views import AlarmView, CircuitView, StateView, Wall
     from rules.demand import DemandView
 
@@ -75,6 +75,11 @@ def demand(view: DemandView, at: float, wall: Wall) -> bytes:
             **_clock(wall),
         }
     )
+
+
+def meter(told: TellMeter, wall: Wall) -> bytes:
+    """Return `meters/<name>`: a further meter's register; null where it is silent."""
+    return to_json({"meter": told.meter, "energy_kwh": told.energy_kwh, "at": _when(told.at, wall), **_clock(wall)})
 
 
 def event(happened: Happened, wall: Wall) -> bytes:

@@ -10,7 +10,7 @@ from controller.effects import TellAlarm, TellCircuit, TellDemand, TellEvent, Te
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from controller.effects import Effect, Happened
+    from controller.effects import Effect, Happened, TellMeter
     from rules.panel import CircuitId
 
 INTERVAL_S = 0.2
@@ -28,6 +28,7 @@ class Telling:
         self.demand = False
         self.circuits: set[CircuitId] = set()
         self.alarms: set[str] = set()
+        self.meters: dict[str, TellMeter] = {}
         self._events: deque[Happened] = deque(maxlen=MOST_EVENTS)
         self._state_at = self._demand_at = float("-inf")
 
@@ -52,6 +53,8 @@ class Telling:
         self.circuits.clear()
         told += [TellAlarm(alarm) for alarm in sorted(self.alarms)]
         self.alarms.clear()
+        told += self.meters.values()
+        self.meters.clear()
         if self.demand and now >= self._demand_at + INTERVAL_S:
             told.append(TellDemand())
             self.demand, self._demand_at = False, now

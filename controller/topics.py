@@ -25,7 +25,7 @@ from rules.panel import CircuitId, Position
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
-    from controller.effects import Answer, Happened, Json, SwitchOff
+    from controller.effects import Answer, Happened, Json, SwitchOff, TellMeter
     from controller.events import Event
     from controller.views import AlarmView, CircuitView, StateView, Wall
     from rules.demand import DemandView
@@ -291,6 +291,9 @@ class Topics:
 
     def demand(self, view: DemandView, at: float, wall: Wall) -> Publication:
         return self._kept("demand", payloads.demand(view, at, wall))
+
+    def meter(self, told: TellMeter, wall: Wall) -> Publication:
+        return self._kept(f"meters/{told.meter}", payloads.meter(told, wall))
 
     def event(self, happened: Happened, wall: Wall) -> Publication:
         return Publication(f"{self.base}events", payloads.event(happened, wall))

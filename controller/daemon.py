@@ -1,0 +1,271 @@
+"""The wiring. Read this first: every part of the program meets here, and nothing is decided here.
+
+One process, one loop. The contact's thread and the disk's only hand over; nobody on the way from the contact to the
+breakers waits for the disk, the meter or a slow device. A task that ends, ends the program, and systemd starts it
+again: waking on standby is a normal start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from typing import TYPE_CHECKING
+
+from controller import beginning, clock, kept, sdnotify
+from controller import events as ev
+from controller.bus import Bus
+from controller.effects import (
+    Answer,
+    Happened,
+    SwitchOff,
+    SwitchOn,
+    TellAlarm,
+    TellCircuit,
+    TellDemand,
+    TellEvent,
+    TellMeter,
+    TellState,
+)
+from controller.engine import Engine
+from controller.inbox import Inbox
+from controller.journal import line
+from controller.mistakes import Mistakes
+from controller.settings import with_circuits
+from controller.settings_tables import GpioContact
+from controller.store import Store
+from controller.topics import Topics
+from controller.views import Wall
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from controller.effects import DiskEffect, Effect
+    from controller.settings import Configuration
+    from controller.topics import Publication
+    from controller.wired import WiredContact
+
+WRONG_CONFIGURATION = 78
+"""EX_CONFIG of sysexits.h: systemd does not start us again for it."""
+
+WATCHDOG_S = 2.0
+CLOCK_S = 10.0
+
+Word = TellState | TellCircuit | TellDemand | TellMeter | TellAlarm | TellEvent | Answer
+
+_log = logging.getLogger("loadshed")
+
+
+class Daemon:
+    """One house, from its files and its memory to its breakers."""
+
+    def __init__(
+        self, configuration: Configuration, refused: tuple[str, ...], config_dir: Path, state_dir: Path
+    ) -> None:
+        now = clock.monotonic()
+        self._configuration = configuration
+        self._config_dir = config_dir
+        self._state_dir = state_dir
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._awake = asyncio.Event()  # the first shed, if one was due, has left
+        self._trusted = False
+        self._greeted = False
+        self._fed_at = float("-inf")
+        self._store = Store(
+            state_dir,
+            clock.boot_id(),
+            lambda reason: self._inbox.put_from_thread(ev.DiskFailed(clock.monotonic(), reason)),
+            lambda: self._inbox.put_from_thread(ev.DiskRecovered(clock.monotonic())),
+            samples_days=configuration.store.samples_days,
+        )
+        memory = self._store.load()
+        panel, wrong = beginning.panel_for_start(
+            configuration.panel, memory, lambda circuit: kept.last_entry(state_dir, circuit)
+        )
+        self._engine = Engine(
+            panel,
+            beginning.engine_settings(configuration),
+            memory,
+            clock.boot_id(),
+            now,
+            rebooted=memory.boot not in (None, clock.boot_id()),
+            metering=beginning.metering(configuration, now, memory.pulse_count),
+        )
+        self._inbox = Inbox(self._engine, self._carry_out, self._catch_up, clock.monotonic)
+        self._topics = Topics(configuration.site.id, panel.circuits.keys(), beginning.contact_topics(configuration))
+        self._bus = Bus(beginning.broker(configuration), self._topics, self._heard, clock.monotonic)
+        self._contact = self._wired_contact()
+        if refused or wrong:
+            self._inbox.put(ev.ConfigurationRefused(now, (*refused, *wrong)))
+
+    async def run(self) -> None:
+        """Run until SIGTERM. Raises whatever a task of ours raised: better to start again than to go on half."""
+        self._loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        self._loop.add_signal_handler(signal.SIGINT, self._stop.set)
+        self._loop.add_signal_handler(signal.SIGHUP, self._reload, None)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                running = [tasks.create_task(self._bus.run()), tasks.create_task(self._read_contact())]
+                self._inbox.turn()
+                running += [tasks.create_task(self._watch_meter()), tasks.create_task(self._watch_clock())]
+                sdnotify.notify("READY=1")
+                await self._stop.wait()
+                sdnotify.notify("STOPPING=1")
+                for task in running:
+                    task.cancel()
+                self._carry_out(self._engine.closing())
+        finally:
+            await asyncio.to_thread(self._store.close)
+
+    # --- in ----------------------------------------------------------------------------------------------------------
+
+    def _heard(self, event: ev.Event) -> None:
+        if isinstance(event, ev.Asked) and event.request == "reload":
+            self._reload(event.reply)
+        else:
+            self._inbox.put(event)
+
+    def _wired_contact(self) -> WiredContact | None:
+        contact = self._configuration.contact
+        if not isinstance(contact, GpioContact):
+            return None
+        from controller.wired import WiredContact  # noqa: PLC0415  # gpiozero is dear, and an MQTT contact needs none
+
+        return WiredContact(contact, self._inbox.put, self._inbox.put_from_thread)
+
+    async def _read_contact(self) -> None:
+        if self._contact is None:
+            await self._stop.wait()
+        else:
+            await self._contact.run()
+
+    def _catch_up(self) -> None:
+        """Take what has happened while we stalled: the level of the contact, and what lies on the socket."""
+        if self._contact is not None:
+            self._contact.poll()
+        self._bus.drain()
+
+    async def _watch_meter(self) -> None:
+        if self._configuration.meter is None:
+            await self._stop.wait()
+            return
+        await self._awake.wait()
+        from controller.wired import watch_meter  # noqa: PLC0415  # after the first shed
+
+        await watch_meter(self._configuration, self._inbox.put, self._inbox.put_from_thread)
+
+    async def _watch_clock(self) -> None:
+        await self._awake.wait()
+        while True:
+            trusted = clock.trusted()
+            if trusted and not self._trusted:
+                self._inbox.put(ev.ClockTrusted(clock.monotonic()))
+            self._trusted = trusted
+            self._store.clock(clock.offset(), trusted)
+            await asyncio.sleep(CLOCK_S)
+
+    # --- out ---------------------------------------------------------------------------------------------------------
+
+    def _carry_out(self, effects: Sequence[Effect]) -> None:
+        """Do what the engine wants: commands first and at once, then words, then rows."""
+        rows: list[DiskEffect] = []
+        commands = [effect for effect in effects if isinstance(effect, SwitchOff | SwitchOn)]
+        for command in commands:
+            self._bus.publish(self._topics.command(command))
+        if commands:
+            self._bus.flush()
+        self._greet()
+        for effect in effects[len(commands) :]:
+            if isinstance(effect, Word):
+                if (publication := self._publication(effect)) is not None:
+                    self._bus.publish(publication)
+            elif not isinstance(effect, SwitchOff | SwitchOn):
+                rows.append(effect)
+        if rows:
+            self._store.put(rows)
+        self._write_journal(rows)
+        self._feed_watchdog()
+
+    def _greet(self) -> None:
+        """Say that we are there, at each connection, behind its first commands."""
+        if self._bus.connected != self._greeted:
+            self._greeted = self._bus.connected
+            self._bus.publish(self._topics.availability(online=True))
+        if self._greeted and not self._awake.is_set():
+            self._loop.call_later(1.0, self._awake.set)
+
+    def _publication(self, effect: Word) -> Publication | None:
+        wall = Wall(clock.offset(), self._trusted)
+        match effect:
+            case Answer():
+                return self._topics.answer(effect)
+            case TellState():
+                return self._topics.state(self._engine.state_view(), wall)
+            case TellCircuit(circuit):
+                view = self._engine.circuit_view(circuit)
+                return self._topics.no_circuit(circuit) if view is None else self._topics.circuit(view)
+            case TellAlarm(alarm):
+                stands = self._engine.alarm_view(alarm)
+                return self._topics.no_alarm(alarm) if stands is None else self._topics.alarm(stands, wall)
+            case TellEvent(event):
+                return self._topics.event(event, wall)
+            case TellMeter():
+                return self._topics.meter(effect, wall)
+            case TellDemand():
+                now = clock.monotonic()
+                demand = self._engine.demand_view(now)
+                return None if demand is None else self._topics.demand(demand, now, wall)
+
+    @staticmethod
+    def _write_journal(rows: Sequence[DiskEffect]) -> None:
+        for row in rows:
+            if isinstance(row, Happened):
+                _log.info("%s", line(row))
+
+    def _feed_watchdog(self) -> None:
+        """Tell systemd that the engine has taken a turn: a hung one is started anew."""
+        now = clock.monotonic()
+        if now - self._fed_at >= WATCHDOG_S:
+            if not self._store.alive:
+                raise RuntimeError("the store's thread has ended")
+            self._fed_at = now
+            sdnotify.notify("WATCHDOG=1")
+
+    # --- the homeowner's file ----------------------------------------------------------------------------------------
+
+    def _reload(self, reply: object) -> None:
+        self._reloading = self._loop.create_task(self._reload_circuits(reply))
+
+    async def _reload_circuits(self, reply: object) -> None:
+        """Read circuits.toml again. A wrong file is refused whole, and so is one that drops what is owed."""
+        read = await asyncio.to_thread(with_circuits, self._configuration, self._config_dir)
+        wrong = read.sentences if isinstance(read, Mistakes) else self._engine.objections(read.panel)
+        if isinstance(read, Mistakes) or wrong:
+            self._inbox.put(ev.ConfigurationRefused(clock.monotonic(), wrong, reply))
+            return
+        await asyncio.to_thread(kept.keep, self._state_dir, read)
+        old, self._configuration = self._configuration.panel, read
+        self._topics = Topics(self._topics.site, read.panel.circuits.keys(), self._topics.contact)
+        self._inbox.put(ev.CircuitsChanged(clock.monotonic(), read.panel, reply))
+        added = (circuit.id for circuit in read.panel if circuit.id not in old)
+        self._bus.know(self._topics, tuple(self._topics.of_circuit(circuit) for circuit in added))
+
+
+def run(config_dir: Path, state_dir: Path) -> int:
+    """Run the daemon; return the exit code: 0 on SIGTERM, 78 where no good configuration was ever in force."""
+    start = kept.configuration_for_start(config_dir, state_dir)
+    for sentence in start.refused:
+        _log.error("%s", sentence)
+    if start.configuration is None:
+        _log.error("no good configuration was ever in force: mend the files, `loadshed check` shows all that is wrong")
+        return WRONG_CONFIGURATION
+    if start.unkept is not None:
+        _log.warning("%s", start.unkept)
+    asyncio.run(_serve(start.configuration, start.refused, config_dir, state_dir))
+    return 0
+
+
+async def _serve(configuration: Configuration, refused: tuple[str, ...], config_dir: Path, state_dir: Path) -> None:
+    await Daemon(configuration, refused, config_dir, state_dir).run()

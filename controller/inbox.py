@@ -1,0 +1,80 @@
+"""Where events wait for the engine's next turn, and the turns themselves: when, in which order, and what if late."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from controller.effects import Effect
+    from controller.engine import Engine
+    from controller.events import Event
+
+HEARTBEAT_S = 1.0
+"""A turn is taken at least this often: the watchdog is fed by turns, not by a timer of its own."""
+
+LATE_S = 0.05
+"""A deadline found so late means that we stalled: what happened meanwhile may lie unread, and is taken first."""
+
+
+class Inbox:
+    """Takes events from anywhere on the loop, and lets the engine take its turn.
+
+    `catch_up` reads the contact and empties the sockets; it is called before a late deadline is judged. `carry_out` is
+    given what each turn wants done.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        carry_out: Callable[[Sequence[Effect]], None],
+        catch_up: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._engine = engine
+        self._carry_out = carry_out
+        self._catch_up = catch_up
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[Event] = []
+        self._soon = False
+        self._alarm_clock: asyncio.TimerHandle | None = None
+
+    def put(self, event: Event) -> None:
+        """Let an event wait for the next turn, which follows at once. On the loop only."""
+        self._waiting.append(event)
+        self._hurry()
+
+    def put_from_thread(self, event: Event) -> None:
+        """Hand an event over from another thread."""
+        try:
+            self._loop.call_soon_threadsafe(self.put, event)
+        except RuntimeError:
+            return  # the loop has ended, and with it everybody who could care
+
+    def _hurry(self) -> None:
+        if not self._soon:
+            self._soon = True
+            self._loop.call_soon(self.turn)
+
+    def _ring(self) -> None:
+        due = self._engine.deadline()
+        if due is not None and self._clock() - due > LATE_S:
+            self._catch_up()
+        # One round of the loop later, so that what other threads have handed over meanwhile comes first.
+        self._hurry()
+
+    def turn(self) -> None:
+        """Let the engine take what waits, carry out what it wants, and set the clock for its next deadline."""
+        self._soon = False
+        events, self._waiting = self._waiting, []
+        now = self._clock()
+        self._carry_out(self._engine.advance(events, now))
+        self._engine.carried_out(self._clock())
+        if self._alarm_clock is not None:
+            self._alarm_clock.cancel()
+        due = self._engine.deadline()
+        at = now + HEARTBEAT_S if due is None else min(due, now + HEARTBEAT_S)
+        self._alarm_clock = self._loop.call_at(at, self._ring)

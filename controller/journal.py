@@ -1,0 +1,35 @@
+"""Lines for the journal that an owner can read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from controller.effects import Happened, Json
+
+_WORDS = {
+    "commanded_off": "OFF sent",
+    "commanded_on": "ON sent",
+    "confirmed_off": "confirmed off",
+    "confirmed_on": "confirmed on",
+    "on_again": "is on again: shed again",
+    "on_again_maybe_by_a_person": "is on again: a person's hand, or a reboot? waiting to see",
+    "taken_over": "left to the person who switched it, for the rest of the outage",
+    "came_back_by_itself": "is on by itself or by hand",
+    "off_for_unknown_reasons": "is off after a restart in the outage, and nobody wrote down why: it waits for a person",
+    "fell_with_the_power": "fell with the power (it wakes off): it is given back",
+    "bus_connected": "connected to the broker",
+    "bus_lost": "the broker is away",
+}
+
+
+def line(happened: Happened) -> str:
+    """Return one event as a line: whom it concerns, what happened, and the rest of what is known."""
+    words = _WORDS.get(happened.event, happened.event.replace("_", " "))
+    about = ", ".join(f"{key} {_shown(value)}" for key, value in happened.about.items() if value not in (None, [], ""))
+    subject = f"{happened.circuit}: " if happened.circuit is not None else ""
+    return f"{subject}{words}" + (f" ({about})" if about else "")
+
+
+def _shown(value: Json) -> str:
+    return ", ".join(str(one) for one in value) if isinstance(value, list) else str(value)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from controller.effects import Json
     from rules.demand import DemandView, Peaks
+    from rules.witness import Finding
 
 BLIND_S = 600.0
 """So long on standby without a tick or an edge: the current transformers are on the wrong side of the switch."""
@@ -110,11 +111,17 @@ class Metering:
             noted.append(
                 Noted(f"meter_{verdict.name.lower()}", {"before_kwh": _kwh(before), "energy_kwh": tenths / 10})
             )
+        return (*noted, *self._noted_doubt(doubt))
+
+    def _noted_doubt(self, before: Finding | None) -> tuple[Noted, ...]:
+        """Return that the edges have come into doubt, or out of it; not each time it is found anew."""
         found = self._demand.finding
-        if found is not None and found is not doubt:
+        if found is not None and before is None:
             about: dict[str, Json] = {"counted": found.counted, "expected": found.expected, "says": found.says}
-            noted.append(Noted("pulses_disagree", about))
-        return tuple(noted)
+            return (Noted("pulses_disagree", about),)
+        if found is None and before is not None:
+            return (Noted("pulses_agree", {}),)
+        return ()
 
     # --- what is known -----------------------------------------------------------------------------------------------
 

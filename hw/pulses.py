@@ -90,7 +90,7 @@ class Pulses:
     def __init__(
         self,
         pin: int,
-        on_pulse: Callable[[float], None],
+        on_pulse: Callable[[float], object],
         max_kw: float | None = None,
         *,
         edge_kw_s: float = EDGE_KW_S,

@@ -25,7 +25,8 @@ class Stretch:
 
     def reaches(self, wh: float) -> float:
         """Return when so much will have been counted if the load stays; infinite without load."""
-        return self.at + (wh - self.wh) / (self.kw * WH_PER_KW_S) if self.kw > 0 else math.inf
+        wh_per_s = self.kw * WH_PER_KW_S
+        return self.at + (wh - self.wh) / wh_per_s if wh_per_s > 0 else math.inf
 
 
 class Energy:

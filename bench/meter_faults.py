@@ -83,6 +83,8 @@ async def _on_a_bad_line(polls: int, share: float, seed: int) -> Tally:
     began = time.perf_counter()
     for poll in range(polls):
         if poll % 50 == 0:
+            meter.edges()
+            meter.kwh_edges()
             meter.kw = dice.uniform(0, MOST_KW)
         truth.begin()
         await driver.poll()

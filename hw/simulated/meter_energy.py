@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections import deque
 from dataclasses import dataclass, field
 
 WH_PER_KW_S = 1000 / 3600
@@ -33,7 +32,7 @@ class Energy:
     """The energy that has gone through, now and in the past that is still remembered."""
 
     def __init__(self, wh: float, at: float) -> None:
-        self._stretches = deque([Stretch(at, wh, 0.0)])
+        self._stretches = [Stretch(at, wh, 0.0)]
 
     @property
     def kw(self) -> float:
@@ -50,18 +49,20 @@ class Energy:
 
     def wh_at(self, at: float) -> float:
         """Return what had been counted at a moment; before the first that is remembered, what was counted then."""
-        index = bisect_right(self._stretches, at, key=lambda stretch: stretch.at) - 1
+        index = self._index(at)
         return self._stretches[index].wh_at(at) if index >= 0 else self._stretches[0].wh
 
     def since(self, at: float) -> list[Stretch]:
         """Return the stretches that touch the time from `at` on, oldest first."""
-        index = bisect_right(self._stretches, at, key=lambda stretch: stretch.at) - 1
-        return list(self._stretches)[max(index, 0) :]
+        return self._stretches[max(self._index(at), 0) :]
 
     def forget_before(self, at: float) -> None:
         """Drop the stretches that ended before a moment."""
-        while len(self._stretches) > 1 and self._stretches[1].at <= at:
-            self._stretches.popleft()
+        del self._stretches[: max(self._index(at), 0)]
+
+    def _index(self, at: float) -> int:
+        """Return which stretch a moment lies in; −1: before all that are remembered."""
+        return bisect_right(self._stretches, at, key=lambda stretch: stretch.at) - 1
 
 
 class PulseOutput:

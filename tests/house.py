@@ -1,0 +1,463 @@
+"""A virtual house around the real engine: contact, breakers, broker, disk and people, on a clock of its own.
+
+Time moves only where a test says `wait`, so an outage takes milliseconds. What the engine wants is carried out on
+simulated breakers; what they say comes back over a simulated broker. A crash loses the process and keeps the disk.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING
+
+from controller import effects as do
+from controller import events as ev
+from controller.engine import Engine, EngineSettings
+from hw.simulated.breakers import SOUND, Faults, SimulatedBreaker
+from rules.control import controllable
+from rules.panel import Circuit, CircuitId, Kind, Panel, Position, Tag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from controller.metering import Metering
+    from controller.views import AlarmView, CircuitView, StateView
+    from hw.simulated.breakers import Report
+
+LATENCY_S = 0.02
+RECONNECT_S = 0.2
+TURNS_AT_ONE_MOMENT = 200
+
+
+def circuit(name: str, **words: Any) -> Circuit:
+    """Return a circuit of a 2nd Gen breaker, nonessential unless said otherwise."""
+    spaces, kind, tag = words.pop("spaces", (1,)), words.pop("kind", Kind.GEN2), words.pop("tag", Tag.NONESSENTIAL)
+    return Circuit(CircuitId(name), name.replace("-", " ").capitalize(), spaces, kind, tag, **words)
+
+
+def essential(name: str, **words: Any) -> Circuit:
+    """Return an essential circuit of a 2nd Gen breaker."""
+    return circuit(name, tag=Tag.ESSENTIAL, **words)
+
+
+USUAL = (
+    essential("fridge", rank=1),
+    circuit("well-pump", rank=3),
+    circuit("dryer", rank=6),
+    circuit("hot-tub", rank=8),
+    circuit("ev-charger", rank=9, kind=Kind.RELAY),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command as it left the controller. `at`: seconds of the house's own clock."""
+
+    at: float
+    circuit: CircuitId
+    word: str
+    expires_s: int
+
+
+@dataclass
+class Disk:
+    """What survives the process: the rows, through JSON and back, as the store would have them."""
+
+    entries: dict[CircuitId, str] = field(default_factory=dict)
+    outages: dict[int, do.KeepOutage] = field(default_factory=dict)
+    histories: dict[tuple[int, CircuitId], do.KeepHistory] = field(default_factory=dict)
+    log: list[do.Happened] = field(default_factory=list)
+    samples: list[do.KeepSample] = field(default_factory=list)
+    boot: str | None = None
+
+    def write(self, effect: do.Effect, boot: str) -> None:
+        match effect:
+            case do.KeepEntry(circuit, row):
+                self.entries[circuit] = json.dumps(row)
+            case do.KeepOutage(id=number):
+                self.outages[number] = effect
+            case do.DropOutage(number):
+                del self.outages[number]
+            case do.KeepHistory(outage, circuit):
+                self.histories[outage, circuit] = effect
+            case do.Happened():
+                json.dumps(dict(effect.about))
+                self.log.append(effect)
+            case do.KeepSample():
+                self.samples.append(effect)
+            case _:
+                return
+        self.boot = boot
+
+    def memory(self) -> do.Memory:
+        unclosed = [row for row in self.outages.values() if row.stage != "closed"]
+        return do.Memory(
+            entries={circuit: json.loads(row) for circuit, row in self.entries.items()},
+            outage=unclosed[-1] if unclosed else None,
+            history=tuple(self.histories.values()),
+            last_outage=max(self.outages, default=0),
+            openings=tuple(moment for row in self.outages.values() for moment in row.openings),
+            boot=self.boot,
+        )
+
+
+class House:
+    """The house. Times in seconds; `now` is the world's, `mono` the monotonic clock of the running boot."""
+
+    def __init__(
+        self,
+        *circuits: Circuit,
+        settings: EngineSettings | None = None,
+        is_open: bool = False,
+        started: bool = True,
+        metering: Callable[[float], Metering] | None = None,
+    ) -> None:
+        self.settings = settings or EngineSettings()
+        self.panel = Panel.of(*(circuits or USUAL))
+        self.mono, self._epoch = 0.0, 1000.0
+        self.disk = Disk()
+        self.commands: list[Command] = []
+        self.effects: list[do.Effect] = []
+        self.answers: dict[object, do.Answer] = {}
+        self.breakers = {one.id: SimulatedBreaker(one.id, remote=controllable(one)) for one in self.panel}
+        self.contact = Contact(self, is_open=is_open)
+        self.broker = Broker(self)
+        self._metering = metering
+        self._boots = count(1)
+        self._world: list[tuple[float, int, Callable[[], None]]] = []
+        self._inbox: list[ev.Event] = []
+        self._order = count()
+        self._engine: Engine | None = None
+        self._boot = ""
+        self._reboot()
+        for breaker in self.breakers.values():
+            self.publish(breaker.greeting())
+        if started:
+            self.start()
+            self.wait(1.0)
+
+    # --- the process -------------------------------------------------------------------------------------------------
+
+    @property
+    def engine(self) -> Engine:
+        assert self._engine is not None, "the controller is not running"
+        return self._engine
+
+    @property
+    def now(self) -> float:
+        return self._epoch + self.mono
+
+    def start(self, *, rebooted: bool = False, connected: bool = True, contact_read: bool = True) -> None:
+        """Start the controller; `rebooted`: the machine itself was down."""
+        if rebooted:
+            self._reboot()
+        rebooted = self.disk.boot not in (None, self._boot)
+        self._engine = Engine(
+            self.panel,
+            self.settings,
+            self.disk.memory(),
+            self._boot,
+            self.mono,
+            rebooted=rebooted,
+            metering=self._metering(self.mono) if self._metering else None,
+        )
+        self.turn()
+        if contact_read:
+            self.contact.is_read()
+        if connected and self.broker.up:
+            self.broker.greets()
+
+    def crash(self) -> None:
+        """Kill the process. What it had not been told is lost; what it had sent is on its way."""
+        self._engine = None
+        self._inbox.clear()
+
+    def restart(self, after_s: float = 1.0, *, rebooted: bool = False) -> None:
+        """Crash, and start again; `rebooted`: the machine went down too."""
+        self.crash()
+        self.wait(after_s)
+        self.start(rebooted=rebooted)
+        self.wait(0.5)
+
+    def _reboot(self) -> None:
+        """Begin a boot: the monotonic clock starts anew, the world's does not."""
+        gone = self.mono - 20.0
+        self._boot, self.mono, self._epoch = f"boot-{next(self._boots)}", 20.0, self._epoch + gone
+        self._world = [(at - gone, order, act) for at, order, act in self._world]
+
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, with a turn of the engine for everything that happens and every deadline."""
+        until, turns = self.mono + seconds, 0
+        while (at := self._next()) is not None and at <= until:
+            turns = turns + 1 if at <= self.mono else 0
+            assert turns < TURNS_AT_ONE_MOMENT, "the engine asks for a turn again and again, and nothing moves"
+            self.mono = max(self.mono, at)
+            self._move_world()
+            self.turn()
+        self.mono = until
+
+    def stall(self, seconds: float) -> None:
+        """Let time pass while the controller is not scheduled: what happened meanwhile waits, with its times."""
+        until = self.mono + seconds
+        while self._world and self._world[0][0] <= until:
+            self.mono = self._world[0][0]
+            self._move_world()
+        self.mono = until
+        self.turn()
+
+    def later(self, seconds: float, act: Callable[[], None]) -> None:
+        """Let something happen in the world in so many seconds."""
+        heappush(self._world, (self.mono + seconds, next(self._order), act))
+
+    def turn(self) -> None:
+        """Let the engine take its turn now, and carry out what it wants."""
+        if self._engine is None:
+            return
+        events, self._inbox = self._inbox, []
+        for effect in self._engine.advance(events, self.mono):
+            self._carry_out(effect)
+        self._engine.carried_out(self.mono)
+
+    def happens(self, *events: ev.Event) -> None:
+        """Put events before the engine, and let it take its turn."""
+        self._inbox += events
+        self.turn()
+
+    def put(self, event: ev.Event) -> None:
+        """Let an event wait for the next turn; nobody hears it where nothing runs."""
+        if self._engine is not None:
+            self._inbox.append(event)
+
+    def _next(self) -> float | None:
+        due = self._engine.deadline() if self._engine is not None else None
+        times = [] if due is None else [max(due, self.mono)]
+        return min([*times, *(head[0] for head in self._world[:1])], default=None)
+
+    def _move_world(self) -> None:
+        while self._world and self._world[0][0] <= self.mono:
+            heappop(self._world)[2]()
+
+    def _carry_out(self, effect: do.Effect) -> None:
+        self.effects.append(effect)
+        self.disk.write(effect, self._boot)
+        match effect:
+            case do.SwitchOff(circuit, expires_s):
+                self._command(circuit, "OFF", expires_s)
+            case do.SwitchOn(circuit, expires_s):
+                self._command(circuit, "ON", expires_s)
+            case do.Answer(reply):
+                self.answers[reply] = effect
+            case _:
+                pass
+
+    def _command(self, circuit: CircuitId, word: str, expires_s: int) -> None:
+        assert self.broker.up, "a command left while the broker was away"
+        self.commands.append(Command(self.now, circuit, word, expires_s))
+        breaker = self.breakers[circuit]
+
+        def arrives() -> None:
+            self.publish(breaker.command(word, self.now))
+            if breaker.next_due is not None:
+                self.later(breaker.next_due - self.now, lambda: self.publish(breaker.advance(self.now)))
+
+        self.later(LATENCY_S, arrives)
+
+    def publish(self, reports: Iterable[Report]) -> None:
+        """Let devices say something on the bus; without a broker it is lost."""
+        for report in reports:
+            self.broker.takes(report)
+
+    # --- what a test does and sees -----------------------------------------------------------------------------------
+
+    def breaker(self, name: str) -> Hand:
+        return Hand(self, self.breakers[CircuitId(name)])
+
+    def outage(self, minutes: float = 10.0) -> None:
+        """Play a whole outage: the contact opens, stays so, closes, and everything has time to come back."""
+        self.contact.open()
+        self.wait(minutes * 60.0)
+        self.contact.close()
+        self.wait(120.0)
+
+    def ask(self, request: ev.AskKind, name: str | None = None, **words: Any) -> do.Answer:
+        """Ask as a person does; return the answer."""
+        ticket = f"ticket-{next(self._order)}"
+        circuit = None if name is None else CircuitId(name)
+        self.happens(ev.Asked(self.mono, request, circuit, reply=ticket, **words))
+        return self.answers[ticket]
+
+    def rewrite(self, *circuits: Circuit, reply: object = None) -> None:
+        """Put a changed file in force."""
+        self.panel = Panel.of(*circuits)
+        for one in self.panel:
+            self.breakers.setdefault(one.id, SimulatedBreaker(one.id, remote=controllable(one)))
+        self.happens(ev.CircuitsChanged(self.mono, self.panel, reply))
+
+    def offs(self, since: float = 0.0) -> list[str]:
+        return [one.circuit for one in self.commands if one.word == "OFF" and one.at >= since]
+
+    def ons(self, since: float = 0.0) -> list[str]:
+        return [one.circuit for one in self.commands if one.word == "ON" and one.at >= since]
+
+    def times(self, word: str, name: str) -> list[float]:
+        return [one.at for one in self.commands if (one.word, one.circuit) == (word, name)]
+
+    @property
+    def state(self) -> StateView:
+        return self.engine.state_view()
+
+    def view(self, name: str) -> CircuitView:
+        view = self.engine.circuit_view(CircuitId(name))
+        assert view is not None
+        return view
+
+    def alarm(self, name: str) -> AlarmView | None:
+        return self.engine.alarm_view(name)
+
+    def happened(self, event: str) -> list[do.Happened]:
+        return [line for line in self.disk.log if line.event == event]
+
+
+class Contact:
+    """The auxiliary contact on its wire: closed on utility, open on standby."""
+
+    def __init__(self, house: House, *, is_open: bool) -> None:
+        self._house = house
+        self.is_open = is_open
+
+    def open(self) -> None:
+        self._moves(is_open=True)
+
+    def close(self) -> None:
+        self._moves(is_open=False)
+
+    def is_read(self) -> None:
+        """The level is polled, besides the edges."""
+        self._house.happens(ev.ContactChanged(self._house.mono, self.is_open))
+
+    def is_lost(self, reason: str = "the chip failed") -> None:
+        self._house.happens(ev.ContactLost(self._house.mono, reason))
+
+    def says(self, *, is_open: bool, retained: bool = False) -> None:
+        """A contact on the bus: its device says it, or (retained) the broker remembers it."""
+        self._house.happens(ev.ContactChanged(self._house.mono, is_open, retained))
+
+    def is_alive(self) -> None:
+        """A contact on the bus: its device says that it is there."""
+        self._house.happens(ev.ContactAlive(self._house.mono))
+
+    def will(self, *, be_open: bool, in_s: float) -> None:
+        """Move the contact in so many seconds; the kernel stamps the edge, whoever sleeps meanwhile."""
+
+        def move() -> None:
+            self.is_open = be_open
+            self._house.put(ev.ContactChanged(self._house.mono, be_open))
+
+        self._house.later(in_s, move)
+
+    def _moves(self, *, is_open: bool) -> None:
+        self.is_open = is_open
+        self.is_read()
+
+
+class Broker:
+    """The broker: it remembers the last word on each topic, and may be away."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._retained: dict[tuple[CircuitId, str], str] = {}
+        self.up = True
+
+    def takes(self, report: Report) -> None:
+        if self.up:
+            self._retained[report.circuit, report.leaf] = report.word
+            self._house.later(LATENCY_S, lambda: self._says(report.circuit, report.leaf, report.word, retained=False))
+
+    def remembers(self, name: str, word: str, leaf: str = "state") -> None:
+        """Let the broker's memory be another than what was last said: it came back from a power cut."""
+        self._retained[CircuitId(name), leaf] = word
+
+    def forgets(self, name: str) -> None:
+        for leaf in ("state", "availability"):
+            self._retained.pop((CircuitId(name), leaf), None)
+
+    def greets(self) -> None:
+        """Accept the controller, and tell it what is remembered."""
+        self._house.happens(ev.BusConnected(self._house.mono))
+        for (circuit, leaf), word in sorted(self._retained.items()):
+            self._says(circuit, leaf, word, retained=True)
+        self._house.turn()
+
+    def goes_away(self) -> None:
+        self.up = False
+        self._house.happens(ev.BusLost(self._house.mono, "gone"))
+
+    def comes_back(self) -> None:
+        """Accept the controller again, and a moment later the devices, who say how they are."""
+        self.up = True
+        self.greets()
+        for breaker in self._house.breakers.values():
+            self._house.later(RECONNECT_S, lambda it=breaker: self._house.publish(it.greeting()))  # type: ignore[misc]
+
+    def _says(self, circuit: CircuitId, leaf: str, word: str, *, retained: bool) -> None:
+        if not self.up:
+            return
+        if leaf == "state":
+            self._house.put(ev.BreakerReported(self._house.mono, circuit, Position[word], retained))
+        else:
+            self._house.put(ev.AvailabilityReported(self._house.mono, circuit, word == "online", retained))
+
+
+class Hand:
+    """What a person, the power or bad luck does to one breaker."""
+
+    def __init__(self, house: House, breaker: SimulatedBreaker) -> None:
+        self._house = house
+        self._it = breaker
+
+    @property
+    def position(self) -> Position:
+        """Where its contacts really are."""
+        return self._it.position
+
+    def turn_off_by_hand(self) -> None:
+        self._says(self._it.flip_by_hand(Position.OFF))
+
+    def turn_on_by_hand(self) -> None:
+        self._says(self._it.flip_by_hand(Position.ON))
+
+    def trip(self) -> None:
+        self._says(self._it.trip())
+
+    def has(self, **faults: Any) -> None:
+        """Give it faults by name; none: it is sound again."""
+        self._it.faults = Faults(**faults) if faults else SOUND
+
+    def says(self, word: str, leaf: str = "state") -> None:
+        """Let it say something, true or not."""
+        at, circuit = self._house.mono, self._it.circuit
+        if leaf == "state":
+            self._house.happens(ev.BreakerReported(at, circuit, Position[word]))
+        else:
+            self._house.happens(ev.AvailabilityReported(at, circuit, word == "online"))
+
+    def loses_power(self) -> None:
+        """Its electronics go dark, and the broker says so for it."""
+        self._it.power_lost()
+        self.says("offline", "availability")
+
+    def gets_power(self) -> None:
+        self._says(self._it.power_back())
+
+    def reboots(self) -> None:
+        """A blink of its power, too short for its last will."""
+        self._says(self._it.reboot())
+
+    def _says(self, reports: Iterable[Report]) -> None:
+        self._house.publish(reports)
+        self._house.wait(2 * LATENCY_S)

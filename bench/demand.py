@@ -60,7 +60,6 @@ class Path:
     def __init__(self) -> None:
         self.clock = Clock()
         self.demand = Demand(MAX_KW, 5.0, pulses=True)
-        self.demand.listen(0.0)
         pins = SimulatedPins(self.clock)
         self.wire = Wire(pins, PIN)
         self.line = Pulses(PIN, self.demand.pulse, MAX_KW, later=self.clock.later, factory=pins, clock=self.clock)
@@ -126,8 +125,10 @@ def day(seconds: float = 86_400.0) -> list[Row]:
             if now >= next_look:
                 next_look = now + 7.3
                 view = path.demand.view(now)
-                short = max(short, _error(view.demand_5min_kw, history, now, 300.0))
-                long = max(long, _error(view.demand_15min_kw, history, now, 900.0))
+                if "demand_5min_kw" not in view.partial:
+                    short = max(short, _error(view.demand_5min_kw, history, now, 300.0))
+                if "demand_15min_kw" not in view.partial:
+                    long = max(long, _error(view.demand_15min_kw, history, now, 900.0))
         while history[1][0] <= path.clock.now - 901.0:
             history.popleft()
     path.clock.move_to(path.clock.now + 1.0)
@@ -145,10 +146,8 @@ def day(seconds: float = 86_400.0) -> list[Row]:
 
 
 def _error(kw: float | None, history: deque[tuple[float, float]], now: float, window_s: float) -> float:
-    """Return how far a window is from the exact integral; 0 before it is full."""
-    if kw is None or now <= window_s:
-        return 0.0
-    return abs(kw - (history[-1][1] - _energy_at(history, now - window_s)) / window_s)
+    """Return how far a full window is from the exact integral."""
+    return abs((kw or 0.0) - (history[-1][1] - _energy_at(history, now - window_s)) / window_s)
 
 
 def _energy_at(history: deque[tuple[float, float]], at: float) -> float:

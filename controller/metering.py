@@ -77,7 +77,6 @@ class Metering:
     def __init__(self, settings: MeterSettings, now: float, counted: int = 0) -> None:
         self._settings = settings
         self._demand = Demand(settings.max_kw, settings.poll_s or inf, settings.pulses, counted)
-        self._demand.listen(now)
         self._started = now
         self._freshness = Freshness.FRESH
         self._outage: _Outage | None = None

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
     from gpiozero import Factory
 
-GRACE_S = 0.01
+GRACE_S = 0.02
 """How long a poll that sees another level waits for the edge itself, which may be on its way from the kernel.
 
-lgpio looks for edges each 0.5 ms and hands them over through a pipe and a thread. The edge knows better when.
+lgpio looks for edges each 0.5 ms and hands them over through a pipe and a thread, which waits for its turn. The edge
+knows better when.
 """
 
 
@@ -55,7 +56,7 @@ class Contact:
         self.poll()
 
     def poll(self) -> None:
-        """Read the level, and report it where no edge has told of it. Blocks for at most 10 ms, where they differ."""
+        """Read the level, and report it where no edge has told of it. Blocks for at most 20 ms, where they differ."""
         self._edge_came.clear()
         try:
             high = self._line.high()

@@ -22,6 +22,7 @@ CHIP_LABELS = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
 """The 40-pin header's chip on a Pi 5, a Pi 4, and those before. The number moved (4, then 0 since kernel 6.6.45)."""
 
 _PINS = range(28)
+_DEV = Path("/dev")
 
 
 class GpioError(Exception):
@@ -139,7 +140,7 @@ def _open_pi() -> Factory:
 
 def _chip_labels(lgpio: ModuleType) -> dict[int, str]:
     labels: dict[int, str] = {}
-    for path in sorted(Path("/dev").glob("gpiochip*")):
+    for path in sorted(_DEV.glob("gpiochip*")):
         number = int(path.name.removeprefix("gpiochip"))
         if not os.access(path, os.R_OK | os.W_OK):
             raise GpioError(f"{path} may not be opened: add the user to the group gpio (usermod -aG gpio USER)")
@@ -198,7 +199,8 @@ def _explained(what: str, failures: tuple[type[BaseException], ...]) -> Iterator
     try:
         yield
     except failures as error:
-        raise GpioError(f"{what}: {error}{_advice(str(error))}") from error
+        said = str(error).strip("'")  # lgpio's errors come in quotes
+        raise GpioError(f"{what}: {said}{_advice(said)}") from error
 
 
 def _advice(error: str) -> str:

@@ -106,12 +106,6 @@ class Demand:
 
     # --- what is heard ---
 
-    def listen(self, at: float) -> None:
-        """Say that from now on every edge is seen: the pulse line is open."""
-        if self._wired:
-            self._edges.start(at)
-            self._witnesses.begin(self.pulse_count)
-
     def pulse(self, at: float) -> bool:
         """Take one edge of the 10 Wh output; return whether it counts. One beyond 110 % of the rating is noise."""
         last = self._edges.last_at
@@ -136,7 +130,7 @@ class Demand:
         self._draw(ticks, before, at)
         if self._wired and self._witnesses.read(ticks, self.pulse_count, at):
             self._doubted = True
-            self._edges.start(at)
+            self._edges.clear()
         return verdict
 
     def _draw(self, ticks: int, before: float, at: float) -> None:
@@ -245,10 +239,10 @@ class Demand:
     def _edges_speak(self, now: float) -> bool:
         """Return whether the edges tell the present.
 
-        A line at rest and a cut one look alike: while the meter answers, it vouches. Once it is silent too, an edge
-        that is long overdue means that nobody knows.
+        A line at rest and a cut one look alike. One that never moved says nothing. Later the meter vouches for it while
+        it answers; once it is silent too, an edge that is long overdue means that nobody knows.
         """
-        if self._edges.started is None or not self._witnesses.trusted:
+        if self._edges.last_at is None or not self._witnesses.trusted:
             return False
         if not self._silent or self._heard_at is None:
             return True

@@ -70,6 +70,11 @@ class EnergyCurve:
     def forget(self, peak: Peak) -> None:
         self._peaks.remove(peak)
 
+    def clear(self) -> None:
+        """Forget everything: the next count is the first."""
+        self._times, self._counts, self._head = array("d"), array("q"), 0
+        self._start = self._first = None
+
     def start(self, at: float) -> None:
         """Begin anew: from `at` on every count is seen. The first count after it ends an interval of unknown energy."""
         self._times = array("d", [at])
@@ -77,10 +82,6 @@ class EnergyCurve:
         self._head = 0
         self._start = at
         self._first = None
-
-    @property
-    def started(self) -> float | None:
-        return self._start
 
     @property
     def last_at(self) -> float | None:
@@ -174,8 +175,7 @@ class EnergyCurve:
         while self._times[self._head + 1] <= entered - LONGEST_WINDOW_S:
             self._head += 1
             left = self._times[self._head]
-            if previous < left + LONGEST_WINDOW_S:
-                self._offer(left, self._between(last, left + LONGEST_WINDOW_S) - self._counts[self._head])
+            self._offer(left, self._between(last, left + LONGEST_WINDOW_S) - self._counts[self._head])
         tail = entered - LONGEST_WINDOW_S
         if tail >= self._times[self._head]:
             self._offer(tail, self._counts[last] - self._between(self._head + 1, tail))

@@ -52,6 +52,9 @@ WRONG_CONFIGURATION = 78
 WATCHDOG_S = 2.0
 CLOCK_S = 10.0
 
+AFTER_COMMANDS_S = 0.02
+"""Words wait so long behind commands: broker and breakers have both hands full, often on this same small machine."""
+
 Word = TellState | TellCircuit | TellDemand | TellMeter | TellAlarm | TellEvent | Answer
 
 _log = logging.getLogger("loadshed")
@@ -73,6 +76,9 @@ class Daemon:
         self._trusted = False
         self._greeted = False
         self._fed_at = float("-inf")
+        self._unsaid: list[Word] = []
+        self._unwritten: list[Happened] = []
+        self._speaking = False
         self._store = Store(
             state_dir,
             clock.boot_id(),
@@ -116,6 +122,7 @@ class Daemon:
                 for task in running:
                     task.cancel()
                 self._carry_out(self._engine.closing())
+                self._speak()
         finally:
             await asyncio.to_thread(self._store.close)
 
@@ -169,24 +176,39 @@ class Daemon:
     # --- out ---------------------------------------------------------------------------------------------------------
 
     def _carry_out(self, effects: Sequence[Effect]) -> None:
-        """Do what the engine wants: commands first and at once, then words, then rows."""
+        """Do what the engine wants: commands first and at once, then rows, then words."""
         rows: list[DiskEffect] = []
-        commands = [effect for effect in effects if isinstance(effect, SwitchOff | SwitchOn)]
-        for command in commands:
-            self._bus.publish(self._topics.command(command))
-        if commands:
-            self._bus.flush()
-        self._greet()
-        for effect in effects[len(commands) :]:
-            if isinstance(effect, Word):
-                if (publication := self._publication(effect)) is not None:
-                    self._bus.publish(publication)
-            elif not isinstance(effect, SwitchOff | SwitchOn):
+        commanded = False
+        for effect in effects:
+            if isinstance(effect, SwitchOff | SwitchOn):
+                commanded |= self._bus.publish(self._topics.command(effect))
+            elif isinstance(effect, Word):
+                self._unsaid.append(effect)
+            else:
                 rows.append(effect)
+        if commanded:
+            self._bus.flush()
         if rows:
             self._store.put(rows)
-        self._write_journal(rows)
+        self._unwritten += [row for row in rows if isinstance(row, Happened)]
         self._feed_watchdog()
+        if commanded and not self._speaking:
+            self._speaking = True
+            self._loop.call_later(AFTER_COMMANDS_S, self._speak)
+        elif not self._speaking:
+            self._speak()
+
+    def _speak(self) -> None:
+        """Say what is to be said, on the bus and in the journal."""
+        self._speaking = False
+        self._greet()
+        unsaid, self._unsaid = self._unsaid, []
+        for word in unsaid:
+            if (publication := self._publication(word)) is not None:
+                self._bus.publish(publication)
+        unwritten, self._unwritten = self._unwritten, []
+        for happened in unwritten:
+            _log.info("%s", line(happened))
 
     def _greet(self) -> None:
         """Say that we are there, at each connection, behind its first commands."""
@@ -217,12 +239,6 @@ class Daemon:
                 now = clock.monotonic()
                 demand = self._engine.demand_view(now)
                 return None if demand is None else self._topics.demand(demand, now, wall)
-
-    @staticmethod
-    def _write_journal(rows: Sequence[DiskEffect]) -> None:
-        for row in rows:
-            if isinstance(row, Happened):
-                _log.info("%s", line(row))
 
     def _feed_watchdog(self) -> None:
         """Tell systemd that the engine has taken a turn: a hung one is started anew."""

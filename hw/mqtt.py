@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import select
-import socket
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,9 +20,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from hw.dial import Broker, BrokerError, dial
+from hw.dial import Broker, BrokerError, dial, tune
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterable
 
     from paho.mqtt.client import ConnectFlags, DisconnectFlags
@@ -167,8 +167,12 @@ class Link:
 
     def flush(self) -> None:
         """Write what is queued out now, as far as the socket takes it; the rest follows by itself."""
-        if self._client.want_write():
+        if self._client.want_write() and self._ended is None:
+            # Corked, forty commands leave as one segment: else each of them wakes the broker for itself.
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
             self._client.loop_write()
+            if self._sock.fileno() >= 0:
+                self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
         self._watch_for_room(self._client.want_write())
 
     def read(self) -> list[Heard]:
@@ -257,6 +261,11 @@ class Link:
             return True
         return bool(self._readable.poll(0))
 
+    def _together(self, *, on: bool) -> None:
+        """Let the kernel hold what is written, or let it go: 40 commands then leave in one segment, not in 40."""
+        if self._ended is None:
+            tune(self._sock, "TCP_CORK", int(on))
+
     def _acknowledge(self) -> None:
         """Have the kernel acknowledge what came, now.
 
@@ -264,7 +273,7 @@ class Link:
         up to 40 ms. The kernel forgets this wish by itself, hence after each read.
         """
         if self._ended is None:
-            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            tune(self._sock, "TCP_QUICKACK", 1)
 
     def _flush_soon(self, *_: object) -> None:
         self._loop.call_soon(self.flush)

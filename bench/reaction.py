@@ -1,0 +1,139 @@
+"""Contact → last of 40 OFF at an independent subscriber, through Mosquitto: loadshed beside a bare paho client.
+
+Both are processes of their own, take the same contact (MQTT, `settle_s = 0`), set the same message expiry, and the
+same simulated breakers answer both. Runs alternate; the figure is the median of the ratios.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paho.mqtt.client import Client, MQTTMessage, MQTTv5
+from paho.mqtt.enums import CallbackAPIVersion
+
+from bench.programs import BARE, LOADSHED, Program, house
+from tests.mosquitto import Mosquitto
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CYCLES = 40
+ROUNDS = 3
+WAIT_S = 20.0
+
+
+class Watcher:
+    """The independent subscriber: moves the contact, and sees the commands arrive."""
+
+    def __init__(self, port: int, circuits: int) -> None:
+        self._circuits = circuits
+        self._left = 0
+        self._last_at = 0.0
+        self._all = threading.Event()
+        self._state = ""
+        self._state_changed = threading.Condition()
+        self._client = Client(CallbackAPIVersion.VERSION2, "watcher", protocol=MQTTv5)
+        self._client.on_message = self._heard
+        self._client.connect("127.0.0.1", port)
+        self._client.subscribe([("loadshed/+/breakers/+/set", _qos0()), ("loadshed/+/controller/state", _qos0())])
+        self._client.loop_start()
+
+    def _heard(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        now = time.perf_counter()
+        if message.topic.endswith("/controller/state"):
+            with self._state_changed:
+                self._state = message.payload.decode().split('"', 4)[3]
+                self._state_changed.notify_all()
+        elif message.payload == b"OFF":
+            self._left -= 1
+            if self._left == 0:
+                self._last_at = now
+                self._all.set()
+
+    def open_contact(self) -> float:
+        """Open the contact; return the milliseconds until the last OFF was here."""
+        self._all.clear()
+        self._left = self._circuits
+        began = time.perf_counter()
+        self._client.publish("ats/contact", b"open")
+        if not self._all.wait(WAIT_S):
+            raise RuntimeError(f"{self._left} OFF never came")
+        return (self._last_at - began) * 1e3
+
+    def close_contact(self) -> None:
+        """Close the contact again."""
+        self._client.publish("ats/contact", b"closed").wait_for_publish(WAIT_S)
+
+    def wait_for(self, state: str) -> None:
+        """Wait until the controller says that it is in this state."""
+        with self._state_changed:
+            if not self._state_changed.wait_for(lambda: self._state == state, WAIT_S):
+                raise RuntimeError(f"still {self._state!r}, not {state!r}")
+
+    def stop(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def _qos0() -> object:
+    from paho.mqtt.subscribeoptions import SubscribeOptions  # noqa: PLC0415
+
+    return SubscribeOptions(qos=0)
+
+
+def one_run(program: Program, mosquitto: Mosquitto, folder: Path, circuits: int) -> float:
+    """Return the median milliseconds of one run of one program."""
+    watcher = Watcher(mosquitto.port, circuits)
+    try:
+        with program.running(mosquitto.port, folder, circuits):
+            watcher.close_contact()
+            times = list(_cycles(program, watcher))
+    finally:
+        watcher.stop()
+    return statistics.median(times)
+
+
+def _cycles(program: Program, watcher: Watcher) -> Iterator[float]:
+    for _ in range(CYCLES):
+        if program is LOADSHED:
+            watcher.wait_for("utility")
+        yield watcher.open_contact()
+        if program is LOADSHED:
+            watcher.wait_for("standby")
+        time.sleep(0.05)  # let the breakers' answers pass for both alike
+        watcher.close_contact()
+        time.sleep(0.05)
+
+
+def measure(circuits: int) -> tuple[float, float, float]:
+    """Return the median ratio, and both medians in ms."""
+    ratios, ours, theirs = [], [], []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        house(folder, circuits)
+        for _ in range(ROUNDS):
+            for program, times in ((BARE, theirs), (LOADSHED, ours)):
+                with Mosquitto(folder) as mosquitto, program.breakers(mosquitto.port, circuits):
+                    times.append(one_run(program, mosquitto, folder, circuits))
+            ratios.append(ours[-1] / theirs[-1])
+    return statistics.median(ratios), statistics.median(ours), statistics.median(theirs)
+
+
+def main() -> None:
+    """Print the rows of the table."""
+    for circuits, limit in ((40, 1.3),):
+        ratio, ours, theirs = measure(circuits)
+        wanted = f"≤ {limit} ×" if limit else ""
+        print(
+            f"contact → last of {circuits} OFF | {ours:.2f} ms | bare client {theirs:.2f} ms | {ratio:.2f} × | {wanted}"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import select
+import socket
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,6 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from hw.dial import Broker, BrokerError, dial, tune
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterable
 
     from paho.mqtt.client import ConnectFlags, DisconnectFlags

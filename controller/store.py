@@ -176,14 +176,15 @@ class Store:
         for sentence in self._loud:
             self._fail(sentence)
         while not self._wait():
-            self._write_due(clock.monotonic())
-        self._finish(self._ledger)
-        self._finish(self._samples)
-
-    def _finish(self, lane: Lane[Rows]) -> None:
-        if lane.due is not None:
-            self._flush(lane)
-        lane.close()
+            now = clock.monotonic()
+            self._write_due(now)
+            if self._tidy_at <= now:
+                self._tidy(now)
+        # Twice: the first time may set a damaged database aside, or find lines to be said lost.
+        for _ in range(2):
+            self._write_due(float("inf"))
+        self._ledger.close()
+        self._samples.close()
 
     def _wait(self) -> bool:
         """Wait until something is due; tell whether the store is closing."""
@@ -204,8 +205,6 @@ class Store:
             self._flush(self._ledger)
         if _is_due(self._samples, now):
             self._flush(self._samples)
-        if self._tidy_at <= now:
-            self._tidy(now)
 
     def _flush(self, lane: Lane[Rows]) -> None:
         with self._wake:

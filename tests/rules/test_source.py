@@ -20,6 +20,7 @@ def contact(*seen: tuple[Source, float], on_lost_shed: bool = False, distrust: b
 
 
 def on_utility() -> Contact:
+    """Return a contact settled on utility since the start."""
     one = contact((UTILITY, 0.0))
     assert one.due(0.1) is UTILITY
     return one

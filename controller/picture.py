@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from math import ceil, inf, log10
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from types import ModuleType
     from xml.etree.ElementTree import Element
 
     from pygal import XY
@@ -131,8 +133,7 @@ def _extremes(points: Points) -> Iterator[tuple[float, float | None]]:
 
 
 def _chart(title: str, name: str, span_s: float, top_kw: float, colors: tuple[str, ...]) -> XY:
-    import pygal  # noqa: PLC0415 — dear, and only a report needs it
-
+    pygal = _pygal()
     step_kw = _step(top_kw, 5)
     rows = ceil(top_kw * 1.05 / step_kw)
     rules = "".join(f"#chart-{name} {what} {{{how}}}" for what, how in _RULES.items())
@@ -164,6 +165,15 @@ def _chart(title: str, name: str, span_s: float, top_kw: float, colors: tuple[st
     chart.uuid = name
     chart.add_xml_filter(_still)
     return chart
+
+
+def _pygal() -> ModuleType:
+    import pygal  # noqa: PLC0415 — dear, and only a report needs it
+
+    # For plug-ins we do not use it puts a finder into every import of the program, by an interface long withdrawn.
+    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
+    module: ModuleType = pygal
+    return module
 
 
 def _style(colors: tuple[str, ...]) -> Style:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -42,6 +43,12 @@ def test_the_picture_is_one_svg_that_needs_nothing_else() -> None:
     assert "@import" not in svg
     assert "4.0 kW at 0:30" in svg
     assert "Generator, 10 kW" in svg
+
+
+def test_drawing_leaves_the_programs_imports_alone() -> None:
+    """The library would listen in on each of them."""
+    demand_svg(steady(60))
+    assert not [finder for finder in sys.meta_path if type(finder).__module__.startswith("pygal")]
 
 
 def test_the_same_outage_gives_the_same_picture() -> None:

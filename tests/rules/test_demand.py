@@ -105,9 +105,9 @@ def test_the_peak_by_edges_is_the_highest_window_of_the_integral(load: Load, pha
     demand = by_pulses(load, load.seconds, phase)
     first = next(load.crossings(18.0, phase), load.seconds)
     last = max((at for at in load.crossings(18.0, phase)), default=0.0)
-    ends = [first + 900.0 + second for second in range(int(last - first) - 900)]
-    if not ends:
+    if last < first + 900.0:
         return
+    ends = [last, *(first + 900.0 + second for second in range(int(last - first) - 900))]
     truth = max(load.mean(end - 900.0, end) for end in ends)
     peak = demand.view(load.seconds).peak_15min_kw
     assert peak is not None

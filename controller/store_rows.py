@@ -42,7 +42,7 @@ def write_ledger(db: sqlite3.Connection, rows: Ledger, boot: int) -> None:
         db.execute("DELETE FROM outages WHERE id = ?", (outage,))
         db.execute("DELETE FROM histories WHERE outage = ?", (outage,))
     db.executemany(
-        "INSERT OR REPLACE INTO entries VALUES (?, ?)",
+        "INSERT INTO entries VALUES (?, ?) ON CONFLICT (circuit) DO UPDATE SET row = excluded.row",
         ((entry.circuit, _json(entry.row)) for entry in rows.entries.values()),
     )
     db.executemany(
@@ -50,7 +50,9 @@ def write_ledger(db: sqlite3.Connection, rows: Ledger, boot: int) -> None:
         (_outage_row(outage) for outage in rows.outages.values()),
     )
     db.executemany(
-        "INSERT OR REPLACE INTO histories VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO histories VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (outage, circuit) DO UPDATE"
+        " SET (shed_boot, shed, confirmed_after_s, restored_boot, restored, end) = (excluded.shed_boot, excluded.shed,"
+        " excluded.confirmed_after_s, excluded.restored_boot, excluded.restored, excluded.end)",
         (_history_row(history) for history in rows.histories.values()),
     )
     db.executemany(

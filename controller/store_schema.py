@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+PAGE_BYTES = 512
+
 _BOOTS = """
 CREATE TABLE boots (
   n INTEGER PRIMARY KEY,             -- in the order in which we saw them
@@ -24,7 +26,7 @@ CREATE TABLE boots (
 # Events and samples name the boot by its number, for they are many; the rest by its id, for it is older than the row.
 _LEDGER_1 = f"""
 {_BOOTS}
-CREATE TABLE entries (circuit TEXT PRIMARY KEY, row TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE entries (circuit TEXT PRIMARY KEY, row TEXT NOT NULL);
 CREATE TABLE outages (
   id INTEGER PRIMARY KEY, stage TEXT NOT NULL, kind TEXT NOT NULL,
   began_boot TEXT NOT NULL, began REAL NOT NULL, ended_boot TEXT, ended REAL,
@@ -36,7 +38,7 @@ CREATE TABLE histories (
   outage INTEGER NOT NULL, circuit TEXT NOT NULL,
   shed_boot TEXT, shed REAL, confirmed_after_s REAL, restored_boot TEXT, restored REAL, end TEXT,
   PRIMARY KEY (outage, circuit)
-) WITHOUT ROWID;
+);
 CREATE TABLE events (
   id INTEGER PRIMARY KEY, boot INTEGER NOT NULL, at REAL NOT NULL,
   event TEXT NOT NULL, circuit TEXT, about TEXT NOT NULL
@@ -93,6 +95,8 @@ def open_for_writing(folder: Path, layout: Layout) -> sqlite3.Connection:
     # Used by one thread at a time: first by the one that loads, then by the one that writes.
     db = sqlite3.connect(folder / layout.file, timeout=5.0, isolation_level=None, check_same_thread=False)
     try:
+        # A commit of one row touches three or four pages: of half a kB each they fit into one block of the card.
+        db.execute(f"PRAGMA page_size={PAGE_BYTES}")
         db.execute("PRAGMA journal_mode=WAL")
         db.execute(f"PRAGMA synchronous={layout.synchronous}")
         db.execute("PRAGMA journal_size_limit=1048576")

@@ -141,7 +141,6 @@ def test_several_meters_share_the_bus_of_the_first() -> None:
         ("[meters.shop]\ndevice_id = 2", "installer.toml:6: [meters]: needs [meter], whose port these meters share"),
         ('[meter]\nport = "/dev/x"\n[meters.shop]\ndevice_id = 1', "[meters.shop] device_id = 1: use another id"),
         ('[meter]\nport = "/dev/x"\n[meters."A b"]\ndevice_id = 2', '[meters."A b"]: use a-z, 0-9'),
-        ("meters = 3", "meters"),
     ],
 )
 def test_a_mistake_of_the_installer_is_told_with_its_place(table: str, sentence: str) -> None:
@@ -203,6 +202,21 @@ def test_a_space_is_a_number_from_1_or_two_of_them(space: str) -> None:
     """Two poles take two different spaces."""
     text = f'[circuits.a]\nspace = {space}\nbreaker = "gen2"\ntag = "essential"\n'
     assert "use a space number from 1, or two of them for two poles: [9, 11]" in only(said(circuits=text))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('contact = 3\nsite.id = "home"', "installer.toml:1: contact = 3: write it as a table of its own: [contact]"),
+        (f"meters = 3\n{INSTALLER}", "installer.toml:1: meters = 3: write each meter as a table of its own"),
+        (f"shed = [1, {{a = true}}]\n{INSTALLER}", "shed = [1, { a = true }]: write it as a table of its own: [shed]"),
+        (f'site = "{"x" * 70}"\n{INSTALLER[19:]}', f'site = "{"x" * 58}…: write it as a table of its own: [site]'),
+        ("", "installer.toml:1: [contact]: missing: write this table"),
+    ],
+)
+def test_what_should_be_a_table_and_is_none_is_told(text: str, sentence: str) -> None:
+    """Also where the table is not there at all."""
+    assert sentence in said(text)[-1]
 
 
 def test_a_misspelt_word_is_told_as_the_guide_to_style_has_it() -> None:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from hw.meter_ear import Ear, speaks
 from hw.meter_requests import Read, ReportId
-from hw.serial_port import why_closed
+from hw.serial_port import claim, held, why_closed
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from hw.meter_pdu import Wire
@@ -89,6 +90,7 @@ class Line:
         self._quiet_s = quiet_s
         self._connect = connect
         self._wire: Wire | None = None
+        self._claim: socket.socket | None = None
         self._turn = asyncio.Lock()
         self._free_at = 0.0
         self._quiet_until: dict[int, float] = {}
@@ -120,6 +122,9 @@ class Line:
         if self._wire:
             self._wire.close()
         self._wire = None
+        if self._claim:
+            self._claim.close()
+        self._claim = None
 
     async def _exchange(self, wire: Wire, request: Request) -> Heard | NoAnswer:
         strays, answer = await wire.ask(request)
@@ -154,12 +159,24 @@ class Line:
         if loop.time() >= self._reconnect_at:
             self.close()
             self._wire = await self._new_wire()
-            if await self._wire.open():
+            if self._claimed() and await self._wire.open():
                 self._reconnect_s, self._silent_exchanges = _RECONNECT_S[0], 0
                 return self._wire
+            self.close()
             self._reconnect_at = loop.time() + self._reconnect_s
             self._reconnect_s = min(2 * self._reconnect_s, _RECONNECT_S[1])
-        return NoAnswer(Trouble.PORT, why_closed(self.port))
+        return NoAnswer(Trouble.PORT, self._why_closed())
+
+    def _claimed(self) -> bool:
+        """Tell whether the port is ours to open; a serial port's own lock says so when it is opened."""
+        if self.port.startswith("tcp://"):
+            self._claim = claim(self.port)
+            return self._claim is not None
+        return True
+
+    def _why_closed(self) -> str:
+        in_use = held(self.port) if self.port.startswith("tcp://") else None
+        return in_use or why_closed(self.port)
 
     async def _new_wire(self) -> Wire:
         if "hw.meter_pdu" not in sys.modules:

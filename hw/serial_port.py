@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,12 +23,31 @@ def why_closed(port: str) -> str:
     return f"{port} is held by another program (the controller itself?): stop that first"
 
 
-def held(port: str) -> str | None:
-    """Return why a serial port cannot be had right now; None: it can, or it is a gateway, which is not asked.
+def claim(port: str) -> socket.socket | None:
+    """Return a claim on a gateway that no other program of ours on this machine can have; None: another has it.
 
-    Opens it for a moment, under the lock that the controller takes too.
+    A serial port has a lock of its own; a gateway serves whoever comes, and two who ask at once spoil each other's
+    answers. The claim is an abstract socket name: it ends with its holder, however that ends, and leaves no file.
+    """
+    claimed = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claimed.bind(f"\0loadshed-meter {port}")
+    except OSError:
+        claimed.close()
+        return None
+    return claimed
+
+
+def held(port: str) -> str | None:
+    """Return why a port cannot be had right now; None: it can.
+
+    Takes it for a moment, under the lock that the controller takes too.
     """
     if port.startswith("tcp://"):
+        claimed = claim(port)
+        if claimed is None:
+            return f"{port} is asked by another program (the controller itself?): stop that first"
+        claimed.close()
         return None
     from serial import Serial, SerialException  # noqa: PLC0415 - only commissioning needs it
 

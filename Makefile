@@ -1,0 +1,90 @@
+# make demo   plays an outage in a simulated house
+# make test   runs everything that is checked
+# Both set up what they need, once: an environment in .venv, and for the tests a broker and a Modbus program from the
+# system's packages.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
+# Debian keeps servers where a plain user's PATH does not look.
+export PATH := $(PATH):/usr/sbin:/sbin
+
+COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+	--no-annotate --python-version 3.11
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test check tests bench mutants nights lock clean system-packages
+
+help:
+	@echo "make demo      play one outage in a simulated house, and read its report"
+	@echo "make test      all checks and tests"
+	@echo "make check     format, lint and types alone"
+	@echo "make bench     what it costs, beside what a bare client costs (some minutes)"
+	@echo "make mutants   break each rule on purpose; name the test that notices"
+	@echo "make nights    play random nights with faults and crashes: make nights N=1000"
+	@echo "make lock      resolve the versions in requirements*.lock anew (needs uv)"
+	@echo "make clean     remove everything that was built"
+
+demo: $(VENV)/demo.stamp
+	@$(BIN)/loadshed demo $(ARGS)
+
+test: check tests
+
+check: $(VENV)/all.stamp
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+tests: $(VENV)/all.stamp system-packages
+	$(BIN)/pytest $(ARGS)
+
+bench: $(VENV)/all.stamp system-packages
+	$(BIN)/python -m bench $(ARGS)
+
+mutants: $(VENV)/all.stamp
+	$(BIN)/python -m bench.mutants $(ARGS)
+
+nights: $(VENV)/all.stamp
+	$(BIN)/python -m tests.virtual.nights $(N)
+
+lock:
+	$(COMPILE) --extra demo --extra dev pyproject.toml -o requirements.lock
+	$(COMPILE) --extra demo --constraint requirements.lock pyproject.toml -o requirements-demo.lock
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -r {} +
+
+# --- what is needed ---------------------------------------------------------------------------------------------------
+
+# $(call apt,PACKAGE): install it; its lists may be older than what the servers still have, or not be there yet.
+apt = { echo "installing $(1) from the system's packages" >&2; \
+	$(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(1) >&2 \
+	|| { $(ROOT) apt-get update -qq >&2 \
+	&& $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(1) >&2; } \
+	|| { echo "$(1) is missing and could not be installed: install it yourself, then run make again" >&2; exit 1; }; }
+
+# $(call command,NAME,PACKAGE): have the package where the command is missing.
+command = command -v $(1) >/dev/null || $(call apt,$(2))
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(call apt,python3-venv)
+	$(PYTHON) -m venv $(VENV)
+
+# Every file that is installed is known by its hash. Our own package is built by the setuptools among them.
+$(VENV)/demo.stamp: requirements-demo.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-demo.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/all.stamp: requirements.lock $(VENV)/demo.stamp
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@touch $@
+
+system-packages:
+	@$(call command,mosquitto,mosquitto)
+	@$(call command,mosquitto_sub,mosquitto-clients)
+	@$(call command,mbpoll,mbpoll)

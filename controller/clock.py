@@ -6,8 +6,8 @@ clock and the boot's id; wall time is worked out where a moment is shown.
 
 from __future__ import annotations
 
+import os
 import time
-import uuid
 from functools import cache
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def boot_id(source: Path = BOOT_ID) -> str:
     try:
         return source.read_text(encoding="ascii").strip()
     except OSError:
-        return str(uuid.uuid4())
+        return os.urandom(16).hex()
 
 
 def monotonic() -> float:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from controller.alarm_book import Alarm
 from controller.effects import KeepPulses
-from controller.metering import Freshness, Mark
 
 if TYPE_CHECKING:
     from controller.chronicle import Chronicle
@@ -42,6 +41,8 @@ class DemandLog:
     def resume(self, outage: KeepOutage, at: float, boot: str) -> None:
         """Go on with the open outage's log after a crash."""
         if self._metering is not None:
+            from controller.metering import Mark  # noqa: PLC0415  # a house without a meter does not pay for it
+
             began = outage.began.mono if outage.began.boot == boot else at
             self._metering.resume(began, Mark(outage.register_tenths, outage.pulse_count), outage.peak_15min_kw)
             self._sample_at = at
@@ -90,7 +91,7 @@ class DemandLog:
             self.closing()
         if (freshness := self._metering.freshness_changed(now)) is not None:
             why = self._metering.silent_because
-            stale = freshness is Freshness.STALE
+            stale = freshness.value == "stale"
             self._chronicle.alarm(Alarm.METER_STALE, now, stands=stale, detail=f" ({why})" if why else "")
             self._chronicle.telling.demand = True
 

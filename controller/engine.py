@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from controller import events as ev
-from controller import portraits
 from controller.alarm_book import Alarm
 from controller.chronicle import Chronicle
 from controller.demand_log import DemandLog
@@ -152,11 +151,15 @@ class Engine:
 
     def state_view(self) -> StateView:
         """Return what `controller/state` says now."""
+        from controller import portraits  # noqa: PLC0415  # words come after the first commands
+
         transfer = self._transfer
         return portraits.state_view(self._panel, self._ledger, transfer.house, transfer.contact, self._switches)
 
     def circuit_view(self, circuit: CircuitId) -> CircuitView | None:
         """Return what `circuits/<circuit>` says now; None for a circuit no longer in the file."""
+        from controller import portraits  # noqa: PLC0415
+
         if circuit not in self._panel:
             return None
         return portraits.circuit_view(self._panel[circuit], self._ledger[circuit], self._ledger.outage)
@@ -263,7 +266,7 @@ class Engine:
         if not event.retained:
             self._transfer.found(circuit.id, self._reports.live(circuit, event.position, event.at, phase), event.at)
             return
-        self._reports.retained(circuit, event.position, phase)
+        self._reports.retained(circuit, event.position)
         outcome = self._reports.believe(circuit, event.at) if self._may_believe() else None
         self._transfer.found(circuit.id, outcome, event.at)
 

@@ -6,8 +6,6 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from controller.locate import line_of
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -65,6 +63,8 @@ class Notes:
 
     def add(self, path: tuple[str, ...], says: str, value: object = None) -> None:
         """Note something about the key at `path` (its table's names, then its own). `value`: as tomllib read it."""
+        from controller.locate import line_of  # noqa: PLC0415  # a right file needs no line
+
         *table, key = path
         self.found.append(
             Mistake(
@@ -79,6 +79,8 @@ class Notes:
 
     def add_table(self, path: tuple[str, ...], says: str) -> None:
         """Note something about a whole table."""
+        from controller.locate import line_of  # noqa: PLC0415
+
         line = line_of(self.text, path)
         self.found.append(Mistake(self.file, says, line, ".".join(spelt(name) for name in path)))
 

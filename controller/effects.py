@@ -5,7 +5,7 @@ Named tuples: a dataclass takes six times as long to be made, and a start in the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -199,7 +199,7 @@ class Memory:
     where none did. `pulse_count`: edges of the meter's output counted so far.
     """
 
-    entries: Mapping[CircuitId, Mapping[str, Json]] = _NOTHING
+    entries: Mapping[CircuitId, Mapping[str, Json]] = field(default_factory=dict)
     outage: KeepOutage | None = None
     history: tuple[KeepHistory, ...] = ()
     last_outage: int = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from itertools import count
+from itertools import count, pairwise
 from typing import TYPE_CHECKING
 
 from controller import effects as do
@@ -50,6 +50,11 @@ USUAL = (
     circuit("hot-tub", rank=8),
     circuit("ev-charger", rank=9, kind=Kind.RELAY),
 )
+
+
+def pauses(times: list[float]) -> list[float]:
+    """Return the seconds from each to the next, to the millisecond."""
+    return [round(later - sooner, 3) for sooner, later in pairwise(times)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +140,10 @@ class House:
         self._reboot()
         for breaker in self.breakers.values():
             self.publish(breaker.greeting())
+        self.wait(1.0)
         if started:
             self.start()
-            self.wait(1.0)
+            self.wait(self.settings.utility_stable_s + 5.0)  # from then on the broker's memory of devices is believed
 
     # --- the process -------------------------------------------------------------------------------------------------
 
@@ -306,6 +312,12 @@ class House:
 
     def times(self, word: str, name: str) -> list[float]:
         return [one.at for one in self.commands if (one.word, one.circuit) == (word, name)]
+
+    def owed(self) -> list[str]:
+        return [*self.state.owed]
+
+    def taken_over(self) -> list[str]:
+        return [*self.state.taken_over]
 
     @property
     def state(self) -> StateView:

@@ -43,9 +43,8 @@ def imported(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: a relative import hides where it points"
-            found |= {
-                f"{node.module}.{alias.name}" if node.module in OURS else str(node.module) for alias in node.names
-            }
+            module = str(node.module)
+            found |= {f"{module}.{alias.name}" for alias in node.names} if module in OURS else {module}
     return found
 
 
@@ -55,6 +54,7 @@ def outside(modules: set[str]) -> set[str]:
 
 
 def tops(modules: set[str]) -> set[str]:
+    """Return the first part of each name."""
     return {name.split(".")[0] for name in modules}
 
 

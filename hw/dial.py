@@ -82,17 +82,18 @@ async def _reach(broker: Broker) -> socket.socket:
             sock.close()
             raise
         else:
-            _tune(sock)
+            tune(sock, "TCP_NODELAY", 1)  # a command is 40 bytes: it must not wait for more
+            tune(sock, "TCP_USER_TIMEOUT", UNACKNOWLEDGED_MS)
             return sock
     if isinstance(trouble, ConnectionRefusedError):
         raise BrokerError(f"nothing listens at {broker}: is the broker running?") from trouble
     raise BrokerError(f"the broker at {broker} cannot be reached: {trouble}") from trouble
 
 
-def _tune(sock: socket.socket) -> None:
-    # A command is 40 bytes: it must not wait for more.
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
+def tune(sock: socket.socket, option: str, value: int) -> None:
+    """Set a TCP option by its name in `socket`, where the system has it: some of them are Linux's alone."""
+    if (number := getattr(socket, option, None)) is not None:
+        sock.setsockopt(socket.IPPROTO_TCP, number, value)
 
 
 async def _addresses(broker: Broker) -> list[_Address]:

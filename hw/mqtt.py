@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import select
-import socket
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from hw.dial import Broker, BrokerError, dial, tune
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterable
 
     from paho.mqtt.client import ConnectFlags, DisconnectFlags
@@ -168,11 +168,9 @@ class Link:
     def flush(self) -> None:
         """Write what is queued out now, as far as the socket takes it; the rest follows by itself."""
         if self._client.want_write() and self._ended is None:
-            # Corked, forty commands leave as one segment: else each of them wakes the broker for itself.
-            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+            self._together(on=True)
             self._client.loop_write()
-            if self._sock.fileno() >= 0:
-                self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+            self._together(on=False)
         self._watch_for_room(self._client.want_write())
 
     def read(self) -> list[Heard]:
@@ -262,7 +260,10 @@ class Link:
         return bool(self._readable.poll(0))
 
     def _together(self, *, on: bool) -> None:
-        """Let the kernel hold what is written, or let it go: 40 commands then leave in one segment, not in 40."""
+        """Let the kernel hold what is written, or let it go.
+
+        Forty commands then leave as one segment: else each of them wakes the broker for itself.
+        """
         if self._ended is None:
             tune(self._sock, "TCP_CORK", int(on))
 

@@ -6,6 +6,7 @@ cut off.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ async def embedded_broker() -> AsyncIterator[Broker]:
         yield Broker(host=HOST, port=port, version="3.1.1")
     finally:
         await broker.shutdown()
+        await asyncio.sleep(0)  # it leaves its transports to close in the loop's next turn
 
 
 def _free_port() -> int:

@@ -240,8 +240,11 @@ def test_a_command_carries_its_expiry(mosquitto: Mosquitto) -> None:
             await listener.until(BusConnected)
             reader = subscriber(mosquitto, "%E %p", "loadshed/home/breakers/hot-tub/set")
             listener.bus.publish(TOPICS.command(SwitchOff(HOT_TUB, 7)))
-            output = await asyncio.to_thread(reader.communicate, timeout=SOON_S)
-            assert output[0].split() == ["7", "OFF"]
+            try:
+                output, _ = await asyncio.to_thread(reader.communicate, timeout=SOON_S)
+            finally:
+                reader.kill()
+            assert output.split() == ["7", "OFF"]
 
     run(story())
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from controller import clock
-from controller.effects import Happened, KeepEntry, KeepHistory, KeepSample, Memory
+from controller.effects import Happened, KeepEntry, KeepHistory, KeepPulses, KeepSample, Memory
 from controller.store_lane import Lane, Rows
 from controller.store_pending import Ledger, Mirror, Samples
-from controller.store_rows import read_memory, write_ledger, write_samples
+from controller.store_rows import read_memory, read_pulse_count, write_ledger, write_samples
 from controller.store_schema import LEDGER, SAMPLES, UselessError, is_ours, open_for_reading
 from controller.store_tidy import BATCH, remove_old_events, remove_old_samples
 from controller.views import Wall
@@ -59,6 +60,7 @@ class Store:
         self._mirror = Mirror()
         self._wall = Wall(clock.offset(), trusted=False)
         self._wake = threading.Condition()
+        self._loaded = False
         self._closing = False
         self._told_failed = False
         self._loud: list[str] = []
@@ -68,8 +70,8 @@ class Store:
     # --- the engine's side: never blocks -----------------------------------------------------------------------------
 
     def load(self) -> Memory:
-        """Return what the disk remembers, and begin to write. Nothing that fails here stops the start."""
-        memory = self._memory()
+        """Return what the disk remembers. Nothing that fails here stops the start; it is said at the first `put`."""
+        memory = self._memory(self._pulse_count())
         for circuit, row in memory.entries.items():
             self._mirror.news(KeepEntry(circuit, row))
         for kept in (memory.outage, *memory.history):
@@ -77,7 +79,7 @@ class Store:
                 self._mirror.news(kept)
         # The boot's own row, so that its moments can be told; later, for the first shed comes first.
         self._ledger.hurry(clock.monotonic() + self._pace.lazy_s)
-        self._thread.start()
+        self._loaded = True
         return memory
 
     def put(self, effects: Iterable[DiskEffect]) -> None:
@@ -86,7 +88,7 @@ class Store:
         with self._wake:
             for effect in effects:
                 self._add(effect, now)
-            self._wake.notify()
+            self._nudge()
 
     def clock(self, offset: float, trusted: bool) -> None:
         """Take in what the wall clock says now: it dates every row of this boot, also those already written."""
@@ -97,23 +99,29 @@ class Store:
             self._wall = Wall(offset, trusted)
             for lane in (self._ledger, self._samples):
                 lane.hurry(clock.monotonic() + self._pace.lazy_s)
-            self._wake.notify()
+            self._nudge()
 
     def close(self) -> None:
         """Write all that waits, as far as the disk takes it, and end the thread."""
         with self._wake:
             self._closing = True
-            self._wake.notify()
+            self._nudge()
         if self._thread.ident is not None:
             self._thread.join(self._pace.close_s)
 
     @property
     def alive(self) -> bool:
-        """Tell whether the writer runs; once loaded and not closed, a False is an error of ours: end the program."""
-        return self._thread.is_alive()
+        """Tell whether rows are, or will be, written; False before `close` is an error of ours: end the program."""
+        return self._thread.ident is None or self._thread.is_alive()
+
+    def _nudge(self) -> None:
+        """Wake the writer. It starts with the first row, for only then do those whom it tells of failures exist."""
+        if self._loaded and self._thread.ident is None:
+            self._thread.start()
+        self._wake.notify()
 
     def _add(self, effect: DiskEffect, now: float) -> None:
-        if isinstance(effect, KeepSample):
+        if isinstance(effect, KeepSample | KeepPulses):
             self._samples.rows.add(effect)
             self._samples.hurry(now + self._pace.samples_s)
             return
@@ -127,46 +135,54 @@ class Store:
 
     # --- before the thread starts ------------------------------------------------------------------------------------
 
-    def _memory(self) -> Memory:
+    def _memory(self, pulse_count: int) -> Memory:
         try:
-            return self._read(self._ledger.connected())
+            return self._read(self._ledger.connected(), pulse_count)
         except UselessError as error:
-            return self._begin_anew(error)
+            return self._begin_anew(error, pulse_count)
         except (sqlite3.OperationalError, OSError) as error:
             self._ledger.failing = str(error)
             self._loud.append(f"the ledger cannot be written: {error}")
-            return self._read_only()
+            return self._read_only(pulse_count)
 
-    def _read(self, db: sqlite3.Connection) -> Memory:
+    def _pulse_count(self) -> int:
+        try:
+            with closing(open_for_reading(self._samples.folder, SAMPLES)) as db:
+                return read_pulse_count(db)
+        except (FileNotFoundError, sqlite3.DatabaseError, UselessError, OSError):
+            # Whatever is wrong there, the first write meets it too, and says so.
+            return 0
+
+    def _read(self, db: sqlite3.Connection, pulse_count: int) -> Memory:
         unreadable: list[str] = []
         try:
-            memory = read_memory(db, unreadable)
+            memory = read_memory(db, pulse_count, unreadable)
         except sqlite3.DatabaseError as error:
             raise UselessError("damaged", f"{LEDGER.file} is damaged ({error})") from error
         self._loud += [f"{what} cannot be read" for what in unreadable]
         return memory
 
-    def _begin_anew(self, why: UselessError) -> Memory:
+    def _begin_anew(self, why: UselessError, pulse_count: int) -> Memory:
         try:
             self._loud.append(f"{self._ledger.replace(why)}; what was owed is not known")
         except OSError as error:
             self._ledger.failing = str(error)
             self._loud.append(f"{why}, and cannot be set aside: {error}")
-        return Memory()
+        return Memory(pulse_count=pulse_count)
 
-    def _read_only(self) -> Memory:
+    def _read_only(self, pulse_count: int) -> Memory:
         try:
             db = open_for_reading(self._ledger.folder, LEDGER)
         except FileNotFoundError:
-            return Memory()
+            return Memory(pulse_count=pulse_count)
         except (sqlite3.DatabaseError, UselessError, OSError) as error:
             self._loud.append(f"what the ledger held cannot be read: {error}")
-            return Memory()
+            return Memory(pulse_count=pulse_count)
         try:
-            return self._read(db)
+            return self._read(db, pulse_count)
         except UselessError as error:
             self._loud.append(f"{error}; what was owed is not known")
-            return Memory()
+            return Memory(pulse_count=pulse_count)
         finally:
             db.close()
 

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from controller.effects import DropOutage, Happened, KeepEntry, KeepHistory, KeepOutage, KeepSample
+from controller.effects import DropOutage, Happened, KeepEntry, KeepHistory, KeepOutage, KeepPulses, KeepSample
 
 if TYPE_CHECKING:
     from controller.effects import DiskEffect
@@ -35,7 +35,7 @@ class Ledger:
         return bool(self.entries or self.outages or self.histories or self.dropped or self.events)
 
     def add(self, effect: DiskEffect) -> None:
-        """Take one row in; a sample is none of ours."""
+        """Take one row in; what samples.db holds is none of ours."""
         match effect:
             case KeepEntry():
                 self.entries[effect.circuit] = effect
@@ -48,7 +48,7 @@ class Ledger:
             case Happened():
                 self.events.append(effect)
                 self._bound()
-            case KeepSample():
+            case KeepSample() | KeepPulses():
                 pass
 
     def absorb(self, later: Ledger) -> None:
@@ -76,22 +76,30 @@ class Ledger:
 
 @dataclass(slots=True)
 class Samples:
-    """Rows of samples.db. `lost`: dropped, oldest first, because the disk failed for too long."""
+    """Rows of samples.db. `lost`: dropped, oldest first, because the disk failed for too long.
+
+    `pulses`: the last count; None: it has not changed.
+    """
 
     rows: deque[KeepSample] = field(default_factory=deque)
+    pulses: KeepPulses | None = None
     lost: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.rows)
+        return bool(self.rows) or self.pulses is not None
 
-    def add(self, sample: KeepSample) -> None:
+    def add(self, sample: KeepSample | KeepPulses) -> None:
         """Take one row in."""
+        if isinstance(sample, KeepPulses):
+            self.pulses = sample
+            return
         self.rows.append(sample)
         self._bound()
 
     def absorb(self, later: Samples) -> None:
         """Take in what came after."""
         self.rows.extend(later.rows)
+        self.pulses = later.pulses or self.pulses
         self.lost += later.lost
         self._bound()
 

@@ -46,7 +46,7 @@ def write_ledger(db: sqlite3.Connection, rows: Ledger, boot: int) -> None:
         ((entry.circuit, _json(entry.row)) for entry in rows.entries.values()),
     )
     db.executemany(
-        "INSERT OR REPLACE INTO outages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO outages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (_outage_row(outage) for outage in rows.outages.values()),
     )
     db.executemany(
@@ -82,24 +82,36 @@ def write_samples(db: sqlite3.Connection, samples: Samples, boot: int) -> None:
             for row in samples.rows
         ),
     )
+    if samples.pulses is not None:
+        db.execute("INSERT OR REPLACE INTO counters VALUES ('pulses', ?)", (samples.pulses.count,))
 
 
-def read_memory(db: sqlite3.Connection, unreadable: list[str]) -> Memory:
+def read_memory(db: sqlite3.Connection, pulse_count: int, unreadable: list[str]) -> Memory:
     """Return what the engine needs to know at a start.
 
-    SQLite does not see a flipped bit inside a text: such a row is left out, and named in `unreadable`.
+    `pulse_count` stands in the other database. SQLite does not see a flipped bit inside a text: such a row is left
+    out, and named in `unreadable`.
     """
     entries = dict(_read_entries(db, unreadable))
     latest = tuple(read_outages(db, unreadable, f"ORDER BY id DESC LIMIT {REMEMBERED_OUTAGES}"))
     outage = next((outage for outage in latest if outage.stage != "closed"), None)
     (last,) = db.execute("SELECT max(id) FROM outages").fetchone()
+    (boot,) = db.execute("SELECT boot FROM boots ORDER BY n DESC LIMIT 1").fetchone() or (None,)
     return Memory(
         entries=entries,
         outage=outage,
         history=tuple(read_histories(db, outage.id)) if outage else (),
         last_outage=last or 0,
         openings=tuple(opening for outage in reversed(latest) for opening in outage.openings),
+        boot=boot,
+        pulse_count=pulse_count,
     )
+
+
+def read_pulse_count(db: sqlite3.Connection) -> int:
+    """Return the edges of the meter's output counted so far."""
+    (count,) = db.execute("SELECT coalesce(max(value), 0) FROM counters WHERE name = 'pulses'").fetchone()
+    return int(count)
 
 
 def _read_entries(db: sqlite3.Connection, unreadable: list[str]) -> Iterator[tuple[CircuitId, Mapping[str, Json]]]:
@@ -120,7 +132,8 @@ def read_outages(db: sqlite3.Connection, unreadable: list[str], tail: str = "ORD
 
 
 def _outage(row: tuple[Any, ...]) -> KeepOutage:
-    number, stage, kind, began_boot, began, ended_boot, ended, openings, before, energy_kwh, peak_15min_kw = row
+    number, stage, kind, began_boot, began, ended_boot, ended, openings, before, *counted = row
+    energy_kwh, peak_15min_kw, register_tenths, pulse_count = counted
     return KeepOutage(
         id=number,
         stage=stage,
@@ -131,6 +144,8 @@ def _outage(row: tuple[Any, ...]) -> KeepOutage:
         before={CircuitId(circuit): str(position) for circuit, position in _mapping(before).items()},
         energy_kwh=energy_kwh,
         peak_15min_kw=peak_15min_kw,
+        register_tenths=register_tenths,
+        pulse_count=pulse_count,
     )
 
 
@@ -159,6 +174,8 @@ def _outage_row(outage: KeepOutage) -> tuple[object, ...]:
         _json(outage.before),
         outage.energy_kwh,
         outage.peak_15min_kw,
+        outage.register_tenths,
+        outage.pulse_count,
     )
 
 

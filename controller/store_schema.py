@@ -45,6 +45,12 @@ CREATE TABLE events (
 );
 """
 
+# Where the meter's counters stood when the outage began.
+_LEDGER_2 = """
+ALTER TABLE outages ADD COLUMN register_tenths INTEGER;
+ALTER TABLE outages ADD COLUMN pulse_count INTEGER;
+"""
+
 # Rows come in the order of their key: nothing is ever written but the end, and the oldest go from the beginning.
 _SAMPLES_1 = f"""
 {_BOOTS}
@@ -55,6 +61,9 @@ CREATE TABLE samples (
   PRIMARY KEY (boot, at)
 ) WITHOUT ROWID;
 """
+
+# In this file, for it comes each minute of an outage, and the samples come then anyway.
+_SAMPLES_2 = "CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +83,13 @@ class Layout:
         return len(self.steps)
 
 
-LEDGER = Layout("ledger.db", (_LEDGER_1,), frozenset({"boots", "entries", "outages", "histories", "events"}), "FULL")
-SAMPLES = Layout("samples.db", (_SAMPLES_1,), frozenset({"boots", "samples"}), "NORMAL")
+LEDGER = Layout(
+    "ledger.db",
+    (_LEDGER_1, _LEDGER_2),
+    frozenset({"boots", "entries", "outages", "histories", "events"}),
+    "FULL",
+)
+SAMPLES = Layout("samples.db", (_SAMPLES_1, _SAMPLES_2), frozenset({"boots", "samples", "counters"}), "NORMAL")
 
 
 class UselessError(Exception):

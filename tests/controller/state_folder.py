@@ -59,7 +59,7 @@ def outage(number: int, stage: OutageStage = "open", boot: str = BOOT, ended: fl
     """Return an outage that began at 10 s of its boot."""
     began = Moment(boot, 10.0)
     end = None if ended is None else Moment(boot, ended)
-    return KeepOutage(number, stage, "outage", began, end, (began,), {TUB: "on", FRIDGE: "off"}, 1.5, 4.25)
+    return KeepOutage(number, stage, "outage", began, end, (began,), {TUB: "on", FRIDGE: "off"}, 1.5, 4.25, 12_345, 67)
 
 
 def history(number: int, circuit: CircuitId = TUB, boot: str = BOOT, end: str | None = None) -> KeepHistory:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.effects import DropOutage, Happened, KeepHistory, Memory
+from controller.effects import DropOutage, Happened, KeepHistory, KeepPulses, Memory
 from controller.store import Pace
 from controller.store_pending import MOST_EVENTS, MOST_SAMPLES, Ledger, Samples
 from controller.store_reader import Log, SampleRow, When
@@ -62,7 +62,7 @@ def test_what_was_put_is_remembered(tmp_path: Path) -> None:
     """Entries, the outage that is open, and how its circuits fare."""
     written(tmp_path, [entry(TUB, debt=1), outage(3), history(3)])
     began = Moment(BOOT, 10.0)
-    assert remembered(tmp_path) == Memory({TUB: {"debt": 1}}, outage(3), (history(3),), 3, (began,))
+    assert remembered(tmp_path) == Memory({TUB: {"debt": 1}}, outage(3), (history(3),), 3, (began,), boot=BOOT)
 
 
 def test_only_the_last_word_on_each_is_remembered(tmp_path: Path) -> None:
@@ -79,7 +79,29 @@ def test_only_the_last_word_on_each_is_remembered(tmp_path: Path) -> None:
 def test_a_closed_outage_is_not_open_and_its_number_is_not_given_again(tmp_path: Path) -> None:
     """Its openings stay, for the guard against a flapping grid."""
     written(tmp_path, [outage(7, "closed", ended=99.0)])
-    assert remembered(tmp_path) == Memory(last_outage=7, openings=(Moment(BOOT, 10.0),))
+    assert remembered(tmp_path) == Memory(last_outage=7, openings=(Moment(BOOT, 10.0),), boot=BOOT)
+
+
+def test_the_boot_that_last_wrote_and_the_edges_counted_so_far_are_remembered(tmp_path: Path) -> None:
+    """A start knows whether the machine has booted since, and no pulse is counted from nought again."""
+    written(tmp_path, [KeepPulses(5), sample(1.0)])
+    written(tmp_path, [KeepPulses(6), KeepPulses(7)], boot=LATER_BOOT)
+    written(tmp_path, [sample(2.0)], boot=LATER_BOOT)
+    memory = remembered(tmp_path)
+    assert (memory.boot, memory.pulse_count) == (LATER_BOOT, 7)
+
+
+def test_nothing_is_said_before_there_is_somebody_to_be_told(tmp_path: Path) -> None:
+    """The store is loaded before there is an engine; what went wrong is told with the first row."""
+    (tmp_path / "state").touch()
+    ear = Ear()
+    store = store_in(tmp_path / "state", ear)
+    store.load()
+    assert ([*ear.rest()], store.alive) == ([], True)
+    store.put([])
+    assert "cannot be written" in ear.next()
+    store.close()
+    assert not store.alive
 
 
 @pytest.mark.parametrize("together", [True, False])
@@ -117,6 +139,8 @@ def dues(folder: Path, *effects: DiskEffect) -> tuple[bool, bool]:
         ([event(1.0)], (True, False)),
         ([entry(TUB, debt=1)], (True, False)),
         ([sample(1.0)], (False, False)),
+        ([KeepPulses(1)], (False, False)),
+        ([KeepPulses(1), event(1.0)], (True, True)),
         ([sample(1.0), event(1.0)], (True, True)),
         ([sample(1.0), event(1.0, lazy=True)], (False, False)),
         ([sample(1.0), outage(1)], (True, True)),
@@ -154,8 +178,8 @@ def test_the_pace_is_kept_by_the_thread_itself(tmp_path: Path) -> None:
     store = store_in(tmp_path / "state", ear, pace=Pace(lazy_s=0.01, samples_s=0.01, retry_s=0.01))
     (tmp_path / "state").touch()
     store.load()
-    assert "cannot be written" in ear.next()
     store.put([event(1.0, lazy=True), sample(1.0)])
+    assert "cannot be written" in ear.next()
     (tmp_path / "state").unlink()
     assert ear.next() == "recovered"
     assert store.alive
@@ -192,8 +216,10 @@ def test_samples_are_bounded_as_well() -> None:
     older, later = Samples(), Samples()
     for number in range(MOST_SAMPLES):
         older.add(sample(float(number)))
+    older.add(KeepPulses(5))
     later.add(sample(-1.0))
     older.absorb(later)
+    assert older.pulses == KeepPulses(5)
     assert (older.lost, older.rows[0].at, older.rows[-1].at) == (1, 1.0, -1.0)
 
 

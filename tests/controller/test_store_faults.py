@@ -136,7 +136,9 @@ def test_a_ledger_damaged_under_the_running_program_is_written_anew_in_full(tmp_
     assert ear.next() == "recovered"
     store.close()
     store = store_in(tmp_path, Ear())
-    assert store.load() == replace(memory, entries={TUB: {"debt": 1}, FRIDGE: {"debt": 2}})
+    renewed = store.load()
+    assert (renewed.outage, renewed.history, renewed.last_outage) == (memory.outage, memory.history, 1)
+    assert renewed.entries == {TUB: {"debt": 1}, FRIDGE: {"debt": 2}}
     store.close()
 
 
@@ -178,8 +180,8 @@ def test_a_damaged_ledger_that_cannot_be_set_aside_stops_no_start(tmp_path: Path
     store = store_in(tmp_path, ear)
     store._ledger.set_aside = 3
     assert store.load() == Memory()
-    assert "cannot be set aside" in ear.next()
     store.put([entry(TUB, debt=1)])
+    assert "cannot be set aside" in ear.next()
     store._ledger.set_aside = 0
     assert "set aside as ledger.db.damaged-1" in ear.next()
     assert ear.next() == "recovered"
@@ -206,13 +208,45 @@ def test_one_flipped_bit_in_a_row_costs_that_row(tmp_path: Path) -> None:
 NEXT = replace(LEDGER, steps=(*LEDGER.steps, "ALTER TABLE entries ADD COLUMN note TEXT;"))
 
 
+def test_a_file_of_the_first_version_is_read_by_this_one(tmp_path: Path) -> None:
+    """The outage under way in it has no marks of the meter's counters; nothing else is missing."""
+    first = replace(LEDGER, steps=LEDGER.steps[:1])
+    with closing(open_for_writing(tmp_path, first)) as db:
+        db.execute("INSERT INTO boots VALUES (1, 'boot-1', 1000.0, 1)")
+        db.execute("INSERT INTO entries VALUES ('hot-tub', '{\"debt\":1}')")
+        row = (
+            "open",
+            "outage",
+            BOOT,
+            10.0,
+            None,
+            None,
+            '[["boot-1", 10.0]]',
+            '{"hot-tub":"on","fridge":"off"}',
+            1.5,
+            4.25,
+        )
+        db.execute("INSERT INTO outages VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    store = store_in(tmp_path, Ear())
+    memory = store.load()
+    store.put([event(11.0)])
+    store.close()
+    assert memory.entries == {TUB: {"debt": 1}}
+    unmarked = outage(1)
+    assert memory.outage is not None
+    assert (memory.outage.before, memory.outage.openings) == (unmarked.before, unmarked.openings)
+    assert (memory.outage.register_tenths, memory.outage.pulse_count) == (None, None)
+    with Log(tmp_path) as log:
+        assert [row.at.utc_s for row in log.events()] == [1011.0]
+
+
 def test_an_older_file_is_brought_up_to_date_with_all_that_is_in_it(tmp_path: Path) -> None:
     """Step by step, and once."""
     filled(tmp_path)
     for _ in range(2):
         with closing(open_for_writing(tmp_path, NEXT)) as db:
             assert db.execute("SELECT circuit, row, note FROM entries").fetchall() == [(TUB, '{"debt":1}', None)]
-            assert db.execute("PRAGMA user_version").fetchone() == (2,)
+            assert db.execute("PRAGMA user_version").fetchone() == (3,)
 
 
 def test_a_step_that_cannot_be_taken_leaves_the_file_as_it_was(tmp_path: Path) -> None:
@@ -233,7 +267,7 @@ def test_a_file_of_a_newer_program_is_set_aside_and_not_spoilt(tmp_path: Path) -
     store = store_in(tmp_path, ear)
     assert store.load() == Memory()
     store.close()
-    assert "ledger.db is from a newer loadshed (version 2): set aside as ledger.db.newer-1" in ear.next()
+    assert "ledger.db is from a newer loadshed (version 3): set aside as ledger.db.newer-1" in ear.next()
     with closing(sqlite3.connect(tmp_path / "ledger.db.newer-1")) as db:
         assert db.execute("SELECT circuit FROM entries").fetchall() == [(TUB,)]
 
@@ -347,8 +381,8 @@ def test_a_folder_that_is_a_file_stops_no_start(tmp_path: Path) -> None:
     ear = Ear()
     store = store_in(tmp_path / "state", ear)
     assert store.load() == Memory()
-    assert "cannot be written" in ear.next()
     store.put([entry(TUB, debt=1), sample(1.0)])
+    assert "cannot be written" in ear.next()
     (tmp_path / "state").unlink()
     assert ear.next() == "recovered"
     store.close()

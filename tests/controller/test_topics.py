@@ -133,9 +133,7 @@ def test_a_request_becomes_an_event_with_the_ticket_for_its_answer() -> None:
         response_topic="ada/answers",
         correlation=b"1",
     )
-    assert event == Asked(7.0, "on", HOT_TUB, "Ada", "guests", now=True)
-    assert isinstance(event, Asked)
-    assert event.reply == Ticket("ada/answers", b"1")
+    assert event == Asked(7.0, "on", HOT_TUB, "Ada", "guests", now=True, reply=Ticket("ada/answers", b"1"))
 
 
 def test_restore_all_and_reload_name_no_circuit() -> None:

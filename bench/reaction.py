@@ -7,7 +7,6 @@ same simulated breakers answer both. Runs alternate; the figure is the median of
 from __future__ import annotations
 
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -136,4 +135,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -192,6 +192,7 @@ class Engine:
     def _command(self, now: float) -> list[SwitchOff | SwitchOn]:
         """Command what the circuits concerned need as things stand now, and see whether the house has settled."""
         transfer, switches = self._transfer, self._switches
+        switches.sent.clear()
         switches.phase = transfer.phase
         switches.decide(now, transfer.house.now)
         transfer.settle(now)

@@ -141,7 +141,6 @@ class Switchboard:
         """Pace by the moment commands really left: a stall may lie between deciding and sending."""
         if any(isinstance(command, SwitchOn) for command in self.sent):
             self._queue.sent(at)
-        self.sent.clear()
 
     def _look(self, circuit: Circuit, now: float, state: State) -> None:
         entry = self._ledger[circuit.id]

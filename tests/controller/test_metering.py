@@ -96,12 +96,13 @@ def test_an_outage_over_a_rollover_counts_on() -> None:
     assert house.metering.outage_energy_kwh() == pytest.approx(0.8)
 
 
-def test_another_meter_in_the_outage_leaves_its_energy_unknown() -> None:
+@pytest.mark.parametrize("tenths", [0, 500_000])
+def test_another_meter_in_the_outage_leaves_its_energy_unknown(tenths: int) -> None:
     """The edges still know; the log says why."""
     house = House()
     house.metering.outage_began(house.now)
     house.draw(6.0, 600.0)
-    house.kw_s = 0.0
+    house.kw_s = tenths * 360.0
     house.draw(6.0, 600.0)
     assert house.noted == ["meter_held", "meter_another_meter"]
     assert house.metering.outage_energy_kwh() is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from threading import Thread, current_thread
+from threading import Event, Thread, current_thread
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -115,16 +115,21 @@ def test_a_poll_that_agrees_tells_nothing(bench: Bench) -> None:
     assert len(bench.told) == 1
 
 
-def test_an_edge_on_its_way_wins_over_the_poll_that_saw_its_level() -> None:
+class Arriving(Event):
+    """Somebody waiting for an edge, which comes just then."""
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__()
+        self.wire = wire
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.wire.arrive()
+        return super().wait(timeout)
+
+
+def test_an_edge_on_its_way_wins_over_the_poll_that_saw_its_level(bench: Bench) -> None:
     """It knows better when: settling counts from there."""
-
-    class Overtaken(Bench):
-        def clock(self) -> float:
-            # The poll takes its time after it has read the level: now the edge arrives.
-            self.wire.arrive()
-            return self.now
-
-    bench = Overtaken()
+    bench.contact._edge_came = Arriving(bench.wire)
     bench.wire.hold_back()
     bench.wire.open()
     bench.wait(0.004)
@@ -132,15 +137,25 @@ def test_an_edge_on_its_way_wins_over_the_poll_that_saw_its_level() -> None:
     assert bench.told[1:] == [(True, 100.0)]
 
 
-def test_an_edge_that_comes_too_late_never_turns_time_back(bench: Bench) -> None:
-    """The poll has told of the level already; an older edge to another level counts, but not as older."""
+def test_an_edge_that_comes_too_late_never_turns_time_back() -> None:
+    """The poll has told of a level that ended before it was told; the edge to another counts, but not as older."""
+
+    class Hasty(Bench):
+        def clock(self) -> float:
+            if not self.wire.is_open:
+                return self.now
+            # Between the reading of the level and the reading of the clock the contact closes.
+            self.wire.close()
+            self.wait(0.003)
+            return self.now
+
+    bench = Hasty()
     bench.wire.hold_back()
     bench.wire.open()
     bench.wait(0.5)
     bench.contact.poll()
-    bench.wire.close()
     bench.wire.arrive()
-    assert bench.told[1:] == [(True, 100.5), (False, 100.5)]
+    assert bench.told[1:] == [(True, 100.503), (False, 100.503)]
 
 
 def test_a_line_that_cannot_be_read_is_lost_once_and_found_again(bench: Bench) -> None:

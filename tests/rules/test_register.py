@@ -57,6 +57,12 @@ def test_one_garbled_reading_changes_nothing(garbled: int) -> None:
     assert read_all(register, 1000, garbled, 1001) == [Verdict.FIRST, Verdict.HELD, Verdict.GOOD]
 
 
+def test_two_equal_garbled_readings_with_a_good_one_between_agree_on_nothing() -> None:
+    """A good reading settles the matter: what was held before it is forgotten."""
+    register = Register(48.0)
+    assert read_all(register, 1000, 5, 1001, 5)[1:] == [Verdict.HELD, Verdict.GOOD, Verdict.HELD]
+
+
 def test_two_garbled_readings_that_differ_agree_on_nothing() -> None:
     """Only a second reading that follows from the first counts."""
     register = Register(48.0)

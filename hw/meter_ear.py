@@ -22,7 +22,8 @@ class Ear:
         self.echoes: bool | None = None  # whether the adapter echoes; None: not known yet
         self._awaited: Awaited | None = None
         self._sent = self._raw = self._strays = b""
-        self._echo_gone = self._disturbed = False
+        self._echo_gone = False
+        self.disturbed = False  # whether something that failed its CRC came before the answer
 
     @property
     def raw(self) -> bytes:
@@ -33,19 +34,18 @@ class Ear:
         """Begin to listen for the answer to what is about to be sent; return what came unasked before."""
         strays, self._strays = self._strays, b""
         self._sent, self._awaited, self._raw = sent, awaited, b""
-        self._echo_gone = self._disturbed = False
+        self._echo_gone = self.disturbed = False
         return strays
 
-    def end(self) -> bool:
-        """Stop listening. Tell whether the answer was alone: no second one, none that failed its CRC before it."""
+    def end(self) -> bytes:
+        """Stop listening; return what was heard beside the answer and the echo."""
         awaited, self._awaited = self._awaited, None
         if awaited is None:
-            return True
+            return b""
         if self._raw and not self._sent.startswith(awaited.head):
             self.echoes = self._echo_gone
         begin, length = awaited.find(self.raw)
-        beside = self.raw[:begin] + self.raw[begin + length :] if begin >= 0 else self.raw
-        return not self._disturbed and not speaks(awaited, beside)
+        return self.raw[:begin] + self.raw[begin + length :] if begin >= 0 else self.raw
 
     def hook(self, sending: bool, data: bytes) -> bytes:
         """Take the library's bytes; return those it may see. `data`: all that it holds since the last request."""
@@ -55,7 +55,7 @@ class Ear:
             self._strays = (self._strays + data)[-_KEPT_BYTES:]
             return b""
         # The library drops what failed its CRC: the rest then no longer continues what was there.
-        self._disturbed |= not data.startswith(self._raw)
+        self.disturbed |= not data.startswith(self._raw)
         self._raw = data
         if not self._past_echo(self._awaited):
             return b""

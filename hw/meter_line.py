@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from hw.meter_pdu import Wire
     from hw.meter_registers import Block
-    from hw.meter_requests import Request
+    from hw.meter_requests import Awaited, Request
 
 TIMEOUT_S = 1.0
 # The meter answers within 0.5 s: after a time-out its answer may still be on the way.
@@ -34,6 +34,7 @@ _ID_SILENCE_S = 0.05
 _RECONNECT_S = (0.1, 3.0)
 # A pulled USB adapter does not always report itself gone: after so many silent exchanges the port is opened anew.
 _REOPEN_AFTER = 10
+_DOUBLED = "more than one answer came: two meters on one id, another program that asks, or a bad line"
 
 
 class Trouble(Enum):
@@ -94,7 +95,9 @@ class Line:
         self._turn = asyncio.Lock()
         self._free_at = 0.0
         self._quiet_until: dict[int, float] = {}
-        self._failed_last = False
+        self._answered: dict[int, Awaited] = {}
+        self._doubled: set[int] = set()
+        self._alone: set[int] = set()
         self._silent_exchanges = 0
         self._reconnect_s, self._reconnect_at = _RECONNECT_S[0], 0.0
 
@@ -114,7 +117,7 @@ class Line:
             await _until(self._free_at)
             heard = await self._exchange(wire, request)
             self._free_at = loop.time() + FRAME_GAP_S
-            self._note(heard, request.device_id, loop.time())
+            self._note(heard, request, loop.time())
         return heard
 
     def close(self) -> None:
@@ -128,24 +131,49 @@ class Line:
 
     async def _exchange(self, wire: Wire, request: Request) -> Heard | NoAnswer:
         strays, answer = await wire.ask(request)
-        if isinstance(request, ReportId) and answer:
-            await asyncio.sleep(_ID_SILENCE_S)
+        if answer:
+            await asyncio.sleep(self._linger_s(request))
         raw = self._ear.raw
-        alone = self._ear.end()
+        beside = self._ear.end()
+        doubled = self._overhears(strays + beside, request.device_id)
         if answer is None:
             return _unanswered(raw, self._timeout_s)
         if answer.exception is not None:
             return NoAnswer(Trouble.REFUSED, f"the meter refused with exception {answer.exception}", raw)
-        # What comes after a failed exchange may be its late answer; after a good one, a second meter's.
-        if not alone or (speaks(request.awaited, strays) and not self._failed_last):
-            return NoAnswer(Trouble.DOUBLED, "more than one answer came: two meters on one id, or a bad line", raw)
+        if doubled or self._ear.disturbed or speaks(request.awaited, beside):
+            return NoAnswer(Trouble.DOUBLED, _DOUBLED, raw)
         return Heard(answer.words, raw)
 
-    def _note(self, heard: Heard | NoAnswer, device_id: int, now: float) -> None:
-        self._failed_last = isinstance(heard, NoAnswer)
+    def _linger_s(self, request: Request) -> float:
+        """Return how long to listen on after an answer.
+
+        A meter not yet known to be alone on its id is given the time that a second one would need to answer as well;
+        after a failure, so is whatever the line still holds back: two old answers in a row would bear each other out.
+        """
+        if request.device_id not in self._alone:
+            return self._quiet_s
+        return _ID_SILENCE_S if isinstance(request, ReportId) else 0.0
+
+    def _overhears(self, heard: bytes, asked: int) -> bool:
+        """Note for which meters bytes beside the answer speak; tell whether the one just asked was ever among them.
+
+        A meter whose last request was answered has then answered twice, which is one meter too many; after a failure it
+        is only late. The second answer of one may come in while another is asked.
+        """
+        self._doubled |= {device_id for device_id, awaited in self._answered.items() if speaks(awaited, heard)}
+        doubled = asked in self._doubled
+        self._doubled.discard(asked)
+        return doubled
+
+    def _note(self, heard: Heard | NoAnswer, request: Request, now: float) -> None:
+        device_id = request.device_id
         if isinstance(heard, Heard):
+            self._answered[device_id] = request.awaited
+            self._alone.add(device_id)
             self._silent_exchanges = 0
             return
+        self._answered.pop(device_id, None)
+        self._alone.discard(device_id)
         self._quiet_until[device_id] = now + self._quiet_s
         self._silent_exchanges += heard.trouble is Trouble.SILENCE
         if self._silent_exchanges >= _REOPEN_AFTER:

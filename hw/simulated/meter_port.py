@@ -49,15 +49,16 @@ class Bus:
         self._begun = b""
 
     def _answer(self, request: bytes) -> None:
-        answers = [(meter, answer) for meter in self._meters if (answer := meter.answer(request)) is not None]
-        if not answers:
-            return
-        delay_s = min(meter.quirks.delay_s for meter, _ in answers)
-        answer = collided([answer for _, answer in answers])
-        if delay_s:
-            asyncio.get_running_loop().call_later(delay_s, self._send, answer)
-        else:
-            self._send(answer)
+        at_once: dict[float, list[bytes]] = {}
+        for meter in self._meters:
+            answer = meter.answer(request)
+            if answer is not None:
+                at_once.setdefault(meter.quirks.delay_s, []).append(answer)
+        for delay_s, answers in at_once.items():
+            if delay_s:
+                asyncio.get_running_loop().call_later(delay_s, self._send, collided(answers))
+            else:
+                self._send(collided(answers))
 
     async def talk_unasked(self) -> None:
         """Send, for ever, what meters send that nobody asks."""

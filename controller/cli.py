@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,13 +14,42 @@ if TYPE_CHECKING:
 CONFIG_DIR = Path("/etc/loadshed")
 STATE_DIR = Path("/var/lib/loadshed")
 
-_EPILOG = """exit codes: 0 done; 1 could not be done, with the reason; 2 wrong use; 78 wrong configuration.
-A transfer switch's contact opens: nonessential circuits are switched off. It closes: they come back. See README.md."""
+
+class _Command(NamedTuple):
+    """One command: what it does, in a line, and the module that knows it by `add_<command>(parser)`."""
+
+    says: str
+    module: str
+
+
+_COMMANDS = {
+    "run": _Command("the daemon, in the foreground; it logs to stderr", "controller.cli"),
+    "demo": _Command("play one outage in a simulated house, watch it, and read its report", "controller.cli_act"),
+    "check": _Command("read both files: what a transfer will do to each circuit and why", "controller.cli_look"),
+    "status": _Command("the running daemon: state, source, circuits, demand, alarms", "controller.cli_look"),
+    "outages": _Command("list the outages in the log", "controller.cli_look"),
+    "report": _Command("tell one outage in full, with its demand curve", "controller.cli_look"),
+    "ask": _Command("a person's request: switch, give back, hold, reload", "controller.cli_act"),
+    "meter": _Command("commissioning tools for the kWh meter", "controller.cli_meter"),
+    "simulate": _Command("a meter made of software, for other people's Modbus programs", "controller.cli_meter"),
+}
+
+_DESCRIPTION = """Sheds load when the house is on its generator, and gives it back when utility returns.
+
+The transfer switch's contact opens: nonessential circuits are switched off. It closes: they come back, one by one."""
+
+_EPILOG = """to begin:
+  loadshed demo                    see it work; needs nothing but this program
+  loadshed check --config DIR      see what your own two files mean
+  loadshed COMMAND --help          everything about one command
+
+exit codes: 0 done; 1 could not be done, with the reason; 2 wrong use; 78 wrong configuration."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
-    arguments = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = _parser(words).parse_args(words)
     try:
         return int(arguments.call(arguments))
     except KeyboardInterrupt:
@@ -29,25 +59,37 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="loadshed",
-        description="Sheds load when the house is on its generator, and gives it back when utility returns.",
+        description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_run(commands)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    # The parser of the command that is called is all that a start in the dark needs.
+    for name in words[:1] if words[:1] and words[0] in _COMMANDS else _COMMANDS:
+        _add(commands, name, _COMMANDS[name], wanted=name in words[:1])
     return parser
 
 
-def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, says: str
-) -> argparse.ArgumentParser:
-    return commands.add_parser(name, help=says, description=says[0].upper() + says[1:] + ".")
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, command: _Command, *, wanted: bool
+) -> None:
+    says = command.says
+    parser = commands.add_parser(
+        name,
+        help=says,
+        description=says[0].upper() + says[1:] + ".",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if wanted:
+        module = sys.modules[__name__] if command.module == __name__ else import_module(command.module)
+        getattr(module, f"add_{name}")(parser)
 
 
-def _folders(parser: argparse.ArgumentParser, *, config: bool = False, state: bool = False) -> None:
+def folders(parser: argparse.ArgumentParser, *, config: bool = False, state: bool = False) -> None:
+    """Give a command its `--config` and `--state`."""
     if config:
         says = "folder with installer.toml and circuits.toml (default: %(default)s)"
         parser.add_argument("--config", metavar="DIR", type=Path, default=CONFIG_DIR, help=says)
@@ -59,9 +101,9 @@ def _folders(parser: argparse.ArgumentParser, *, config: bool = False, state: bo
 # --- run -------------------------------------------------------------------------------------------------------------
 
 
-def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "run", "the daemon, in the foreground; it logs to stderr")
-    _folders(parser, config=True, state=True)
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Describe `run`."""
+    folders(parser, config=True, state=True)
     parser.set_defaults(call=_run)
 
 

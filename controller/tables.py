@@ -1,0 +1,106 @@
+"""Plain text for people: tables that fit the terminal, spans of time, and a curve in one line."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator, Sequence
+
+_GAP = "  "
+_NARROWEST_LAST = 24
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def say(text: str = "") -> None:
+    """Write a line to stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def terminal_width() -> int:
+    """Return how many signs fit on a line of the terminal; 120 where stdout is none."""
+    return shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 120
+
+
+def table(
+    heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: Container[int] = (), width: int | None = None
+) -> str:
+    """Return rows under their heads. The last column is wrapped where the line would be wider than `width`.
+
+    `right`: the columns to align right, from 0.
+    """
+    cells = [[*row] for row in rows]
+    wide = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+    before_last = sum(wide[:-1]) + len(_GAP) * (len(wide) - 1)
+    wide[-1] = min(wide[-1], max(_NARROWEST_LAST, (width or terminal_width()) - before_last))
+    lines = [_line(heads, wide, right), _GAP.join("─" * one for one in wide)]
+    for row in cells:
+        lines += _wrapped(row, wide, right)
+    return "\n".join(lines)
+
+
+def _wrapped(row: Sequence[str], wide: Sequence[int], right: Container[int]) -> Iterator[str]:
+    first, *others = textwrap.wrap(row[-1], wide[-1]) or [""]
+    yield _line([*row[:-1], first], wide, right)
+    for other in others:
+        yield _line([*([""] * (len(row) - 1)), other], wide, right)
+
+
+def _line(cells: Sequence[str], wide: Sequence[int], right: Container[int]) -> str:
+    placed = (
+        cell.rjust(size) if index in right else cell.ljust(size)
+        for index, (cell, size) in enumerate(zip(cells, wide, strict=True))
+    )
+    return _GAP.join(placed).rstrip()
+
+
+def wrapped(text: str, indent: str = "", *, first: str | None = None) -> str:
+    """Return a paragraph no wider than the terminal. `first`: what its first line begins with, else `indent`."""
+    return textwrap.fill(
+        text, terminal_width(), initial_indent=indent if first is None else first, subsequent_indent=indent
+    )
+
+
+def span(seconds: float | None) -> str:
+    """Return a length of time for a person: `4.2 s`, `25 min 10 s`, `3 h 05 min`, `2 d 04 h`; `?` for unknown."""
+    if seconds is None:
+        return "?"
+    whole = round(seconds)
+    if whole < 60:  # noqa: PLR2004
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"  # noqa: PLR2004
+    minutes, left_s = divmod(whole, 60)
+    hours, left_min = divmod(minutes, 60)
+    days, left_h = divmod(hours, 24)
+    if days:
+        return f"{days} d {left_h:02} h"
+    return f"{hours} h {left_min:02} min" if hours else f"{minutes} min {left_s:02} s"
+
+
+def figure(value: float | None, unit: str, digits: int = 1) -> str:
+    """Return a figure with its unit; `unknown` where there is none, never 0."""
+    return "unknown" if value is None else f"{value:.{digits}f} {unit}"
+
+
+def sparkline(values: Sequence[float | None], width: int) -> str:
+    """Return a curve in one line, from 0 to the highest value; a space where nothing is known.
+
+    Where there are more values than signs, a sign stands for the highest of those it covers: no peak is lost.
+    """
+    top = max((value for value in values if value is not None), default=0.0) or 1.0
+    return "".join(_bar(values[begin:end], top) for begin, end in _columns(len(values), width))
+
+
+def _columns(count: int, width: int) -> Iterator[tuple[int, int]]:
+    columns = min(count, width)
+    for column in range(columns):
+        yield column * count // columns, (column + 1) * count // columns
+
+
+def _bar(values: Sequence[float | None], top: float) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return " "
+    return _BARS[min(len(_BARS) - 1, int(max(known) / top * (len(_BARS) - 1) + 0.5))]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from controller import events as ev
-from controller.events import AskKind
 from rules.panel import CircuitId, Kind, Panel, Position, Restore, Tag
 from tests.house import LATENCY_S, USUAL, House, circuit, essential
+
+if TYPE_CHECKING:
+    from controller.events import AskKind
 
 ON, OFF = Position.ON, Position.OFF
 TUB = circuit("hot-tub")

@@ -131,6 +131,27 @@ def test_a_contact_lost_while_its_opening_settles_leaves_no_outage() -> None:
     assert house.offs() == ALL_OF_IT
 
 
+def test_a_contact_lost_on_standby_and_found_open_is_where_it_was() -> None:
+    """No second opening, whatever happens while it settles anew."""
+    house = House()
+    house.contact.open()
+    house.wait(30.0)
+    house.commands.clear()
+    house.contact.is_lost()
+    house.wait(1.0)
+    house.contact.is_read()
+    house.wait(0.05)
+    house.contact.is_lost()
+    house.contact.is_read()
+    house.contact.close()
+    house.wait(0.05)
+    house.contact.open()
+    house.wait(60.0)
+    assert (house.commands, house.state.state, house.state.source) == ([], "standby", "standby")
+    (outage,) = house.disk.outages.values()
+    assert (outage.stage, outage.transfers) == ("open", 1)
+
+
 def test_an_unknown_contact_is_said_aloud_after_30_s() -> None:
     """After a loss as after a start, until it is known again."""
     house = House()

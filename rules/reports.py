@@ -73,7 +73,7 @@ class Reports:
         woke = first and self._ledger.rebooted and not entry.writes_availability
         return self._went_off(circuit, entry, before, at, woke=woke)
 
-    def retained(self, circuit: Circuit, position: Position, phase: Phase) -> None:
+    def retained(self, circuit: Circuit, position: Position) -> None:
         """Take what the broker remembers. It is not what is: it confirms nothing, and ends nothing yet."""
         entry = self._ledger[circuit.id]
         if entry.live and entry.position is position:
@@ -85,8 +85,6 @@ class Reports:
             if not fell:
                 debt.before = Position.UNKNOWN  # disk and broker differ: nobody knows
                 self._ledger.changed.add(circuit.id)
-        if phase is Phase.SHEDS and position is Position.ON:
-            entry.fresh = True  # it may have rebooted in the transfer
 
     def availability(
         self, circuit: Circuit, at: float, phase: Phase, *, online: bool, retained: bool

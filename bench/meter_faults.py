@@ -70,11 +70,11 @@ class Truth:
         return int(self._meter.energy_kwh * 10 + 1e-6) % 10**7
 
 
-async def _on_a_bad_line(polls: int, share: float, seed: int) -> Tally:
+async def _on_a_bad_line(polls: int, share: float, seed: int, forged: float) -> Tally:
     loop = asyncio.get_running_loop()
     dice = random.Random(seed)  # noqa: S311 - the same faults each time
     meter = SimulatedMeter(MODEL.text, energy_kwh=999_990.0, clock=loop.time)
-    line = FaultyLine([meter], Faults(dice, share))
+    line = FaultyLine([meter], Faults(dice, share, forged=forged))
     tally = Tally()
     truth = Truth(meter, tally)
     driver = Meter(
@@ -112,14 +112,25 @@ async def _on_a_pty(polls: int) -> Tally:
     return tally
 
 
-def on_a_bad_line(polls: int = 1_000_000, share: float = 0.2, seed: int = 1) -> Tally:
-    """Return what so many polls brought on virtual time; `share`: of frames spoilt, each way."""
-    return run_virtual(_on_a_bad_line(polls, share, seed))
+def on_a_bad_line(polls: int = 1_000_000, share: float = 0.2, seed: int = 1, forged: float = 1 / 256) -> Tally:
+    """Return what so many polls brought on virtual time.
+
+    `share`: of frames spoilt, each way. `forged`: of the garbled ones, how many pass the CRC (in nature one in 65 536).
+    """
+    return run_virtual(_on_a_bad_line(polls, share, seed, forged))
 
 
 def on_a_pty(polls: int = 2_000) -> Tally:
     """Return what so many polls brought through a real pseudo-terminal, a tenth of the answers garbled."""
     return asyncio.run(_on_a_pty(polls))
+
+
+def rows(polls: int = 1_000_000, pty_polls: int = 2_000) -> tuple[str, str]:
+    """Return both table rows."""
+    return (
+        on_a_bad_line(polls).row("20 % of frames spoilt"),
+        on_a_pty(pty_polls).row("pseudo-terminal, 10 % of answers garbled"),
+    )
 
 
 def main(arguments: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from controller.commissioning import DONE, NOT_DONE, ask_identity, read_twice, say_model
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from controller.commissioning import Bench
     from hw.meter_line import Line
+
+    Measure = Callable[[], Awaitable[float | None]]
 
 # A meter of before 26 Feb 2011 sends each 5 minutes; half a minute more for its clock.
 LISTEN_S = 330.0
@@ -64,9 +67,19 @@ class Doctor:
         wrong = [not answers, not self._logged(bench)]
         if answers:
             await self._registers(bench, line)
-            wrong.append(not await self._load_seen(bench, line))
-        bench.say("something is wrong: see above" if any(wrong) else "nothing wrong was found")
-        return NOT_DONE if any(wrong) else DONE
+            measure = partial(measured_kw, bench, line, self.measure_at_most_s)
+            wrong.append(not await self._load_seen(bench, measure))
+        return _verdict(bench, any(wrong))
+
+    async def through_the_controller(self, bench: Bench, measure: Measure) -> int:
+        """Examine what can be while the controller runs and holds the port: its log, and a known load by its figures.
+
+        Only then can the known load be switched by the controller itself. `measure`: the kW it publishes, once they
+        have settled; None: it does not know.
+        """
+        bench.say(f"{bench.port}: the controller holds it: wires and registers are not examined")
+        wrong = [not self._logged(bench), not await self._load_seen(bench, measure)]
+        return _verdict(bench, any(wrong))
 
     # --- does it answer? ---------------------------------------------------------------------------------------------
 
@@ -120,7 +133,7 @@ class Doctor:
 
     # --- a load that is known ----------------------------------------------------------------------------------------
 
-    async def _load_seen(self, bench: Bench, line: Line) -> bool:
+    async def _load_seen(self, bench: Bench, measure: Measure) -> bool:
         load = self.known_load
         if load is None:
             bench.say(
@@ -128,9 +141,9 @@ class Doctor:
             )
             return True
         bench.say(f"{load.name} on, measuring …")
-        on = await self._switched(bench, line, load, True)
+        on = await _switched(load, True, measure)
         bench.say(f"{load.name} off, measuring …")
-        off = await self._switched(bench, line, load, False)
+        off = await _switched(load, False, measure)
         if on is None or off is None:
             bench.say(
                 f"WRONG: {load.name} could not be switched, or the meter fell silent: nothing can be said of the CTs"
@@ -138,10 +151,14 @@ class Doctor:
             return False
         return _judge_drop(bench, load, on - off)
 
-    async def _switched(self, bench: Bench, line: Line, load: KnownLoad, on: bool) -> float | None:
-        if not await load.switch(on):
-            return None
-        return await measured_kw(bench, line, self.measure_at_most_s)
+
+async def _switched(load: KnownLoad, on: bool, measure: Measure) -> float | None:
+    return await measure() if await load.switch(on) else None
+
+
+def _verdict(bench: Bench, wrong: bool) -> int:
+    bench.say("something is wrong: see above" if wrong else "nothing wrong was found")
+    return NOT_DONE if wrong else DONE
 
 
 async def measured_kw(bench: Bench, line: Line, at_most_s: float) -> float | None:

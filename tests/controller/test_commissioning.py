@@ -384,6 +384,26 @@ def test_the_doctor_switches_a_known_load(seen: float, obeys: bool, sentence: st
     assert code == (DONE if sentence.startswith("ok") else NOT_DONE)
 
 
+@pytest.mark.parametrize(("seen", "code"), [(1.0, DONE), (0.4, NOT_DONE)])
+def test_the_doctor_goes_through_the_controller_where_that_holds_the_port(seen: float, code: int) -> None:
+    """The log and the known load, by the figures the controller publishes; nothing is sent on the line."""
+    electrician = Electrician()
+
+    async def scene() -> int:
+        meter = SimulatedMeter()
+        oven = Oven(meter, seen)
+
+        async def measure() -> float:
+            return meter.kw
+
+        doctor = Doctor(evidence=Evidence(45, 3.2), known_load=KnownLoad("oven", 8.0, oven.switch))
+        return await doctor.through_the_controller(electrician.bench("/dev/no-such-port"), measure)
+
+    assert asyncio.run(scene()) == code
+    assert "the controller holds it" in electrician.said[0]
+    assert "ok: 3.2 kWh were counted" in electrician.text
+
+
 # --- the port --------------------------------------------------------------------------------------------------------
 
 

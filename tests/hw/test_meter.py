@@ -344,6 +344,13 @@ def test_a_bad_line_brings_no_false_value() -> None:
     assert tally.forged
 
 
+def test_a_garbled_frame_that_passes_the_crc_is_not_believed() -> None:
+    """One frame in 150 is bent and sealed anew, so that nothing in it tells: the second read does."""
+    tally = on_a_bad_line(3_000, share=0.05, seed=3, forged=1.0)
+    assert tally.forged > 50
+    assert tally.false == 0
+
+
 def test_a_real_pseudo_terminal_brings_no_false_value() -> None:
     """100 polls; `make bench` runs 2 000."""
     tally = on_a_pty(100)

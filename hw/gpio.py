@@ -111,6 +111,12 @@ def choose_chip(labels: Mapping[int, str]) -> int:
 _factory: Factory | None = None
 
 
+def use(factory: Factory) -> None:
+    """Let these be the pins of every line that names none itself: a simulated house's, where there is no Pi."""
+    global _factory  # noqa: PLW0603 — as below
+    _factory = factory
+
+
 def _pi() -> Factory:
     """Return this Pi's own pins; opened once, for lgpio has one thread and one folder per process."""
     global _factory  # noqa: PLW0603 — the chip is one per machine, like gpiozero's own Device.pin_factory

@@ -119,7 +119,7 @@ class Reports:
         entry = self._ledger[circuit]
         if entry.suspect_since is not None:
             return entry.suspect_since + self._confirm_s
-        if phase is Phase.UTILITY and entry.known is Position.ON and self._may_fall_late(entry):
+        if phase is Phase.UTILITY and self._surely_on(entry) and self._may_fall_late(entry):
             return self._late_until(entry)
         return None
 
@@ -139,7 +139,7 @@ class Reports:
         if not debt.commanded:
             self._ledger.forgive(circuit.id)
             return None
-        if entry.known is not Position.ON or not (entry.live or entry.available):
+        if not self._surely_on(entry):
             return None
         if self._may_fall_late(entry) and at < self._late_until(entry):
             return None  # the OFF may still take effect: then it is ours, and given back
@@ -293,6 +293,10 @@ class Reports:
         # Within confirm_s it is an answer (a refusal): a device that refuses must not be asked for ever.
         if entry.sent is Position.ON and at > entry.sent_at + self._confirm_s:
             entry.tries = 0
+
+    @staticmethod
+    def _surely_on(entry: Entry) -> bool:
+        return entry.known is Position.ON and (entry.live or entry.available)
 
     @staticmethod
     def _may_fall_late(entry: Entry) -> bool:

@@ -1,0 +1,254 @@
+"""What a just observer knows of the virtual house: kept from events and commands alone, not from the engine's books."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from controller import events as ev
+from controller.effects import Happened
+from rules.panel import CircuitId, Position, Tag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from controller.effects import Json, Memory
+    from rules.panel import Panel
+
+NEVER = float("-inf")
+_PAID = {
+    "confirmed_on": "given back",
+    "came_back_by_itself": "came back",
+    "tripped": "tripped",
+    "taken_over": "taken over",
+}
+
+
+@dataclass(slots=True)
+class Contact:
+    """The contact as told, settled by a second reading of the rules. `retained_utility`: may count unasked."""
+
+    settle_s: float
+    on_lost_shed: bool
+    open: bool | None = None
+    since: float = 0.0
+    lost_since: float | None = 0.0
+    settled_open: bool | None = None
+    settled_at: float = NEVER
+    distrust: bool = False
+    offline: bool = False
+
+    def take(self, is_open: bool, at: float, *, retained: bool) -> None:
+        """Take a word about the position."""
+        self.settle(at)
+        if retained and is_open:
+            self.open, self.since, self.lost_since = True, at - self.settle_s, None
+            self.settle(at)
+            return
+        if retained and (self.distrust or self.offline):
+            self.open, self.since = False, float("inf")
+            return
+        self.distrust = self.offline = False
+        self.lost_since = None
+        if is_open is not self.open or self.since > at:
+            self.open, self.since = is_open, at
+
+    def alive(self, at: float) -> None:
+        """Take a live word that is no position."""
+        if self.open is not None:
+            self.take(self.open, at, retained=False)
+        self.distrust = self.offline = False
+
+    def lost(self, at: float, *, offline: bool) -> None:
+        """Take that nobody knows."""
+        self.settle(at)
+        self.offline = offline
+        if self.lost_since is None:
+            self.lost_since = at
+        self.since = float("inf")
+        if not offline:
+            self.open = None
+
+    def settle(self, at: float) -> None:
+        """Let what has held for long enough count."""
+        if self.open is not None and at >= self.since + self.settle_s - 1e-9 and self.settled_open is not self.open:
+            self.settled_open, self.settled_at = self.open, self.since + self.settle_s
+        gone = self.lost_since is not None and at >= self.lost_since + 15.0 - 1e-9
+        if self.on_lost_shed and gone and self.settled_open is not True:
+            self.settled_open, self.settled_at = True, at
+
+    def closed_for(self, at: float) -> float:
+        """Return for how long the contact has been closed without a word to the contrary; below 0: it is not."""
+        return at - self.since if self.open is False and self.lost_since is None else -1.0
+
+
+@dataclass(slots=True)
+class Circuit:
+    """What is known of one circuit. Times are the world's seconds."""
+
+    heard: Position | None = None
+    heard_at: float = NEVER
+    live: bool = False
+    online: bool = True
+    fresh_at: float = NEVER
+    off_at: float = NEVER
+    on_at: float = NEVER
+    owed: bool = False
+    why_not: str = "never switched off"
+    before_off: bool = False
+    called: bool = False
+    recalled: bool = False
+    wish: Position | None = None
+    hold: bool = False
+    taken_over: bool = False
+    exempt: bool = False
+
+
+@dataclass
+class Facts:
+    """The observer. `guards` counts how often each invariant had something to hold."""
+
+    panel: Panel
+    contact: Contact
+    circuits: dict[CircuitId, Circuit] = field(default_factory=dict)
+    guards: Counter[str] = field(default_factory=Counter)
+    connected: bool = False
+    started_at: float = 0.0
+    connected_at: float = NEVER
+    last_on_at: float = NEVER
+    outage: bool = False
+    pending: list[Panel] = field(default_factory=list)
+
+    def __getitem__(self, circuit: CircuitId) -> Circuit:
+        return self.circuits.setdefault(circuit, Circuit())
+
+    # --- the program starts ------------------------------------------------------------------------------------------
+
+    def start(self, at: float, memory: Memory, *, rebooted: bool) -> None:
+        """Begin anew with what the disk has."""
+        self.started_at, self.connected = at, False
+        old = self.contact
+        self.contact = Contact(old.settle_s, old.on_lost_shed, lost_since=at)
+        self.contact.distrust = rebooted and memory.outage is not None
+        self.outage = memory.outage is not None
+        self.pending.clear()
+        about = memory.outage is not None and memory.outage.stage == "about"
+        for circuit in self.panel:
+            self._reload(self[circuit.id], memory.entries.get(circuit.id, {}), at, about=about)
+
+    @staticmethod
+    def _reload(known: Circuit, row: Mapping[str, Json], at: float, *, about: bool) -> None:
+        known.fresh_at, known.wish, known.live, known.heard, known.online = at, None, False, None, True
+        debt = row.get("debt")
+        known.owed = known.owed or debt is not None or about
+        known.called = isinstance(debt, dict) and debt["released"] is True
+        known.hold, known.taken_over = "hold" in row, "taken_over" in row
+
+    # --- events ------------------------------------------------------------------------------------------------------
+
+    def take(self, event: ev.Event, at: float, *, boot_at: float) -> None:
+        """Take what the program is told at the world's second `at`; `boot_at` turns its seconds into the world's."""
+        match event:
+            case ev.ContactChanged():
+                was = self.contact.open
+                self.contact.take(event.open, event.at + boot_at, retained=event.retained)
+                if event.open and was is not True:
+                    self._about()
+            case ev.ContactAlive():
+                self.contact.alive(at)
+            case ev.ContactLost():
+                self.contact.lost(at, offline=True)
+            case ev.BusConnected():
+                self.connected, self.connected_at = True, at
+                for known in self.circuits.values():
+                    known.fresh_at = at
+            case ev.BusLost():
+                self.connected = False
+            case ev.BreakerReported():
+                self._reported(self[event.circuit], event, at)
+            case ev.AvailabilityReported():
+                known = self[event.circuit]
+                if event.online and not known.online:
+                    known.fresh_at = at
+                known.online = event.online
+            case ev.CircuitsChanged():
+                self.pending.append(event.panel)
+            case _:
+                pass
+
+    def _about(self) -> None:
+        """Note which circuits are off beyond doubt as an outage begins."""
+        if not self.outage:
+            for known in self.circuits.values():
+                if not known.owed:
+                    known.before_off = known.live and known.heard is Position.OFF and self.connected
+
+    @staticmethod
+    def _reported(known: Circuit, event: ev.BreakerReported, at: float) -> None:
+        if event.retained and known.live and known.heard is event.position:
+            return
+        known.heard, known.live, known.heard_at = event.position, not event.retained, at
+        if event.position is Position.ON:
+            known.before_off = False
+
+    # --- what the engine says it did ---------------------------------------------------------------------------------
+
+    def happened(self, rows: Iterable[Happened], at: float) -> None:
+        """Take what the engine wrote of this turn, in order."""
+        for row in rows:
+            if row.circuit is not None and row.event != "asked":
+                self._of_circuit(self[row.circuit], row.event)
+            elif row.event == "asked":
+                self._asked(row, at)
+            elif row.event == "state" and row.about["state"] in ("shedding", "stabilizing"):
+                for known in self.circuits.values():
+                    known.fresh_at = at
+            elif row.event == "outage_began":
+                self.outage = True
+            elif row.event == "outage_ended":
+                self.outage = False
+                for known in self.circuits.values():
+                    known.taken_over = False
+            elif row.event == "circuits_reloaded":
+                self._reloaded(self.pending.pop(0), at)
+
+    def _of_circuit(self, known: Circuit, event: str) -> None:
+        if event in ("fell_with_the_power", "off_for_unknown_reasons"):
+            known.owed, known.before_off = True, False
+        elif event in ("request_done", "request_unanswered"):
+            known.wish = None
+        elif event in _PAID:
+            theirs = event == "taken_over" or (event == "tripped" and known.owed)
+            known.taken_over = known.taken_over or (theirs and self.outage)
+            known.owed = known.called = known.recalled = False
+            known.why_not = _PAID[event]
+
+    def _asked(self, row: Happened, at: float) -> None:
+        if row.about["ok"] is not True:
+            return
+        request = row.about["request"]
+        for circuit in [row.circuit] if row.circuit is not None else self.panel.circuits:
+            known = self[circuit]
+            known.fresh_at = at
+            if request in ("on", "off"):
+                known.wish = Position.ON if request == "on" else Position.OFF
+                known.taken_over = known.taken_over or self.outage
+            if request in ("on", "off", "forget"):
+                known.owed, known.why_not = False, f"a person asked: {request}"
+            known.called = known.called or request == "restore"
+            if request == "hold":
+                known.hold, known.wish = True, None
+            elif request == "release":
+                known.hold = known.called = False
+
+    def _reloaded(self, panel: Panel, at: float) -> None:
+        for circuit in panel:
+            known = self[circuit.id]
+            known.fresh_at = at
+            was = self.panel.circuits.get(circuit.id)
+            if known.owed and was is not None and was.tag is Tag.NONESSENTIAL and circuit.tag is Tag.ESSENTIAL:
+                known.recalled = True
+            elif circuit.tag is Tag.NONESSENTIAL:
+                known.recalled = False
+        self.panel = panel

@@ -1,0 +1,191 @@
+"""What must never happen: the nine invariants of the rules, each a function that raises AssertionError.
+
+Each is given what the observer knows (`Facts`) and what the engine wants, at the world's second. None reads the
+engine's books, save number 5, which is about them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rules.control import commandable, sheddable
+from rules.panel import Position, Restore, Tag
+from tests.virtual.device import Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from controller.engine import Engine, EngineSettings
+    from rules.panel import CircuitId
+    from tests.virtual.device import Device
+    from tests.virtual.facts import Facts
+
+EPS_S = 1e-6
+LONGEST_PAUSE_S = 60.0
+
+
+def origin(facts: Facts, circuit: CircuitId, word: Position) -> Origin:
+    """Say at whose wish a command leaves."""
+    known = facts[circuit]
+    if known.wish is word or (word is Position.ON and known.recalled):
+        return Origin.PERSON
+    return Origin.RULES
+
+
+def no_command_to_what_may_not_be_commanded(facts: Facts, circuit: CircuitId, word: Position, at: float) -> None:
+    """1. A command to a circuit that is not controllable, or is protected."""
+    facts.guards["1 commandable"] += 1
+    assert circuit in facts.panel, f"{at}: {word} to {circuit}, which is in no file"
+    assert commandable(facts.panel[circuit]), f"{at}: {word} to {circuit}"
+
+
+def no_on_to_what_is_not_ours_to_give_back(facts: Facts, circuit: CircuitId, word: Position, at: float) -> None:
+    """2. ON to a circuit not owed, or not on before, or tripped, on hold or taken over; a person's request apart."""
+    if word is not Position.ON or origin(facts, circuit, word) is Origin.PERSON:
+        return
+    facts.guards["2 ours to give back"] += 1
+    known = facts[circuit]
+    assert known.owed, f"{at}: ON to {circuit}, which is not owed: {known.why_not}"
+    assert not known.before_off or known.called, f"{at}: ON to {circuit}, which was off before"
+    assert known.heard is not Position.TRIPPED, f"{at}: ON to {circuit}, which has tripped"
+    assert not known.hold, f"{at}: ON to {circuit}, which is on hold"
+    assert not known.taken_over, f"{at}: ON to {circuit}, which a person took over"
+    assert facts.panel[circuit].restore is Restore.AUTO or known.called, f"{at}: ON to {circuit}, which waits"
+
+
+def no_off_to_an_essential_circuit(facts: Facts, circuit: CircuitId, word: Position, at: float) -> None:
+    """3. OFF to an essential circuit, other than at a person's request."""
+    if word is not Position.OFF or origin(facts, circuit, word) is Origin.PERSON:
+        return
+    facts.guards["3 essential"] += 1
+    assert facts.panel[circuit].tag is Tag.NONESSENTIAL, f"{at}: OFF to {circuit}"
+
+
+def no_on_but_on_stable_utility(
+    facts: Facts, settings: EngineSettings, circuit: CircuitId, word: Position, at: float
+) -> None:
+    """4. ON by the rules while the source is not utility, or while an edge is unsettled (or the wait not over)."""
+    if word is not Position.ON or origin(facts, circuit, word) is Origin.PERSON:
+        return
+    facts.guards["4 utility"] += 1
+    wait_s = max(settings.settle_s, settings.utility_stable_s)
+    closed_s = facts.contact.closed_for(at)
+    assert closed_s >= wait_s - EPS_S, f"{at}: ON to {circuit}, closed for {closed_s} s"
+
+
+def nothing_we_switched_off_is_forgotten(
+    facts: Facts, engine: Engine, devices: Mapping[CircuitId, Device], at: float
+) -> None:
+    """5. A circuit that we switched off and that is neither in the ledger nor given back."""
+    for circuit, device in devices.items():
+        if device.position is not Position.OFF or device.moved_by is not Origin.RULES or circuit not in facts.panel:
+            continue
+        known = facts[circuit]
+        if known.exempt or not known.owed or known.before_off:
+            continue  # ended by a person, a trip or a report of ON, which the observer has heard of as well
+        facts.guards["5 in the ledger"] += 1
+        entry = engine._ledger[circuit]
+        assert entry.debt is not None or entry.doubtful, f"{at}: {circuit} is off by us, and nobody knows"
+
+
+def no_bounce_moves_a_breaker(facts: Facts, circuit: CircuitId, word: Position, at: float) -> None:
+    """6. A bounce shorter than `settle_s` that moves a breaker."""
+    if word is not Position.OFF or origin(facts, circuit, word) is Origin.PERSON:
+        return
+    facts.guards["6 bounce"] += 1
+    facts.contact.settle(at)
+    assert facts.contact.settled_open is True, f"{at}: OFF to {circuit}, and the contact has not settled open"
+
+
+def a_settled_opening_moves_them_all(facts: Facts, confirm_s: float, at: float) -> None:
+    """6, 7. A settled opening that does not move a breaker; one circuit's silence that delays another's command."""
+    contact = facts.contact
+    contact.settle(at)
+    if contact.settled_open is not True or not facts.connected:
+        return
+    for circuit in facts.panel:
+        known = facts[circuit.id]
+        if not sheddable(circuit) or known.taken_over or known.wish is not None:
+            continue
+        if known.heard in (Position.OFF, Position.TRIPPED):
+            continue
+        if known.live and at <= known.heard_at + confirm_s + EPS_S and known.off_at > contact.settled_at:
+            continue  # on again a moment ago: it may be a person
+        facts.guards["6 shed"] += 1
+        assert known.off_at >= facts.started_at or contact.settled_at < facts.started_at
+        assert known.off_at >= max(facts.connected_at, contact.settled_at) - EPS_S, f"{at}: {circuit.id} was not shed"
+        assert known.off_at >= at - LONGEST_PAUSE_S - 2.0, f"{at}: {circuit.id} is not tried any more"
+
+
+def no_retry_goes_before_a_first_try(
+    facts: Facts, engine: Engine, circuit: CircuitId, word: Position, at: float
+) -> None:
+    """7. One circuit's silence that delays another's command, on the way back."""
+    began = max(facts.contact.since, facts.started_at, facts.connected_at)
+    if word is not Position.ON or origin(facts, circuit, word) is Origin.PERSON or facts[circuit].on_at < began:
+        return
+    for other in facts.panel:
+        known = facts[other.id]
+        if other.id == circuit or not known.owed or known.on_at >= began or other.min_off_s > 0.0:
+            continue
+        facts.guards["7 first tries first"] += 1
+        assert other.id not in engine._switches._queue, f"{at}: {circuit} again, before {other.id}"
+
+
+def no_command_twice_within_confirm_s(
+    facts: Facts, confirm_s: float, circuit: CircuitId, word: Position, at: float
+) -> None:
+    """8. Two commands to one circuit nearer than `confirm_s`, unless something came back or is wanted otherwise."""
+    known = facts[circuit]
+    last, other = (known.off_at, known.on_at) if word is Position.OFF else (known.on_at, known.off_at)
+    if at - last >= confirm_s - EPS_S or other > last:
+        return
+    facts.guards["8 paced"] += 1
+    assert known.fresh_at > last, f"{at}: {word} to {circuit} again after {at - last} s"
+
+
+def no_two_on_within_stagger_s(facts: Facts, stagger_s: float, circuit: CircuitId, word: Position, at: float) -> None:
+    """9. Two ON by the rules nearer than `stagger_s` in real time, after any stall or restart."""
+    if word is not Position.ON or origin(facts, circuit, word) is Origin.PERSON:
+        return
+    facts.guards["9 stagger"] += 1
+    since_s = at - facts.last_on_at
+    assert since_s >= stagger_s - EPS_S, f"{at}: ON to {circuit} {since_s} s after the last"
+
+
+def the_next_deadline_is_to_come(engine: Engine, now: float) -> None:
+    """A deadline that has come and gone would be a loop without end."""
+    due = engine.deadline()
+    assert due is None or due > now, f"{now}: the next deadline is {due}"
+
+
+def every_circuit_is_where_it_belongs_or_is_named(
+    facts: Facts, engine: Engine, devices: Mapping[CircuitId, Device], at: float
+) -> None:
+    """After the last fault has ended, and long enough: shed on standby, given back on utility, or named."""
+    state = engine.state_view()
+    named = {*state.owed, *state.unconfirmed}
+    named |= {circuit for alarm in engine._chronicle.alarms for circuit in alarm.circuits}
+    sheds = facts.contact.settled_open is True
+    assert state.state == ("standby" if sheds else "utility"), f"{at}: the house is {state.state}"
+    for circuit in facts.panel:
+        known, device = facts[circuit.id], devices[circuit.id]
+        if sheds and sheddable(circuit):
+            facts.guards["live: shed"] += 1
+            fine = device.position is not Position.ON or known.taken_over or circuit.id in state.unconfirmed
+            assert fine, f"{at}: {circuit.id} is on, on standby"
+        if not sheds and known.owed and device.position is Position.OFF and device.moved_by is Origin.RULES:
+            facts.guards["live: given back"] += 1
+            assert circuit.id in named or known.before_off, f"{at}: {circuit.id} is off by us, and not named"
+            waits = known.hold or circuit.restore is not Restore.AUTO or known.before_off
+            entry = engine._ledger[circuit.id]
+            waits = waits or (entry.debt is not None and (entry.debt.before is Position.UNKNOWN or entry.debt.waits))
+            assert waits, f"{at}: {circuit.id} was not given back, and nothing keeps it"
+
+
+OF_EACH_COMMAND: tuple[Callable[[Facts, CircuitId, Position, float], None], ...] = (
+    no_command_to_what_may_not_be_commanded,
+    no_on_to_what_is_not_ours_to_give_back,
+    no_off_to_an_essential_circuit,
+    no_bounce_moves_a_breaker,
+)

@@ -1,0 +1,196 @@
+"""The real engine as the daemon runs it, in virtual time: an inbox, turns, a disk; it stalls, crashes and starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from controller import events as ev
+from controller.effects import (
+    Answer,
+    DropOutage,
+    Happened,
+    KeepEntry,
+    KeepHistory,
+    KeepOutage,
+    SwitchOff,
+    SwitchOn,
+    TellAlarm,
+    TellCircuit,
+    TellState,
+)
+from controller.engine import Engine
+from controller.metering import Metering, MeterSettings
+from rules.panel import Position
+from tests.virtual import invariants
+from tests.virtual.device import Origin
+from tests.virtual.disk import Disk
+from tests.virtual.facts import Contact, Facts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from controller.effects import Effect
+    from controller.engine import EngineSettings
+    from rules.panel import CircuitId, Panel
+    from tests.virtual.device import Device
+
+_ROWS = (Happened, KeepEntry, KeepOutage, DropOutage, KeepHistory)
+_TOLD = (Answer, TellState, TellCircuit, TellAlarm)
+
+
+class Program:
+    """One process after another on one disk. `send` is given each command that leaves, `moved_on` none.
+
+    `busy_until`: a stall, in the world's seconds. `lag_s`: once, so long lies between deciding and sending.
+    `crash_after`: once, the process dies after so many commands of a turn, before any row is written.
+    """
+
+    def __init__(
+        self,
+        panel: Panel,
+        settings: EngineSettings,
+        devices: Mapping[CircuitId, Device],
+        send: Callable[[CircuitId, Position, Origin, int], None],
+        *,
+        metered: bool,
+    ) -> None:
+        self.panel = panel
+        self.settings = settings
+        self.disk = Disk()
+        self.facts = Facts(panel, Contact(settings.settle_s, settings.on_lost_shed))
+        self.engine: Engine | None = None
+        self.boot_at = 0.0
+        self.busy_until = 0.0
+        self.lag_s = 0.0
+        self.crash_after: int | None = None
+        self.inbox: list[Callable[[float], ev.Event]] = []
+        self.turns = 0
+        self._boots = 0
+        self._devices = devices
+        self._send = send
+        self._metered = metered
+
+    # --- life and death ----------------------------------------------------------------------------------------------
+
+    def start(self, at: float, *, rebooted: bool) -> None:
+        """Start the process; `rebooted`: the machine has booted since, and its clock begins anew."""
+        if rebooted or not self._boots:
+            self._boots += 1
+            self.boot_at = at - 7.5
+        memory = self.disk.memory()
+        now = at - self.boot_at
+        again = memory.boot not in (None, self.boot)
+        self.facts.start(at, memory, rebooted=again)
+        metering = Metering(MeterSettings(poll_s=5.0), now) if self._metered else None
+        self.engine = Engine(
+            self.panel, self.settings, memory, self.boot, now, rebooted=again, metering=metering
+        )
+        self.busy_until = at
+        self.inbox = [lambda now: ev.ClockTrusted(now)]
+
+    def die(self, at: float) -> None:
+        """Lose everything that is not on the disk."""
+        late = self.disk.crash(at)
+        for circuit in self.facts.circuits.values():
+            # The rules promise nothing where a commit takes longer than the contact does to settle.
+            circuit.exempt = circuit.exempt or late
+        self.engine = None
+        self.inbox.clear()
+        self.crash_after, self.lag_s = None, 0.0
+        self.facts.connected = False
+
+    @property
+    def boot(self) -> str:
+        return f"boot-{self._boots}"
+
+    # --- turns -------------------------------------------------------------------------------------------------------
+
+    def due(self, at: float) -> float | None:
+        """Return when the next turn is to be taken, in the world's seconds."""
+        if self.engine is None:
+            return None
+        if self.inbox:
+            return max(at, self.busy_until)
+        deadline = self.engine.deadline()
+        return None if deadline is None else max(deadline + self.boot_at, self.busy_until, at)
+
+    def turn(self, at: float) -> None:
+        """Take one turn: all that waits, then what is to be done; each invariant is held on the way."""
+        engine = self.engine
+        assert engine is not None
+        # The world's seconds and the machine's differ by a rounding: a deadline is met, never missed by it.
+        now = at - self.boot_at
+        deadline = engine.deadline()
+        if deadline is not None and abs(deadline - now) < 1e-6:
+            now = deadline
+        events = [make(now) for make in self.inbox]
+        self.inbox.clear()
+        self.turns += 1
+        for event in sorted(events, key=lambda event: event.at):
+            self.facts.take(event, at, boot_at=self.boot_at)
+        effects = engine.advance(events, now)
+        self.facts.happened([effect for effect in effects if isinstance(effect, Happened)], at)
+        self.panel = self.facts.panel
+        self._carry_out(engine, effects, at)
+
+    def _carry_out(self, engine: Engine, effects: Sequence[Effect], at: float) -> None:
+        commands = [effect for effect in effects if isinstance(effect, SwitchOff | SwitchOn)]
+        assert [*effects[: len(commands)]] == commands, "commands go first"
+        sent_at = at + self.lag_s
+        self.busy_until, self.lag_s = max(self.busy_until, sent_at), 0.0
+        crash_after, self.crash_after = self.crash_after, None
+        for number, command in enumerate(commands):
+            if crash_after is not None and number >= crash_after:
+                self.die(at)
+                return
+            self._command(engine, command, at, sent_at)
+        if crash_after is not None and commands:
+            self.die(at)
+            return
+        rows = [effect for effect in effects if isinstance(effect, _ROWS)]
+        if rows:
+            self.disk.put(rows, self.boot, at)
+        engine.carried_out(sent_at - self.boot_at)
+        self._hold(engine, at)
+        for effect in effects:
+            if isinstance(effect, _TOLD):
+                self._tell(engine, effect)
+
+    def _command(self, engine: Engine, command: SwitchOff | SwitchOn, at: float, sent_at: float) -> None:
+        facts, settings = self.facts, self.settings
+        circuit, word = command.circuit, Position.OFF if isinstance(command, SwitchOff) else Position.ON
+        for hold in invariants.OF_EACH_COMMAND:
+            hold(facts, circuit, word, at)
+        invariants.no_on_but_on_stable_utility(facts, settings, circuit, word, at)
+        invariants.no_retry_goes_before_a_first_try(facts, engine, circuit, word, at)
+        invariants.no_command_twice_within_confirm_s(facts, settings.pace.confirm_s, circuit, word, at)
+        invariants.no_two_on_within_stagger_s(facts, settings.stagger_s, circuit, word, sent_at)
+        assert command.expires_s >= 1
+        origin = invariants.origin(facts, circuit, word)
+        known = facts[circuit]
+        if word is Position.OFF:
+            known.off_at = at
+            if origin is Origin.RULES and not known.owed:
+                known.owed, known.called, known.exempt = True, False, False
+        else:
+            known.on_at = at
+            if origin is Origin.RULES:
+                facts.last_on_at = sent_at
+        self._send(circuit, word, origin, command.expires_s)
+
+    def _hold(self, engine: Engine, at: float) -> None:
+        invariants.nothing_we_switched_off_is_forgotten(self.facts, engine, self._devices, at)
+        invariants.a_settled_opening_moves_them_all(self.facts, self.settings.pace.confirm_s, at)
+        invariants.the_next_deadline_is_to_come(engine, at - self.boot_at)
+
+    @staticmethod
+    def _tell(engine: Engine, effect: Effect) -> None:
+        match effect:
+            case TellState():
+                engine.state_view()
+            case TellCircuit():
+                engine.circuit_view(effect.circuit)
+            case TellAlarm():
+                engine.alarm_view(effect.id)
+            case _:
+                pass

@@ -1,0 +1,109 @@
+"""What is installed fits the program: the unit, its user, the locked versions."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+from controller import beginning, cli
+from controller.daemon import WATCHDOG_S, WRONG_CONFIGURATION
+from controller.inbox import HEARTBEAT_S
+
+ROOT = Path(__file__).parents[1]
+UNIT = ROOT / "systemd" / "loadshed.service"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def unit(key: str) -> list[str]:
+    """Return all that the unit says under a key, in order."""
+    return re.findall(rf"^{key}=(.*)$", UNIT.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def one(key: str) -> str:
+    """Return the one thing the unit says under a key."""
+    (value,) = unit(key)
+    return value
+
+
+def test_the_unit_starts_the_daemon_as_the_program_understands_it() -> None:
+    """The program's own defaults, written out; the folders are those that systemd makes."""
+    program, *words = one("ExecStart").split()
+    arguments = cli._parser(words).parse_args(words)
+    assert arguments.config == cli.CONFIG_DIR == Path("/etc") / one("ConfigurationDirectory")
+    assert arguments.state == cli.STATE_DIR == Path("/var/lib") / one("StateDirectory")
+    assert one("Environment") == f"LG_WD=%t/{one('RuntimeDirectory')}"
+    assert f"python3 -m venv --system-site-packages {Path(program).parents[1]}\n" in README
+
+
+def test_the_unit_never_gives_up_but_for_wrong_files() -> None:
+    """A house in the dark has nobody else."""
+    assert one("Restart") == "always"
+    assert one("StartLimitIntervalSec") == "0"
+    assert one("RestartPreventExitStatus") == str(WRONG_CONFIGURATION)
+
+
+def test_the_watchdog_is_fed_in_time() -> None:
+    """Several times over, for a Pi stalls now and then."""
+    assert one("Type") == "notify"
+    assert float(one("WatchdogSec")) >= 3 * (WATCHDOG_S + HEARTBEAT_S)
+
+
+def test_nothing_is_waited_for() -> None:
+    """Neither the network nor the broker: the contact can be read without either."""
+    assert not [*unit("After"), *unit("Requires"), *unit("Wants"), *unit("BindsTo")]
+
+
+def test_the_password_comes_under_the_name_the_program_looks_for() -> None:
+    """The line is there to be uncommented."""
+    (credential,) = unit("#LoadCredential")
+    assert credential.startswith(f"{beginning.CREDENTIAL}:/etc/loadshed/")
+
+
+def test_the_user_and_its_groups_are_made() -> None:
+    """A group that is missing would keep the unit from starting."""
+    made = (ROOT / "systemd" / "loadshed.sysusers").read_text(encoding="utf-8")
+    assert f"u {one('User')} " in made
+    for group in one("SupplementaryGroups").split():
+        assert f"m {one('User')} {group}\n" in made
+
+
+def test_systemd_understands_the_unit(tmp_path: Path) -> None:
+    """Every line is a key of a section; where systemd is at hand, it is asked about each."""
+    lines = [line for line in UNIT.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"\[(Unit|Service|Install)\]|[A-Z][A-Za-z]+=.*", line) for line in lines)
+    if (systemd := shutil.which("systemd-analyze")) is not None:
+        copy = tmp_path / UNIT.name
+        copy.write_text("\n".join(lines).replace(one("ExecStart").split()[0], "/bin/true"), encoding="utf-8")
+        command = [systemd, "verify", "--man=no", str(copy)]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def locked(name: str) -> dict[str, str]:
+    """Return version by package of a lock file."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert "://" not in text, "a lock file names no server"
+    entries = re.split(r"\n(?=\S)", text)
+    assert all("--hash=sha256:" in entry for entry in entries if entry.strip())
+    return dict(re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE))
+
+
+def test_what_is_installed_for_the_demo_is_what_is_tested() -> None:
+    """Every version of the smaller lock stands in the larger, and all that the package needs in the smaller."""
+    small, large = locked("requirements-demo.lock"), locked("requirements.lock")
+    assert small.items() <= large.items()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    needed = {re.split(r"[<>=]", requirement)[0] for requirement in project["dependencies"] + extras["demo"]}
+    assert needed <= small.keys()
+    assert {re.split(r"[<>=]", requirement)[0] for requirement in extras["dev"]} <= large.keys()
+    assert "setuptools" in small, "our own package is built without asking the network for it"
+
+
+def test_what_is_to_be_run_may_be_run() -> None:
+    """Git keeps the bit."""
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)

@@ -159,7 +159,7 @@ class Meter:
         self._tell(EnergyHeard(self.at.name, at, tenths))
         self._found(self._watch.energy(at, tenths))
         now = asyncio.get_running_loop().time()
-        if self._others and now >= self._others_at:
+        if now >= self._others_at:
             self._others_at = now + _OTHERS_EVERY_S
             await self._another()
         return True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from statistics import median
 
 # The uptime is whole seconds and is read a moment after it was true.
 UPTIME_SLACK_S = 3.0
@@ -58,7 +57,7 @@ class Refresh:
             self._steps_s.clear()
             return None
         self._steps_s = [*self._steps_s, at - since][-_STEPS_TO_BE_SURE:]
-        return median(self._steps_s) if len(self._steps_s) == _STEPS_TO_BE_SURE else None
+        return sorted(self._steps_s)[1] if len(self._steps_s) == _STEPS_TO_BE_SURE else None
 
 
 @dataclass

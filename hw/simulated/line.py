@@ -96,6 +96,10 @@ class FaultyLine(asyncio.Transport):
         """Put the plug back; the driver must open the line again."""
         self._plugged = True
 
+    def babble(self, data: bytes) -> None:
+        """Let the driver hear bytes that no meter sent, now."""
+        self._deliver(data)
+
     # --- the driver's side -------------------------------------------------------------------------------------------
 
     def write(self, data: bytes | bytearray | memoryview) -> None:

@@ -10,6 +10,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bench.meter_faults import on_a_bad_line, on_a_pty
 from hw import meter_pdu  # noqa: F401 - not in a thread while virtual time runs
@@ -24,6 +26,7 @@ from hw.simulated.virtual_time import run_virtual
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
 
 @dataclass
@@ -122,6 +125,34 @@ def test_no_fault_makes_a_false_value(kind: Fault) -> None:
         assert heard > 30, "even so most of it gets through"
         house.faults.share = 0.0
         assert _energies(await house.polls(3))
+
+    _play(scene)
+
+
+_HEADS = [bytes.fromhex(head) for head in ("010304", "01030C", "010302", "0183", "0103")]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, 0.03), st.binary(max_size=20) | st.builds(bytes.__add__, st.sampled_from(_HEADS), st.binary())
+        ),
+        max_size=40,
+    )
+)
+def test_no_babble_on_the_line_upsets_it(pieces: list[tuple[float, bytes]]) -> None:
+    """Fuzz: bytes of any kind at any moment; nothing raises, nothing false is told, and afterwards it reads again."""
+
+    async def scene() -> None:
+        house = _house()
+        polls = asyncio.create_task(house.polls(20, pause_s=0.0))
+        for after_s, data in pieces:
+            await asyncio.sleep(after_s)
+            house.line.babble(data)
+        assert set(_energies(await polls)) <= {10_000}
+        await asyncio.sleep(2.0)
+        assert _energies(await house.polls(2)) == [10_000] * 2
 
     _play(scene)
 
@@ -376,6 +407,31 @@ def test_it_runs_on_real_ports(serve: Callable[[SimulatedMeter], object]) -> Non
             running.cancel()
             with suppress(asyncio.CancelledError):
                 await running
+
+    asyncio.run(scene())
+
+
+def test_a_port_that_goes_and_comes_back_is_opened_anew(tmp_path: Path) -> None:
+    """The adapter is pulled out under the running driver, and another one appears under the same path."""
+
+    async def scene() -> None:
+        told: asyncio.Queue[Told] = asyncio.Queue()
+        link = tmp_path / "meter"
+
+        async def until(kind: type[Told]) -> None:
+            async with asyncio.timeout(20):
+                while not isinstance(await told.get(), kind):
+                    pass
+
+        running = asyncio.create_task(run(str(link), [MeterAt("meter", poll_s=0.1)], told.put_nowait))
+        for _ in range(2):
+            await until(MeterFellSilent)
+            async with serve_pty(SimulatedMeter(), link):
+                await until(EnergyHeard)
+        await until(MeterFellSilent)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
 
     asyncio.run(scene())
 

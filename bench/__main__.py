@@ -34,15 +34,17 @@ class Row(NamedTuple):
 def row(line: str) -> Row | None:
     """Return the row a bench printed; None for a line that is none.
 
-    A full row has five cells between bars; three are what, ours and wanted, and a fourth is a remark. Those of demand
-    stand in columns.
+    A full row has five cells between bars; four are what, ours, wanted, and a ratio or a remark. Those of demand stand
+    in columns.
     """
-    if " | " in line:
-        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-        if len(cells) == len(HEADS):
-            return Row(*cells)
-        what, ours, wanted, *remarks = [*cells, "", ""]
-        return Row(what, ours, "; ".join(filter(None, remarks)), "", wanted)
+    bare = line[1:-1] if line.startswith("|") else line
+    cells = [cell.strip() for cell in bare.split("|")]
+    if len(cells) == len(HEADS):
+        return Row(*cells)
+    if len(cells) == len(HEADS) - 1 and cells[0] not in ("figure", "---"):
+        what, ours, wanted, last = cells
+        is_ratio = re.fullmatch(r"[\d.]+", last) is not None
+        return Row(what, ours, "" if is_ratio else last, last if is_ratio else "", wanted)
     if (columns := re.fullmatch(r"(ok|NOT)\s+(.+?)\s{2,}(.+?)\s{2,}must: (.+)", line)) is not None:
         _, what, ours, wanted = columns.groups()
         return Row(what, ours, "", "", wanted)

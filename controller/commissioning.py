@@ -149,7 +149,7 @@ _MEANS: dict[Block, Callable[[int], str]] = {
     Block.HARDWARE: version,
     Block.SOFTWARE: version,
     Block.PROGRAM_ID: str,
-    Block.RESET_COUNTER: lambda raw: f"the peak was reset {raw} times",
+    Block.RESET_COUNTER: lambda raw: f"resets of the peak so far: {raw}",
     Block.UPTIME: lambda raw: f"{raw // 86400} d {raw // 3600 % 24:02}:{raw // 60 % 60:02}:{raw % 60:02}",
 }
 

@@ -31,7 +31,7 @@ async def reset_peak(bench: Bench, line: Line) -> int:
         return NOT_DONE
     peak, counter = before
     request = ResetPeak(bench.device_id)
-    bench.say(f"peak demand now {peak / 100:.2f} kW, reset {counter} times so far; kWh cannot be reset and stays")
+    bench.say(f"peak demand now {peak / 100:.2f} kW, resets so far: {counter}; kWh cannot be reset and stays")
     bench.say(f"to be sent: {frame_of(request).hex(' ')}")
     if not bench.ask(f"Reset the peak of the meter with id {bench.device_id}?"):
         bench.say("nothing was sent")

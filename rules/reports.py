@@ -178,8 +178,7 @@ class Reports:
 
     def _our_on(self, circuit: CircuitId, entry: Entry, at: float, phase: Phase) -> Outcome:
         if phase is Phase.SHEDS:
-            entry.fresh = True  # the contact has opened since: what is wanted changed
-            return Outcome.ON_AGAIN
+            return Outcome.ON_AGAIN  # the contact has opened since
         entry.off_pending = False
         self._ledger.switched(circuit, Position.ON, US, at)
         self._ledger.forgive(circuit)

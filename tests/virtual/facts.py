@@ -31,6 +31,7 @@ class Contact:
 
     settle_s: float
     on_lost_shed: bool
+    on_bus: bool = False
     open: bool | None = None
     since: float = 0.0
     lost_since: float | None = 0.0
@@ -89,6 +90,7 @@ class Circuit:
 
     heard: Position | None = None
     heard_at: float = NEVER
+    on_again_at: float = NEVER
     live: bool = False
     online: bool = True
     fresh_at: float = NEVER
@@ -97,6 +99,7 @@ class Circuit:
     owed: bool = False
     why_not: str = "never switched off"
     before_off: bool = False
+    at_first_edge: Position | None = None
     called: bool = False
     recalled: bool = False
     wish: Position | None = None
@@ -129,7 +132,7 @@ class Facts:
         """Begin anew with what the disk has."""
         self.started_at, self.connected = at, False
         old = self.contact
-        self.contact = Contact(old.settle_s, old.on_lost_shed, lost_since=at)
+        self.contact = Contact(old.settle_s, old.on_lost_shed, old.on_bus, lost_since=at)
         self.contact.distrust = rebooted and memory.outage is not None
         self.outage = memory.outage is not None
         self.pending.clear()
@@ -165,6 +168,8 @@ class Facts:
                     known.fresh_at = at
             case ev.BusLost():
                 self.connected = False
+                if self.contact.on_bus:
+                    self.contact.lost(at, offline=False)
             case ev.BreakerReported():
                 self._reported(self[event.circuit], event, at)
             case ev.AvailabilityReported():
@@ -181,6 +186,7 @@ class Facts:
         """Note which circuits are off beyond doubt as an outage begins."""
         if not self.outage:
             for known in self.circuits.values():
+                known.at_first_edge = known.heard
                 if not known.owed:
                     known.before_off = known.live and known.heard is Position.OFF and self.connected
 
@@ -188,6 +194,8 @@ class Facts:
     def _reported(known: Circuit, event: ev.BreakerReported, at: float) -> None:
         if event.retained and known.live and known.heard is event.position:
             return
+        if event.position is Position.ON and known.heard is not Position.ON:
+            known.on_again_at = at
         known.heard, known.live, known.heard_at = event.position, not event.retained, at
         if event.position is Position.ON:
             known.before_off = False
@@ -212,6 +220,13 @@ class Facts:
                     known.taken_over = False
             elif row.event == "circuits_reloaded":
                 self._reloaded(self.pending.pop(0), at)
+
+    def left_off(self, circuit: CircuitId) -> None:
+        """Take that the engine leaves a circuit off, because it was off before; it had better been."""
+        known = self[circuit]
+        self.guards["5 was off before"] += 1
+        assert known.at_first_edge is not Position.ON, f"{circuit} is left off, and was on when the outage began"
+        known.owed, known.why_not = False, "was off before"
 
     def _of_circuit(self, known: Circuit, event: str) -> None:
         if event in ("fell_with_the_power", "off_for_unknown_reasons"):

@@ -145,7 +145,8 @@ class House:
             self._contact_online(online=False)
         else:
             self._read_open = None
-            self._tell(lambda now: ev.ContactLost(now, "the chip has failed"))
+            at = self.at
+            self._tell(lambda now: ev.ContactLost(min(at - self.program.boot_at, now), "the chip has failed"))
         self.after(seconds, self._contact_back)
 
     def _contact_back(self) -> None:

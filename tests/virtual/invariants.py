@@ -109,7 +109,7 @@ def a_settled_opening_moves_them_all(facts: Facts, confirm_s: float, at: float) 
             continue
         if known.heard in (Position.OFF, Position.TRIPPED):
             continue
-        if known.live and at <= known.heard_at + confirm_s + EPS_S and known.off_at > contact.settled_at:
+        if known.live and at <= known.on_again_at + confirm_s + EPS_S:
             continue  # on again a moment ago: it may be a person
         facts.guards["6 shed"] += 1
         assert known.off_at >= facts.started_at or contact.settled_at < facts.started_at
@@ -174,7 +174,7 @@ def every_circuit_is_where_it_belongs_or_is_named(
             facts.guards["live: shed"] += 1
             fine = device.position is not Position.ON or known.taken_over or circuit.id in state.unconfirmed
             assert fine, f"{at}: {circuit.id} is on, on standby"
-        if not sheds and known.owed and device.position is Position.OFF and device.moved_by is Origin.RULES:
+        if not sheds and known.owed and not known.exempt and device.position is Position.OFF and device.moved_by is Origin.RULES:
             facts.guards["live: given back"] += 1
             assert circuit.id in named or known.before_off, f"{at}: {circuit.id} is off by us, and not named"
             waits = known.hold or circuit.restore is not Restore.AUTO or known.before_off

@@ -57,7 +57,7 @@ class Program:
         self.panel = panel
         self.settings = settings
         self.disk = Disk()
-        self.facts = Facts(panel, Contact(settings.settle_s, settings.on_lost_shed))
+        self.facts = Facts(panel, Contact(settings.settle_s, settings.on_lost_shed, settings.contact_on_bus))
         self.engine: Engine | None = None
         self.boot_at = 0.0
         self.busy_until = 0.0
@@ -91,9 +91,12 @@ class Program:
     def die(self, at: float) -> None:
         """Lose everything that is not on the disk."""
         late = self.disk.crash(at)
-        for circuit in self.facts.circuits.values():
-            # The rules promise nothing where a commit takes longer than the contact does to settle.
-            circuit.exempt = circuit.exempt or late
+        for circuit, known in self.facts.circuits.items():
+            row = self.disk.entry(circuit)
+            unseen = row.get("debt") is None and row.get("position") in ("off", "tripped")
+            # The rules promise nothing where a commit takes longer than the contact does to settle, nor of a circuit
+            # that came on and went off within one.
+            known.exempt = known.exempt or late or unseen
         self.engine = None
         self.inbox.clear()
         self.crash_after, self.lag_s = None, 0.0
@@ -130,6 +133,9 @@ class Program:
             self.facts.take(event, at, boot_at=self.boot_at)
         effects = engine.advance(events, now)
         self.facts.happened([effect for effect in effects if isinstance(effect, Happened)], at)
+        for effect in effects:
+            if isinstance(effect, KeepHistory) and effect.end == "off before: stays off":
+                self.facts.left_off(effect.circuit)
         self.panel = self.facts.panel
         self._carry_out(engine, effects, at)
 

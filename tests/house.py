@@ -130,6 +130,7 @@ class House:
         self.breakers = {one.id: SimulatedBreaker(one.id, remote=controllable(one)) for one in self.panel}
         self.contact = Contact(self, is_open=is_open)
         self.broker = Broker(self)
+        self.sending_s = 0.0  # from deciding to sending: a page of memory comes back from the card
         self._metering = metering
         self._boots = count(1)
         self._world: list[tuple[float, int, Callable[[], None]]] = []
@@ -225,7 +226,9 @@ class House:
         if self._engine is None:
             return
         events, self._inbox = self._inbox, []
-        for effect in self._engine.advance(events, self.mono):
+        effects = self._engine.advance(events, self.mono)
+        self.mono += self.sending_s
+        for effect in effects:
             self._carry_out(effect)
         self._engine.carried_out(self.mono)
 

@@ -162,6 +162,19 @@ def test_a_stall_brings_no_burst_of_ons() -> None:
     assert min(pauses(times)) >= 5.0
 
 
+def test_a_stall_between_deciding_and_sending_counts_from_the_sending() -> None:
+    """The stagger is kept between the moments at which the commands really left."""
+    house = shed()
+    house.contact.close()
+    house.wait(10.05)
+    house.sending_s = 3.0
+    house.wait(0.1)
+    house.sending_s = 0.0
+    assert house.ons() == ["well-pump"]
+    house.wait(60.0)
+    assert min(pauses([one.at for one in house.commands if one.word == "ON"])) >= 5.0
+
+
 def test_a_restart_between_two_ons_keeps_the_stagger() -> None:
     """Our last ON may have left a moment before the crash."""
     house = shed()

@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING
 
 from controller.effects import Happened
 from controller.journal import line
-from rules.control import controllable, why_uncontrollable
-from rules.panel import Tag
+from rules.control import why_uncontrollable
+from rules.panel import Restore, Tag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from controller.settings import Configuration
     from controller.store_reader import EventRow, Log, OutageRow, SampleRow, When
-    from rules.panel import CircuitId
+    from rules.panel import Circuit, CircuitId
 
 ACCURACY = "±0.5 % at power factor 1, ±0.75 % at 0.5, from 1 % to 100 % of the rated current (the maker's figures)"
+
+SHORTER = "all of it, for it was shorter than 15 minutes"
+"""What the peak of an outage is over in which no window of 15 minutes fits."""
 
 # Rows further apart than so many usual distances are a gap.
 _GAP_SAMPLES = 4.0
@@ -149,45 +152,63 @@ def seconds_between(first: When, second: When) -> float | None:
 def _fares(outage: OutageRow, configuration: Configuration | None) -> Iterator[Fare]:
     """Yield the circuits that were shed, in the order of their OFF, then those that were not though nonessential."""
     panel = configuration.panel.circuits if configuration else {}
-    shed = sorted(outage.histories, key=lambda row: (row.shed_at is None, row.shed_at and row.shed_at.moment.mono))
-    for row in shed:
-        name = panel[row.circuit].name if row.circuit in panel else row.circuit
-        end = row.end or ("still off" if outage.ended is None else "not given back yet")
+    for row in sorted(outage.histories, key=lambda row: -panel[row.circuit].rank if row.circuit in panel else 0):
+        circuit = panel.get(row.circuit)
+        name = circuit.name if circuit else row.circuit
         before = outage.before.get(row.circuit)
+        end = row.end or _not_yet(outage, circuit)
         yield Fare(row.circuit, name, before, row.shed_at, row.confirmed_after_s, row.restored_at, end)
     known = {row.circuit for row in outage.histories}
     for circuit in panel.values():
-        if circuit.tag is Tag.ESSENTIAL or circuit.id in known:
-            continue
-        before = outage.before.get(circuit.id)
-        yield Fare(circuit.id, circuit.name, before, None, None, None, _why_not_shed(circuit.id, before, configuration))
+        if circuit.tag is Tag.NONESSENTIAL and circuit.id not in known:
+            before = outage.before.get(circuit.id)
+            yield Fare(circuit.id, circuit.name, before, None, None, None, _why_not_shed(circuit, before))
 
 
-def _why_not_shed(circuit: CircuitId, before: str | None, configuration: Configuration | None) -> str:
-    kind = configuration.panel[circuit] if configuration else None
-    if kind is not None and not controllable(kind):
-        return f"UNCONTROLLABLE, stayed ON: {why_uncontrollable(kind)}"
+def _why_not_shed(circuit: Circuit, before: str | None) -> str:
+    if (reason := why_uncontrollable(circuit)) is not None:
+        return f"UNCONTROLLABLE, stayed ON: {reason}"
     if before in ("off", "tripped"):
         return f"was {before} before, and stayed so"
     return "was not shed"
+
+
+def _not_yet(outage: OutageRow, circuit: Circuit | None) -> str:
+    if outage.ended is None:
+        return "still shed"
+    if circuit is not None and circuit.restore is not Restore.AUTO:
+        return "waits for a person" if circuit.restore is Restore.ASK else "stays off until a person switches it on"
+    return "not given back yet"
 
 
 # --- demand ----------------------------------------------------------------------------------------------------------
 
 
 def _peaks(outage: OutageRow, samples: Sequence[SampleRow]) -> Iterator[Peak]:
-    """Yield the highest demand over 15 and 5 minutes, and of a moment; a figure that may be less is no peak."""
-    highest = max(samples, key=lambda row: row.demand_15min_kw or -1.0, default=None)
-    seen_kw = highest.demand_15min_kw if highest else None
+    """Yield the highest demand over 15 and 5 minutes, and of a moment.
+
+    Of windows, those that lie in the outage; of moments, those that are no mere upper bound.
+    """
+    fifteens = _inside(outage, samples, 900.0, lambda row: row.demand_15min_kw)
+    highest = max(fifteens, key=lambda one: one[0], default=None)
     # The controller's own figure has every corner of the curve, the rows have one each few seconds.
-    if (kw := outage.peak_15min_kw or seen_kw) is not None:
-        yield Peak("15 minutes", kw, highest.at if highest and seen_kw is not None else None)
-    fives = [(row.demand_5min_kw, row.at) for row in samples if row.demand_5min_kw is not None]
-    moments = [(row.kw, row.at) for row in samples if row.kw is not None and not row.kw_at_most]
+    if outage.peak_15min_kw is not None:
+        yield Peak("15 minutes" if highest else SHORTER, outage.peak_15min_kw, highest and highest[1])
+    elif highest is not None:
+        yield Peak("15 minutes", *highest)
+    fives = _inside(outage, samples, 300.0, lambda row: row.demand_5min_kw)
+    moments = _inside(outage, samples, 0.0, lambda row: None if row.kw_at_most else row.kw)
     for what, rows in (("5 minutes", fives), ("a moment", moments)):
         if rows:
-            kw, at = max(rows, key=lambda row: row[0])
-            yield Peak(what, kw, at)
+            yield Peak(what, *max(rows, key=lambda one: one[0]))
+
+
+def _inside(
+    outage: OutageRow, samples: Sequence[SampleRow], window_s: float, figure: Callable[[SampleRow], float | None]
+) -> list[tuple[float, When]]:
+    """Return the known figures whose window began in the outage, and when each was taken."""
+    rows = ((figure(row), row.at) for row in samples if (seconds_between(outage.began, row.at) or 0.0) >= window_s)
+    return [(kw, at) for kw, at in rows if kw is not None]
 
 
 def _gaps(samples: Sequence[SampleRow], events: Sequence[EventRow]) -> Iterator[Gap]:
@@ -243,4 +264,19 @@ def _between(first: When, at: When, second: When) -> bool:
 def _worth_telling(events: Sequence[EventRow]) -> Iterator[Told]:
     for event in events:
         if event.event not in _ROUTINE:
-            yield Told(event.at, line(Happened(event.at.moment.mono, event.event, event.circuit, event.about)))
+            yield Told(event.at, _sentence(event))
+
+
+def _sentence(event: EventRow) -> str:
+    about = event.about
+    if isinstance(about.get("says"), str):
+        return str(about["says"])
+    if event.event == "alarm_raised":
+        circuits = about.get("circuits")
+        return f"alarm: {about.get('alarm')}" + (
+            f": {', '.join(map(str, circuits))}" if isinstance(circuits, list) else ""
+        )
+    if event.event == "asked":
+        whom = f" {event.circuit}" if event.circuit else ""
+        return f"{about.get('by') or 'somebody'} asked: {about.get('request')}{whom}: {about.get('reason')}"
+    return line(Happened(event.at.moment.mono, event.event, event.circuit, event.about))

@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from controller.picture import CurvePoint, PeakMark, demand_svg
-from controller.report import ACCURACY
+from controller.report import ACCURACY, SHORTER
 from controller.report_text import clock, day_and_time, peak_words
 from controller.tables import figure, span
 
@@ -58,12 +58,15 @@ def _head(story: Story) -> Iterator[str]:
     yield f'<p class="when">{escape(day_and_time(outage.began))} – {escape(ended)}</p>'
     if not outage.began.trusted:
         yield "<p>The clock was not known to be right in this outage: times of day may be off, durations are not.</p>"
-    peak = next((peak for peak in story.peaks if peak.what == "15 minutes"), None)
+    peak = next((peak for peak in story.peaks if peak.what in ("15 minutes", SHORTER)), None)
     figures = (
         (span(story.lasted_s) if outage.ended else "still lasts", "lasted"),
         (str(outage.transfers), "transfer to standby" if outage.transfers == 1 else "transfers to standby"),
         (figure(outage.energy_kwh, "kWh"), "energy on standby"),
-        (figure(peak.kw if peak else None, "kW"), "highest 15 minutes"),
+        (
+            figure(peak.kw if peak else None, "kW"),
+            "average, for it was short" if peak and peak.what == SHORTER else "highest 15 minutes",
+        ),
         (str(len(outage.histories)), "circuits shed"),
     )
     items = "".join(f"<li><b>{escape(value)}</b><span>{escape(what)}</span></li>" for value, what in figures)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from controller.report import ACCURACY, seconds_between
+from controller.report import ACCURACY, SHORTER, seconds_between
 from controller.tables import figure, span, sparkline, table, terminal_width, wrapped
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _demand(story: Story) -> Iterator[str]:
     yield f"energy     {figure(story.outage.energy_kwh, 'kWh')}"
     for peak in story.peaks:
         yield f"peak       {peak_words(peak)}"
-    if not any(peak.what == "15 minutes" for peak in story.peaks):
+    if not any(peak.what in ("15 minutes", SHORTER) for peak in story.peaks):
         yield "peak       over 15 minutes unknown: no window of 15 minutes was full"
     yield from _curve(story)
     for gap in story.gaps:

@@ -89,8 +89,15 @@ def sparkline(values: Sequence[float | None], width: int) -> str:
 
     Where there are more values than signs, a sign stands for the highest of those it covers: no peak is lost.
     """
+    return bars(values, width, 1)[0]
+
+
+def bars(values: Sequence[float | None], width: int, rows: int) -> list[str]:
+    """Return the same curve so many lines high, the highest line first."""
     top = max((value for value in values if value is not None), default=0.0) or 1.0
-    return "".join(_bar(values[begin:end], top) for begin, end in _columns(len(values), width))
+    columns = [values[begin:end] for begin, end in _columns(len(values), width)]
+    steps = [_steps(column, top, rows * (len(_BARS) - 1)) for column in columns]
+    return ["".join(_bar(step, row) for step in steps) for row in reversed(range(rows))]
 
 
 def _columns(count: int, width: int) -> Iterator[tuple[int, int]]:
@@ -99,8 +106,15 @@ def _columns(count: int, width: int) -> Iterator[tuple[int, int]]:
         yield column * count // columns, (column + 1) * count // columns
 
 
-def _bar(values: Sequence[float | None], top: float) -> str:
+def _steps(values: Sequence[float | None], top: float, most: int) -> int | None:
     known = [value for value in values if value is not None]
-    if not known:
+    return round(max(known) / top * most) if known else None
+
+
+def _bar(steps: int | None, row: int) -> str:
+    """Return what a column of so many steps shows in a row, from 0. In the lowest even 0 is a mark: it is known."""
+    if steps is None:
         return " "
-    return _BARS[min(len(_BARS) - 1, int(max(known) / top * (len(_BARS) - 1) + 0.5))]
+    full = len(_BARS) - 1
+    here = min(full, steps - row * full)
+    return _BARS[here] if here > 0 or row == 0 else " "

@@ -401,6 +401,20 @@ MUTATIONS = (
     ),
     # --- what must never happen
     M(
+        "never 5",
+        "no debt before the broker is there",
+        TRANSFER,
+        "self._ledger.owe(circuit, at, commanded=False)",
+        "self._ledger.moment(at)",
+    ),
+    M(
+        "never 7",
+        "a silent circuit's next try goes first",
+        RESTORE,
+        "heappush(self._again if again else self._resting, place)",
+        "heappush(self._resting, place)",
+    ),
+    M(
         "never 4",
         "ON while an edge is unsettled",
         ENGINE,

@@ -131,6 +131,7 @@ class House:
         self.contact = Contact(self, is_open=is_open)
         self.broker = Broker(self)
         self.sending_s = 0.0  # from deciding to sending: a page of memory comes back from the card
+        self.dies_after: int | None = None  # the next turn carries out so many effects, and the process dies
         self._metering = metering
         self._boots = count(1)
         self._world: list[tuple[float, int, Callable[[], None]]] = []
@@ -228,8 +229,12 @@ class House:
         events, self._inbox = self._inbox, []
         effects = self._engine.advance(events, self.mono)
         self.mono += self.sending_s
-        for effect in effects:
+        for effect in effects[: self.dies_after]:
             self._carry_out(effect)
+        if self.dies_after is not None:
+            self.dies_after = None
+            self.crash()
+            return
         self._engine.carried_out(self.mono)
 
     def happens(self, *events: ev.Event) -> None:
@@ -418,6 +423,11 @@ class Broker:
         self.greets()
         for breaker in self._house.breakers.values():
             self._house.later(RECONNECT_S, lambda it=breaker: self._house.publish(it.greeting()))  # type: ignore[misc]
+
+    def drops_us(self) -> None:
+        """End our own connection and accept it again at once; the devices notice nothing."""
+        self._house.happens(ev.BusLost(self._house.mono, "a blink"))
+        self.greets()
 
     def _says(self, circuit: CircuitId, leaf: str, word: str, *, retained: bool) -> None:
         if not self.up:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from controller import events as ev
-from controller.effects import DiskEffect, SwitchOff
+from controller.effects import DiskEffect, SwitchOff, TellAlarm
 from controller.engine import EngineSettings
 from hw.simulated.breakers import Wakes
 from rules.panel import CircuitId, Kind, Override, Position
@@ -45,6 +45,20 @@ def test_all_commands_leave_in_one_turn_before_anything_else_is_told() -> None:
     at_once = [effect for effect in house.effects if not isinstance(effect, DiskEffect)]
     assert [effect.circuit for effect in at_once[:4] if isinstance(effect, SwitchOff)] == ALL_OF_IT
     assert {one.at for one in house.commands} == {house.now}
+
+
+def test_what_happens_while_an_opening_settles_is_told_after_the_commands() -> None:
+    """A report, an alarm, an answer: all of it waits for a tenth of a second."""
+    house = House()
+    house.contact.open()
+    house.effects.clear()
+    house.breaker("dryer").says("OFF")
+    house.happens(ev.DiskFailed(house.mono, "no space left"))
+    assert all(isinstance(effect, DiskEffect) for effect in house.effects), "told before the first OFF"
+    house.wait(0.1)
+    first = next(effect for effect in house.effects if not isinstance(effect, DiskEffect))
+    assert isinstance(first, SwitchOff)
+    assert TellAlarm("disk-failing") in house.effects
 
 
 def test_uncontrollable_and_protected_circuits_are_never_commanded() -> None:
@@ -141,6 +155,33 @@ def test_a_sign_of_life_ends_the_pause() -> None:
     house.wait(1.0)
     assert house.breaker("hot-tub").position is OFF
     assert house.alarm("breaker-silent") is None
+
+
+def test_any_report_is_a_sign_of_life() -> None:
+    """That it says ON and not OFF is why it is told again."""
+    house = House()
+    house.breaker("hot-tub").has(silent=True)
+    house.contact.open()
+    house.wait(600.0)
+    house.breaker("hot-tub").has()
+    tried = len(house.offs())
+    house.breaker("hot-tub").says("ON")
+    house.wait(1.0)
+    assert len(house.offs()) == tried + 1
+    assert house.breaker("hot-tub").position is OFF
+
+
+def test_a_device_that_comes_back_is_told_at_once_however_recently_it_was() -> None:
+    """What it was told before it went is lost."""
+    house = House(circuit("hot-tub"))
+    house.breaker("hot-tub").has(silent=True)
+    house.contact.open()
+    house.wait(1.0)
+    house.breaker("hot-tub").says("offline", "availability")
+    house.breaker("hot-tub").says("online", "availability")
+    assert house.offs() == ["hot-tub", "hot-tub"]
+    house.breaker("hot-tub").says("online", "availability")
+    assert house.offs() == ["hot-tub", "hot-tub"]
 
 
 def test_a_refusal_is_no_reason_to_ask_more_often() -> None:
@@ -304,6 +345,19 @@ def test_an_on_after_our_own_connection_broke_proves_nothing() -> None:
     house.commands.clear()
     house.broker.comes_back()
     house.wait(20.0)
+    assert house.offs() == ["hot-tub"]
+    assert house.taken_over() == []
+
+
+def test_an_off_confirmed_before_our_connection_blinked_proves_nothing_either() -> None:
+    """The device has said nothing since: its next ON may have been a reboot's."""
+    house = shed()
+    house.wait(60.0)
+    house.broker.drops_us()
+    house.wait(60.0)
+    house.commands.clear()
+    house.breaker("hot-tub").turn_on_by_hand()
+    house.wait(10.0)
     assert house.offs() == ["hot-tub"]
     assert house.taken_over() == []
 

@@ -296,6 +296,10 @@ class Engine:
         self._chronicle.answer(event.reply, ok=reply.ok, reason=reply.reason)
 
     def _circuits_changed(self, event: ev.CircuitsChanged) -> None:
+        if objections := self.objections(event.panel):
+            # Something came to be owed between the reading of the file and now.
+            self._configuration_refused(ev.ConfigurationRefused(event.at, objections, event.reply))
+            return
         gone = self._panel.circuits.keys() - event.panel.circuits.keys()
         self._panel = self._transfer.panel = event.panel
         self._ledger.follow(event.panel)

@@ -65,8 +65,10 @@ class OutageBook:
             self.outage = None
             self._last_id -= 1
 
-    def opened(self, at: float, before: Mapping[CircuitId, Position]) -> None:
-        """Write that the contact opened at `at` and has settled there."""
+    def opened(self, at: float, before: Mapping[CircuitId, Position], *, anew: bool = False) -> None:
+        """Write that the contact opened at `at` and has settled there; `anew`: `before` is known better by now."""
+        if self.outage is not None and anew and not self.outage.openings:
+            self.outage = replace(self.outage, before={circuit: position.value for circuit, position in before.items()})
         if self.outage is None:
             self.about(at, before)
         assert self.outage is not None  # noqa: S101  # about() wrote it

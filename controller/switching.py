@@ -10,6 +10,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from controller.effects import SwitchOff, SwitchOn
+from rules.control import commandable
 from rules.panel import Position
 from rules.reports import Phase
 from rules.restore import ReturnQueue, Verdict, recalled, rested_at, verdict
@@ -64,6 +65,13 @@ class Switchboard:
             del self._turn[circuit]
             self._queue.remove(circuit)
         self.concern(self._order)
+
+    def drop_wishes(self) -> None:
+        """Forget what people asked for on utility and did not get: on standby the rules begin anew."""
+        for circuit, entry in self._ledger:
+            if entry.wish is not None and entry.wish.position is Position.ON and not entry.taken_over:
+                entry.wish = None
+                self.unobeyed.append(circuit)
 
     def concern(self, circuits: Iterable[CircuitId]) -> None:
         """Look at these circuits before the turn ends."""
@@ -146,6 +154,9 @@ class Switchboard:
         entry = self._ledger[circuit.id]
         wake = self._reports.deadline(circuit.id, self.phase)
         unsettled = False
+        if entry.wish is not None and not commandable(circuit):
+            entry.wish = None  # the file has changed since
+            self.unobeyed.append(circuit.id)
         if entry.wish is not None:
             turn = self._grant(circuit, entry, entry.wish, now)
         elif state.sheds and wants_off(circuit, entry):

@@ -196,11 +196,13 @@ class Transfer:
         if self.house.came_from is State.STARTING and book.id is not None:
             book.resumed()  # the same outage goes on: no transfer was seen
         else:
-            book.opened(self.contact.settled_at, self._positions())
+            # At a start the broker may have spoken since the first edge: what disk and broker say apart is not known.
+            book.opened(self.contact.settled_at, self._positions(), anew=self.house.came_from is State.STARTING)
         if self._ledger.outage is None:
             self._ledger.outage, self._ledger.before = book.id, book.positions()
             self._chronicle.note("outage_began", self.contact.settled_at, lazy=False, outage=book.id)
         self._demand.began(self.contact.settled_at)
+        self._switches.drop_wishes()
         for circuit in shed_plan(self.panel, self._ledger):
             self._ledger.owe(circuit, at, commanded=False)
         self._switches.opened(at)

@@ -71,11 +71,14 @@ class Ledger:
         """
         for circuit in panel:
             entry = self[circuit.id]
-            if not sheddable(circuit) or entry.taken_over or entry.debt is not None or circuit.id not in self.before:
+            if not sheddable(circuit) or entry.taken_over or entry.debt is not None:
                 continue
-            if about and entry.remembered in (Position.ON, Position.UNKNOWN):
-                self.owe(circuit.id, self.started)
-            entry.doubtful = not about and entry.remembered is Position.ON
+            on = entry.remembered is Position.ON
+            if about and (on or (entry.remembered is Position.UNKNOWN and circuit.id in self.before)):
+                debt = self.owe(circuit.id, self.started)
+                # The row of the first edge is where `before` was written: no memory of the broker's outweighs it.
+                debt.provisional = debt.before is Position.UNKNOWN
+            entry.doubtful = on and not about
 
     def take_changes(self) -> Iterable[tuple[CircuitId, dict[str, Json]]]:
         """Return the rows to write, and forget that they changed."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from rules.control import commandable
+from rules.control import commandable, sheddable
 from rules.entry import Cause
 from rules.ledger import HAND, US
 from rules.panel import Override, Position, Wakes
@@ -65,10 +65,11 @@ class Reports:
         self._remember(circuit.id, entry)
         self._sign_of_life(entry, at)
         if position is Position.ON:
-            entry.doubtful = False
+            entry.doubtful, entry.fell_at = False, None
             return self._came_on(circuit, entry, at, phase)
         entry.suspect_since = None
         if position is Position.TRIPPED:
+            entry.fell_at = None
             return self._tripped(circuit, entry, at)
         woke = first and self._ledger.rebooted and not entry.writes_availability
         return self._went_off(circuit, entry, before, at, woke=woke)
@@ -93,10 +94,12 @@ class Reports:
         entry = self._ledger[circuit.id]
         came_back = online and not entry.available
         entry.writes_availability, entry.available = True, online
+        entry.fresh = entry.fresh or came_back
         if retained:
+            if came_back:  # it was away when we last heard of it: it has lived since
+                self._sign_of_life(entry, at)
             return None
         entry.availability_at = at
-        entry.fresh = entry.fresh or came_back
         if online:
             self._sign_of_life(entry, at)
         if entry.suspect_since is not None:
@@ -170,18 +173,18 @@ class Reports:
         if debt is None:
             return None
         if ours:
-            return self._our_on(circuit.id, entry, at, phase)
+            return self._our_on(circuit, entry, at, phase)
         if not debt.confirmed:
             self._was_on(circuit.id, debt)
             return self.judge(circuit, at) if phase is Phase.UTILITY else None
         return self._on_again(circuit, entry, at, phase)
 
-    def _our_on(self, circuit: CircuitId, entry: Entry, at: float, phase: Phase) -> Outcome:
-        if phase is Phase.SHEDS:
+    def _our_on(self, circuit: Circuit, entry: Entry, at: float, phase: Phase) -> Outcome:
+        if phase is Phase.SHEDS and sheddable(circuit):
             return Outcome.ON_AGAIN  # the contact has opened since
         entry.off_pending = False
-        self._ledger.switched(circuit, Position.ON, US, at)
-        self._ledger.forgive(circuit)
+        self._ledger.switched(circuit.id, Position.ON, US, at)
+        self._ledger.forgive(circuit.id)
         return Outcome.CONFIRMED_ON
 
     def _was_on(self, circuit: CircuitId, debt: Debt) -> None:
@@ -262,7 +265,10 @@ class Reports:
         if not entry.doubtful:
             return None
         entry.doubtful = False
-        self._ledger.owe(circuit.id, at, Cause.DOUBTFUL).waits = True
+        debt = self._ledger.owe(circuit.id, at, Cause.DOUBTFUL)
+        debt.waits = True
+        if self._ledger.outage is None:
+            debt.before = before  # no outage's record says otherwise: on, as the disk has it
         return Outcome.DOUBTFUL
 
     def _fell(self, circuit: Circuit, entry: Entry, at: float) -> Outcome:

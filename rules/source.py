@@ -59,7 +59,7 @@ class Contact:
             if self.pending is not None:
                 self.pending = None
                 self.bounces += 1
-                self._steady_from(at)
+                self._steady_from(at + self._settle_s)  # the edge back must hold, too
         elif self.pending is not source:
             self.pending, self.pending_since, self.steady_since = source, at, None
 

@@ -37,7 +37,7 @@ def why(circuit: Circuit, entry: Entry) -> str:
     if (hold := entry.hold) is not None:
         note = f", {hold.note}" if hold.note else ""
         parts.append(f"on hold by {hold.by or 'somebody'}{note}: nothing here switches it on (no lock-out)")
-    elif entry.owed:
+    elif entry.owed and not entry.taken_over:
         parts.append(_BACK[verdict(circuit, entry)])
     if not entry.available:
         parts.append("its device does not answer")
@@ -55,11 +55,11 @@ def stays_on(circuit: Circuit) -> str | None:
 
 
 def _position(circuit: Circuit, entry: Entry) -> str:
+    if entry.taken_over:
+        return "a person's for the rest of this outage"
     if entry.debt is not None and entry.owed:
         sent = "" if entry.debt.confirmed else ", not confirmed yet"
         return _BY[entry.debt.cause] + sent
-    if entry.taken_over:
-        return "a person's for the rest of this outage"
     last = entry.switched
     if last is not None and last.position is entry.position and entry.position is not Position.ON:
         return f"{'tripped' if entry.position is Position.TRIPPED else 'off'} by {last.who}"

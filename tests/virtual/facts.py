@@ -101,6 +101,7 @@ class Circuit:
     before_off: bool = False
     at_first_edge: Position | None = None
     called: bool = False
+    called_at: float = NEVER
     recalled: bool = False
     wish: Position | None = None
     hold: bool = False
@@ -114,6 +115,7 @@ class Facts:
 
     panel: Panel
     contact: Contact
+    confirm_s: float = 5.0
     circuits: dict[CircuitId, Circuit] = field(default_factory=dict)
     guards: Counter[str] = field(default_factory=Counter)
     connected: bool = False
@@ -138,15 +140,17 @@ class Facts:
         self.pending.clear()
         about = memory.outage is not None and memory.outage.stage == "about"
         for circuit in self.panel:
-            self._reload(self[circuit.id], memory.entries.get(circuit.id, {}), at, about=about)
+            self._reload(self[circuit.id], memory.entries.get(circuit.id, {}), at, circuit.tag, about=about)
 
     @staticmethod
-    def _reload(known: Circuit, row: Mapping[str, Json], at: float, *, about: bool) -> None:
+    def _reload(known: Circuit, row: Mapping[str, Json], at: float, tag: Tag, *, about: bool) -> None:
         known.fresh_at, known.wish, known.live, known.heard, known.online = at, None, False, None, True
         debt = row.get("debt")
         known.owed = known.owed or debt is not None or about
         known.called = isinstance(debt, dict) and debt["released"] is True
         known.hold, known.taken_over = "hold" in row, "taken_over" in row
+        shed = isinstance(debt, dict) and debt["cause"] == "shed" and debt["waits"] is not True
+        known.recalled = shed and tag is Tag.ESSENTIAL
 
     # --- events ------------------------------------------------------------------------------------------------------
 
@@ -234,6 +238,7 @@ class Facts:
         elif event in ("request_done", "request_unanswered"):
             known.wish = None
         elif event in _PAID:
+            known.wish = None if event == "tripped" else known.wish
             theirs = event == "taken_over" or (event == "tripped" and known.owed)
             known.taken_over = known.taken_over or (theirs and self.outage)
             known.owed = known.called = known.recalled = False
@@ -251,7 +256,8 @@ class Facts:
                 known.taken_over = known.taken_over or self.outage
             if request in ("on", "off", "forget"):
                 known.owed, known.why_not = False, f"a person asked: {request}"
-            known.called = known.called or request == "restore"
+            if request == "restore":
+                known.called, known.called_at = True, at
             if request == "hold":
                 known.hold, known.wish = True, None
             elif request == "release":

@@ -378,6 +378,8 @@ class House:
         self.program.crash_after = None
         self.drop_until = self.at
         self.contact(is_open=not on_utility)
+        if self.contact_on_bus:
+            self.after(1.0, self._contact_back_on_bus)
         for circuit in self.program.panel:
             if circuit.kind in _REMOTE:
                 self.devices[circuit.id].heal()

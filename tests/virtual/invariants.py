@@ -112,7 +112,6 @@ def a_settled_opening_moves_them_all(facts: Facts, confirm_s: float, at: float) 
         if known.live and at <= known.on_again_at + confirm_s + EPS_S:
             continue  # on again a moment ago: it may be a person
         facts.guards["6 shed"] += 1
-        assert known.off_at >= facts.started_at or contact.settled_at < facts.started_at
         assert known.off_at >= max(facts.connected_at, contact.settled_at) - EPS_S, f"{at}: {circuit.id} was not shed"
         assert known.off_at >= at - LONGEST_PAUSE_S - 2.0, f"{at}: {circuit.id} is not tried any more"
 
@@ -124,6 +123,9 @@ def no_retry_goes_before_a_first_try(
     began = max(facts.contact.since, facts.started_at, facts.connected_at)
     if word is not Position.ON or origin(facts, circuit, word) is Origin.PERSON or facts[circuit].on_at < began:
         return
+    mine = facts[circuit]
+    if max(mine.called_at, mine.fresh_at, mine.heard_at - facts.confirm_s) > mine.on_at:
+        return  # asked for, or alive again: a first try anew
     for other in facts.panel:
         known = facts[other.id]
         if other.id == circuit or not known.owed or known.on_at >= began or other.min_off_s > 0.0:

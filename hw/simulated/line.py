@@ -29,7 +29,7 @@ class Fault(Enum):
     GARBLE = "garble"  # some bits change; see `Faults.forged` for those that pass the CRC all the same
     NOISE = "noise"  # bytes of noise before, within or behind
     DELAY = "delay"  # late, perhaps later than the reader's patience
-    CUT = "cut"  # the end is missing
+    CUT = "cut"  # the end is missing; or the beginning, as when a meter powers up in the middle of a frame
     DROP = "drop"  # all of it is missing
     REPEAT = "repeat"  # comes twice, the second time a little or much later
     ECHO = "echo"  # the request comes back as well
@@ -161,7 +161,7 @@ class FaultyLine(asyncio.Transport):
             case Fault.DELAY:
                 pieces = [(frame, late_s)]
             case Fault.CUT:
-                pieces = [(frame[:where], 0.0)]
+                pieces = [(random.choice((frame[:where], frame[where:])), 0.0)]
             case Fault.REPEAT:
                 pieces = [(frame, 0.0), (frame, random.choice((0.001, 0.006, 0.02, late_s)))]
             case Fault.DROP | Fault.REORDER:

@@ -24,12 +24,18 @@ _WORDS = {
 
 
 def line(happened: Happened) -> str:
-    """Return one event as a line: whom it concerns, what happened, and the rest of what is known."""
+    """Return one event as a line: whom it concerns, what happened, and the rest of what is known.
+
+    Monotonic moments stay in the log: the journal has its own clock.
+    """
     words = _WORDS.get(happened.event, happened.event.replace("_", " "))
-    about = ", ".join(f"{key} {_shown(value)}" for key, value in happened.about.items() if value not in (None, [], ""))
+    told = {key: value for key, value in happened.about.items() if not key.endswith("_at")}
+    about = ", ".join(f"{key} {_shown(value)}" for key, value in told.items() if value not in (None, [], "", False))
     subject = f"{happened.circuit}: " if happened.circuit is not None else ""
     return f"{subject}{words}" + (f" ({about})" if about else "")
 
 
 def _shown(value: Json) -> str:
-    return ", ".join(str(one) for one in value) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in value)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -65,13 +65,19 @@ class OutageBook:
             self.outage = None
             self._last_id -= 1
 
-    def opened(self, at: float, before: Mapping[CircuitId, Position], *, anew: bool = False) -> None:
-        """Write that the contact opened at `at` and has settled there; `anew`: `before` is known better by now."""
-        if self.outage is not None and anew and not self.outage.openings:
-            self.outage = replace(self.outage, before={circuit: position.value for circuit, position in before.items()})
+    def opened(
+        self, at: float, before: Mapping[CircuitId, Position], better_known: Mapping[CircuitId, Position]
+    ) -> None:
+        """Write that the contact opened at `at` and has settled there.
+
+        `before` counts where no first edge was written; `better_known`: what is known by now and was not then.
+        """
         if self.outage is None:
             self.about(at, before)
         assert self.outage is not None  # noqa: S101  # about() wrote it
+        if not self.outage.openings:
+            better = {circuit: position.value for circuit, position in better_known.items()}
+            self.outage = replace(self.outage, before={**self.outage.before, **better})
         opening = self._moment(at)
         self._openings.append(opening)
         self._keep(replace(self.outage, stage="open", openings=(*self.outage.openings, opening)))

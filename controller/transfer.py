@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from controller.machine import House, State, Trigger
 from rules.control import commandable
-from rules.panel import Wakes
+from rules.panel import Position, Wakes
 from rules.reports import Outcome, Phase, Reports
 from rules.restore import Verdict, verdict
 from rules.shed import shed_plan
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from controller.outage_book import Flap
     from controller.switching import Switchboard
     from rules.ledger import Ledger
-    from rules.panel import CircuitId, Panel, Position
+    from rules.panel import CircuitId, Panel
 
 
 class Transfer:
@@ -196,8 +196,7 @@ class Transfer:
         if self.house.came_from is State.STARTING and book.id is not None:
             book.resumed()  # the same outage goes on: no transfer was seen
         else:
-            # At a start the broker may have spoken since the first edge: what disk and broker say apart is not known.
-            book.opened(self.contact.settled_at, self._positions(), anew=self.house.came_from is State.STARTING)
+            book.opened(self.contact.settled_at, self._positions(), self._better_known())
         if self._ledger.outage is None:
             self._ledger.outage, self._ledger.before = book.id, book.positions()
             self._chronicle.note("outage_began", self.contact.settled_at, lazy=False, outage=book.id)
@@ -224,6 +223,17 @@ class Transfer:
         self._chronicle.note(
             "outage_ended", at, lazy=False, outage=outage, energy_kwh=energy_kwh, peak_15min_kw=peak_kw, owed=[*owed]
         )
+
+    def _better_known(self) -> dict[CircuitId, Position]:
+        """Return where circuits were as far as is known by now: at a start the broker speaks after the first edge."""
+        if self.house.came_from is not State.STARTING:
+            return {}
+        written = self._chronicle.book.positions()
+        return {
+            circuit: position
+            for circuit, position in self._positions().items()
+            if not self._ledger[circuit].live or written.get(circuit) is Position.UNKNOWN
+        }
 
     def _positions(self) -> dict[CircuitId, Position]:
         """Return the position each commandable circuit has as an outage begins."""

@@ -37,7 +37,7 @@ check: $(VENV)/all.stamp
 	$(BIN)/mypy
 
 tests: $(VENV)/all.stamp system-packages
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/python -m pytest $(ARGS)
 
 bench: $(VENV)/all.stamp system-packages
 	$(BIN)/python -m bench $(ARGS)

@@ -100,7 +100,8 @@ def _row(circuit: DemoCircuit, view: View) -> tuple[Text, ...]:
     word, style = _HANDLES.get(position, ("?", "dim"))
     told = view.told.circuits.get(circuit.id, {})
     why = str(told.get("why") or "")
-    breaker = circuit.breaker.value + (f", {circuit.quirk}" if circuit.quirk else "")
+    ails = view.house is not None and view.house.house.breaker(circuit.id).faults == circuit.faults
+    breaker = circuit.breaker.value + (f", {circuit.quirk}" if circuit.quirk and ails else "")
     stuck = circuit.breaker in (Kind.GEN1, Kind.STANDARD)
     return (
         Text(circuit.name),

@@ -138,13 +138,14 @@ def _present_demand(told: Told, site: Site, now: float) -> Fields | None:
 def is_stale(demand: Fields, site: Site, now: float) -> bool:
     """Tell whether demand was said too long ago to be shown as the present."""
     ago_s = said_ago_s(demand, now)
-    return ago_s is None or ago_s > STALE_POLLS * site.poll_s + 1.0
+    # In the future is no better than long ago: somebody's clock is wrong, and nobody knows how old it is.
+    return ago_s is None or abs(ago_s) > STALE_POLLS * site.poll_s + 1.0
 
 
 def said_ago_s(fields: Fields, now: float, key: str = "at") -> float | None:
-    """Return how long ago something was, by this machine's clock; None where that cannot be known."""
+    """Return how long ago something was, by this machine's clock (negative: in the future); None: not to be known."""
     try:
-        return max(0.0, now - datetime.fromisoformat(str(fields.get(key))).timestamp())
+        return now - datetime.fromisoformat(str(fields.get(key))).timestamp()
     except ValueError:
         return None
 

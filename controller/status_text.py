@@ -61,7 +61,7 @@ def _since(state: Fields, now: float) -> str:
         return "since an unknown time"
     at = datetime.fromtimestamp(now - ago_s, UTC).astimezone()
     sure = "" if state.get("clock") is None else ", by a clock that may be wrong"
-    return f"since {at:%a %d %b, %H:%M:%S} ({span(ago_s)}{sure})"
+    return f"since {at:%a %d %b, %H:%M:%S} ({span(max(0.0, ago_s))}{sure})"
 
 
 def _demand(told: Told, site: Site, now: float) -> Iterator[str]:
@@ -70,12 +70,12 @@ def _demand(told: Told, site: Site, now: float) -> Iterator[str]:
         return
     if is_stale(demand, site, now) or demand.get("kw") is None:
         heard_s = _number(demand, "age_s")
-        ago_s = None if heard_s is None else heard_s + (said_ago_s(demand, now) or 0.0)
-        said = "nothing heard yet" if ago_s is None else f"the meter was last heard {span(ago_s)} ago"
+        ago_s = None if heard_s is None else heard_s + max(0.0, said_ago_s(demand, now) or 0.0)
+        said = "no figure yet" if ago_s is None else f"the meter was last heard {span(ago_s)} ago"
         yield f"demand     unknown now: {said}"
     else:
         quality = {"coarse": ", from the coarse register"}.get(str(demand.get("kw_quality")), "")
-        heard_s = (_number(demand, "age_s") or 0.0) + (said_ago_s(demand, now) or 0.0)
+        heard_s = (_number(demand, "age_s") or 0.0) + max(0.0, said_ago_s(demand, now) or 0.0)
         most = "≤ " if demand.get("kw_at_most") is True else ""
         yield f"demand     {most}{_number(demand, 'kw'):.2f} kW now (heard {span(heard_s)} ago{quality})"
     averages = (("demand_5min_kw", "5 min"), ("demand_15min_kw", "15 min"), ("peak_15min_kw", "peak of 15 min"))

@@ -1,0 +1,178 @@
+"""The command line: what a stranger types, what comes back, and with which exit code."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from controller.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+COMMANDS = ("run", "demo", "check", "status", "outages", "report", "ask", "meter", "simulate")
+PATIENCE_S = 20
+
+
+def run(*words: str) -> int:
+    """Return the exit code of a command, however it ends."""
+    try:
+        return main(words)
+    except SystemExit as ended:
+        return int(ended.code or 0)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return the documentation's own two files, in a folder that may be spoilt."""
+    return Path(shutil.copytree(EXAMPLES, tmp_path / "config"))
+
+
+def test_help_names_every_command_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    """A stranger who types `loadshed --help` learns what there is, where to begin, and what 78 means."""
+    assert run("--help") == 0
+    said = capsys.readouterr().out
+    assert all(f"\n    {command} " in said for command in COMMANDS)
+    assert "loadshed demo" in said
+    assert "78 wrong configuration" in said
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`loadshed COMMAND --help` ends with 0 and says what the command does."""
+    assert run(command, "--help") == 0
+    assert len(capsys.readouterr().out) > 200
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("frobnicate",),
+        ("check", "--sate", "x"),
+        ("report", "--csv", "--html"),
+        ("report", "two"),
+        ("ask", "on"),
+        ("ask", "explode", "hot-tub"),
+        ("ask", "reload", "hot-tub"),
+        ("meter",),
+        ("meter", "set-id"),
+        ("meter", "read", "--port", "ttyUSB0"),
+        ("meter", "doctor", "--load", "hot-tub"),
+        ("simulate", "meter", "--quirk", "moody=yes"),
+    ],
+)
+def test_wrong_use_ends_with_2_and_one_line_that_says_why(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What cannot be meant is refused before anything is touched."""
+    assert run(*words) == 2
+    assert "error:" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_run_imports_nothing_of_the_other_commands() -> None:
+    """Milliseconds at a start in the dark are milliseconds of overload: the parser of `run` knows only `run`."""
+    program = (
+        "import sys\nfrom controller import cli\ncli._parser(['run']).parse_args(['run'])\n"
+        "print(sorted(name for name in sys.modules if name.split('.')[0] in ('controller', 'hw', 'rules', 'asyncio')))"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "['controller', 'controller.cli']"
+
+
+# --- check -----------------------------------------------------------------------------------------------------------
+
+
+def test_check_marks_what_cannot_be_controlled(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each circuit is shown with its fate; the one that stays on against its tag is marked, with the reason."""
+    assert run("check", "--config", str(folder)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (garage,) = [line for line in lines if line.startswith("garage ")]
+    assert "UNCONTROLLABLE, stays ON" in garage
+    assert "no remote control" in garage
+    (hot_tub,) = [line for line in lines if line.startswith("hot-tub ")]
+    assert "SHED" in hot_tub
+
+
+def test_check_names_all_mistakes_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both files are read to their ends; the exit code is that of a wrong configuration."""
+    for name, good, bad in (
+        ("circuits.toml", 'tag = "nonessential"', 'tag = "nonesential"'),
+        ("installer.toml", "pin = 17", "pin = 99"),
+    ):
+        text = (folder / name).read_text(encoding="utf-8").replace(good, bad, 1)
+        (folder / name).write_text(text, encoding="utf-8")
+    assert run("check", "--config", str(folder)) == 78
+    said = capsys.readouterr().err
+    assert 'tag = "nonesential"' in said
+    assert "pin = 99" in said
+    assert "2 mistakes" in said
+
+
+def test_status_and_ask_need_installer_toml_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A typo in the homeowner's file is no reason not to see how the house stands."""
+    (folder / "circuits.toml").write_text("not TOML at all", encoding="utf-8")
+    assert run("status", "--config", str(folder)) == 1
+    assert "UNKNOWN how home stands" in capsys.readouterr().out
+    (folder / "installer.toml").unlink()
+    assert run("status", "--config", str(folder)) == 78
+    assert run("ask", "reload", "--config", str(folder)) == 78
+    assert "installer.toml: missing" in capsys.readouterr().err
+
+
+# --- the meter's tools -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def meter(tmp_path: Path) -> Iterator[str]:
+    """Run `loadshed simulate meter`, and return the port it answers on."""
+    link = tmp_path / "meter"
+    words = [sys.executable, "-m", "controller", "simulate", "meter", "--link", str(link), "--kw", "4"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert str(link) in process.stdout.readline()
+        yield str(link)
+        process.terminate()
+        assert process.wait(PATIENCE_S) == 0
+    assert not link.is_symlink(), "SIGTERM takes the link away, as Ctrl-C does"
+
+
+def test_the_meter_is_read_and_says_who_it_is(meter: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Registers in a table, and the answer to 0x11 beside them."""
+    assert run("meter", "read", "--port", meter, "--config", "/nonexistent") == 0
+    assert "12345.6 kWh" in capsys.readouterr().out
+    assert run("meter", "identify", "--port", meter) == 0
+    assert "agree" in capsys.readouterr().out
+
+
+def test_what_writes_to_the_meter_asks_first(meter: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody at the terminal means no; `--yes` means yes."""
+    assert run("meter", "set-id", "7", "--port", meter) == 1
+    assert "nothing was sent" in capsys.readouterr().out
+    assert run("meter", "set-id", "7", "--port", meter, "--yes") == 0
+    assert "the meter answers at 7" in capsys.readouterr().out
+
+
+def test_port_and_id_come_from_the_installers_file(
+    meter: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An electrician need not type what the file says."""
+    text = (folder / "installer.toml").read_text(encoding="utf-8")
+    (folder / "installer.toml").write_text(text.replace("/dev/ttyUSB0", meter), encoding="utf-8")
+    assert run("meter", "scan", "--to", "2", "--config", str(folder)) == 0
+    assert "id 1: a meter" in capsys.readouterr().out
+
+
+def test_a_meter_nobody_named_is_asked_about(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No port, no table [meter]: the sentence says which word is missing."""
+    (folder / "installer.toml").write_text(
+        '[site]\nid = "home"\n[contact]\nsource = "gpio"\npin = 17\n', encoding="utf-8"
+    )
+    assert run("meter", "read", "--config", str(folder)) == 1
+    assert "--port" in capsys.readouterr().err

@@ -306,8 +306,8 @@ MUTATIONS = (
         "ledger 2",
         "about to shed is nothing",
         LEDGER,
-        "if about and entry.remembered in",
-        "if not about and entry.remembered in",
+        "if about and (on or",
+        "if not about and (on or",
     ),
     M(
         "ledger 2",
@@ -357,8 +357,8 @@ MUTATIONS = (
         "ledger",
         "the doubtful forgotten in silence",
         LEDGER,
-        "entry.doubtful = not about and",
-        "entry.doubtful = about and",
+        "entry.doubtful = on and not about",
+        "entry.doubtful = on and about",
     ),
     # --- changes
     M(

@@ -313,17 +313,31 @@ def test_a_circuit_that_leaves_the_file_is_not_touched_any_more() -> None:
     assert house.ons() == ["dryer"]
 
 
-def test_a_circuit_in_the_middle_of_its_tries_may_leave_the_file() -> None:
-    """A silent one that the homeowner gives up."""
+def test_a_circuit_in_the_middle_of_a_request_may_leave_the_file() -> None:
+    """It is nobody's debt: what was asked of it ends with it."""
+    house = House(TUB, essential("fridge"))
+    house.breaker("fridge").has(silent=True)
+    house.ask("off", "fridge")
+    house.wait(2.0)
+    house.rewrite(TUB)
+    house.commands.clear()
+    house.wait(60.0)
+    assert house.commands == []
+
+
+def test_a_file_that_drops_what_has_just_come_to_be_owed_is_refused() -> None:
+    """It was read before the contact opened: the one in force goes on, and the tries with it."""
     house = House(TUB, circuit("dryer"))
     house.breaker("hot-tub").has(silent=True)
     house.contact.open()
     house.wait(2.0)
-    house.rewrite(circuit("dryer"))
+    house.rewrite(circuit("dryer"), reply="raced")
+    assert not house.answers["raced"].ok
+    assert "still owed" in house.answers["raced"].reason
+    assert house.alarm("configuration-refused") is not None
     house.commands.clear()
-    house.wait(60.0)
-    assert house.commands == []
-    assert house.state.state == "standby"
+    house.wait(10.0)
+    assert house.offs() == ["hot-tub", "hot-tub"]
 
 
 def test_what_is_owed_may_not_leave_the_file() -> None:

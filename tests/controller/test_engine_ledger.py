@@ -258,6 +258,28 @@ def test_off_after_a_crash_in_an_outage_without_a_word_of_why_is_doubtful() -> N
     assert house.owed() == []
 
 
+def test_the_doubtful_is_named_also_after_the_outage() -> None:
+    """Its device was heard no sooner. It was on, as the disk has it, and waits for a person."""
+    house = House(circuit("hot-tub"), circuit("dryer"))
+    before = house.disk.entries[CircuitId("hot-tub")]
+    house.contact.open()
+    house.wait(1.0)
+    house.crash()
+    house.disk.entries[CircuitId("hot-tub")] = before
+    house.broker.forgets("hot-tub")
+    house.contact.is_open = False
+    house.start()
+    house.wait(60.0)
+    assert (house.state.state, house.owed()) == ("utility", [])
+    house.breaker("hot-tub").says("OFF")
+    assert house.owed() == ["hot-tub"]
+    house.wait(60.0)
+    assert house.breaker("hot-tub").position is OFF
+    assert house.ask("restore", "hot-tub").ok
+    house.wait(10.0)
+    assert house.breaker("hot-tub").position is ON
+
+
 def test_a_row_nobody_can_read_costs_one_circuit_its_memory_and_no_more() -> None:
     """It is named in the log; the others are given back."""
     house = House()

@@ -308,6 +308,21 @@ def test_it_is_tried_again_when_the_device_shows_life_also_on_utility() -> None:
     assert (house.state.owed, house.alarm("owed"), house.alarm("breaker-silent")) == ((), None, None)
 
 
+def test_a_device_that_came_back_while_we_were_away_is_tried_again() -> None:
+    """The broker remembers that it is there; when we last heard, it was not."""
+    house = shed(circuit("hot-tub"))
+    house.breaker("hot-tub").has(silent=True)
+    given_back(house, 600.0)
+    house.breaker("hot-tub").says("offline", "availability")
+    house.breaker("hot-tub").has()
+    house.wait(60.0)
+    assert house.owed() == ["hot-tub"]
+    house.broker.drops_us()
+    house.wait(10.0)
+    assert house.breaker("hot-tub").position is ON
+    assert house.owed() == []
+
+
 def test_what_is_owed_from_the_last_outage_is_given_back_after_the_next() -> None:
     """With the `before` it had in the first."""
     house = shed(circuit("hot-tub"), circuit("dryer"))
@@ -344,7 +359,7 @@ def test_utility_must_be_unbroken_before_anything_comes_back() -> None:
     house.contact.close()
     house.wait(9.9)
     assert house.ons() == []
-    house.wait(0.2)
+    house.wait(0.3)
     assert house.ons() == ["well-pump"]
 
 

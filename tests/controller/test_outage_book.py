@@ -23,7 +23,7 @@ def book(*openings: float, boot: str = "boot-1") -> OutageBook:
 def opened(at: float = 100.0) -> OutageBook:
     """Return a book with an outage that has just been opened."""
     one = book()
-    one.opened(at, BEFORE)
+    one.opened(at, BEFORE, {})
     return one
 
 
@@ -37,9 +37,9 @@ def test_an_outage_is_about_then_open_then_closed() -> None:
     one = book()
     one.about(100.0, BEFORE)
     assert one.id is None
-    one.opened(100.0, {})
+    one.opened(100.0, {}, {})
     assert one.positions() == BEFORE
-    one.opened(500.0, {})
+    one.opened(500.0, {}, {})
     one.closed(900.0, 1.5, 7.0)
     rows = [row for row in one.take_rows() if isinstance(row, KeepOutage)]
     assert [(row.id, row.stage, row.transfers) for row in rows] == [
@@ -60,12 +60,22 @@ def test_a_bounce_takes_its_row_and_its_number_back() -> None:
     one.dropped()
     one.dropped()
     assert [type(row) for row in one.take_rows()] == [KeepOutage, DropOutage]
-    one.opened(200.0, BEFORE)
+    one.opened(200.0, BEFORE, {})
     assert one.id == 8
     one.about(300.0, {})
     one.dropped()
     assert one.outage is not None
     assert (one.outage.stage, one.positions()) == ("open", BEFORE)
+
+
+def test_what_is_better_known_when_it_has_settled_is_written_then() -> None:
+    """At a start the first edge comes before the broker; a second opening changes no `before` any more."""
+    one = book()
+    one.about(100.0, BEFORE)
+    one.opened(100.0, {}, {TUB: Position.UNKNOWN})
+    assert one.positions() == {TUB: Position.UNKNOWN}
+    one.opened(200.0, {}, {TUB: Position.OFF})
+    assert one.positions() == {TUB: Position.UNKNOWN}
 
 
 def test_a_start_that_finds_about_takes_its_first_edge_for_the_opening() -> None:
@@ -137,7 +147,7 @@ def test_where_the_meters_counters_stood_is_written_once() -> None:
     one = book()
     one.mark(1000, 5)
     assert one.take_rows() == []
-    one.opened(100.0, BEFORE)
+    one.opened(100.0, BEFORE, {})
     one.take_rows()
     one.mark(1000, 5)
     one.mark(1000, 5)

@@ -70,6 +70,32 @@ def test_a_trip_ends_a_request() -> None:
     assert len(house.ons()) == 1
 
 
+def test_what_was_asked_on_utility_and_not_done_ends_with_utility() -> None:
+    """On standby the rules begin anew: the circuit is shed."""
+    house = House()
+    house.breaker("hot-tub").turn_off_by_hand()
+    house.breaker("hot-tub").has(silent=True)
+    house.ask("on", "hot-tub")
+    house.wait(1.0)
+    house.contact.open()
+    house.wait(60.0)
+    assert len(house.ons()) == 1
+    assert "hot-tub" in house.offs()
+    assert house.breaker("hot-tub").position is OFF
+    assert [line.circuit for line in house.happened("request_unanswered")] == ["hot-tub"]
+
+
+def test_a_request_ends_where_the_file_now_forbids_it() -> None:
+    """Protected means never commanded, from the reload on."""
+    house = House(circuit("router"), circuit("hot-tub"))
+    house.breaker("router").has(silent=True)
+    house.ask("off", "router")
+    house.wait(1.0)
+    house.rewrite(circuit("router", protected=True), circuit("hot-tub"))
+    house.wait(60.0)
+    assert len(house.offs()) == 1
+
+
 def test_a_hold_ends_what_was_asked_before() -> None:
     """An ON that has not been confirmed is tried no more."""
     house = House()

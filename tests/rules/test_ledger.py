@@ -51,7 +51,8 @@ RESUMED: tuple[tuple[str, dict[CircuitId, Position], bool, bool, bool], ...] = (
     ("on", {TUB: ON}, True, True, False),
     ("unknown", {TUB: UNKNOWN}, True, True, False),
     ("off", {TUB: OFF}, True, False, False),
-    ("on", {}, True, False, False),
+    ("on", {}, True, True, False),  # added to the file since
+    ("unknown", {}, True, False, False),
     ("on", {TUB: ON}, False, False, True),
     ("off", {TUB: OFF}, False, False, False),
 )
@@ -70,7 +71,7 @@ def test_a_start_finds_about_to_shed_and_counts_those_as_switched_off_by_us(
 
 def test_a_start_adds_no_debt_to_an_essential_circuit_nor_to_a_persons() -> None:
     """Neither was ever to be shed."""
-    one = ledger(fridge="on", hot_tub="on")
+    one = ledger(fridge="on", hot_tub="on", dryer="off")
     one[TUB].taken_over = True
     one.outage, one.before = 1, {FRIDGE: ON, TUB: ON}
     one.resume(PANEL, about=True)

@@ -253,8 +253,18 @@ def play(seed: int) -> Story:
     return Night(seed).play()
 
 
-def campaign(seeds: Iterable[int]) -> tuple[list[tuple[int, str]], Counter[str], Counter[str], int, float]:
-    """Play nights; return those that failed and why, faults, guards, turns, and how long the houses lived (s)."""
+class Campaign(NamedTuple):
+    """What many nights came to; `failed`: the number of each night that failed, and why."""
+
+    failed: list[tuple[int, str]]
+    faults: Counter[str]
+    guards: Counter[str]
+    turns: int
+    lived_s: float
+
+
+def campaign(seeds: Iterable[int]) -> Campaign:
+    """Play the nights of these numbers, and go on where one fails."""
     faults: Counter[str] = Counter()
     guards: Counter[str] = Counter()
     failed: list[tuple[int, str]] = []
@@ -269,7 +279,7 @@ def campaign(seeds: Iterable[int]) -> tuple[list[tuple[int, str]], Counter[str],
         guards += story.guards
         turns += story.turns
         lived_s += story.lived_s
-    return failed, faults, guards, turns, lived_s
+    return Campaign(failed, faults, guards, turns, lived_s)
 
 
 def main() -> int:

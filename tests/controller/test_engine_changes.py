@@ -263,6 +263,16 @@ def test_retagged_essential_still_rests() -> None:
     assert house.ons() == ["heat-pump"]
 
 
+def test_retagged_essential_says_how_long_it_still_rests() -> None:
+    """In the answer to the reload, or where the circuit says why it is off."""
+    pump = circuit("heat-pump", min_off_s=300.0)
+    house = shed(pump)
+    house.rewrite(replace(pump, tag=Tag.ESSENTIAL), reply="reload")
+    said = f"{house.answers['reload'].reason} {house.view('heat-pump').why}"
+    assert "240 s" in said
+    assert "when utility is stable" not in said
+
+
 def test_retagged_essential_waits_for_the_broker() -> None:
     """And comes back with it."""
     house = shed(TUB)

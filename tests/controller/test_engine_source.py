@@ -45,6 +45,18 @@ def test_a_settled_opening_sheds_at_the_moment_it_has_settled() -> None:
     assert {round(one.at - opened, 6) for one in house.commands} == {0.1}
 
 
+def test_an_installer_may_do_without_settling() -> None:
+    """The first edge is the opening: its row, the commands and the way back are the same."""
+    house = House(settings=EngineSettings(settle_s=0.0))
+    house.contact.open()
+    assert house.offs() == ALL_OF_IT
+    house.wait(30.0)
+    house.contact.close()
+    house.wait(60.0)
+    assert (house.owed(), house.state.state) == ([], "utility")
+    assert [row.stage for row in house.disk.outages.values()] == ["closed"]
+
+
 def test_the_level_is_polled_because_edges_get_lost() -> None:
     """An opening whose edge was lost sheds one settling after the poll."""
     house = House()

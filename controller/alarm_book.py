@@ -27,6 +27,7 @@ class Alarm(Enum):
     CONFIGURATION_REFUSED = "configuration-refused"
     DISK_FAILING = "disk-failing"
     METER_STALE = "meter-stale"
+    METER_BLIND = "meter-blind"
 
 
 _TEXTS = {
@@ -56,6 +57,11 @@ _TEXTS = {
     Alarm.METER_STALE: _Text(
         "The meter has not answered for three polls{detail}. Demand is not shown.",
         "Check its power and the RS485 wires (A and B); `loadshed meter doctor` looks further.",
+    ),
+    Alarm.METER_BLIND: _Text(
+        "The meter answers, but {detail}. It may measure the utility's side only: then demand on the generator is not "
+        "known.",
+        "Have an electrician see that its current transformers stand on the house's side of the transfer switch.",
     ),
 }
 

@@ -72,8 +72,11 @@ def contact_topics(configuration: Configuration) -> ContactTopics | None:
     )
 
 
-def metering(configuration: Configuration, now: float, counted: int) -> Metering | None:
-    """Return what follows the meter; None where none is wired. `counted`: pulse edges counted before this start."""
+def metering(configuration: Configuration, now: float, counted: int, kwh_counted: int = 0) -> Metering | None:
+    """Return what follows the meter; None where none is wired.
+
+    `counted`, `kwh_counted`: edges of the 10 Wh and of the 1 kWh output counted before this start.
+    """
     meter = configuration.meter
     if meter is None:
         return None
@@ -83,7 +86,8 @@ def metering(configuration: Configuration, now: float, counted: int) -> Metering
 
     model = models.parse(meter.model)
     max_kw = model.rated_kw if isinstance(model, models.Model) else None
-    return Metering(MeterSettings(max_kw, meter.poll_s, meter.pulse_pin is not None), now, counted)
+    pulses, kwh_pulses = meter.pulse_pin is not None, meter.pulse_kwh_pin is not None
+    return Metering(MeterSettings(max_kw, meter.poll_s, pulses, kwh_pulses), now, counted, kwh_counted)
 
 
 def panel_for_start(

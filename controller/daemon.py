@@ -97,7 +97,7 @@ class Daemon:
             clock.boot_id(),
             now,
             rebooted=memory.boot not in (None, clock.boot_id()),
-            metering=beginning.metering(configuration, now, memory.pulse_count),
+            metering=beginning.metering(configuration, now, memory.pulse_count, memory.kwh_pulse_count),
         )
         self._inbox = Inbox(self._engine, self._carry_out, self._catch_up, clock.monotonic)
         self._topics = Topics(configuration.site.id, panel.circuits.keys(), beginning.contact_topics(configuration))

@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from controller.alarm_book import Alarm
 from controller.effects import KeepPulses
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from controller.chronicle import Chronicle
-    from controller.effects import KeepOutage
-    from controller.events import EnergyRead, MeterSilent, PulseSeen
+    from controller.effects import Json, KeepOutage
+    from controller.events import EnergyRead, KwhPulseSeen, MeterNoted, MeterSilent, PulseSeen
     from controller.metering import Metering
     from rules.demand import DemandView
 
 PULSES_S, PULSES_IN_OUTAGE_S = 3600.0, 60.0
 """The count is written this often: what a crash loses the register still knows."""
+
+BLIND = "it has counted nothing for ten minutes of the outage though circuits are on, which is less than 0.6 kW"
+
+MOST_ALIKE, ALIKE_WITHIN_S = 6, 3600.0
+"""So many findings of one kind an hour are written; more of them say nothing new, and wear the card."""
+
+
+class Sparing:
+    """Lets findings through that do not repeat themselves without end."""
+
+    def __init__(self) -> None:
+        self._said: dict[tuple[Json, ...], deque[float]] = {}
+        self._unsaid: dict[tuple[Json, ...], int] = {}
+
+    def lets(self, at: float, *kind: Json) -> int | None:
+        """Return how many of this kind were left unsaid before this one; None: leave this one unsaid as well."""
+        said = self._said.setdefault(kind, deque(maxlen=MOST_ALIKE))
+        if len(said) == MOST_ALIKE and at - said[0] < ALIKE_WITHIN_S:
+            self._unsaid[kind] = self._unsaid.get(kind, 0) + 1
+            return None
+        said.append(at)
+        return self._unsaid.pop(kind, 0)
 
 
 class DemandLog:
@@ -26,17 +51,28 @@ class DemandLog:
         self._sample_s = sample_s
         self._chronicle = chronicle
         self._sample_at: float | None = None
-        self._kept_pulses = metering.pulse_count if metering is not None else None
+        self._kept_pulses = self._counts()
         self._keep_pulses_at = float("-inf")
+        self._sparing = Sparing()
+        self._said_blind = False
 
-    def take(self, event: EnergyRead | MeterSilent | PulseSeen) -> None:
+    def take(self, event: EnergyRead | MeterSilent | PulseSeen | KwhPulseSeen) -> None:
         """Take what the meter did."""
         if self._metering is None:
             return
         for noted in self._metering.take(event):
-            self._chronicle.note(noted.event, event.at, about=noted.about)
+            self._note(noted.event, event.at, noted.about)
         self._chronicle.telling.demand = True
         self._keep_mark()
+
+    def found(self, event: MeterNoted) -> None:
+        """Take what the driver found out about a meter, the house's own or a further one."""
+        self._note("meter_noted", event.at, event.about)
+
+    def _note(self, name: str, at: float, about: Mapping[str, Json]) -> None:
+        unsaid = self._sparing.lets(at, name, about.get("meter"), about.get("kind"), about.get("output"))
+        if unsaid is not None:
+            self._chronicle.note(name, at, about={**about, "unsaid": unsaid} if unsaid else about)
 
     def resume(self, outage: KeepOutage, at: float, boot: str) -> None:
         """Go on with the open outage's log after a crash."""
@@ -63,6 +99,7 @@ class DemandLog:
     def closed(self, now: float) -> tuple[float | None, float | None]:
         """End the outage; return its energy (kWh) and 15-minute peak (kW), None where unknown."""
         self._sample_at = None
+        self._said_blind = False
         if self._metering is None:
             return None, None
         figures = self._metering.outage_energy_kwh(), self._metering.outage_peak_kw(now)
@@ -79,14 +116,17 @@ class DemandLog:
         times = (self._sample_at, self._metering.deadline())
         return min((at for at in times if at is not None), default=None)
 
-    def advance(self, now: float, outage: int | None) -> None:
-        """Write the row that is due (one, however late), and raise or clear the alarm."""
+    def advance(self, now: float, outage: int | None, *, loaded: bool = True) -> None:
+        """Write the row that is due (one, however late), and raise or clear alarms.
+
+        `loaded`: some circuit may be on, so that a meter in its right place would count.
+        """
         if self._metering is None:
             return
         if self._sample_at is not None and now >= self._sample_at and outage is not None:
             self._chronicle.sample(self._metering.sample(outage, now))
             self._sample_at = now + self._sample_s
-        if now >= self._keep_pulses_at:
+        if now >= self._keep_pulses_at or self._metering.kwh_pulse_count != self._kept_pulses[1]:
             self._keep_pulses_at = now + (PULSES_S if self._sample_at is None else PULSES_IN_OUTAGE_S)
             self.closing()
         if (freshness := self._metering.freshness_changed(now)) is not None:
@@ -94,13 +134,27 @@ class DemandLog:
             stale = freshness.value == "stale"
             self._chronicle.alarm(Alarm.METER_STALE, now, stands=stale, detail=f" ({why})" if why else "")
             self._chronicle.telling.demand = True
+        self._tell_blind(now, blind=loaded and outage is not None and self._metering.blind(now))
+
+    def _tell_blind(self, now: float, *, blind: bool) -> None:
+        """Say, once an outage, that a meter which answers counts nothing; the alarm stands while that is so."""
+        detail = BLIND if blind else ""
+        self._chronicle.alarm(Alarm.METER_BLIND, now, stands=blind, detail=detail)
+        if blind and not self._said_blind:
+            self._said_blind = True
+            says = f"{detail}: do its current transformers stand on the utility's side of the transfer switch?"
+            self._chronicle.note("meter_noted", now, about={"meter": "", "kind": "blind", "says": says})
 
     def closing(self) -> None:
         """Write what is counted by memory alone, before the program ends."""
-        count = self._metering.pulse_count if self._metering is not None else None
-        if count is not None and count != self._kept_pulses:
-            self._kept_pulses = count
-            self._chronicle.sample(KeepPulses(count))
+        counts = self._counts()
+        if counts != self._kept_pulses:
+            self._kept_pulses = counts
+            self._chronicle.sample(KeepPulses(*counts))
+
+    def _counts(self) -> tuple[int | None, int | None]:
+        """Return the edges of both outputs; None where not wired."""
+        return (None, None) if self._metering is None else (self._metering.pulse_count, self._metering.kwh_pulse_count)
 
     def _keep_mark(self) -> None:
         """Write where the counters stood when the outage began: a restart in it must not lose them."""

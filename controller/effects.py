@@ -156,9 +156,13 @@ class KeepHistory:
 
 @dataclass(frozen=True, slots=True)
 class KeepPulses:
-    """Write how many edges of the meter's output were counted so far, this start's and those before it."""
+    """Write how many edges of the meter's outputs were counted so far, this start's and those before it.
 
-    count: int
+    `count`: of the 10 Wh output; `kwh_count`: of the 1 kWh output. None: not wired.
+    """
+
+    count: int | None
+    kwh_count: int | None = None
 
 
 class KeepSample(NamedTuple):
@@ -196,7 +200,7 @@ class Memory:
     """What the disk remembers at a start.
 
     `outage`: the one not closed, if any. `last_outage`: the highest id, or 0. `boot`: the boot that last wrote; None
-    where none did. `pulse_count`: edges of the meter's output counted so far.
+    where none did. `pulse_count`, `kwh_pulse_count`: edges of the meter's 10 Wh and 1 kWh outputs counted so far.
     """
 
     entries: Mapping[CircuitId, Mapping[str, Json]] = field(default_factory=dict)
@@ -206,3 +210,4 @@ class Memory:
     openings: tuple[Moment, ...] = ()
     boot: str | None = None
     pulse_count: int = 0
+    kwh_pulse_count: int = 0

@@ -21,6 +21,7 @@ from controller.people import People
 from controller.switching import Switchboard
 from controller.transfer import Transfer
 from rules.ledger import Ledger
+from rules.panel import Position
 from rules.reports import Phase, Reports
 from rules.requests import objections
 from rules.shed import Pace
@@ -81,6 +82,7 @@ class Engine:
         self._resume(memory, boot, at)
         self._switches = Switchboard(panel, self._ledger, self._reports, settings.pace, settings.stagger_s)
         self._people = People(self._ledger, self._switches)
+        self._other_meters: dict[str, TellMeter] = {}
         self._transfer = Transfer(
             panel=panel,
             ledger=self._ledger,
@@ -120,7 +122,7 @@ class Engine:
         self._play(now)
         self._now = now
         commands = self._command(now)
-        self._demand.advance(now, self._ledger.outage)
+        self._demand.advance(now, self._ledger.outage, loaded=self._may_draw())
         self._check_alarms(now)
         return [*commands, *self._chronicle.take(now, may_tell=self._may_tell())]
 
@@ -212,6 +214,10 @@ class Engine:
         self._chronicle.telling.circuits.add(command.circuit)
         self._chronicle.telling.state = True
 
+    def _may_draw(self) -> bool:
+        """Tell whether some circuit is not known to be off: a load nobody vouches for counts as on."""
+        return any(entry.position not in (Position.OFF, Position.TRIPPED) for _, entry in self._ledger)
+
     def _may_tell(self) -> bool:
         """Tell whether anything but a command may be published: not while an opening settles, for its OFFs go first."""
         return self._switches.connected and not self._transfer.opening
@@ -252,6 +258,7 @@ class Engine:
         self._chronicle.note("bus_connected", event.at)
         self._transfer.touch(self._panel.circuits)
         self._chronicle.everything(self._panel.circuits, demand=self._demand.view(event.at) is not None)
+        self._chronicle.telling.meters |= self._other_meters
 
     def _bus_lost(self, event: ev.BusLost) -> None:
         if self._switches.connected:
@@ -315,15 +322,16 @@ class Engine:
         self._chronicle.alarm(Alarm.CONFIGURATION_REFUSED, event.at, stands=True, detail=mistakes)
         self._chronicle.answer(event.reply, ok=False, reason=mistakes)
 
-    def _metered(self, event: ev.EnergyRead | ev.MeterSilent | ev.PulseSeen) -> None:
+    def _metered(self, event: ev.EnergyRead | ev.MeterSilent | ev.PulseSeen | ev.KwhPulseSeen) -> None:
         self._demand.take(event)
 
     def _meter_noted(self, event: ev.MeterNoted) -> None:
-        self._chronicle.note("meter_noted", event.at, about=event.about)
+        self._demand.found(event)
 
     def _other_meter_heard(self, event: ev.OtherMeterHeard) -> None:
         energy_kwh = None if event.tenths is None else event.tenths / 10
-        self._chronicle.telling.meters[event.meter] = TellMeter(event.meter, event.at, energy_kwh)
+        told = self._other_meters[event.meter] = TellMeter(event.meter, event.at, energy_kwh)
+        self._chronicle.telling.meters[event.meter] = told
 
     def _disk_failed(self, event: ev.DiskFailed) -> None:
         self._chronicle.alarm(Alarm.DISK_FAILING, event.at, stands=True, detail=f" ({event.reason})")
@@ -350,6 +358,7 @@ _TAKE: dict[type, Callable[..., None]] = {
     ev.EnergyRead: Engine._metered,  # noqa: SLF001
     ev.MeterSilent: Engine._metered,  # noqa: SLF001
     ev.PulseSeen: Engine._metered,  # noqa: SLF001
+    ev.KwhPulseSeen: Engine._metered,  # noqa: SLF001
     ev.MeterNoted: Engine._meter_noted,  # noqa: SLF001
     ev.OtherMeterHeard: Engine._other_meter_heard,  # noqa: SLF001
     ev.DiskFailed: Engine._disk_failed,  # noqa: SLF001

@@ -138,6 +138,12 @@ class PulseSeen(NamedTuple):
     at: float
 
 
+class KwhPulseSeen(NamedTuple):
+    """One edge of the meter's 1 kWh output: 500 Wh have gone by."""
+
+    at: float
+
+
 class DiskFailed(NamedTuple):
     """The store could not write; what it could not write it keeps, bounded, and tries again."""
 
@@ -173,6 +179,7 @@ Event = (
     | MeterNoted
     | OtherMeterHeard
     | PulseSeen
+    | KwhPulseSeen
     | DiskFailed
     | DiskRecovered
     | ClockTrusted

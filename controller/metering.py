@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from math import inf
 from typing import TYPE_CHECKING
 
 from controller.effects import KeepSample
-from controller.events import EnergyRead, MeterSilent, PulseSeen
+from controller.events import EnergyRead, KwhPulseSeen, MeterSilent, PulseSeen
 from rules.demand import EDGE_KWH, STALE_POLLS, Demand
 from rules.register import Verdict, register_rise
+from rules.totaliser import Totaliser
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from controller.effects import Json
     from rules.demand import DemandView, Peaks
     from rules.witness import Finding
 
 BLIND_S = 600.0
-"""So long on standby without a tick or an edge: the current transformers are on the wrong side of the switch."""
+"""So long on standby without a tick or an edge: the current transformers may be on the wrong side of the switch."""
 
 
 @dataclass(frozen=True, slots=True)
 class MeterSettings:
     """`max_kw`: the rating; None where the model is not known. `poll_s`: None where only pulses are wired, no register.
 
-    `pulses`: whether the 10 Wh output is wired.
+    `pulses`, `kwh_pulses`: whether the 10 Wh and the 1 kWh output are wired.
     """
 
     max_kw: float | None = None
     poll_s: float | None = 5.0
     pulses: bool = False
+    kwh_pulses: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,16 @@ class Freshness(Enum):
 
 @dataclass(slots=True)
 class _Outage:
-    """An outage under way. The ends are None while it lasts."""
+    """An outage under way. The ends are None while it lasts. `opened`: when the contact last opened.
+
+    `at_opening`: where the counters stood then.
+    """
 
     began: float
     mark: Mark
     peaks: Peaks
+    opened: float
+    at_opening: Mark
     another_meter: bool = False
     ended: float | None = None
     end: Mark | None = None
@@ -72,10 +79,14 @@ class _Outage:
 
 
 class Metering:
-    """One meter, followed. `now`: the monotonic second of this start. `counted`: edges counted before it."""
+    """One meter, followed. `now`: the monotonic second of this start.
 
-    def __init__(self, settings: MeterSettings, now: float, counted: int = 0) -> None:
+    `counted`, `kwh_counted`: edges of the 10 Wh and of the 1 kWh output counted before it.
+    """
+
+    def __init__(self, settings: MeterSettings, now: float, counted: int = 0, kwh_counted: int = 0) -> None:
         self._settings = settings
+        self._totaliser = Totaliser(settings.max_kw, kwh_counted) if settings.kwh_pulses else None
         self._demand = Demand(settings.max_kw, settings.poll_s or inf, settings.pulses, counted)
         self._started = now
         self._freshness = Freshness.FRESH
@@ -84,11 +95,15 @@ class Metering:
 
     # --- events ------------------------------------------------------------------------------------------------------
 
-    def take(self, event: EnergyRead | MeterSilent | PulseSeen) -> tuple[Noted, ...]:
+    def take(self, event: EnergyRead | MeterSilent | PulseSeen | KwhPulseSeen) -> tuple[Noted, ...]:
         """Take what the meter did; return what is worth a line in the log."""
         match event:
             case PulseSeen(at=at):
                 self._demand.pulse(at)
+                return ()
+            case KwhPulseSeen(at=at):
+                if self._totaliser is not None:
+                    self._totaliser.pulse(at)
                 return ()
             case MeterSilent(at=at, reason=reason):
                 self.silent_because = reason
@@ -102,7 +117,7 @@ class Metering:
         verdict = self._demand.energy_read(tenths, at)
         if verdict.counts:
             self.silent_because = None
-            self._begin_late(tenths)
+            self._begin_late(tenths, at)
         if verdict is Verdict.ANOTHER_METER and self._outage is not None:
             self._outage.another_meter = True
         noted = []
@@ -110,23 +125,24 @@ class Metering:
             noted.append(
                 Noted(f"meter_{verdict.name.lower()}", {"before_kwh": _kwh(before), "energy_kwh": tenths / 10})
             )
-        return (*noted, *self._noted_doubt(doubt))
+        noted += _noted_doubt("10 Wh", doubt, self._demand.finding)
+        return (*noted, *self._totalised(before, tenths, verdict, at))
 
-    def _noted_doubt(self, before: Finding | None) -> tuple[Noted, ...]:
-        """Return that the edges have come into doubt, or out of it; not each time it is found anew."""
-        found = self._demand.finding
-        if found is not None and before is None:
-            about: dict[str, Json] = {"counted": found.counted, "expected": found.expected, "says": found.says}
-            return (Noted("pulses_disagree", about),)
-        if found is None and before is not None:
-            return (Noted("pulses_agree", {}),)
-        return ()
+    def _totalised(self, before: int | None, tenths: int, verdict: Verdict, at: float) -> Iterator[Noted]:
+        """Hold the 1 kWh output against the register too."""
+        if self._totaliser is None:
+            return
+        doubt = self._totaliser.finding
+        ticks = None if before is None else register_rise(before, tenths)
+        self._totaliser.register_read(verdict, ticks or 0, at)
+        yield from _noted_doubt("1 kWh", doubt, self._totaliser.finding)
 
     # --- what is known -----------------------------------------------------------------------------------------------
 
     def view(self, now: float) -> DemandView:
         """Return everything known about demand at `now`."""
-        return self._demand.view(now)
+        view = self._demand.view(now)
+        return view if self._totaliser is None else replace(view, totaliser_kwh=self._totaliser.kwh)
 
     def sample(self, outage: int, at: float) -> KeepSample:
         """Return one row of the demand log."""
@@ -153,6 +169,11 @@ class Metering:
     def pulse_count(self) -> int | None:
         """Return the edges counted, those before this start included; None where no pulse output is wired."""
         return self._demand.pulse_count if self._settings.pulses else None
+
+    @property
+    def kwh_pulse_count(self) -> int | None:
+        """Return the edges of the 1 kWh output counted, those before this start included; None where none is wired."""
+        return None if self._totaliser is None else self._totaliser.count
 
     # --- freshness ---------------------------------------------------------------------------------------------------
 
@@ -182,7 +203,10 @@ class Metering:
         if self._outage is None:
             fresh = self._freshness is Freshness.FRESH
             mark = Mark(self.register_tenths if fresh else None, self.pulse_count)
-            self._outage = _Outage(at, mark, self._demand.watch(at))
+            self._outage = _Outage(at, mark, self._demand.watch(at), at, mark)
+        elif self._outage.ended is not None:
+            # What moved while utility was back proves nothing of the generator's side.
+            self._outage.opened, self._outage.at_opening = at, Mark(self.register_tenths, self.pulse_count)
         self._outage.ended = self._outage.end = None
         return self._outage.mark
 
@@ -197,7 +221,7 @@ class Metering:
         `began`: this start's second where the machine has booted since. Edges that passed while the program was down
         are in the register's difference and not in the edges'.
         """
-        self._outage = _Outage(began, mark, self._demand.watch(began, peak_kw))
+        self._outage = _Outage(began, mark, self._demand.watch(began, peak_kw), began, mark)
 
     def outage_ended(self, at: float) -> None:
         """Hold the outage's figures as they are now: utility is back. Another `outage_began` lets them run again."""
@@ -238,21 +262,31 @@ class Metering:
         return outage.peak_kw if outage.ended is not None else self._demand.peak_kw(outage.peaks, now)
 
     def blind(self, now: float) -> bool:
-        """Return whether the meter has answered and counted nothing for ten minutes of the outage.
+        """Return whether the meter answers and has counted nothing since the contact opened, ten minutes ago or more.
 
-        With circuits on, its current transformers stand on the utility side of the transfer switch.
+        With circuits on, its current transformers may stand on the utility side of the transfer switch.
         """
         outage = self._outage
         if outage is None or outage.ended is not None or self._freshness is Freshness.STALE:
             return False
-        unmoved = self.outage_energy_kwh() == 0.0 and not self.outage_pulses_kwh()
-        return unmoved and now - outage.began > BLIND_S
+        unmoved = outage.at_opening == Mark(self.register_tenths, self.pulse_count)
+        return unmoved and self.register_tenths is not None and now - outage.opened > BLIND_S
 
-    def _begin_late(self, tenths: int) -> None:
+    def _begin_late(self, tenths: int, at: float) -> None:
         """Take the first reading of an outage that began without one: the Pi woke in the dark, the meter with it."""
         outage = self._outage
         if outage is not None and outage.mark.register_tenths is None and outage.ended is None:
             outage.mark = Mark(tenths, outage.mark.pulse_count)
+            outage.opened, outage.at_opening = at, Mark(tenths, self.pulse_count)
+
+
+def _noted_doubt(output: str, before: Finding | None, found: Finding | None) -> Iterator[Noted]:
+    """Yield that the edges of an output have come into doubt, or out of it; not each time it is found anew."""
+    if found is not None and before is None:
+        about: dict[str, Json] = {"counted": found.counted, "expected": found.expected, "says": found.says}
+        yield Noted("pulses_disagree", {"output": output, **about})
+    if found is None and before is not None:
+        yield Noted("pulses_agree", {"output": output})
 
 
 def _kwh(tenths: int | None) -> float | None:

@@ -71,6 +71,7 @@ def demand(view: DemandView, at: float, wall: Wall) -> bytes:
             "peak_15min_kw": _rounded(view.peak_15min_kw),
             "partial": [*view.partial],
             "energy_kwh": _rounded(view.energy_kwh),
+            "totaliser_kwh": _rounded(view.totaliser_kwh),
             "at": _when(at, wall),
             **_clock(wall),
         }

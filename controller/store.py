@@ -5,14 +5,14 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from controller import clock
 from controller.effects import Happened, KeepEntry, KeepHistory, KeepPulses, KeepSample, Memory
 from controller.store_lane import Lane, Rows
 from controller.store_pending import Ledger, Mirror, Samples
-from controller.store_rows import read_memory, read_pulse_count, write_ledger, write_samples
+from controller.store_rows import read_memory, read_pulse_counts, write_ledger, write_samples
 from controller.store_schema import LEDGER, SAMPLES, UselessError, is_ours, open_for_reading
 from controller.store_tidy import BATCH, remove_old_events, remove_old_samples
 from controller.views import Wall
@@ -71,7 +71,8 @@ class Store:
 
     def load(self) -> Memory:
         """Return what the disk remembers. Nothing that fails here stops the start; it is said at the first `put`."""
-        memory = self._memory(self._pulse_count())
+        pulse_count, kwh_pulse_count = self._pulse_counts()
+        memory = replace(self._memory(pulse_count), kwh_pulse_count=kwh_pulse_count)
         for circuit, row in memory.entries.items():
             self._mirror.news(KeepEntry(circuit, row))
         for kept in (memory.outage, *memory.history):
@@ -145,13 +146,13 @@ class Store:
             self._loud.append(f"the ledger cannot be written: {error}")
             return self._read_only(pulse_count)
 
-    def _pulse_count(self) -> int:
+    def _pulse_counts(self) -> tuple[int, int]:
         try:
             with closing(open_for_reading(self._samples.folder, SAMPLES)) as db:
-                return read_pulse_count(db)
+                return read_pulse_counts(db)
         except (FileNotFoundError, sqlite3.DatabaseError, UselessError, OSError):
             # Whatever is wrong there, the first write meets it too, and says so.
-            return 0
+            return 0, 0
 
     def _read(self, db: sqlite3.Connection, pulse_count: int) -> Memory:
         unreadable: list[str] = []

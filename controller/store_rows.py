@@ -82,8 +82,12 @@ def write_samples(db: sqlite3.Connection, samples: Samples, boot: int) -> None:
             for row in samples.rows
         ),
     )
-    if samples.pulses is not None:
-        db.execute("INSERT OR REPLACE INTO counters VALUES ('pulses', ?)", (samples.pulses.count,))
+    if (kept := samples.pulses) is not None:
+        counts = {"pulses": kept.count, "kwh_pulses": kept.kwh_count}
+        db.executemany(
+            "INSERT OR REPLACE INTO counters VALUES (?, ?)",
+            ((name, count) for name, count in counts.items() if count is not None),
+        )
 
 
 def read_memory(db: sqlite3.Connection, pulse_count: int, unreadable: list[str]) -> Memory:
@@ -108,10 +112,10 @@ def read_memory(db: sqlite3.Connection, pulse_count: int, unreadable: list[str])
     )
 
 
-def read_pulse_count(db: sqlite3.Connection) -> int:
-    """Return the edges of the meter's output counted so far."""
-    (count,) = db.execute("SELECT coalesce(max(value), 0) FROM counters WHERE name = 'pulses'").fetchone()
-    return int(count)
+def read_pulse_counts(db: sqlite3.Connection) -> tuple[int, int]:
+    """Return the edges of the meter's 10 Wh output and of its 1 kWh output counted so far."""
+    counts = dict(db.execute("SELECT name, value FROM counters"))
+    return int(counts.get("pulses", 0)), int(counts.get("kwh_pulses", 0))
 
 
 def _read_entries(db: sqlite3.Connection, unreadable: list[str]) -> Iterator[tuple[CircuitId, Mapping[str, Json]]]:

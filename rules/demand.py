@@ -43,7 +43,8 @@ class DemandView:
 
     `kw_at_most`: the truth is `kw` or less. `age_s`: since the last edge or believed reading. `partial`: which of the
     figures come from a window not yet full, or wait for it. `energy_kwh`: the register as last believed, however old.
-    `pulses_kwh`: the edges counted since the counter's zero.
+    `pulses_kwh`, `totaliser_kwh`: the edges of the 10 Wh and of the 1 kWh output, counted since their zero; None where
+    not wired.
     """
 
     kw: float | None
@@ -56,6 +57,7 @@ class DemandView:
     partial: tuple[str, ...]
     energy_kwh: float | None
     pulses_kwh: float | None
+    totaliser_kwh: float | None = None
 
 
 class Peaks:

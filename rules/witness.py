@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-EDGES_PER_TICK = 20
+EDGES_PER_TICK = 20.0
+"""Of the 10 Wh output: 20 edges of 5 Wh are one tick of 0.1 kWh."""
+
+KWH_EDGES_PER_TICK = 0.2
+"""Of the 1 kWh output: one edge of 500 Wh is five ticks."""
+
 TOLERANCE = 0.01
 TOLERANCE_EDGES = 2.0
 
-_STRETCH_TICKS = 100
-"""10 kWh: after so much the comparison begins anew, so that 1 % never grows into hours of lost edges."""
+_STRETCH_EDGES = 2000
+"""10 kWh by the 10 Wh output: then the comparison begins anew, so that 1 % never grows into hours of lost edges."""
 
-_REGAIN_TICKS = 5
+_REGAIN_EDGES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +24,13 @@ class Finding:
     """The edges counted do not fit the register: edges were lost, or bounces were counted.
 
     `counted`: edges over the stretch compared; `expected`: what the register's ticks amount to, to within one tick.
+    `output`: which of the meter's outputs.
     """
 
     at: float
     counted: int
     expected: int
+    output: str = "pulse output"
 
     @property
     def lost(self) -> bool:
@@ -33,7 +40,9 @@ class Finding:
     @property
     def says(self) -> str:
         """Return the finding as a sentence for whoever looks after the wiring."""
-        what = "edges of the pulse output are being lost" if self.lost else "the pulse output bounces or catches noise"
+        what = (
+            f"edges of the {self.output} are being lost" if self.lost else f"the {self.output} bounces or catches noise"
+        )
         cure = "check its two wires" if self.lost else "keep its wires apart from the mains"
         return f"{what}: {self.counted} counted, about {self.expected} by the register: {cure}"
 
@@ -44,14 +53,19 @@ class Witnesses:
     A tick seen at a poll fell due at some moment since the poll before, when the edges counted stood between their
     number then and now; and where in its tick the register stood at the beginning is not known, but stays the same.
     So every tick narrows one interval for that offset. Once nothing is left of it, and by more than 1 % + 2 edges,
-    the two cannot both be right.
+    the two cannot both be right. An output coarser than the register adds one edge to the interval, of which the two
+    that are always allowed take care.
+
+    `edges_per_tick`, `output`: of which of the meter's outputs the edges are.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, edges_per_tick: float = EDGES_PER_TICK, output: str = "pulse output") -> None:
+        self._edges_per_tick = edges_per_tick
+        self._output = output
         self._ticks = 0
         self._edges_at_read = 0
         self._restart(0)
-        self._clean_ticks = _REGAIN_TICKS
+        self._clean_ticks = self._regain_ticks
         self.finding: Finding | None = None
 
     def _restart(self, edges: int) -> None:
@@ -68,7 +82,11 @@ class Witnesses:
     @property
     def trusted(self) -> bool:
         """Whether the edges may be believed: no finding, or enough clean ticks since."""
-        return self._clean_ticks >= _REGAIN_TICKS
+        return self._clean_ticks >= self._regain_ticks
+
+    @property
+    def _regain_ticks(self) -> float:
+        return _REGAIN_EDGES / self._edges_per_tick
 
     def read(self, ticks: int, edges: int, at: float) -> Finding | None:
         """Take a believed reading: the ticks it added and the edges counted so far; return what does not fit."""
@@ -77,19 +95,19 @@ class Witnesses:
             return None
         self._ticks += ticks
         counted = edges - self._edges_began
-        due = EDGES_PER_TICK * self._ticks
-        self._low = max(self._low, before - self._edges_began - due - EDGES_PER_TICK)
+        due = self._edges_per_tick * self._ticks
+        self._low = max(self._low, before - self._edges_began - due - self._edges_per_tick)
         self._high = min(self._high, counted - due)
         if self._low - self._high > TOLERANCE * due + TOLERANCE_EDGES:
             return self._disagree(counted, due, edges, at)
         self._agree(ticks, edges)
         return None
 
-    def _disagree(self, counted: int, due: int, edges: int, at: float) -> Finding:
+    def _disagree(self, counted: int, due: float, edges: int, at: float) -> Finding:
         # The newest tick broke it: with too few edges it set the upper end, with too many the lower.
         lost = self._high == counted - due
-        expected = max(due, counted + 1) if lost else min(due, counted - 1)
-        self.finding = Finding(at, counted, expected)
+        expected = max(round(due), counted + 1) if lost else min(round(due), counted - 1)
+        self.finding = Finding(at, counted, expected, self._output)
         self._clean_ticks = 0
         self._restart(edges)
         return self.finding
@@ -99,5 +117,5 @@ class Witnesses:
             self._clean_ticks += ticks
             if self.trusted:
                 self.finding = None
-        if self._ticks >= _STRETCH_TICKS:
+        if self._ticks >= _STRETCH_EDGES / self._edges_per_tick:
             self._restart(edges)

@@ -323,6 +323,7 @@ def test_an_unknown_demand_is_null_and_never_nought() -> None:
         "peak_15min_kw": 3.142,
         "partial": ["demand_5min_kw"],
         "energy_kwh": 12.3,
+        "totaliser_kwh": None,
         "at": "2026-01-31T23:59:59.500Z",
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -93,6 +94,7 @@ class Lines:
     def tell(self, text: str, *, play: bool = False) -> None:
         said = self._view.tell(text, play=play)
         say(f"{mark(said)} {'──' if play else '  '} {text}")
+        sys.stdout.flush()  # as it happens, also into a pipe
 
     def refresh(self) -> None:
         """Say what the house draws, now and then while nothing else happens."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ACCURACY = "±0.5 % at power factor 1, ±0.75 % at 0.5, from 1 % to 100 % of the rated current (the maker's figures)"
 
+SHORT_WINDOW_S, LONG_WINDOW_S = 300.0, 900.0
+
 SHORTER = "all of it, for it was shorter than 15 minutes"
 """What the peak of an outage is over in which no window of 15 minutes fits."""
 
@@ -189,14 +191,14 @@ def _peaks(outage: OutageRow, samples: Sequence[SampleRow]) -> Iterator[Peak]:
 
     Of windows, those that lie in the outage; of moments, those that are no mere upper bound.
     """
-    fifteens = _inside(outage, samples, 900.0, lambda row: row.demand_15min_kw)
+    fifteens = _inside(outage, samples, LONG_WINDOW_S, lambda row: row.demand_15min_kw)
     highest = max(fifteens, key=lambda one: one[0], default=None)
     # The controller's own figure has every corner of the curve, the rows have one each few seconds.
     if outage.peak_15min_kw is not None:
         yield Peak("15 minutes" if highest else SHORTER, outage.peak_15min_kw, highest and highest[1])
     elif highest is not None:
         yield Peak("15 minutes", *highest)
-    fives = _inside(outage, samples, 300.0, lambda row: row.demand_5min_kw)
+    fives = _inside(outage, samples, SHORT_WINDOW_S, lambda row: row.demand_5min_kw)
     moments = _inside(outage, samples, 0.0, lambda row: None if row.kw_at_most else row.kw)
     for what, rows in (("5 minutes", fives), ("a moment", moments)):
         if rows:

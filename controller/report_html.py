@@ -6,8 +6,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from controller.picture import CurvePoint, PeakMark, demand_svg
-from controller.report import ACCURACY, SHORTER
-from controller.report_text import clock, day_and_time, peak_words
+from controller.report import ACCURACY, LONG_WINDOW_S, SHORT_WINDOW_S, SHORTER
+from controller.report_text import before_words, clock, day_and_time, peak_words
 from controller.tables import figure, span
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ th { color: #52606d; font-weight: 600; }
 td.time { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .wrong { color: #b42318; font-weight: 600; }
 svg { width: 100%; height: auto; }
-footer { margin-top: 2rem; color: #52606d; font-size: .85rem; }
+footer, .small { color: #52606d; font-size: .85rem; }
+footer { margin-top: 2rem; }
+td:first-child { white-space: nowrap; }
 @media print { body { margin: 0; max-width: none; font-size: 11pt; } h2, svg { break-after: avoid; }
   tr, li, svg { break-inside: avoid; } }
 @page { margin: 15mm; }
@@ -79,6 +81,7 @@ def _demand(story: Story) -> Iterator[str]:
         yield "<p>Demand was not measured in this outage.</p>"
         return
     yield _picture(story)
+    yield '<p class="small">An average begins once all of its window lies in the outage.</p>'
     if story.peaks:
         yield _listed(f"Highest: {peak_words(peak)}" for peak in story.peaks)
     if story.gaps:
@@ -91,7 +94,12 @@ def _demand(story: Story) -> Iterator[str]:
 
 def _picture(story: Story) -> str:
     points = [
-        CurvePoint(seconds, row.kw, row.demand_5min_kw, row.demand_15min_kw)
+        CurvePoint(
+            seconds,
+            row.kw,
+            row.demand_5min_kw if seconds >= SHORT_WINDOW_S else None,
+            row.demand_15min_kw if seconds >= LONG_WINDOW_S else None,
+        )
         for row in story.samples
         if (seconds := story.seconds(row.at)) is not None
     ]
@@ -122,7 +130,7 @@ def _fare(fare: Fare) -> tuple[str, ...]:
     end = escape(fare.end)
     if "UNCONTROLLABLE" in fare.end:
         end = f'<span class="wrong">{end}</span>'
-    return escape(fare.name), escape(fare.before or "?"), clock(fare.shed_at), confirmed, clock(fare.restored_at), end
+    return escape(fare.name), escape(before_words(fare)), clock(fare.shed_at), confirmed, clock(fare.restored_at), end
 
 
 def _events(story: Story) -> Iterator[str]:

@@ -72,7 +72,12 @@ def _fare(fare: Fare) -> tuple[str, ...]:
         confirmed = "NEVER"
     else:
         confirmed = f"{fare.confirmed_after_s:.1f} s"
-    return fare.name, fare.before or "?", clock(fare.shed_at), confirmed, clock(fare.restored_at), fare.end
+    return fare.name, before_words(fare), clock(fare.shed_at), confirmed, clock(fare.restored_at), fare.end
+
+
+def before_words(fare: Fare) -> str:
+    """Return a circuit's position before the outage; empty for one that cannot be commanded: nobody kept it."""
+    return fare.before or ("?" if fare.shed_at else "")
 
 
 # --- demand ----------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from controller.demo_view import View
 
 _BORDERS, _HEAD_LINES, _MARGIN = 2, 3, 4
-_TALL = 38
+_TALL, _WIDE = 38, 100
 _TALL_CURVE, _LOW_CURVE = 4, 1
 _STATE_STYLES = {"utility": "bold green", "standby": "bold yellow", "shedding": "bold red"}
 _HANDLES = {
@@ -64,7 +64,7 @@ class LiveScreen:
         whole = Layout()
         whole.split_column(
             Layout(_head(self._view), size=_HEAD_LINES),
-            Layout(_panel(self._view, circuits), size=panel),
+            Layout(_panel(self._view, circuits, self._console.width), size=panel),
             Layout(_demand(self._view, self._console.width - _MARGIN, curve), size=curve + _BORDERS),
             Layout(_journal(self._view, journal - _BORDERS)),
         )
@@ -79,22 +79,26 @@ def _head(view: View) -> Panel:
     parts = (
         (f"{contact}   ", "bold yellow" if contact_open else "bold green"),
         (f"controller: {view.state or 'starting'}   ", _STATE_STYLES.get(view.state, "bold cyan")),
-        ("" if powered else "the house is DARK   ", "bold white on red"),
-        (f"house clock {minutes:02}:{seconds:02}, ×{view.clock.factor:g} as fast as yours", "dim"),
+        ("" if powered else "DARK", "bold white on red"),
+        ("" if powered else "   ", ""),
+        (f"clock {minutes:02}:{seconds:02}, ×{view.clock.factor:g} of yours", "dim"),
     )
     return Panel(Text.assemble(*parts), title="loadshed demo: the real daemon in a simulated house", box=box.ROUNDED)
 
 
-def _panel(view: View, circuits: list[DemoCircuit]) -> Panel:
+def _panel(view: View, circuits: list[DemoCircuit], width: int) -> Panel:
     grid = Table(box=None, expand=True, padding=(0, 1))
-    for name, ratio in (("circuit", 5), ("tag", 4), ("breaker", 8), ("handle", 3), ("the controller says", 20)):
-        grid.add_column(name, ratio=ratio, no_wrap=True, header_style="dim")
+    columns = (("circuit", 15), ("tag", 12), ("breaker", 20), ("handle", 10), ("the controller says", None))
+    shown = [column for column in columns if column[0] != "tag" or width >= _WIDE]
+    for name, wide in shown:
+        grid.add_column(name, width=wide, ratio=None if wide else 1, no_wrap=True, header_style="dim")
     for circuit in circuits:
-        grid.add_row(*_row(circuit, view))
+        cells = _row(circuit, view)
+        grid.add_row(*(cells[name] for name, _ in shown))
     return Panel(grid, title="panel", box=box.ROUNDED)
 
 
-def _row(circuit: DemoCircuit, view: View) -> tuple[Text, ...]:
+def _row(circuit: DemoCircuit, view: View) -> dict[str, Text]:
     position = view.house.house.breaker(circuit.id).position if view.house else Position.UNKNOWN
     dark = view.house is not None and not view.house.house.powered
     word, style = _HANDLES.get(position, ("?", "dim"))
@@ -103,13 +107,13 @@ def _row(circuit: DemoCircuit, view: View) -> tuple[Text, ...]:
     ails = view.house is not None and view.house.house.breaker(circuit.id).faults == circuit.faults
     breaker = circuit.breaker.value + (f", {circuit.quirk}" if circuit.quirk and ails else "")
     stuck = circuit.breaker in (Kind.GEN1, Kind.STANDARD)
-    return (
-        Text(circuit.name),
-        Text("essential" if circuit.essential else "nonessential", "" if circuit.essential else "cyan"),
-        Text(breaker, "red" if stuck and not circuit.essential else ""),
-        Text(word, "dim" if dark else style),
-        Text(why, "red" if "UNCONTROLLABLE" in why else "dim"),
-    )
+    return {
+        "circuit": Text(circuit.name),
+        "tag": Text("essential" if circuit.essential else "nonessential", "" if circuit.essential else "cyan"),
+        "breaker": Text(breaker, "red" if stuck and not circuit.essential else ""),
+        "handle": Text(word, "dim" if dark else style),
+        "the controller says": Text(why, "red" if "UNCONTROLLABLE" in why else "dim"),
+    }
 
 
 def _demand(view: View, width: int, lines: int) -> Panel:

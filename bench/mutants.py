@@ -32,8 +32,8 @@ RULES = tuple(f"tests/rules/test_{name}.py" for name in (
     "control", "source", "entry", "ledger", "shed", "restore", "requests", "why",
 ))  # fmt: skip
 HOUSE = tuple(f"tests/controller/test_{name}.py" for name in (
-    "machine", "engine_source", "engine_shedding", "engine_restoring", "engine_ledger", "engine_changes",
-    "people", "outage_book",
+    "machine", "engine_source", "engine_shedding", "engine_on_again", "engine_restoring", "engine_waking",
+    "engine_ledger", "engine_changes", "people", "outage_book",
 ))  # fmt: skip
 FIRST = {
     "source": "engine_source",
@@ -117,9 +117,11 @@ def main(words: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="sound-") as name:
         red = run(copy_to(Path(name)), tests_for("states"))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        caught = list(pool.map(partial(broken, red=red), [one for one in wanted if one not in gone]))
+        caught = []
+        for one in pool.map(partial(broken, red=red), [one for one in wanted if one not in gone]):
+            caught.append(one)
+            print(row(one), flush=True)
     survived = [one for one in caught if one.by is None]
-    print("\n".join(row(one) for one in caught))
     for mutation in gone:
         print(f"{mutation.rule:<13} {mutation.name:<44} its place in {mutation.file} is gone: mend bench/mutations.py")
     for test in red:

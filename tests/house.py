@@ -6,8 +6,7 @@ simulated breakers; what they say comes back over a simulated broker. A crash lo
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count, pairwise
 from typing import TYPE_CHECKING
@@ -15,9 +14,11 @@ from typing import TYPE_CHECKING
 from controller import effects as do
 from controller import events as ev
 from controller.engine import Engine, EngineSettings
-from hw.simulated.breakers import SOUND, Faults, SimulatedBreaker
+from hw.simulated.breakers import SimulatedBreaker
 from rules.control import controllable
-from rules.panel import Circuit, CircuitId, Kind, Panel, Position, Tag
+from rules.panel import Circuit, CircuitId, Kind, Panel, Tag
+from tests.house_disk import Disk
+from tests.house_parts import LATENCY_S, Broker, Contact, Hand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from controller.views import AlarmView, CircuitView, StateView
     from hw.simulated.breakers import Report
 
-LATENCY_S = 0.02
-RECONNECT_S = 0.2
 TURNS_AT_ONE_MOMENT = 200
 
 
@@ -65,48 +64,6 @@ class Command:
     circuit: CircuitId
     word: str
     expires_s: int
-
-
-@dataclass
-class Disk:
-    """What survives the process: the rows, through JSON and back, as the store would have them."""
-
-    entries: dict[CircuitId, str] = field(default_factory=dict)
-    outages: dict[int, do.KeepOutage] = field(default_factory=dict)
-    histories: dict[tuple[int, CircuitId], do.KeepHistory] = field(default_factory=dict)
-    log: list[do.Happened] = field(default_factory=list)
-    samples: list[do.KeepSample] = field(default_factory=list)
-    boot: str | None = None
-
-    def write(self, effect: do.Effect, boot: str) -> None:
-        match effect:
-            case do.KeepEntry(circuit, row):
-                self.entries[circuit] = json.dumps(row)
-            case do.KeepOutage(id=number):
-                self.outages[number] = effect
-            case do.DropOutage(number):
-                del self.outages[number]
-            case do.KeepHistory(outage, circuit):
-                self.histories[outage, circuit] = effect
-            case do.Happened():
-                json.dumps(dict(effect.about))
-                self.log.append(effect)
-            case do.KeepSample():
-                self.samples.append(effect)
-            case _:
-                return
-        self.boot = boot
-
-    def memory(self) -> do.Memory:
-        unclosed = [row for row in self.outages.values() if row.stage != "closed"]
-        return do.Memory(
-            entries={circuit: json.loads(row) for circuit, row in self.entries.items()},
-            outage=unclosed[-1] if unclosed else None,
-            history=tuple(self.histories.values()),
-            last_outage=max(self.outages, default=0),
-            openings=tuple(moment for row in self.outages.values() for moment in row.openings),
-            boot=self.boot,
-        )
 
 
 class House:
@@ -341,148 +298,3 @@ class House:
 
     def happened(self, event: str) -> list[do.Happened]:
         return [line for line in self.disk.log if line.event == event]
-
-
-class Contact:
-    """The auxiliary contact on its wire: closed on utility, open on standby."""
-
-    def __init__(self, house: House, *, is_open: bool) -> None:
-        self._house = house
-        self.is_open = is_open
-
-    def open(self) -> None:
-        self._moves(is_open=True)
-
-    def close(self) -> None:
-        self._moves(is_open=False)
-
-    def is_read(self) -> None:
-        """The level is polled, besides the edges."""
-        self._house.happens(ev.ContactChanged(self._house.mono, self.is_open))
-
-    def is_lost(self, reason: str = "the chip failed") -> None:
-        self._house.happens(ev.ContactLost(self._house.mono, reason))
-
-    def says(self, *, is_open: bool, retained: bool = False) -> None:
-        """A contact on the bus: its device says it, or (retained) the broker remembers it."""
-        self._house.happens(ev.ContactChanged(self._house.mono, is_open, retained))
-
-    def is_alive(self) -> None:
-        """A contact on the bus: its device says that it is there."""
-        self._house.happens(ev.ContactAlive(self._house.mono))
-
-    def will(self, *, be_open: bool, in_s: float) -> None:
-        """Move the contact in so many seconds; the kernel stamps the edge, whoever sleeps meanwhile."""
-
-        def move() -> None:
-            self.is_open = be_open
-            self._house.put(ev.ContactChanged(self._house.mono, be_open))
-
-        self._house.later(in_s, move)
-
-    def _moves(self, *, is_open: bool) -> None:
-        self.is_open = is_open
-        self.is_read()
-
-
-class Broker:
-    """The broker: it remembers the last word on each topic, and may be away."""
-
-    def __init__(self, house: House) -> None:
-        self._house = house
-        self._retained: dict[tuple[CircuitId, str], str] = {}
-        self.up = True
-
-    def takes(self, report: Report) -> None:
-        if self.up:
-            self._retained[report.circuit, report.leaf] = report.word
-            self._house.later(LATENCY_S, lambda: self._says(report.circuit, report.leaf, report.word, retained=False))
-
-    def remembers(self, name: str, word: str, leaf: str = "state") -> None:
-        """Let the broker's memory be another than what was last said: it came back from a power cut."""
-        self._retained[CircuitId(name), leaf] = word
-
-    def forgets(self, name: str) -> None:
-        for leaf in ("state", "availability"):
-            self._retained.pop((CircuitId(name), leaf), None)
-
-    def greets(self) -> None:
-        """Accept the controller, and tell it what is remembered."""
-        self._house.happens(ev.BusConnected(self._house.mono))
-        for (circuit, leaf), word in sorted(self._retained.items()):
-            self._says(circuit, leaf, word, retained=True)
-        self._house.turn()
-
-    def goes_away(self) -> None:
-        self.up = False
-        self._house.happens(ev.BusLost(self._house.mono, "gone"))
-
-    def comes_back(self) -> None:
-        """Accept the controller again, and a moment later the devices, who say how they are."""
-        self.up = True
-        self.greets()
-        for breaker in self._house.breakers.values():
-            self._house.later(RECONNECT_S, lambda it=breaker: self._house.publish(it.greeting()))  # type: ignore[misc]
-
-    def drops_us(self) -> None:
-        """End our own connection and accept it again at once; the devices notice nothing."""
-        self._house.happens(ev.BusLost(self._house.mono, "a blink"))
-        self.greets()
-
-    def _says(self, circuit: CircuitId, leaf: str, word: str, *, retained: bool) -> None:
-        if not self.up:
-            return
-        if leaf == "state":
-            self._house.put(ev.BreakerReported(self._house.mono, circuit, Position[word], retained))
-        else:
-            self._house.put(ev.AvailabilityReported(self._house.mono, circuit, word == "online", retained))
-
-
-class Hand:
-    """What a person, the power or bad luck does to one breaker."""
-
-    def __init__(self, house: House, breaker: SimulatedBreaker) -> None:
-        self._house = house
-        self._it = breaker
-
-    @property
-    def position(self) -> Position:
-        """Where its contacts really are."""
-        return self._it.position
-
-    def turn_off_by_hand(self) -> None:
-        self._says(self._it.flip_by_hand(Position.OFF))
-
-    def turn_on_by_hand(self) -> None:
-        self._says(self._it.flip_by_hand(Position.ON))
-
-    def trip(self) -> None:
-        self._says(self._it.trip())
-
-    def has(self, **faults: Any) -> None:
-        """Give it faults by name; none: it is sound again."""
-        self._it.faults = Faults(**faults) if faults else SOUND
-
-    def says(self, word: str, leaf: str = "state") -> None:
-        """Let it say something, true or not."""
-        at, circuit = self._house.mono, self._it.circuit
-        if leaf == "state":
-            self._house.happens(ev.BreakerReported(at, circuit, Position[word]))
-        else:
-            self._house.happens(ev.AvailabilityReported(at, circuit, word == "online"))
-
-    def loses_power(self) -> None:
-        """Its electronics go dark, and the broker says so for it."""
-        self._it.power_lost()
-        self.says("offline", "availability")
-
-    def gets_power(self) -> None:
-        self._says(self._it.power_back())
-
-    def reboots(self) -> None:
-        """A blink of its power, too short for its last will."""
-        self._says(self._it.reboot())
-
-    def _says(self, reports: Iterable[Report]) -> None:
-        self._house.publish(reports)
-        self._house.wait(2 * LATENCY_S)

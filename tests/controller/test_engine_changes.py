@@ -9,7 +9,8 @@ import pytest
 
 from controller import events as ev
 from rules.panel import CircuitId, Kind, Panel, Position, Restore, Tag
-from tests.house import LATENCY_S, USUAL, House, circuit, essential
+from tests.house import USUAL, House, circuit, essential
+from tests.house_parts import LATENCY_S
 
 if TYPE_CHECKING:
     from controller.events import AskKind

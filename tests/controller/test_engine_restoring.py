@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from controller.engine import EngineSettings
-from hw.simulated import breakers as device
-from rules.panel import Kind, Position, Restore, Wakes
-from tests.house import LATENCY_S, USUAL, House, circuit, essential, pauses
+from rules.panel import Position, Restore
+from tests.house import House, circuit, pauses
+from tests.house_parts import LATENCY_S
 
 ON, OFF, TRIPPED = Position.ON, Position.OFF, Position.TRIPPED
 IN_TURN = ["well-pump", "dryer", "hot-tub", "ev-charger"]
@@ -388,72 +388,6 @@ def test_a_contact_that_flaps_doubles_the_wait() -> None:
         house.contact.close()
         house.wait(wait_s + 30.0)
         assert house.times("ON", "hot-tub")[-1] - closed == pytest.approx(wait_s + 0.1)
-
-
-# --- relays that wake off --------------------------------------------------------------------------------------------
-
-
-def test_a_relay_that_wakes_off_fell_with_the_power_and_is_given_back() -> None:
-    """Essential or not: its `off` after a power gap is not its `before`."""
-    house = House(essential("freezer", kind=Kind.RELAY, wakes=Wakes.OFF))
-    house.breaker("freezer").has(wakes=device.Wakes.OFF)
-    house.contact.open()
-    house.breaker("freezer").loses_power()
-    house.wait(10.0)
-    house.breaker("freezer").gets_power()
-    house.wait(10.0)
-    assert house.owed() == ["freezer"]
-    assert "fell with the power" in house.view("freezer").why
-    assert house.ons() == []
-    given_back(house)
-    assert house.ons() == ["freezer"]
-    assert house.owed() == []
-
-
-def test_after_a_mere_blink_it_is_given_back_too() -> None:
-    """No outage was there at all: the contact never opened."""
-    house = House(circuit("heater", kind=Kind.RELAY, wakes=Wakes.OFF))
-    house.breaker("heater").has(wakes=device.Wakes.OFF)
-    house.breaker("heater").reboots()
-    house.wait(10.0)
-    assert house.ons() == ["heater"]
-    assert house.breaker("heater").position is ON
-
-
-def test_an_off_whose_power_gap_is_told_a_moment_later_fell_all_the_same() -> None:
-    """Its position may come before its availability."""
-    house = House(circuit("heater", kind=Kind.RELAY, wakes=Wakes.OFF))
-    house.wait(60.0)
-    house.breaker("heater").turn_off_by_hand()
-    assert house.owed() == []
-    house.breaker("heater").says("online", "availability")
-    assert house.owed() == ["heater"]
-
-
-def test_a_relay_that_wakes_off_and_is_switched_off_by_hand_is_no_debt() -> None:
-    """There was no power gap: its availability stood still."""
-    house = House(circuit("heater", kind=Kind.RELAY, wakes=Wakes.OFF))
-    house.wait(60.0)
-    house.breaker("heater").turn_off_by_hand()
-    house.wait(60.0)
-    assert house.owed() == house.ons() == []
-
-
-@pytest.mark.parametrize("broker_after_s", [0.0, 2.0])
-def test_before_of_a_relay_that_fell_in_the_transfer_is_on(broker_after_s: float) -> None:
-    """The machine went down with it, and the broker, early or late, remembers the off it woke with."""
-    house = House(circuit("heater", kind=Kind.RELAY, wakes=Wakes.OFF), *USUAL)
-    house.crash()
-    house.contact.is_open = True
-    house.breaker("heater").has(wakes=device.Wakes.OFF)
-    house.breaker("heater").reboots()
-    house.start(rebooted=True, connected=False)
-    house.wait(broker_after_s)
-    house.broker.greets()
-    house.wait(60.0)
-    assert "heater" in house.owed()
-    given_back(house)
-    assert house.breaker("heater").position is ON
 
 
 def test_settings_say_how_long() -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from paho.mqtt.client import Client, MQTTMessage, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from bench.programs import BARE, LOADSHED, Program, house
 from tests.mosquitto import Mosquitto
@@ -40,7 +41,8 @@ class Watcher:
         self._client = Client(CallbackAPIVersion.VERSION2, "watcher", protocol=MQTTv5)
         self._client.on_message = self._heard
         self._client.connect("127.0.0.1", port)
-        self._client.subscribe([("loadshed/+/breakers/+/set", _qos0()), ("loadshed/+/controller/state", _qos0())])
+        options = SubscribeOptions(qos=0)
+        self._client.subscribe([("loadshed/+/breakers/+/set", options), ("loadshed/+/controller/state", options)])
         self._client.loop_start()
 
     def _heard(self, _client: Client, _data: object, message: MQTTMessage) -> None:
@@ -80,12 +82,6 @@ class Watcher:
         self._client.loop_stop()
 
 
-def _qos0() -> object:
-    from paho.mqtt.subscribeoptions import SubscribeOptions  # noqa: PLC0415
-
-    return SubscribeOptions(qos=0)
-
-
 def one_run(program: Program, mosquitto: Mosquitto, folder: Path, circuits: int) -> float:
     """Return the median milliseconds of one run of one program."""
     watcher = Watcher(mosquitto.port, circuits)
@@ -112,7 +108,9 @@ def _cycles(program: Program, watcher: Watcher) -> Iterator[float]:
 
 def measure(circuits: int) -> tuple[float, float, float]:
     """Return the median ratio, and both medians in ms."""
-    ratios, ours, theirs = [], [], []
+    ratios: list[float] = []
+    ours: list[float] = []
+    theirs: list[float] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         house(folder, circuits)

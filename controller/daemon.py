@@ -15,18 +15,7 @@ from typing import TYPE_CHECKING
 from controller import beginning, clock, kept, sdnotify
 from controller import events as ev
 from controller.bus import Bus
-from controller.effects import (
-    Answer,
-    Happened,
-    SwitchOff,
-    SwitchOn,
-    TellAlarm,
-    TellCircuit,
-    TellDemand,
-    TellEvent,
-    TellMeter,
-    TellState,
-)
+from controller.effects import Happened, SwitchOff, SwitchOn
 from controller.engine import Engine
 from controller.inbox import Inbox
 from controller.journal import line
@@ -36,6 +25,7 @@ from controller.settings_tables import GpioContact
 from controller.store import Store
 from controller.topics import Topics
 from controller.views import Wall
+from controller.words import Word, publication
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +33,6 @@ if TYPE_CHECKING:
 
     from controller.effects import DiskEffect, Effect
     from controller.settings import Configuration
-    from controller.topics import Publication
     from controller.wired import WiredContact
 
 WRONG_CONFIGURATION = 78
@@ -52,10 +41,11 @@ WRONG_CONFIGURATION = 78
 WATCHDOG_S = 2.0
 CLOCK_S = 10.0
 
+AWAKE_S, AWAKE_ALONE_S = 1.0, 5.0
+"""What no shed waits for is imported so long after the first connection; without one, so long after the start."""
+
 AFTER_COMMANDS_S = 0.02
 """Words wait so long behind commands: broker and breakers have both hands full, often on this same small machine."""
-
-Word = TellState | TellCircuit | TellDemand | TellMeter | TellAlarm | TellEvent | Answer
 
 _log = logging.getLogger("loadshed")
 
@@ -115,6 +105,7 @@ class Daemon:
             async with asyncio.TaskGroup() as tasks:
                 running = [tasks.create_task(self._bus.run()), tasks.create_task(self._read_contact())]
                 self._inbox.turn()
+                self._loop.call_later(AWAKE_ALONE_S, self._awake.set)
                 running += [tasks.create_task(self._watch_meter()), tasks.create_task(self._watch_clock())]
                 sdnotify.notify("READY=1")
                 await self._stop.wait()
@@ -203,9 +194,10 @@ class Daemon:
         self._speaking = False
         self._greet()
         unsaid, self._unsaid = self._unsaid, []
+        wall, now = Wall(clock.offset(), self._trusted), clock.monotonic()
         for word in unsaid:
-            if (publication := self._publication(word)) is not None:
-                self._bus.publish(publication)
+            if (said := publication(word, self._engine, self._topics, wall, now)) is not None:
+                self._bus.publish(said)
         unwritten, self._unwritten = self._unwritten, []
         for happened in unwritten:
             _log.info("%s", line(happened))
@@ -215,30 +207,8 @@ class Daemon:
         if self._bus.connected != self._greeted:
             self._greeted = self._bus.connected
             self._bus.publish(self._topics.availability(online=True))
-        if self._greeted and not self._awake.is_set():
-            self._loop.call_later(1.0, self._awake.set)
-
-    def _publication(self, effect: Word) -> Publication | None:
-        wall = Wall(clock.offset(), self._trusted)
-        match effect:
-            case Answer():
-                return self._topics.answer(effect)
-            case TellState():
-                return self._topics.state(self._engine.state_view(), wall)
-            case TellCircuit(circuit):
-                view = self._engine.circuit_view(circuit)
-                return self._topics.no_circuit(circuit) if view is None else self._topics.circuit(view)
-            case TellAlarm(alarm):
-                stands = self._engine.alarm_view(alarm)
-                return self._topics.no_alarm(alarm) if stands is None else self._topics.alarm(stands, wall)
-            case TellEvent(event):
-                return self._topics.event(event, wall)
-            case TellMeter():
-                return self._topics.meter(effect, wall)
-            case TellDemand():
-                now = clock.monotonic()
-                demand = self._engine.demand_view(now)
-                return None if demand is None else self._topics.demand(demand, now, wall)
+        if self._greeted:
+            self._loop.call_later(AWAKE_S, self._awake.set)
 
     def _feed_watchdog(self) -> None:
         """Tell systemd that the engine has taken a turn: a hung one is started anew."""

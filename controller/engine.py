@@ -122,7 +122,7 @@ class Engine:
         self._play(now)
         self._now = now
         commands = self._command(now)
-        self._demand.advance(now, self._ledger.outage, loaded=self._may_draw())
+        self._demand.advance(now, self._ledger.outage, may_draw=self._may_draw)
         self._check_alarms(now)
         return [*commands, *self._chronicle.take(now, may_tell=self._may_tell())]
 
@@ -234,7 +234,7 @@ class Engine:
         silent = tuple(sorted(self._switches.unanswered))
         alarm(Alarm.BREAKER_SILENT, now, stands=bool(silent), circuits=silent)
         over = self._transfer.house.now is State.UTILITY and self._transfer.stable
-        owed = tuple(sorted(self._ledger.owing - self._switches.unsettled)) if over else ()
+        owed = tuple(sorted(self._ledger.owing - self._switches.unsettled - self._switches.watched)) if over else ()
         alarm(Alarm.OWED, now, stands=bool(owed), circuits=owed)
         for circuit in self._switches.unobeyed:
             self._chronicle.note("request_unanswered", now, circuit)
@@ -315,7 +315,8 @@ class Engine:
         self._chronicle.telling.circuits |= gone
         self._chronicle.alarm(Alarm.CONFIGURATION_REFUSED, event.at, stands=False)
         self._chronicle.note("circuits_reloaded", event.at, lazy=False, circuits=len(event.panel))
-        self._chronicle.answer(event.reply, ok=True, reason=f"{len(event.panel)} circuits are in force")
+        said = [f"{len(event.panel)} circuits are in force", *self._switches.resting(event.at)]
+        self._chronicle.answer(event.reply, ok=True, reason="; ".join(said))
 
     def _configuration_refused(self, event: ev.ConfigurationRefused) -> None:
         mistakes = " ".join(event.mistakes)

@@ -17,7 +17,7 @@ from rules.restore import ReturnQueue, Verdict, recalled, rested_at, verdict
 from rules.shed import TRIES, next_off_at, pause_after_off, shed_order, wants_off
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from controller.machine import State
     from rules.entry import Entry, Wish
@@ -33,8 +33,9 @@ class Switchboard:
     """Decides what is commanded, circuit by circuit.
 
     `unsettled`: circuits on their way off or back that may still be confirmed. `unanswered`: those that did not
-    answer three commands. Both are kept as circuits are looked at. `unobeyed`: circuits that did not do as a person
-    asked, until the engine has said so. `sent`: the commands of this turn.
+    answer three commands. `watched`: those that report on, and stay owed while an OFF may still take effect. All three
+    are kept as circuits are looked at. `unobeyed`: circuits that did not do as a person asked, until the engine has
+    said so. `sent`: the commands of this turn.
     """
 
     def __init__(self, panel: Panel, ledger: Ledger, reports: Reports, pace: Pace, stagger_s: float) -> None:
@@ -51,6 +52,7 @@ class Switchboard:
         self.phase = Phase.DOUBTS
         self.unsettled: set[CircuitId] = set()
         self.unanswered: set[CircuitId] = set()
+        self.watched: set[CircuitId] = set()
         self.unobeyed: list[CircuitId] = []
         self.sent: list[Command] = []
         self.follow(panel)
@@ -59,7 +61,7 @@ class Switchboard:
         """Work by this panel from now on."""
         self._panel = panel
         self._order = {circuit: place for place, circuit in enumerate(shed_order(panel))}
-        for circuits in (self.unsettled, self.unanswered):
+        for circuits in (self.unsettled, self.unanswered, self.watched):
             circuits.intersection_update(self._order)
         for circuit in [circuit for circuit in self._turn if circuit not in self._order]:
             del self._turn[circuit]
@@ -145,6 +147,14 @@ class Switchboard:
             return True
         return circuit in self.unsettled and (entry.off_pending or entry.on_pending)
 
+    def resting(self, at: float) -> Iterator[str]:
+        """Say which circuits were called back by a changed tag, and must rest yet."""
+        for circuit in self._panel:
+            entry = self._ledger[circuit.id]
+            rest_s = rested_at(circuit, entry) - at
+            if rest_s > 0.0 and entry.debt is not None and entry.owed and recalled(circuit, entry.debt):
+                yield f"{circuit.name} must rest: it is switched on in {rest_s:.0f} s"
+
     def carried_out(self, at: float) -> None:
         """Pace by the moment commands really left: a stall may lie between deciding and sending."""
         if any(isinstance(command, SwitchOn) for command in self.sent):
@@ -164,6 +174,8 @@ class Switchboard:
         else:
             turn, unsettled = self._return(circuit, entry, now, state)
         (self.unsettled.add if unsettled else self.unsettled.discard)(circuit.id)
+        is_on = verdict(circuit, entry) is Verdict.IS_ON
+        (self.watched.add if is_on else self.watched.discard)(circuit.id)
         # What was due by now has been played; a time in the past has nothing more to say.
         self._wake(circuit.id, min((at for at in (wake, turn) if at is not None and at > now), default=None))
 
@@ -227,6 +239,7 @@ class Switchboard:
         if same and entry.tries >= TRIES:
             entry.wish = None
             self.unobeyed.append(circuit.id)
+            self.unanswered.discard(circuit.id)
             return None
         if wish.position is Position.ON:
             self._switch_on(circuit, now)

@@ -99,8 +99,10 @@ class Entry:
     pause_s: float = 0.0
     fresh: bool = True  # what is wanted changed, or the program, the broker or the device came back since `sent`
     off_pending: bool = False
+    off_behind: bool = False  # more than one OFF is on its way: a report answers one, and the next may come after it
     on_pending: bool = False
     off_sent_at: float | None = None
+    off_lives_s: float = 0.0  # so long does the broker keep that OFF for a device that is away
 
     suspect_since: float | None = None  # on again while owed: a person, or a reboot?
     ons: int = 0

@@ -169,6 +169,7 @@ class Ledger:
     def off_sent(self, circuit: CircuitId, at: float, pause_s: float, *, ours: bool) -> None:
         """Note that OFF left at `at`; `ours`: by the rules, so the circuit is owed from now on."""
         entry = self[circuit]
+        entry.off_behind, entry.off_lives_s = entry.off_pending, pause_s
         self._sent(entry, Position.OFF, at, pause_s)
         entry.off_pending, entry.off_sent_at, entry.confirmed_in = True, at, None
         if ours:

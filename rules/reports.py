@@ -182,7 +182,7 @@ class Reports:
     def _our_on(self, circuit: Circuit, entry: Entry, at: float, phase: Phase) -> Outcome:
         if phase is Phase.SHEDS and sheddable(circuit):
             return Outcome.ON_AGAIN  # the contact has opened since
-        entry.off_pending = False
+        entry.off_pending = entry.off_behind = False  # what left before our ON has been obeyed before it
         self._ledger.switched(circuit.id, Position.ON, US, at)
         self._ledger.forgive(circuit.id)
         return Outcome.CONFIRMED_ON
@@ -207,9 +207,8 @@ class Reports:
             entry.ons += 1
             if entry.ons > 1:
                 return self._taken_over(circuit.id, at)
-        if phase is Phase.UTILITY:
-            self._ledger.forgive(circuit.id)
-            return Outcome.CAME_BACK
+        if phase is Phase.UTILITY and (paid := self.judge(circuit, at)) is not None:
+            return paid
         return Outcome.ON_AGAIN if entry.suspect_since is None else Outcome.SUSPECT
 
     def _may_be_a_person(self, circuit: Circuit, entry: Entry, at: float) -> bool:
@@ -237,7 +236,7 @@ class Reports:
             entry.wish = None
             return Outcome.WISH_DONE
         if (debt := entry.debt) is not None:
-            return self._confirmed(circuit.id, entry, debt, at, ours=ours)
+            return self._confirmed(circuit.id, entry, debt, at, ours=ours or before is Position.ON)
         since = entry.availability_at
         woke = woke or (since is not None and entry.available and at <= since + self._confirm_s)
         return None if ours else self._off_without_us(circuit, entry, before, at, woke=woke)
@@ -279,7 +278,7 @@ class Reports:
         return Outcome.FELL
 
     def _tripped(self, circuit: Circuit, entry: Entry, at: float) -> Outcome:
-        entry.off_pending = entry.on_pending = False
+        entry.off_pending = entry.off_behind = entry.on_pending = False
         entry.wish = None
         if entry.debt is not None:
             self._ledger.take_over(circuit.id)  # a person's from now on, also when they reset it
@@ -305,8 +304,8 @@ class Reports:
 
     @staticmethod
     def _may_fall_late(entry: Entry) -> bool:
-        return entry.debt is not None and (entry.off_pending or not entry.debt.confirmed)
+        return entry.debt is not None and (entry.off_pending or entry.off_behind or not entry.debt.confirmed)
 
     def _late_until(self, entry: Entry) -> float:
         since = self._ledger.started if entry.off_sent_at is None else entry.off_sent_at
-        return since + LATE_OFF_S
+        return since + entry.off_lives_s + LATE_OFF_S

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from rules.panel import Circuit, CircuitId
 
 LATE_OFF_S = 60.0
-"""An OFF nobody confirmed may still take effect for so long: the slowest devices and hubs, with a margin."""
+"""An OFF nobody confirmed may still take effect so long after the broker has forgotten it: the slowest devices and
+hubs, with a margin."""
 
 
 class Verdict(Enum):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rules.control import sheddable, why_uncontrollable
 from rules.entry import Cause
 from rules.panel import Position, Tag
-from rules.restore import Verdict, verdict
+from rules.restore import Verdict, recalled, verdict
 
 if TYPE_CHECKING:
     from rules.entry import Entry
@@ -38,10 +38,18 @@ def why(circuit: Circuit, entry: Entry) -> str:
         note = f", {hold.note}" if hold.note else ""
         parts.append(f"on hold by {hold.by or 'somebody'}{note}: nothing here switches it on (no lock-out)")
     elif entry.owed and not entry.taken_over:
-        parts.append(_BACK[verdict(circuit, entry)])
+        parts.append(_back(circuit, entry))
     if not entry.available:
         parts.append("its device does not answer")
     return "; ".join(parts)
+
+
+def _back(circuit: Circuit, entry: Entry) -> str:
+    found = verdict(circuit, entry)
+    if found is Verdict.RETURNS and entry.debt is not None and recalled(circuit, entry.debt):
+        rest = f", when it has rested its {circuit.min_off_s:.0f} s" if circuit.min_off_s else ""
+        return f"comes back at once{rest}: it is essential now"
+    return _BACK[found]
 
 
 def stays_on(circuit: Circuit) -> str | None:

@@ -51,6 +51,7 @@ class Device:
     repeats: bool = False
     on_bus: bool = True
     away: bool = False
+    moves: int = 0
     late: list[Late] = field(default_factory=list)
 
     @property
@@ -86,6 +87,7 @@ class Device:
             if self.position is not Position.TRIPPED and not self.refuses:
                 if self.position is not command.word:
                     self.moved_by = command.origin
+                    self.moves += 1
                 self.position = command.word
             if self.speaks:
                 said.append(was if self.lies else self.position)

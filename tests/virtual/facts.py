@@ -225,6 +225,13 @@ class Facts:
             elif row.event == "circuits_reloaded":
                 self._reloaded(self.pending.pop(0), at)
 
+    def fell_late(self, circuit: CircuitId) -> None:
+        """Take that an OFF of the rules took effect: of a circuit that had come back meanwhile, it is ours anew."""
+        known = self[circuit]
+        if known.why_not in ("came back", "given back") and not known.owed:
+            self.guards["5 late off"] += 1
+            known.owed = True
+
     def left_off(self, circuit: CircuitId) -> None:
         """Take that the engine leaves a circuit off, because it was off before; it had better been."""
         known = self[circuit]

@@ -282,8 +282,11 @@ class House:
             self.after(max(0.0, due - self.at), lambda: self._obey(device))
 
     def _obey(self, device: Device) -> None:
+        moves = device.moves
         for position in device.obey(self.at):
             self._says(device, position)
+        if device.moves > moves and device.position is Position.OFF and device.moved_by is Origin.RULES:
+            self.program.facts.fell_late(device.circuit)
 
     def _says(self, device: Device, position: Position) -> None:
         if not device.speaks or not self.broker.up:

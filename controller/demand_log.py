@@ -9,7 +9,7 @@ from controller.alarm_book import Alarm
 from controller.effects import KeepPulses
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from controller.chronicle import Chronicle
     from controller.effects import Json, KeepOutage
@@ -116,10 +116,10 @@ class DemandLog:
         times = (self._sample_at, self._metering.deadline())
         return min((at for at in times if at is not None), default=None)
 
-    def advance(self, now: float, outage: int | None, *, loaded: bool = True) -> None:
+    def advance(self, now: float, outage: int | None, *, may_draw: Callable[[], bool]) -> None:
         """Write the row that is due (one, however late), and raise or clear alarms.
 
-        `loaded`: some circuit may be on, so that a meter in its right place would count.
+        `may_draw`: whether some circuit may be on, so that a meter in its right place would count.
         """
         if self._metering is None:
             return
@@ -134,7 +134,7 @@ class DemandLog:
             stale = freshness.value == "stale"
             self._chronicle.alarm(Alarm.METER_STALE, now, stands=stale, detail=f" ({why})" if why else "")
             self._chronicle.telling.demand = True
-        self._tell_blind(now, blind=loaded and outage is not None and self._metering.blind(now))
+        self._tell_blind(now, blind=outage is not None and self._metering.blind(now) and may_draw())
 
     def _tell_blind(self, now: float, *, blind: bool) -> None:
         """Say, once an outage, that a meter which answers counts nothing; the alarm stands while that is so."""

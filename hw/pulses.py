@@ -6,7 +6,7 @@ import time
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from hw.gpio import InputLine
+from hw.gpio import Carried, InputLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,6 +104,7 @@ class Pulses:
         self._hold_s = filter_s(max_kw, edge_kw_s)
         self._filter = EdgeFilter(self._hold_s)
         self._lock = Lock()
+        self._carried = Carried()
         self.count = 0
         self._line = InputLine(pin, self._edge, factory)
 
@@ -118,8 +119,9 @@ class Pulses:
         return self._filter.missed
 
     def poll(self) -> None:
-        """Count the last edge if its level has held; raise what `on_pulse` or `later` raised in lgpio's thread."""
+        """Count the last edge if its level has held; raise, once, what `on_pulse` or `later` raised meanwhile."""
         self._line.deliver()
+        self._carried.deliver()
         self._settle()
 
     def close(self) -> None:
@@ -130,7 +132,12 @@ class Pulses:
         with self._lock:
             self._count(self._filter.edge(high, at))
         if self._later is not None:
-            self._later(self._hold_s + _LOOK_AFTER_S, self._settle)
+            self._later(self._hold_s + _LOOK_AFTER_S, self._look)
+
+    def _look(self) -> None:
+        # An event loop would log what a callback raises, and go on without the edge.
+        with self._carried:
+            self._settle()
 
     def _settle(self) -> None:
         with self._lock:

@@ -101,7 +101,7 @@ def _fate(circuit: Circuit, shed: list[CircuitId]) -> tuple[str, str]:
     if circuit.tag is Tag.ESSENTIAL:
         return "stays on", "essential" if reason is None else f"essential ({reason})"
     place = shed.index(circuit.id) + 1
-    return "shed", f"nonessential, rank {circuit.rank}: command {place} of {len(shed)}, none waits for another"
+    return "shed", f"nonessential, rank {circuit.rank}: command {place} of {len(shed)}"
 
 
 def _back(circuit: Circuit) -> str:
@@ -124,4 +124,7 @@ def _summary(lines: tuple[CircuitLine, ...], shed: int) -> str:
     stuck = sum(1 for line in lines if line.uncontrollable and line.tag == Tag.NONESSENTIAL.value)
     kept = len(lines) - shed - stuck
     told = f"A transfer to standby sheds {shed} of {len(lines)} circuits and keeps {kept} on."
-    return f"{told} {stuck} nonessential cannot be controlled and stay ON unless switched by hand." if stuck else told
+    if not stuck:
+        return told
+    which = "1 nonessential circuit" if stuck == 1 else f"{stuck} nonessential circuits"
+    return f"{told} {which} cannot be controlled: ON unless switched by hand."

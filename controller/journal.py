@@ -28,6 +28,8 @@ def line(happened: Happened) -> str:
 
     Monotonic moments stay in the log: the journal has its own clock.
     """
+    if happened.event == "meter_noted":
+        return f"meter: {happened.about.get('says')}"
     words = _WORDS.get(happened.event, happened.event.replace("_", " "))
     told = {key: value for key, value in happened.about.items() if not key.endswith("_at")}
     about = ", ".join(f"{key} {_shown(value)}" for key, value in told.items() if value not in (None, [], "", False))

@@ -21,11 +21,16 @@ _NO_METER_POLL_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One house on the bus. `poll_s`: how often its meter is asked."""
+    """One house on the bus. `poll_s`: how often its meter is asked. `generator_kw`: its rating; None where not written.
+
+    `inverted`: its contact is open on utility, so that a cut wire reads as utility.
+    """
 
     id: str
     broker: Broker
     poll_s: float = _NO_METER_POLL_S
+    generator_kw: float | None = None
+    inverted: bool = False
 
 
 def read_site(config_dir: Path) -> Site | Mistakes:
@@ -34,7 +39,13 @@ def read_site(config_dir: Path) -> Site | Mistakes:
     if isinstance(installer, Mistakes):
         return installer
     broker = beginning.broker(Configuration(installer, Panel({}), Sources("", "")))
-    return Site(installer.site.id, broker, installer.meter.poll_s if installer.meter else _NO_METER_POLL_S)
+    return Site(
+        installer.site.id,
+        broker,
+        poll_s=installer.meter.poll_s if installer.meter else _NO_METER_POLL_S,
+        generator_kw=installer.generator.kw if installer.generator else None,
+        inverted=installer.contact.normally == "open",
+    )
 
 
 def read_installer_file(config_dir: Path) -> Installer | Mistakes:

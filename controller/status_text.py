@@ -29,11 +29,17 @@ _STATES = {
 }
 
 
+_INVERTED = (
+    'this contact is open on utility (normally = "open"): a cut wire reads as utility and sheds nothing. '
+    "Wire a normally closed contact."
+)
+
+
 def status_text(site: Site, told: Told, reason: str | None, now: float) -> str:
     """Return the screen. `reason`: why the present cannot be known; None where it can. `now`: UTC seconds."""
     if reason is not None:
         return "\n".join(_unknown(site, told, reason, now))
-    parts = (_head(told, now), _demand(told, site, now), _alarms(told), _circuits(told))
+    parts = (_head(told, site, now), _demand(told, site, now), _alarms(told), _circuits(told))
     return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part)))
 
 
@@ -44,10 +50,12 @@ def _unknown(site: Site, told: Told, reason: str, now: float) -> Iterator[str]:
         yield wrapped(f"What it said last, which may no longer be so: {state}, {_since(told.state, now)}.")
 
 
-def _head(told: Told, now: float) -> Iterator[str]:
+def _head(told: Told, site: Site, now: float) -> Iterator[str]:
     state = told.state or {}
     yield f"{_STATES.get(str(state.get('state')), str(state.get('state')))}, {_since(state, now)}"
     yield f"contact says {state.get('source')}" + (f"; outage {state['outage']}" if state.get("outage") else "")
+    if site.inverted:
+        yield wrapped(f"ADVICE: {_INVERTED}", "        ", first="")
     words = {"shed": "shed", "unconfirmed": "NOT CONFIRMED", "owed": "owed", "taken_over": "a person's"}
     for key, what in words.items():
         names = state.get(key)
@@ -77,11 +85,16 @@ def _demand(told: Told, site: Site, now: float) -> Iterator[str]:
         quality = {"coarse": ", from the coarse register"}.get(str(demand.get("kw_quality")), "")
         heard_s = (_number(demand, "age_s") or 0.0) + max(0.0, said_ago_s(demand, now) or 0.0)
         most = "≤ " if demand.get("kw_at_most") is True else ""
-        yield f"demand     {most}{_number(demand, 'kw'):.2f} kW now (heard {span(heard_s)} ago{quality})"
+        kw = f"{most}{_number(demand, 'kw'):.2f} kW now{_of_rated(site)}"
+        yield f"demand     {kw} (heard {span(heard_s)} ago{quality})"
     averages = (("demand_5min_kw", "5 min"), ("demand_15min_kw", "15 min"), ("peak_15min_kw", "peak of 15 min"))
     yield "           " + ", ".join(_average(demand, key, what) for key, what in averages)
     if (energy_kwh := _number(demand, "energy_kwh")) is not None:
         yield f"register   {energy_kwh:.1f} kWh"
+
+
+def _of_rated(site: Site) -> str:
+    return "" if site.generator_kw is None else f", the generator is rated {site.generator_kw:g} kW"
 
 
 def _average(demand: Fields, key: str, what: str) -> str:

@@ -66,7 +66,7 @@ def test_the_demos_log_is_one_that_the_other_commands_read(played: tuple[str, Pa
     assert outage["circuits"]["air-con"]["confirmed_after_s"] >= 4.0
     assert outage["energy_kwh"] is not None
     assert {row["kw_quality"] for row in outage["demand"]} & {"pulses"}
-    assert "nonessential cannot be controlled" in loadshed("check", "--config", str(folder / "config"))
+    assert "cannot be controlled: ON unless" in loadshed("check", "--config", str(folder / "config"))
 
 
 def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:

@@ -193,3 +193,11 @@ def test_a_broker_that_is_away_ends_with_1(tmp_path: Path, capsys: pytest.Captur
     said = json.loads(capsys.readouterr().out)
     assert said["known"] is False
     assert "nothing listens" in said["reason"]
+
+
+def test_an_inverted_contact_is_spoken_of_each_time() -> None:
+    """A cut wire would read as utility: whoever looks is told, each time."""
+    inverted = Site("home", Broker(), inverted=True)
+    told = Told(state={"state": "utility", "source": "utility"})
+    assert "a cut wire reads as utility" in " ".join(status_text(inverted, told, None, 0.0).split())
+    assert "a cut wire" not in status_text(Site("home", Broker()), told, None, 0.0)

@@ -20,6 +20,10 @@ _WORDS = {
     "fell_with_the_power": "fell with the power (it wakes off): it is given back",
     "bus_connected": "connected to the broker",
     "bus_lost": "the broker is away",
+    "meter_held": "meter: the register leapt, and is not believed until a second reading agrees",
+    "meter_another_meter": "meter: two readings agree on another register: another meter, a new beginning",
+    "meter_rolled_over": "meter: the register began anew at 0",
+    "pulses_agree": "meter: counted edges and register agree again",
 }
 
 
@@ -28,8 +32,8 @@ def line(happened: Happened) -> str:
 
     Monotonic moments stay in the log: the journal has its own clock.
     """
-    if happened.event == "meter_noted":
-        return f"meter: {happened.about.get('says')}"
+    if isinstance(says := happened.about.get("says"), str):
+        return f"{_meter(happened)}: {says}{_unsaid(happened)}"
     words = _WORDS.get(happened.event, happened.event.replace("_", " "))
     told = {key: value for key, value in happened.about.items() if not key.endswith("_at")}
     about = ", ".join(f"{key} {_shown(value)}" for key, value in told.items() if value not in (None, [], "", False))
@@ -37,7 +41,17 @@ def line(happened: Happened) -> str:
     return f"{subject}{words}" + (f" ({about})" if about else "")
 
 
+def _meter(happened: Happened) -> str:
+    """Return which meter; the house's own has no name."""
+    return f"meter {happened.about.get('meter') or ''}".rstrip()
+
+
+def _unsaid(happened: Happened) -> str:
+    unsaid = happened.about.get("unsaid")
+    return f" ({unsaid} more like it were left out)" if unsaid else ""
+
+
 def _shown(value: Json) -> str:
     if isinstance(value, list):
         return ", ".join(str(one) for one in value)
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f"{value:.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

@@ -42,9 +42,7 @@ class Nights(RuleBasedStateMachine):
         stable_s=st.sampled_from((0.0, 10.0)),
         remembered=st.booleans(),
     )
-    def begin(
-        self, *, on_bus: bool, on_lost_shed: bool, in_the_dark: bool, stable_s: float, remembered: bool
-    ) -> None:
+    def begin(self, *, on_bus: bool, on_lost_shed: bool, in_the_dark: bool, stable_s: float, remembered: bool) -> None:
         """Wire a house, and start its program."""
         self.house = House(
             panels.whole(),
@@ -139,7 +137,7 @@ class Nights(RuleBasedStateMachine):
     @rule(circuit=CIRCUITS, dark_s=st.sampled_from((0.2, 4.0, 30.0)), wakes=st.sampled_from((None, "on", "off")))
     def a_device_loses_its_power(self, circuit: CircuitId, dark_s: float, wakes: str | None) -> None:
         self.device(circuit).wakes = None if wakes is None else Position(wakes)
-        self.house.power_blink(circuit, dark_s)
+        self.house.leave(circuit, dark_s, power=True)
 
     @rule(circuit=CIRCUITS, seconds=st.sampled_from((2.0, 50.0)))
     def a_device_leaves_the_bus(self, circuit: CircuitId, seconds: float) -> None:

@@ -14,7 +14,9 @@ BATCH = 50
 def test_no_night_breaks_what_must_never_happen(first: int) -> None:
     """Whatever fails, in whatever order, each invariant holds at each turn, and in the end all is well or named."""
     failed = campaign(range(first, first + BATCH)).failed
-    assert not failed, "\n".join(f"{why}\n  again: python -m tests.virtual.nights --seed {seed}" for seed, why in failed)
+    assert not failed, "\n".join(
+        f"{why}\n  again: python -m tests.virtual.nights --seed {seed}" for seed, why in failed
+    )
 
 
 def test_the_same_number_is_the_same_night() -> None:

@@ -6,9 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from rules.panel import CircuitId, Position
-
 if TYPE_CHECKING:
+    from rules.panel import CircuitId, Position
     from tests.virtual.device import Origin
 
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from controller.effects import DropOutage, KeepEntry, KeepHistory, KeepOutage, Memory
 from rules.moment import Moment
-from rules.panel import CircuitId
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from controller.effects import DiskEffect
+    from rules.panel import CircuitId
 
 
 def _moment(row: Any) -> Moment | None:

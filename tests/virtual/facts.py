@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from controller import events as ev
-from controller.effects import Happened
 from rules.panel import CircuitId, Position, Tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from controller.effects import Json, Memory
+    from controller.effects import Happened, Json, Memory
     from rules.panel import Panel
 
 NEVER = float("-inf")
@@ -157,23 +156,10 @@ class Facts:
     def take(self, event: ev.Event, at: float, *, boot_at: float) -> None:
         """Take what the program is told at the world's second `at`; `boot_at` turns its seconds into the world's."""
         match event:
-            case ev.ContactChanged():
-                was = self.contact.open
-                self.contact.take(event.open, event.at + boot_at, retained=event.retained)
-                if event.open and was is not True:
-                    self._about()
-            case ev.ContactAlive():
-                self.contact.alive(at)
-            case ev.ContactLost():
-                self.contact.lost(at, offline=True)
             case ev.BusConnected():
                 self.connected, self.connected_at = True, at
                 for known in self.circuits.values():
                     known.fresh_at = at
-            case ev.BusLost():
-                self.connected = False
-                if self.contact.on_bus:
-                    self.contact.lost(at, offline=False)
             case ev.BreakerReported():
                 self._reported(self[event.circuit], event, at)
             case ev.AvailabilityReported():
@@ -183,6 +169,24 @@ class Facts:
                 known.online = event.online
             case ev.CircuitsChanged():
                 self.pending.append(event.panel)
+            case _:
+                self._of_contact(event, at, boot_at)
+
+    def _of_contact(self, event: ev.Event, at: float, boot_at: float) -> None:
+        match event:
+            case ev.ContactChanged():
+                was = self.contact.open
+                self.contact.take(event.open, event.at + boot_at, retained=event.retained)
+                if event.open and was is not True:
+                    self._about()
+            case ev.ContactAlive():
+                self.contact.alive(at)
+            case ev.ContactLost():
+                self.contact.lost(event.at + boot_at, offline=True)
+            case ev.BusLost():
+                self.connected = False
+                if self.contact.on_bus:
+                    self.contact.lost(at, offline=False)
             case _:
                 pass
 
@@ -221,7 +225,7 @@ class Facts:
             elif row.event == "outage_ended":
                 self.outage = False
                 for known in self.circuits.values():
-                    known.taken_over = False
+                    known.taken_over, known.at_first_edge = False, None
             elif row.event == "circuits_reloaded":
                 self._reloaded(self.pending.pop(0), at)
 

@@ -330,10 +330,6 @@ class House:
             device.position, device.moved_by = Position.TRIPPED, Origin.POWER
             self._says(device, device.position)
 
-    def power_blink(self, circuit: CircuitId, dark_s: float) -> None:
-        """Take a device's power for so long."""
-        self.leave(circuit, dark_s, power=True)
-
     def leave(self, circuit: CircuitId, seconds: float, *, power: bool = False) -> None:
         """Take a device from the bus for so long; its last will follows when the broker notices."""
         device = self.devices[circuit]

@@ -176,7 +176,13 @@ def every_circuit_is_where_it_belongs_or_is_named(
             facts.guards["live: shed"] += 1
             fine = device.position is not Position.ON or known.taken_over or circuit.id in state.unconfirmed
             assert fine, f"{at}: {circuit.id} is on, on standby"
-        if not sheds and known.owed and not known.exempt and device.position is Position.OFF and device.moved_by is Origin.RULES:
+        if (
+            not sheds
+            and known.owed
+            and not known.exempt
+            and device.position is Position.OFF
+            and device.moved_by is Origin.RULES
+        ):
             facts.guards["live: given back"] += 1
             assert circuit.id in named or known.before_off, f"{at}: {circuit.id} is off by us, and not named"
             waits = known.hold or circuit.restore is not Restore.AUTO or known.before_off

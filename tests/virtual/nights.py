@@ -1,7 +1,7 @@
 """Random nights: faults, crashes and people in any order, from one number. The same number, the same night.
 
-    python -m tests.virtual.nights 10000          play so many
-    python -m tests.virtual.nights --seed 4711    play one again
+python -m tests.virtual.nights 10000          play so many
+python -m tests.virtual.nights --seed 4711    play one again
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Night:
         self.house.contact(is_open=not self.house.contact_open)
         for circuit in self.house.devices:
             if self.random.random() < 0.15:
-                self.house.power_blink(circuit, self.random.uniform(0.3, 9.0))
+                self.house.leave(circuit, self.random.uniform(0.3, 9.0), power=True)
         if self.random.random() < 0.05:
             self.house.stop_broker(self.random.uniform(0.5, 20.0), memory="old")
 
@@ -224,7 +224,7 @@ class Night:
         self.house.leave(self._one().circuit, self.random.choice((2.0, 20.0, 50.0)))
 
     def _power_blink(self) -> None:
-        self.house.power_blink(self._one().circuit, self.random.choice((0.2, 4.0, 30.0)))
+        self.house.leave(self._one().circuit, self.random.choice((0.2, 4.0, 30.0)), power=True)
 
     def _tripped(self) -> None:
         self.house.trip(self._one().circuit)

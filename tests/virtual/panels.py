@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _ESSENTIAL, _NOT = Tag.ESSENTIAL, Tag.NONESSENTIAL
 
 
-def circuit(  # noqa: PLR0913
+def circuit(
     name: str,
     tag: Tag = _NOT,
     kind: Kind = Kind.GEN2,

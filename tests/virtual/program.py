@@ -29,7 +29,7 @@ from tests.virtual.facts import Contact, Facts
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from controller.effects import Effect
+    from controller.effects import Effect, Json
     from controller.engine import EngineSettings
     from rules.panel import CircuitId, Panel
     from tests.virtual.device import Device
@@ -64,6 +64,7 @@ class Program:
         self.busy_until = 0.0
         self.lag_s = 0.0
         self.crash_after: int | None = None
+        self.no_settling = False  # standby without an edge: the broker's memory, or nobody to ask
         self.stalled = False  # the turn was late: the row of the first edge had no time to be written
         self.inbox: list[Callable[[float], ev.Event]] = []
         self.turns = 0
@@ -84,11 +85,9 @@ class Program:
         again = memory.boot not in (None, self.boot)
         self.facts.start(at, memory, rebooted=again)
         metering = Metering(MeterSettings(poll_s=5.0), now) if self._metered else None
-        self.engine = Engine(
-            self.panel, self.settings, memory, self.boot, now, rebooted=again, metering=metering
-        )
+        self.engine = Engine(self.panel, self.settings, memory, self.boot, now, rebooted=again, metering=metering)
         self.busy_until = at
-        self.inbox = [lambda now: ev.ClockTrusted(now)]
+        self.inbox = [ev.ClockTrusted]
 
     def die(self, at: float) -> None:
         """Lose everything that is not on the disk."""
@@ -98,7 +97,7 @@ class Program:
             unseen = row.get("debt") is None and row.get("position") in ("off", "tripped")
             # The rules promise nothing where a commit takes longer than the contact does to settle, nor of a circuit
             # that came on and went off within one.
-            known.exempt = known.exempt or late or unseen or self.stalled
+            known.exempt = known.exempt or late or unseen or self.stalled or self.no_settling
         self.engine = None
         self.inbox.clear()
         self.crash_after, self.lag_s = None, 0.0
@@ -139,6 +138,10 @@ class Program:
         for effect in effects:
             if isinstance(effect, KeepHistory) and effect.end == "off before: stays off":
                 self.facts.left_off(effect.circuit)
+        settled = [effect for effect in effects if isinstance(effect, Happened) and effect.event == "contact_settled"]
+        self.no_settling = any(
+            row.at - self._number(row.about["began_at"]) < self.settings.settle_s / 2 for row in settled
+        )
         self.panel = self.facts.panel
         self._carry_out(engine, effects, at)
 
@@ -191,6 +194,11 @@ class Program:
         invariants.nothing_we_switched_off_is_forgotten(self.facts, engine, self._devices, at)
         invariants.a_settled_opening_moves_them_all(self.facts, self.settings.pace.confirm_s, at)
         invariants.the_next_deadline_is_to_come(engine, at - self.boot_at)
+
+    @staticmethod
+    def _number(value: Json) -> float:
+        assert isinstance(value, float)
+        return value
 
     @staticmethod
     def _tell(engine: Engine, effect: Effect) -> None:

@@ -178,3 +178,28 @@ def test_a_program_that_ends_writes_what_still_waits() -> None:
     Meter(house).answers(30.0)
     house.engine.carried_out(house.mono)
     assert all(type(effect).__name__.startswith("Keep") for effect in house.engine.closing())
+
+
+def test_a_meter_that_counts_nothing_in_an_outage_is_blind_while_something_may_draw() -> None:
+    """Its transformers stand on utility's side; where every circuit is known to be off, nothing is to be counted."""
+    for is_shed in (False, True):
+        house = metered()
+        house.wait(15.0)
+        house.breaker("hot-tub").has(silent=not is_shed)
+        house.contact.open()
+        for _ in range(240):
+            house.happens(ev.EnergyRead(house.mono, 1000))
+            house.wait(POLL_S)
+        assert (house.alarm("meter-blind") is None) is is_shed
+
+
+def test_a_finding_that_comes_again_and_again_is_not_written_without_end() -> None:
+    """The next line that is written says how many were not."""
+    house = metered()
+    for _ in range(50):
+        house.happens(ev.MeterNoted(house.mono, {"kind": "lost edges", "says": "an edge was lost"}))
+    said = len(house.happened("meter_noted"))
+    assert said < 50
+    house.wait(86400.0)
+    house.happens(ev.MeterNoted(house.mono, {"kind": "lost edges", "says": "an edge was lost"}))
+    assert house.happened("meter_noted")[-1].about["unsaid"] == 50 - said

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from controller.commissioning import Bench
     from controller.commissioning_doctor import Evidence, KnownLoad
     from controller.settings_tables import MeterSettings
+    from controller.site import Site
     from hw.meter_line import Line
 
     Tool = Callable[[Bench, Line], Awaitable[int]]
@@ -112,11 +113,18 @@ def _meter(arguments: argparse.Namespace) -> int:
     if isinstance(bench, int):
         return bench
     from controller.commissioning import on_line  # noqa: PLC0415
+    from controller.commissioning_doctor import Doctor  # noqa: PLC0415
     from controller.commissioning_scan import record  # noqa: PLC0415
+    from controller.status import settled_kw  # noqa: PLC0415
+    from hw.serial_port import held  # noqa: PLC0415
 
     if arguments.tool == "record":
         return asyncio.run(record(bench, arguments.file, arguments.seconds))
-    return asyncio.run(on_line(bench, _tool(arguments)))
+    tool = _tool(arguments)
+    if isinstance(tool, Doctor) and held(bench.port) is not None and (site := _site(arguments)) is not None:
+        # Only the running controller can switch the known load, and it holds the port.
+        return asyncio.run(tool.through_the_controller(bench, lambda: settled_kw(site)))
+    return asyncio.run(on_line(bench, tool))
 
 
 def _bench(arguments: argparse.Namespace) -> Bench | int:
@@ -214,13 +222,18 @@ def _evidence(state_dir: Path) -> Evidence:
     return Evidence(evidence.standby_min, evidence.standby_kwh, edges, tenths)
 
 
+def _site(arguments: argparse.Namespace) -> Site | None:
+    from controller.cli_look import site_or_complaint  # noqa: PLC0415
+
+    return site_or_complaint(arguments.config)
+
+
 def _known_load(arguments: argparse.Namespace) -> KnownLoad | None:
     """Return a load that the running controller switches on request; None where none is named, or no site is."""
     from controller.ask import ask  # noqa: PLC0415
-    from controller.cli_look import site_or_complaint  # noqa: PLC0415
     from controller.commissioning_doctor import KnownLoad  # noqa: PLC0415
 
-    site = site_or_complaint(arguments.config) if arguments.load else None
+    site = _site(arguments) if arguments.load else None
     if site is None:
         return None
     circuit, kw = arguments.load

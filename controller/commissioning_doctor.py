@@ -144,6 +144,7 @@ class Doctor:
         on = await _switched(load, True, measure)
         bench.say(f"{load.name} off, measuring …")
         off = await _switched(load, False, measure)
+        bench.say(f"{load.name} is left off: `loadshed ask on {load.name}` brings it back")
         if on is None or off is None:
             bench.say(
                 f"WRONG: {load.name} could not be switched, or the meter fell silent: nothing can be said of the CTs"

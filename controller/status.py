@@ -27,6 +27,8 @@ ENOUGH_S = 5.0
 # The daemon says demand anew at each poll of the meter; after three the word is old, whatever it says of itself.
 STALE_POLLS = 3
 
+SETTLED_BY_EDGES_S, SETTLED_BY_TICKS_S = 30.0, 300.0
+
 
 @dataclass
 class Told:
@@ -96,6 +98,18 @@ async def collect(broker: Broker, site: str, *, enough_s: float = ENOUGH_S) -> T
         return told  # the access list may forbid the echo
     finally:
         await link.close()
+
+
+async def settled_kw(site: Site) -> float | None:
+    """Return the demand the controller publishes once it has settled after a switch; None: it does not know.
+
+    By edges a step down shows within 16 s, by the register's ticks within five minutes.
+    """
+    before = (await collect(site.broker, site.id)).demand or {}
+    await asyncio.sleep(SETTLED_BY_TICKS_S if before.get("kw_quality") == "coarse" else SETTLED_BY_EDGES_S)
+    demand = (await collect(site.broker, site.id)).demand
+    kw = None if demand is None or is_stale(demand, site, time.time()) else demand.get("kw")
+    return float(kw) if isinstance(kw, int | float) else None
 
 
 def status(site: Site, *, as_json: bool) -> int:

@@ -24,6 +24,10 @@ BLIND_S = 600.0
 """So long on standby without a tick or an edge: the current transformers may be on the wrong side of the switch."""
 
 
+FIRST_S = 15.0
+"""The first reading has at least so long, however short the poll: driver, gateway and meter wake with the house."""
+
+
 @dataclass(frozen=True, slots=True)
 class MeterSettings:
     """`max_kw`: the rating; None where the model is not known. `poll_s`: None where only pulses are wired, no register.
@@ -194,7 +198,9 @@ class Metering:
         if self._settings.poll_s is None:
             return None
         stale_at = self._demand.stale_at
-        return self._started + STALE_POLLS * self._settings.poll_s if stale_at is None else stale_at
+        if stale_at is not None:
+            return stale_at
+        return self._started + max(FIRST_S, STALE_POLLS * self._settings.poll_s)
 
     # --- the outage --------------------------------------------------------------------------------------------------
 

@@ -166,6 +166,16 @@ def test_a_meter_that_never_answers_goes_stale_after_the_start() -> None:
     assert metering.silent_because == "no answer on /dev/ttyUSB0"
 
 
+def test_a_short_poll_does_not_blame_a_meter_that_wakes_with_the_house() -> None:
+    """A second is soon over: the first reading has fifteen."""
+    metering = Metering(MeterSettings(max_kw=48.0, poll_s=1.0), 100.0)
+    assert metering.freshness_changed(114.9) is None
+    assert metering.freshness_changed(115.0) is Freshness.STALE
+    metering.take(EnergyRead(116.0, 500))
+    assert metering.freshness_changed(116.0) is Freshness.FRESH
+    assert metering.freshness_changed(119.0) is Freshness.STALE
+
+
 def test_a_meter_with_pulses_alone_is_never_stale() -> None:
     """Those made before 2011 answer nobody."""
     metering = Metering(MeterSettings(max_kw=48.0, poll_s=None, pulses=True), 0.0)

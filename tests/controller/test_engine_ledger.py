@@ -105,6 +105,22 @@ def test_a_crash_between_any_two_effects_of_the_first_turn_loses_no_circuit(carr
     assert house.owed() == []
 
 
+def test_commands_that_waited_for_the_broker_leave_no_circuit_behind_either() -> None:
+    """Long after the first edge: what is about to be owed was written when the contact had settled."""
+    house = House()
+    house.broker.goes_away()
+    house.contact.open()
+    house.wait(10.0)
+    house.dies_after = 4
+    house.broker.comes_back()
+    house.wait(5.0)
+    house.contact.is_open = False
+    house.start()
+    house.wait(120.0)
+    assert all(house.breaker(name).position is ON for name in ALL_OF_IT)
+    assert house.owed() == []
+
+
 def test_a_crash_while_restoring_goes_on_restoring() -> None:
     """After utility has been unbroken anew, and each circuit once."""
     house = House()

@@ -174,7 +174,7 @@ class Switchboard:
         else:
             turn, unsettled = self._return(circuit, entry, now, state)
         (self.unsettled.add if unsettled else self.unsettled.discard)(circuit.id)
-        is_on = verdict(circuit, entry) is Verdict.IS_ON
+        is_on = entry.debt is not None and verdict(circuit, entry) is Verdict.IS_ON
         (self.watched.add if is_on else self.watched.discard)(circuit.id)
         # What was due by now has been played; a time in the past has nothing more to say.
         self._wake(circuit.id, min((at for at in (wake, turn) if at is not None and at > now), default=None))

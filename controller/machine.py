@@ -100,7 +100,7 @@ IGNORED = (
 
 
 class House:
-    """The state of the house. `since`: the monotonic second at which it was entered, from the state `came_from`."""
+    """The state of the house, `now`. `since`: the monotonic second at which it was entered, from `came_from`."""
 
     def __init__(self, at: float) -> None:
         self.since = at
@@ -123,21 +123,18 @@ class House:
         for state, trigger in IGNORED:
             self._machine.add_transition(trigger.value, state.value, None)
         self._machine.add_model(self, initial=State.STARTING.value)
+        self.now = State.STARTING
 
     if TYPE_CHECKING:
         state: str
 
         def trigger(self, name: str, **words: object) -> bool: ...
 
-    @property
-    def now(self) -> State:
-        """Return the state the house is in."""
-        return State(self.state)
-
     def fire(self, trigger: Trigger, at: float, *, unfinished: bool = False) -> State | None:
         """Play `trigger` at the monotonic second `at`; return the state entered, None where it was ignored."""
         before = self.now
         self.trigger(trigger.value, at=at, unfinished=unfinished)
+        self.now = State(self.state)
         if self.now is before:
             return None
         self.came_from = before

@@ -91,6 +91,8 @@ def _demand(told: Told, site: Site, now: float) -> Iterator[str]:
     yield "           " + ", ".join(_average(demand, key, what) for key, what in averages)
     if (energy_kwh := _number(demand, "energy_kwh")) is not None:
         yield f"register   {energy_kwh:.1f} kWh"
+    if (totaliser_kwh := _number(demand, "totaliser_kwh")) is not None:
+        yield f"totaliser  {totaliser_kwh:.1f} kWh counted at the 1 kWh output"
 
 
 def _of_rated(site: Site) -> str:

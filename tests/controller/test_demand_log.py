@@ -7,12 +7,18 @@ import json
 from typing import TYPE_CHECKING
 
 from controller import events as ev
+from controller import payloads
 from controller.demand_log import ALIKE_WITHIN_S, MOST_ALIKE
 from controller.effects import KeepPulses, TellDemand, TellMeter
 from controller.metering import Metering, MeterSettings
 from controller.report import story
 from controller.report_data import story_csv, story_json
+from controller.site import Site
+from controller.status import Told
+from controller.status_text import status_text
 from controller.store_reader import Log
+from controller.views import Wall
+from hw.dial import Broker
 from rules.panel import Kind, Position
 from tests.controller.state_folder import BOOT, Ear, outage, store_in
 from tests.house import House, circuit
@@ -23,6 +29,7 @@ if TYPE_CHECKING:
     from rules.panel import Circuit
 
 POLL_S = 5.0
+NOW = 1_800_000_000.0
 BOTH = MeterSettings(max_kw=48.0, poll_s=POLL_S, pulses=True, kwh_pulses=True)
 REGISTER = MeterSettings(max_kw=48.0, poll_s=POLL_S)
 
@@ -143,6 +150,21 @@ def test_edges_of_an_output_that_is_not_wired_count_nothing() -> None:
     house = metered(settings=REGISTER)
     house.happens(ev.KwhPulseSeen(house.mono))
     assert totaliser_kwh(house) is None
+
+
+def test_status_shows_the_totaliser_where_it_is_wired() -> None:
+    """From the `demand` topic; a house without one reads nothing of it."""
+
+    def screen(house: House) -> str:
+        Meter(house).draws(12.0, 600.0)
+        view = house.engine.demand_view(house.mono)
+        assert view is not None
+        told = Told(availability="online", state={"state": "utility"})
+        told.take("demand", payloads.demand(view, NOW, Wall(0.0, trusted=True)))
+        return status_text(Site("home", Broker(), poll_s=POLL_S), told, None, NOW)
+
+    assert "totaliser  2.0 kWh counted at the 1 kWh output" in screen(metered())
+    assert "totaliser" not in screen(metered(settings=REGISTER))
 
 
 # --- a meter on the utility's side -----------------------------------------------------------------------------------

@@ -163,12 +163,14 @@ class Switchboard:
     def _look(self, circuit: Circuit, now: float, state: State) -> None:
         entry = self._ledger[circuit.id]
         wake = self._reports.deadline(circuit.id, self.phase)
-        unsettled = False
+        turn, unsettled = None, False
         if entry.wish is not None and not commandable(circuit):
             entry.wish = None  # the file has changed since
             self.unobeyed.append(circuit.id)
         if entry.wish is not None:
             turn = self._grant(circuit, entry, entry.wish, now)
+        if entry.wish is not None:
+            pass  # theirs, until it is done or given up
         elif state.sheds and wants_off(circuit, entry):
             turn, unsettled = self._shed(circuit, entry, now)
         else:

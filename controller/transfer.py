@@ -76,6 +76,8 @@ class Transfer:
     def found(self, circuit: CircuitId, outcome: Outcome | None, at: float) -> None:
         """Look at the circuit anew, and write down what its report meant."""
         self._chronicle.found(circuit, outcome, at)
+        if self.house.now.gives_back and self.contact.steady:
+            self._discharge(circuit)
         self._switches.concern((circuit,))
         self._switches.expect(circuit, self._reports.deadline(circuit, self.phase))
 
@@ -186,7 +188,8 @@ class Transfer:
             self._demand.returned(self.contact.settled_at)
             self._switches.closed()
         elif state is State.RESTORING:
-            self._discharge()
+            for circuit in self.panel:
+                self._discharge(circuit.id)
         elif state is State.UTILITY and self._chronicle.book.outage is not None:
             self._closed(at)
 
@@ -206,12 +209,11 @@ class Transfer:
             self._ledger.owe(circuit, at, commanded=False)
         self._switches.opened(at)
 
-    def _discharge(self) -> None:
-        """Give back what was off before, by leaving it off."""
-        for circuit in self.panel:
-            if verdict(circuit, self._ledger[circuit.id]) is Verdict.WAS_OFF:
-                self._ledger.forgive(circuit.id)
-        self._chronicle.ended("off before: stays off")
+    def _discharge(self, circuit: CircuitId) -> None:
+        """Give back what was off before, by leaving it off: at once, or when a late OFF has taken effect."""
+        if verdict(self.panel[circuit], self._ledger[circuit]) is Verdict.WAS_OFF:
+            self._ledger.forgive(circuit)
+            self._chronicle.ended("off before: stays off")
 
     def _closed(self, at: float) -> None:
         """End the outage; what is not back stays owed."""

@@ -111,7 +111,7 @@ class Ledger:
         if entry.debt is not None:
             if entry.debt.commanded:
                 self.ended.append((circuit, entry.debt))
-            entry.debt = None
+            entry.debt, entry.off_behind = None, False
             self.owing.discard(circuit)
             self.changed.add(circuit)
 
@@ -169,7 +169,7 @@ class Ledger:
     def off_sent(self, circuit: CircuitId, at: float, pause_s: float, *, ours: bool) -> None:
         """Note that OFF left at `at`; `ours`: by the rules, so the circuit is owed from now on."""
         entry = self[circuit]
-        entry.off_behind, entry.off_lives_s = entry.off_pending, pause_s
+        entry.off_behind, entry.off_lives_s = entry.off_pending or entry.off_behind, pause_s
         self._sent(entry, Position.OFF, at, pause_s)
         entry.off_pending, entry.off_sent_at, entry.confirmed_in = True, at, None
         if ours:

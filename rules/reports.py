@@ -182,7 +182,9 @@ class Reports:
     def _our_on(self, circuit: Circuit, entry: Entry, at: float, phase: Phase) -> Outcome:
         if phase is Phase.SHEDS and sheddable(circuit):
             return Outcome.ON_AGAIN  # the contact has opened since
-        entry.off_pending = entry.off_behind = False  # what left before our ON has been obeyed before it
+        if (entry.off_pending or entry.off_behind) and at < self._late_until(entry):
+            return Outcome.ON_AGAIN  # it may say what it was: an OFF that nobody answered may still take effect
+        entry.off_pending = entry.off_behind = False
         self._ledger.switched(circuit.id, Position.ON, US, at)
         self._ledger.forgive(circuit.id)
         return Outcome.CONFIRMED_ON
@@ -280,8 +282,9 @@ class Reports:
     def _tripped(self, circuit: Circuit, entry: Entry, at: float) -> Outcome:
         entry.off_pending = entry.off_behind = entry.on_pending = False
         entry.wish = None
-        if entry.debt is not None:
+        if entry.owed:
             self._ledger.take_over(circuit.id)  # a person's from now on, also when they reset it
+        self._ledger.forgive(circuit.id)  # about to be switched off, and it need not be: nobody's
         self._ledger.switched(circuit.id, Position.TRIPPED, "its own protection", at)
         return Outcome.TRIPPED
 

@@ -234,3 +234,61 @@ def test_a_silent_device_that_comes_back_unheard_is_tried_again() -> None:
     made.run(120.0)
     assert made.devices[TUB].position is Position.ON
     assert owed(made) == ()
+
+
+def test_a_trip_before_any_command_is_nobodys_taking_over() -> None:
+    """The broker was away, a breaker tripped before our OFF could leave, a hand reset it: it stayed on, on standby."""
+    made = house()
+    made.drop_link(20.0)
+    made.contact(is_open=True)
+    made.run(1.0)
+    made.program.inbox.append(lambda now: ev.BreakerReported(now, TUB, Position.TRIPPED))
+    made.run(1.0)
+    made.run(30.0)
+    assert made.devices[TUB].position is Position.OFF
+
+
+def test_a_request_given_up_gives_way_to_the_rules() -> None:
+    """A person asked a mute device to be off, the outage began, the request was given up, and nobody tried on."""
+    made = house()
+    made.devices[TUB].silent = True
+    made.ask("off", TUB)
+    made.run(0.3)
+    made.contact(is_open=True)
+    made.run(60.0)
+    assert made.program.facts[TUB].off_at > made.at - 6.0
+
+
+def test_what_was_off_before_is_discharged_when_its_late_off_takes_effect() -> None:
+    """It was off before, on by hand, and its OFF took effect only after the outage had ended: it was owed for ever."""
+    made = house()
+    made.hand(TUB, Position.OFF)
+    made.run(1.0)
+    made.contact(is_open=True)
+    made.run(1.0)
+    made.hand(TUB, Position.ON)
+    made.devices[TUB].slow_s = 20.0
+    made.run(4.0)
+    made.contact(is_open=False)
+    made.run(12.0)
+    made.says_again(TUB)
+    made.run(200.0)
+    assert made.devices[TUB].position is Position.OFF
+    assert owed(made) == ()
+
+
+def test_a_stale_on_does_not_pay_for_an_off_nobody_answered() -> None:
+    """A slow hub had our OFF and our ON before it; the device repeated `on`, the debt was paid, and it went off."""
+    made = house(utility_stable_s=2.0)
+    made.devices[TUB].slow_s = 8.0
+    made.contact(is_open=True)
+    made.run(1.0)
+    made.contact(is_open=False)
+    made.run(3.5)
+    made.says_again(TUB)
+    made.run(5.0)  # invariant 5 is held at each turn
+    assert made.devices[TUB].position is Position.OFF
+    assert owed(made) == (TUB,)
+    made.run(100.0)
+    assert made.devices[TUB].position is Position.ON
+    assert owed(made) == ()

@@ -34,24 +34,24 @@ class Disk:
         self._entries: dict[CircuitId, str] = {}
         self._outages: dict[int, str] = {}
         self._histories: dict[tuple[int, CircuitId], str] = {}
-        self._waiting: deque[tuple[float, str, Sequence[DiskEffect]]] = deque()
+        self._waiting: deque[tuple[float, float, str, Sequence[DiskEffect]]] = deque()
 
     def put(self, rows: Sequence[DiskEffect], boot: str, at: float) -> None:
         """Take rows in one commit; it is safe `flush_s` later, and never before an earlier one."""
         due = max(at + self.flush_s, self._waiting[-1][0] if self._waiting else at)
-        self._waiting.append((due, boot, rows))
+        self._waiting.append((due, at, boot, rows))
 
     def commit(self, at: float) -> None:
         """Make safe what is due by now."""
         while self._waiting and self._waiting[0][0] <= at:
-            _, self.boot, rows = self._waiting.popleft()
+            _, _, self.boot, rows = self._waiting.popleft()
             for row in rows:
                 self._write(row)
 
     def crash(self, at: float) -> bool:
         """Lose what is not safe; return whether any of it had waited longer than a contact takes to settle."""
         self.commit(at)
-        late = any(due - self.flush_s < at - 0.09 for due, _, _ in self._waiting)
+        late = any(put_at < at - 0.09 for _, put_at, _, _ in self._waiting)
         self._waiting.clear()
         return late
 

@@ -387,6 +387,7 @@ class House:
     def _found_well(self, circuit: CircuitId) -> None:
         self._attach(circuit)
         self.says_again(circuit)
+        self.after(60.0, lambda: self.says_again(circuit))  # the first may pass for an answer to a try
 
     def settle_down(self, seconds: float, *, on_utility: bool) -> None:
         """End every fault, wait, and hold that every circuit is where it belongs, or named."""

@@ -92,13 +92,16 @@ class Program:
     def die(self, at: float) -> None:
         """Lose everything that is not on the disk."""
         late = self.disk.crash(at)
+        outage = self.disk.memory().outage
+        about = dict.fromkeys(outage.before if outage is not None else (), ("unknown",))
         for circuit, known in self.facts.circuits.items():
             row = self.disk.entry(circuit)
-            unseen = row.get("debt") is None and row.get("position") in ("off", "tripped")
+            unseen = row.get("debt") is None and row.get("position", "unknown") not in ("on", *about.get(circuit, ()))
             # The rules promise nothing where a commit takes longer than the contact does to settle, nor of a circuit
             # that came on and went off within one.
             known.exempt = known.exempt or late or unseen or self.stalled or self.no_settling
         self.engine = None
+        self.facts.last_on_at = min(self.facts.last_on_at, at)  # what was decided and had not left never will
         self.inbox.clear()
         self.crash_after, self.lag_s = None, 0.0
         self.facts.connected = False
@@ -193,7 +196,7 @@ class Program:
     def _hold(self, engine: Engine, at: float) -> None:
         invariants.nothing_we_switched_off_is_forgotten(self.facts, engine, self._devices, at)
         invariants.a_settled_opening_moves_them_all(self.facts, self.settings.pace.confirm_s, at)
-        invariants.the_next_deadline_is_to_come(engine, at - self.boot_at)
+        invariants.the_next_deadline_is_to_come(engine, engine._now)
 
     @staticmethod
     def _number(value: Json) -> float:

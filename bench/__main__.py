@@ -11,6 +11,7 @@ BENCHES = (
     ("reaction",),
     ("start",),
     ("at_rest",),
+    ("meter_at_rest",),
     ("disk",),
     ("simulated_time",),
     ("demand",),

@@ -183,6 +183,7 @@ class Reports:
         if phase is Phase.SHEDS and sheddable(circuit):
             return Outcome.ON_AGAIN  # the contact has opened since
         if (entry.off_pending or entry.off_behind) and at < self._late_until(entry):
+            entry.confirmed_in = None  # said again, it is no hand's doing
             return Outcome.ON_AGAIN  # it may say what it was: an OFF that nobody answered may still take effect
         entry.off_pending = entry.off_behind = False
         self._ledger.switched(circuit.id, Position.ON, US, at)

@@ -292,3 +292,20 @@ def test_a_stale_on_does_not_pay_for_an_off_nobody_answered() -> None:
     made.run(100.0)
     assert made.devices[TUB].position is Position.ON
     assert owed(made) == ()
+
+
+def test_an_on_of_ours_said_twice_is_no_hand() -> None:
+    """Watched for a late OFF, the device repeated its `on`; it was taken for a person's, and stayed on, on standby."""
+    made = house(utility_stable_s=0.0)
+    made.devices[TUB].slow_s = 8.0
+    made.contact(is_open=True)
+    made.run(14.0)  # more OFFs are on their way than have been answered
+    made.devices[TUB].slow_s = 0.0
+    made.contact(is_open=False)
+    made.run(20.0)
+    assert made.devices[TUB].position is Position.ON
+    made.says_again(TUB)
+    made.run(0.1)
+    made.contact(is_open=True)
+    made.run(0.2)
+    assert made.devices[TUB].position is Position.OFF

@@ -93,6 +93,7 @@ class Circuit:
     live: bool = False
     online: bool = True
     fresh_at: float = NEVER
+    alive_at: float = NEVER
     off_at: float = NEVER
     on_at: float = NEVER
     owed: bool = False
@@ -167,6 +168,8 @@ class Facts:
                 if event.online and not known.online:
                     known.fresh_at = at
                 known.online = event.online
+                if event.online and not event.retained:
+                    known.alive_at = at
             case ev.CircuitsChanged():
                 self.pending.append(event.panel)
             case _:
@@ -192,7 +195,7 @@ class Facts:
 
     def _about(self) -> None:
         """Note which circuits are off beyond doubt as an outage begins."""
-        if not self.outage:
+        if not self.outage and self.contact.settled_open is not True:
             for known in self.circuits.values():
                 known.at_first_edge = known.heard
                 if not known.owed:
@@ -227,7 +230,8 @@ class Facts:
                 for known in self.circuits.values():
                     known.taken_over, known.at_first_edge = False, None
             elif row.event == "circuits_reloaded":
-                self._reloaded(self.pending.pop(0), at)
+                self._reloaded(self.pending.pop(), at)
+                self.pending.clear()
 
     def fell_late(self, circuit: CircuitId) -> None:
         """Take that an OFF of the rules took effect: of a circuit that had come back meanwhile, it is ours anew."""

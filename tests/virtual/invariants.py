@@ -124,7 +124,7 @@ def no_retry_goes_before_a_first_try(
     if word is not Position.ON or origin(facts, circuit, word) is Origin.PERSON or facts[circuit].on_at < began:
         return
     mine = facts[circuit]
-    if max(mine.called_at, mine.fresh_at, mine.heard_at - facts.confirm_s + EPS_S) > mine.on_at:
+    if max(mine.called_at, mine.fresh_at, max(mine.heard_at, mine.alive_at) - facts.confirm_s + EPS_S) > mine.on_at:
         return  # asked for, or alive again: a first try anew
     for other in facts.panel:
         known = facts[other.id]

@@ -43,7 +43,7 @@ _ROUTINE = frozenset(
         "bus_connected",
         "clock_trusted",
         "alarm_cleared",
-        "meter_rollover",
+        "meter_rolled_over",
     }
 )
 
@@ -276,7 +276,7 @@ def _sentence(event: EventRow) -> str:
     if event.event == "alarm_raised":
         circuits = about.get("circuits")
         return f"alarm: {about.get('alarm')}" + (
-            f": {', '.join(map(str, circuits))}" if isinstance(circuits, list) else ""
+            f": {', '.join(map(str, circuits))}" if isinstance(circuits, list) and circuits else ""
         )
     if event.event == "asked":
         whom = f" {event.circuit}" if event.circuit else ""

@@ -41,6 +41,7 @@ _OTHERS = (
 # So many failures of the six-register read, with none of the two-register one between: the meter does not know it. On a
 # bad line that is chance; a refusal hardly ever is.
 _ALL_FAILS_AT_MOST = 10
+_ALL_AGAIN_S = 3600.0
 _REFUSAL_WEIGHS = 4
 _REOPEN_WITHIN_S = 3.0
 _ANY_MODEL = NotAModel("", ())
@@ -144,6 +145,7 @@ class Meter:
         self._believed: tuple[float, int] | None = None
         self._last_words = 0
         self._all_failed = 0
+        self._all_again_at = 0.0
         self._others = deque(_OTHERS)
         self._others_at = 0.0
 
@@ -159,6 +161,8 @@ class Meter:
         self._tell(EnergyHeard(self.at.name, at, tenths))
         self._found(self._watch.energy(at, tenths))
         now = asyncio.get_running_loop().time()
+        if not self._has_all and now >= self._all_again_at:
+            self._try_all_again()
         if now >= self._others_at:
             self._others_at = now + _OTHERS_EVERY_S
             await self._another()
@@ -226,6 +230,12 @@ class Meter:
         self._note_all(block, heard)
         return heard
 
+    def _try_all_again(self) -> None:
+        """Give the six-register read another chance: on a bad line it may have been given up for nothing."""
+        self._all_failed = 0
+        self._others.remove(Block.TO_GRID)
+        self._others.append(Block.ENERGY_AND_ALL)
+
     def _note_all(self, block: Block, heard: Heard | NoAnswer) -> None:
         """Learn whether the six-register read fails where the two-register one works."""
         if not self._has_all:
@@ -237,6 +247,7 @@ class Meter:
         else:
             self._all_failed += _REFUSAL_WEIGHS if heard.trouble is Trouble.REFUSED else 1
         if not self._has_all:
+            self._all_again_at = asyncio.get_running_loop().time() + _ALL_AGAIN_S
             self._others.remove(Block.ENERGY_AND_ALL)
             self._others.append(Block.TO_GRID)
 

@@ -344,6 +344,21 @@ def test_a_meter_that_knows_only_the_pairs() -> None:
     _play(scene)
 
 
+def test_the_six_registers_are_asked_for_again_each_hour() -> None:
+    """On a bad line they may have been given up by chance: what was refused once need not be for ever."""
+
+    async def scene() -> None:
+        house = _house(Quirks(to_grid="refused"))
+        house.meter.kw = 36.0
+        await house.polls(60)
+        assert house.driver.reading.at_40005_kw is None
+        house.meter.quirks = Quirks()
+        await house.polls(3600)
+        assert house.driver.reading.at_40005_kw is not None
+
+    _play(scene)
+
+
 def test_a_silent_meter_costs_the_others_no_more_than_its_time_out() -> None:
     """Three on one bus, one dead: the others' polls are never more than a time-out late."""
 

@@ -63,7 +63,7 @@ def test_a_second_off_under_way_is_ours_too() -> None:
 
 def test_an_off_the_broker_kept_for_a_minute_is_ours_too() -> None:
     """The device was away, its OFF waited at the broker as long as it lived, and its hub took its time besides."""
-    made = house(pace=Pace(eager_s=0.0))
+    made = house(pace=Pace(eager_s=0.0), utility_stable_s=100.0)
     device = made.devices[TUB]
     device.keeps_session = True
     made.leave(TUB, 180.0)
@@ -270,7 +270,7 @@ def test_what_was_off_before_is_discharged_when_its_late_off_takes_effect() -> N
     made.devices[TUB].slow_s = 20.0
     made.run(4.0)
     made.contact(is_open=False)
-    made.run(12.0)
+    made.run(2.0)
     made.says_again(TUB)
     made.run(200.0)
     assert made.devices[TUB].position is Position.OFF
@@ -296,7 +296,7 @@ def test_a_stale_on_does_not_pay_for_an_off_nobody_answered() -> None:
 
 def test_an_on_of_ours_said_twice_is_no_hand() -> None:
     """Watched for a late OFF, the device repeated its `on`; it was taken for a person's, and stayed on, on standby."""
-    made = house(utility_stable_s=0.0)
+    made = house(circuit("hot-tub"), circuit("office", min_off_s=300.0), utility_stable_s=0.0)
     made.devices[TUB].slow_s = 8.0
     made.contact(is_open=True)
     made.run(14.0)  # more OFFs are on their way than have been answered

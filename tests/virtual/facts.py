@@ -123,7 +123,6 @@ class Facts:
     connected_at: float = NEVER
     last_on_at: float = NEVER
     outage: bool = False
-    pending: list[Panel] = field(default_factory=list)
 
     def __getitem__(self, circuit: CircuitId) -> Circuit:
         return self.circuits.setdefault(circuit, Circuit())
@@ -137,7 +136,6 @@ class Facts:
         self.contact = Contact(old.settle_s, old.on_lost_shed, old.on_bus, lost_since=at)
         self.contact.distrust = rebooted and memory.outage is not None
         self.outage = memory.outage is not None
-        self.pending.clear()
         about = memory.outage is not None and memory.outage.stage == "about"
         for circuit in self.panel:
             self._reload(self[circuit.id], memory.entries.get(circuit.id, {}), at, circuit.tag, about=about)
@@ -170,8 +168,6 @@ class Facts:
                 known.online = event.online
                 if event.online and not event.retained:
                     known.alive_at = at
-            case ev.CircuitsChanged():
-                self.pending.append(event.panel)
             case _:
                 self._of_contact(event, at, boot_at)
 
@@ -197,8 +193,8 @@ class Facts:
         """Note which circuits are off beyond doubt as an outage begins."""
         if not self.outage and self.contact.settled_open is not True:
             for known in self.circuits.values():
-                known.at_first_edge = known.heard
-                if not known.owed:
+                if not known.owed:  # what is owed keeps its before, however many outages pass
+                    known.at_first_edge = known.heard
                     known.before_off = known.live and known.heard is Position.OFF and self.connected
 
     @staticmethod
@@ -213,8 +209,8 @@ class Facts:
 
     # --- what the engine says it did ---------------------------------------------------------------------------------
 
-    def happened(self, rows: Iterable[Happened], at: float) -> None:
-        """Take what the engine wrote of this turn, in order."""
+    def happened(self, rows: Iterable[Happened], panel: Panel, at: float) -> None:
+        """Take what the engine wrote of this turn, in order; `panel`: the one in force after it."""
         for row in rows:
             if row.circuit is not None and row.event != "asked":
                 self._of_circuit(self[row.circuit], row.event)
@@ -228,10 +224,10 @@ class Facts:
             elif row.event == "outage_ended":
                 self.outage = False
                 for known in self.circuits.values():
-                    known.taken_over, known.at_first_edge = False, None
+                    known.taken_over = False
+                    known.at_first_edge = known.at_first_edge if known.owed else None
             elif row.event == "circuits_reloaded":
-                self._reloaded(self.pending.pop(), at)
-                self.pending.clear()
+                self._reloaded(panel, at)
 
     def fell_late(self, circuit: CircuitId) -> None:
         """Take that an OFF of the rules took effect: of a circuit that had come back meanwhile, it is ours anew."""

@@ -93,12 +93,12 @@ class Program:
         """Lose everything that is not on the disk."""
         late = self.disk.crash(at)
         outage = self.disk.memory().outage
-        about = dict.fromkeys(outage.before if outage is not None else (), ("unknown",))
+        is_open = outage is not None and outage.stage == "open"
         for circuit, known in self.facts.circuits.items():
             row = self.disk.entry(circuit)
-            unseen = row.get("debt") is None and row.get("position", "unknown") not in ("on", *about.get(circuit, ()))
             # The rules promise nothing where a commit takes longer than the contact does to settle, nor of a circuit
-            # that came on and went off within one.
+            # that a hand or the file made one to shed, within one.
+            unseen = row.get("debt") is None and (row.get("position") in ("off", "tripped") or is_open)
             known.exempt = known.exempt or late or unseen or self.stalled or self.no_settling
         self.engine = None
         self.facts.last_on_at = min(self.facts.last_on_at, at)  # what was decided and had not left never will
@@ -137,7 +137,7 @@ class Program:
         for event in sorted(events, key=lambda event: event.at):
             self.facts.take(event, at, boot_at=self.boot_at)
         effects = engine.advance(events, now)
-        self.facts.happened([effect for effect in effects if isinstance(effect, Happened)], at)
+        self.facts.happened([effect for effect in effects if isinstance(effect, Happened)], engine._panel, at)
         for effect in effects:
             if isinstance(effect, KeepHistory) and effect.end == "off before: stays off":
                 self.facts.left_off(effect.circuit)

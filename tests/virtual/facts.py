@@ -100,6 +100,7 @@ class Circuit:
     why_not: str = "never switched off"
     before_off: bool = False
     at_first_edge: Position | None = None
+    at_first_off: Position | None = None
     called: bool = False
     called_at: float = NEVER
     recalled: bool = False
@@ -193,8 +194,8 @@ class Facts:
         """Note which circuits are off beyond doubt as an outage begins."""
         if not self.outage and self.contact.settled_open is not True:
             for known in self.circuits.values():
-                if not known.owed:  # what is owed keeps its before, however many outages pass
-                    known.at_first_edge = known.heard
+                known.at_first_edge = known.heard
+                if not known.owed:
                     known.before_off = known.live and known.heard is Position.OFF and self.connected
 
     @staticmethod
@@ -224,8 +225,7 @@ class Facts:
             elif row.event == "outage_ended":
                 self.outage = False
                 for known in self.circuits.values():
-                    known.taken_over = False
-                    known.at_first_edge = known.at_first_edge if known.owed else None
+                    known.taken_over, known.at_first_edge = False, None
             elif row.event == "circuits_reloaded":
                 self._reloaded(panel, at)
 
@@ -240,7 +240,9 @@ class Facts:
         """Take that the engine leaves a circuit off, because it was off before; it had better been."""
         known = self[circuit]
         self.guards["5 was off before"] += 1
-        assert known.at_first_edge is not Position.ON, f"{circuit} is left off, and was on when the outage began"
+        # What is owed from an earlier outage keeps the before of that one.
+        was_on = known.at_first_edge is Position.ON and known.at_first_off is Position.ON
+        assert not was_on, f"{circuit} is left off, and was on when the outage began"
         known.owed, known.why_not = False, "was off before"
 
     def _of_circuit(self, known: Circuit, event: str) -> None:

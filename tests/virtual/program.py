@@ -187,6 +187,7 @@ class Program:
             known.off_at = at
             if origin is Origin.RULES and not known.owed:
                 known.owed, known.called, known.exempt = True, False, False
+                known.at_first_off = known.at_first_edge
         else:
             known.on_at = at
             if origin is Origin.RULES:

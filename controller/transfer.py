@@ -234,7 +234,7 @@ class Transfer:
         return {
             circuit: position
             for circuit, position in self._positions().items()
-            if not self._ledger[circuit].live or written.get(circuit) is Position.UNKNOWN
+            if not self._ledger[circuit].live or (position is Position.ON and written.get(circuit) is Position.UNKNOWN)
         }
 
     def _positions(self) -> dict[CircuitId, Position]:

@@ -182,13 +182,19 @@ class Facts:
             case ev.ContactAlive():
                 self.contact.alive(at)
             case ev.ContactLost():
-                self.contact.lost(event.at + boot_at, offline=True)
+                self._lost(event.at + boot_at, offline=True)
             case ev.BusLost():
                 self.connected = False
                 if self.contact.on_bus:
-                    self.contact.lost(at, offline=False)
+                    self._lost(at, offline=False)
             case _:
                 pass
+
+    def _lost(self, at: float, *, offline: bool) -> None:
+        self.contact.lost(at, offline=offline)
+        if not self.outage and self.contact.settled_open is not True:
+            for known in self.circuits.values():
+                known.at_first_edge = None  # no outage began with that edge
 
     def _about(self) -> None:
         """Note which circuits are off beyond doubt as an outage begins."""

@@ -42,20 +42,27 @@ class Watcher:
         self._client.on_message = self._heard
         self._client.connect("127.0.0.1", port)
         options = SubscribeOptions(qos=0)
-        self._client.subscribe([("loadshed/+/breakers/+/set", options), ("loadshed/+/controller/state", options)])
+        self._client.subscribe("loadshed/+/breakers/+/set", options=options)
         self._client.loop_start()
+        # The states come on a connection of their own: the broker holds small messages back behind one under way.
+        self._states = Client(CallbackAPIVersion.VERSION2, "states", protocol=MQTTv5)
+        self._states.on_message = self._heard_state
+        self._states.connect("127.0.0.1", port)
+        self._states.subscribe("loadshed/+/controller/state", options=options)
+        self._states.loop_start()
 
     def _heard(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         now = time.perf_counter()
-        if message.topic.endswith("/controller/state"):
-            with self._state_changed:
-                self._state = message.payload.decode().split('"', 4)[3]
-                self._state_changed.notify_all()
-        elif message.payload == b"OFF":
+        if message.payload == b"OFF":
             self._left -= 1
             if self._left == 0:
                 self._last_at = now
                 self._all.set()
+
+    def _heard_state(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        with self._state_changed:
+            self._state = message.payload.decode().split('"', 4)[3]
+            self._state_changed.notify_all()
 
     def open_contact(self) -> float:
         """Open the contact; return the milliseconds until the last OFF was here."""
@@ -78,8 +85,9 @@ class Watcher:
                 raise RuntimeError(f"still {self._state!r}, not {state!r}")
 
     def stop(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
+        for client in (self._client, self._states):
+            client.disconnect()
+            client.loop_stop()
 
 
 def one_run(program: Program, mosquitto: Mosquitto, folder: Path, circuits: int) -> float:

@@ -53,6 +53,7 @@ class Bus:
         self._clock = clock
         self._link: Link | None = None
         self._said: str | None = None
+        self._met = False
         self._asked = Repetitions()
         self._complaints = Allowance(LOG_MOST, LOG_WINDOW_S)
 
@@ -139,6 +140,7 @@ class Bus:
         link.subscribe([first])
         link.subscribe(others)
         self._said = None
+        self._met = True
         self._on_event(BusConnected(self._clock()))
         link.flush()
 
@@ -151,6 +153,8 @@ class Bus:
     def _lose(self, reason: str) -> None:
         if reason != self._said:  # a broker that is away for a day is told of once
             self._said = reason
+            if not self._met:  # nothing was lost yet, so the log of events has nothing to say
+                _log.warning("not connected: %s", reason)
             self._on_event(BusLost(self._clock(), reason))
 
     # --- what comes ------------------------------------------------------------------------------------------------

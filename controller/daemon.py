@@ -44,6 +44,8 @@ CLOCK_S = 10.0
 AWAKE_S, AWAKE_ALONE_S = 1.0, 5.0
 """What no shed waits for is imported so long after the first connection; without one, so long after the start."""
 
+COMMANDS_AT_A_TIME = 8
+
 AFTER_COMMANDS_S = 0.02
 """Words wait so long behind commands: broker and breakers have both hands full, often on this same small machine."""
 
@@ -68,11 +70,11 @@ class Daemon:
         self._fed_at = float("-inf")
         self._unsaid: list[Word] = []
         self._unwritten: list[Happened] = []
-        self._speaking = False
+        self._hushed = False
         self._store = Store(
             state_dir,
             clock.boot_id(),
-            lambda reason: self._inbox.put_from_thread(ev.DiskFailed(clock.monotonic(), reason)),
+            self._disk_failed,
             lambda: self._inbox.put_from_thread(ev.DiskRecovered(clock.monotonic())),
             samples_days=configuration.store.samples_days,
         )
@@ -89,7 +91,7 @@ class Daemon:
             rebooted=memory.boot not in (None, clock.boot_id()),
             metering=beginning.metering(configuration, now, memory.pulse_count, memory.kwh_pulse_count),
         )
-        self._inbox = Inbox(self._engine, self._carry_out, self._catch_up, clock.monotonic)
+        self._inbox = Inbox(self._engine, self._send, self._carry_out, self._catch_up, clock.monotonic)
         self._topics = Topics(configuration.site.id, panel.circuits.keys(), beginning.contact_topics(configuration))
         self._bus = Bus(beginning.broker(configuration), self._topics, self._heard, clock.monotonic)
         self._contact = self._wired_contact()
@@ -124,6 +126,12 @@ class Daemon:
             self._reload(event.reply)
         else:
             self._inbox.put(event)
+
+    def _disk_failed(self, reason: str) -> None:
+        """Hand over what the store says, on its thread."""
+        # The alarm goes with the trouble: that a database was set aside must still stand in the journal.
+        _log.error("%s", reason)
+        self._inbox.put_from_thread(ev.DiskFailed(clock.monotonic(), reason))
 
     def _wired_contact(self) -> WiredContact | None:
         contact = self._configuration.contact
@@ -166,32 +174,40 @@ class Daemon:
 
     # --- out ---------------------------------------------------------------------------------------------------------
 
-    def _carry_out(self, effects: Sequence[Effect]) -> None:
-        """Do what the engine wants: commands first and at once, then rows, then words."""
-        rows: list[DiskEffect] = []
-        commanded = False
-        for effect in effects:
-            if isinstance(effect, SwitchOff | SwitchOn):
-                commanded |= self._bus.publish(self._topics.command(effect))
-            elif isinstance(effect, Word):
-                self._unsaid.append(effect)
-            else:
-                rows.append(effect)
-        if commanded:
+    def _send(self, commands: Sequence[SwitchOff | SwitchOn]) -> None:
+        """Send the commands, some at a time: the broker passes on the first while the next are packed."""
+        for place, command in enumerate(commands, 1):
+            self._bus.publish(self._topics.command(command))
+            if place % COMMANDS_AT_A_TIME == 0:
+                self._bus.flush()
+        if commands:
             self._bus.flush()
+            self._hush()
+
+    def _hush(self) -> None:
+        """Let words wait behind commands."""
+        if not self._hushed:
+            self._hushed = True
+            self._loop.call_later(AFTER_COMMANDS_S, self._speak)
+
+    def _carry_out(self, effects: Sequence[Effect]) -> None:
+        """Do the rest of what the engine wants: rows at once, words when it is their turn."""
+        rows: list[DiskEffect] = []
+        for effect in effects:
+            if isinstance(effect, Word):
+                self._unsaid.append(effect)
+            elif not isinstance(effect, SwitchOff | SwitchOn):
+                rows.append(effect)
         if rows:
             self._store.put(rows)
         self._unwritten += [row for row in rows if isinstance(row, Happened)]
         self._feed_watchdog()
-        if commanded and not self._speaking:
-            self._speaking = True
-            self._loop.call_later(AFTER_COMMANDS_S, self._speak)
-        elif not self._speaking:
+        if not self._hushed:
             self._speak()
 
     def _speak(self) -> None:
         """Say what is to be said, on the bus and in the journal."""
-        self._speaking = False
+        self._hushed = False
         self._greet()
         unsaid, self._unsaid = self._unsaid, []
         wall, now = Wall(clock.offset(), self._trusted), clock.monotonic()
@@ -232,6 +248,10 @@ class Daemon:
             self._inbox.put(ev.ConfigurationRefused(clock.monotonic(), wrong, reply))
             return
         await asyncio.to_thread(kept.keep, self._state_dir, read)
+        if wrong := self._engine.objections(read.panel):  # what has come to be owed meanwhile counts as well
+            await asyncio.to_thread(kept.keep, self._state_dir, self._configuration)
+            self._inbox.put(ev.ConfigurationRefused(clock.monotonic(), wrong, reply))
+            return
         old, self._configuration = self._configuration.panel, read
         self._topics = Topics(self._topics.site, read.panel.circuits.keys(), self._topics.contact)
         self._inbox.put(ev.CircuitsChanged(clock.monotonic(), read.panel, reply))

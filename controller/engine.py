@@ -116,15 +116,24 @@ class Engine:
 
     def advance(self, events: Sequence[ev.Event], now: float) -> list[Effect]:
         """Take what has happened, play the deadlines due by `now`, and return what is to be done, commands first."""
+        return [*self.command(events, now), *self.account(now)]
+
+    def command(self, events: Sequence[ev.Event], now: float) -> list[SwitchOff | SwitchOn]:
+        """Take what has happened, play the deadlines due by `now`, and return the commands: they wait for nothing."""
         for event in sorted(events, key=lambda event: event.at):
             self._play(min(event.at, now))
             _TAKE[type(event)](self, event)
         self._play(now)
         self._now = now
-        commands = self._command(now)
+        return self._commands(now)
+
+    def account(self, now: float) -> list[Effect]:
+        """Return what is to be told and written of the turn whose commands have left. Each turn takes both."""
+        for command in self._switches.sent:
+            self._commanded(command, now)
         self._demand.advance(now, self._ledger.outage, may_draw=self._may_draw)
         self._check_alarms(now)
-        return [*commands, *self._chronicle.take(now, may_tell=self._may_tell())]
+        return self._chronicle.take(now, may_tell=self._may_tell())
 
     def deadline(self) -> float | None:
         """Return when `advance` must be called at the latest (monotonic s); None: not before the next event."""
@@ -139,7 +148,7 @@ class Engine:
         return min((at for at in times if at is not None), default=None)
 
     def carried_out(self, at: float) -> None:
-        """Take the moment at which the effects of the last `advance` had been carried out."""
+        """Take the moment at which the last turn's commands had left."""
         self._switches.carried_out(at)
 
     def closing(self) -> list[Effect]:
@@ -191,7 +200,7 @@ class Engine:
             at, play = min(coming, key=lambda item: item[0])
             play(at)
 
-    def _command(self, now: float) -> list[SwitchOff | SwitchOn]:
+    def _commands(self, now: float) -> list[SwitchOff | SwitchOn]:
         """Command what the circuits concerned need as things stand now, and see whether the house has settled."""
         transfer, switches = self._transfer, self._switches
         switches.sent.clear()
@@ -201,8 +210,6 @@ class Engine:
         switches.decide(now, transfer.house.now)
         if transfer.house.now.gives_back and transfer.stable:
             switches.give_back(now, transfer.house.now)
-        for command in switches.sent:
-            self._commanded(command, now)
         return [*switches.sent]
 
     def _commanded(self, command: SwitchOff | SwitchOn, now: float) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from controller.effects import Effect
+    from controller.effects import Effect, SwitchOff, SwitchOn
     from controller.engine import Engine
     from controller.events import Event
 
@@ -22,24 +22,27 @@ LATE_S = 0.05
 class Inbox:
     """Takes events from anywhere on the loop, and lets the engine take its turn.
 
-    `catch_up` reads the contact and empties the sockets; it is called before a late deadline is judged. `carry_out` is
-    given what each turn wants done.
+    `catch_up` reads the contact and empties the sockets; it is called before a late deadline is judged. `send` is given
+    each turn's commands, at once; `carry_out` the rest of what it wants done.
     """
 
     def __init__(
         self,
         engine: Engine,
+        send: Callable[[Sequence[SwitchOff | SwitchOn]], None],
         carry_out: Callable[[Sequence[Effect]], None],
         catch_up: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
         self._engine = engine
+        self._send = send
         self._carry_out = carry_out
         self._catch_up = catch_up
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._waiting: list[Event] = []
         self._soon = False
+        self._caught_up = False
         self._alarm_clock: asyncio.TimerHandle | None = None
 
     def put(self, event: Event) -> None:
@@ -59,22 +62,24 @@ class Inbox:
             self._soon = True
             self._loop.call_soon(self.turn)
 
-    def _ring(self) -> None:
-        due = self._engine.deadline()
-        if due is not None and self._clock() - due > LATE_S:
-            self._catch_up()
-        # One round of the loop later, so that what other threads have handed over meanwhile comes first.
-        self._hurry()
-
     def turn(self) -> None:
         """Let the engine take what waits, carry out what it wants, and set the clock for its next deadline."""
         self._soon = False
+        now, due = self._clock(), self._engine.deadline()
+        if due is not None and now - due > LATE_S and not self._caught_up:
+            self._caught_up = True
+            self._catch_up()
+            # One round of the loop later, so that what other threads have handed over meanwhile comes first.
+            self._hurry()
+            return
+        self._caught_up = False
         events, self._waiting = self._waiting, []
         now = self._clock()
-        self._carry_out(self._engine.advance(events, now))
+        self._send(self._engine.command(events, now))
         self._engine.carried_out(self._clock())
+        self._carry_out(self._engine.account(now))
         if self._alarm_clock is not None:
             self._alarm_clock.cancel()
         due = self._engine.deadline()
         at = now + HEARTBEAT_S if due is None else min(due, now + HEARTBEAT_S)
-        self._alarm_clock = self._loop.call_at(at, self._ring)
+        self._alarm_clock = self._loop.call_at(at, self._hurry)

@@ -1,0 +1,99 @@
+"""`loadshed run` as a process of its own: started, killed, stalled, and read line by line."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[2]
+END_S = 30.0
+# Root writes where nobody may; without these rights it obeys a folder's mode as the daemon's own user does.
+_OVERRIDES = "-dac_override,-dac_read_search"
+WITHOUT_ROOTS_RIGHTS = (
+    ("setpriv", f"--bounding-set={_OVERRIDES}", f"--inh-caps={_OVERRIDES}") if os.getuid() == 0 else ()
+)
+
+
+class Program:
+    """One daemon. `on_news`: called at each line it writes, and when it ends. `prefix`: see `WITHOUT_ROOTS_RIGHTS`."""
+
+    def __init__(self, config: Path, state: Path, on_news: Callable[[], None], prefix: tuple[str, ...] = ()) -> None:
+        run = (sys.executable, "-m", "controller", "run", "--config", str(config), "--state", str(state))
+        self._command = (*prefix, *run)
+        self._on_news = on_news
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self.log: list[str] = []
+        self.starts = 0
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self) -> None:
+        """Start it; return at once, before it has done anything."""
+        self._process = await asyncio.create_subprocess_exec(*self._command, cwd=ROOT, stderr=asyncio.subprocess.PIPE)
+        self.starts += 1
+        self._reader = asyncio.create_task(self._read(self._process))
+
+    async def kill(self) -> None:
+        """End it as a power cut would."""
+        await self._end(signal.SIGKILL)
+
+    async def terminate(self) -> int:
+        """End it as systemd would; return its exit code."""
+        return await self._end(signal.SIGTERM)
+
+    async def ended(self) -> int:
+        """Return the exit code, once it has ended by itself."""
+        process, reader = self._there()
+        async with asyncio.timeout(END_S):
+            await reader
+            return await process.wait()
+
+    def send(self, which: signal.Signals) -> None:
+        self._there()[0].send_signal(which)
+
+    def stall(self, for_s: float) -> None:
+        """Let it stand still for so long: no instruction of it runs meanwhile."""
+        self.send(signal.SIGSTOP)
+        asyncio.get_running_loop().call_later(for_s, self.go_on)
+
+    def go_on(self) -> None:
+        if self.running:
+            self.send(signal.SIGCONT)
+
+    def no_file_above(self, most_bytes: int | None) -> None:
+        """Let every write beyond this size fail, as on a disk that is full; None: the disk has room again."""
+        hard = resource.RLIM_INFINITY
+        soft = hard if most_bytes is None else most_bytes
+        resource.prlimit(self._there()[0].pid, resource.RLIMIT_FSIZE, (soft, hard))
+
+    async def _end(self, how: signal.Signals) -> int:
+        if self._process is None:
+            return 0
+        if self.running:
+            self.send(how)
+            self.go_on()
+        return await self.ended()
+
+    def _there(self) -> tuple[asyncio.subprocess.Process, asyncio.Task[None]]:
+        assert self._process is not None
+        assert self._reader is not None
+        return self._process, self._reader
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stderr is not None
+        while line := await process.stderr.readline():
+            self.log.append(line.decode().rstrip())
+            self._on_news()
+        await process.wait()
+        self._on_news()

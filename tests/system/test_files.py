@@ -1,0 +1,116 @@
+"""The owner's files, changed while the program runs and while it does not."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tests.system.house import USUAL, House, Wired, circuits_toml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WRONG = circuits_toml(USUAL).replace('tag = "nonessential"', 'tag = "nonesential"', 1)
+
+
+def changed(circuit: str, **words: Any) -> tuple[Wired, ...]:
+    """Return the usual house with one circuit changed."""
+    return tuple(replace(one, **words) if one.id == circuit else one for one in USUAL)
+
+
+async def reloaded(house: House, circuits: tuple[Wired, ...] | str) -> list[dict[str, Any]]:
+    """Write the file, send SIGHUP, and return what is said once it is in force."""
+    mark = house.mark
+    house.write_circuits(circuits)
+    house.program.send(signal.SIGHUP)
+    return await house.until(lambda: house.happened("circuits_reloaded", mark), "the file is in force")
+
+
+def refusal(house: House) -> str:
+    """Return what the alarm says of the file; empty: it does not stand."""
+    last = house.recorder.last("alarms/configuration-refused")
+    return "" if last is None or not last.payload else str(last.fields["means"])
+
+
+async def test_retagging_is_obeyed_at_once_on_standby_and_by_the_next_outage(tmp_path: Path) -> None:
+    """Essential comes back though the house is on standby; nonessential goes."""
+    async with House(tmp_path, by_people={"fridge"}) as house:
+        await house.begin()
+        house.opens()
+        await house.is_shed()
+        mark = house.mark
+        await reloaded(house, changed("tub", tag="essential"))
+        await house.until(lambda: house.words("ON", mark) == ["tub"], "the tub comes back")
+        await reloaded(house, changed("fridge", tag="nonessential"))
+        await house.until(lambda: {"fridge", "tub"} <= {*house.words("OFF", mark)}, "fridge and tub are shed")
+        await reloaded(house, USUAL)
+        await house.until(lambda: "fridge" in house.words("ON", mark), "the fridge comes back")
+        house.closes()
+        await house.is_back(since=mark)
+        await reloaded(house, changed("dryer", tag="essential"))
+        mark = house.mark
+        house.opens()
+        await house.until(lambda: house.happened("state", mark, state="standby"), "it is shed")
+        assert {*house.words("OFF", mark)} == {"pump", "tub", "car"}
+
+
+async def test_a_wrong_file_is_refused_whole_and_the_one_in_force_outlives_restarts(tmp_path: Path) -> None:
+    """A typo made in the dark never disarms the house; it is said until it is mended."""
+    async with House(tmp_path) as house:
+        await house.begin()
+        house.write_circuits(WRONG + WRONG.replace("[circuits.", "[circuits.second-").replace("space = ", "spcae = "))
+        house.program.send(signal.SIGHUP)
+        await house.until(lambda: "nonesential" in refusal(house), "it is refused")
+        assert "spcae" in refusal(house)
+        await house.program.kill()
+        mark = house.mark
+        await house.program.start()
+        await house.until(lambda: house.happened("bus_connected", mark), "it is back")
+        await house.until(lambda: refusal(house), "it says so again")
+        house.opens()
+        await house.is_shed(since=mark)
+        house.closes()
+        await house.is_back(since=mark)
+        await reloaded(house, USUAL)
+        await house.until(lambda: not refusal(house), "the alarm is cleared")
+
+
+async def test_a_file_that_drops_what_is_owed_is_refused(tmp_path: Path) -> None:
+    """Nor may it be made uncommandable; and at a start its last entry stays until it is given back."""
+    async with House(tmp_path) as house:
+        await house.begin()
+        house.opens()
+        await house.is_shed()
+        without = tuple(one for one in USUAL if one.id != "tub")
+        house.write_circuits(without)
+        house.program.send(signal.SIGHUP)
+        await house.until(lambda: "[circuits.tub] is missing" in refusal(house), "it is refused")
+        house.write_circuits(changed("tub", breaker="standard"))
+        ok, reason = await house.ask("reload")
+        assert not ok
+        assert "[circuits.tub]" in reason
+        house.write_circuits(without)
+        await house.program.kill()
+        mark = house.mark
+        await house.program.start()
+        await house.until(lambda: house.happened("started", mark), "it is back")
+        house.closes()
+        await house.is_back(since=mark)
+        await reloaded(house, without)
+        await house.until(lambda: house.recorder.last("circuits/tub").payload == b"", "it is gone")  # type: ignore[union-attr]
+
+
+async def test_wrong_files_that_never_were_in_force_end_it_with_78(tmp_path: Path) -> None:
+    """All mistakes of both files at once, each with its line; nothing is commanded."""
+    async with House(tmp_path) as house:
+        await house.start_broker()
+        house.write_circuits(WRONG + "[circuits.attic]\nspace = 0\n")
+        house.write_installer('[site]\nid = "home"\n[contact]\nsource = "gpoi"\n')
+        await house.program.start()
+        assert await house.program.ended() == 78
+        said = "\n".join(house.program.log)
+        for mistake in ("nonesential", "[circuits.attic]", "gpoi"):
+            assert mistake in said
+        assert not house.commands()
+        assert not house.state

@@ -1,0 +1,216 @@
+"""Any end at any moment, of the program or of the broker; then the right end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+
+from hw.simulated.breakers import SOUND, Faults
+from rules.panel import Position
+from tests.system.house import House, Timing, together
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+State = Literal["utility", "shedding", "standby", "stabilizing", "restoring"]
+STATES: tuple[State, ...] = ("utility", "shedding", "standby", "stabilizing", "restoring")
+# Long enough to be caught in each state.
+CAUGHT = Timing(utility_stable_s=1.0, stagger_s=0.3)
+
+
+async def brought_to(house: House, state: State) -> None:
+    """Bring a house into a state, with the pump off before."""
+    await house.begin()
+    house.flip("pump", Position.OFF)
+    await house.until(lambda: house.on_disk("pump") == "off", "the pump is known to be off")
+    if state == "utility":
+        return
+    if state == "shedding":  # it waits for one that does not answer
+        house.breaker("tub").faults = Faults(silent=True)
+    house.opens()
+    if state == "shedding":
+        confirmed = ("car", "dryer")
+        await house.until(lambda: all(house.happened("confirmed_off", circuit=one) for one in confirmed), "others off")
+        return
+    await house.is_shed("pump")
+    if state == "standby":
+        return
+    house.closes()
+    await house.until(lambda: house.happened("state", state=state), f"the state is {state}")
+
+
+async def right_end(house: House, *, is_open: bool) -> None:
+    """See the house where the contact says it is; then back on utility, and nothing on that was off before."""
+    house.breaker("tub").faults = SOUND
+    await house.greetings()
+    if is_open:
+        await house.is_shed("pump")
+        house.closes()
+    await house.is_back("pump")
+    assert "pump" not in house.words("ON")
+
+
+@pytest.mark.parametrize("moves", [False, True], ids=["contact-stays", "contact-moves-meanwhile"])
+async def test_killed_in_each_state_it_starts_again_and_ends_right(tmp_path: Path, moves: bool) -> None:
+    """`kill -9`, then a start: shed if the house is on standby, given back if it is on utility."""
+
+    async def story(state: State) -> None:
+        async with House(tmp_path / state, timing=CAUGHT) as house:
+            await brought_to(house, state)
+            await house.program.kill()
+            is_open = house.contact.is_open is not moves
+            if moves:
+                house.contact.move(is_open)
+            await house.program.start()
+            await house.until(lambda: len(house.happened("started")) > 1, "it has started again")
+            await right_end(house, is_open=is_open)
+
+    await together(*(story(state) for state in STATES))
+
+
+@pytest.mark.parametrize("moves", [False, True], ids=["contact-stays", "contact-moves-meanwhile"])
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+async def test_the_broker_goes_and_comes_in_each_state(tmp_path: Path, how: str, moves: bool) -> None:
+    """Without a broker nothing is known and nothing commanded; with it, what is needed then, computed anew."""
+
+    async def story(state: State) -> None:
+        async with House(tmp_path / state, timing=CAUGHT) as house:
+            await brought_to(house, state)
+            await (house.stop_broker() if how == "stopped" else house.kill_broker())
+            await house.until(lambda: any("the broker is away" in line for line in house.program.log), "it is noticed")
+            is_open = house.contact.is_open is not moves
+            house.contact.move(is_open)
+            mark = house.mark
+            await house.start_broker()
+            await house.until(lambda: house.happened("bus_connected", mark), "it is on the bus again")
+            await right_end(house, is_open=is_open)
+            assert {one.topic for one in house.recorder.said[mark:] if one.payload} >= _kept_topics(house)
+
+    await together(*(story(state) for state in STATES))
+
+
+def _kept_topics(house: House) -> set[str]:
+    """Return the retained topics that a broker without a memory must be told anew."""
+    circuits = {f"loadshed/home/circuits/{circuit.id}" for circuit in house.circuits}
+    return {"loadshed/home/controller/availability", "loadshed/home/controller/state", *circuits}
+
+
+async def test_after_the_broker_forgot_all_retained_topics_are_there_for_newcomers(tmp_path: Path) -> None:
+    """Who subscribes later finds them as the broker's memory."""
+    async with House(tmp_path) as house:
+        await house.begin()
+        await house.kill_broker()
+        await house.start_broker()
+        mark = house.mark
+        await house.until(lambda: _kept_topics(house) <= {one.topic for one in house.recorder.said[mark:]}, "all said")
+        link = house.recorder._link
+        assert link is not None
+        mark = house.mark
+        link.subscribe(["loadshed/#"])
+        link.flush()
+        await house.until(
+            lambda: _kept_topics(house) <= {one.topic for one in house.recorder.said[mark:] if one.retained},
+            "all of it is remembered",
+        )
+        assert not [one for one in house.recorder.said[mark:] if one.retained and one.topic.endswith("/set")]
+
+
+async def test_a_start_in_the_dark_sheds_and_gives_back(tmp_path: Path) -> None:
+    """The Pi went down with the grid: what the disk knows to have been on comes back, what was off stays off."""
+    async with House(tmp_path) as house:
+        await brought_to(house, "utility")
+        await house.program.kill()
+        house.opens()
+        await house.program.start()
+        await house.is_shed("pump")
+        house.closes()
+        await house.is_back("pump")
+        assert "pump" not in house.words("ON")
+
+
+async def test_a_start_in_the_dark_with_nothing_on_disk_sheds_all_the_same(tmp_path: Path) -> None:
+    """Nobody knows then what was on: it is shed, named, and comes back on a person's word."""
+    async with House(tmp_path) as house:
+        house.contact.is_open = True
+        await house.start_broker()
+        await house.program.start()
+        await house.is_shed()
+        mark = house.mark
+        house.closes()
+        state = await house.reaches("utility", mark)
+        assert {*state["owed"]} == {one.id for one in house.shed}
+        await house.until(lambda: house.recorder.last("alarms/owed"), "it is said")
+        assert not house.words("ON")
+        assert (await house.ask("restore", "all"))[0]
+        await house.is_back(since=mark)
+
+
+async def test_a_start_in_the_dark_before_the_broker_is_there(tmp_path: Path) -> None:
+    """Pi and broker wake together: nothing is lost by being the first."""
+    async with House(tmp_path) as house:
+        await house.begin()
+        await house.program.kill()
+        await house.kill_broker()
+        house.contact.is_open = True
+        await house.program.start()
+        await house.until(lambda: any("nothing listens" in line for line in house.program.log), "nobody is there")
+        await house.start_broker()
+        await house.is_shed()
+        house.closes()
+        await house.is_back()
+
+
+async def test_sigterm_ends_it_at_once_and_says_so(tmp_path: Path) -> None:
+    """Exit 0 within two seconds in any state, `offline` on the bus; after `kill -9` the broker says it."""
+    async with House(tmp_path) as house:
+        await house.begin()
+        house.opens()
+        await house.is_shed()
+        mark, began = house.mark, time.monotonic()
+        assert await house.program.terminate() == 0
+        assert time.monotonic() - began < 2.0
+        await house.until(lambda: _available(house, mark) == [b"offline"], "it says goodbye")
+        await house.program.start()
+        await house.until(lambda: _available(house, mark) == [b"offline", b"online"], "it is back")
+        await house.program.kill()
+        await house.until(lambda: _available(house, mark) == [b"offline", b"online", b"offline"], "its last will")
+        await house.program.start()
+        house.closes()
+        await house.is_back()
+
+
+def _available(house: House, since: int) -> list[bytes]:
+    return [one.payload for one in house.recorder.on("controller/availability", since)]
+
+
+async def test_a_stall_turns_a_bounce_into_nothing_and_an_outage_into_an_outage(tmp_path: Path) -> None:
+    """A program that stood still for seconds judges what happened, and does only what the present asks for."""
+    async with House(tmp_path, timing=Timing(stagger_s=0.2)) as house:
+        await house.begin()
+        house.program.stall(1.5)
+        house.opens()
+        asyncio.get_running_loop().call_later(0.5, house.closes)
+        await house.until(lambda: house.happened("contact_bounced"), "the bounce is seen")
+        assert (await house.ask("restore", "all"))[1] == "nothing is owed"
+        assert not house.commands()
+        house.program.stall(2.0)
+        house.opens()
+        await house.is_shed()
+        house.closes()
+        await house.until(lambda: house.words("ON"), "the first is given back")
+        await _open_in_a_stall(house)
+        house.closes()
+        await house.is_back()
+
+
+async def _open_in_a_stall(house: House) -> None:
+    """Open the contact while the program stands still with ONs due: none may leave after it, and all are shed."""
+    house.program.stall(1.0)
+    mark = house.mark
+    house.opens()
+    await house.is_shed(since=mark)
+    opened = next(number for number, one in enumerate(house.recorder.said[mark:], mark) if one.payload == b"open")
+    assert not house.words("ON", opened)

@@ -150,8 +150,8 @@ MUTATIONS = (
         "shedding 2",
         "words before commands",
         ENGINE,
-        "return [*commands, *self._chronicle.take(now, may_tell=self._may_tell())]",
-        "return [*self._chronicle.take(now, may_tell=self._may_tell()), *commands]",
+        "return [*self.command(events, now), *self.account(now)]",
+        "return [*reversed([*self.command(events, now), *self.account(now)])]",
     ),
     M(
         "shedding 2",

@@ -66,7 +66,7 @@ class Chronicle:
     def ended(self, how: str, at: float | None = None) -> None:
         """Write how the debts that have just ended did; `at`: when they were on again, None where they are not."""
         for circuit, debt in self._ledger.ended:
-            self.book.ended(circuit, debt, how, at)
+            self.book.ended(circuit, debt, how, at if debt.back_at is None else debt.back_at)
         self._ledger.ended.clear()
 
     def alarm(

@@ -173,7 +173,9 @@ class Engine:
 
         if circuit not in self._panel:
             return None
-        return portraits.circuit_view(self._panel[circuit], self._ledger[circuit], self._ledger.outage)
+        return portraits.circuit_view(
+            self._panel[circuit], self._ledger[circuit], self._ledger.outage, self._ledger.moment(self._now)
+        )
 
     def alarm_view(self, alarm: str) -> AlarmView | None:
         """Return what `alarms/<id>` says now; None where it does not stand."""

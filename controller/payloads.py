@@ -42,8 +42,8 @@ def state(view: StateView, wall: Wall) -> bytes:
     )
 
 
-def circuit(view: CircuitView) -> bytes:
-    """Return the payload of `circuits/<circuit>`."""
+def circuit(view: CircuitView, wall: Wall) -> bytes:
+    """Return the payload of `circuits/<circuit>`; `switched_at` null: not in this boot, or not known."""
     return to_json(
         {
             "name": view.name,
@@ -54,6 +54,8 @@ def circuit(view: CircuitView) -> bytes:
             "available": view.available,
             "shed": view.shed,
             "why": view.why,
+            "switched_at": None if view.switched_at is None else _when(view.switched_at, wall),
+            **_clock(wall),
         }
     )
 

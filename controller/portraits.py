@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from controller.switching import Switchboard
     from rules.entry import Entry
     from rules.ledger import Ledger
+    from rules.moment import Moment
     from rules.panel import Circuit, Panel
     from rules.source import Contact
 
@@ -36,8 +37,10 @@ def state_view(panel: Panel, ledger: Ledger, house: House, contact: Contact, swi
     )
 
 
-def circuit_view(circuit: Circuit, entry: Entry, outage: int | None) -> CircuitView:
-    """Return one circuit."""
+def circuit_view(circuit: Circuit, entry: Entry, outage: int | None, now: Moment) -> CircuitView:
+    """Return one circuit. `now`: any moment of this boot."""
+    last = entry.switched
+    in_this_boot = last is not None and last.at.boot == now.boot and last.position is entry.position
     return CircuitView(
         id=circuit.id,
         name=circuit.name,
@@ -48,6 +51,7 @@ def circuit_view(circuit: Circuit, entry: Entry, outage: int | None) -> CircuitV
         available=entry.available,
         shed=is_shed(entry, outage),
         why=why(circuit, entry),
+        switched_at=last.at.mono if last is not None and in_this_boot else None,
     )
 
 

@@ -283,8 +283,8 @@ class Topics:
     def state(self, view: StateView, wall: Wall) -> Publication:
         return self._kept("controller/state", payloads.state(view, wall))
 
-    def circuit(self, view: CircuitView) -> Publication:
-        return self._kept(f"circuits/{view.id}", payloads.circuit(view))
+    def circuit(self, view: CircuitView, wall: Wall) -> Publication:
+        return self._kept(f"circuits/{view.id}", payloads.circuit(view, wall))
 
     def no_circuit(self, circuit: CircuitId) -> Publication:
         return self._kept(f"circuits/{circuit}", b"")

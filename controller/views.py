@@ -44,7 +44,10 @@ class StateView:
 
 @dataclass(frozen=True, slots=True)
 class CircuitView:
-    """One circuit. `why`: the sentence that answers "why is this off?" (or on)."""
+    """One circuit. `why`: the sentence that answers "why is this off?" (or on).
+
+    `switched_at`: the monotonic second at which it was last switched, as far as we know; None: not in this boot.
+    """
 
     id: CircuitId
     name: str
@@ -55,6 +58,7 @@ class CircuitView:
     available: bool
     shed: bool
     why: str
+    switched_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,9 +39,9 @@ def publication(word: Word, engine: Engine, topics: Topics, wall: Wall, now: flo
             return _KEPT[type(word)](word, engine, topics, wall, now)
 
 
-def _circuit(word: TellCircuit, engine: Engine, topics: Topics, _wall: Wall, _now: float) -> Publication:
+def _circuit(word: TellCircuit, engine: Engine, topics: Topics, wall: Wall, _now: float) -> Publication:
     view = engine.circuit_view(word.circuit)
-    return topics.no_circuit(word.circuit) if view is None else topics.circuit(view)
+    return topics.no_circuit(word.circuit) if view is None else topics.circuit(view, wall)
 
 
 def _alarm(word: TellAlarm, engine: Engine, topics: Topics, wall: Wall, _now: float) -> Publication:

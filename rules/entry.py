@@ -42,6 +42,8 @@ class Debt:
     waits: bool = False
     released: bool = False
     provisional: bool = False  # `before` is hearsay until the device speaks
+    weighed: bool = False  # what the broker remembers from now on is of our own making
+    back_at: float | None = None  # it answered our ON then, but an OFF may still take effect
 
 
 @dataclass(frozen=True, slots=True)

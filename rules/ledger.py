@@ -99,7 +99,8 @@ class Ledger:
         if entry.debt is None:
             before = self.before.get(circuit, entry.position_before(wakes_off=False))
             now = self.moment(at)
-            provisional = not entry.live
+            # What broker and disk say alike is settled; the one alone, or the two at odds, are hearsay.
+            provisional = entry.known is Position.UNKNOWN
             entry.debt = Debt(self.outage or 0, before, now, now, cause, commanded=commanded, provisional=provisional)
             self.owing.add(circuit)
             self.changed.add(circuit)

@@ -81,7 +81,7 @@ class Reports:
             return
         entry.position, entry.live = position, False
         debt = entry.debt
-        if debt is not None and debt.provisional and entry.known is Position.UNKNOWN:
+        if debt is not None and debt.provisional and not debt.weighed and entry.known is Position.UNKNOWN:
             fell = circuit.wakes is Wakes.OFF and position is Position.OFF and debt.before is Position.ON
             if not fell:
                 debt.before = Position.UNKNOWN  # disk and broker differ: nobody knows
@@ -114,6 +114,8 @@ class Reports:
         self._connection += 1
         for _, entry in self._ledger:
             entry.fresh, entry.suspect_since, entry.confirmed_in = True, None, None
+            if entry.debt is not None and entry.off_sent_at is not None:
+                entry.debt.weighed = True  # an off that the broker remembers may be our own OFF's
 
     # --- the passing of time -----------------------------------------------------------------------------------------
 
@@ -146,8 +148,11 @@ class Reports:
             return None
         if self._may_fall_late(entry) and at < self._late_until(entry):
             return None  # the OFF may still take effect: then it is ours, and given back
+        ours, entry.on_pending = entry.on_pending or debt.back_at is not None, False
+        if ours:
+            self._ledger.switched(circuit.id, Position.ON, US, at)
         self._ledger.forgive(circuit.id)
-        return Outcome.CAME_BACK
+        return Outcome.CONFIRMED_ON if ours else Outcome.CAME_BACK
 
     def believe(self, circuit: Circuit, at: float) -> Outcome | None:
         """Utility is stable: take the broker's memory of an available device for what is."""
@@ -179,12 +184,14 @@ class Reports:
             return self.judge(circuit, at) if phase is Phase.UTILITY else None
         return self._on_again(circuit, entry, at, phase)
 
-    def _our_on(self, circuit: Circuit, entry: Entry, at: float, phase: Phase) -> Outcome:
+    def _our_on(self, circuit: Circuit, entry: Entry, at: float, phase: Phase) -> Outcome | None:
         if phase is Phase.SHEDS and sheddable(circuit):
             return Outcome.ON_AGAIN  # the contact has opened since
         if (entry.off_pending or entry.off_behind) and at < self._late_until(entry):
             entry.confirmed_in = None  # said again, it is no hand's doing
-            return Outcome.ON_AGAIN  # it may say what it was: an OFF that nobody answered may still take effect
+            if entry.debt is not None:
+                entry.debt.back_at = at
+            return None  # it may say what it was: an OFF that nobody answered may still take effect
         entry.off_pending = entry.off_behind = False
         self._ledger.switched(circuit.id, Position.ON, US, at)
         self._ledger.forgive(circuit.id)
@@ -200,8 +207,10 @@ class Reports:
             debt.provisional = False
             self._ledger.changed.add(circuit)
 
-    def _on_again(self, circuit: Circuit, entry: Entry, at: float, phase: Phase) -> Outcome:
+    def _on_again(self, circuit: Circuit, entry: Entry, at: float, phase: Phase) -> Outcome | None:
         """Judge a circuit that was confirmed off and is on: by a person's hand, or by a reboot in the transfer."""
+        if phase is Phase.SHEDS and entry.off_pending:
+            return None  # it is being shed again already, and says again what it said
         proof = self._may_be_a_person(circuit, entry, at)
         entry.confirmed_in = None
         if proof and entry.writes_availability:
@@ -246,7 +255,7 @@ class Reports:
 
     def _confirmed(self, circuit: CircuitId, entry: Entry, debt: Debt, at: float, *, ours: bool) -> Outcome | None:
         entry.confirmed_in = self._connection
-        debt.provisional = False
+        debt.provisional, debt.back_at = False, None
         if debt.confirmed and not ours:
             return None  # it says again what it said
         debt.off_at = self._ledger.moment(at)

@@ -8,6 +8,7 @@ from rules.control import sheddable, why_uncontrollable
 from rules.entry import Cause
 from rules.panel import Position, Tag
 from rules.restore import Verdict, recalled, verdict
+from rules.shed import TRIES
 
 if TYPE_CHECKING:
     from rules.entry import Entry
@@ -46,6 +47,8 @@ def why(circuit: Circuit, entry: Entry) -> str:
 
 def _back(circuit: Circuit, entry: Entry) -> str:
     found = verdict(circuit, entry)
+    if found is Verdict.RETURNS and entry.sent is Position.ON and entry.tries >= TRIES:
+        return "three commands to switch it on brought no answer: it is tried again when its device shows life"
     if found is Verdict.RETURNS and entry.debt is not None and recalled(circuit, entry.debt):
         rest = f", when it has rested its {circuit.min_off_s:.0f} s" if circuit.min_off_s else ""
         return f"comes back at once{rest}: it is essential now"
@@ -63,14 +66,16 @@ def stays_on(circuit: Circuit) -> str | None:
 
 
 def _position(circuit: Circuit, entry: Entry) -> str:
+    if entry.position is Position.TRIPPED:
+        return "tripped: find out why, and reset it by hand"
     if entry.taken_over:
         return "a person's for the rest of this outage"
     if entry.debt is not None and entry.owed:
         sent = "" if entry.debt.confirmed else ", not confirmed yet"
         return _BY[entry.debt.cause] + sent
     last = entry.switched
-    if last is not None and last.position is entry.position and entry.position is not Position.ON:
-        return f"{'tripped' if entry.position is Position.TRIPPED else 'off'} by {last.who}"
+    if entry.position is Position.OFF:
+        return f"off by {last.who}" if last is not None and last.position is Position.OFF else "off, and not by us"
     if sheddable(circuit):
         return "nonessential: goes off on standby"
     return stays_on(circuit) or ""

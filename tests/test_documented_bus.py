@@ -74,8 +74,9 @@ def test_a_circuit_looks_like_its_example() -> None:
         available=True,
         shed=True,
         why=shown["why"],
+        switched_at=seconds(shown["switched_at"]),
     )
-    assert json.loads(payloads.circuit(view)) == shown
+    assert json.loads(payloads.circuit(view, WALL)) == shown
 
 
 def test_demand_looks_like_its_example() -> None:

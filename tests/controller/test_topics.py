@@ -295,7 +295,7 @@ def test_a_circuit_is_told_with_its_reason() -> None:
     """A circuit that is no longer in the file is cleared."""
     why = "never switched: no remote control"
     view = CircuitView(HOT_TUB, "Hot tub", Kind.STANDARD, Tag.NONESSENTIAL, False, Position.UNKNOWN, True, False, why)
-    told = TOPICS.circuit(view)
+    told = TOPICS.circuit(view, WALL)
     assert told.topic == "loadshed/home/circuits/hot-tub"
     assert said(told.payload) == {
         "name": "Hot tub",
@@ -306,6 +306,7 @@ def test_a_circuit_is_told_with_its_reason() -> None:
         "available": True,
         "shed": False,
         "why": why,
+        "switched_at": None,
     }
     assert TOPICS.no_circuit(HOT_TUB).payload == b""
 

@@ -35,9 +35,10 @@ SAID: tuple[tuple[Circuit, Entry, tuple[str, ...]], ...] = (
     (TUB, replace(OWED, hold=Hold("", "", THEN)), ("on hold by somebody:",)),
     (TUB, Entry(position=ON, live=True, taken_over=True), ("a person's for the rest of this outage",)),
     (TUB, Entry(position=OFF, live=True, switched=Switched(OFF, "Ann", THEN)), ("off by Ann",)),
-    (TUB, Entry(position=TRIPPED, switched=Switched(TRIPPED, "its own protection", THEN)), ("tripped by its own",)),
+    (TUB, Entry(position=TRIPPED, switched=Switched(TRIPPED, "its own protection", THEN)), ("tripped: find out why",)),
     (TUB, Entry(position=ON, switched=Switched(ON, "Ann", THEN)), ("nonessential: goes off on standby",)),
-    (TUB, Entry(position=OFF, switched=Switched(ON, "Ann", THEN)), ("nonessential: goes off on standby",)),
+    (TUB, Entry(position=OFF, switched=Switched(ON, "Ann", THEN)), ("off, and not by us",)),
+    (TUB, replace(OWED, sent=ON, tries=3), ("brought no answer",)),
     (essential("fridge"), Entry(position=ON), ("essential: stays on",)),
 )
 

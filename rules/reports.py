@@ -178,19 +178,19 @@ class Reports:
         if debt is None:
             return None
         if ours:
-            return self._our_on(circuit, entry, at, phase)
+            return self._our_on(circuit, debt, at, phase)
         if not debt.confirmed:
             self._was_on(circuit.id, debt)
             return self.judge(circuit, at) if phase is Phase.UTILITY else None
         return self._on_again(circuit, entry, at, phase)
 
-    def _our_on(self, circuit: Circuit, entry: Entry, at: float, phase: Phase) -> Outcome | None:
+    def _our_on(self, circuit: Circuit, debt: Debt, at: float, phase: Phase) -> Outcome | None:
+        entry = self._ledger[circuit.id]
         if phase is Phase.SHEDS and sheddable(circuit):
             return Outcome.ON_AGAIN  # the contact has opened since
         if (entry.off_pending or entry.off_behind) and at < self._late_until(entry):
             entry.confirmed_in = None  # said again, it is no hand's doing
-            if entry.debt is not None:
-                entry.debt.back_at = at
+            debt.back_at = at
             return None  # it may say what it was: an OFF that nobody answered may still take effect
         entry.off_pending = entry.off_behind = False
         self._ledger.switched(circuit.id, Position.ON, US, at)

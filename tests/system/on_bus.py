@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 RECONNECT_S = 0.1
 CONTACT = "ats/contact"
 CONTACT_STATUS = "ats/status"
+# Stands in the recorder's log where its connection began anew: what was said before it may be missing.
+RECONNECTED = "(the recorder connected)"
+# The program stood still until then: what it does next is judged by when it heard of things.
+WENT_ON = "(the program went on)"
 
 
 class OnBus:
@@ -105,11 +109,16 @@ class Recorder(OnBus):
         self.said: list[Said] = []
 
     def greet(self, link: Link) -> None:
+        self.note(RECONNECTED)
         link.subscribe(["loadshed/#", "ats/#"])
 
     def hear(self, topic: str, payload: bytes, *, retained: bool) -> None:
         self.said.append(Said(time.monotonic(), topic, payload, retained))
         self._on_news()
+
+    def note(self, what: str) -> None:
+        """Write down what happened off the bus."""
+        self.said.append(Said(time.monotonic(), what, b"", retained=False))
 
     def on(self, leaf: str, since: int = 0) -> Iterator[Said]:
         """Yield what was said on `loadshed/<site>/<leaf>`, from the message with this number on."""

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,9 @@ class Program:
             return await process.wait()
 
     def send(self, which: signal.Signals) -> None:
-        self._there()[0].send_signal(which)
+        # Not through the process object: that one looks whether it has ended, and takes the exit code from the loop.
+        with suppress(ProcessLookupError):
+            os.kill(self._there()[0].pid, which)
 
     def stall(self, for_s: float) -> None:
         """Let it stand still for so long: no instruction of it runs meanwhile."""

@@ -136,9 +136,11 @@ class Bus:
 
     def _greet(self, link: Link) -> None:
         # The subscriptions go first, on the same stream: the confirmations of what follows are heard live.
-        first, *others = self._topics.subscriptions()
+        first, *others, requests = self._topics.subscriptions()
         link.subscribe([first])
         link.subscribe(others)
+        # A request to be retained is refused at once, not only when it comes back from the broker's memory.
+        link.subscribe([requests], as_published=True)
         self._said = None
         self._met = True
         self._on_event(BusConnected(self._clock()))
@@ -148,7 +150,7 @@ class Bus:
         """Return what repeated short connections make one think of. Mosquitto throws out without giving a reason."""
         if self._said is not None or failed < SUSPICIOUS_TIMES:
             return ""
-        return f", soon after it was made, {failed} times: does a second loadshed run for site {self._topics.site!r}?"
+        return f", soon after it was made, again and again: does a second loadshed run for site {self._topics.site!r}?"
 
     def _lose(self, reason: str) -> None:
         if reason != self._said:  # a broker that is away for a day is told of once

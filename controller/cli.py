@@ -109,7 +109,10 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     import logging  # noqa: PLC0415
+    import signal  # noqa: PLC0415
 
+    # Until the loop takes it over: asked to end while it is still starting, it has done nothing, and ends well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     from controller.daemon import run  # noqa: PLC0415
 
     # The journal writes the time and the unit's name itself.

@@ -19,6 +19,7 @@ from controller.effects import Happened, SwitchOff, SwitchOn
 from controller.engine import Engine
 from controller.inbox import Inbox
 from controller.journal import line
+from controller.lock import FolderLock, HeldError
 from controller.mistakes import Mistakes
 from controller.settings import with_circuits
 from controller.settings_tables import GpioContact
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from controller.settings import Configuration
     from controller.wired import WiredContact
 
+ALREADY_RUNNING = 1
 WRONG_CONFIGURATION = 78
 """EX_CONFIG of sysexits.h: systemd does not start us again for it."""
 
@@ -260,7 +262,17 @@ class Daemon:
 
 
 def run(config_dir: Path, state_dir: Path) -> int:
-    """Run the daemon; return the exit code: 0 on SIGTERM, 78 where no good configuration was ever in force."""
+    """Run the daemon; return the exit code.
+
+    0 on SIGTERM; 1 where another runs on the same state folder; 78 where no good configuration was ever in force.
+    """
+    try:
+        lock = FolderLock(state_dir)
+    except HeldError as error:
+        _log.error("%s", error)
+        return ALREADY_RUNNING
+    if lock.unheld is not None:
+        _log.warning("%s", lock.unheld)
     start = kept.configuration_for_start(config_dir, state_dir)
     for sentence in start.refused:
         _log.error("%s", sentence)

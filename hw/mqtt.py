@@ -132,14 +132,17 @@ class Link:
 
     # --- what others do with it ------------------------------------------------------------------------------------
 
-    def subscribe(self, filters: Iterable[str]) -> None:
+    def subscribe(self, filters: Iterable[str], *, as_published: bool = False) -> None:
         """Ask for these topics, in this order, in one packet.
 
         At QoS 0: TCP loses nothing on a connection that stands, and nothing survives one that does not. QoS 1 would
         have the broker send its retained topics in waves of 20, and drop those beyond its queue.
+
+        `as_published`: a word said now to be retained is told as retained too (MQTT v5; before it nobody can tell).
         """
         if self._v5:
-            self._client.subscribe([(topic, SubscribeOptions(qos=0)) for topic in filters])
+            options = SubscribeOptions(qos=0, retainAsPublished=as_published)
+            self._client.subscribe([(topic, options) for topic in filters])
         else:
             self._client.subscribe([(topic, 0) for topic in filters])
 

@@ -14,8 +14,8 @@ PUMP = CircuitId("pump")
 class Bench:
     """One circuit, one engine, and what it wanted done."""
 
-    def __init__(self, **circuit: Override) -> None:
-        panel = Panel.of(Circuit(PUMP, "Pump", (1,), Kind.GEN2, Tag.NONESSENTIAL, **circuit))
+    def __init__(self, override: Override = Override.ALLOW) -> None:
+        panel = Panel.of(Circuit(PUMP, "Pump", (1,), Kind.GEN2, Tag.NONESSENTIAL, override=override))
         disk = Memory(entries={PUMP: {"position": "on"}}, boot="boot")
         self.engine = Engine(panel, EngineSettings(settle_s=0.0, pace=Pace(1.0, 60.0)), disk, "boot", 0.0)
         self.done: list[object] = []

@@ -29,6 +29,7 @@ class Program:
     def __init__(self, config: Path, state: Path, on_news: Callable[[], None], prefix: tuple[str, ...] = ()) -> None:
         run = (sys.executable, "-m", "controller", "run", "--config", str(config), "--state", str(state))
         self._command = (*prefix, *run)
+        self.config, self.state = config, state
         self._on_news = on_news
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tests.system.house import USUAL, House, Wired, circuits_toml
+from tests.system.program import Program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,3 +115,15 @@ async def test_wrong_files_that_never_were_in_force_end_it_with_78(tmp_path: Pat
             assert mistake in said
         assert not house.commands()
         assert not house.state
+
+
+async def test_a_second_program_on_the_same_state_folder_ends_at_once(tmp_path: Path) -> None:
+    """Two would write one ledger, and each would undo what the other does; the first does not even notice."""
+    async with House(tmp_path) as house:
+        await house.begin()
+        second = Program(house.program.config, house.program.state, lambda: None)
+        await second.start()
+        assert await second.ended() == 1
+        assert "another loadshed runs on" in second.log[0]
+        house.opens()
+        await house.is_shed()

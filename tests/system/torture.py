@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -29,7 +30,7 @@ from tests.system.program import WITHOUT_ROOTS_RIGHTS
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-AT_ONCE = 3
+AT_ONCE = 5
 TIMING = Timing(settle_s=0.1, confirm_s=0.5, utility_stable_s=0.6, stagger_s=0.25)
 PANEL = (*BYSTANDERS, *(Wired(f"c{n}", rank=1 + n % 9, breaker="relay" if n % 2 else "gen2") for n in range(8)))
 NO_MEMORY: tuple[str, ...] = ()
@@ -92,9 +93,7 @@ class Night:
             self.house.closes()
         # The state on the bus may be older than the last edge by so much.
         await asyncio.sleep(TIMING.settle_s + TIMING.utility_stable_s + 0.3)
-        await self._is_back()
-        rules = Rules(TIMING, {one.id for one in self.house.shed}, self.off_before)
-        self.judge.read(self.house.recorder.said[mark:], rules)
+        await self._is_back(mark)
 
     async def _prepare(self) -> None:
         """Choose what is off before, by hand, and wait until the program knows and has written it."""
@@ -128,7 +127,7 @@ class Night:
     async def _calm(self) -> None:
         """End every fault: what comes now must come by itself."""
         house = self.house
-        house.program.go_on()
+        self._go_on()
         for breaker in house.hub.breakers.values():
             breaker.faults = SOUND
             if not breaker.powered:
@@ -138,8 +137,13 @@ class Night:
             await house.program.start()
         house.program.no_file_above(None)
         await house.until(self._hears, "the program is on the bus", STUCK_S)
-        await house.until(lambda: all(one.next_due is None for one in house.hub.breakers.values()), "slow ones done")
+        await house.until(self._slow_ones_are_done, "every slow breaker has obeyed", STUCK_S)
         await house.greetings()
+
+    def _slow_ones_are_done(self) -> bool:
+        for breaker in self.house.hub.breakers.values():
+            self.house.hub.say(breaker.advance(time.monotonic()))
+        return all(breaker.next_due is None for breaker in self.house.hub.breakers.values())
 
     def _hears(self) -> bool:
         last = self.house.recorder.last("controller/availability")
@@ -156,13 +160,16 @@ class Night:
             STUCK_S,
         )
 
-    async def _is_back(self) -> None:
+    async def _is_back(self, mark: int) -> None:
         wanted = {str(name) for name in self.house.hub.breakers} - self.off_before - self.tripped
         await self.house.until(
             lambda: self._over() and (wanted <= self.house.at(Position.ON) or self._waits(wanted)),
             f"{sorted(wanted)} are on, or named",
             STUCK_S,
         )
+        # What people ask for from here on is theirs, and not judged.
+        rules = Rules(TIMING, {one.id for one in self.house.shed}, self.off_before)
+        self.judge.read(self.house.recorder.said[mark:], rules)
         if missing := wanted - self.house.at(Position.ON):
             self.tally.asked_about[self.amnesia or "a crash faster than the disk"] += len(missing)
             await self._given_back_by_a_person(missing)
@@ -173,6 +180,8 @@ class Night:
         """Do what the owner is told to do; what was off before is left, and forgotten."""
         owed = {*self.house.state["owed"]}
         for circuit in missing:
+            if circuit not in owed:
+                self.judge.asked_on.add(circuit)
             await self.house.ask("restore" if circuit in owed else "on", circuit)
         for circuit in owed & self.off_before:
             await self.house.ask("forget", circuit)
@@ -222,7 +231,9 @@ class Night:
     async def _terminate(self) -> None:
         if not self.house.program.running:
             return
-        if (code := await self.house.program.terminate()) != 0:
+        # Before it has said that it started it is Python that starts, and SIGTERM ends that.
+        up = self.house.program.log.count("started") >= self.house.program.starts
+        if (code := await self.house.program.terminate()) != 0 and up:
             self.judge.wrong.append(f"SIGTERM ended it with {code}")
         await self._start()
 
@@ -234,8 +245,12 @@ class Night:
     async def _stall(self) -> None:
         if self.house.program.running:
             for_s = self.dice.uniform(0.1, 2.0)
-            self.house.program.stall(for_s)
-            asyncio.get_running_loop().call_later(for_s, self.house.recorder.note, WENT_ON)
+            self.house.program.send(signal.SIGSTOP)
+            asyncio.get_running_loop().call_later(for_s, self._go_on)
+
+    def _go_on(self) -> None:
+        self.house.recorder.note(WENT_ON)
+        self.house.program.go_on()
 
     async def _kill_broker(self) -> None:
         await self.house.kill_broker()

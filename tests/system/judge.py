@@ -44,7 +44,6 @@ class Judge:
     _last_on: float = NEVER
     _last: dict[str, tuple[str, float]] = field(default_factory=dict)
     _tripped: set[str] = field(default_factory=set)
-    asked_on: set[str] = field(default_factory=set)  # a person's ON: no rule's stagger binds it
 
     def read(self, said: Iterable[Said], rules: Rules) -> None:
         """Take what was said since the last time."""
@@ -98,9 +97,6 @@ class Judge:
             self._say(f"ON to {circuit}, {held_s:.3f} s after the contact opened")
         if self._open is False and held_s < rules.timing.utility_stable_s - LATE_S:
             self._say(f"ON to {circuit}, {held_s:.3f} s after the contact closed")
-        if circuit in self.asked_on:
-            self.asked_on.remove(circuit)
-            return
         if at - self._last_on < rules.timing.stagger_s - LATE_S:
             self._say(f"ON to {circuit}, {at - self._last_on:.3f} s after the last")
         self._last_on = at

@@ -34,16 +34,22 @@ class Program:
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
         self.log: list[str] = []
-        self.starts = 0
+        self._before_start = 0
 
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def up(self) -> bool:
+        """Tell whether it has said that it started, since it was started last."""
+        return "started" in self.log[self._before_start :]
+
     async def start(self) -> None:
         """Start it; return at once, before it has done anything."""
+        self._before_start = len(self.log)
         self._process = await asyncio.create_subprocess_exec(*self._command, cwd=ROOT, stderr=asyncio.subprocess.PIPE)
-        self.starts += 1
+        self._before_start = len(self.log)
         self._reader = asyncio.create_task(self._read(self._process))
 
     async def kill(self) -> None:

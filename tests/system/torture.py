@@ -180,8 +180,6 @@ class Night:
         """Do what the owner is told to do; what was off before is left, and forgotten."""
         owed = {*self.house.state["owed"]}
         for circuit in missing:
-            if circuit not in owed:
-                self.judge.asked_on.add(circuit)
             await self.house.ask("restore" if circuit in owed else "on", circuit)
         for circuit in owed & self.off_before:
             await self.house.ask("forget", circuit)
@@ -232,7 +230,7 @@ class Night:
         if not self.house.program.running:
             return
         # Before it has said that it started it is Python that starts, and SIGTERM ends that.
-        up = self.house.program.log.count("started") >= self.house.program.starts
+        up = self.house.program.up
         if (code := await self.house.program.terminate()) != 0 and up:
             self.judge.wrong.append(f"SIGTERM ended it with {code}")
         await self._start()

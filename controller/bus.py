@@ -54,6 +54,7 @@ class Bus:
         self._link: Link | None = None
         self._said: str | None = None
         self._met = False
+        self._suspected = False
         self._asked = Repetitions()
         self._complaints = Allowance(LOG_MOST, LOG_WINDOW_S)
 
@@ -73,7 +74,9 @@ class Bus:
             try:
                 await self._one_connection()
             except BrokerError as error:
-                failed = 0 if self._clock() - began >= HELD_S else failed + 1
+                held = self._clock() - began >= HELD_S
+                failed = 0 if held else failed + 1
+                self._suspected = self._suspected and not held
                 self._lose(str(error) + self._suspicion(failed))
             step_s = TRY_STEPS_S[min(failed, len(TRY_STEPS_S) - 1)]
             await asyncio.sleep(max(0.0, began + step_s - self._clock()))
@@ -147,9 +150,13 @@ class Bus:
         link.flush()
 
     def _suspicion(self, failed: int) -> str:
-        """Return what repeated short connections make one think of. Mosquitto throws out without giving a reason."""
-        if self._said is not None or failed < SUSPICIOUS_TIMES:
+        """Return what repeated short connections make one think of: once, until one has held again.
+
+        Mosquitto throws out without giving a reason.
+        """
+        if self._suspected or self._said is not None or failed < SUSPICIOUS_TIMES:
             return ""
+        self._suspected = True
         return f", soon after it was made, again and again: does a second loadshed run for site {self._topics.site!r}?"
 
     def _lose(self, reason: str) -> None:

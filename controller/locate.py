@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 Path = tuple[str, ...]
 
@@ -20,19 +20,18 @@ _KEY = re.compile(r"""[A-Za-z0-9_-]+|"(?:\\.|[^"\\\n])*"|'[^'\n]*'""")
 _ATOM = re.compile(rf"{_STRING}|[^\s,\[\]{{}}#\"'][^\n,\]}}#]*", re.DOTALL)
 
 
-def line_of(text: str, path: Path) -> int:
+def line_of(lines: Mapping[Path, int], path: Path) -> int:
     """Return the line (from 1) of the key at `path`; of the nearest table around it where it is not written itself.
 
-    The text must be one that tomllib accepts. 1 where nothing of the path is written.
+    `lines`: of `lines_of`. 1 where nothing of the path is written.
     """
-    lines = lines_of(text)
     while path and path not in lines:
         path = path[:-1]
     return lines.get(path, 1)
 
 
 def lines_of(text: str) -> dict[Path, int]:
-    """Return the line on which each key and each table is first written.
+    """Return the line on which each key and each table is first written, in a text that tomllib accepts.
 
     Where the scan meets what it does not understand it ends, and what it found so far stands.
     """
@@ -51,6 +50,8 @@ class _Scan:
     text: str
     at: int = 0
     lines: dict[Path, int] = field(default_factory=dict)
+    counted_to: int = 0
+    line: int = 1
 
     def document(self) -> None:
         table: Path = ()
@@ -111,9 +112,11 @@ class _Scan:
         return str(tomllib.loads(f"key = {found}")["key"]) if found[0] in "\"'" else found
 
     def _note(self, path: Path, at: int, below: int = 0) -> None:
-        line = self.text.count("\n", 0, at) + 1
+        # Counted on from the last key, not from the top: a file may have ten thousand keys.
+        self.line += self.text.count("\n", self.counted_to, at)
+        self.counted_to = at
         for end in range(below + 1, len(path) + 1):
-            self.lines.setdefault(path[:end], line)
+            self.lines.setdefault(path[:end], self.line)
 
     def _past_blank(self) -> bool:
         """Step over blanks, line ends and comments; say whether anything follows."""

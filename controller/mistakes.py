@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 # Long enough for every sensible value, short enough for one line of a terminal.
 SHOWN_LENGTH = 60
@@ -60,16 +60,15 @@ class Notes:
     file: str
     text: str
     found: list[Mistake] = field(default_factory=list)
+    _lines: Mapping[tuple[str, ...], int] | None = field(default=None, init=False, repr=False)
 
     def add(self, path: tuple[str, ...], says: str, value: object = None) -> None:
         """Note something about the key at `path` (its table's names, then its own). `value`: as tomllib read it."""
-        from controller.locate import line_of  # noqa: PLC0415  # a right file needs no line
-
         *table, key = path
         self.found.append(
             Mistake(
                 file=self.file,
-                line=line_of(self.text, path),
+                line=self._line(path),
                 table=".".join(spelt(name) for name in table) or None,
                 key=spelt(key),
                 value=None if value is None else shown(value),
@@ -79,10 +78,14 @@ class Notes:
 
     def add_table(self, path: tuple[str, ...], says: str) -> None:
         """Note something about a whole table."""
-        from controller.locate import line_of  # noqa: PLC0415
+        self.found.append(Mistake(self.file, says, self._line(path), ".".join(spelt(name) for name in path)))
 
-        line = line_of(self.text, path)
-        self.found.append(Mistake(self.file, says, line, ".".join(spelt(name) for name in path)))
+    def _line(self, path: tuple[str, ...]) -> int:
+        from controller.locate import line_of, lines_of  # noqa: PLC0415  # a right file needs no line
+
+        if self._lines is None:
+            self._lines = lines_of(self.text)
+        return line_of(self._lines, path)
 
     def sorted(self) -> tuple[Mistake, ...]:
         """Return the notes in the order of their lines."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import tomllib
 
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.locate import line_of, lines_of
+from controller.mistakes import Mistakes
+from controller.settings import parse_circuits
 
 TEXT = '''\
 # a comment with [brackets] and = signs
@@ -59,7 +62,7 @@ six = 6
 def test_a_key_is_found_however_it_is_written(path: tuple[str, ...], line: int) -> None:
     """Comments, strings over several lines, dotted and quoted keys, arrays and inline tables."""
     tomllib.loads(TEXT)
-    assert line_of(TEXT, path) == line
+    assert line_of(lines_of(TEXT), path) == line
 
 
 @pytest.mark.parametrize(
@@ -67,7 +70,7 @@ def test_a_key_is_found_however_it_is_written(path: tuple[str, ...], line: int) 
 )
 def test_what_is_not_written_is_told_at_the_nearest_table(path: tuple[str, ...], line: int) -> None:
     """A missing key is missing from somewhere."""
-    assert line_of(TEXT, path) == line
+    assert line_of(lines_of(TEXT), path) == line
 
 
 def test_what_looks_like_a_table_inside_a_string_is_none() -> None:
@@ -103,3 +106,15 @@ def test_every_key_of_every_table_is_found(tables: dict[str, dict[str, object]])
     text = "\n".join(lines)
     tomllib.loads(text)
     assert lines_of(text) == expected
+
+
+def test_two_thousand_mistakes_are_found_in_no_time() -> None:
+    """Each has its line, and the text is scanned once for all of them: else this takes minutes."""
+    circuit = '[circuits.c{0}]\nspace = {1}\nbreaker = "gen2"\ntag = "{2}"\n'
+    tags = ("essential", "nonesential", "esential")
+    began = time.monotonic()
+    wrong = parse_circuits("".join(circuit.format(n, n + 1, tags[n % 3]) for n in range(3000)))
+    took_s = time.monotonic() - began
+    assert isinstance(wrong, Mistakes)
+    assert {one.line for one in wrong if one.key == "tag"} == {4 * n + 4 for n in range(3000) if n % 3}
+    assert took_s < 3.0

@@ -18,7 +18,7 @@ from controller.bus import Bus
 from controller.effects import Happened, SwitchOff, SwitchOn
 from controller.engine import Engine
 from controller.inbox import Inbox
-from controller.journal import line
+from controller.journal import line, refusal_lines
 from controller.lock import FolderLock, HeldError
 from controller.mistakes import Mistakes
 from controller.settings import with_circuits
@@ -97,6 +97,8 @@ class Daemon:
         self._topics = Topics(configuration.site.id, panel.circuits.keys(), beginning.contact_topics(configuration))
         self._bus = Bus(beginning.broker(configuration), self._topics, self._heard, clock.monotonic)
         self._contact = self._wired_contact()
+        for sentence in refusal_lines(wrong):
+            _log.error("%s", sentence)
         if refused or wrong:
             self._inbox.put(ev.ConfigurationRefused(now, (*refused, *wrong)))
 
@@ -247,18 +249,24 @@ class Daemon:
         read = await asyncio.to_thread(with_circuits, self._configuration, self._config_dir)
         wrong = read.sentences if isinstance(read, Mistakes) else self._engine.objections(read.panel)
         if isinstance(read, Mistakes) or wrong:
-            self._inbox.put(ev.ConfigurationRefused(clock.monotonic(), wrong, reply))
+            self._refuse(wrong, reply)
             return
         await asyncio.to_thread(kept.keep, self._state_dir, read)
         if wrong := self._engine.objections(read.panel):  # what has come to be owed meanwhile counts as well
             await asyncio.to_thread(kept.keep, self._state_dir, self._configuration)
-            self._inbox.put(ev.ConfigurationRefused(clock.monotonic(), wrong, reply))
+            self._refuse(wrong, reply)
             return
         old, self._configuration = self._configuration.panel, read
         self._topics = Topics(self._topics.site, read.panel.circuits.keys(), self._topics.contact)
         self._inbox.put(ev.CircuitsChanged(clock.monotonic(), read.panel, reply))
         added = (circuit.id for circuit in read.panel if circuit.id not in old)
         self._bus.know(self._topics, tuple(self._topics.of_circuit(circuit) for circuit in added))
+
+    def _refuse(self, wrong: Sequence[str], reply: object = None) -> None:
+        """Refuse a file, and say why in the journal: who sends SIGHUP gets no other answer."""
+        for sentence in refusal_lines(wrong):
+            _log.error("%s", sentence)
+        self._inbox.put(ev.ConfigurationRefused(clock.monotonic(), tuple(wrong), reply))
 
 
 def run(config_dir: Path, state_dir: Path) -> int:
@@ -274,7 +282,7 @@ def run(config_dir: Path, state_dir: Path) -> int:
     if lock.unheld is not None:
         _log.warning("%s", lock.unheld)
     start = kept.configuration_for_start(config_dir, state_dir)
-    for sentence in start.refused:
+    for sentence in refusal_lines(start.refused):
         _log.error("%s", sentence)
     if start.configuration is None:
         _log.error("no good configuration was ever in force: mend the files, `loadshed check` shows all that is wrong")

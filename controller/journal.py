@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from controller.effects import Happened, Json
+
+MISTAKES_MOST = 50
 
 _WORDS = {
     "commanded_off": "OFF sent",
@@ -39,6 +43,14 @@ def line(happened: Happened) -> str:
     about = ", ".join(f"{key} {_shown(value)}" for key, value in told.items() if value not in (None, [], "", False))
     subject = f"{happened.circuit}: " if happened.circuit is not None else ""
     return f"{subject}{words}" + (f" ({about})" if about else "")
+
+
+def refusal_lines(sentences: Sequence[str]) -> list[str]:
+    """Return what is wrong in a file, a line for each mistake; of very many the first, and how many were left out."""
+    shown = [*sentences[:MISTAKES_MOST]]
+    if left_out := len(sentences) - len(shown):
+        shown.append(f"and {left_out} more like these: `loadshed check` shows them all")
+    return shown
 
 
 def _meter(happened: Happened) -> str:

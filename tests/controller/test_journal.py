@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from controller.effects import Happened
-from controller.journal import line
+from controller.journal import MISTAKES_MOST, line, refusal_lines
 from rules.panel import CircuitId
 
 
@@ -28,3 +28,11 @@ def test_an_event_is_one_readable_line(event: str, about: dict[str, str | int | 
 def test_a_line_that_concerns_a_circuit_begins_with_it() -> None:
     """Whom it concerns, then what happened."""
     assert line(Happened(1.0, "confirmed_off", CircuitId("hot-tub"))) == "hot-tub: confirmed off"
+
+
+def test_a_file_of_a_thousand_mistakes_does_not_fill_the_journal() -> None:
+    """The first of them are said, and how many more there are."""
+    assert refusal_lines(("circuits.toml:1: missing",)) == ["circuits.toml:1: missing"]
+    *first, last = refusal_lines([f"circuits.toml:{number}: wrong" for number in range(1000)])
+    assert len(first) == MISTAKES_MOST
+    assert last.startswith(f"and {1000 - MISTAKES_MOST} more")

@@ -64,6 +64,9 @@ async def test_a_wrong_file_is_refused_whole_and_the_one_in_force_outlives_resta
         house.program.send(signal.SIGHUP)
         await house.until(lambda: "nonesential" in refusal(house), "it is refused")
         assert "spcae" in refusal(house)
+        journal = "\n".join(house.program.log)
+        assert "nonesential" in journal
+        assert "spcae" in journal
         await house.program.kill()
         mark = house.mark
         await house.program.start()

@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING
 
 from controller.clock import told
+from controller.report import LONG_WINDOW_S, seconds_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,7 +38,7 @@ def story_json(story: Story) -> str:
 
 
 def outage_fields(outage: OutageRow) -> dict[str, Json]:
-    """Return one outage as the contract names it."""
+    """Return one outage as the contract names it. `partial`: the figures that are over less time than they say."""
     return {
         "id": outage.id,
         "kind": outage.kind,
@@ -46,8 +47,16 @@ def outage_fields(outage: OutageRow) -> dict[str, Json]:
         "transfers": outage.transfers,
         "energy_kwh": _rounded(outage.energy_kwh),
         "peak_15min_kw": _rounded(outage.peak_15min_kw),
+        "partial": _partial(outage),
         "circuits": {str(row.circuit): _fare_fields(row) for row in outage.histories},
     }
+
+
+def _partial(outage: OutageRow) -> list[Json]:
+    """Return the peak's name where the outage was too short for a window of 15 minutes: it is over all of it."""
+    lasted_s = seconds_between(outage.began, outage.ended) if outage.ended else None
+    short = outage.peak_15min_kw is not None and lasted_s is not None and lasted_s < LONG_WINDOW_S
+    return ["peak_15min_kw"] if short else []
 
 
 def _fare_fields(row: HistoryRow) -> dict[str, Json]:

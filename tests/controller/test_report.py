@@ -173,6 +173,19 @@ def test_json_has_the_fields_of_the_contract(state: Path, capsys: pytest.Capture
     assert "clock" not in listed
 
 
+def test_the_peak_of_a_short_outage_is_marked_for_programs_too(
+    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No window of 15 minutes fits in it, so the figure is over all of it; and it has no digit too many."""
+    (full,) = json.loads(told(state, capsys, "outages", "--json"))
+    assert full["partial"] == []
+    short = tmp_path / "short"
+    write(short, [outage(ended=BEGAN + 899.0, peak_kw=1 / 3)])
+    (listed,) = json.loads(told(short, capsys, "outages", "--json"))
+    assert (listed["peak_15min_kw"], listed["partial"]) == (0.333, ["peak_15min_kw"])
+    assert json.loads(told(short, capsys, "report", "--json"))["partial"] == ["peak_15min_kw"]
+
+
 def test_a_clock_nobody_vouches_for_is_said_to_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A Pi has no clock of its own: times are marked, durations stand."""
     write(tmp_path, [outage()], trusted=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args, get_type_hints
@@ -59,10 +60,18 @@ async def simulate(site: SimulatedSite, say: Callable[[str], None], until: async
         except FileExistsError:
             say(f"{site.link} exists and is no link: choose another path")
             return 1
+        except OSError as error:
+            say(f"cannot link a pseudo-terminal at {site.link}: {error.strerror or error}")
+            return 1
         say(f"a {site.model} at id {site.device_id}, {site.kw:g} kW, answers on {port}")
         say("try: " + _EXAMPLE.format(id=site.device_id, port=port))
         if site.tcp_port is not None:
-            say("and on " + await stack.enter_async_context(serve_tcp(meters, port=site.tcp_port)))
+            try:
+                address = await stack.enter_async_context(serve_tcp(meters, port=site.tcp_port))
+            except OSError as error:
+                say(f"cannot answer on port {site.tcp_port}: {error.strerror or error}")
+                return 1
+            say(f"and on {address}")
         await (until or asyncio.Event()).wait()
     return 0
 
@@ -92,6 +101,9 @@ def _value(name: str, value: str, kind: object) -> object:
             raise ValueError(f"quirk {name} = {value or 'nothing'}: use {', '.join(allowed)}")
         return value
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
-        raise ValueError(f"quirk {name} = {value or 'nothing'}: use a number") from None
+        number = math.nan
+    if not (math.isfinite(number) and number >= 0):
+        raise ValueError(f"quirk {name} = {value or 'nothing'}: use a number, 0 or more")
+    return number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -473,6 +474,18 @@ def test_simulate_leaves_a_file_alone(tmp_path: Path) -> None:
     assert "is no link" in said[0]
 
 
+def test_simulate_says_why_it_cannot(tmp_path: Path) -> None:
+    """No folder for the link, or a port that is taken: a sentence and 1; nothing is left behind."""
+    said: list[str] = []
+    assert asyncio.run(simulate(SimulatedSite(tmp_path / "nowhere" / "meter"), said.append)) == 1
+    assert said == [f"cannot link a pseudo-terminal at {tmp_path / 'nowhere' / 'meter'}: No such file or directory"]
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        site = SimulatedSite(tmp_path / "meter", tcp_port=other.getsockname()[1])
+        assert asyncio.run(simulate(site, said.append)) == 1
+    assert said[-1].startswith(f"cannot answer on port {site.tcp_port}: ")
+    assert not (tmp_path / "meter").is_symlink()
+
+
 def test_quirks_are_written_as_name_and_value() -> None:
     """As the command line takes them."""
     quirks = quirks_from(["report-id=uncounted", "echo", "demand_option=no", "delay_s=0.45", "unasked_s=300"])
@@ -485,7 +498,9 @@ def test_quirks_are_written_as_name_and_value() -> None:
         ("colour=red", "no quirk colour: there are report_id, "),
         ("echo=perhaps", "quirk echo = perhaps: use yes or no"),
         ("set_id=3", "quirk set_id = 3: use legal, printed, doubled, refused"),
-        ("delay_s", "quirk delay_s = nothing: use a number"),
+        ("delay_s", "quirk delay_s = nothing: use a number, 0 or more"),
+        ("delay_s=nan", "quirk delay_s = nan: use a number, 0 or more"),
+        ("boot_s=-1", "quirk boot_s = -1: use a number, 0 or more"),
     ],
 )
 def test_a_wrong_quirk_says_what_is_allowed(setting: str, reason: str) -> None:

@@ -44,11 +44,13 @@ class Judge:
     _last_on: float = NEVER
     _last: dict[str, tuple[str, float]] = field(default_factory=dict)
     _tripped: set[str] = field(default_factory=set)
+    _unless_new: list[tuple[float, str]] = field(default_factory=list)
 
     def read(self, said: Iterable[Said], rules: Rules) -> None:
         """Take what was said since the last time."""
         for one in said:
             self._take(one, rules)
+        self._stand(None)
 
     def _take(self, one: Said, rules: Rules) -> None:
         if one.topic == RECONNECTED:
@@ -64,6 +66,7 @@ class Judge:
         match one.topic.split("/")[2:]:
             case ["controller", "availability"]:
                 self._last.clear()
+                self._stand(one.at)
             case ["breakers", circuit, "availability"]:
                 self._last.pop(circuit, None)
             case ["breakers", circuit, "state"]:
@@ -104,7 +107,18 @@ class Judge:
     def _off(self, circuit: str, at: float, _rules: Rules) -> None:
         # An edge that was read late must still settle.
         if self._open is False and at - max(self._since, self._went_on) > UNDER_WAY_S:
-            self._say(f"OFF to {circuit}, {at - self._since:.3f} s after the contact closed")
+            self._unless_new.append((at, f"OFF to {circuit}, {at - self._since:.3f} s after the contact closed"))
+
+    def _stand(self, connected_at: float | None) -> None:
+        """Let stand what was held against OFFs, save those just before the program said that it had connected.
+
+        Its first commands leave before it says so, and before it can have heard of the contact: what was under way to
+        be switched off while the source is unknown is tried on.
+        """
+        for at, sentence in self._unless_new:
+            if connected_at is None or connected_at - at > UNDER_WAY_S:
+                self._say(sentence)
+        self._unless_new.clear()
 
     def _say(self, sentence: str) -> None:
         self.wrong.append(sentence)

@@ -26,6 +26,7 @@ async def test_a_full_disk_stops_nothing_and_what_it_missed_is_written_later(tmp
         house.opens()
         await house.is_shed()
         await house.until(lambda: failing(house), "it is said")
+        assert any("cannot be written: " in line for line in house.program.log), "with its reason"
         house.closes()
         await house.is_back()
         house.program.no_file_above(None)

@@ -61,3 +61,5 @@ def test_the_judge_is_just() -> None:
     again = ((2.0, (RECONNECTED, "")), (2.1, OPEN), (2.2, to("tub", "OFF")))
     stalled = ((3.0, CLOSED), (4.0, (WENT_ON, "")), (4.1, to("tub", "OFF")))
     assert judged(*plain, *again, *stalled) == []
+    online = ("loadshed/home/controller/availability", "online")
+    assert judged((0.0, OPEN), (1.0, CLOSED), (2.0, to("tub", "OFF")), (2.02, online)) == []

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import math
-import re
 import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from controller import cli_values as values
 from controller.cli import folders
 from controller.cli_look import DONE, NOT_DONE, WRONG_CONFIGURATION, complain
 from controller.tables import say
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Awaitable, Callable
 
     from controller.commissioning import Bench
@@ -36,9 +35,6 @@ _TOOLS = {
     "doctor": "find out what is wrong: wires, id, port, CTs, pulses",
 }
 
-MOST_KWH = 999_999.9
-"""Where the maker's registers begin anew at 0."""
-
 _EPILOG = """The controller holds the port while it runs: `systemctl stop loadshed` first, and start it afterwards.
 --port and --id are those of [meter] in installer.toml where they are not given."""
 
@@ -55,8 +51,10 @@ def add_meter(parser: argparse.ArgumentParser) -> None:
         tool = tools.add_parser(name, help=says, description=says[0].upper() + says[1:] + ".", epilog=_EPILOG)
         _ADDS.get(name, _add_nothing)(tool)
         folders(tool, config=True)
-        tool.add_argument("--port", type=_port, help="a serial device, or tcp://host:port")
-        tool.add_argument("--id", type=_device_id, metavar="ID", dest="device_id", help="the meter's id, 1 to 247")
+        tool.add_argument("--port", type=values.port, help="a serial device, or tcp://host:port")
+        tool.add_argument(
+            "--id", type=values.device_id, metavar="ID", dest="device_id", help="the meter's id, 1 to 247"
+        )
         if name in ("reset-peak", "set-id"):
             tool.add_argument("--yes", action="store_true", help="answer yes to the question")
     parser.set_defaults(call=_meter, yes=False)
@@ -67,23 +65,25 @@ def _add_nothing(_parser: argparse.ArgumentParser) -> None:
 
 
 def _add_set_id(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("new", type=_device_id, metavar="NEW", help="the new id, 1 to 247")
+    parser.add_argument("new", type=values.device_id, metavar="NEW", help="the new id, 1 to 247")
 
 
 def _add_scan(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--from", type=_device_id, default=1, metavar="ID", dest="first", help="the first id (1)")
-    parser.add_argument("--to", type=_device_id, default=247, metavar="ID", dest="last", help="the last id (247)")
+    parser.add_argument("--from", type=values.device_id, default=1, metavar="ID", dest="first", help="the first id (1)")
+    parser.add_argument("--to", type=values.device_id, default=247, metavar="ID", dest="last", help="the last id (247)")
 
 
 def _add_record(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="where the bytes go")
-    parser.add_argument("--seconds", type=_amount, default=_RECORD_S, help="how long (%(default)g)")
+    parser.add_argument("--seconds", type=values.amount, default=_RECORD_S, help="how long (%(default)g)")
 
 
 def _add_doctor(parser: argparse.ArgumentParser) -> None:
     listen = "how long to listen to a meter that does not answer: the oldest send each 5 minutes (%(default)g)"
-    parser.add_argument("--listen", type=_amount, default=330.0, metavar="SECONDS", help=listen)
-    parser.add_argument("--load", metavar="CIRCUIT=KW", type=_load, help="a known load to switch on and off: its kW")
+    parser.add_argument("--listen", type=values.amount, default=330.0, metavar="SECONDS", help=listen)
+    parser.add_argument(
+        "--load", metavar="CIRCUIT=KW", type=values.load, help="a known load to switch on and off: its kW"
+    )
     folders(parser, state=True)
 
 
@@ -93,47 +93,6 @@ _ADDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "record": _add_record,
     "doctor": _add_doctor,
 }
-
-
-def _port(text: str) -> str:
-    if re.fullmatch(r"/.+|tcp://[^/\s]+:[0-9]{1,5}", text) is None:
-        raise argparse.ArgumentTypeError(f"{text}: use a device such as /dev/ttyUSB0, or tcp://host:port")
-    return text
-
-
-def _whole(lowest: int, highest: int) -> Callable[[str], int]:
-    """Return what reads a whole number within these limits."""
-
-    def read(text: str) -> int:
-        if re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) is None or not lowest <= int(text) <= highest:
-            raise argparse.ArgumentTypeError(f"{text}: use {lowest} to {highest}")
-        return int(text)
-
-    return read
-
-
-_device_id = _whole(1, 247)
-_tcp_port = _whole(0, 65_535)
-_twins = _whole(1, 9)
-
-
-def _amount(text: str) -> float:
-    """Return a number of something that there is: finite, and not below 0."""
-    try:
-        amount = float(text)
-    except ValueError:
-        amount = math.nan
-    if not (math.isfinite(amount) and amount >= 0):
-        raise argparse.ArgumentTypeError(f"{text}: use a number, 0 or more")
-    return amount
-
-
-def _load(text: str) -> tuple[str, float]:
-    circuit, _, kw = text.partition("=")
-    try:
-        return circuit, _amount(kw)
-    except argparse.ArgumentTypeError:
-        raise argparse.ArgumentTypeError(f"{text}: use a circuit's name and its kW, as in hot-tub=6.0") from None
 
 
 # --- meter -----------------------------------------------------------------------------------------------------------
@@ -287,30 +246,16 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
     meter = kinds.add_parser("meter", help=says, description=says[0].upper() + says[1:] + ". Ends on Ctrl-C.")
     meter.add_argument("--link", type=Path, metavar="PATH", help="link the pseudo-terminal here")
     meter.add_argument(
-        "--tcp", type=_tcp_port, metavar="PORT", help="answer there as a gateway does, too (0: any port)"
+        "--tcp", type=values.tcp_port, metavar="PORT", help="answer there as a gateway does, too (0: any port)"
     )
-    meter.add_argument("--model", type=_model, default="2N208-021", help="its model number (%(default)s)")
-    meter.add_argument("--id", type=_device_id, default=1, dest="device_id", help="its id (%(default)s)")
-    meter.add_argument("--kw", type=_amount, default=2.0, help="the load through it (%(default)s)")
-    meter.add_argument("--kwh", type=_kwh, default=12_345.6, help="where its register begins (%(default)s)")
-    meter.add_argument("--twins", type=_twins, default=1, help="so many meters on the one id (%(default)s)")
+    meter.add_argument("--model", type=values.model, default="2N208-021", help="its model number (%(default)s)")
+    meter.add_argument("--id", type=values.device_id, default=1, dest="device_id", help="its id (%(default)s)")
+    meter.add_argument("--kw", type=values.amount, default=2.0, help="the load through it (%(default)s)")
+    meter.add_argument("--kwh", type=values.kwh, default=12_345.6, help="where its register begins (%(default)s)")
+    meter.add_argument("--twins", type=values.twins, default=1, help="so many meters on the one id (%(default)s)")
     quirk = "what this very meter does, once for each: `--quirk x` names them all"
     meter.add_argument("--quirk", action="append", default=[], metavar="NAME=VALUE", help=quirk)
     parser.set_defaults(call=lambda arguments: _simulate(meter, arguments))
-
-
-def _model(text: str) -> str:
-    from hw.models import NotAModel, parse  # noqa: PLC0415
-
-    if isinstance(model := parse(text), NotAModel):
-        raise argparse.ArgumentTypeError(f"{text}: {'; '.join(model.reasons)}")
-    return text
-
-
-def _kwh(text: str) -> float:
-    if (energy_kwh := _amount(text)) > MOST_KWH:
-        raise argparse.ArgumentTypeError(f"{text}: a register ends at {MOST_KWH} kWh")
-    return energy_kwh
 
 
 def _simulate(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:

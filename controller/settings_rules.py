@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Schema = dict[str, object]
 
 ID_PATTERN = r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?"
-MOST_SPACES = 999
+MOST_SPACES = 9999
 
 
 class NotAllowedError(ValueError):

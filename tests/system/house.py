@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import json
 import re
+import socket
 import time
 from collections import Counter
 from contextlib import AsyncExitStack, closing, suppress
@@ -19,7 +20,7 @@ from controller.ask import ask
 from controller.store_schema import LEDGER, UselessError, open_for_reading
 from hw.simulated.breakers import BreakersOnBus, SimulatedBreaker
 from rules.panel import CircuitId, Position
-from tests.mosquitto import Mosquitto
+from tests.mosquitto import HOST, Mosquitto
 from tests.system.on_bus import CONTACT, CONTACT_STATUS, ContactDevice, Recorder
 from tests.system.program import Program
 
@@ -124,6 +125,10 @@ class House:
         self.state_dir.mkdir()
         self._news = asyncio.Event()
         self.mosquitto = Mosquitto(self.folder, *self.broker_lines)
+        # Held, never listened on: while the broker is down nobody else is given its port.
+        self._port = socket.socket()
+        self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._port.bind((HOST, self.mosquitto.port))
         self.write_installer()
         self.write_circuits(self.circuits)
         broker = self.mosquitto.broker
@@ -144,6 +149,7 @@ class House:
         await self.program.kill()
         await self._running.aclose()
         await asyncio.to_thread(self.mosquitto.kill)
+        self._port.close()
 
     @staticmethod
     async def _cancelled(task: asyncio.Task[None]) -> None:

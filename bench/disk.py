@@ -15,7 +15,7 @@ from controller import events as ev
 from controller.effects import Happened, KeepEntry, KeepHistory, KeepOutage, KeepPulses, KeepSample, SwitchOff, SwitchOn
 from controller.engine import Engine, EngineSettings
 from controller.metering import Metering, MeterSettings
-from controller.store import Pace, Store
+from controller.storage.store import Pace, Store
 from rules.panel import Circuit, CircuitId, Kind, Panel, Position, Tag
 
 CIRCUITS = 40

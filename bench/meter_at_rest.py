@@ -17,8 +17,8 @@ from threading import Event, Thread
 
 from bench.at_rest import CIRCUITS, SECONDS, SETTLE_S, cpu_s
 from bench.programs import INSTALLER, house
-from controller.store_rows import read_pulse_counts
-from controller.store_schema import SAMPLES, open_for_reading
+from controller.storage.rows import read_pulse_counts
+from controller.storage.schema import SAMPLES, open_for_reading
 from tests.mosquitto import Mosquitto
 
 KW = 48.0

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from controller.configuration.tables import GpioContact, MqttContact
 from controller.engine import EngineSettings
 from controller.outage_book import Flap
-from controller.settings_tables import GpioContact, MqttContact
 from controller.topics import ContactTopics
 from hw.dial import Broker
 from rules.control import commandable
@@ -18,9 +18,9 @@ from rules.shed import Pace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from controller.configuration.settings import Configuration
     from controller.effects import Memory
     from controller.metering import Metering
-    from controller.settings import Configuration
     from rules.panel import Circuit, CircuitId
 
 CREDENTIAL = "broker.password"

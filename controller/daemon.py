@@ -12,18 +12,19 @@ import logging
 import signal
 from typing import TYPE_CHECKING
 
-from controller import beginning, clock, kept, sdnotify
+from controller import beginning, clock, sdnotify
 from controller import events as ev
 from controller.bus import Bus
+from controller.configuration import kept
+from controller.configuration.mistakes import Mistakes
+from controller.configuration.settings import with_circuits
+from controller.configuration.tables import GpioContact
 from controller.effects import Happened, SwitchOff, SwitchOn
 from controller.engine import Engine
 from controller.inbox import Inbox
 from controller.journal import line, refusal_lines
 from controller.lock import FolderLock, HeldError
-from controller.mistakes import Mistakes
-from controller.settings import with_circuits
-from controller.settings_tables import GpioContact
-from controller.store import Store
+from controller.storage.store import Store
 from controller.topics import Topics
 from controller.views import Wall
 from controller.words import Word, publication
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from controller.configuration.settings import Configuration
     from controller.effects import DiskEffect, Effect
-    from controller.settings import Configuration
     from controller.wired import WiredContact
 
 ALREADY_RUNNING = 1

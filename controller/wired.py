@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from gpiozero import Factory
 
-    from controller.settings import Configuration
-    from controller.settings_tables import GpioContact, MeterSettings
+    from controller.configuration.settings import Configuration
+    from controller.configuration.tables import GpioContact, MeterSettings
     from hw.meter import Told
     from hw.meter_line import Connect
     from hw.pulses import Pulses

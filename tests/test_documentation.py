@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from controller import cli
-from controller.check import describe
-from controller.check_text import description_text, mistakes_text
+from controller.commands import cli
+from controller.commands.check import describe
+from controller.commands.check_text import description_text, mistakes_text
+from controller.configuration.mistakes import Mistakes
+from controller.configuration.read import keys_of
+from controller.configuration.settings import Configuration, Sources, load, parse, parse_circuits, parse_installer
+from controller.configuration.tables import CONTACTS, SINGLE_TABLES, CircuitEntry
 from controller.machine import diagram
-from controller.mistakes import Mistakes
-from controller.settings import Configuration, Sources, load, parse, parse_circuits, parse_installer
-from controller.settings_read import keys_of
-from controller.settings_tables import CONTACTS, SINGLE_TABLES, CircuitEntry
 from rules.panel import Panel
 from tests.pages import README, ROOT, block, blocks, commands, each_page, flat, mentioned
 

@@ -120,7 +120,7 @@ def noted() -> set[str]:
     """Return the names of all events that the code can note."""
     names = {"commanded_off", "commanded_on"} | {outcome.value for outcome in Outcome}
     names |= {f"meter_{verdict.name.lower()}" for verdict in Verdict if verdict.name not in ("GOOD", "FIRST")}
-    for path in (ROOT / "controller").glob("*.py"):
+    for path in (ROOT / "controller").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in CALLS:
                 names |= {str(node.args[0].value)} if node.args and isinstance(node.args[0], ast.Constant) else set()

@@ -9,7 +9,8 @@ import subprocess
 import tomllib
 from pathlib import Path
 
-from controller import beginning, cli
+from controller import beginning
+from controller.commands import cli
 from controller.daemon import WATCHDOG_S, WRONG_CONFIGURATION
 from controller.inbox import HEARTBEAT_S
 

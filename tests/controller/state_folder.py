@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from controller.effects import Happened, KeepEntry, KeepHistory, KeepOutage, KeepSample
-from controller.store import Pace, Store
+from controller.storage.store import Pace, Store
 from rules.moment import Moment
 from rules.panel import CircuitId
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import pytest
 
-from controller.ask import ask
 from controller.bus import Allowance, Bus
+from controller.commands.ask import ask
 from controller.effects import Answer, SwitchOff
 from controller.events import Asked, BreakerReported, BusConnected, BusLost, ContactAlive, ContactChanged
 from controller.topics import ContactTopics, Publication, Topics

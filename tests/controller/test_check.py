@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.check import CircuitLine, describe, unreadable_files
-from controller.settings import Configuration, Sources, load, parse
+from controller.commands.check import CircuitLine, describe, unreadable_files
+from controller.configuration.settings import Configuration, Sources, load, parse
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 INSTALLER = '[site]\nid = "home"\n[contact]\nsource = "gpio"\npin = 17\n'

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.cli import main
+from controller.commands.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,11 +91,11 @@ def test_wrong_use_ends_with_2_and_one_line_that_says_why(
 def test_run_imports_nothing_of_the_other_commands() -> None:
     """Milliseconds at a start in the dark are milliseconds of overload: the parser of `run` knows only `run`."""
     program = (
-        "import sys\nfrom controller import cli\ncli._parser(['run']).parse_args(['run'])\n"
+        "import sys\nfrom controller.commands import cli\ncli._parser(['run']).parse_args(['run'])\n"
         "print(sorted(name for name in sys.modules if name.split('.')[0] in ('controller', 'hw', 'rules', 'asyncio')))"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == "['controller', 'controller.cli']"
+    assert said.stdout.strip() == "['controller', 'controller.commands', 'controller.commands.cli']"
 
 
 # --- check -----------------------------------------------------------------------------------------------------------

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.commissioning import DONE, NOT_DONE, Bench, identify, on_line, read
-from controller.commissioning_doctor import Doctor, Evidence, KnownLoad
-from controller.commissioning_scan import record, scan
-from controller.commissioning_write import reset_peak, set_id
-from controller.simulate import SimulatedSite, quirks_from, simulate
+from controller.commands.simulate import SimulatedSite, quirks_from, simulate
+from controller.commissioning.bench import DONE, NOT_DONE, Bench, identify, on_line, read
+from controller.commissioning.doctor import Doctor, Evidence, KnownLoad
+from controller.commissioning.scan import record, scan
+from controller.commissioning.write import reset_peak, set_id
 from hw import meter_pdu  # noqa: F401 - not in a thread while virtual time runs
 from hw.meter_line import Line
 from hw.meter_registers import Block

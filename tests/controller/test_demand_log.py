@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from controller import events as ev
 from controller import payloads
+from controller.commands.site import Site
+from controller.commands.status import Told
+from controller.commands.status_text import status_text
 from controller.demand_log import ALIKE_WITHIN_S, MOST_ALIKE
 from controller.effects import KeepPulses, TellDemand, TellMeter
 from controller.metering import Metering, MeterSettings
-from controller.report import story
-from controller.report_data import story_csv, story_json
-from controller.site import Site
-from controller.status import Told
-from controller.status_text import status_text
-from controller.store_reader import Log
+from controller.reporting.report import story
+from controller.reporting.report_data import story_csv, story_json
+from controller.storage.reader import Log
 from controller.views import Wall
 from hw.dial import Broker
 from rules.panel import Kind, Position

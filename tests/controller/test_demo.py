@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.demo_clock import HouseClock
+from controller.demo.clock import HouseClock
 
 if TYPE_CHECKING:
     from pathlib import Path

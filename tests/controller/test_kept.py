@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.kept import FOLDER, MOST_KEPT, configuration_for_start, keep, last_entry, last_good
-from controller.settings import Configuration, Sources, parse
+from controller.configuration.kept import FOLDER, MOST_KEPT, configuration_for_start, keep, last_entry, last_good
+from controller.configuration.settings import Configuration, Sources, parse
 from rules.panel import CircuitId, Tag
 
 INSTALLER = '[site]\nid = "home"\n[contact]\nsource = "gpio"\npin = 17\n'
@@ -165,8 +165,8 @@ def test_a_state_folder_that_cannot_be_written_stops_no_start(folders: Folders) 
 KEEPER = """
 import os, sys
 from pathlib import Path
-from controller.kept import keep
-from controller.settings import load
+from controller.configuration.kept import keep
+from controller.configuration.settings import load
 
 steps = int(sys.argv[3])
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.picture import CurvePoint, PeakMark, demand_svg, thinned, with_gaps
+from controller.reporting.picture import CurvePoint, PeakMark, demand_svg, thinned, with_gaps
 
 SVG = "{http://www.w3.org/2000/svg}"
 POINTS = st.lists(st.one_of(st.none(), st.floats(0.0, 100.0)), max_size=400)

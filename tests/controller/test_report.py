@@ -10,11 +10,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from controller import kept
-from controller.cli import main
+from controller.commands.cli import main
+from controller.configuration import kept
+from controller.configuration.settings import Configuration, Sources, parse
 from controller.effects import Happened, KeepHistory, KeepOutage, KeepSample
-from controller.settings import Configuration, Sources, parse
-from controller.store import Store
+from controller.storage.store import Store
 from rules.moment import Moment
 from rules.panel import CircuitId
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.cli import main
-from controller.site import Site
-from controller.status import Told, collect, status_fields
-from controller.status_text import status_text
+from controller.commands.cli import main
+from controller.commands.site import Site
+from controller.commands.status import Told, collect, status_fields
+from controller.commands.status_text import status_text
 from hw.dial import Broker
 from hw.mqtt import Link
 from tests.mosquitto import Mosquitto

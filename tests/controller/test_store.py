@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller.effects import DropOutage, Happened, KeepHistory, KeepPulses, Memory
-from controller.store import Pace
-from controller.store_pending import MOST_EVENTS, MOST_SAMPLES, Ledger, Samples
-from controller.store_reader import Log, SampleRow, When
-from controller.store_schema import UselessError
-from controller.store_tidy import BATCH, remove_old_events, remove_old_samples
+from controller.storage.pending import MOST_EVENTS, MOST_SAMPLES, Ledger, Samples
+from controller.storage.reader import Log, SampleRow, When
+from controller.storage.schema import UselessError
+from controller.storage.store import Pace
+from controller.storage.tidy import BATCH, remove_old_events, remove_old_samples
 from rules.moment import Moment
 from tests.controller.state_folder import (
     BOOT,

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from controller.effects import Memory
-from controller.store_reader import Log
-from controller.store_schema import LEDGER, UselessError, open_for_reading, open_for_writing
+from controller.storage.reader import Log
+from controller.storage.schema import LEDGER, UselessError, open_for_reading, open_for_writing
 from rules.panel import CircuitId
 from tests.controller.state_folder import (
     BOOT,
@@ -58,7 +58,7 @@ def program(text: str, *arguments: object) -> subprocess.Popen[str]:
 WRITER = """
 import sys
 from pathlib import Path
-from controller.store import Store
+from controller.storage.store import Store
 from tests.controller.state_folder import *
 
 store = Store(Path(sys.argv[1]), BOOT, print, print)
@@ -320,7 +320,7 @@ READ_ONLY = """
 import os, shutil, sys, tempfile
 from pathlib import Path
 from tests.controller.state_folder import *
-from controller.store_reader import Log
+from controller.storage.reader import Log
 
 if os.geteuid() == 0:
     os.setuid(65534)

@@ -16,8 +16,8 @@ from contextlib import AsyncExitStack, closing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from controller.ask import ask
-from controller.store_schema import LEDGER, UselessError, open_for_reading
+from controller.commands.ask import ask
+from controller.storage.schema import LEDGER, UselessError, open_for_reading
 from hw.simulated.breakers import BreakersOnBus, SimulatedBreaker
 from rules.panel import CircuitId, Position
 from tests.mosquitto import HOST, Mosquitto

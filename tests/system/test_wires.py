@@ -7,9 +7,9 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+from controller.configuration.settings import Configuration, load
 from controller.daemon import Daemon
-from controller.settings import Configuration, load
-from controller.store_reader import Log
+from controller.storage.reader import Log
 from hw import gpio
 from hw.simulated.contact import SimulatedPins, Wire
 from hw.simulated.meter import SimulatedMeter, serve_pty

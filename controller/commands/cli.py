@@ -1,0 +1,121 @@
+"""The command line. Each command is imported when it is called: a start in the dark pays for `run` alone."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CONFIG_DIR = Path("/etc/loadshed")
+STATE_DIR = Path("/var/lib/loadshed")
+
+
+class _Command(NamedTuple):
+    """One command: what it does, in a line, and the module that knows it by `add_<command>(parser)`."""
+
+    says: str
+    module: str
+
+
+_COMMANDS = {
+    "run": _Command("the daemon, in the foreground; it logs to stderr", "controller.commands.cli"),
+    "demo": _Command("play one outage in a simulated house, watch it, and read its report", "controller.commands.act"),
+    "check": _Command("read both files: what a transfer will do to each circuit and why", "controller.commands.look"),
+    "status": _Command("the running daemon: state, source, circuits, demand, alarms", "controller.commands.look"),
+    "outages": _Command("list the outages in the log", "controller.commands.look"),
+    "report": _Command("tell one outage in full, with its demand curve", "controller.commands.look"),
+    "ask": _Command("a person's request: switch, give back, hold, reload", "controller.commands.act"),
+    "meter": _Command("commissioning tools for the kWh meter", "controller.commands.meter"),
+    "simulate": _Command("a meter made of software, for other people's Modbus programs", "controller.commands.meter"),
+}
+
+_DESCRIPTION = """Sheds load when the house is on its generator, and gives it back when utility returns.
+
+The transfer switch's contact opens: nonessential circuits are switched off. It closes: they come back, one by one."""
+
+_EPILOG = """to begin:
+  loadshed demo                    see it work; needs nothing but this program
+  loadshed check --config DIR      see what your own two files mean
+  loadshed COMMAND --help          everything about one command
+
+exit codes: 0 done; 1 could not be done, with the reason; 2 wrong use; 78 wrong configuration."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+    words = sys.argv[1:] if argv is None else argv
+    arguments = _parser(words).parse_args(words)
+    try:
+        return int(arguments.call(arguments))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `loadshed report | head`
+        sys.stderr.close()
+        return 0
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="loadshed",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    # The parser of the command that is called is all that a start in the dark needs.
+    for name in words[:1] if words[:1] and words[0] in _COMMANDS else _COMMANDS:
+        _add(commands, name, _COMMANDS[name], wanted=name in words[:1])
+    return parser
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, command: _Command, *, wanted: bool
+) -> None:
+    says = command.says
+    parser = commands.add_parser(
+        name,
+        help=says,
+        description=says[0].upper() + says[1:] + ".",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if wanted:
+        module = sys.modules[__name__] if command.module == __name__ else import_module(command.module)
+        getattr(module, f"add_{name}")(parser)
+
+
+def folders(parser: argparse.ArgumentParser, *, config: bool = False, state: bool = False) -> None:
+    """Give a command its `--config` and `--state`."""
+    if config:
+        says = "folder with installer.toml and circuits.toml (default: %(default)s)"
+        parser.add_argument("--config", metavar="DIR", type=Path, default=CONFIG_DIR, help=says)
+    if state:
+        says = "folder with the ledger and the log (default: %(default)s)"
+        parser.add_argument("--state", metavar="DIR", type=Path, default=STATE_DIR, help=says)
+
+
+# --- run -------------------------------------------------------------------------------------------------------------
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Describe `run`."""
+    folders(parser, config=True, state=True)
+    parser.set_defaults(call=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    import logging  # noqa: PLC0415
+    import signal  # noqa: PLC0415
+
+    # Until the loop takes it over: asked to end while it is still starting, it has done nothing, and ends well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    from controller.daemon import run  # noqa: PLC0415
+
+    # The journal writes the time and the unit's name itself.
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("transitions").setLevel(logging.WARNING)  # it tells each callback
+    return run(arguments.config.absolute(), arguments.state.absolute())

@@ -1,0 +1,1 @@
+"""The two files: read, judged, explained; and the ones that were in force."""

@@ -1,0 +1,1 @@
+"""The whole simulated house in one process tree."""

@@ -1,0 +1,1 @@
+"""An outage, told: as text, rows, JSON, a page."""

@@ -1,0 +1,1 @@
+"""What must outlive the power: the ledger, the log and the demand rows in SQLite."""

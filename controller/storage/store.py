@@ -1,0 +1,298 @@
+"""What outlives a power cut: ledger, events, outages and samples, written by one thread that nobody waits for."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from controller import clock
+from controller.effects import Happened, KeepEntry, KeepHistory, KeepPulses, KeepSample, Memory
+from controller.storage.lane import Lane, Rows
+from controller.storage.pending import Ledger, Mirror, Samples
+from controller.storage.rows import read_memory, read_pulse_counts, write_ledger, write_samples
+from controller.storage.schema import LEDGER, SAMPLES, UselessError, is_ours, open_for_reading
+from controller.storage.tidy import BATCH, remove_old_events, remove_old_samples
+from controller.views import Wall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from controller.effects import DiskEffect, Json
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long what may wait waits, in s. `tidy_first_s`: after the start; `tidy_each_s`: from then on."""
+
+    lazy_s: float = 5.0
+    samples_s: float = 60.0
+    retry_s: float = 5.0
+    tidy_first_s: float = 600.0
+    tidy_each_s: float = 86_400.0
+    close_s: float = 10.0
+
+
+class Store:
+    """The state folder.
+
+    `on_failed` is told, once, why the disk does not take what it is given, and each time a database had to be set
+    aside; `on_recovered`, that all is written again. Both are called on the store's own thread.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        boot_id: str,
+        on_failed: Callable[[str], None],
+        on_recovered: Callable[[], None],
+        *,
+        samples_days: int = 400,
+        pace: Pace | None = None,
+    ) -> None:
+        self._on_failed, self._on_recovered = on_failed, on_recovered
+        self._samples_days, self._pace = samples_days, pace or Pace()
+        self._ledger = Lane(state_dir, LEDGER, boot_id, Ledger, write_ledger, Ledger())
+        self._samples = Lane(state_dir, SAMPLES, boot_id, Samples, write_samples, Samples())
+        self._mirror = Mirror()
+        self._wall = Wall(clock.offset(), trusted=False)
+        self._wake = threading.Condition()
+        self._loaded = False
+        self._closing = False
+        self._told_failed = False
+        self._loud: list[str] = []
+        self._tidy_at = clock.monotonic() + self._pace.tidy_first_s
+        self._thread = threading.Thread(target=self._run, name="store", daemon=True)
+
+    # --- the engine's side: never blocks -----------------------------------------------------------------------------
+
+    def load(self) -> Memory:
+        """Return what the disk remembers. Nothing that fails here stops the start; it is said at the first `put`."""
+        pulse_count, kwh_pulse_count = self._pulse_counts()
+        memory = replace(self._memory(pulse_count), kwh_pulse_count=kwh_pulse_count)
+        for circuit, row in memory.entries.items():
+            self._mirror.news(KeepEntry(circuit, row))
+        for kept in (memory.outage, *memory.history):
+            if kept is not None:
+                self._mirror.news(kept)
+        # The boot's own row, so that its moments can be told; later, for the first shed comes first.
+        self._ledger.hurry(clock.monotonic() + self._pace.lazy_s)
+        self._loaded = True
+        return memory
+
+    def put(self, effects: Iterable[DiskEffect]) -> None:
+        """Have these written; what is decided by after a crash at once, in one commit with all that waits."""
+        now = clock.monotonic()
+        with self._wake:
+            for effect in effects:
+                self._add(effect, now)
+            self._nudge()
+
+    def clock(self, offset: float, trusted: bool) -> None:
+        """Take in what the wall clock says now: it dates every row of this boot, also those already written."""
+        with self._wake:
+            moved = abs(offset - self._wall.offset_s) > 1.0 or trusted != self._wall.trusted
+            if not moved or (self._wall.trusted and not trusted):
+                return
+            self._wall = Wall(offset, trusted)
+            for lane in (self._ledger, self._samples):
+                lane.hurry(clock.monotonic() + self._pace.lazy_s)
+            self._nudge()
+
+    def close(self) -> None:
+        """Write all that waits, as far as the disk takes it, and end the thread."""
+        with self._wake:
+            self._closing = True
+            self._nudge()
+        if self._thread.ident is not None:
+            self._thread.join(self._pace.close_s)
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether rows are, or will be, written; False before `close` is an error of ours: end the program."""
+        return self._thread.ident is None or self._thread.is_alive()
+
+    def _nudge(self) -> None:
+        """Wake the writer. It starts with the first row, for only then do those whom it tells of failures exist."""
+        if self._loaded and self._thread.ident is None:
+            self._thread.start()
+        self._wake.notify()
+
+    def _add(self, effect: DiskEffect, now: float) -> None:
+        if isinstance(effect, KeepSample | KeepPulses):
+            self._samples.rows.add(effect)
+            self._samples.hurry(now + self._pace.samples_s)
+            return
+        if not self._mirror.news(effect):
+            return
+        self._ledger.rows.add(effect)
+        lazy = isinstance(effect, Happened) and effect.lazy
+        self._ledger.hurry(now + self._pace.lazy_s if lazy else now)
+        if not lazy and self._samples.rows and not isinstance(effect, KeepEntry | KeepHistory):
+            self._samples.hurry(now)
+
+    # --- before the thread starts ------------------------------------------------------------------------------------
+
+    def _memory(self, pulse_count: int) -> Memory:
+        try:
+            return self._read(self._ledger.connected(), pulse_count)
+        except UselessError as error:
+            return self._begin_anew(error, pulse_count)
+        except (sqlite3.OperationalError, OSError) as error:
+            self._ledger.failing = str(error)
+            self._loud.append(f"the ledger cannot be written: {error}")
+            return self._read_only(pulse_count)
+
+    def _pulse_counts(self) -> tuple[int, int]:
+        try:
+            with closing(open_for_reading(self._samples.folder, SAMPLES)) as db:
+                return read_pulse_counts(db)
+        except (FileNotFoundError, sqlite3.DatabaseError, UselessError, OSError):
+            # Whatever is wrong there, the first write meets it too, and says so.
+            return 0, 0
+
+    def _read(self, db: sqlite3.Connection, pulse_count: int) -> Memory:
+        unreadable: list[str] = []
+        try:
+            memory = read_memory(db, pulse_count, unreadable)
+        except sqlite3.DatabaseError as error:
+            raise UselessError("damaged", f"{LEDGER.file} is damaged ({error})") from error
+        self._loud += [f"{what} cannot be read" for what in unreadable]
+        return memory
+
+    def _begin_anew(self, why: UselessError, pulse_count: int) -> Memory:
+        try:
+            self._loud.append(f"{self._ledger.replace(why)}; what was owed is not known")
+        except OSError as error:
+            self._ledger.failing = str(error)
+            self._loud.append(f"{why}, and cannot be set aside: {error}")
+        return Memory(pulse_count=pulse_count)
+
+    def _read_only(self, pulse_count: int) -> Memory:
+        try:
+            db = open_for_reading(self._ledger.folder, LEDGER)
+        except FileNotFoundError:
+            return Memory(pulse_count=pulse_count)
+        except (sqlite3.DatabaseError, UselessError, OSError) as error:
+            self._loud.append(f"what the ledger held cannot be read: {error}")
+            return Memory(pulse_count=pulse_count)
+        try:
+            return self._read(db, pulse_count)
+        except UselessError as error:
+            self._loud.append(f"{error}; what was owed is not known")
+            return Memory(pulse_count=pulse_count)
+        finally:
+            db.close()
+
+    # --- the writer's side -------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        for sentence in self._loud:
+            self._fail(sentence)
+        while not self._wait():
+            now = clock.monotonic()
+            self._write_due(now)
+            if self._tidy_at <= now:
+                self._tidy(now)
+        # Twice: the first time may set a damaged database aside, or find lines to be said lost.
+        for _ in range(2):
+            self._write_due(float("inf"))
+        self._ledger.close()
+        self._samples.close()
+
+    def _wait(self) -> bool:
+        """Wait until something is due; tell whether the store is closing."""
+        with self._wake:
+            while not self._closing:
+                pause = self._wakes_at() - clock.monotonic()
+                if pause <= 0:
+                    break
+                self._wake.wait(pause)
+            return self._closing
+
+    def _wakes_at(self) -> float:
+        dues = (self._ledger.wakes_at(), self._samples.wakes_at(), self._tidy_at)
+        return min(due for due in dues if due is not None)
+
+    def _write_due(self, now: float) -> None:
+        if _is_due(self._ledger, now):
+            self._flush(self._ledger)
+        if _is_due(self._samples, now):
+            self._flush(self._samples)
+
+    def _flush(self, lane: Lane[Rows]) -> None:
+        with self._wake:
+            rows, wall = lane.take(), self._wall
+        try:
+            lane.write(rows, wall)
+        except UselessError as error:
+            self._put_back(lane, rows, pause_s=0.0)
+            self._renew(lane, error)
+        except (sqlite3.OperationalError, OSError) as error:
+            if is_ours(error):
+                raise
+            self._put_back(lane, rows, self._pace.retry_s)
+            self._note_failure(lane, str(error))
+        else:
+            self._note_success(lane, rows.lost)
+
+    def _put_back(self, lane: Lane[Rows], rows: Rows, pause_s: float) -> None:
+        with self._wake:
+            lane.put_back(rows, clock.monotonic() + pause_s)
+
+    def _renew(self, lane: Lane[Rows], why: UselessError) -> None:
+        """Go on with a new database. All that is known goes into it first, for the old one held it alone."""
+        try:
+            sentence = lane.replace(why)
+        except OSError as error:
+            lane.not_before = clock.monotonic() + self._pace.retry_s
+            self._note_failure(lane, str(error))
+            return
+        if lane.layout is LEDGER:
+            with self._wake:
+                whole = self._mirror.whole()
+                whole.absorb(self._ledger.rows)
+                self._ledger.rows = whole
+        self._fail(sentence)
+
+    def _note_failure(self, lane: Lane[Rows], reason: str) -> None:
+        if lane.failing is None:
+            self._fail(f"{lane.layout.file} cannot be written: {reason}")
+        lane.failing = reason
+
+    def _note_success(self, lane: Lane[Rows], lost: int) -> None:
+        lane.failing = None
+        if lost:
+            about: dict[str, Json] = {"file": lane.layout.file, "rows": lost}
+            self.put([Happened(clock.monotonic(), "rows_lost", about=about)])
+        if self._told_failed and self._ledger.failing is None and self._samples.failing is None:
+            self._told_failed = False
+            self._on_recovered()
+
+    def _fail(self, sentence: str) -> None:
+        self._told_failed = True
+        self._on_failed(sentence)
+
+    def _tidy(self, now: float) -> None:
+        """Remove one batch of what is too old; the next soon where there is more, else tomorrow."""
+        removed = 0
+        try:
+            with self._ledger.transaction() as db:
+                removed = remove_old_events(db)
+            if self._wall.trusted:
+                before = self._wall.seconds(now) - self._samples_days * 86_400.0
+                with self._samples.transaction() as db:
+                    removed = max(removed, remove_old_samples(db, before))
+        except (sqlite3.OperationalError, OSError, UselessError) as error:
+            # Nothing is lost by it: the next write meets the same trouble, and says so.
+            if is_ours(error):
+                raise
+        self._tidy_at = now if removed == BATCH else now + self._pace.tidy_each_s
+
+
+def _is_due(lane: Lane[Rows], now: float) -> bool:
+    due = lane.wakes_at()
+    return due is not None and due <= now

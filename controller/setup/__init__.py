@@ -1,0 +1,1 @@
+"""The guided setup: contact, broker, meter, circuits, proof, card, enable; each step alone, too."""

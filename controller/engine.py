@@ -137,14 +137,19 @@ class Engine:
 
     def deadline(self) -> float | None:
         """Return when `advance` must be called at the latest (monotonic s); None: not before the next event."""
-        transfer, switches = self._transfer, self._switches
-        times = [transfer.contact.deadline(), transfer.stable_due(), switches.deadline(), self._demand.deadline()]
-        if transfer.house.now.gives_back and transfer.stable:
-            times.append(switches.give_back_at(self._now))
+        times = [self.decides_at(), self._demand.deadline()]
         if self._may_tell():
             times.append(self._chronicle.telling.deadline())
         if not self._chronicle.alarms.stands(Alarm.CONTACT_UNKNOWN):
             times.append(self._unknown_at())
+        return min((at for at in times if at is not None), default=None)
+
+    def decides_at(self) -> float | None:
+        """Return when time alone may next move a breaker or the house; None: never, as things stand."""
+        transfer, switches = self._transfer, self._switches
+        times = [transfer.contact.deadline(), transfer.stable_due(), switches.deadline()]
+        if transfer.house.now.gives_back and transfer.stable:
+            times.append(switches.give_back_at(self._now))
         return min((at for at in times if at is not None), default=None)
 
     def carried_out(self, at: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rules.control import sheddable, why_uncontrollable
+from rules.control import why_uncontrollable
 from rules.entry import Cause
 from rules.panel import Position, Tag
 from rules.restore import Verdict, recalled, verdict
@@ -76,6 +76,4 @@ def _position(circuit: Circuit, entry: Entry) -> str:
     last = entry.switched
     if entry.position is Position.OFF:
         return f"off by {last.who}" if last is not None and last.position is Position.OFF else "off, and not by us"
-    if sheddable(circuit):
-        return "nonessential: goes off on standby"
-    return stays_on(circuit) or ""
+    return stays_on(circuit) or "nonessential: goes off on standby"

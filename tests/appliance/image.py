@@ -1,0 +1,134 @@
+"""The virtual Pi's disk: Debian bookworm with its own kernel, a broker, the simulated pins, and no loadshed yet.
+
+Built without a boot and without a network in it. What costs minutes is kept, and made anew where it was made from
+something else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.appliance import gpio_sim
+from tests.appliance.shell import GUEST, ROOT, CannotError, done, folder, in_root, is_done, run, say
+
+_SUITE, _MIRROR = "bookworm", "http://deb.debian.org/debian"
+_PACKAGES = (
+    *("systemd-sysv", "dbus", "udev", "kmod", "procps", "initramfs-tools", "linux-image-amd64"),
+    *("python3", "mosquitto", "mosquitto-clients"),
+)
+# Raspberry Pi OS has python3-lgpio. Debian has not, and PyPI has it compiled for bookworm's Python.
+_LGPIO = "lgpio==0.2.2.0 --hash=sha256:e9f4f3915abe5ae0ffdb4b96f485076d80a663876d839e2d3fd9218a71b9873e"
+_UNITS = ("gpio-wires.service", "proc-cpuinfo.mount", "appliance-agent.service", "systemd-networkd.service")
+_SIZE = "3G"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A disk and what the emulator boots it with. `disk`: qcow2, never written to again."""
+
+    disk: Path
+    kernel: Path
+    initrd: Path
+
+
+def build() -> Image:
+    """Return the disk, built where it is not there yet. Raises CannotError."""
+    image = Image(folder() / "debian.qcow2", folder() / "vmlinuz", folder() / "initrd.img")
+    made_from = (*_PACKAGES, _LGPIO, *_guest_files())
+    stamp = folder() / "debian.stamp"
+    if is_done(stamp, made_from):
+        return image
+    base = _base()
+    kernel = _kernel(base)
+    module = _module(base, kernel)
+    say("laying out the virtual Pi's disk")
+    root = folder() / "root"
+    _clear(root)
+    run("cp", "-a", base, root)
+    _furnish(root, kernel, module)
+    shutil.copy(root / "boot" / f"vmlinuz-{kernel}", image.kernel)
+    shutil.copy(root / "boot" / f"initrd.img-{kernel}", image.initrd)
+    _pack(root, image.disk)
+    _clear(root)
+    done(stamp, made_from)
+    return image
+
+
+def _base() -> Path:
+    base = folder() / "base"
+    stamp = folder() / "base.stamp"
+    if not is_done(stamp, _PACKAGES):
+        say("fetching Debian (some minutes, once)")
+        _clear(base)
+        run("debootstrap", "--variant=minbase", f"--include={','.join(_PACKAGES)}", _SUITE, base, _MIRROR)
+        done(stamp, _PACKAGES)
+    return base
+
+
+def _kernel(root: Path) -> str:
+    kernels = [path.name for path in (root / "lib/modules").iterdir()]
+    if len(kernels) != 1:
+        raise CannotError(f"one kernel was expected in {root}, not {kernels}: remove {folder()} and begin anew")
+    return kernels[0]
+
+
+def _module(base: Path, kernel: str) -> Path:
+    module, stamp = folder() / "gpio-sim.ko", folder() / "gpio-sim.stamp"
+    made_from = (kernel, Path(gpio_sim.__file__).read_text(encoding="utf-8"))
+    if not is_done(stamp, made_from):
+        say("building the kernel's simulated GPIO chip")
+        twin = folder() / "twin"
+        shutil.copy(gpio_sim.build(base, twin, kernel), module)
+        _clear(twin)
+        done(stamp, made_from)
+    return module
+
+
+def _furnish(root: Path, kernel: str, module: Path) -> None:
+    run("cp", "-a", "--no-preserve=ownership", f"{GUEST}/.", root)
+    extra = root / "lib/modules" / kernel / "extra"
+    extra.mkdir()
+    shutil.copy(module, extra)
+    for wheel in _lgpio():
+        with zipfile.ZipFile(wheel) as packed:
+            packed.extractall(root / "usr/lib/python3/dist-packages")
+    (root / "etc/resolv.conf").unlink(missing_ok=True)
+    in_root(root, "depmod", kernel)
+    in_root(root, "systemd-sysusers")
+    in_root(root, "systemctl", "enable", *_UNITS)
+    in_root(root, "update-initramfs", "-u", "-k", kernel)
+    in_root(root, "apt-get", "clean")
+
+
+def _lgpio() -> list[Path]:
+    wheels = folder() / "wheels"
+    wheels.mkdir(exist_ok=True)
+    wanted = wheels / "lgpio.txt"
+    wanted.write_text(_LGPIO + "\n", encoding="utf-8")
+    pip = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes")
+    target = ("--python-version=3.11", "--platform=manylinux_2_34_x86_64", "--dest", wheels)
+    run(*pip, *target, "-r", wanted)
+    return list(wheels.glob("lgpio-*.whl"))
+
+
+def _pack(root: Path, disk: Path) -> None:
+    raw = disk.with_suffix(".raw")
+    raw.unlink(missing_ok=True)
+    run("mke2fs", "-q", "-t", "ext4", "-d", root, raw, _SIZE)
+    run("qemu-img", "convert", "-O", "qcow2", raw, disk)
+    raw.unlink()
+
+
+def _guest_files() -> list[str]:
+    files = (path for path in sorted(GUEST.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
+    return [f"{path.relative_to(ROOT)} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files]
+
+
+def _clear(root: Path) -> None:
+    if root.exists():
+        shutil.rmtree(root)

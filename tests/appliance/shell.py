@@ -1,0 +1,61 @@
+"""Commands of the machine that builds and runs the virtual Pi."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ROOT = Path(__file__).parents[2]
+GUEST = Path(__file__).parent / "guest"
+
+PATIENT = ("nice", "-n", "15")
+"""Put before whatever computes for long: an emulator is nobody's first concern."""
+
+
+class CannotError(Exception):
+    """The virtual Pi cannot be built or run here. The message says what to do."""
+
+
+def say(sentence: str) -> None:
+    """Tell whoever waits."""
+    sys.stdout.write(sentence + "\n")
+    sys.stdout.flush()
+
+
+def run(*command: str | Path) -> str:
+    """Return what a command wrote; raises CannotError with its last words where it fails."""
+    words = [*PATIENT, *map(str, command)]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        last = "\n".join(done.stdout.splitlines()[-20:])
+        raise CannotError(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{last}")
+    return done.stdout
+
+
+def in_root(root: Path, *command: str) -> str:
+    """Return what a command wrote that ran inside another root, where Debian's packages may be configured."""
+    quiet = ("env", "-i", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8", "PATH=/usr/sbin:/usr/bin:/sbin:/bin")
+    return run("chroot", root, *quiet, *command)
+
+
+def folder() -> Path:
+    """Return where everything large lies: `LOADSHED_APPLIANCE`, or a folder of /var/tmp's, which outlasts a boot."""
+    place = Path(os.environ.get("LOADSHED_APPLIANCE", "/var/tmp/appliance"))  # noqa: S108 - gigabytes, and no secret
+    place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def is_done(stamp: Path, of: Iterable[str]) -> bool:
+    """Tell whether what the stamp stands for was made from just this."""
+    return stamp.is_file() and stamp.read_text(encoding="utf-8") == "\n".join(of)
+
+
+def done(stamp: Path, of: Iterable[str]) -> None:
+    """Write down what something was made from."""
+    stamp.write_text("\n".join(of), encoding="utf-8")

@@ -69,24 +69,26 @@ DEBT: dict[str, Json] = {
     "waits": False,
     "released": False,
 }
-FOREIGN: tuple[dict[str, Json], ...] = (
-    {},
-    {"position": "ajar"},
-    {"position": "on", "debt": {}},
-    {"position": "on", "debt": DEBT | {"outage": "one"}},
-    {"position": "on", "debt": DEBT | {"since": "yesterday"}},
-    {"position": "on", "debt": DEBT | {"off_at": ["b"]}},
-    {"position": "on", "debt": DEBT | {"off_at": ["b", "soon"]}},
-    {"position": "on", "debt": DEBT | {"cause": "spite"}},
-    {"position": "on", "hold": {"by": "Ann"}},
-    {"position": "on", "switched": {"position": "on", "who": "Ann", "at": None}},
+A_LIST, WHOLE = "a moment is a list of boot and seconds, not ", "an outage's number is whole, not "
+FOREIGN: tuple[tuple[dict[str, Json], str], ...] = (
+    # the row, what is wrong with it
+    ({}, "position"),
+    ({"position": "ajar"}, "ajar"),
+    ({"position": "on", "debt": {}}, "off_at"),
+    ({"position": "on", "debt": DEBT | {"outage": "one"}}, f"{WHOLE}'one'"),
+    ({"position": "on", "debt": DEBT | {"since": "yesterday"}}, f"{A_LIST}'yesterday'"),
+    ({"position": "on", "debt": DEBT | {"off_at": ["b"]}}, "not enough values"),
+    ({"position": "on", "debt": DEBT | {"off_at": ["b", "soon"]}}, "soon"),
+    ({"position": "on", "debt": DEBT | {"cause": "spite"}}, "spite"),
+    ({"position": "on", "hold": {"by": "Ann"}}, "note"),
+    ({"position": "on", "switched": {"position": "on", "who": "Ann", "at": None}}, f"{A_LIST}None"),
 )
 
 
-@pytest.mark.parametrize("row", FOREIGN)
-def test_a_row_that_is_not_ours_is_refused(row: dict[str, Json]) -> None:
+@pytest.mark.parametrize(("row", "wrong"), FOREIGN)
+def test_a_row_that_is_not_ours_is_refused(row: dict[str, Json], wrong: str) -> None:
     """A disk may hold anything; half a debt would be worse than none."""
-    with pytest.raises((KeyError, TypeError, ValueError)):
+    with pytest.raises((KeyError, TypeError, ValueError), match=wrong):
         from_row(row, NOW)
 
 

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rules.entry import Cause, Hold, Wish
-from rules.ledger import Ledger
+from rules.entry import Cause, Debt, Hold, Switched, Wish
+from rules.ledger import US, Ledger
 from rules.panel import CircuitId, Panel, Position
 from tests.house import circuit, essential
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rules.entry import Json
 
 ON, OFF, UNKNOWN = Position.ON, Position.OFF, Position.UNKNOWN
@@ -69,6 +71,16 @@ def test_a_start_finds_about_to_shed_and_counts_those_as_switched_off_by_us(
     assert (one[TUB].owed, one[TUB].doubtful) == (owed, doubtful)
 
 
+@pytest.mark.parametrize(("before", "hearsay"), [(ON, False), (UNKNOWN, True)])
+def test_what_the_row_of_the_first_edge_says_is_no_hearsay(before: Position, hearsay: bool) -> None:
+    """No memory of the broker's outweighs what was written then; unknown is unknown."""
+    one = ledger(hot_tub="on")
+    one.outage, one.before = 1, {TUB: before}
+    one.resume(PANEL, about=True)
+    start = one.moment(100.0)
+    assert one[TUB].debt == Debt(1, before, start, start, provisional=hearsay)
+
+
 def test_a_start_adds_no_debt_to_an_essential_circuit_nor_to_a_persons() -> None:
     """Neither was ever to be shed."""
     one = ledger(fridge="on", hot_tub="on", dryer="off")
@@ -111,6 +123,84 @@ def test_a_planned_debt_that_never_left_ends_without_a_story() -> None:
     one.owe(TUB, 101.0, commanded=False)
     one.forgive(TUB)
     assert (one[TUB].debt, one.ended) == (None, [])
+
+
+NEWS: tuple[tuple[str, Callable[[Ledger], object]], ...] = (
+    ("owed", lambda one: one.owe(DRYER, 101.0)),
+    ("no longer owed", lambda one: one.forgive(TUB)),
+    ("taken over", lambda one: one.take_over(DRYER)),
+    ("the rules' again, the outage being over", lambda one: one.close()),
+    ("on hold", lambda one: one.hold(DRYER, Hold("Ann", "", one.moment(102.0)))),
+    ("released", lambda one: one.release(DRYER)),
+    ("called in", lambda one: one.call_in(TUB)),
+    ("switched", lambda one: one.switched(DRYER, OFF, "Ann", 102.0)),
+)
+
+
+@pytest.mark.parametrize(("news", "happens"), NEWS)
+def test_what_becomes_of_a_circuit_is_news_to_the_disk(news: str, happens: Callable[[Ledger], object]) -> None:
+    """The row of that circuit, and no other."""
+    one = ledger(hot_tub="on", dryer="on")
+    one.outage = 1
+    one.owe(TUB, 101.0)
+    one[FRIDGE].taken_over = True
+    one.changed.clear()
+    happens(one)
+    (circuit,) = one.changed
+    assert circuit == {"no longer owed": TUB, "called in": TUB}.get(news, FRIDGE if "rules'" in news else DRYER)
+
+
+def test_our_off_is_a_debt_since_it_left_and_ours() -> None:
+    """Also where it was planned before; who switched it is us."""
+    one = ledger(hot_tub="on")
+    one.outage, one[TUB].position = 1, ON
+    one.owe(TUB, 101.0, commanded=False)
+    one.off_sent(TUB, 101.5, 5.0, ours=True)
+    left = one.moment(101.5)
+    assert one[TUB].debt == Debt(1, ON, left, left)
+    assert one[TUB].switched == Switched(OFF, US, left)
+
+
+BEFORE = (
+    # the broker's word, the disk's, before
+    (OFF, ON, UNKNOWN),
+    (OFF, OFF, OFF),
+    (UNKNOWN, ON, ON),
+)
+
+
+@pytest.mark.parametrize(("word", "disk", "before"), BEFORE)
+def test_a_circuit_that_the_outages_record_does_not_know_was_as_broker_and_disk_say_alike(
+    word: Position, disk: Position, before: Position
+) -> None:
+    """Owed without an outage it is nobody's in particular."""
+    one = ledger(hot_tub=disk.value)
+    one[TUB].position = word
+    debt = one.owe(TUB, 101.0)
+    assert (debt.before, debt.outage, debt.provisional) == (before, 0, word is not disk)
+
+
+def test_each_command_counts_its_own_tries() -> None:
+    """An ON after two OFFs is the first of its kind, and so is the next OFF."""
+    one = ledger(hot_tub="on")
+    tries = []
+    for word in (OFF, OFF, ON, OFF):
+        if word is OFF:
+            one.off_sent(TUB, 101.0, 5.0, ours=True)
+        else:
+            one.on_sent(TUB, 101.0, 5.0)
+        tries.append(one[TUB].tries)
+    assert tries == [1, 2, 1, 1]
+
+
+def test_a_debt_that_has_ended_leaves_no_off_behind() -> None:
+    """The next debt begins with its own first OFF."""
+    one = ledger(hot_tub="on")
+    one.off_sent(TUB, 101.0, 5.0, ours=True)
+    one.off_sent(TUB, 106.0, 5.0, ours=True)
+    assert one[TUB].off_behind
+    one.forgive(TUB)
+    assert not one[TUB].off_behind
 
 
 def test_taken_over_lasts_for_the_outage_and_ends_the_debt() -> None:

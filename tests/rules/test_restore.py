@@ -95,20 +95,22 @@ def queue(*waiting: tuple[CircuitId, int, float], stagger_s: float = 5.0) -> Ret
 
 
 def emptied(one: ReturnQueue, now: float) -> list[tuple[float, CircuitId]]:
-    """Take whatever comes, each at the queue's own deadline."""
+    """Take whatever comes, each at the queue's own deadline; one that asks for turns and gives nothing is broken."""
     taken = []
-    while (due := one.deadline(now)) is not None:
+    for _ in range(20):
+        if (due := one.deadline(now)) is None:
+            return taken
         now = due
         if (name := one.take(now)) is not None:
             taken.append((now, name))
             one.sent(now)
-    return taken
+    raise AssertionError(f"the queue asks for a turn again and again; it gave {taken}")
 
 
 def test_one_at_a_time_rank_1_first_a_stagger_apart() -> None:
     """Ranks that tie return in the order of the file."""
-    one = queue((A, 8, 0.0), (B, 1, 0.0), (C, 8, 0.0))
-    assert emptied(one, 100.0) == [(100.0, B), (105.0, A), (110.0, C)]
+    one = queue((C, 8, 0.0), (B, 1, 0.0), (A, 8, 0.0))
+    assert emptied(one, 100.0) == [(100.0, B), (105.0, C), (110.0, A)]
     assert len(one) == 0
 
 
@@ -154,6 +156,21 @@ def test_a_further_try_is_made_where_the_next_first_try_is_far_off() -> None:
     one = queue((B, 9, 500.0))
     one.put(A, 1, 0, 110.0, again=True)
     assert emptied(one, 100.0) == [(110.0, A), (500.0, B)]
+
+
+def test_a_further_try_is_made_where_it_ends_just_in_time_for_the_next_first() -> None:
+    """A stagger later is no delay."""
+    one = queue((B, 9, 105.0))
+    one.put(A, 1, 0, 0.0, again=True)
+    assert emptied(one, 100.0) == [(100.0, A), (105.0, B)]
+
+
+def test_a_circuit_looked_at_anew_takes_no_more_room() -> None:
+    """A device that chatters for the whole outage fills no memory."""
+    one = queue((A, 1, 500.0))
+    for _ in range(50):
+        one.put(A, 1, 0, 500.0, again=False)
+    assert len(one._resting) == 1
 
 
 def test_what_was_taken_out_does_not_come() -> None:

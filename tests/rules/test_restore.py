@@ -96,7 +96,7 @@ def queue(*waiting: tuple[CircuitId, int, float], stagger_s: float = 5.0) -> Ret
 
 def emptied(one: ReturnQueue, now: float) -> list[tuple[float, CircuitId]]:
     """Take whatever comes, each at the queue's own deadline; one that asks for turns and gives nothing is broken."""
-    taken = []
+    taken: list[tuple[float, CircuitId]] = []
     for _ in range(20):
         if (due := one.deadline(now)) is None:
             return taken

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from controller.storage.pending import Ledger, Samples
 from controller.storage.rows import write_boot
-from controller.storage.schema import open_for_writing, set_aside, useless
+from controller.storage.schema import UNREADABLE, open_for_writing, set_aside, useless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,7 +82,7 @@ class Lane(Generic[Rows]):
             db.execute("BEGIN IMMEDIATE")
             yield db
             db.execute("COMMIT")
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             self.close()
             raise useless(error, self.layout) or error from error
 

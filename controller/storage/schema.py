@@ -92,6 +92,10 @@ LEDGER = Layout(
 SAMPLES = Layout("samples.db", (_SAMPLES_1, _SAMPLES_2), frozenset({"boots", "samples", "counters"}), "NORMAL")
 
 
+# Python decodes SQLite's own words on a malformed schema, which quote it: noise is no text, and no error of SQLite's.
+UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+
+
 class UselessError(Exception):
     """The file cannot be used and never will be; `word` says what it is, for its new name."""
 
@@ -115,7 +119,7 @@ def open_for_writing(folder: Path, layout: Layout) -> sqlite3.Connection:
         db.execute(f"PRAGMA synchronous={layout.synchronous}")
         db.execute("PRAGMA journal_size_limit=1048576")
         bring_up_to_date(db, layout)
-    except sqlite3.DatabaseError as error:
+    except UNREADABLE as error:
         db.close()
         raise useless(error, layout) or error from error
     except UselessError:
@@ -136,8 +140,10 @@ def bring_up_to_date(db: sqlite3.Connection, layout: Layout) -> None:
         raise UselessError("damaged", f"{layout.file} lacks tables: {', '.join(sorted(layout.tables - present))}")
 
 
-def useless(error: sqlite3.DatabaseError, layout: Layout) -> UselessError | None:
+def useless(error: Exception, layout: Layout) -> UselessError | None:
     """Return what the error says of the file; None where the file may be good and only the disk is not."""
+    if isinstance(error, UnicodeDecodeError):
+        return UselessError("damaged", f"{layout.file} is damaged (its schema is no text)")
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}:
         return UselessError("damaged", f"{layout.file} is damaged ({error})")
@@ -208,6 +214,9 @@ def _opened(address: str) -> sqlite3.Connection:
     except sqlite3.Error:
         db.close()
         raise
+    except UnicodeDecodeError as error:
+        db.close()
+        raise sqlite3.DatabaseError("its schema is no text") from error
     return db
 
 

@@ -13,7 +13,7 @@ from controller.effects import Happened, KeepEntry, KeepHistory, KeepPulses, Kee
 from controller.storage.lane import Lane, Rows
 from controller.storage.pending import Ledger, Mirror, Samples
 from controller.storage.rows import read_memory, read_pulse_counts, write_ledger, write_samples
-from controller.storage.schema import LEDGER, SAMPLES, UselessError, is_ours, open_for_reading
+from controller.storage.schema import LEDGER, SAMPLES, UNREADABLE, UselessError, is_ours, open_for_reading
 from controller.storage.tidy import BATCH, remove_old_events, remove_old_samples
 from controller.views import Wall
 
@@ -158,7 +158,7 @@ class Store:
         unreadable: list[str] = []
         try:
             memory = read_memory(db, pulse_count, unreadable)
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             raise UselessError("damaged", f"{LEDGER.file} is damaged ({error})") from error
         self._loud += [f"{what} cannot be read" for what in unreadable]
         return memory

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.demand import Demand, Quality
@@ -84,7 +84,6 @@ def by_register(load: Load, until: float, poll_s: float = 1.0) -> Demand:
 # --- by edges --------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=150)
 @given(load=loads(), phase=st.floats(0.0, 0.999), part=st.floats(0.0, 1.0))
 def test_windows_by_edges_stay_within_two_edges_of_the_integral(load: Load, phase: float, part: float) -> None:
     """0.12 kW over 5 minutes and 0.04 kW over 15, at all times after the window is full, whatever the load does."""
@@ -98,7 +97,6 @@ def test_windows_by_edges_stay_within_two_edges_of_the_integral(load: Load, phas
         assert abs(view.demand_15min_kw - load.mean(now - 900.0, now)) <= 0.04 + 1e-9
 
 
-@settings(max_examples=60)
 @given(load=loads(), phase=st.floats(0.0, 0.999))
 def test_the_peak_by_edges_is_the_highest_window_of_the_integral(load: Load, phase: float) -> None:
     """Within the same two edges, though nobody asked for it in between."""
@@ -229,11 +227,11 @@ def _kw(demand: Demand, now: float) -> float:
 
 
 def test_memory_stays_bounded_at_the_largest_meter() -> None:
-    """998 kW for an hour: what no window reaches any more is forgotten."""
+    """998 kW: what no window reaches any more is forgotten, within two windows."""
     demand = Demand(None, 5.0, pulses=True)
-    steady_edges(demand, 998.0, 200_000)
-    kept = demand._edges._times
-    assert len(kept) < 2.1 * 900.0 * 998.0 / 18.0
+    window = int(900.0 * 998.0 / 18.0)
+    steady_edges(demand, 998.0, int(2.2 * window))
+    assert len(demand._edges._times) < 1.3 * window
 
 
 def test_a_load_that_falls_leaves_nothing_behind() -> None:
@@ -246,7 +244,6 @@ def test_a_load_that_falls_leaves_nothing_behind() -> None:
 # --- by ticks --------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60)
 @given(load=loads(), part=st.floats(0.0, 1.0))
 def test_windows_by_ticks_stay_within_two_ticks_of_the_integral(load: Load, part: float) -> None:
     """2.4 kW over 5 minutes and 0.8 kW over 15 at worst, and a poll's worth: coarse, and marked so."""
@@ -331,14 +328,12 @@ def both(load: Load, phase: float, poll_s: float = 5.0, lose: float = 0.0, refre
     return demand
 
 
-@settings(max_examples=80)
 @given(load=loads(), phase=st.floats(0.0, 0.99), poll_s=st.sampled_from([1.0, 5.0, 17.0]))
 def test_edges_and_ticks_of_one_load_never_disagree(load: Load, phase: float, poll_s: float) -> None:
     """However the polls fall: the comparison allows for what it cannot know."""
     assert both(load, phase, poll_s).finding is None
 
 
-@settings(max_examples=30)
 @given(load=loads(30.0), phase=st.floats(0.0, 0.99), poll_s=st.sampled_from([5.0, 17.0, 29.0]))
 def test_a_register_refreshed_in_leaps_accuses_nobody(load: Load, phase: float, poll_s: float) -> None:
     """Each 300 s, some seconds before a poll: the edges run ahead of it and are right."""
@@ -346,8 +341,8 @@ def test_a_register_refreshed_in_leaps_accuses_nobody(load: Load, phase: float, 
 
 
 def test_after_a_long_clean_run_lost_edges_are_found_as_soon_as_ever() -> None:
-    """1 % of 250 kWh would be minutes of them."""
-    demand = both(Load(((MAX_KW, 20_060.0),)), 0.5, lose=20_000.0)
+    """1 % of 45 kWh would be more than half a minute of them at full load."""
+    demand = both(Load(((MAX_KW, 3430.0),)), 0.5, lose=3400.0)
     assert demand.finding is not None
 
 

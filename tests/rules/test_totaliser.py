@@ -56,7 +56,7 @@ class House:
             self.findings.append(found)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(load=LOADS, phase=st.floats(0.0, 0.99), poll_s=st.sampled_from([1.0, 5.0, 30.0]))
 def test_a_sound_output_counts_exactly_and_is_never_blamed(
     load: list[tuple[float, float]], phase: float, poll_s: float

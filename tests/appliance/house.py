@@ -1,0 +1,150 @@
+"""The house around the virtual Pi, which outlasts its power: breakers, meter, wires, a recorder of what is said."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hw.dial import Broker
+from hw.simulated.breakers import BreakersOnBus, SimulatedBreaker
+from hw.simulated.meter import SimulatedMeter
+from hw.simulated.meter_port import serve_pty
+from rules.panel import CircuitId, Position
+from tests.appliance.machine import Machine
+from tests.mosquitto import free_port
+from tests.system.house import REMOTE, SITE, USUAL, circuits_toml
+from tests.system.on_bus import CONTACT, Recorder, Said
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Self
+
+    from tests.appliance.image import Image
+
+T = TypeVar("T")
+
+LOOK_S = 0.25
+MODEL = "2N208-021"
+KW_BEHIND_EACH = 1.5
+
+INSTALLER = f"""\
+[site]
+id = "{SITE}"
+[contact]
+source = "gpio"
+pin = 17
+[shed]
+confirm_s = 2.0
+[restore]
+utility_stable_s = 3.0
+stagger_s = 0.5
+flap_transfers = 0
+[meter]
+model = "{MODEL}"
+port = "/dev/ttyS1"
+poll_s = 2.0
+"""
+"""As an installer would write it, but for waits that a hundred outages can afford."""
+
+CIRCUITS = circuits_toml(USUAL)
+SHED = tuple(circuit.id for circuit in USUAL if circuit.tag == "nonessential" and circuit.breaker in REMOTE)
+"""What a transfer switches off."""
+
+
+class WrongError(Exception):
+    """The house is not as it should be."""
+
+
+class House:
+    """Everything outside the Pi, and the Pi. Use it as an async context."""
+
+    def __init__(self, image: Image, folder: Path) -> None:
+        port = free_port()
+        self.broker = Broker(port=port)
+        self._news = asyncio.Event()
+        remote = [SimulatedBreaker(CircuitId(circuit.id)) for circuit in USUAL if circuit.breaker in REMOTE]
+        self.hub = BreakersOnBus(remote, self.broker, SITE, time.monotonic, self._switched)
+        self.recorder = Recorder(self.broker, SITE, self._news.set)
+        self.meter = SimulatedMeter(MODEL)
+        self._build = (image, folder, port)
+        self._running = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        port = await self._running.enter_async_context(serve_pty(self.meter))
+        self.machine = Machine(*self._build, meter=port)
+        self._running.push_async_callback(self.machine.cut)
+        for client in (self.recorder, self.hub):
+            task = asyncio.create_task(client.run())
+            self._running.push_async_callback(_cancelled, task)
+        self._switched()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._running.aclose()
+
+    # --- what is done ------------------------------------------------------------------------------------------------
+
+    async def contact(self, *, is_open: bool) -> None:
+        """Move the contact, and note when it certainly had been moved."""
+        await self.machine.contact(is_open=is_open)
+        self.note_contact(is_open=is_open)
+
+    def note_contact(self, *, is_open: bool) -> None:
+        """Write into the recorder's log how the contact stands from now on."""
+        self.recorder.said.append(Said(time.monotonic(), CONTACT, b"open" if is_open else b"closed", retained=False))
+
+    def flip(self, circuit: str, position: Position) -> None:
+        """Move a breaker's handle."""
+        self.hub.say(self.hub.breakers[CircuitId(circuit)].flip_by_hand(position))
+        self._switched()
+
+    # --- what is seen ------------------------------------------------------------------------------------------------
+
+    @property
+    def mark(self) -> int:
+        """Return how many messages were recorded so far: what comes after is news."""
+        return len(self.recorder.said)
+
+    def at(self, position: Position) -> set[str]:
+        """Return the circuits whose breaker really is at this position."""
+        return {str(circuit) for circuit, breaker in self.hub.breakers.items() if breaker.position is position}
+
+    def last(self, leaf: str, since: int = 0) -> dict[str, Any]:
+        """Return the last word on `loadshed/<site>/<leaf>` since a mark; empty: none."""
+        words = [one for one in self.recorder.on(leaf, since) if one.payload]
+        return dict(words[-1].fields) if words else {}
+
+    def is_quiet(self, since: int) -> bool:
+        """Tell whether the Pi has said since a mark that it is on utility, and that no outage is open."""
+        state = self.last("controller/state", since)
+        return state.get("state") == "utility" and state["outage"] is None and not state["unconfirmed"]
+
+    async def until(self, found: Callable[[], T], what: str, within_s: float) -> T:
+        """Return what `found` returns once it is true; raises WrongError where it never is."""
+        try:
+            async with asyncio.timeout(within_s):
+                while not (seen := found()):
+                    self._news.clear()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._news.wait(), LOOK_S)
+        except TimeoutError:
+            raise WrongError(f"in vain for {within_s:g} s: {what}; {self.story()}") from None
+        return seen
+
+    def story(self) -> str:
+        """Return how the house stands, for whoever must find out why."""
+        off = ", ".join(sorted(self.at(Position.OFF))) or "nothing"
+        return f"off: {off}; the Pi said last: {self.last('controller/state')}"
+
+    def _switched(self) -> None:
+        self.meter.kw = KW_BEHIND_EACH * len(self.at(Position.ON))
+        self._news.set()
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

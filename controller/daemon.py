@@ -21,9 +21,11 @@ from controller.configuration.settings import with_circuits
 from controller.configuration.tables import GpioContact
 from controller.effects import Happened, SwitchOff, SwitchOn
 from controller.engine import Engine
+from controller.evidence import Start
 from controller.inbox import Inbox
 from controller.journal import line, refusal_lines
 from controller.lock import FolderLock, HeldError
+from controller.recorder import Recorder
 from controller.storage.store import Store
 from controller.topics import Topics
 from controller.views import Wall
@@ -85,16 +87,13 @@ class Daemon:
         panel, wrong = beginning.panel_for_start(
             configuration.panel, memory, lambda circuit: kept.last_entry(state_dir, circuit)
         )
-        self._engine = Engine(
-            panel,
-            beginning.engine_settings(configuration),
-            memory,
-            clock.boot_id(),
-            now,
-            rebooted=memory.boot not in (None, clock.boot_id()),
-            metering=beginning.metering(configuration, now, memory.pulse_count, memory.kwh_pulse_count),
-        )
-        self._inbox = Inbox(self._engine, self._send, self._carry_out, self._catch_up, clock.monotonic)
+        settings, rebooted = beginning.engine_settings(configuration), memory.boot not in (None, clock.boot_id())
+        metering = beginning.metering(configuration, now, memory.pulse_count, memory.kwh_pulse_count)
+        self._engine = Engine(panel, settings, memory, clock.boot_id(), now, rebooted=rebooted, metering=metering)
+        start = Start(clock.boot_id(), now, rebooted, panel, settings, memory)
+        self._recorder = Recorder(start, self._store.record)
+        doing = self._send, self._carry_out, self._catch_up
+        self._inbox = Inbox(self._engine, *doing, recorder=self._recorder, clock=clock.monotonic)
         self._topics = Topics(configuration.site.id, panel.circuits.keys(), beginning.contact_topics(configuration))
         self._bus = Bus(beginning.broker(configuration), self._topics, self._heard, clock.monotonic)
         self._contact = self._wired_contact()
@@ -120,6 +119,7 @@ class Daemon:
                 for task in running:
                     task.cancel()
                 self._carry_out(self._engine.closing())
+                self._recorder.end(clock.monotonic())
                 self._speak()
         finally:
             await asyncio.to_thread(self._store.close)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from controller.effects import Effect, SwitchOff, SwitchOn
     from controller.engine import Engine
     from controller.events import Event
+    from controller.recorder import Recorder
 
 HEARTBEAT_S = 1.0
 """A turn is taken at least this often: the watchdog is fed by turns, not by a timer of its own."""
@@ -23,7 +24,7 @@ class Inbox:
     """Takes events from anywhere on the loop, and lets the engine take its turn.
 
     `catch_up` reads the contact and empties the sockets; it is called before a late deadline is judged. `send` is given
-    each turn's commands, at once; `carry_out` the rest of what it wants done.
+    each turn's commands, at once; `carry_out` the rest of what it wants done. `recorder` is given the whole turn, last.
     """
 
     def __init__(
@@ -32,12 +33,15 @@ class Inbox:
         send: Callable[[Sequence[SwitchOff | SwitchOn]], None],
         carry_out: Callable[[Sequence[Effect]], None],
         catch_up: Callable[[], None],
+        *,
+        recorder: Recorder,
         clock: Callable[[], float],
     ) -> None:
         self._engine = engine
         self._send = send
         self._carry_out = carry_out
         self._catch_up = catch_up
+        self._recorder = recorder
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._waiting: list[Event] = []
@@ -74,10 +78,15 @@ class Inbox:
             return
         self._caught_up = False
         events, self._waiting = self._waiting, []
-        now = self._clock()
-        self._send(self._engine.command(events, now))
-        self._engine.carried_out(self._clock())
-        self._carry_out(self._engine.account(now))
+        now, decides_at = self._clock(), self._engine.decides_at()
+        commands = self._engine.command(events, now)
+        self._send(commands)
+        left = self._clock()
+        self._engine.carried_out(left)
+        effects = self._engine.account(now)
+        self._carry_out(effects)
+        decided = decides_at is not None and decides_at <= now
+        self._recorder.turn(events, now, commands, left, effects, decided=decided)
         if self._alarm_clock is not None:
             self._alarm_clock.cancel()
         due = self._engine.deadline()

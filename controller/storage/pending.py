@@ -10,6 +10,7 @@ from controller.effects import DropOutage, Happened, KeepEntry, KeepHistory, Kee
 
 if TYPE_CHECKING:
     from controller.effects import DiskEffect
+    from controller.storage.tape import Block
     from rules.panel import CircuitId
 
 # A busy outage of a large house tells some 500 events; a day of samples each 5 s has 17 280.
@@ -21,7 +22,7 @@ MOST_SAMPLES = 20_000
 class Ledger:
     """Rows of ledger.db. Of entries, outages and histories only the latest counts: one for each key.
 
-    `lost`: events dropped, oldest first, because the disk failed for too long.
+    `lost`: events dropped, oldest first, because the disk failed for too long. `blocks`: of the recording.
     """
 
     entries: dict[CircuitId, KeepEntry] = field(default_factory=dict)
@@ -29,10 +30,16 @@ class Ledger:
     histories: dict[tuple[int, CircuitId], KeepHistory] = field(default_factory=dict)
     dropped: set[int] = field(default_factory=set)
     events: deque[Happened] = field(default_factory=deque)
+    blocks: list[Block] = field(default_factory=list)
     lost: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.entries or self.outages or self.histories or self.dropped or self.events)
+        return self.decides or bool(self.events or self.blocks)
+
+    @property
+    def decides(self) -> bool:
+        """Tell whether anything here is decided by after a crash."""
+        return bool(self.entries or self.outages or self.histories or self.dropped)
 
     def add(self, effect: DiskEffect) -> None:
         """Take one row in; what samples.db holds is none of ours."""
@@ -59,6 +66,7 @@ class Ledger:
         self.outages |= later.outages
         self.histories |= later.histories
         self.events.extend(later.events)
+        self.blocks.extend(later.blocks)
         self.lost += later.lost
         self._bound()
 

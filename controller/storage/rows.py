@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from controller.effects import KeepHistory, KeepOutage, Memory
+from controller.storage.tape import write_blocks
 from rules.moment import Moment
 from rules.panel import CircuitId
 
@@ -59,6 +60,7 @@ def write_ledger(db: sqlite3.Connection, rows: Ledger, boot: int) -> None:
         "INSERT INTO events (boot, at, event, circuit, about) VALUES (?, ?, ?, ?, ?)",
         ((boot, event.at, event.event, event.circuit, _json(event.about)) for event in rows.events),
     )
+    write_blocks(db, rows.blocks, boot)
 
 
 def write_samples(db: sqlite3.Connection, samples: Samples, boot: int) -> None:

@@ -51,6 +51,14 @@ ALTER TABLE outages ADD COLUMN register_tenths INTEGER;
 ALTER TABLE outages ADD COLUMN pulse_count INTEGER;
 """
 
+# What went into the engine: a segment is one life of the program, in blocks of packed lines, the first with its start.
+_LEDGER_3 = """
+CREATE TABLE evidence (
+  id INTEGER PRIMARY KEY, segment INTEGER NOT NULL, boot INTEGER NOT NULL,
+  first_at REAL NOT NULL, last_at REAL NOT NULL, lines BLOB NOT NULL
+);
+"""
+
 # Rows come in the order of their key: nothing is ever written but the end, and the oldest go from the beginning.
 _SAMPLES_1 = f"""
 {_BOOTS}
@@ -85,8 +93,8 @@ class Layout:
 
 LEDGER = Layout(
     "ledger.db",
-    (_LEDGER_1, _LEDGER_2),
-    frozenset({"boots", "entries", "outages", "histories", "events"}),
+    (_LEDGER_1, _LEDGER_2, _LEDGER_3),
+    frozenset({"boots", "entries", "outages", "histories", "events", "evidence"}),
     "FULL",
 )
 SAMPLES = Layout("samples.db", (_SAMPLES_1, _SAMPLES_2), frozenset({"boots", "samples", "counters"}), "NORMAL")

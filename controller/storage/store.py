@@ -14,6 +14,7 @@ from controller.storage.lane import Lane, Rows
 from controller.storage.pending import Ledger, Mirror, Samples
 from controller.storage.rows import read_memory, read_pulse_counts, write_ledger, write_samples
 from controller.storage.schema import LEDGER, SAMPLES, UNREADABLE, UselessError, is_ours, open_for_reading
+from controller.storage.tape import Tape, pack, remove_old_evidence
 from controller.storage.tidy import BATCH, remove_old_events, remove_old_samples
 from controller.views import Wall
 
@@ -22,14 +23,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from controller.effects import DiskEffect, Json
+    from controller.evidence import Part
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long what may wait waits, in s. `tidy_first_s`: after the start; `tidy_each_s`: from then on."""
+    """How long what may wait waits, in s. `tidy_first_s`: after the start; `tidy_each_s`: from then on.
+
+    `evidence_s`, `evidence_idle_s`: the recording, where commands have left, and where none has.
+    """
 
     lazy_s: float = 5.0
     samples_s: float = 60.0
+    evidence_s: float = 20.0
+    evidence_idle_s: float = 600.0
     retry_s: float = 5.0
     tidy_first_s: float = 600.0
     tidy_each_s: float = 86_400.0
@@ -58,6 +65,7 @@ class Store:
         self._ledger = Lane(state_dir, LEDGER, boot_id, Ledger, write_ledger, Ledger())
         self._samples = Lane(state_dir, SAMPLES, boot_id, Samples, write_samples, Samples())
         self._mirror = Mirror()
+        self._tape = Tape(self._pace.evidence_s, self._pace.evidence_idle_s)
         self._wall = Wall(clock.offset(), trusted=False)
         self._wake = threading.Condition()
         self._loaded = False
@@ -90,6 +98,12 @@ class Store:
             for effect in effects:
                 self._add(effect, now)
             self._nudge()
+
+    def record(self, part: Part) -> None:
+        """Have a part of the recording written, with rows that cannot wait or when it has waited for long enough."""
+        with self._wake:
+            if self._tape.add(part, clock.monotonic()) and self._thread.ident is not None:
+                self._wake.notify()
 
     def clock(self, offset: float, trusted: bool) -> None:
         """Take in what the wall clock says now: it dates every row of this boot, also those already written."""
@@ -214,10 +228,23 @@ class Store:
             return self._closing
 
     def _wakes_at(self) -> float:
-        dues = (self._ledger.wakes_at(), self._samples.wakes_at(), self._tidy_at)
+        dues = (self._ledger.wakes_at(), self._samples.wakes_at(), self._tape.due, self._tidy_at)
         return min(due for due in dues if due is not None)
 
+    def _wind(self, now: float) -> None:
+        """Have what is recorded go along with the ledger's rows, where those cannot wait, or it has waited enough."""
+        with self._wake:
+            urgent = self._ledger.rows.decides and _is_due(self._ledger, now)
+            parts = self._tape.take(now, urgent=urgent)
+        if parts:
+            block = pack(parts)
+            with self._wake:
+                self._tape.spent(len(block.lines), now)
+                self._ledger.rows.blocks.append(block)
+                self._ledger.hurry(now)
+
     def _write_due(self, now: float) -> None:
+        self._wind(now)
         if _is_due(self._ledger, now):
             self._flush(self._ledger)
         if _is_due(self._samples, now):
@@ -279,11 +306,11 @@ class Store:
     def _tidy(self, now: float) -> None:
         """Remove one batch of what is too old; the next soon where there is more, else tomorrow."""
         removed = 0
+        before = self._wall.seconds(now) - self._samples_days * 86_400.0 if self._wall.trusted else None
         try:
             with self._ledger.transaction() as db:
-                removed = remove_old_events(db)
-            if self._wall.trusted:
-                before = self._wall.seconds(now) - self._samples_days * 86_400.0
+                removed = max(remove_old_events(db), remove_old_evidence(db, before, BATCH))
+            if before is not None:
                 with self._samples.transaction() as db:
                     removed = max(removed, remove_old_samples(db, before))
         except (sqlite3.OperationalError, OSError, UselessError) as error:

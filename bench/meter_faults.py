@@ -16,7 +16,8 @@ from hw.meter import EnergyHeard, Meter, MeterAt, MeterFellSilent, Told
 from hw.meter_line import Line
 from hw.models import parse
 from hw.simulated.line import Faults, FaultyLine
-from hw.simulated.meter import Quirks, SimulatedMeter, serve_pty
+from hw.simulated.meter import Quirks, SimulatedMeter
+from hw.simulated.meter_port import serve_pty
 from hw.simulated.virtual_time import run_virtual
 
 MODEL = parse("1N240-02D")

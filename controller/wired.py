@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from controller.configuration.settings import Configuration
     from controller.configuration.tables import GpioContact, MeterSettings
     from hw.meter import Told
-    from hw.meter_line import Connect
     from hw.pulses import Pulses
+    from hw.serial_port import Connect
 
     Put = Callable[[ev.Event], None]
 

@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hw.meter_line import Connect, Heard, Line, NoAnswer, Trouble
+from hw.meter_line import Heard, Line, NoAnswer, Trouble
 from hw.meter_registers import ROLLS_OVER_AT, Block, MeterReading, joined, with_block
 from hw.meter_watch import Noted, Watch, agree
 from hw.models import NotAModel
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from hw.models import Model
+    from hw.serial_port import Connect
 
     Tell = Callable[["Told"], None]
 

@@ -10,7 +10,7 @@ import importlib
 import sys
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from hw.meter_ear import Ear, speaks
 from hw.meter_requests import Read, ReportId
@@ -18,11 +18,11 @@ from hw.serial_port import claim, held, why_closed
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
 
     from hw.meter_pdu import Wire
     from hw.meter_registers import Block
     from hw.meter_requests import Awaited, Request
+    from hw.serial_port import Connect
 
 TIMEOUT_S = 1.0
 # The meter answers within 0.5 s: after a time-out its answer may still be on the way.
@@ -65,14 +65,6 @@ class Heard:
 
     words: tuple[int, ...]
     raw: bytes
-
-
-class Connect(Protocol):
-    """Join a protocol to a transport other than a port of this machine: a simulated line."""
-
-    async def __call__(
-        self, protocol: Callable[[], asyncio.BaseProtocol], /
-    ) -> tuple[asyncio.BaseTransport, asyncio.BaseProtocol]: ...
 
 
 class Line:

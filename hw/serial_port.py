@@ -5,9 +5,22 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
 BAUD = 9600
+
+
+class Connect(Protocol):
+    """Join a protocol to a transport other than a port of this machine: a simulated line."""
+
+    async def __call__(
+        self, protocol: Callable[[], asyncio.BaseProtocol], /
+    ) -> tuple[asyncio.BaseTransport, asyncio.BaseProtocol]: ...
 
 
 def why_closed(port: str) -> str:

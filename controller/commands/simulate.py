@@ -8,7 +8,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args, get_type_hints
 
-from hw.simulated.meter import Quirks, SimulatedMeter, serve_pty, serve_tcp
+from hw.simulated.meter import Quirks, SimulatedMeter
+from hw.simulated.meter_port import serve_pty, serve_tcp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -15,7 +15,8 @@ from hw.simulated.breakers import SOUND, BreakersOnBus, Faults
 from hw.simulated.broker import embedded_broker
 from hw.simulated.contact import SimulatedPins, Wire
 from hw.simulated.house import House, Load
-from hw.simulated.meter import SimulatedMeter, run_pulses, serve_pty
+from hw.simulated.meter import SimulatedMeter
+from hw.simulated.meter_port import run_pulses, serve_pty
 from rules.panel import CircuitId, Kind, Position
 
 if TYPE_CHECKING:

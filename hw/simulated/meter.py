@@ -12,12 +12,9 @@ from typing import TYPE_CHECKING, Literal
 
 from hw.simulated import meter_frames as rtu
 from hw.simulated.meter_energy import DEMAND_WINDOW_S, PEAK_WINDOW_S, WH_PER_KW_S, Energy, PeakDemand, PulseOutput
-from hw.simulated.meter_port import run_pulses, serve_pty, serve_tcp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-__all__ = ["Quirks", "SimulatedMeter", "run_pulses", "serve_pty", "serve_tcp"]
 
 TENTHS_ROLL_OVER_AT = 10_000_000
 HALF_CYCLE_WH = 5.0

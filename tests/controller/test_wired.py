@@ -21,13 +21,14 @@ from hw import meter_pdu  # noqa: F401  # the library is brought in here, not in
 from hw.gpio import InputLine
 from hw.simulated.contact import SimulatedPins, Wire
 from hw.simulated.line import Faults, FaultyLine
-from hw.simulated.meter import Quirks, SimulatedMeter, serve_pty
+from hw.simulated.meter import Quirks, SimulatedMeter
+from hw.simulated.meter_port import serve_pty
 from hw.simulated.virtual_time import run_virtual
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from hw.meter_line import Connect
+    from hw.serial_port import Connect
 
 CONTACT = GpioContact("gpio", pin=17)
 METER = MeterSettings("/dev/ttyUSB0", pulse_pin=27, pulse_kwh_pin=22)

@@ -21,7 +21,8 @@ from hw.meter_registers import Block
 from hw.meter_watch import FindingKind
 from hw.models import parse
 from hw.simulated.line import Fault, Faults, FaultyLine
-from hw.simulated.meter import Quirks, SimulatedMeter, serve_pty, serve_tcp
+from hw.simulated.meter import Quirks, SimulatedMeter
+from hw.simulated.meter_port import serve_pty, serve_tcp
 from hw.simulated.virtual_time import run_virtual
 
 if TYPE_CHECKING:

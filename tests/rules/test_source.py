@@ -130,7 +130,8 @@ def test_a_lost_contact_counts_as_standby_after_15_s_where_the_file_says_so(
 def test_a_contact_taken_for_open_is_taken_for_open_once() -> None:
     """There is no second deadline, another loss changes nothing, and the contact's own word settles as ever."""
     one = Contact(SETTLE_S, 0.0, on_lost_shed=True)
-    assert one.due(15.0) is STANDBY
+    assert one.due(17.0) is STANDBY
+    assert one.settled_at == 15.0
     assert one.deadline() is None
     one.lost(20.0, offline=True)
     assert one.settled is STANDBY
@@ -187,8 +188,9 @@ def test_a_sign_of_life_before_any_word_says_no_position() -> None:
 
 def test_a_remembered_standby_that_is_known_already_changes_nothing() -> None:
     """A reconnection tells all retained words again."""
-    one = contact()
+    one = on_utility()
     one.remembered(STANDBY, 1.0)
+    assert one.steady_since is None
     one.remembered(STANDBY, 50.0)
     assert one.settled_at == 1.0
 

@@ -73,8 +73,8 @@ def test_a_sound_output_counts_exactly_and_is_never_blamed(
 @pytest.mark.parametrize("lose_each", [2, 5, 20])
 def test_lost_edges_are_found(lose_each: int) -> None:
     """One of two after a few, one of twenty within a hundred."""
-    house = House()
-    house.draw(20.0, 200_000.0, lose_each)
+    house = House(poll_s=30.0)
+    house.draw(20.0, 9_000.0 if lose_each < 20 else 90_000.0, lose_each)
     assert house.findings
     assert all(found.lost for found in house.findings)
     assert house.edges // lose_each >= len(house.findings)

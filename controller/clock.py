@@ -14,8 +14,9 @@ from pathlib import Path
 from controller.payloads import rfc3339
 from controller.views import Wall
 
-# systemd-timesyncd touches it once the clock has been set from the network; /run is empty at each boot.
-SYNCHRONIZED = Path("/run/systemd/timesync/synchronized")
+# systemd-timesyncd touches the first once the clock has been set from the network, and loadshed-clock.service the other
+# where chrony or another does that; /run is empty at each boot.
+SYNCHRONIZED = (Path("/run/systemd/timesync/synchronized"), Path("/run/loadshed-clock/synchronized"))
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # adjtimex(2) returns this while nobody keeps the clock right.
 TIME_ERROR = 5
@@ -42,9 +43,9 @@ def offset() -> float:
     return time.time() - time.monotonic()
 
 
-def trusted(synchronized: Path = SYNCHRONIZED) -> bool:
-    """Tell whether somebody keeps the wall clock right: timesyncd says so, or the kernel does."""
-    return synchronized.exists() or _kernel_synchronized()
+def trusted(*synchronized: Path) -> bool:
+    """Tell whether somebody keeps the wall clock right: a file says so, or the kernel, where it may be asked."""
+    return any(path.exists() for path in synchronized or SYNCHRONIZED) or _kernel_synchronized()
 
 
 def wall() -> Wall:

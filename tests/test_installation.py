@@ -9,14 +9,15 @@ import subprocess
 import tomllib
 from pathlib import Path
 
-from controller import beginning
+import pytest
+
+from controller import beginning, clock
 from controller.commands import cli
 from controller.daemon import WATCHDOG_S, WRONG_CONFIGURATION
 from controller.inbox import HEARTBEAT_S
 
 ROOT = Path(__file__).parents[1]
 UNIT = ROOT / "systemd" / "loadshed.service"
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def unit(key: str) -> list[str]:
@@ -37,7 +38,7 @@ def test_the_unit_starts_the_daemon_as_the_program_understands_it() -> None:
     assert arguments.config == cli.CONFIG_DIR == Path("/etc") / one("ConfigurationDirectory")
     assert arguments.state == cli.STATE_DIR == Path("/var/lib") / one("StateDirectory")
     assert one("Environment") == f"LG_WD=%t/{one('RuntimeDirectory')}"
-    assert f"python3 -m venv --system-site-packages {Path(program).parents[1]}\n" in README
+    assert program == "/usr/bin/loadshed", "where the package puts it"
 
 
 def test_the_unit_never_gives_up_but_for_wrong_files() -> None:
@@ -48,9 +49,21 @@ def test_the_unit_never_gives_up_but_for_wrong_files() -> None:
 
 
 def test_the_watchdog_is_fed_in_time() -> None:
-    """Several times over, for a Pi stalls now and then."""
+    """Several times over, for a Pi stalls now and then; and what hangs is another program 15 s after its last word."""
     assert one("Type") == "notify"
     assert float(one("WatchdogSec")) >= 3 * (WATCHDOG_S + HEARTBEAT_S)
+    assert sum(float(one(key)) for key in ("WatchdogSec", "TimeoutAbortSec", "RestartSec")) < 15
+
+
+def test_the_clock_has_a_witness_where_the_controller_may_not_ask() -> None:
+    """The unit that may touches the file that the program looks for, and is enabled with the controller's."""
+    assert one("ProtectClock") == "yes"
+    (witness,) = unit("Also")
+    text = (UNIT.parent / witness).read_text(encoding="utf-8")
+    (folder,) = re.findall(r"^RuntimeDirectory=(.*)$", text, re.MULTILINE)
+    (file,) = re.findall(r'touch "\$RUNTIME_DIRECTORY/(\w+)"', text)
+    assert Path("/run") / folder / file in clock.SYNCHRONIZED
+    assert f"WantedBy={UNIT.name}\n" in text
 
 
 def test_nothing_is_waited_for() -> None:
@@ -65,20 +78,33 @@ def test_the_password_comes_under_the_name_the_program_looks_for() -> None:
 
 
 def test_the_user_and_its_groups_are_made() -> None:
-    """A group that is missing would keep the unit from starting."""
+    """Its groups come with the user: a unit that named one would not start where that is missing."""
     made = (ROOT / "systemd" / "loadshed.sysusers").read_text(encoding="utf-8")
     assert f"u {one('User')} " in made
-    for group in one("SupplementaryGroups").split():
+    assert not unit("SupplementaryGroups")
+    for group in ("gpio", "dialout"):
         assert f"m {one('User')} {group}\n" in made
 
 
-def test_systemd_understands_the_unit(tmp_path: Path) -> None:
+def test_the_unit_leaves_an_attacker_little() -> None:
+    """By systemd's own figure, 0 to 10; what is left is the pins, the serial lines and the network."""
+    devices = {f"char-{kind} rw" for kind in ("gpiochip", "ttyUSB", "ttyACM", "ttyAMA", "ttyS")}
+    assert set(unit("DeviceAllow")) == devices
+    assert one("DevicePolicy") == "closed"
+    if (systemd := shutil.which("systemd-analyze")) is not None:
+        command = [systemd, "security", "--offline=yes", "--no-pager", "--threshold=15", str(UNIT)]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stdout
+
+
+@pytest.mark.parametrize("path", sorted(UNIT.parent.glob("*.service")), ids=lambda path: path.name)
+def test_systemd_understands_each_unit(path: Path, tmp_path: Path) -> None:
     """Every line is a key of a section; where systemd is at hand, it is asked about each."""
-    lines = [line for line in UNIT.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
     assert all(re.fullmatch(r"\[(Unit|Service|Install)\]|[A-Z][A-Za-z]+=.*", line) for line in lines)
     if (systemd := shutil.which("systemd-analyze")) is not None:
-        copy = tmp_path / UNIT.name
-        copy.write_text("\n".join(lines).replace(one("ExecStart").split()[0], "/bin/true"), encoding="utf-8")
+        copy = tmp_path / path.name
+        copy.write_text("\n".join(lines).replace("/usr/bin/loadshed ", "/bin/true "), encoding="utf-8")
         command = [systemd, "verify", "--man=no", str(copy)]
         ran = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (ran.returncode, ran.stderr) == (0, "")
@@ -95,10 +121,11 @@ def locked(name: str) -> dict[str, str]:
 
 def test_what_is_installed_for_the_demo_is_what_is_tested() -> None:
     """Every version of the smaller lock stands in the larger, and all that the package needs in the smaller."""
-    small, large = locked("requirements-demo.lock"), locked("requirements.lock")
-    assert small.items() <= large.items()
+    packed, small, large = (locked(f"requirements{which}.lock") for which in ("-run", "-demo", ""))
+    assert packed.items() <= small.items() <= large.items()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
+    assert {re.split(r"[<>=]", requirement)[0] for requirement in project["dependencies"]} <= packed.keys()
     needed = {re.split(r"[<>=]", requirement)[0] for requirement in project["dependencies"] + extras["demo"]}
     assert needed <= small.keys()
     assert {re.split(r"[<>=]", requirement)[0] for requirement in extras["dev"]} <= large.keys()
@@ -107,4 +134,5 @@ def test_what_is_installed_for_the_demo_is_what_is_tested() -> None:
 
 def test_what_is_to_be_run_may_be_run() -> None:
     """Git keeps the bit."""
-    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+    scripts = (".ci/run", "packaging/deb/loadshed", "packaging/deb/postinst")
+    assert all(os.access(ROOT / script, os.X_OK) for script in scripts)

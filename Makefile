@@ -14,7 +14,7 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-
 	--no-annotate --python-version 3.11
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check tests bench mutants nights lock clean system-packages
+.PHONY: help demo test check deb tests bench mutants nights lock clean system-packages
 
 help:
 	@echo "make demo      play one outage in a simulated house, and read its report"
@@ -22,7 +22,8 @@ help:
 	@echo "make check     format, lint and types alone"
 	@echo "make bench     what it costs, beside what a bare client costs (some minutes)"
 	@echo "make mutants   break each rule on purpose; name the test that notices"
-	@echo "make nights    play random nights with faults and crashes: make nights N=1000"
+	@echo "make nights    play random nights with faults and crashes: N=1000 ARGS='--jobs 2', or again: SEED=4711"
+	@echo "make deb       build the package for Raspberry Pi OS and Debian, into dist/"
 	@echo "make lock      resolve the versions in requirements*.lock anew (needs uv)"
 	@echo "make clean     remove everything that was built"
 
@@ -35,6 +36,7 @@ check: $(VENV)/all.stamp
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	$(BIN)/mypy packaging
 
 tests: $(VENV)/all.stamp system-packages
 	$(BIN)/python -m pytest $(ARGS)
@@ -46,11 +48,16 @@ mutants: $(VENV)/all.stamp
 	$(BIN)/python -m bench.mutants $(ARGS)
 
 nights: $(VENV)/all.stamp
-	$(BIN)/python -m tests.virtual.nights $(N)
+	$(BIN)/python -m tests.virtual.nights $(N) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+# The libraries that travel inside are pure Python, and pip knows each by its hash. Needs no root.
+deb: $(VENV)/run.stamp
+	@$(BIN)/python packaging/build_deb.py $(ARGS)
 
 lock:
 	$(COMPILE) --extra demo --extra dev pyproject.toml -o requirements.lock
 	$(COMPILE) --extra demo --constraint requirements.lock pyproject.toml -o requirements-demo.lock
+	$(COMPILE) --constraint requirements.lock pyproject.toml -o requirements-run.lock
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov
@@ -78,6 +85,10 @@ $(BIN)/python:
 $(VENV)/demo.stamp: requirements-demo.lock pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-demo.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/run.stamp: requirements-run.lock | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-run.lock
 	@touch $@
 
 $(VENV)/all.stamp: requirements.lock $(VENV)/demo.stamp

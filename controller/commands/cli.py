@@ -30,6 +30,7 @@ _COMMANDS = {
     "outages": _Command("list the outages in the log", "controller.commands.look"),
     "report": _Command("tell one outage in full, with its demand curve", "controller.commands.look"),
     "ask": _Command("a person's request: switch, give back, hold, reload", "controller.commands.act"),
+    "setup": _Command("set up a house, step by step, with a person at the terminal", "controller.commands.setup"),
     "meter": _Command("commissioning tools for the kWh meter", "controller.commands.meter"),
     "simulate": _Command("a meter made of software, for other people's Modbus programs", "controller.commands.meter"),
 }

@@ -27,9 +27,9 @@ CONSOLE_PINS = (14, 15)
 # The two poles of one handle sit one above the other, on one side of the panel.
 POLES_APART = 2
 
-_STARTS_UNATTENDED = ("range", "oven", "cooktop", "heater", "sauna", "kiln", "dryer")
-_COMPRESSOR = ("air conditioner", "a/c", "heat pump", "fridge", "refrigerator", "freezer", "compressor")
-_DEPENDED_ON = ("router", "modem", "access point", "broker", "loadshed", "alarm", "smoke", "medical", "oxygen", "cpap")
+STARTS_UNATTENDED = ("range", "oven", "cooktop", "heater", "sauna", "kiln", "dryer")
+COMPRESSOR = ("air conditioner", "a/c", "heat pump", "fridge", "refrigerator", "freezer", "compressor")
+DEPENDED_ON = ("router", "modem", "access point", "broker", "loadshed", "alarm", "smoke", "medical", "oxygen", "cpap")
 
 
 def advice(configuration: Configuration) -> tuple[Mistake, ...]:
@@ -149,16 +149,17 @@ def _circuit(circuit: Circuit, notes: Notes) -> None:
 
 def _load(circuit: Circuit, path: tuple[str, ...], notes: Notes) -> None:
     """Note what a shed circuit's name makes one think of."""
-    if circuit.restore is Restore.AUTO and _named(circuit, _STARTS_UNATTENDED):
+    if circuit.restore is Restore.AUTO and named(circuit, STARTS_UNATTENDED):
         notes.add((*path, "restore"), 'it would start unattended when utility returns: "ask" leaves that to a person')
-    if not circuit.min_off_s and _named(circuit, _COMPRESSOR):
+    if not circuit.min_off_s and named(circuit, COMPRESSOR):
         notes.add((*path, "min_off_s"), "a compressor must rest between off and on: 300 is usual")
-    if _named(circuit, _DEPENDED_ON):
+    if named(circuit, DEPENDED_ON):
         says = 'people or this controller may depend on it: tag = "essential" and protected = true keep it on'
         notes.add((*path, "tag"), says, circuit.tag.value)
 
 
-def _named(circuit: Circuit, words: tuple[str, ...]) -> bool:
+def named(circuit: Circuit, words: tuple[str, ...]) -> bool:
+    """Tell whether one of these words stands in the circuit's name or id, alone or in the plural."""
     told = f"{circuit.name} {circuit.id.replace('-', ' ')}".lower()
     return re.search(rf"(?<![a-z])(?:{'|'.join(map(re.escape, words))})s?(?![a-z])", told) is not None
 

@@ -1,0 +1,57 @@
+"""`loadshed setup`: from a bare box to a protected house, with a person at the terminal."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from controller.commands.cli import folders
+from controller.commands.look import DONE, NOT_DONE, WRONG_CONFIGURATION, complain
+
+if TYPE_CHECKING:
+    import argparse
+
+STEPS = ("broker", "contact", "meter", "circuits", "prove", "card", "enable")
+
+_EPILOG = """steps, each of which can be repeated alone:
+  broker     the house's name and its MQTT broker; a word of ours must come back
+  contact    which it is; you open and close it, and setup says what it saw
+  meter      finds port and id, reads it once
+  circuits   one by one: what hangs there, and what a transfer does to it
+  prove      each breaker off and on again, with your consent, put back as it was
+  card       what to hang on the inside of the panel's door, as a page to print
+  enable     starts the unit; refused until the contact was seen closed and open, and both files are right
+
+Answers may come from a pipe as well. Old files are copied beside the new ones."""
+
+
+def add_setup(parser: argparse.ArgumentParser) -> None:
+    """Describe `setup`."""
+    parser.description = "Set up a house, step by step: asks, tries everything, and writes both files."
+    parser.epilog = _EPILOG
+    parser.add_argument(
+        "step", nargs="?", choices=STEPS, metavar="STEP", help="one step alone; without it, all in turn"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="where the card goes (panel-door-card.html in --config)"
+    )
+    folders(parser, config=True, state=True)
+    parser.set_defaults(call=_setup)
+
+
+def _setup(arguments: argparse.Namespace) -> int:
+    import asyncio  # noqa: PLC0415
+
+    from controller.commands.check_text import mistakes_text  # noqa: PLC0415
+    from controller.configuration.mistakes import Mistakes  # noqa: PLC0415
+    from controller.setup.ground import Ground  # noqa: PLC0415
+    from controller.setup.guide import guide  # noqa: PLC0415
+    from controller.setup.person import Person  # noqa: PLC0415
+
+    ground = Ground.of(arguments.config.absolute(), arguments.state.absolute(), Person())
+    if isinstance(ground, Mistakes):
+        sys.stderr.write(mistakes_text(ground, arguments.config) + "\n")
+        complain("setup guesses at nothing: mend the file, or move it away to begin anew")
+        return WRONG_CONFIGURATION
+    return DONE if asyncio.run(guide(ground, arguments.step, arguments.out)) else NOT_DONE

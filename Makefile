@@ -14,7 +14,7 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-
 	--no-annotate --python-version 3.11
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check deb tests bench mutants nights lock clean system-packages
+.PHONY: help demo test check deb tests bench mutants mutation nights lock clean system-packages
 
 help:
 	@echo "make demo      play one outage in a simulated house, and read its report"
@@ -22,6 +22,7 @@ help:
 	@echo "make check     format, lint and types alone"
 	@echo "make bench     what it costs, beside what a bare client costs (some minutes)"
 	@echo "make mutants   break each rule on purpose; name the test that notices"
+	@echo "make mutation  break what decides in each small way; list what no test notices (half an hour)"
 	@echo "make nights    play random nights with faults and crashes: N=1000 ARGS='--jobs 2', or again: SEED=4711"
 	@echo "make deb       build the package for Raspberry Pi OS and Debian, into dist/"
 	@echo "make lock      resolve the versions in requirements*.lock anew (needs uv)"
@@ -47,6 +48,9 @@ bench: $(VENV)/all.stamp system-packages
 mutants: $(VENV)/all.stamp
 	$(BIN)/python -m bench.mutants $(ARGS)
 
+mutation: $(VENV)/mutation.stamp
+	$(BIN)/python -m bench.survivors $(ARGS)
+
 nights: $(VENV)/all.stamp
 	$(BIN)/python -m tests.virtual.nights $(N) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
@@ -58,6 +62,7 @@ lock:
 	$(COMPILE) --extra demo --extra dev pyproject.toml -o requirements.lock
 	$(COMPILE) --extra demo --constraint requirements.lock pyproject.toml -o requirements-demo.lock
 	$(COMPILE) --constraint requirements.lock pyproject.toml -o requirements-run.lock
+	$(COMPILE) --extra mutation --constraint requirements.lock pyproject.toml -o requirements-mutation.lock
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov
@@ -93,6 +98,10 @@ $(VENV)/run.stamp: requirements-run.lock | $(BIN)/python
 
 $(VENV)/all.stamp: requirements.lock $(VENV)/demo.stamp
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/mutation.stamp: requirements-mutation.lock $(VENV)/all.stamp
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-mutation.lock
 	@touch $@
 
 system-packages:

@@ -14,7 +14,9 @@ from bench.at_rest import written_bytes
 from controller import events as ev
 from controller.effects import Happened, KeepEntry, KeepHistory, KeepOutage, KeepPulses, KeepSample, SwitchOff, SwitchOn
 from controller.engine import Engine, EngineSettings
+from controller.evidence import Start
 from controller.metering import Metering, MeterSettings
+from controller.recorder import Recorder
 from controller.storage.store import Pace, Store
 from rules.panel import Circuit, CircuitId, Kind, Panel, Position, Tag
 
@@ -29,13 +31,16 @@ class Hour:
     """One hour: utility, 55 minutes of standby, and back."""
 
     def __init__(self, folder: Path) -> None:
-        pace = Pace(lazy_s=5.0 / FASTER, samples_s=60.0 / FASTER)
+        pace = Pace(5.0 / FASTER, 60.0 / FASTER, evidence_s=20.0 / FASTER, evidence_idle_s=600.0 / FASTER)
         self._store = Store(folder, "bench", print, lambda: None, pace=pace)
         panel = Panel.of(
             *(Circuit(CircuitId(f"c{n}"), f"c{n}", (n + 1,), Kind.GEN2, Tag.NONESSENTIAL) for n in range(CIRCUITS))
         )
         metering = Metering(MeterSettings(max_kw=48.0, poll_s=5.0, pulses=False), 0.0)
-        self._engine = Engine(panel, EngineSettings(), self._store.load(), "bench", 0.0, metering=metering)
+        memory = self._store.load()
+        self._engine = Engine(panel, EngineSettings(), memory, "bench", 0.0, metering=metering)
+        start = Start("bench", 0.0, rebooted=False, panel=panel, settings=EngineSettings(), memory=memory)
+        self._recorder = Recorder(start, self._store.record)
         self._panel = panel
         self._began = time.monotonic()
         self._tenths = 1000
@@ -63,14 +68,17 @@ class Hour:
         return (time.monotonic() - self._began) * FASTER
 
     def _turn(self, events: list[ev.Event]) -> list[ev.Event]:
-        now = self._now()
+        now, decides_at = self._now(), self._engine.decides_at()
         effects = self._engine.advance(events, now)
+        self._engine.carried_out(now)
         self._store.put(effect for effect in effects if isinstance(effect, _ROWS))
+        commands = [effect for effect in effects if isinstance(effect, SwitchOff | SwitchOn)]
+        decided = decides_at is not None and decides_at <= now
+        self._recorder.turn(events, now, commands, now, effects, decided=decided)
         off, on = Position.OFF, Position.ON
         return [
             ev.BreakerReported(now + 0.1, effect.circuit, off if isinstance(effect, SwitchOff) else on)
-            for effect in effects
-            if isinstance(effect, SwitchOff | SwitchOn)
+            for effect in commands
         ]
 
 

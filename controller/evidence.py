@@ -20,7 +20,7 @@ from rules.moment import Moment
 from rules.panel import Circuit, CircuitId, Kind, Override, Panel, Position, Restore, Tag, Wakes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 Command = SwitchOff | SwitchOn
 
@@ -104,6 +104,12 @@ def to_line(part: Part) -> str:
         case End():
             row = {"end": part.at} | ({} if part.cut is None else {"cut": part.cut})
     return json.dumps(row, separators=(",", ":"), allow_nan=False)
+
+
+def to_lines(recorded: Segment) -> Iterator[str]:
+    """Yield the lines of one segment."""
+    parts: list[Part] = [recorded.start, *recorded.turns]
+    yield from map(to_line, parts if recorded.end is None else [*parts, recorded.end])
 
 
 def _start_row(start: Start) -> dict[str, Any]:

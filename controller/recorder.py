@@ -1,4 +1,4 @@
-"""Which turns of the engine are recorded: those that could have moved a breaker, and no more than a card bears.
+"""Which turns of the engine are recorded: those that could have moved a breaker, or wrote down that anything happened.
 
 What a device says again without anything coming of it is held back: the last of it goes into the next turn in which
 anything happens, and what lay between changes nothing. What the meter says decides nothing of switching, and is left
@@ -50,9 +50,9 @@ class Recorder:
         `decided`: a deadline was due by which a circuit or the house moves.
         """
         heard = [event for event in events if not isinstance(event, _METER)]
-        if self._begun and not heard and not commands and not decided:
-            return
         moved = bool(commands) or decided or any(isinstance(effect, _ROWS) for effect in effects)
+        if self._begun and not heard and not moved:
+            return
         if self._begun and not moved and all(map(self._repeats, heard)):
             self._held |= {_who(event): event for event in heard}
             return

@@ -1,14 +1,15 @@
-"""A recorded night, played again: the same inputs into a fresh engine, and what it decides beside what it decided then."""
+"""A recorded night, played again: the same inputs into a fresh engine; what it decides, beside what it decided then."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from controller.effects import Happened
 from controller.engine import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from controller.evidence import Command, Segment, Start, Turn
 
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
 class Played(NamedTuple):
     """One recorded turn, played again. `decided`: the commands of now, beside `turn.commands`, those of then.
 
-    `told`: what the log says of the turn.
+    `told`: what the log says of the turn. `outage`: the outage it belongs to; None: to none.
     """
 
     turn: Turn
     decided: tuple[Command, ...]
     told: tuple[Happened, ...]
+    outage: int | None
 
     @property
     def same(self) -> bool:
@@ -36,9 +38,82 @@ def engine_of(start: Start) -> Engine:
 def played(segment: Segment) -> Iterator[Played]:
     """Yield each turn, played again in order."""
     engine = engine_of(segment.start)
+    outage = segment.start.memory.outage.id if segment.start.memory.outage is not None else None
     for turn in segment.turns:
         decided = tuple(engine.command(turn.events, turn.now))
         if turn.left is not None:
             engine.carried_out(turn.left)
         told = tuple(effect for effect in engine.account(turn.now) if isinstance(effect, Happened))
-        yield Played(turn, decided, told)
+        began = next((one.about["outage"] for one in told if one.event == "outage_began"), None)
+        outage = began if isinstance(began, int) else outage
+        yield Played(turn, decided, told, outage)
+        if any(one.event == "outage_ended" for one in told):
+            outage = None
+
+
+# --- compared with what was decided then -----------------------------------------------------------------------------
+
+
+class Wanted(NamedTuple):
+    """What is to be told: one outage, or what came after a moment (seconds since 1970). None: all of it."""
+
+    outage: int | None = None
+    since_utc_s: float | None = None
+
+    def holds(self, turn: Played, start: Start) -> bool:
+        """Tell whether a turn is to be told; one whose time of day nobody knows is."""
+        if self.outage is not None and turn.outage != self.outage:
+            return False
+        if self.since_utc_s is None or start.wall is None:
+            return True
+        return start.wall.seconds(turn.turn.now) >= self.since_utc_s
+
+
+class Step(NamedTuple):
+    """One step of the replay: a turn that is wanted, or the end of a segment where `turn` is None."""
+
+    segment: Segment
+    turn: Played | None
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a comparison came to. `told`: turns told. `commands`: recorded in them; `same`: decided alike.
+
+    `difference`: the first turn that was decided otherwise, and the segment's start; None: none was.
+    """
+
+    told: int = 0
+    commands: int = 0
+    same: int = 0
+    difference: tuple[Start, Played] | None = None
+
+    def add(self, step: Step) -> None:
+        """Count one step."""
+        if step.turn is None:
+            return
+        self.told += 1
+        self.commands += len(step.turn.turn.commands)
+        if step.turn.same:
+            self.same += len(step.turn.decided)
+        elif self.difference is None:
+            self.difference = step.segment.start, step.turn
+
+    def sentence(self) -> str:
+        """Return what it came to, in a line."""
+        kind = "the same decisions" if self.difference is None else "ANOTHER DECISION"
+        return f"{kind}: {self.same} of {self.commands} commands"
+
+
+def compared(recording: Iterable[Segment], wanted: Wanted) -> Iterator[Step]:
+    """Yield what is wanted of a recording, played again; of a segment nothing more after its first difference.
+
+    From there on the engine is in another house than the recording, and what it decides says nothing.
+    """
+    for segment in recording:
+        for turn in played(segment):
+            if wanted.holds(turn, segment.start) or not turn.same:
+                yield Step(segment, turn)
+            if not turn.same:
+                break
+        yield Step(segment, None)

@@ -32,6 +32,9 @@ PURE = (
     "events",
     "effects",
     "views",
+    "evidence",
+    "recorder",
+    "replay",
 )
 
 

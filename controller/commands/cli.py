@@ -29,6 +29,7 @@ _COMMANDS = {
     "status": _Command("the running daemon: state, source, circuits, demand, alarms", "controller.commands.look"),
     "outages": _Command("list the outages in the log", "controller.commands.look"),
     "report": _Command("tell one outage in full, with its demand curve", "controller.commands.look"),
+    "replay": _Command("play a recorded night again, and compare what is decided", "controller.commands.replay"),
     "ask": _Command("a person's request: switch, give back, hold, reload", "controller.commands.act"),
     "setup": _Command("set up a house, step by step, with a person at the terminal", "controller.commands.setup"),
     "meter": _Command("commissioning tools for the kWh meter", "controller.commands.meter"),

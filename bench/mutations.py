@@ -19,7 +19,7 @@ SOURCE, MACHINE, SHED, RESTORE = "rules/source.py", "controller/machine.py", "ru
 CONTROL, ENTRY, LEDGER, REPORTS = "rules/control.py", "rules/entry.py", "rules/ledger.py", "rules/reports.py"
 REQUESTS, WHY, BOOK = "rules/requests.py", "rules/why.py", "controller/outage_book.py"
 ENGINE, TRANSFER, SWITCHING = "controller/engine.py", "controller/transfer.py", "controller/switching.py"
-PEOPLE = "controller/people.py"
+PEOPLE, WATCH = "controller/people.py", "controller/watchman.py"
 
 M = Mutation
 MUTATIONS = (
@@ -61,7 +61,7 @@ MUTATIONS = (
         "LOST_IS_STANDBY_AFTER_S = 15.0",
         "LOST_IS_STANDBY_AFTER_S = 150.0",
     ),
-    M("source 3", "unknown said late", ENGINE, "CONTACT_UNKNOWN_AFTER_S = 30.0", "CONTACT_UNKNOWN_AFTER_S = 300.0"),
+    M("source 3", "unknown said late", WATCH, "CONTACT_UNKNOWN_AFTER_S = 30.0", "CONTACT_UNKNOWN_AFTER_S = 300.0"),
     M(
         "source 3",
         "the broker goes, its contact stays",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from controller.views import AlarmView
@@ -18,12 +18,20 @@ class _Text(NamedTuple):
     do: str
 
 
-class Alarm(Enum):
+class Alarm(StrEnum):
     """All alarms there are; the value is the id on the bus."""
 
     CONTACT_UNKNOWN = "contact-unknown"
+    CONTACT_OPEN_LONG = "contact-open-long"
+    CONTACT_CHATTER = "contact-chatter"
+    CIRCUIT_TRIPPED = "circuit-tripped"
+    ESSENTIAL_OFF = "essential-off"
+    SHED_INCOMPLETE = "shed-incomplete"
     BREAKER_SILENT = "breaker-silent"
     OWED = "owed"
+    STILL_OFF = "still-off"
+    BROKER_AWAY = "broker-away"
+    CLOCK_UNTRUSTED = "clock-untrusted"
     CONFIGURATION_REFUSED = "configuration-refused"
     DISK_FAILING = "disk-failing"
     METER_STALE = "meter-stale"
@@ -36,14 +44,52 @@ _TEXTS = {
         "given back.",
         "Check the contact's wire and input; with an MQTT contact, its device and the broker.",
     ),
+    Alarm.CONTACT_OPEN_LONG: _Text(
+        "The contact has been open for {detail} hours or more: the house runs on its generator all that time, or the "
+        "contact or its wire says so wrongly.",
+        "Check fuel and oil. Where the house has utility, check the contact, its wire and its input.",
+    ),
+    Alarm.CONTACT_CHATTER: _Text(
+        "The transfer switch's contact chatters: {detail} times or more within an hour it moved and went back at once. "
+        "That is no switch that moves, but a fault of the wiring.",
+        "Tighten the contact's wire at both ends, look for corrosion, and keep the wire apart from the generator's "
+        "ignition and from the mains.",
+    ),
+    Alarm.CIRCUIT_TRIPPED: _Text(
+        "Tripped: {circuits}. Their own protection opened them, and nothing here switches them on.",
+        "Find out why first; then reset the breaker by hand.",
+    ),
+    Alarm.ESSENTIAL_OFF: _Text(
+        "The house is on standby, and these essential circuits are off or do not answer: {detail}.",
+        "Look at the breaker. What is off comes on by hand or with `loadshed ask on CIRCUIT`; what does not answer may "
+        "have lost its power, its hub or its network.",
+    ),
+    Alarm.SHED_INCOMPLETE: _Text(
+        "The house is on standby, and these are still on, or nobody vouches that they are off: {detail}. The generator "
+        "may carry them all.",
+        "Switch them off by hand at the panel; they are told again and again meanwhile.",
+    ),
     Alarm.BREAKER_SILENT: _Text(
-        "Three commands brought no report from: {circuits}. They may still draw power on the generator, or still be "
+        "Three commands were not confirmed by: {circuits}. They may still draw power on the generator, or still be "
         "off on utility.",
         "Look at the breaker and its hub; switch it by hand where it matters. It is tried again when it answers.",
     ),
     Alarm.OWED: _Text(
-        "The outage is over, and these are not given back: {circuits}.",
-        "Ask `loadshed status` why; then `loadshed ask restore CIRCUIT`, or switch it by hand.",
+        "The outage is over, and these could not be given back: {circuits}.",
+        "Look at the breaker and its hub; switch it on by hand. It is tried again when it answers.",
+    ),
+    Alarm.STILL_OFF: _Text(
+        "The outage is over, and these stay off until a person acts: {detail}.",
+        "`loadshed ask restore CIRCUIT` gives back what waits, `loadshed ask release CIRCUIT` ends a hold; or switch "
+        "it on by hand. `loadshed ask forget CIRCUIT` where it is to stay off.",
+    ),
+    Alarm.BROKER_AWAY: _Text(
+        "The broker is away{detail}. No command reaches a breaker, and nobody is told anything.",
+        "See whether the broker runs and the network stands; on standby switch large loads off by hand.",
+    ),
+    Alarm.CLOCK_UNTRUSTED: _Text(
+        "Nobody has set the clock since the machine started: times of day may be wrong, durations and order are not.",
+        "Give the machine a network with a time server, or a clock module with a battery.",
     ),
     Alarm.CONFIGURATION_REFUSED: _Text(
         "A configuration file is wrong and was not taken; the one in force stays. {detail}",
@@ -76,26 +122,31 @@ class AlarmBook:
     def __iter__(self) -> Iterator[AlarmView]:
         return iter(self._standing.values())
 
+    def __getitem__(self, alarm: Alarm) -> AlarmView:
+        return self._standing[alarm]
+
+    def __contains__(self, alarm: Alarm) -> bool:
+        return alarm in self._standing
+
     def get(self, alarm: str) -> AlarmView | None:
         return self._standing.get(alarm)
 
-    def stands(self, alarm: Alarm) -> bool:
-        return alarm.value in self._standing
+    def put(self, alarm: Alarm, since: float, detail: str = "", circuits: tuple[CircuitId, ...] = ()) -> bool:
+        """Raise the alarm, or say anew what it is about; return whether it is new.
 
-    def put(self, alarm: Alarm, at: float, detail: str = "", circuits: tuple[CircuitId, ...] = ()) -> bool:
-        """Raise the alarm, or say anew what it is about; return whether it is new."""
+        It keeps the `since` it was raised with.
+        """
         text = _TEXTS[alarm]
         means = text.means.format(circuits=", ".join(circuits), detail=detail)
-        old = self._standing.get(alarm.value)
-        new = AlarmView(alarm.value, old.since if old else at, means, text.do, circuits)
+        old = self._standing.get(alarm)
+        new = AlarmView(alarm.value, old.since if old else since, means, text.do, circuits)
         if new != old:
-            self._standing[alarm.value] = new
-            self.changed.add(alarm.value)
+            self._standing[new.id] = new
+            self.changed.add(new.id)
         return old is None
 
-    def clear(self, alarm: Alarm) -> bool:
-        """Clear the alarm; return whether it stood."""
-        if self._standing.pop(alarm.value, None) is None:
-            return False
-        self.changed.add(alarm.value)
-        return True
+    def clear(self, alarm: Alarm) -> AlarmView | None:
+        """Clear the alarm; return what it said; None: it did not stand."""
+        if (view := self._standing.pop(alarm, None)) is not None:
+            self.changed.add(view.id)
+        return view

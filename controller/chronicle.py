@@ -58,10 +58,17 @@ class Chronicle:
         if outcome is Outcome.CONFIRMED_OFF and debt is not None:
             self.book.confirmed(circuit, debt, at)
         if outcome is not None:
-            self.note(outcome.value, at, circuit)
+            self.note(outcome.value, at, circuit, about=self._answered(circuit, outcome, at))
             self.ended(_ENDS.get(outcome, outcome.value), at if outcome in _ON else None)
         self.telling.circuits.add(circuit)
         self.telling.state = True
+
+    def _answered(self, circuit: CircuitId, outcome: Outcome, at: float) -> dict[str, Json]:
+        """Return how long after our last command the device did as it was told, where that is what it did."""
+        entry = self._ledger[circuit]
+        if outcome not in (Outcome.CONFIRMED_OFF, Outcome.CONFIRMED_ON) or entry.sent is None:
+            return {}
+        return {"after_s": round(at - entry.sent_at, 3)}
 
     def ended(self, how: str, at: float | None = None) -> None:
         """Write how the debts that have just ended did; `at`: when they were on again, None where they are not."""
@@ -70,14 +77,23 @@ class Chronicle:
         self._ledger.ended.clear()
 
     def alarm(
-        self, alarm: Alarm, at: float, *, stands: bool, detail: str = "", circuits: tuple[CircuitId, ...] = ()
+        self,
+        alarm: Alarm,
+        at: float,
+        *,
+        stands: bool,
+        detail: str = "",
+        circuits: tuple[CircuitId, ...] = (),
+        since: float | None = None,
     ) -> None:
-        """Raise an alarm, say anew what it is about, or clear it."""
+        """Raise an alarm, say anew what it is about, or clear it. `since`: None is now."""
         if stands:
-            if self.alarms.put(alarm, at, detail, circuits):
-                self.note("alarm_raised", at, alarm=alarm.value, circuits=[*circuits])
-        elif self.alarms.clear(alarm):
-            self.note("alarm_cleared", at, alarm=alarm.value)
+            if self.alarms.put(alarm, at if since is None else since, detail, circuits):
+                view = self.alarms[alarm]
+                about: dict[str, Json] = {"alarm": view.id, "circuits": [*circuits], "since_at": view.since}
+                self.note("alarm_raised", at, about={**about, "means": view.means})
+        elif (gone := self.alarms.clear(alarm)) is not None:
+            self.note("alarm_cleared", at, alarm=gone.id, lasted_s=round(at - gone.since, 3))
 
     def everything(self, circuits: Iterable[CircuitId], *, demand: bool) -> None:
         """Tell all there is: the broker may have forgotten it. An alarm that no longer stands is cleared there too."""

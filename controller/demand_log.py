@@ -1,12 +1,12 @@
-"""The demand log: a row every few seconds while an outage lasts, and the alarm when the meter falls silent."""
+"""The demand log: a row every few seconds while an outage lasts; whether the meter answers, and whether it counts."""
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from controller.alarm_book import Alarm
 from controller.effects import KeepPulses
+from controller.sparing import Sparing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,23 +26,6 @@ MOST_ALIKE, ALIKE_WITHIN_S = 6, 3600.0
 """So many findings of one kind an hour are written; more of them say nothing new, and wear the card."""
 
 
-class Sparing:
-    """Lets findings through that do not repeat themselves without end."""
-
-    def __init__(self) -> None:
-        self._said: dict[tuple[Json, ...], deque[float]] = {}
-        self._unsaid: dict[tuple[Json, ...], int] = {}
-
-    def lets(self, at: float, *kind: Json) -> int | None:
-        """Return how many of this kind were left unsaid before this one; None: leave this one unsaid as well."""
-        said = self._said.setdefault(kind, deque(maxlen=MOST_ALIKE))
-        if len(said) == MOST_ALIKE and at - said[0] < ALIKE_WITHIN_S:
-            self._unsaid[kind] = self._unsaid.get(kind, 0) + 1
-            return None
-        said.append(at)
-        return self._unsaid.pop(kind, 0)
-
-
 class DemandLog:
     """Joins the meter to the outage. `sample_s`: seconds from row to row. Without a meter it does nothing."""
 
@@ -53,7 +36,8 @@ class DemandLog:
         self._sample_at: float | None = None
         self._kept_pulses = self._counts()
         self._keep_pulses_at = float("-inf")
-        self._sparing = Sparing()
+        self._sparing = Sparing(MOST_ALIKE, ALIKE_WITHIN_S)
+        self.stale_since: float | None = None  # nobody has read the meter since
         self._said_blind = False
 
     def take(self, event: EnergyRead | MeterSilent | PulseSeen | KwhPulseSeen) -> None:
@@ -117,7 +101,7 @@ class DemandLog:
         return min((at for at in times if at is not None), default=None)
 
     def advance(self, now: float, outage: int | None, *, may_draw: Callable[[], bool]) -> None:
-        """Write the row that is due (one, however late), and raise or clear alarms.
+        """Write the row that is due (one, however late), and see whether the meter still answers, and counts.
 
         `may_draw`: whether some circuit may be on, so that a meter in its right place would count.
         """
@@ -130,9 +114,7 @@ class DemandLog:
             self._keep_pulses_at = now + (PULSES_S if self._sample_at is None else PULSES_IN_OUTAGE_S)
             self.closing()
         if (freshness := self._metering.freshness_changed(now)) is not None:
-            why = self._metering.silent_because
-            stale = freshness.value == "stale"
-            self._chronicle.alarm(Alarm.METER_STALE, now, stands=stale, detail=f" ({why})" if why else "")
+            self.stale_since = now if freshness.value == "stale" else None
             self._chronicle.telling.demand = True
         self._tell_blind(now, blind=outage is not None and self._metering.blind(now) and may_draw())
 
@@ -144,6 +126,16 @@ class DemandLog:
             self._said_blind = True
             says = f"{detail}: do its current transformers stand on the utility's side of the transfer switch?"
             self._chronicle.note("meter_noted", now, about={"meter": "", "kind": "blind", "says": says})
+
+    @property
+    def answers(self) -> bool | None:
+        """Tell whether the meter answers; None without one."""
+        return None if self._metering is None else self.stale_since is None
+
+    @property
+    def silent_because(self) -> str:
+        """Return why nobody could read the meter, as far as anybody said."""
+        return (self._metering.silent_because if self._metering is not None else None) or ""
 
     def closing(self) -> None:
         """Write what is counted by memory alone, before the program ends."""

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING
 
 from controller import events as ev
 from controller.alarm_book import Alarm
+from controller.causes import Causes
 from controller.chronicle import Chronicle
 from controller.demand_log import DemandLog
 from controller.effects import SwitchOff, SwitchOn, TellMeter
-from controller.machine import State
 from controller.outage_book import Flap
 from controller.people import People
+from controller.sparing import Sparing
 from controller.switching import Switchboard
 from controller.transfer import Transfer
+from controller.watchman import Watchman
 from rules.ledger import Ledger
 from rules.panel import Position
 from rules.reports import Phase, Reports
@@ -36,12 +38,16 @@ if TYPE_CHECKING:
     from rules.demand import DemandView
     from rules.panel import CircuitId, Panel
 
-CONTACT_UNKNOWN_AFTER_S = 30.0
+MOST_LOSSES, LOSSES_WITHIN_S = 6, 600.0
+"""So many losses of the broker are told, and counted from then on: two programs of one site throw each other out."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What the installer's file says to the decisions. Seconds. `contact_on_bus`: the contact is an MQTT device."""
+    """What the installer's file says to the decisions. Seconds. `contact_on_bus`: the contact is an MQTT device.
+
+    `open_alarm_s`: the contact may be open for so long before it is said; 0: never said.
+    """
 
     settle_s: float = 0.1
     contact_on_bus: bool = False
@@ -51,6 +57,7 @@ class EngineSettings:
     stagger_s: float = 5.0
     flap: Flap = field(default_factory=Flap)
     sample_s: float = 5.0
+    open_alarm_s: float = 86_400.0
 
 
 class Engine:
@@ -99,6 +106,17 @@ class Engine:
             utility_stable_s=settings.utility_stable_s,
             flap=settings.flap,
         )
+        self._causes = Causes(self._ledger, self._transfer)
+        self._losses = Sparing(MOST_LOSSES, LOSSES_WITHIN_S)
+        self._watchman = Watchman(
+            ledger=self._ledger,
+            switches=self._switches,
+            transfer=self._transfer,
+            demand=self._demand,
+            chronicle=self._chronicle,
+            confirm_s=settings.pace.confirm_s,
+            open_alarm_s=settings.open_alarm_s,
+        )
 
     def _resume(self, memory: Memory, boot: str, at: float) -> None:
         """Take what the disk remembers. The usual start of this program is in the dark, in the middle of an outage."""
@@ -132,16 +150,17 @@ class Engine:
         for command in self._switches.sent:
             self._commanded(command, now)
         self._demand.advance(now, self._ledger.outage, may_draw=self._may_draw)
-        self._check_alarms(now)
+        self._watchman.watch(now)
+        for circuit in self._switches.unobeyed:
+            self._chronicle.note("request_unanswered", now, circuit)
+        self._switches.unobeyed.clear()
         return self._chronicle.take(now, may_tell=self._may_tell())
 
     def deadline(self) -> float | None:
         """Return when `advance` must be called at the latest (monotonic s); None: not before the next event."""
-        times = [self.decides_at(), self._demand.deadline()]
+        times = [self.decides_at(), self._demand.deadline(), self._watchman.deadline()]
         if self._may_tell():
             times.append(self._chronicle.telling.deadline())
-        if not self._chronicle.alarms.stands(Alarm.CONTACT_UNKNOWN):
-            times.append(self._unknown_at())
         return min((at for at in times if at is not None), default=None)
 
     def decides_at(self) -> float | None:
@@ -169,8 +188,7 @@ class Engine:
         """Return what `controller/state` says now."""
         from controller import portraits  # noqa: PLC0415  # words come after the first commands
 
-        transfer = self._transfer
-        return portraits.state_view(self._panel, self._ledger, transfer.house, transfer.contact, self._switches)
+        return portraits.state_view(self._panel, self._ledger, self._transfer, self._switches, self._watchman.generator)
 
     def circuit_view(self, circuit: CircuitId) -> CircuitView | None:
         """Return what `circuits/<circuit>` says now; None for a circuit no longer in the file."""
@@ -224,7 +242,8 @@ class Engine:
         if isinstance(command, SwitchOff) and entry.debt is not None:
             self._chronicle.book.shed(command.circuit, entry.debt)
         name = "commanded_off" if isinstance(command, SwitchOff) else "commanded_on"
-        self._chronicle.note(name, now, command.circuit, tries=entry.tries)
+        about = self._causes.of(command, self._panel[command.circuit])
+        self._chronicle.note(name, now, command.circuit, about=about, tries=entry.tries)
         self._chronicle.telling.circuits.add(command.circuit)
         self._chronicle.telling.state = True
 
@@ -235,24 +254,6 @@ class Engine:
     def _may_tell(self) -> bool:
         """Tell whether anything but a command may be published: not while an opening settles, for its OFFs go first."""
         return self._switches.connected and not self._transfer.opening
-
-    def _unknown_at(self) -> float | None:
-        contact = self._transfer.contact
-        if contact.settled is not Source.UNKNOWN:
-            return None
-        return (contact.settled_at if contact.lost_since is None else contact.lost_since) + CONTACT_UNKNOWN_AFTER_S
-
-    def _check_alarms(self, now: float) -> None:
-        alarm, unknown_at = self._chronicle.alarm, self._unknown_at()
-        alarm(Alarm.CONTACT_UNKNOWN, now, stands=unknown_at is not None and now >= unknown_at)
-        silent = tuple(sorted(self._switches.unanswered))
-        alarm(Alarm.BREAKER_SILENT, now, stands=bool(silent), circuits=silent)
-        over = self._transfer.house.now is State.UTILITY and self._transfer.stable
-        owed = tuple(sorted(self._ledger.owing - self._switches.unsettled - self._switches.watched)) if over else ()
-        alarm(Alarm.OWED, now, stands=bool(owed), circuits=owed)
-        for circuit in self._switches.unobeyed:
-            self._chronicle.note("request_unanswered", now, circuit)
-        self._switches.unobeyed.clear()
 
     # --- events: the contact, the bus and its devices ----------------------------------------------------------------
 
@@ -269,17 +270,24 @@ class Engine:
     def _bus_connected(self, event: ev.BusConnected) -> None:
         self._switches.connected = True
         self._reports.connected()
-        self._chronicle.note("bus_connected", event.at)
+        self._watchman.bus_connected()
+        self._note_bus("bus_connected", event.at)
         self._transfer.touch(self._panel.circuits)
         self._chronicle.everything(self._panel.circuits, demand=self._demand.view(event.at) is not None)
         self._chronicle.telling.meters |= self._other_meters
 
     def _bus_lost(self, event: ev.BusLost) -> None:
         if self._switches.connected:
-            self._chronicle.note("bus_lost", event.at, reason=event.reason)
+            self._note_bus("bus_lost", event.at, reason=event.reason)
+        self._watchman.bus_lost(event.at, event.reason)
         self._switches.connected = False
         if self._contact_on_bus:
             self._transfer.lost(event.at, event.reason, offline=False)
+
+    def _note_bus(self, name: str, at: float, **about: Json) -> None:
+        """Write what the connection did; where it comes and goes without end, how often it did besides."""
+        if (unsaid := self._losses.lets(at, name)) is not None:
+            self._chronicle.note(name, at, about={**about, "unsaid": unsaid} if unsaid else about)
 
     def _breaker_reported(self, event: ev.BreakerReported) -> None:
         if event.circuit not in self._panel:
@@ -321,10 +329,12 @@ class Engine:
             # Something came to be owed between the reading of the file and now.
             self._configuration_refused(ev.ConfigurationRefused(event.at, objections, event.reply))
             return
+        self._causes.reloaded(self._panel, event.panel, event.at)
         gone = self._panel.circuits.keys() - event.panel.circuits.keys()
         self._panel = self._transfer.panel = event.panel
         self._ledger.follow(event.panel)
         self._switches.follow(event.panel)
+        self._watchman.follow(event.at)
         self._transfer.touch(event.panel.circuits)
         self._chronicle.telling.circuits |= gone
         self._chronicle.alarm(Alarm.CONFIGURATION_REFUSED, event.at, stands=False)
@@ -355,6 +365,7 @@ class Engine:
         self._chronicle.alarm(Alarm.DISK_FAILING, event.at, stands=False)
 
     def _clock_trusted(self, event: ev.ClockTrusted) -> None:
+        self._watchman.clock_trusted()
         self._chronicle.note("clock_trusted", event.at)
         self._chronicle.telling.state = True
 

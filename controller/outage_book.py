@@ -45,6 +45,12 @@ class OutageBook:
         """Return the number of the open outage; None where there is none, or it is only about to be."""
         return self.outage.id if self.outage is not None and self.outage.openings else None
 
+    @property
+    def opened_at(self) -> float | None:
+        """Return when the contact last opened in the open outage; None: not in this boot, or there is no outage."""
+        openings = self.outage.openings if self.outage is not None else ()
+        return openings[-1].mono if openings and openings[-1].boot == self._boot else None
+
     def about(self, at: float, before: Mapping[CircuitId, Position]) -> None:
         """Write, at the first edge, that these circuits are about to be shed. An open outage keeps its `before`."""
         if self.outage is None:
@@ -90,11 +96,11 @@ class OutageBook:
 
     def closed(self, at: float, energy_kwh: float | None, peak_kw: float | None) -> None:
         """Write that the outage is over; its end is the last closing of the contact, at `at`."""
-        if self.outage is not None:
-            ended = self._moment(at)
-            self._keep(replace(self.outage, stage="closed", ended=ended, energy_kwh=energy_kwh, peak_15min_kw=peak_kw))
-            self.outage = None
-            self._histories = {key: row for key, row in self._histories.items() if row.end is None}
+        assert self.outage is not None  # noqa: S101  # what is not open is not closed
+        ended = self._moment(at)
+        self._keep(replace(self.outage, stage="closed", ended=ended, energy_kwh=energy_kwh, peak_15min_kw=peak_kw))
+        self.outage = None
+        self._histories = {key: row for key, row in self._histories.items() if row.end is None}
 
     def mark(self, register_tenths: int | None, pulse_count: int | None) -> None:
         """Write where the meter's counters stood when the open outage began."""
@@ -109,10 +115,15 @@ class OutageBook:
         rows = self.outage.before if self.outage is not None else {}
         return {circuit: Position(position) for circuit, position in rows.items()}
 
+    def flaps(self, at: float, flap: Flap) -> int:
+        """Return how many openings of late make the wait longer; 0: it is as long as ever."""
+        recent = sum(1 for opening in self._openings if opening.mono > at - flap.window_s)
+        return recent if flap.transfers and recent >= flap.transfers else 0
+
     def stable_wait(self, at: float, wait_s: float, flap: Flap) -> float:
         """Return how long utility must be unbroken, in seconds: longer where the contact has flapped."""
-        recent = sum(1 for opening in self._openings if opening.mono > at - flap.window_s)
-        if not flap.transfers or recent < flap.transfers:
+        recent = self.flaps(at, flap)
+        if not recent:
             return wait_s
         return max(wait_s, min(wait_s * 2.0 ** (recent - flap.transfers + 1), flap.wait_max_s))
 

@@ -38,6 +38,9 @@ def state(view: StateView, wall: Wall) -> bytes:
             "owed": [*view.owed],
             "uncontrollable": [*view.uncontrollable],
             "taken_over": [*view.taken_over],
+            "stable_at": _maybe(view.stable_at, wall),
+            "flaps": view.flaps,
+            "generator_stopped_at": _maybe(view.generator_stopped_at, wall),
         }
     )
 
@@ -54,7 +57,7 @@ def circuit(view: CircuitView, wall: Wall) -> bytes:
             "available": view.available,
             "shed": view.shed,
             "why": view.why,
-            "switched_at": None if view.switched_at is None else _when(view.switched_at, wall),
+            "switched_at": _maybe(view.switched_at, wall),
             **_clock(wall),
         }
     )
@@ -90,7 +93,7 @@ def event(happened: Happened, wall: Wall) -> bytes:
     about = {} if happened.circuit is None else {"circuit": happened.circuit}
     told: dict[str, Json] = {"at": _when(happened.at, wall), **_clock(wall), "event": happened.event, **about}
     # What it is about never overwrites when and what it was.
-    return to_json({**happened.about, **told})
+    return to_json({**{key: _told(key, value, wall) for key, value in happened.about.items()}, **told})
 
 
 def alarm(view: AlarmView, wall: Wall) -> bytes:
@@ -114,6 +117,15 @@ def answer(ok: bool, reason: str) -> bytes:
 
 def _when(at: float, wall: Wall) -> str:
     return rfc3339(wall.seconds(at))
+
+
+def _maybe(at: float | None, wall: Wall) -> str | None:
+    return None if at is None else _when(at, wall)
+
+
+def _told(key: str, value: Json, wall: Wall) -> Json:
+    """Return a value as it is told: moments of this boot mean nothing outside of it."""
+    return _when(value, wall) if key.endswith("_at") and isinstance(value, float) else value
 
 
 def _clock(wall: Wall) -> dict[str, Json]:

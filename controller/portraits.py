@@ -10,22 +10,24 @@ from rules.panel import Tag
 from rules.why import why
 
 if TYPE_CHECKING:
-    from controller.machine import House
     from controller.switching import Switchboard
+    from controller.transfer import Transfer
     from rules.entry import Entry
+    from rules.generator import Generator
     from rules.ledger import Ledger
     from rules.moment import Moment
     from rules.panel import Circuit, Panel
-    from rules.source import Contact
 
 
-def state_view(panel: Panel, ledger: Ledger, house: House, contact: Contact, switches: Switchboard) -> StateView:
+def state_view(
+    panel: Panel, ledger: Ledger, transfer: Transfer, switches: Switchboard, generator: Generator
+) -> StateView:
     """Return the controller as a whole."""
     entries = list(ledger)
     return StateView(
-        state=house.now.value,
-        source=contact.settled.value,
-        since=house.since,
+        state=transfer.house.now.value,
+        source=transfer.contact.settled.value,
+        since=transfer.house.since,
         outage=ledger.outage,
         shed=tuple(circuit for circuit, entry in entries if is_shed(entry, ledger.outage)),
         unconfirmed=tuple(circuit for circuit, _ in entries if switches.awaits(circuit)),
@@ -34,6 +36,9 @@ def state_view(panel: Panel, ledger: Ledger, house: House, contact: Contact, swi
             circuit.id for circuit in panel if circuit.tag is Tag.NONESSENTIAL and not controllable(circuit)
         ),
         taken_over=tuple(circuit for circuit, entry in entries if entry.taken_over),
+        stable_at=transfer.stable_due(),
+        flaps=transfer.flaps,
+        generator_stopped_at=generator.stopped_at,
     )
 
 

@@ -35,7 +35,7 @@ class Switchboard:
     `unsettled`: circuits on their way off or back that may still be confirmed. `unanswered`: those that did not
     answer three commands. `watched`: those that report on, and stay owed while an OFF may still take effect. All three
     are kept as circuits are looked at. `unobeyed`: circuits that did not do as a person asked, until the engine has
-    said so. `sent`: the commands of this turn.
+    said so. `sent`: the commands of this turn. `looked`: circuits that were looked at, until the watchman has been.
     """
 
     def __init__(self, panel: Panel, ledger: Ledger, reports: Reports, pace: Pace, stagger_s: float) -> None:
@@ -55,6 +55,7 @@ class Switchboard:
         self.watched: set[CircuitId] = set()
         self.unobeyed: list[CircuitId] = []
         self.sent: list[Command] = []
+        self.looked: set[CircuitId] = set()
         self.follow(panel)
 
     def follow(self, panel: Panel) -> None:
@@ -162,6 +163,7 @@ class Switchboard:
 
     def _look(self, circuit: Circuit, now: float, state: State) -> None:
         entry = self._ledger[circuit.id]
+        self.looked.add(circuit.id)
         wake = self._reports.deadline(circuit.id, self.phase)
         turn, unsettled = None, False
         if entry.wish is not None and not commandable(circuit):

@@ -5,22 +5,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from controller.machine import House, State, Trigger
+from controller.sparing import Sparing
+from rules.chatter import Chatter
 from rules.control import commandable
-from rules.panel import Position, Wakes
+from rules.panel import Position
 from rules.reports import Outcome, Phase, Reports
 from rules.restore import Verdict, verdict
 from rules.shed import shed_plan
 from rules.source import Contact, Source
+from rules.why import why
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from controller.chronicle import Chronicle
     from controller.demand_log import DemandLog
+    from controller.effects import Json
     from controller.outage_book import Flap
     from controller.switching import Switchboard
     from rules.ledger import Ledger
     from rules.panel import CircuitId, Panel
+
+_MOVED_BY = {
+    Trigger.ON_STANDBY: "the contact opened",
+    Trigger.ON_UTILITY: "the contact closed",
+    Trigger.SETTLED: "every circuit is settled",
+    Trigger.STABLE: "utility was unbroken for long enough",
+}
+
+MOST_BOUNCES, BOUNCES_WITHIN_S = 6, 600.0
+"""So many bounces are told; more of them are counted: the alarm says the rest."""
 
 
 class Transfer:
@@ -53,6 +67,8 @@ class Transfer:
         self._utility_stable_s = utility_stable_s
         self._flap = flap
         self._stable_since: float | None = None  # the steady stretch that has already been found stable
+        self._bounces = Sparing(MOST_BOUNCES, BOUNCES_WITHIN_S)
+        self.chatter = Chatter()
 
     @property
     def phase(self) -> Phase:
@@ -67,9 +83,24 @@ class Transfer:
         return self.contact.pending is Source.STANDBY
 
     @property
+    def opened_at(self) -> float | None:
+        """Return when the contact last opened in the open outage; None: not in this boot, or there is no outage."""
+        return self._chronicle.book.opened_at
+
+    @property
+    def closed_at(self) -> float | None:
+        """Return when the contact last closed; None: it is not on utility."""
+        return self.contact.settled_at if self.contact.settled is Source.UTILITY else None
+
+    @property
     def stable(self) -> bool:
         """Tell whether utility has been unbroken for long enough, and still is."""
         return self.contact.steady and self.contact.steady_since == self._stable_since
+
+    @property
+    def over(self) -> bool:
+        """Tell whether everything that the rules give back has been: the house is on utility, and stays there."""
+        return self.house.now is State.UTILITY and self.stable
 
     # --- circuits ----------------------------------------------------------------------------------------------------
 
@@ -126,8 +157,8 @@ class Transfer:
 
     def contact_due(self, at: float) -> None:
         """Play the contact's deadline: a position has held for long enough, or has been lost for too long."""
-        if (source := self.contact.due(at)) is not None:
-            self._settled(source, at)
+        self.contact.due(at)
+        self._settled(self.contact.settled, at)
 
     def _first_edge(self, at: float) -> None:
         """Write what is about to be shed while the contact settles: the power may go before it has."""
@@ -137,18 +168,24 @@ class Transfer:
     def _bounced(self, at: float) -> None:
         if not self.house.now.sheds:
             self._chronicle.book.dropped()
-        self._chronicle.note("contact_bounced", at, bounces=self.contact.bounces)
+        self.chatter.bounced(at)
+        if (unsaid := self._bounces.lets(at)) is not None:
+            more: dict[str, Json] = {"unsaid": unsaid} if unsaid else {}
+            self._chronicle.note("contact_bounced", at, about=more, bounces=self.contact.bounces)
 
     def _settled(self, source: Source, at: float) -> None:
         self._chronicle.telling.state = True
-        self._chronicle.note("contact_settled", at, source=source.value, began_at=self.contact.settled_at)
+        self.chatter.settled(at)
+        lost: dict[str, Json] = {} if self.contact.lost_since is None else {"because": "nobody can say where it is"}
+        self._chronicle.note("contact_settled", at, about=lost, source=source.value, began_at=self.contact.settled_at)
         if source is Source.STANDBY:
-            self._enter(self.house.fire(Trigger.ON_STANDBY, at), at)
+            self._fire(Trigger.ON_STANDBY, at)
             return
+        self._tell_flapping(at)
         for circuit in self.panel:
             self.found(circuit.id, self._reports.judge(circuit, at), at)
         unfinished = self._chronicle.book.outage is not None or bool(self._ledger.owing)
-        self._enter(self.house.fire(Trigger.ON_UTILITY, at, unfinished=unfinished), at)
+        self._fire(Trigger.ON_UTILITY, at, unfinished=unfinished)
 
     # --- utility, unbroken -------------------------------------------------------------------------------------------
 
@@ -168,19 +205,36 @@ class Transfer:
         self._stable_since = self.contact.steady_since
         for circuit in self.panel:
             self.found(circuit.id, self._reports.believe(circuit, at), at)
-        self._enter(self.house.fire(Trigger.STABLE, at), at)
+        self._fire(Trigger.STABLE, at)
+
+    @property
+    def flaps(self) -> int:
+        """Return how many openings of late make the stable wait longer; 0: it is as long as ever."""
+        since = self.contact.steady_since
+        return 0 if since is None else self._chronicle.book.flaps(since, self._flap)
+
+    def _tell_flapping(self, at: float) -> None:
+        """Say why everything stays off for longer than usual."""
+        since = self.contact.steady_since
+        if since is not None and (flaps := self.flaps):
+            wait_s = self._chronicle.book.stable_wait(since, self._utility_stable_s, self._flap)
+            about: dict[str, Json] = {"openings": flaps, "within_s": self._flap.window_s, "wait_s": wait_s}
+            self._chronicle.note("utility_flaps", at, about={**about, "usual_s": self._utility_stable_s})
 
     # --- states ------------------------------------------------------------------------------------------------------
 
     def settle(self, at: float) -> None:
         """Move on, where every circuit is settled: confirmed, beyond us, or tried three times."""
         if self.house.now in (State.SHEDDING, State.RESTORING) and not self._switches.unsettled:
-            self._enter(self.house.fire(Trigger.SETTLED, at), at)
+            self._fire(Trigger.SETTLED, at)
 
-    def _enter(self, state: State | None, at: float) -> None:
-        if state is None:
-            return
-        self._chronicle.note("state", at, state=state.value)
+    def _fire(self, trigger: Trigger, at: float, *, unfinished: bool = False) -> None:
+        was = self.house.now
+        if (state := self.house.fire(trigger, at, unfinished=unfinished)) is not None:
+            self._chronicle.note("state", at, state=state.value, was=was.value, because=_MOVED_BY[trigger])
+            self._enter(state, at)
+
+    def _enter(self, state: State, at: float) -> None:
         self.touch(self.panel.circuits)
         if state is State.SHEDDING:
             self._began(at)
@@ -225,6 +279,15 @@ class Transfer:
         self._chronicle.note(
             "outage_ended", at, lazy=False, outage=outage, energy_kwh=energy_kwh, peak_15min_kw=peak_kw, owed=[*owed]
         )
+        self._chronicle.note("all_clear", at, lazy=False, outage=outage, not_back=self._not_back())
+
+    def _not_back(self) -> dict[str, Json]:
+        """Return what is not as it was before the outage, each circuit with why: nobody else will say it again."""
+        return {
+            str(circuit.id): why(circuit, entry)
+            for circuit in self.panel
+            if (entry := self._ledger[circuit.id]).owed or entry.left_off or entry.position is Position.TRIPPED
+        }
 
     def _better_known(self) -> dict[CircuitId, Position]:
         """Return where circuits were as far as is known by now: at a start the broker speaks after the first edge."""
@@ -240,7 +303,7 @@ class Transfer:
     def _positions(self) -> dict[CircuitId, Position]:
         """Return the position each commandable circuit has as an outage begins."""
         return {
-            circuit.id: self._ledger[circuit.id].position_before(wakes_off=circuit.wakes is Wakes.OFF)
+            circuit.id: self._ledger[circuit.id].position_before(wakes_off=self._ledger.may_have_fallen(circuit))
             for circuit in self.panel
             if commandable(circuit)
         }

@@ -28,7 +28,9 @@ class Wall:
 class StateView:
     """The controller as a whole. `since`: monotonic second at which `state` began. `outage`: its id, None without one.
 
-    `owed` lists every debt, `shed` those of the present outage.
+    `owed` lists every debt, `shed` those of the present outage. `stable_at`: when utility will be stable, if it lasts;
+    None: not as things stand, or it is. `flaps`: openings of late that make that wait longer, 0 where they do not.
+    `generator_stopped_at`: None where there is no sign that it has.
     """
 
     state: str
@@ -40,6 +42,9 @@ class StateView:
     owed: tuple[CircuitId, ...] = ()
     uncontrollable: tuple[CircuitId, ...] = ()
     taken_over: tuple[CircuitId, ...] = ()
+    stable_at: float | None = None
+    flaps: int = 0
+    generator_stopped_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

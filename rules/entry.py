@@ -91,6 +91,7 @@ class Entry:
 
     debt: Debt | None = None
     taken_over: bool = False
+    left_off: bool = False  # on when an outage began, off by a person when it was over, and since
     hold: Hold | None = None
     switched: Switched | None = None
 
@@ -158,6 +159,8 @@ def to_row(entry: Entry) -> dict[str, Json]:
         }
     if entry.taken_over:
         row["taken_over"] = True
+    if entry.left_off:
+        row["left_off"] = True
     if (hold := entry.hold) is not None:
         row["hold"] = {"by": hold.by, "note": hold.note, "since": _moment_row(hold.since)}
     if (last := entry.switched) is not None:
@@ -172,6 +175,7 @@ def from_row(row: Mapping[str, Json], now: Moment) -> Entry:
     Raises KeyError, TypeError or ValueError where the row is not one of ours.
     """
     entry = Entry(remembered=Position(row["position"]), taken_over=row.get("taken_over") is True)
+    entry.left_off = row.get("left_off") is True
     if isinstance(debt := row.get("debt"), dict):
         off_at = _moment(debt["off_at"])
         entry.debt = Debt(

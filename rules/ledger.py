@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from rules.control import sheddable
 from rules.entry import Cause, Debt, Entry, Hold, Switched, Wish, from_row, to_row
 from rules.moment import Moment
-from rules.panel import Position
+from rules.panel import Position, Wakes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from rules.entry import Json
-    from rules.panel import CircuitId, Panel
+    from rules.panel import Circuit, CircuitId, Panel
 
 US = "the controller"
 HAND = "a hand, or the device itself"
@@ -106,6 +106,13 @@ class Ledger:
             self.changed.add(circuit)
         return entry.debt
 
+    def may_have_fallen(self, circuit: Circuit) -> bool:
+        """Tell whether an `off` that is news to us may be the power's doing, and not a hand's.
+
+        Only a relay that wakes off falls; and where nothing but this program was started anew, no power was gone.
+        """
+        return circuit.wakes is Wakes.OFF and (self.rebooted or self[circuit.id].reported_at is not None)
+
     def forgive(self, circuit: CircuitId) -> None:
         """End the debt, if any: it is paid, or it is a person's now."""
         entry = self[circuit]
@@ -114,6 +121,14 @@ class Ledger:
                 self.ended.append((circuit, entry.debt))
             entry.debt, entry.off_behind = None, False
             self.owing.discard(circuit)
+            self.changed.add(circuit)
+        self.leave_off(circuit, left_off=False)
+
+    def leave_off(self, circuit: CircuitId, *, left_off: bool) -> None:
+        """Note that a person left off what was on before the outage; or that it is on again, or meant to be off."""
+        entry = self[circuit]
+        if entry.left_off is not left_off:
+            entry.left_off = left_off
             self.changed.add(circuit)
 
     def take_over(self, circuit: CircuitId) -> None:
@@ -127,8 +142,10 @@ class Ledger:
 
     def close(self) -> None:
         """End the outage: what was taken over in it is the rules' again. Debts stay."""
-        self.outage, self.before = None, {}
+        before, self.outage, self.before = self.before, None, {}
         for circuit, entry in self._entries.items():
+            if before.get(circuit) is Position.ON and entry.position is Position.OFF and entry.debt is None:
+                self.leave_off(circuit, left_off=True)
             if entry.taken_over:
                 entry.taken_over = False
                 self.changed.add(circuit)

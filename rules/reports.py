@@ -82,7 +82,8 @@ class Reports:
         entry.position, entry.live = position, False
         debt = entry.debt
         if debt is not None and debt.provisional and not debt.weighed and entry.known is Position.UNKNOWN:
-            fell = circuit.wakes is Wakes.OFF and position is Position.OFF and debt.before is Position.ON
+            may_fall = self._ledger.may_have_fallen(circuit)
+            fell = may_fall and position is Position.OFF and debt.before is Position.ON
             if not fell:
                 debt.before = Position.UNKNOWN  # disk and broker differ: nobody knows
                 self._ledger.changed.add(circuit.id)
@@ -304,6 +305,7 @@ class Reports:
         if entry.remembered is not entry.position:
             entry.remembered = entry.position
             self._ledger.changed.add(circuit)
+            self._ledger.leave_off(circuit, left_off=entry.left_off and entry.position is Position.OFF)
 
     def _sign_of_life(self, entry: Entry, at: float) -> None:
         entry.pause_s = min(entry.pause_s, self._confirm_s)

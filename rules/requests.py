@@ -65,7 +65,7 @@ def release(circuit: Circuit, entry: Entry) -> Reply:
 
 def forget(circuit: Circuit, entry: Entry) -> Reply:
     """Answer a request to forget a debt."""
-    if entry.debt is None:
+    if entry.debt is None and not entry.left_off:
         return Reply(ok=False, reason=f"{circuit.name} is not owed")
     return Reply(ok=True, reason=f"{circuit.name} is no longer owed: it stays as it is")
 

@@ -31,6 +31,12 @@ _BACK = {
     Verdict.NOT_OURS: "may not be commanded: switch it by hand",
 }
 
+_KEPT_OFF = {
+    Verdict.ASKS: "waits until a person asks",
+    Verdict.STAYS_OFF: "restore is never",
+    Verdict.BEFORE_UNKNOWN: "nobody knows whether it was on before",
+}
+
 
 def why(circuit: Circuit, entry: Entry) -> str:
     """Return one sentence for the owner on why the circuit is as it is, and what will become of it."""
@@ -53,6 +59,18 @@ def _back(circuit: Circuit, entry: Entry) -> str:
         rest = f", when it has rested its {circuit.min_off_s:.0f} s" if circuit.min_off_s else ""
         return f"comes back at once{rest}: it is essential now"
     return _BACK[found]
+
+
+def kept_off_by(circuit: Circuit, entry: Entry) -> str | None:
+    """Return whose word keeps a circuit off when the outage is over; None where nothing but an answer is missing."""
+    found = verdict(circuit, entry)
+    if found is Verdict.ON_HOLD and entry.hold is not None:
+        return f"on hold by {entry.hold.by or 'somebody'}{f', {entry.hold.note}' if entry.hold.note else ''}"
+    if found in _KEPT_OFF:
+        return _KEPT_OFF[found]
+    if entry.left_off:
+        return f"off by {entry.switched.who if entry.switched is not None else 'somebody'}"
+    return None
 
 
 def stays_on(circuit: Circuit) -> str | None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 WALL = Wall(0.0, trusted=True)
 # By these the code names an event.
-CALLS = ("note", "Noted")
+CALLS = ("note", "_note_bus", "Noted")
 
 
 def seconds(text: str) -> float:
@@ -96,7 +96,9 @@ def test_a_meter_an_event_and_an_alarm_look_like_their_examples() -> None:
     told = TellMeter(shown["meter"], seconds(shown["at"]), shown["energy_kwh"])
     assert json.loads(payloads.meter(told, WALL)) == shown
     shown = example("event")
-    happened = Happened(seconds(shown["at"]), shown["event"], CircuitId(shown["circuit"]), {"tries": shown["tries"]})
+    about = {key: shown[key] for key in shown if key not in ("at", "event", "circuit")}
+    about["opened_at"] = seconds(shown["opened_at"])
+    happened = Happened(seconds(shown["at"]), shown["event"], CircuitId(shown["circuit"]), about)
     assert json.loads(payloads.event(happened, WALL)) == shown
     shown = example("means")
     book = AlarmBook()

@@ -22,6 +22,7 @@ PIN = Whole(0, 27, "a BCM pin number")
 SECONDS_TO_A_MINUTE = Number(0.1, 60)
 SECONDS_TO_AN_HOUR = Number(0, 3600)
 INTERVAL_S = Number(0.1, 3600)
+HOURS_TO_A_YEAR = Number(0, 8760)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,14 @@ class GpioContact:
     """The auxiliary contact between a GPIO pin and ground.
 
     `pin`: BCM number. `normally`: the contact's position on utility. `settle_s`: how long it must hold, in s.
+    `open_alarm_h`: it may be open for so long before that is said, in hours; 0: it is never said.
     """
 
     source: Annotated[Literal["gpio"], Word(("gpio", "mqtt"))]
     pin: Annotated[int, PIN]
     normally: Annotated[Literal["closed", "open"], Word(("closed", "open"))] = "closed"
     settle_s: Annotated[float, Number(0, 5)] = 0.1
+    open_alarm_h: Annotated[float, HOURS_TO_A_YEAR] = 24.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class MqttContact:
     on_lost: Annotated[Literal["hold", "shed"], Word(("hold", "shed"))] = "hold"
     normally: Annotated[Literal["closed", "open"], Word(("closed", "open"))] = "closed"
     settle_s: Annotated[float, Number(0, 5)] = 0.1
+    open_alarm_h: Annotated[float, HOURS_TO_A_YEAR] = 24.0
 
 
 ContactSettings = GpioContact | MqttContact

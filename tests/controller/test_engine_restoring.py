@@ -192,19 +192,21 @@ def test_a_restart_between_two_ons_keeps_the_stagger() -> None:
 
 
 def test_ask_waits_for_a_person_and_never_stays_off() -> None:
-    """Both are said, and both are owed."""
+    """Both are said, each with whose word keeps it off, and both are owed."""
     house = shed(circuit("oven", restore=Restore.ASK), circuit("sauna", restore=Restore.NEVER))
     given_back(house)
     assert house.ons() == []
     assert house.state.state == "utility"
-    alarm = house.alarm("owed")
+    alarm = house.alarm("still-off")
     assert alarm is not None
     assert alarm.circuits == ("oven", "sauna")
+    assert "oven (waits until a person asks), sauna (restore is never)" in alarm.means
+    assert house.alarm("owed") is None
     assert "when a person asks" in house.view("oven").why
     assert house.ask("restore", "oven").ok
     house.wait(10.0)
     assert house.ons() == ["oven"]
-    alarm = house.alarm("owed")
+    alarm = house.alarm("still-off")
     assert alarm is not None
     assert alarm.circuits == ("sauna",)
 

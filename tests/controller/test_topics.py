@@ -278,6 +278,9 @@ def test_the_state_is_told_with_the_names_of_the_contract() -> None:
         "owed": ["hot-tub"],
         "uncontrollable": [],
         "taken_over": [],
+        "stable_at": None,
+        "flaps": 0,
+        "generator_stopped_at": None,
     }
     assert said(TOPICS.state(StateView("utility", "utility", 0.0), WALL).payload)["outage"] is None
 

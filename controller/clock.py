@@ -45,12 +45,20 @@ def offset() -> float:
 
 def trusted(*synchronized: Path) -> bool:
     """Tell whether somebody keeps the wall clock right: a file says so, or the kernel, where it may be asked."""
-    return any(path.exists() for path in synchronized or SYNCHRONIZED) or _kernel_synchronized()
+    return any(map(_is_there, synchronized or SYNCHRONIZED)) or _kernel_synchronized()
 
 
 def wall() -> Wall:
     """Return what the wall clock says now, beside the monotonic one."""
     return Wall(offset(), trusted())
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError:  # `exists` lets a folder that may not be entered end the program
+        return False
+    return True
 
 
 def _kernel_synchronized() -> bool:

@@ -38,6 +38,11 @@ def test_the_clock_is_trusted_where_the_network_set_it(tmp_path: Path) -> None:
     assert clock.trusted(timesyncd, another)
 
 
+def test_a_witness_that_cannot_be_looked_at_is_none(tmp_path: Path) -> None:
+    """It ends no program. A name too long stands here for the folder that may not be entered: root may enter all."""
+    assert clock.trusted(tmp_path / ("x" * 300)) == clock.trusted(tmp_path / "none")
+
+
 def test_a_moment_is_told_with_a_word_beside_it_until_the_clock_is_right() -> None:
     """What is not known is null."""
     assert clock.told(0.125, True) == {"at": "1970-01-01T00:00:00.125Z"}

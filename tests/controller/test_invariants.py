@@ -20,7 +20,8 @@ from rules.panel import Position, Tag
 from rules.shed import Pace
 from tests.virtual import panels
 from tests.virtual.house import House
-from tests.virtual.nights import QUIET_S
+from tests.virtual.morning import settle_down
+from tests.virtual.night import QUIET_S
 
 if TYPE_CHECKING:
     from controller.events import AskKind
@@ -177,7 +178,8 @@ class Nights(RuleBasedStateMachine):
     def teardown(self) -> None:
         """End every fault; within `QUIET_S` all must be well, or named."""
         if hasattr(self, "house"):
-            self.house.settle_down(QUIET_S, on_utility=True)
+            settle_down(self.house, QUIET_S, on_utility=True)
+            self.house.close()
 
 
 TestNights = Nights.TestCase

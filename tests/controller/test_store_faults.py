@@ -92,7 +92,9 @@ def test_a_program_killed_at_any_moment_leaves_whole_commits(tmp_path: Path) -> 
 # --- damaged ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("damage", [b"not a database", b"SQLite format 3\0" + b"\xff" * 4096, "torn", "no text", "emptied"])
+@pytest.mark.parametrize(
+    "damage", [b"not a database", b"SQLite format 3\0" + b"\xff" * 4096, "torn", "no text", "emptied"]
+)
 def test_a_damaged_ledger_is_set_aside_said_aloud_and_begun_anew(tmp_path: Path, damage: bytes | str) -> None:
     """Kept, never deleted; the house is protected meanwhile."""
     filled(tmp_path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from rules.panel import CircuitId, Position
 
@@ -63,6 +63,10 @@ class Device:
     @property
     def speaks(self) -> bool:
         return self.on_bus and not self.silent and not self.mute
+
+    def fail(self, how: Literal["silent", "mute", "refuses", "lies"]) -> None:
+        """Fail in this way from now on."""
+        setattr(self, how, True)
 
     def heal(self) -> None:
         """End every fault but those it was born with."""

@@ -97,6 +97,7 @@ class Circuit:
     off_at: float = NEVER
     on_at: float = NEVER
     owed: bool = False
+    owed_at: float = NEVER
     why_not: str = "never switched off"
     before_off: bool = False
     at_first_edge: Position | None = None
@@ -220,7 +221,7 @@ class Facts:
         """Take what the engine wrote of this turn, in order; `panel`: the one in force after it."""
         for row in rows:
             if row.circuit is not None and row.event != "asked":
-                self._of_circuit(self[row.circuit], row.event)
+                self._of_circuit(self[row.circuit], row.event, at)
             elif row.event == "asked":
                 self._asked(row, at)
             elif row.event == "state" and row.about["state"] in ("shedding", "stabilizing"):
@@ -251,9 +252,9 @@ class Facts:
         assert not was_on, f"{circuit} is left off, and was on when the outage began"
         known.owed, known.why_not = False, "was off before"
 
-    def _of_circuit(self, known: Circuit, event: str) -> None:
+    def _of_circuit(self, known: Circuit, event: str, at: float) -> None:
         if event in ("fell_with_the_power", "off_for_unknown_reasons"):
-            known.owed, known.before_off = True, False
+            known.owed, known.owed_at, known.before_off = True, at, False
         elif event in ("request_done", "request_unanswered"):
             known.wish = None
         elif event in _PAID:

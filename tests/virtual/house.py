@@ -1,17 +1,19 @@
-"""The virtual house: the world around the program, with its faults by name, on a clock that only moves when told to."""
+"""The virtual house: the world around the program, with its faults by name."""
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
 from random import Random
 from typing import TYPE_CHECKING
 
 from controller import events as ev
 from rules.panel import CircuitId, Kind, Position
-from tests.virtual import invariants
 from tests.virtual.bus import Broker, Queued
+from tests.virtual.clockwork import Clockwork
 from tests.virtual.device import Device, Origin
+from tests.virtual.disk import Loss
+from tests.virtual.meter import POLL_S, Meter
 from tests.virtual.program import Program
+from tests.virtual.wire import WIRE_S, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,18 +22,14 @@ if TYPE_CHECKING:
     from controller.events import AskKind, Event
     from rules.panel import Panel
 
-WIRE_S = 0.004
-MOST_STEPS = 2000
-"""So much never happens within a millisecond: a loop without end."""
-
 _REMOTE = (Kind.GEN2, Kind.RELAY)
 
 
-class House:
+class House(Clockwork):
     """`at`: the world's seconds. Everything random comes from `seed`: the same seed, the same night."""
 
     def __init__(self, panel: Panel, settings: EngineSettings, seed: int = 0, *, metered: bool = False) -> None:
-        self.at = 100.0
+        super().__init__()
         self.random = Random(seed)  # noqa: S311  # a replay, not a secret
         self.panel = panel
         self.settings = settings
@@ -44,44 +42,31 @@ class House:
         self.stuck: bool | None = None
         self.edges_lost = False
         self.drop_until = 0.0
-        self._heap: list[tuple[float, int, Callable[[], None]]] = []
-        self._count = 0
+        self.log: Callable[[str], None] = lambda _: None
         self._link_number = 0
         self._read_open: bool | None = None
-        self.program = Program(panel, settings, self.devices, self._sent, metered=metered)
+        self.wire = Wire(self.random)
+        self.meter = Meter(self.at) if metered else None
+        self.program = Program(panel, settings, self.devices, self._sent, self.random, metered=metered)
+        if metered:
+            self.after(POLL_S, self._poll_meter)
 
-    # --- time --------------------------------------------------------------------------------------------------------
-
-    def after(self, seconds: float, action: Callable[[], None]) -> None:
-        """Have something happen so many seconds from now."""
-        self._count += 1
-        heappush(self._heap, (self.at + seconds, self._count, action))
-
-    def run(self, seconds: float) -> None:
-        """Let the house live for so many seconds."""
-        end = self.at + seconds
-        stood, steps = self.at, 0
-        while True:
-            stood, steps = (stood, steps + 1) if self.at - stood < 0.001 else (self.at, 0)
-            assert steps < MOST_STEPS, f"{self.at}: the house runs and its clock stands"
-            world = self._heap[0][0] if self._heap else None
-            turn = self.program.due(self.at)
-            if world is not None and world <= end and (turn is None or world <= turn):
-                at, _, action = heappop(self._heap)
-                self.at = max(self.at, at)
-                action()
-            elif turn is not None and turn <= end:
-                self.at = max(self.at, turn)
-                self._turn()
-            else:
-                self.at = end
-                return
+    def _turn_due(self) -> float | None:
+        return self.program.due(self.at)
 
     def _turn(self) -> None:
         self.program.disk.commit(self.at)
         self.program.turn(self.at)
         if self.program.engine is None:
-            self._gone()
+            self._after_the_end()
+
+    def corrupt_disk(self) -> None:
+        """Overwrite some sectors of the ledger."""
+        self.program.disk.corrupt(self.random)
+
+    def close(self) -> None:
+        """Throw away what is on the disk."""
+        self.program.disk.close()
 
     def _tell(self, make: Callable[[float], Event]) -> None:
         if self.program.engine is not None:
@@ -101,10 +86,16 @@ class House:
         self._dial()
 
     def crash(self, down_s: float = 2.0, *, reboot: bool = False) -> None:
-        """Kill the program now; it is started again `down_s` later."""
+        """Kill the program now, or cut the machine's power (`reboot`); it is started again `down_s` later."""
         if self.program.engine is not None:
-            self.program.die(self.at)
-            self._gone(down_s, reboot=reboot)
+            self.program.die(self.at, Loss.POWER if reboot else Loss.KILL)
+            self._after_the_end(down_s, reboot=reboot)
+
+    def stop(self, down_s: float = 2.0) -> None:
+        """Tell the program to end, as an upgrade does; it is started again `down_s` later."""
+        if self.program.engine is not None:
+            self.program.stop(self.at)
+            self._after_the_end(down_s)
 
     def crash_in_next_turn(self, commands: int) -> None:
         """Kill the program in the next turn that commands, after so many of them have left and before any row."""
@@ -114,9 +105,20 @@ class House:
         """Let the program do nothing for so long."""
         self.program.busy_until = max(self.program.busy_until, self.at + seconds)
 
-    def _gone(self, down_s: float = 2.0, *, reboot: bool = False) -> None:
+    def _after_the_end(self, down_s: float = 2.0, *, reboot: bool = False) -> None:
         self._link_lost("the program has ended")
         self.after(down_s, lambda: self.start(rebooted=reboot))
+
+    def _poll_meter(self) -> None:
+        meter = self.meter
+        assert meter is not None
+        meter.live(self.at)
+        edges = meter.new_edges()
+        if self.program.engine is not None:
+            for place in range(min(edges, 3)):  # enough to tell a rate by
+                self._tell(lambda now, place=place: ev.PulseSeen(now - 1.0 + place / 4))  # type: ignore[misc]
+            self._tell(meter.polled)
+        self.after(POLL_S, self._poll_meter)
 
     # --- the contact -------------------------------------------------------------------------------------------------
 
@@ -137,6 +139,14 @@ class House:
         was = self.contact_open
         self.contact(is_open=not was)
         self.after(seconds, lambda: self.contact(is_open=was))
+
+    def stick(self, seconds: float) -> None:
+        """Have the contact stay where it is for so long, whatever the switch does."""
+        self.stuck = self.contact_open
+        self.after(seconds, self._come_unstuck)
+
+    def _come_unstuck(self) -> None:
+        self.stuck = None
 
     def contact_gone(self, seconds: float) -> None:
         """Take the contact's device from the bus, or its GPIO chip from the program."""
@@ -169,27 +179,29 @@ class House:
         if not self.contact_there or not self.broker.up:
             return
         is_open = self.broker.contact_open = self.contact_open
-        self._over_the_wire(lambda now: ev.ContactChanged(now, is_open))
+        self._over_the_wire(lambda now: ev.ContactChanged(now, is_open), "contact")
 
     def _contact_online(self, *, online: bool) -> None:
         if not self.broker.up:
             return
         self.broker.contact_online = online
         if online:
-            self._over_the_wire(ev.ContactAlive)
+            self._over_the_wire(ev.ContactAlive, "contact/status")
         else:
-            self._over_the_wire(lambda now: ev.ContactLost(now, "its device is offline"))
+            self._over_the_wire(lambda now: ev.ContactLost(now, "its device is offline"), "contact/status")
 
     # --- the bus -----------------------------------------------------------------------------------------------------
 
-    def _over_the_wire(self, make: Callable[[float], Event]) -> None:
+    def _over_the_wire(self, make: Callable[[float], Event], topic: str = "") -> None:
+        """Have the program hear of it. `topic`: where messages may be lost, repeated or late; empty: none of that."""
         number = self._link_number
 
         def arrive() -> None:
             if self.broker.link and number == self._link_number:
                 self._tell(make)
 
-        self.after(WIRE_S, arrive)
+        for due in self.wire.arrivals(topic, self.at) if topic else (self.at + WIRE_S,):
+            self.after(due - self.at, arrive)
 
     def _dial(self) -> None:
         number = self._link_number
@@ -252,11 +264,12 @@ class House:
         if memory != "kept":
             self.broker.lose_memory(all_of_it=memory == "lost")
         for circuit in self.devices:
-            self.after(self.random.uniform(0.05, 3.0), lambda circuit=circuit: self._attach(circuit))  # type: ignore[misc]
+            self.after(self.random.uniform(0.05, 3.0), lambda circuit=circuit: self.attach(circuit))  # type: ignore[misc]
         if self.contact_on_bus:
-            self.after(self.random.uniform(0.05, 3.0), self._contact_back_on_bus)
+            self.after(self.random.uniform(0.05, 3.0), self.contact_back_on_bus)
 
-    def _contact_back_on_bus(self) -> None:
+    def contact_back_on_bus(self) -> None:
+        """Have an MQTT contact say that it is there, and where."""
         if self.contact_there:
             self._contact_online(online=True)
             self._contact_says()
@@ -272,7 +285,8 @@ class House:
             return
         device = self.devices[circuit]
         if device.on_bus:
-            self.after(WIRE_S, lambda: self._reach(device, word, origin))
+            for due in self.wire.arrivals(f"{circuit}/set", self.at):
+                self.after(due - self.at, lambda: self._reach(device, word, origin))
         elif device.keeps_session:
             self.broker.keep(circuit, Queued(self.at + expires_s, word, origin))
 
@@ -285,6 +299,8 @@ class House:
         moves = device.moves
         for position in device.obey(self.at):
             self._says(device, position)
+        if device.moves > moves:
+            self.log(f"{device.circuit} obeys and is {device.position.value}")
         if device.moves > moves and device.position is Position.OFF and device.moved_by is Origin.RULES:
             self.program.facts.fell_late(device.circuit)
 
@@ -292,15 +308,18 @@ class House:
         if not device.speaks or not self.broker.up:
             return
         self.broker.states[device.circuit] = position
-        self._over_the_wire(lambda now: ev.BreakerReported(now, device.circuit, position))
+        self.log(f"{device.circuit} reports {position.value}")
+        topic = f"{device.circuit}/state"
+        self._over_the_wire(lambda now: ev.BreakerReported(now, device.circuit, position), topic)
 
     def _says_available(self, device: Device, *, online: bool) -> None:
         if not device.writes_availability or not self.broker.up:
             return
         self.broker.availability[device.circuit] = online
-        self._over_the_wire(lambda now: ev.AvailabilityReported(now, device.circuit, online))
+        topic = f"{device.circuit}/availability"
+        self._over_the_wire(lambda now: ev.AvailabilityReported(now, device.circuit, online), topic)
 
-    def _attach(self, circuit: CircuitId) -> None:
+    def attach(self, circuit: CircuitId) -> None:
         """Have a device reach its broker: it says that it is there, where it is, and hears what was kept for it."""
         device = self.devices[circuit]
         if not self.broker.up or device.away or device.on_bus:
@@ -352,7 +371,7 @@ class House:
         if power:
             device.wake()
             device.on_bus = False
-        self._attach(device.circuit)
+        self.attach(device.circuit)
 
     # --- people ------------------------------------------------------------------------------------------------------
 
@@ -363,37 +382,17 @@ class House:
         )
 
     def reload(self, panel: Panel) -> None:
-        """Have the homeowner's file read again, as the daemon does: not where it takes what is owed from our reach."""
-        engine = self.program.engine
-        if engine is not None and not engine.objections(panel):
-            self._install(panel)
-            self._tell(lambda now: ev.CircuitsChanged(now, panel))
+        """Have the homeowner's file read again."""
+        self._install(panel)
+        self.program.change_file(panel, tell=True)
 
-    # --- the end -----------------------------------------------------------------------------------------------------
+    def edit(self, panel: Panel) -> None:
+        """Write the homeowner's file, and tell nobody: it is read at the next start."""
+        self._install(panel)
+        self.program.change_file(panel, tell=False)
 
-    def heal(self, *, on_utility: bool) -> None:
-        """End every fault, and let the contact be steady."""
-        self.stuck, self.edges_lost, self.program.disk.flush_s = None, False, 0.01
-        self.program.crash_after = None
-        self.drop_until = self.at
-        self.contact(is_open=not on_utility)
-        if self.contact_on_bus:
-            self.after(1.0, self._contact_back_on_bus)
-        for circuit in self.program.panel:
-            if circuit.kind in _REMOTE:
-                self.devices[circuit.id].heal()
-                self.after(self.random.uniform(0.1, 3.0), lambda circuit=circuit: self._found_well(circuit.id))  # type: ignore[misc]
-
-    def _found_well(self, circuit: CircuitId) -> None:
-        self._attach(circuit)
-        self.says_again(circuit)
-        self.after(60.0, lambda: self.says_again(circuit))  # the first may pass for an answer to a try
-
-    def settle_down(self, seconds: float, *, on_utility: bool) -> None:
-        """End every fault, wait, and hold that every circuit is where it belongs, or named."""
-        self.run(60.0)  # what was taken away for a while is back
-        self.heal(on_utility=on_utility)
-        self.run(seconds)
-        engine = self.program.engine
-        assert engine is not None
-        invariants.every_circuit_is_where_it_belongs_or_is_named(self.program.facts, engine, self.devices, self.at)
+    def spoil_file(self, *, tell: bool) -> None:
+        """Have a mistake in the homeowner's file; `tell`: and have it read."""
+        self.program.file_wrong = True
+        if tell:
+            self._tell(lambda now: ev.ConfigurationRefused(now, ("circuits.toml:14: a mistake",)))

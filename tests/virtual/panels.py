@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rules.panel import Circuit, CircuitId, Kind, Override, Panel, Restore, Tag, Wakes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
 _ESSENTIAL, _NOT = Tag.ESSENTIAL, Tag.NONESSENTIAL
@@ -62,26 +63,41 @@ def whole() -> Panel:
     return Panel.of(*ALL)
 
 
-def some(random: Random) -> Panel:
-    """Return a panel with some of them."""
-    chosen = random.sample(ALL, random.randint(3, len(ALL)))
-    return Panel.of(*sorted(chosen, key=ALL.index))
+class Change(NamedTuple):
+    """One change that an owner makes in the file, in words, and what it makes of a panel."""
+
+    words: str
+    to: Callable[[Panel], Panel]
 
 
-def retagged(panel: Panel, random: Random) -> Panel:
-    """Return the panel as its owner changes it: a tag turned, a rank moved, a protection given, a circuit dropped."""
+def change(panel: Panel, random: Random) -> Change:
+    """Return a change as owners make them: a tag turned, a rank moved, a protection given, a circuit dropped."""
+    one = random.choice([*panel.circuits])
+    rank = random.randint(1, 9)
+    what = random.choice(("tag", "tag", "tag", "rank", "protected", "gone", "again"))
+    words = {
+        "tag": f"the tag of {one} is turned",
+        "rank": f"{one} gets rank {rank}",
+        "protected": f"{one} becomes protected, or no longer",
+        "gone": f"{one} is dropped",
+        "again": "what was dropped is there again",
+    }
+    return Change(words[what], lambda now: _changed(now, one, what, rank))
+
+
+def _changed(panel: Panel, one: CircuitId, what: str, rank: int) -> Panel:
     circuits = dict(panel.circuits)
-    changed = random.choice(list(circuits.values()))
-    what = random.choice(("tag", "tag", "tag", "rank", "protected", "gone", "new"))
-    if what == "tag" and not changed.protected:
-        circuits[changed.id] = replace(changed, tag=_NOT if changed.tag is _ESSENTIAL else _ESSENTIAL)
+    was = circuits.get(one)
+    if what == "again":
+        return Panel({circuit.id: circuits.get(circuit.id, circuit) for circuit in ALL})
+    if was is None:
+        return panel
+    if what == "tag" and not was.protected:
+        circuits[one] = replace(was, tag=_NOT if was.tag is _ESSENTIAL else _ESSENTIAL)
     elif what == "rank":
-        circuits[changed.id] = replace(changed, rank=random.randint(1, 9))
+        circuits[one] = replace(was, rank=rank)
     elif what == "protected":
-        circuits[changed.id] = replace(changed, tag=_ESSENTIAL, protected=not changed.protected)
-    elif what == "gone" and len(circuits) > 1:
-        del circuits[changed.id]
-    else:
-        new = random.choice(ALL)
-        circuits.setdefault(new.id, new)
+        circuits[one] = replace(was, tag=_ESSENTIAL, protected=not was.protected)
+    elif what == "gone":
+        del circuits[one]
     return Panel(circuits)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard, get_args
 
 from controller import events as ev
+from controller.beginning import panel_for_start
 from controller.effects import (
-    Answer,
-    DropOutage,
     Happened,
-    KeepEntry,
     KeepHistory,
     KeepOutage,
     SwitchOff,
@@ -20,29 +18,34 @@ from controller.effects import (
 )
 from controller.engine import Engine
 from controller.metering import Metering, MeterSettings
+from controller.words import Word
 from rules.panel import Position
 from tests.virtual import invariants
 from tests.virtual.device import Origin
-from tests.virtual.disk import Disk
+from tests.virtual.disk import Disk, Loss
 from tests.virtual.facts import Contact, Facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from random import Random
 
-    from controller.effects import Effect, Json
+    from controller.effects import DiskEffect, Effect, Json, Memory
     from controller.engine import EngineSettings
-    from rules.panel import CircuitId, Panel
+    from rules.panel import Circuit, CircuitId, Panel
     from tests.virtual.device import Device
 
-_ROWS = (Happened, KeepEntry, KeepOutage, DropOutage, KeepHistory)
-_TOLD = (Answer, TellState, TellCircuit, TellAlarm)
+METER = MeterSettings(max_kw=48.0, poll_s=60.0, pulses=True)
+
+# A process that dies within a flush of its first command knows nothing of it; `about` rows apart (decision 3).
+UNSEEN_S = 0.2
 
 
 class Program:
     """One process after another on one disk. `send` is given each command that leaves, `moved_on` none.
 
-    `busy_until`: a stall, in the world's seconds. `lag_s`: once, so long lies between deciding and sending.
-    `crash_after`: once, the process dies after so many commands of a turn, before any row is written.
+    `file`: circuits.toml as its owner wrote it; `file_wrong`: with a mistake in it. `busy_until`: a stall, in the
+    world's seconds. `lag_s`: once, so long lies between deciding and sending. `crash_after`: once, the process dies
+    after so many commands of a turn, before any row is written.
     """
 
     def __init__(
@@ -51,12 +54,14 @@ class Program:
         settings: EngineSettings,
         devices: Mapping[CircuitId, Device],
         send: Callable[[CircuitId, Position, Origin, int], None],
+        random: Random,
         *,
         metered: bool,
     ) -> None:
-        self.panel = panel
+        self.panel = self.file = panel
+        self.file_wrong = False
         self.settings = settings
-        self.disk = Disk()
+        self.disk = Disk(self._disk_says)
         self.facts = Facts(panel, Contact(settings.settle_s, settings.on_lost_shed, settings.contact_on_bus))
         self.facts.confirm_s = settings.pace.confirm_s
         self.engine: Engine | None = None
@@ -67,10 +72,20 @@ class Program:
         self.no_settling = False  # standby without an edge: the broker's memory, or nobody to ask
         self.stalled = False  # the turn was late: the row of the first edge had no time to be written
         self.inbox: list[Callable[[float], ev.Event]] = []
-        self.turns = 0
+        self.turns = self.crashes = self.most_tries = 0
+        self.last_command_at = 0.0
+        self.outages = 0
+        self.energies: list[float | None] = []
+        self.log: Callable[[str], None] = lambda _: None
+        self.trusts_clock = True
+        self._deadline: float | None = None
+        self._kept: dict[CircuitId, Circuit] = dict(panel.circuits)
+        self._doubt = False
+        self._died_at = 0.0
         self._boots = 0
         self._devices = devices
         self._send = send
+        self._random = random
         self._metered = metered
 
     # --- life and death ----------------------------------------------------------------------------------------------
@@ -80,31 +95,80 @@ class Program:
         if rebooted or not self._boots:
             self._boots += 1
             self.boot_at = at - 7.5
-        memory = self.disk.memory()
+        memory = self.disk.load(self.boot)
         now = at - self.boot_at
         again = memory.boot not in (None, self.boot)
+        self._excuse(memory)
+        panel, wrong = panel_for_start(self.panel if self.file_wrong else self.file, memory, self._kept.get)
+        self._keep(panel)
+        self.facts.panel = self.panel
         self.facts.start(at, memory, rebooted=again)
-        metering = Metering(MeterSettings(poll_s=5.0), now) if self._metered else None
+        metering = Metering(METER, now, memory.pulse_count) if self._metered else None
         self.engine = Engine(self.panel, self.settings, memory, self.boot, now, rebooted=again, metering=metering)
+        self._deadline = self.engine.deadline()
         self.busy_until = at
-        self.inbox = [ev.ClockTrusted]
+        self.inbox = [ev.ClockTrusted] if self.trusts_clock else []
+        if wrong or self.file_wrong:
+            self.inbox.append(lambda now: ev.ConfigurationRefused(now, (*wrong, "circuits.toml:1: a mistake")))
 
-    def die(self, at: float) -> None:
+    def die(self, at: float, loss: Loss = Loss.KILL) -> None:
         """Lose everything that is not on the disk."""
-        late = self.disk.crash(at)
-        outage = self.disk.memory().outage
-        is_open = outage is not None and outage.stage == "open"
-        for circuit, known in self.facts.circuits.items():
-            row = self.disk.entry(circuit)
-            # The rules promise nothing where a commit takes longer than the contact does to settle, nor of a circuit
-            # that a hand or the file made one to shed, within one.
-            unseen = row.get("debt") is None and (row.get("position") in ("off", "tripped") or is_open)
-            known.exempt = known.exempt or late or unseen or self.stalled or self.no_settling
+        late = self.disk.crash(at, loss, self._random)
+        # The rules promise nothing where a commit takes longer than the contact does to settle.
+        self._doubt = late or self.stalled or self.no_settling
+        self._gone(at)
+
+    def stop(self, at: float) -> None:
+        """End as a service does that is told to."""
+        if self.engine is not None:
+            self.disk.put([row for row in self.engine.closing() if _is_row(row)], at)
+            self._doubt = not self.disk.stop(at)
+            self._gone(at)
+
+    def _gone(self, at: float) -> None:
         self.engine = None
+        self.crashes += 1
+        self._died_at = at
         self.facts.last_on_at = min(self.facts.last_on_at, at)  # what was decided and had not left never will
         self.inbox.clear()
         self.crash_after, self.lag_s = None, 0.0
         self.facts.connected = False
+
+    def _excuse(self, memory: Memory) -> None:
+        """Note of which circuits the rules promise nothing after this crash."""
+        is_open = memory.outage is not None and memory.outage.stage == "open"
+        for circuit, known in self.facts.circuits.items():
+            row = memory.entries.get(circuit, {})
+            # Nor of a circuit that a hand or the file made one to shed, within a flush.
+            unseen = row.get("debt") is None and (row.get("position") in ("off", "tripped") or is_open)
+            unseen = unseen and self._died_at <= known.owed_at + UNSEEN_S
+            known.exempt = known.exempt or self._doubt or unseen or self.disk.damaged
+            if known.exempt and row.get("debt") is not None:
+                known.before_off = False  # a debt stands as the disk has it, and this disk has lost something
+            if known.owed and not known.exempt and row.get("debt") is not None:
+                self.facts.guards["5 over a crash"] += 1
+        self._doubt = False
+
+    def change_file(self, panel: Panel, *, tell: bool) -> None:
+        """Write circuits.toml; `tell`: and have it read, as the daemon does: not where it drops what is owed."""
+        self.file, self.file_wrong = panel, False
+        if not tell or self.engine is None:
+            return
+        if objections := self.engine.objections(panel):
+            self.inbox.append(lambda now: ev.ConfigurationRefused(now, objections))
+            return
+        self._kept |= panel.circuits
+        self.inbox.append(lambda now: ev.CircuitsChanged(now, panel))
+
+    def _keep(self, panel: Panel) -> None:
+        self.panel = panel
+        self._kept |= panel.circuits
+
+    def _disk_says(self, reason: str | None) -> None:
+        if reason is None:
+            self.inbox.append(ev.DiskRecovered)
+        else:
+            self.inbox.append(lambda now: ev.DiskFailed(now, reason))
 
     @property
     def boot(self) -> str:
@@ -118,8 +182,7 @@ class Program:
             return None
         if self.inbox:
             return max(at, self.busy_until)
-        deadline = self.engine.deadline()
-        return None if deadline is None else max(deadline + self.boot_at, self.busy_until, at)
+        return None if self._deadline is None else max(self._deadline + self.boot_at, self.busy_until, at)
 
     def turn(self, at: float) -> None:
         """Take one turn: all that waits, then what is to be done; each invariant is held on the way."""
@@ -127,7 +190,7 @@ class Program:
         assert engine is not None
         # The world's seconds and the machine's differ by a rounding: a deadline is met, never missed by it.
         now = at - self.boot_at
-        deadline = engine.deadline()
+        deadline = self._deadline
         self.stalled = any(self.inbox) and self.busy_until >= at - 1e-6
         if deadline is not None and abs(deadline - now) < 1e-6:
             now = deadline
@@ -137,8 +200,14 @@ class Program:
         for event in sorted(events, key=lambda event: event.at):
             self.facts.take(event, at, boot_at=self.boot_at)
         effects = engine.advance(events, now)
-        self.facts.happened([effect for effect in effects if isinstance(effect, Happened)], engine._panel, at)
+        happened = [effect for effect in effects if isinstance(effect, Happened)]
+        self.outages += sum(row.event == "outage_began" for row in happened)
+        for row in happened:
+            self.log(f"    {row.event} {row.circuit or ''} {dict(row.about) or ''}")
+        self.facts.happened(happened, engine._panel, at)
         for effect in effects:
+            if isinstance(effect, KeepOutage) and effect.stage == "closed":
+                self.energies.append(effect.energy_kwh)
             if isinstance(effect, KeepHistory) and effect.end == "off before: stays off":
                 self.facts.left_off(effect.circuit)
         settled = [effect for effect in effects if isinstance(effect, Happened) and effect.event == "contact_settled"]
@@ -147,6 +216,8 @@ class Program:
         )
         self.panel = self.facts.panel
         self._carry_out(engine, effects, at)
+        if self.engine is not None:
+            self._deadline = invariants.the_next_deadline_is_to_come(engine, engine._now)
 
     def _carry_out(self, engine: Engine, effects: Sequence[Effect], at: float) -> None:
         commands = [effect for effect in effects if isinstance(effect, SwitchOff | SwitchOn)]
@@ -162,14 +233,13 @@ class Program:
         if crash_after is not None and commands:
             self.die(at)
             return
-        rows = [effect for effect in effects if isinstance(effect, _ROWS)]
+        rows = [effect for effect in effects if _is_row(effect)]
         if rows:
-            self.disk.put(rows, self.boot, at)
+            self.disk.put(rows, at)
         engine.carried_out(sent_at - self.boot_at)
         self._hold(engine, at)
         for effect in effects:
-            if isinstance(effect, _TOLD):
-                self._tell(engine, effect)
+            self._tell(engine, effect)
 
     def _command(self, engine: Engine, command: SwitchOff | SwitchOn, at: float, sent_at: float) -> None:
         facts, settings = self.facts, self.settings
@@ -186,18 +256,20 @@ class Program:
         if word is Position.OFF:
             known.off_at = at
             if origin is Origin.RULES and not known.owed:
-                known.owed, known.called, known.exempt = True, False, False
+                known.owed, known.called, known.exempt, known.owed_at = True, False, False, sent_at
                 known.at_first_off = known.at_first_edge
         else:
             known.on_at = at
             if origin is Origin.RULES:
                 facts.last_on_at = sent_at
+        self.last_command_at = at
+        self.most_tries = max(self.most_tries, engine._ledger[circuit].tries)
+        self.log(f"the controller commands {circuit} {word.value.upper()} ({origin.value})")
         self._send(circuit, word, origin, command.expires_s)
 
     def _hold(self, engine: Engine, at: float) -> None:
         invariants.nothing_we_switched_off_is_forgotten(self.facts, engine, self._devices, at)
         invariants.a_settled_opening_moves_them_all(self.facts, self.settings.pace.confirm_s, at)
-        invariants.the_next_deadline_is_to_come(engine, engine._now)
 
     @staticmethod
     def _number(value: Json) -> float:
@@ -215,3 +287,8 @@ class Program:
                 engine.alarm_view(effect.id)
             case _:
                 pass
+
+
+def _is_row(effect: Effect) -> TypeGuard[DiskEffect]:
+    """Tell whether the daemon hands this to its store."""
+    return not isinstance(effect, (SwitchOff, SwitchOn, *get_args(Word)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from controller.effects import KeepSample
 from controller.events import EnergyRead, KwhPulseSeen, MeterSilent, PulseSeen
 from rules.demand import EDGE_KWH, STALE_POLLS, Demand
-from rules.register import Verdict, register_rise
+from rules.register import LARGEST_METER_KW, OVERLOAD, TICK_KW_S, Verdict, register_rise
 from rules.totaliser import Totaliser
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ BLIND_S = 600.0
 
 FIRST_S = 15.0
 """The first reading has at least so long, however short the poll: driver, gateway and meter wake with the house."""
+
+
+LONGEST_UNSEEN_S = 14 * 86_400.0
+"""An outage found at a start may have gone on unseen for so long; a register that rose further is another meter's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +129,24 @@ class Metering:
         if verdict is Verdict.ANOTHER_METER and self._outage is not None:
             self._outage.another_meter = True
         noted = []
+        if verdict is Verdict.FIRST and self._outage is not None and self._cannot_be(self._outage.mark, tenths):
+            self._outage.another_meter = True
+            about: dict[str, Json] = {"before_kwh": _kwh(self._outage.mark.register_tenths), "energy_kwh": tenths / 10}
+            noted.append(Noted("meter_another_meter", about))
         if verdict not in (Verdict.GOOD, Verdict.FIRST):
             noted.append(
                 Noted(f"meter_{verdict.name.lower()}", {"before_kwh": _kwh(before), "energy_kwh": tenths / 10})
             )
         noted += _noted_doubt("10 Wh", doubt, self._demand.finding)
         return (*noted, *self._totalised(before, tenths, verdict, at))
+
+    def _cannot_be(self, mark: Mark, tenths: int) -> bool:
+        """Tell whether the meter that the outage began with cannot show this by now: the first reading of a start."""
+        if mark.register_tenths is None:
+            return False
+        rise = register_rise(mark.register_tenths, tenths)
+        most_kw = OVERLOAD * (self._settings.max_kw or LARGEST_METER_KW)
+        return rise is None or rise * TICK_KW_S > most_kw * LONGEST_UNSEEN_S
 
     def _totalised(self, before: int | None, tenths: int, verdict: Verdict, at: float) -> Iterator[Noted]:
         """Hold the 1 kWh output against the register too."""

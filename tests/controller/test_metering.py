@@ -84,6 +84,17 @@ def test_an_outage_survives_a_restart_in_the_middle() -> None:
     assert again.metering.outage_peak_kw(again.now) == pytest.approx(6.0, abs=0.05)
 
 
+@pytest.mark.parametrize("tenths", [0, 5_000_000])
+def test_another_meter_while_the_program_was_down_leaves_its_energy_unknown(tenths: int) -> None:
+    """No register falls, nor rises in two weeks by more than the meter can measure."""
+    mark = House(tenths=1_234_560).metering.outage_began(0.0)
+    again = Metering(MeterSettings(48.0), 0.0)
+    again.resume(0.0, mark)
+    (noted,) = again.take(EnergyRead(5.0, tenths))
+    assert noted.event == "meter_another_meter"
+    assert again.outage_energy_kwh() is None
+
+
 def test_an_outage_over_a_rollover_counts_on() -> None:
     """Ten million tenths, and from nought again."""
     house = House(REGISTER, tenths=9_999_995)

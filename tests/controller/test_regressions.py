@@ -309,3 +309,50 @@ def test_an_on_of_ours_said_twice_is_no_hand() -> None:
     made.contact(is_open=True)
     made.run(0.2)
     assert made.devices[TUB].position is Position.OFF
+
+
+def test_an_off_while_the_program_was_started_anew_is_a_hands() -> None:
+    """A relay that wakes off was switched off by hand while the program alone was restarted, and it was given back."""
+    made = house(circuit("pool-pump", wakes=Wakes.OFF))
+    pump = CircuitId("pool-pump")
+    made.crash(3.0)
+    made.run(1.0)
+    made.hand(pump, Position.OFF)
+    made.contact(is_open=True)
+    made.run(60.0)
+    made.contact(is_open=False)
+    made.run(200.0)
+    assert made.devices[pump].position is Position.OFF
+    view = engine(made).circuit_view(pump)
+    assert view is not None
+    assert "nobody knows" in view.why
+
+
+def test_a_relay_that_fell_with_the_machine_is_given_back() -> None:
+    """The same, but the Pi lost its power as well: what wakes off has fallen."""
+    made = house(circuit("pool-pump", wakes=Wakes.OFF))
+    pump = CircuitId("pool-pump")
+    made.devices[pump].wakes = Position.OFF
+    made.crash(20.0, reboot=True)
+    made.leave(pump, 10.0, power=True)
+    made.contact(is_open=True)
+    made.run(60.0)
+    made.contact(is_open=False)
+    made.run(200.0)
+    assert made.devices[pump].position is Position.ON
+
+
+def test_an_outage_between_two_meters_has_no_energy() -> None:
+    """The meter was replaced while the Pi was down in an outage: its register was subtracted from the old one's."""
+    made = House(Panel.of(circuit("hot-tub")), EngineSettings(), metered=True)
+    made.start()
+    made.run(200.0)
+    made.contact(is_open=True)
+    made.run(100.0)
+    assert made.meter is not None
+    made.crash(20.0, reboot=True)
+    made.meter.replace(5_000_000)
+    made.run(200.0)
+    made.contact(is_open=False)
+    made.run(200.0)
+    assert made.program.energies == [None]

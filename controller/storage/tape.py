@@ -26,6 +26,9 @@ MOST_EVENTS = 50_000
 AT_ONCE_BYTES, HOURLY_BYTES = 1_000_000, 20_000
 """What a storm may write at once, and what comes back of it each hour."""
 
+RIDES = 3.0
+"""So many blocks with commands in them go at once with rows that cannot wait; they come back one each `commanded_s`."""
+
 SEGMENT_BYTES, KEPT_BYTES = 16_000_000, 32_000_000
 """The most that one life of the program may fill, and all of them together."""
 
@@ -101,7 +104,9 @@ class Tape:
     due: float | None = None
     _parts: deque[Part] = field(default_factory=deque)
     _events: int = 0
-    _last_at: float = float("-inf")
+    _last_at: float = 0.0
+    _rides: float = RIDES
+    _commanded: bool = False
     _over: bool = False
     _left: float = AT_ONCE_BYTES
     _filled: int = 0
@@ -113,6 +118,7 @@ class Tape:
         turn = part if isinstance(part, Turn) else None
         self._events += 1 + (len(turn.events) + len(turn.commands) if turn else 0)
         self._parts.append(part)
+        self._commanded = self._commanded or (turn is not None and bool(turn.commands))
         if self._events > MOST_EVENTS:
             self._cut(now)
         due = now + (self.commanded_s if turn and turn.commands else self.idle_s)
@@ -122,11 +128,15 @@ class Tape:
 
     def take(self, now: float, *, urgent: bool) -> list[Part]:
         """Return what is to be written now. `urgent`: with rows that cannot wait; not each of them takes it along."""
-        if self.due is None or (now < self.due and not (urgent and now >= self._last_at + self.commanded_s)):
+        since_s = now - self._last_at
+        rides = min(RIDES, self._rides + since_s / self.commanded_s)
+        rides_along = urgent and self._commanded and rides >= 1.0
+        if self.due is None or (now < self.due and not rides_along):
             return []
         parts, self._parts = [*self._parts], deque()
-        self._left = min(AT_ONCE_BYTES, self._left + (now - self._last_at) * HOURLY_BYTES / 3600.0)
-        self.due, self._events, self._last_at = None, 0, now
+        self._left = min(AT_ONCE_BYTES, self._left + since_s * HOURLY_BYTES / 3600.0)
+        self._last_at, self._rides = now, max(0.0, rides - 1.0)
+        self.due, self._events, self._commanded = None, 0, False
         return parts
 
     def spent(self, size: int, now: float) -> None:

@@ -260,20 +260,26 @@ def test_the_tape_waits_longer_where_nothing_was_commanded() -> None:
 
 
 def test_the_tape_goes_along_with_what_cannot_wait_but_seldom() -> None:
-    """The first edge takes the start along; the forty confirmations after it do not take a block each."""
+    """The first commands take what there is along; the forty answers after them do not, each."""
     one = tape()
-    one.add(TURN, 100.0)
-    assert one.take(100.0, urgent=True) == [TURN]
-    one.add(COMMAND, 101.0)
-    assert one.take(102.0, urgent=True) == []
-    assert one.take(120.0, urgent=True) == [COMMAND]
+    one.add(TURN, 99.0)
+    assert one.take(99.5, urgent=True) == []
+    assert one.take(700.0, urgent=False) == [TURN]
+    one = tape()
+    for at in (100.0, 100.1, 100.2):
+        one.add(COMMAND, at)
+        assert one.take(at, urgent=True) == [COMMAND]
+    one.add(COMMAND, 100.3)
+    assert one.take(119.9, urgent=True) == []
+    one.add(TURN, 120.2)
+    assert one.take(120.2, urgent=True) == [COMMAND, TURN]
+    one.add(COMMAND, 120.3)
+    assert one.take(120.3, urgent=True) == []
 
 
 def test_a_storm_ends_the_recording_and_says_so() -> None:
     """More than the card bears is not written, however long it lasts; nor is it kept in memory."""
     one = tape()
-    one.add(TURN, 0.0)
-    one.take(0.0, urgent=True)
     one.spent(1_000_001, 0.0)
     (end,) = one.take(600.0, urgent=False)
     assert isinstance(end, End)
@@ -297,11 +303,11 @@ def test_what_a_storm_took_comes_back_by_and_by() -> None:
     """20 kB an hour, up to a megabyte."""
     one = tape()
     for hour in range(200):
-        one.add(TURN, hour * 3600.0)
+        one.add(COMMAND, hour * 3600.0)
         one.take(hour * 3600.0, urgent=True)
         one.spent(19_000, hour * 3600.0)
-    one.add(TURN, 1e6)
-    assert one.take(1e6, urgent=True) == [TURN]
+    one.add(COMMAND, 1e6)
+    assert one.take(1e6, urgent=True) == [COMMAND]
 
 
 def test_the_longest_life_has_its_bounds_too() -> None:

@@ -14,7 +14,7 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-
 	--no-annotate --python-version 3.11
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check deb tests bench mutants mutation nights torture lock clean system-packages
+.PHONY: help demo test check deb tests test-appliance bench mutants mutation nights torture lock clean system-packages
 
 help:
 	@echo "make demo      play one outage in a simulated house, and read its report"
@@ -25,6 +25,7 @@ help:
 	@echo "make mutation  break what decides in each small way; list what no test notices (half an hour)"
 	@echo "make nights    play random nights with faults and crashes: N=1000 ARGS='--jobs 2', or again: SEED=4711"
 	@echo "make torture   real brokers and programs, killed and starved: N=500 ARGS='--json FILE', or again: SEED=4 HOUSE=3-2"
+	@echo "make test-appliance   the package on a virtual Pi whose power is cut: CUTS=50, ONLY=cuts (root, 5 GB, hours)"
 	@echo "make deb       build the package for Raspberry Pi OS and Debian, into dist/"
 	@echo "make lock      resolve the versions in requirements*.lock anew (needs uv)"
 	@echo "make clean     remove everything that was built"
@@ -57,6 +58,13 @@ nights: $(VENV)/all.stamp
 
 torture: $(VENV)/all.stamp system-packages
 	$(BIN)/python -m tests.system.torture $(N) $(if $(SEED),--seed $(SEED)) $(if $(HOUSE),--house $(HOUSE)) $(ARGS)
+
+# A virtual Pi: everything large lies in LOADSHED_APPLIANCE (/var/tmp/appliance) and is kept for the next time.
+test-appliance: $(VENV)/all.stamp deb
+	@$(call command,qemu-system-x86_64,qemu-system-x86)
+	@$(call command,qemu-img,qemu-utils)
+	@$(call command,debootstrap,debootstrap)
+	$(BIN)/python -m tests.appliance --cuts $(or $(CUTS),50) $(ONLY)
 
 # The libraries that travel inside are pure Python, and pip knows each by its hash. Needs no root.
 deb: $(VENV)/run.stamp

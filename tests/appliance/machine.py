@@ -158,6 +158,10 @@ class Machine:
         await self._gone()
 
     @property
+    def is_on(self) -> bool:
+        return self._writer is not None
+
+    @property
     def console(self) -> Path:
         """Return what its kernel said since power on."""
         return self._folder / "console.log"

@@ -1,0 +1,96 @@
+"""Builds the virtual Pi, installs the package, cuts its power, and measures. `make test-appliance CUTS=50`.
+
+Not part of `make test`: it needs root, some gigabytes and, for fifty cuts, some hours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from tests.appliance import image
+from tests.appliance.cuts import cut_power
+from tests.appliance.figures import MOST, figures
+from tests.appliance.install import installed
+from tests.appliance.losses import unflushed_writes_are_lost
+from tests.appliance.shell import ROOT, CannotError, say
+
+PARTS = ("losses", "figures", "cuts")
+NEEDED = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-img": "qemu-utils",
+    "debootstrap": "debootstrap",
+    "mke2fs": "e2fsprogs",
+    "setpriv": "util-linux",
+}
+
+
+def main() -> int:
+    """Return 0 where all is as it must be, 1 where something is wrong, 2 where it cannot be tried here."""
+    options = _options()
+    try:
+        _can_be_tried()
+        package = options.package or _built_package()
+        debian = image.build()
+        if "losses" in options.parts:
+            say(asyncio.run(unflushed_writes_are_lost(debian)))
+        pi = installed(debian, package)
+        ok = "figures" not in options.parts or _measure(pi, options.rounds)
+        return 0 if ("cuts" not in options.parts or _cut(pi, options.cuts, options.seed)) and ok else 1
+    except CannotError as error:
+        say(str(error))
+        return 2
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tests.appliance", description=__doc__)
+    parser.add_argument("parts", nargs="*", default=PARTS, help=f"{', '.join(PARTS)} (default: all)")
+    parser.add_argument("--package", type=Path, help="the .deb to install (default: the newest in dist/)")
+    parser.add_argument("--cuts", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="the same seed throws the same dice")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each figure is taken")
+    options = parser.parse_args()
+    if unknown := {*options.parts} - {*PARTS}:
+        parser.error(f"there is no {', '.join(sorted(unknown))}: use {', '.join(PARTS)}")
+    return options
+
+
+def _can_be_tried() -> None:
+    if os.getuid():
+        raise CannotError("building Debian's root needs root: sudo make test-appliance")
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    os.environ["PATH"] = path
+    if missing := {package for command, package in NEEDED.items() if shutil.which(command, path=path) is None}:
+        raise CannotError(f"something is missing: apt install {' '.join(sorted(missing))}")
+
+
+def _built_package() -> Path:
+    packages = sorted((ROOT / "dist").glob("loadshed_*.deb"), key=lambda path: path.stat().st_mtime)
+    if not packages:
+        raise CannotError("there is no package in dist/: make deb")
+    return packages[-1]
+
+
+def _measure(pi: image.Image, rounds: int) -> bool:
+    found = asyncio.run(figures(pi, rounds))
+    say("figure | ours | bare probe | ratio | wanted")
+    for figure in found:
+        say(str(figure))
+    return all(figure.ratio <= MOST for figure in found)
+
+
+def _cut(pi: image.Image, cuts: int, seed: int) -> bool:
+    tally = asyncio.run(cut_power(pi, cuts, seed))
+    say(f"seed {seed}: {tally}")
+    for sentence in tally.wrong:
+        say(f"WRONG: {sentence}")
+    return not tally.wrong
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""What it costs on the virtual Pi, beside a bare probe that is started in the same way and sees the same edge.
+
+All times are the guest's own clock: the subscriber that sees the OFF runs inside, beside whoever sends it.
+"""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from rules.panel import Position
+from tests.appliance.house import SHED, House
+from tests.appliance.machine import BOOT_S, Disk
+from tests.appliance.shell import folder, say
+
+if TYPE_CHECKING:
+    from tests.appliance.image import Image
+
+SETTLE_S = 0.1
+MOST = 2.0
+"""Times what the bare probe needs."""
+
+_WITNESS = (
+    "systemd-run --quiet --unit=witness sh -c "
+    "\"exec mosquitto_sub -q 0 -F '%U %t' -t 'loadshed/+/breakers/+/set' >>/run/witness\""
+)
+_CLOCKS = "python3 -c 'import time; print(time.time() - time.monotonic())'"
+_OPEN = "echo $EPOCHREALTIME; echo pull-up >/sys/devices/platform/gpio-sim.0/gpiochip0/sim_gpio17/pull"
+_STARTED_AT = "systemctl show --value -p InactiveExitTimestampMonotonic {unit}"
+_FIRST_OFF = "journalctl -b -u loadshed -o short-monotonic --no-pager | grep -m 1 'OFF sent'"
+
+
+class Sender(NamedTuple):
+    """Whoever sends OFF. `site`: stands in its topics."""
+
+    unit: str
+    site: str
+
+
+OURS, PROBE = Sender("loadshed", "home"), Sender("bare-probe", "probe")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Seconds of each round, ours and the probe's."""
+
+    what: str
+    ours_s: list[float]
+    probe_s: list[float]
+
+    @property
+    def ratio(self) -> float:
+        return statistics.median(self.ours_s) / statistics.median(self.probe_s)
+
+    def __str__(self) -> str:
+        return f"{self.what} | {_spread(self.ours_s)} | {_spread(self.probe_s)} | {self.ratio:.2f} | <= {MOST:g}"
+
+
+def _spread(seconds: list[float]) -> str:
+    return f"{statistics.median(seconds):.3f} s ({min(seconds):.3f} to {max(seconds):.3f})"
+
+
+async def figures(image: Image, rounds: int) -> list[Figure]:
+    """Return both figures; say what one boot in the dark takes besides."""
+    disk = Disk(image.disk, folder() / "figures.qcow2")
+    async with House(image, folder()) as house:
+        await _boot_in_the_dark(house, disk)
+        bench = Bench(house, float(await house.machine.must(_CLOCKS)))
+        await house.machine.must(_WITNESS)
+        starts: dict[Sender, list[float]] = {OURS: [], PROBE: []}
+        edges: dict[Sender, list[float]] = {OURS: [], PROBE: []}
+        for number in range(rounds):
+            for sender in (OURS, PROBE):
+                starts[sender].append(await bench.start(sender))
+                edges[sender].append(await bench.edge(sender))
+                await house.machine.must(f"systemctl stop {sender.unit}")
+            say(f"round {number + 1}: {starts} {edges}")
+    return [
+        Figure("unit start to first OFF", starts[OURS], starts[PROBE]),
+        Figure("GPIO edge to OFF, less settle_s", [one - SETTLE_S for one in edges[OURS]], edges[PROBE]),
+    ]
+
+
+async def _boot_in_the_dark(house: House, disk: Disk) -> None:
+    machine = house.machine
+    await machine.power_on(disk.begin(), contact_open=True)
+    await machine.is_up()
+    await house.until(lambda: house.at(Position.OFF) == set(SHED), "all is shed", BOOT_S)
+    say(f"boot in the dark: {await machine.must(_FIRST_OFF)}")
+    # Nobody knew what was on before: nothing comes back by itself.
+    await house.contact(is_open=False)
+    for circuit in SHED:
+        house.flip(circuit, Position.ON)
+    await machine.must("sleep 5; systemctl stop loadshed")
+
+
+@dataclass
+class Bench:
+    """One sender after the other, on one house. `wall`: what the guest's wall clock is ahead of its monotonic one."""
+
+    house: House
+    wall: float
+
+    async def start(self, sender: Sender) -> float:
+        """Return the seconds from a unit's start, with the contact open, to the first OFF; then give all back."""
+        machine, mark = self.house.machine, self.house.mark
+        await self.house.contact(is_open=True)
+        await machine.must(f"systemctl start --no-block {sender.unit}")
+        off_at = await self._first_off(sender, mark)
+        started_at = float(await machine.must(_STARTED_AT.format(unit=sender.unit))) / 1e6 + self.wall
+        await self._back(sender)
+        return off_at - started_at
+
+    async def edge(self, sender: Sender) -> float:
+        """Return the seconds from the edge to the first OFF; then give all back."""
+        mark = self.house.mark
+        opened_at = float(await self.house.machine.must(_OPEN))
+        off_at = await self._first_off(sender, mark)
+        await self._back(sender)
+        return off_at - opened_at
+
+    async def _first_off(self, sender: Sender, mark: int) -> float:
+        """Return when the subscriber inside saw the first OFF, by the wall; it is outside that we wait for it."""
+        base = f"loadshed/{sender.site}/breakers/"
+
+        def seen() -> bool:
+            said = self.house.recorder.said[mark:]
+            return any(one.topic.startswith(base) and one.topic.endswith("/set") for one in said)
+
+        await self.house.until(seen, f"{sender.unit} has sent OFF", BOOT_S)
+        lines = (await self.house.machine.must("cat /run/witness; : >/run/witness")).split("\n")
+        return min(float(line.split()[0]) for line in lines if f" {base}" in line)
+
+    async def _back(self, sender: Sender) -> None:
+        mark = self.house.mark
+        await self.house.contact(is_open=False)
+        if sender is OURS:
+            await self.house.until(lambda: self.house.is_quiet(mark), "all is given back", BOOT_S)
+            await self.house.until(lambda: not self.house.at(Position.OFF), "all is on", BOOT_S)

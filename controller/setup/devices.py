@@ -65,6 +65,7 @@ class Devices:
     ) -> None:
         self.positions: dict[CircuitId, Position] = {}
         self.available: dict[CircuitId, bool] = {}
+        self._said: dict[CircuitId, Position] = {}
         self._broker, self._site, self._link = broker, site, link
         self._base = f"loadshed/{site}/breakers/"
         self._echo = f"loadshed/{site}/answers/{secrets.token_hex(8)}"
@@ -81,7 +82,7 @@ class Devices:
             self._link.flush()
             while True:
                 for heard in self._link.read():
-                    self._take(heard.topic, heard.payload.decode("utf-8", "replace"))
+                    self._take(heard.topic, heard.payload.decode("utf-8", "replace"), live=not heard.retained)
                 await self._link.wait()
         except BrokerError as error:
             self._lost = str(error)
@@ -102,6 +103,8 @@ class Devices:
         Raises BrokerError, and RefusedError where the running controller will not.
         """
         began = time.monotonic()
+        # Only what is said from now on: what was said before may be undone by a command still under way.
+        self._said.pop(circuit, None)
         # The controller tries again by itself.
         tries, within_s = (1, TRIES * self._confirm_s) if self._through_controller else (TRIES, self._confirm_s)
         for _ in range(tries):
@@ -110,7 +113,9 @@ class Devices:
                 async with asyncio.timeout(within_s):
                     await self._reports(circuit, wanted)
                 return time.monotonic() - began
-        return None
+        # Where it was so already the controller may have sent nothing, and waited long enough for us.
+        there = self._through_controller and self.positions.get(circuit) is wanted
+        return time.monotonic() - began if there else None
 
     async def _command(self, circuit: CircuitId, wanted: Position) -> None:
         self._check()
@@ -125,7 +130,7 @@ class Devices:
             raise RefusedError(reason)
 
     async def _reports(self, circuit: CircuitId, wanted: Position) -> None:
-        while self.positions.get(circuit) is not wanted:
+        while self._said.get(circuit) is not wanted:
             self._news.clear()
             self._check()
             await self._news.wait()
@@ -134,7 +139,7 @@ class Devices:
         if self._lost is not None:
             raise BrokerError(self._lost)
 
-    def _take(self, topic: str, word: str) -> None:
+    def _take(self, topic: str, word: str, *, live: bool) -> None:
         if topic == self._echo:
             self._complete.set()
             return
@@ -143,4 +148,6 @@ class Devices:
             self.available[CircuitId(name)] = word != "offline"
         elif word in WORDS:
             self.positions[CircuitId(name)] = WORDS[word]
+            if live:
+                self._said[CircuitId(name)] = WORDS[word]
         self._news.set()

@@ -184,8 +184,8 @@ async def _given_back(ground: Ground, circuit: Circuit, not_before: float) -> fl
     """Switch the circuit on again, once it has rested, and return how long its report took. Raises LeftOffError."""
     person = ground.person
     left_off = (
-        f"{circuit.name} IS LEFT OFF. Switch it on by hand at the panel, or `loadshed ask on {circuit.id}` once the "
-        "controller runs"
+        f"{circuit.name} IS LEFT OFF, as far as can be seen. Switch it on by hand at the panel, or "
+        f"`loadshed ask on {circuit.id}` once the controller runs"
     )
     try:
         if (rest_s := not_before - time.monotonic()) > 0:

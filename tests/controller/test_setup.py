@@ -6,8 +6,6 @@ import asyncio
 import signal
 import subprocess
 import sys
-import time
-from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,20 +14,18 @@ import pytest
 from controller.commands.cli import main
 from controller.configuration.settings import Configuration, load
 from controller.setup import records
-from controller.setup.records import ContactSeen, Records, wired
-from hw.simulated.breakers import BreakersOnBus
 from hw.simulated.house import House, Load
 from hw.simulated.meter import SimulatedMeter
 from hw.simulated.meter_port import serve_pty
 from rules.panel import CircuitId, Position, Restore, Tag
+from tests.controller.setup_house import HEATER, ROUTER, TUB, configured, on_bus
 from tests.controller.setup_typist import Typist, typist
 from tests.mosquitto import Mosquitto
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-TUB, HEATER, ROUTER = CircuitId("hot-tub"), CircuitId("water-heater"), CircuitId("router")
 # So much that the meter's register moves while one looks.
 LOADS = (Load(TUB, 500.0), Load(HEATER, 100.0), Load(ROUTER, 400.0))
 
@@ -44,20 +40,6 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
         yield running
 
 
-@asynccontextmanager
-async def on_bus(house: House, broker: Mosquitto) -> AsyncIterator[BreakersOnBus]:
-    """Have the breakers of a house on the bus."""
-    hub = BreakersOnBus(house.breakers.values(), broker.broker, "home", time.monotonic, house.measure)
-    running = asyncio.create_task(hub.run())
-    await hub.connected.wait()
-    try:
-        yield hub
-    finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
-
-
 def systemctl(folder: Path) -> Path:
     """Return a folder with a systemctl that only writes down what it was told."""
     folder.mkdir()
@@ -66,29 +48,6 @@ def systemctl(folder: Path) -> Path:
     program.write_text(f'#!/bin/sh\necho "$@" >> {told}\n', encoding="utf-8")
     program.chmod(0o755)
     return folder
-
-
-def configured(tmp_path: Path, broker: Mosquitto, *, contact_seen: bool = True) -> tuple[str, ...]:
-    """Write the files of a small house, and return the words that name its folders."""
-    config, state = tmp_path / "config", tmp_path / "state"
-    config.mkdir()
-    state.mkdir()
-    (config / "installer.toml").write_text(
-        f'[site]\nid = "home"\n[contact]\nsource = "gpio"\npin = 17\n[broker]\nport = {broker.port}\n'
-        "[shed]\nconfirm_s = 0.5\n",
-        encoding="utf-8",
-    )
-    (config / "circuits.toml").write_text(
-        '# my own words\n[circuits.hot-tub]\nspace = 9\nbreaker = "gen2"\ntag = "nonessential"\n\n'
-        '# in the cellar\n[circuits.router]\nspace = 1\nbreaker = "gen2"\ntag = "essential"\nprotected = true\n',
-        encoding="utf-8",
-    )
-    configuration = load(config)
-    assert isinstance(configuration, Configuration)
-    if contact_seen:
-        seen = ContactSeen(wired(configuration.contact), "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z", 0, 0.0)
-        records.keep(state, Records(seen))
-    return "--config", str(config), "--state", str(state)
 
 
 # --- the whole of it -------------------------------------------------------------------------------------------------

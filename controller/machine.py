@@ -109,11 +109,9 @@ class House:
             model=None,
             states=[state.value for state in State],
             initial=None,
-            transitions=None,
             queued=True,
             auto_transitions=False,
             send_event=True,
-            ignore_invalid_triggers=False,
         )
         for row in TABLE:
             conditions = {"unfinished": self._is_unfinished, "finished": self._is_finished}.get(row.when)

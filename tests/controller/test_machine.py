@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from transitions import MachineError
 
 from controller.machine import IGNORED, TABLE, House, State, Trigger, diagram
 
@@ -63,6 +64,27 @@ def test_the_house_moves_as_drawn_and_nowhere_else(state: State, trigger: Trigge
     assert one.now is (drawn or state)
     assert one.since == (60.0 if drawn else since)
     assert one.came_from is (state if drawn else came_from)
+
+
+def test_a_house_starts_in_starting_at_the_moment_of_the_start() -> None:
+    """It came from nowhere."""
+    one = House(7.0)
+    assert (one.now, one.since, one.came_from) == (State.STARTING, 7.0, None)
+
+
+def test_nothing_moves_the_house_but_the_table() -> None:
+    """The library's own ways from any state to any other are off, and it has no state of its own."""
+    one = House(0.0)
+    assert set(one._machine.states) == {state.value for state in State}
+    assert set(one._machine.events) == {trigger.value for trigger in Trigger}
+
+
+def test_what_the_table_does_not_know_is_our_own_mistake() -> None:
+    """It is not passed over in silence."""
+    one = House(0.0)
+    one._machine.remove_transition(Trigger.SETTLED.value, source=State.STARTING.value)
+    with pytest.raises(MachineError):
+        one.fire(Trigger.SETTLED, 1.0)
 
 
 WANTS = (

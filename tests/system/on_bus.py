@@ -21,8 +21,20 @@ CONTACT = "ats/contact"
 CONTACT_STATUS = "ats/status"
 # Stands in the recorder's log where its connection began anew: what was said before it may be missing.
 RECONNECTED = "(the recorder connected)"
-# The program stood still until then: what it does next is judged by when it heard of things.
-WENT_ON = "(the program went on)"
+# The contact's device is about to say this: what the payload says cannot have been known any earlier.
+EDGE = "(the contact)"
+# A witness is about to be sent: a question that the program answers as soon as it has read it, and no sooner.
+WITNESS = "(a witness)"
+WITNESSED = "witness-"
+WITNESS_S = 0.1
+# One that was lost, with a broker or a program, is not waited for any longer.
+WITNESS_LOST_S = 0.5
+
+
+def witnessed(topic: str) -> int | None:
+    """Return which witness the program answers on this topic; None: it is no such answer."""
+    leaf = topic.rpartition("/")[2]
+    return int(leaf.removeprefix(WITNESSED)) if leaf.startswith(WITNESSED) else None
 
 
 class OnBus:
@@ -65,24 +77,77 @@ class OnBus:
 
 
 class ContactDevice(OnBus):
-    """The auxiliary contact as a device of its own. What it cannot say without a broker it says at the next one."""
+    """The auxiliary contact as a device of its own. What it cannot say without a broker it says at the next one.
 
-    def __init__(self, broker: Broker, *, is_open: bool = False) -> None:
+    `site`: whose program answers the witnesses. `note`: is told of each edge and each witness before it is sent.
+    """
+
+    def __init__(self, broker: Broker, site: str, note: Callable[[str, str], None] = lambda _what, _word: None) -> None:
         super().__init__(broker, "contact")
-        self.is_open = is_open
+        self.is_open = False
+        self.offline = False
+        self._site = site
+        self._note = note
+        self._asked = 0
+        self._answered = 0
 
     def move(self, *positions: bool) -> None:
         """Open (True) and close, in this order, in one breath."""
         for is_open in positions:
             self.is_open = is_open
-            if self._link is not None:
-                self._link.publish(CONTACT, b"open" if is_open else b"closed", retain=True)
+            self._say_position()
         if self._link is not None:
             self._link.flush()
 
+    def presence(self, *, offline: bool) -> None:
+        """Be gone, as its last will would say; or be there again, with its position."""
+        self.offline = offline
+        if self._link is not None:
+            self._say_all(self._link)
+            self._link.flush()
+
     def greet(self, link: Link) -> None:
-        link.publish(CONTACT, b"open" if self.is_open else b"closed", retain=True)
-        link.publish(CONTACT_STATUS, b"online", retain=True)
+        link.subscribe([f"loadshed/{self._site}/answers/+"])
+        self._say_all(link)
+
+    def hear(self, topic: str, payload: bytes, *, retained: bool) -> None:
+        del payload, retained
+        if (answers := witnessed(topic)) is not None:
+            self._answered = answers
+
+    async def witness(self) -> None:
+        """Send witnesses until cancelled, each as soon as the last was answered, but no oftener than `WITNESS_S`.
+
+        They go the way of the edges, behind them: who answers one has read every edge before it.
+        """
+        asked_at = time.monotonic()
+        while True:
+            lost = time.monotonic() - asked_at > WITNESS_LOST_S
+            if self._link is not None and (lost or self._answered == self._asked):
+                self._asked += 1
+                asked_at = time.monotonic()
+                self._note(WITNESS, str(self._asked))
+                self._link.publish(
+                    f"loadshed/{self._site}/ask/witness",
+                    str(self._asked).encode(),
+                    expiry_s=1,
+                    response_topic=f"loadshed/{self._site}/answers/{WITNESSED}{self._asked}",
+                )
+                self._link.flush()
+            await asyncio.sleep(WITNESS_S)
+
+    def _say_all(self, link: Link) -> None:
+        if self.offline:
+            self._note(EDGE, "offline")
+        else:
+            self._say_position()
+        link.publish(CONTACT_STATUS, b"offline" if self.offline else b"online", retain=True)
+
+    def _say_position(self) -> None:
+        if self._link is not None and not self.offline:
+            word = "open" if self.is_open else "closed"
+            self._note(EDGE, word)
+            self._link.publish(CONTACT, word.encode(), retain=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +181,9 @@ class Recorder(OnBus):
         self.said.append(Said(time.monotonic(), topic, payload, retained))
         self._on_news()
 
-    def note(self, what: str) -> None:
+    def note(self, what: str, word: str = "") -> None:
         """Write down what happened off the bus."""
-        self.said.append(Said(time.monotonic(), what, b"", retained=False))
+        self.said.append(Said(time.monotonic(), what, word.encode(), retained=False))
 
     def on(self, leaf: str, since: int = 0) -> Iterator[Said]:
         """Yield what was said on `loadshed/<site>/<leaf>`, from the message with this number on."""

@@ -1,0 +1,139 @@
+"""What will happen in one outage, drawn before it begins: the same number, the same story, however quick the machine.
+
+How far the program has come when each thing happens, the machine decides; so a repetition is like, not identical.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple
+
+from hw.simulated.breakers import Wakes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# By name, each with its weight.
+FAULTS = {
+    "kill -9": 6,
+    "SIGTERM": 2,
+    "SIGSTOP": 4,
+    "SIGSTOP beyond the keepalive": 0.3,
+    "broker stopped, memory kept": 2,
+    "broker stopped, memory lost": 2,
+    "broker killed": 3,
+    "broker frozen": 1,
+    "start while the broker is down": 2,
+    "disk full": 2,
+    "write permission removed": 1,
+    "database corrupt": 0.7,
+    "database truncated": 0.7,
+    "WAL deleted": 0.7,
+    "configuration wrong at restart": 1.5,
+    "reload with retag": 2,
+    "breaker silent": 2,
+    "breaker slow": 2,
+    "breaker refuses": 1,
+    "breaker rebooted": 2,
+    "breaker offline for the outage": 1.5,
+    "breaker tripped": 1,
+    "breaker moved by hand": 1,
+    "person asks on": 1,
+    "person asks off": 1,
+    "person asks restore": 0.7,
+    "person asks hold": 1,
+    "person asks forget": 0.7,
+}
+CONTACT_PLAYS = {
+    "contact opens once": 4,
+    "contact moves": 8,
+    "contact bounces": 2,
+    "contact flaps": 1.5,
+    "contact offline": 2,
+}
+
+BOUNCE, OFFLINE, ONLINE, MOVE = "bounce", "offline", "online", "move"
+
+
+class Move(NamedTuple):
+    """Something the contact does, so long after the last. `move`: to its other position."""
+
+    after_s: float
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that goes wrong, so long after the last. `circuit`, `lasts_s`, `wakes`: where it has them."""
+
+    after_s: float
+    name: str
+    circuit: str
+    lasts_s: float
+    wakes: Wakes
+    luck: int  # for what has no name of its own: which bytes, which tag
+
+    def __str__(self) -> str:
+        about = f" ({self.circuit})" if self.name.startswith(("breaker", "person", "reload")) else ""
+        return f"{self.after_s:.2f} s later: {self.name}{about}, {self.lasts_s:.2f} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One outage. `off_before`: switched off by hand before it begins. `play`: what the contact does, by name."""
+
+    off_before: frozenset[str]
+    play: str
+    moves: tuple[Move, ...]
+    faults: tuple[Fault, ...]
+
+    def __str__(self) -> str:
+        moves = ", ".join(f"{move.after_s:.2f} s later {move.what}" for move in self.moves)
+        told = (f"off before: {sorted(self.off_before)}", f"{self.play}: {moves}", *map(str, self.faults))
+        return "\n".join(told)
+
+
+def dice(name: str) -> Random:
+    """Return dice that fall alike for the same name."""
+    return Random(name)  # noqa: S311  # chance, no secret
+
+
+def draw(fall: Random, circuits: Sequence[str]) -> Plan:
+    """Return a plan for one outage over these circuits to shed."""
+    off_before = frozenset(circuit for circuit in circuits if fall.random() < 0.2)
+    (play,) = fall.choices([*CONTACT_PLAYS], [*CONTACT_PLAYS.values()])
+    names = fall.choices([*FAULTS], [*FAULTS.values()], k=fall.randint(1, 4))
+    return Plan(off_before, play, _moves(play, fall), tuple(_fault(name, fall, circuits, off_before) for name in names))
+
+
+def _moves(play: str, fall: Random) -> tuple[Move, ...]:
+    first = Move(0.0, MOVE)
+    if play == "contact moves":
+        return (first, *(Move(fall.uniform(0.05, 1.6), MOVE) for _ in range(fall.randint(1, 3))))
+    if play == "contact bounces":
+        bounces = [Move(fall.uniform(0.0, 0.3), BOUNCE) for _ in range(fall.randint(1, 3))]
+        return (*bounces, Move(fall.uniform(0.0, 0.3), MOVE), Move(fall.uniform(0.1, 1.5), BOUNCE))
+    if play == "contact flaps":
+        return (first, *(Move(fall.uniform(0.01, 0.35), MOVE) for _ in range(fall.randint(5, 14))))
+    if play == "contact offline":
+        moves = (Move(fall.uniform(0.0, 1.0), MOVE),) if fall.random() < 0.5 else ()
+        return (first, Move(fall.uniform(0.0, 1.0), OFFLINE), *moves, Move(fall.uniform(0.1, 1.0), ONLINE))
+    return (first,)
+
+
+def _fault(name: str, fall: Random, circuits: Sequence[str], off_before: frozenset[str]) -> Fault:
+    circuit = fall.choice(circuits)
+    lasts_s = fall.choice((0.0, fall.uniform(0.0, 0.6), fall.uniform(0.1, 2.5)))
+    if name == "SIGSTOP beyond the keepalive":
+        lasts_s = fall.uniform(8.0, 10.0)
+    # Whether it wakes on or as it was: a person's circuits apart, it ends where it belongs.
+    wakes = fall.choice((Wakes.ON, Wakes.AS_WAS))
+    return Fault(
+        fall.uniform(0.0, 0.9),
+        name,
+        circuit,
+        lasts_s,
+        Wakes.AS_WAS if circuit in off_before else wakes,
+        fall.randrange(1 << 30),
+    )

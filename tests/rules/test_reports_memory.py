@@ -113,24 +113,25 @@ def test_a_remembered_word_is_what_was_and_not_what_is(
 
 
 HEARSAY = (
-    # circuit, disk and before, hearsay, weighed, the broker's word, before then
-    (TUB, ON, True, False, OFF, UNKNOWN),
-    (TUB, OFF, True, False, ON, UNKNOWN),
-    (TUB, ON, True, False, ON, ON),
-    (TUB, ON, False, False, OFF, ON),
-    (TUB, ON, True, True, OFF, ON),  # an off of our own making
-    (CHARGER, ON, True, False, OFF, ON),  # it fell with the power
-    (CHARGER, ON, True, False, TRIPPED, UNKNOWN),
-    (CHARGER, OFF, True, False, ON, UNKNOWN),
+    # circuit, disk and before, hearsay, weighed, the machine has booted, the broker's word, before then
+    (TUB, ON, True, False, True, OFF, UNKNOWN),
+    (TUB, OFF, True, False, True, ON, UNKNOWN),
+    (TUB, ON, True, False, True, ON, ON),
+    (TUB, ON, False, False, True, OFF, ON),
+    (TUB, ON, True, True, True, OFF, ON),  # an off of our own making
+    (CHARGER, ON, True, False, True, OFF, ON),  # it fell with the power
+    (CHARGER, ON, True, False, False, OFF, UNKNOWN),  # no power was gone: it may have been a hand
+    (CHARGER, ON, True, False, True, TRIPPED, UNKNOWN),
+    (CHARGER, OFF, True, False, True, ON, UNKNOWN),
 )
 
 
-@pytest.mark.parametrize(("name", "disk", "hearsay", "weighed", "word", "before"), HEARSAY)
+@pytest.mark.parametrize(("name", "disk", "hearsay", "weighed", "rebooted", "word", "before"), HEARSAY)
 def test_where_disk_and_broker_differ_nobody_knows_what_a_circuit_was(
-    name: CircuitId, disk: Position, word: Position, before: Position, *, hearsay: bool, weighed: bool
+    name: CircuitId, disk: Position, word: Position, before: Position, *, hearsay: bool, weighed: bool, rebooted: bool
 ) -> None:
     """Once the device itself has spoken, or the first edge was written down, no memory outweighs it."""
-    night = Night(disk=disk)
+    night = Night(disk=disk, rebooted=rebooted)
     night.off(100.0, name)
     debt = night.debt(name)
     debt.before, debt.provisional, debt.weighed = disk, hearsay, weighed

@@ -125,7 +125,7 @@ class Demand:
             return verdict
         self._silent = False
         before = self._register.before_last_at
-        if verdict in (Verdict.FIRST, Verdict.ANOTHER_METER) or before is None:
+        if before is None or verdict is Verdict.ANOTHER_METER:
             self._ticks.start(at)
             self._witnesses.begin(self.pulse_count)
             return verdict

@@ -36,7 +36,7 @@ def test_the_register_comes_round(before: int, after: int, rise: int) -> None:
     assert register_rise(before, after) == rise
 
 
-@pytest.mark.parametrize(("before", "after"), [(9_900_000, 5), (9_999_999, 100_000), (1000, 999)])
+@pytest.mark.parametrize(("before", "after"), [(9_900_000, 5), (9_999_999, 100_000), (1000, 999), (10_000_000, 5)])
 def test_any_other_fall_is_no_rise(before: int, after: int) -> None:
     """A register never runs backward."""
     assert register_rise(before, after) is None
@@ -72,7 +72,8 @@ def test_two_garbled_readings_that_differ_agree_on_nothing() -> None:
 def test_a_replaced_meter_is_a_new_baseline() -> None:
     """A second reading agrees: no energy is counted across, and counting goes on from there."""
     register = Register(48.0)
-    assert read_all(register, 500_000, 12, 12) == [Verdict.FIRST, Verdict.HELD, Verdict.ANOTHER_METER]
+    assert read_all(register, 500_000, 12) == [Verdict.FIRST, Verdict.HELD]
+    assert register.read(12, 10.0) == (Verdict.ANOTHER_METER, 0)
     assert register.read(13, 15.0) == (Verdict.GOOD, 1)
 
 
@@ -84,6 +85,65 @@ def test_a_held_reading_lets_the_last_good_one_age() -> None:
     assert register.last.at == 0.0
 
 
+MOST = (
+    # ticks in so many seconds at a rating of 40 kW, what becomes of them
+    (12, 90.0, Verdict.GOOD),  # the first may have been due before; 11 more are 44 kW
+    (13, 90.0, Verdict.HELD),
+    (12, 89.9, Verdict.HELD),
+    (1, 0.0, Verdict.GOOD),
+    (2, 8.1, Verdict.HELD),
+    (2, 8.2, Verdict.GOOD),
+)
+
+
+@pytest.mark.parametrize(("ticks", "seconds", "verdict"), MOST)
+def test_110_percent_of_the_rating_is_the_most_there_is(ticks: int, seconds: float, verdict: Verdict) -> None:
+    """To the tick."""
+    register = Register(40.0)
+    register.read(1000, 700.0)
+    assert register.read(1000 + ticks, 700.0 + seconds) == (verdict, 0 if verdict is Verdict.HELD else ticks)
+
+
+def leap(register: Register, began: float, *, before: int, ticks: int) -> tuple[Verdict, int]:
+    """Poll 300 s of stillness, then a leap; return what became of it at the second poll that says so."""
+    for poll in range(1, 61):
+        assert register.read(before, began + poll * POLL_S) == (Verdict.GOOD, 0)
+    assert register.read(before + ticks, began + 305.0) == (Verdict.HELD, 0)
+    return register.read(before + ticks, began + 310.0)
+
+
+LEAPS = (
+    # ticks, what becomes of them: 44 kW for 310 s are 37.9 after the first
+    (38, (Verdict.GOOD, 38)),
+    (39, (Verdict.ANOTHER_METER, 0)),
+)
+
+
+@pytest.mark.parametrize(("ticks", "becomes"), LEAPS)
+def test_a_leap_is_judged_by_the_time_the_register_stood_still(ticks: int, becomes: tuple[Verdict, int]) -> None:
+    """Since the first reading; and then since the last one before the leap, for it may have come right after."""
+    register = Register(40.0)
+    register.read(1000, 700.0)
+    assert leap(register, 700.0, before=1000, ticks=ticks) == becomes
+    register = Register(40.0)
+    register.read(1000, 700.0)
+    leap(register, 700.0, before=1000, ticks=38)
+    for poll in range(1, 60):
+        register.read(1038, 1010.0 + poll * POLL_S)
+    assert register.read(1038 + ticks, 1305.0) == (Verdict.HELD, 0)
+    assert register.read(1038 + ticks, 1310.0) == becomes
+
+
+def test_another_meter_has_stood_still_since_it_was_believed() -> None:
+    """Nobody knows for how long before."""
+    register = Register(40.0)
+    read_all(register, 500_000, 12, 12)
+    assert leap(register, 10.0, before=12, ticks=39) == (Verdict.ANOTHER_METER, 0)
+    register = Register(40.0)
+    read_all(register, 500_000, 12, 12)
+    assert leap(register, 10.0, before=12, ticks=38) == (Verdict.GOOD, 38)
+
+
 def test_a_register_refreshed_in_leaps_is_the_same_meter() -> None:
     """10 kW refreshed each 300 s leaps by 8 ticks: held for one poll, then counted, and no other meter."""
     register = Register(48.0)
@@ -91,7 +151,7 @@ def test_a_register_refreshed_in_leaps_is_the_same_meter() -> None:
     for poll in range(1, 400):
         at = poll * POLL_S
         verdict, ticks = register.read(int(10.0 * (at // 300 * 300) / 360), at)
-        assert verdict is not Verdict.ANOTHER_METER
+        assert verdict in ((Verdict.FIRST,) if poll == 1 else (Verdict.GOOD, Verdict.HELD))
         counted += ticks
     assert counted == int(10.0 * 1800 / 360)
 

@@ -76,7 +76,7 @@ def test_lost_edges_are_found(lose_each: int) -> None:
     house = House(poll_s=30.0)
     house.draw(20.0, 9_000.0 if lose_each < 20 else 90_000.0, lose_each)
     assert house.findings
-    assert all(found.lost for found in house.findings)
+    assert all(found.lost and found.at % 30.0 == 0.0 for found in house.findings)
     assert house.edges // lose_each >= len(house.findings)
 
 
@@ -99,7 +99,14 @@ def test_another_meter_begins_the_comparison_anew() -> None:
 
 
 def test_an_edge_beyond_the_rating_is_noise() -> None:
-    """And is counted as such."""
+    """And is counted as such; one just at 110 % of it is none: 44 kW is an edge each 40.9 s."""
+    totaliser = Totaliser(40.0)
+    fastest = 1800.0 / 44.0
+    assert [totaliser.pulse(at) for at in (0.0, fastest, fastest + 40.0, fastest + 40.5)] == [True, True, False, False]
+    assert (totaliser.count, totaliser.noise_count) == (2, 2)
+
+
+def test_without_a_model_the_largest_meter_is_the_limit() -> None:
+    """998 kW is an edge each 1.64 s."""
     totaliser = Totaliser(None)
-    assert [totaliser.pulse(at) for at in (0.0, 1.0, 2.0)] == [True, False, True]
-    assert (totaliser.count, totaliser.noise_count) == (2, 1)
+    assert [totaliser.pulse(at) for at in (0.0, 1.6, 1.7)] == [True, False, True]

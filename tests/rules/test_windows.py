@@ -135,6 +135,11 @@ def test_the_average_since_a_moment_begins_there_or_at_the_first_count(
     assert curve(*counts).mean_since(began, now) == (kw if kw is None else pytest.approx(kw))
 
 
+def test_since_the_very_start_is_since_the_start() -> None:
+    """From there on every count was seen, also the energy before the first."""
+    assert curve(12.0, 15.0, 17.0, start=10.0).mean_since(10.0, 17.0) == pytest.approx(3 * UNIT_KW_S / 7.0)
+
+
 def test_several_counts_at_once_are_several() -> None:
     """And one that is not later than the last is counted with it: time never runs backward."""
     one = EnergyCurve(UNIT_KW_S)
@@ -217,6 +222,7 @@ PEAKS = (
     (((9.0, 900.0), (1.8, 1800.0)), 450.0, (450 * 9.0 + 450 * 1.8) / 900.0),
     (((9.0, 900.0), (1.8, 1800.0)), 900.0, 1.8),
     (((9.0, 900.0), (1.8, 1800.0)), 1900.0, None),
+    (((9.0, 850.0),), -100.0, None),  # nobody saw the beginning of that window
 )
 
 

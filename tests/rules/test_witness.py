@@ -117,6 +117,16 @@ def test_edges_once_caught_are_believed_after_half_a_kwh_of_agreement() -> None:
     assert one.finding is None
 
 
+def test_a_tick_without_a_single_edge_is_no_agreement() -> None:
+    """It is within what is forgiven, but a dead line would say the same."""
+    one = Witnesses()
+    see(one, drift(0, 0, 0, 0, -24))
+    see(one, [76, 96, 116, 136, 156], began=5)
+    assert not one.trusted
+    see(one, [176], began=10)
+    assert one.trusted
+
+
 def test_a_line_without_a_single_edge_regains_no_trust() -> None:
     """One tick without an edge is within what is forgiven, and proves nothing."""
     one = Witnesses()

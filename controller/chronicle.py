@@ -58,17 +58,18 @@ class Chronicle:
         if outcome is Outcome.CONFIRMED_OFF and debt is not None:
             self.book.confirmed(circuit, debt, at)
         if outcome is not None:
-            self.note(outcome.value, at, circuit, about=self._answered(circuit, outcome, at))
+            self.note(outcome.value, at, circuit, about=self._answered(circuit, outcome))
             self.ended(_ENDS.get(outcome, outcome.value), at if outcome in _ON else None)
         self.telling.circuits.add(circuit)
         self.telling.state = True
 
-    def _answered(self, circuit: CircuitId, outcome: Outcome, at: float) -> dict[str, Json]:
-        """Return how long after our last command the device did as it was told, where that is what it did."""
+    def _answered(self, circuit: CircuitId, outcome: Outcome) -> dict[str, Json]:
+        """Return how long after our last command the device said that it had obeyed, where that is what it said."""
         entry = self._ledger[circuit]
-        if outcome not in (Outcome.CONFIRMED_OFF, Outcome.CONFIRMED_ON) or entry.sent is None:
+        spoke_at = entry.reported_at
+        if outcome not in (Outcome.CONFIRMED_OFF, Outcome.CONFIRMED_ON) or entry.sent is None or spoke_at is None:
             return {}
-        return {"after_s": round(at - entry.sent_at, 3)}
+        return {"after_s": round(spoke_at - entry.sent_at, 3)}
 
     def ended(self, how: str, at: float | None = None) -> None:
         """Write how the debts that have just ended did; `at`: when they were on again, None where they are not."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from controller.effects import Happened, Json
 
@@ -24,6 +24,7 @@ _WORDS = {
     "fell_with_the_power": "fell with the power (it wakes off): it is given back",
     "bus_connected": "connected to the broker",
     "bus_lost": "the broker is away",
+    "generator_running": "the house has power again, on standby",
     "meter_held": "meter: the register leapt, and is not believed until a second reading agrees",
     "meter_another_meter": "meter: two readings agree on another register: another meter, a new beginning",
     "meter_rolled_over": "meter: the register began anew at 0",
@@ -38,11 +39,55 @@ def line(happened: Happened) -> str:
     """
     if isinstance(says := happened.about.get("says"), str):
         return f"{_meter(happened)}: {says}{_unsaid(happened)}"
+    if (sentence := _SENTENCES.get(happened.event)) is not None:
+        return sentence(happened.about)
     words = _WORDS.get(happened.event, happened.event.replace("_", " "))
     told = {key: value for key, value in happened.about.items() if not key.endswith("_at")}
     about = ", ".join(f"{key} {_shown(value)}" for key, value in told.items() if value not in (None, [], "", False))
     subject = f"{happened.circuit}: " if happened.circuit is not None else ""
     return f"{subject}{words}" + (f" ({about})" if about else "")
+
+
+def _alarm(about: Mapping[str, Json]) -> str:
+    return f"ALARM {about.get('alarm')}: {about.get('means') or _shown(about.get('circuits') or '')}"
+
+
+def _no_alarm(about: Mapping[str, Json]) -> str:
+    lasted_s = about.get("lasted_s")
+    lasted = f", after {lasted_s:.0f} s" if isinstance(lasted_s, int | float) else ""
+    return f"alarm {about.get('alarm')} is over{lasted}"
+
+
+def _all_clear(about: Mapping[str, Json]) -> str:
+    not_back = about.get("not_back")
+    if not isinstance(not_back, dict) or not not_back:
+        return "all clear: everything is as it was before the outage"
+    return "all clear, but not back: " + ". ".join(f"{circuit}: {why}" for circuit, why in not_back.items())
+
+
+def _stopped(about: Mapping[str, Json]) -> str:
+    devices, meter = about.get("devices"), about.get("meter")
+    return (
+        f"generator stopped, as it seems: {devices} devices fell silent at once on standby (meter: {meter}); nothing "
+        "that only lacks its power is an alarm meanwhile"
+    )
+
+
+def _flaps(about: Mapping[str, Json]) -> str:
+    wait, usual, within = (_shown(about.get(key)) for key in ("wait_s", "usual_s", "within_s"))
+    return (
+        f"utility comes and goes ({about.get('openings')} openings within {within} s): it must be unbroken for {wait} "
+        f"s instead of {usual} s before anything is given back"
+    )
+
+
+_SENTENCES: dict[str, Callable[[Mapping[str, Json]], str]] = {
+    "alarm_raised": _alarm,
+    "alarm_cleared": _no_alarm,
+    "all_clear": _all_clear,
+    "generator_stopped": _stopped,
+    "utility_flaps": _flaps,
+}
 
 
 def refusal_lines(sentences: Sequence[str]) -> list[str]:

@@ -39,7 +39,7 @@ def status_text(site: Site, told: Told, reason: str | None, now: float) -> str:
     """Return the screen. `reason`: why the present cannot be known; None where it can. `now`: UTC seconds."""
     if reason is not None:
         return "\n".join(_unknown(site, told, reason, now))
-    parts = (_head(told, site, now), _demand(told, site, now), _alarms(told), _circuits(told))
+    parts = (_head(told, site, now), _demand(told, site, now), _alarms(told, now), _circuits(told))
     return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part)))
 
 
@@ -54,6 +54,7 @@ def _head(told: Told, site: Site, now: float) -> Iterator[str]:
     state = told.state or {}
     yield f"{_STATES.get(str(state.get('state')), str(state.get('state')))}, {_since(state, now)}"
     yield f"contact says {state.get('source')}" + (f"; outage {state['outage']}" if state.get("outage") else "")
+    yield from _waits(state, now)
     if site.inverted:
         yield wrapped(f"ADVICE: {_INVERTED}", "        ", first="")
     words = {"shed": "shed", "unconfirmed": "NOT CONFIRMED", "owed": "owed", "taken_over": "a person's"}
@@ -61,6 +62,17 @@ def _head(told: Told, site: Site, now: float) -> Iterator[str]:
         names = state.get(key)
         if isinstance(names, list) and names:
             yield wrapped(f"{what}: {', '.join(map(str, names))}", "  ", first="")
+
+
+def _waits(state: Fields, now: float) -> Iterator[str]:
+    """Say why nothing comes back yet, and that a house on standby seems to be without power."""
+    in_s = said_ago_s(state, now, "stable_at")
+    if in_s is not None and in_s < 0 and state.get("state") == "stabilizing":
+        flaps = state.get("flaps")
+        longer = f"; longer than usual, for it went away {flaps} times of late" if flaps else ""
+        yield wrapped(f"nothing comes back for {span(-in_s)} more{longer}", "  ", first="")
+    if (dark_s := said_ago_s(state, now, "generator_stopped_at")) is not None:
+        yield wrapped(f"THE GENERATOR HAS STOPPED, as it seems, {span(max(0.0, dark_s))} ago", "  ", first="")
 
 
 def _since(state: Fields, now: float) -> str:
@@ -106,9 +118,11 @@ def _average(demand: Fields, key: str, what: str) -> str:
     return f"{what} {kw:.2f} kW" + (" (not full yet)" if isinstance(partial, list) and key in partial else "")
 
 
-def _alarms(told: Told) -> Iterator[str]:
+def _alarms(told: Told, now: float) -> Iterator[str]:
     for name, alarm in sorted(told.alarms.items()):
-        yield wrapped(f"ALARM {name}: {alarm.get('means')}", "      ", first="")
+        ago_s = said_ago_s(alarm, now, "since")
+        since = "" if ago_s is None else f" (for {span(max(0.0, ago_s))})"
+        yield wrapped(f"ALARM {name}{since}: {alarm.get('means')}", "      ", first="")
         yield wrapped(f"do: {alarm.get('do')}", "          ", first="      ")
 
 

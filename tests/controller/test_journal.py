@@ -18,9 +18,26 @@ from rules.panel import CircuitId
         ("pulses_disagree", {"output": "1 kWh", "counted": 3, "says": "edges are lost"}, "meter: edges are lost"),
         ("outage_ended", {"energy_kwh": 12345.6, "owed": []}, "outage ended (energy_kwh 12345.6)"),
         ("settled", {"seen_at": 17.25}, "settled"),
+        (
+            "alarm_raised",
+            {"alarm": "owed", "circuits": ["dryer"], "means": "Not back: dryer."},
+            "ALARM owed: Not back: dryer.",
+        ),
+        ("alarm_raised", {"alarm": "owed", "circuits": ["dryer", "tub"]}, "ALARM owed: dryer, tub"),
+        ("alarm_raised", {"alarm": "disk-failing"}, "ALARM disk-failing: "),
+        ("alarm_cleared", {"alarm": "owed", "lasted_s": 65.2}, "alarm owed is over, after 65 s"),
+        ("alarm_cleared", {"alarm": "owed"}, "alarm owed is over"),
+        ("all_clear", {"outage": 3, "not_back": {}}, "all clear: everything is as it was before the outage"),
+        (
+            "all_clear",
+            {"not_back": {"dryer": "tripped", "tub": "on hold"}},
+            "all clear, but not back: dryer: tripped. tub: on hold",
+        ),
     ],
 )
-def test_an_event_is_one_readable_line(event: str, about: dict[str, str | int | float | list[str]], says: str) -> None:
+def test_an_event_is_one_readable_line(
+    event: str, about: dict[str, str | int | float | list[str] | dict[str, str]], says: str
+) -> None:
     """Figures as they stand, sentences as they are, and no monotonic moments."""
     assert line(Happened(1.0, event, None, about)) == says  # type: ignore[arg-type]
 
@@ -36,3 +53,16 @@ def test_a_file_of_a_thousand_mistakes_does_not_fill_the_journal() -> None:
     *first, last = refusal_lines([f"circuits.toml:{number}: wrong" for number in range(1000)])
     assert len(first) == MISTAKES_MOST
     assert last.startswith(f"and {1000 - MISTAKES_MOST} more")
+
+
+def test_a_generator_that_stopped_and_a_grid_that_flaps_are_sentences() -> None:
+    """With what it goes by, and for how long everything waits."""
+    stopped = line(Happened(1.0, "generator_stopped", None, {"devices": 4, "meter": "silent", "began_at": 7.5}))
+    assert stopped.startswith(
+        "generator stopped, as it seems: 4 devices fell silent at once on standby (meter: silent)"
+    )
+    about = {"openings": 3, "within_s": 600.0, "wait_s": 20.0, "usual_s": 10.0}
+    flaps = line(Happened(1.0, "utility_flaps", None, about))
+    assert flaps.startswith(
+        "utility comes and goes (3 openings within 600 s): it must be unbroken for 20 s instead of 10"
+    )

@@ -32,6 +32,8 @@ _COMMANDS = {
     "replay": _Command("play a recorded night again, and compare what is decided", "controller.commands.replay"),
     "ask": _Command("a person's request: switch, give back, hold, reload", "controller.commands.act"),
     "setup": _Command("set up a house, step by step, with a person at the terminal", "controller.commands.setup"),
+    "broker": _Command("set up Mosquitto: who may come in, and say what", "controller.commands.broker"),
+    "ready": _Command("how ready the house is for its next outage, and why not more", "controller.commands.ready"),
     "meter": _Command("commissioning tools for the kWh meter", "controller.commands.meter"),
     "simulate": _Command("a meter made of software, for other people's Modbus programs", "controller.commands.meter"),
 }

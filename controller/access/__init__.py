@@ -1,0 +1,1 @@
+"""Who may do what on the broker: users, their topics, passwords and certificates, in Mosquitto's own files."""

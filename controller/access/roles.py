@@ -1,0 +1,118 @@
+"""Who may say and hear what on the bus, in the lines of Mosquitto's access list."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""A user's name: a colon, a space or a wildcard in it would mean something in one of the broker's files."""
+
+CONTROLLER_NAME = "loadshed"
+
+_MARK = "# loadshed: "
+_OURS = re.compile(rf"{_MARK}(?P<role>[a-z]+)(?: of (?P<circuits>[a-z0-9, -]+?))?(?P<contact> and the contact)?")
+
+
+class Role(Enum):
+    """What somebody on the bus is for."""
+
+    CONTROLLER = "controller"
+    DEVICE = "device"
+    INTEGRATOR = "integrator"
+    PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody on the bus. `circuits`: those a device speaks for. `contact`: it is the transfer switch's, too."""
+
+    name: str
+    role: Role
+    circuits: tuple[str, ...] = ()
+    contact: bool = False
+
+    def __str__(self) -> str:
+        circuits = f" of {', '.join(self.circuits)}" if self.circuits else ""
+        return f"{self.role.value}{circuits}{' and the contact' if self.contact else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Where the topics are. `contact`: those of an MQTT contact, with its availability; none where it is on a pin."""
+
+    site: str
+    contact: tuple[str, ...] = ()
+
+    @property
+    def base(self) -> str:
+        return f"loadshed/{self.site}/"
+
+
+def lines(user: User, house: House) -> tuple[str, ...]:
+    """Return what a user may do, as the access list says it. What is not in it is forbidden."""
+    base = house.base
+    if user.role is Role.CONTROLLER:
+        return (f"topic readwrite {base}#", *(f"topic read {topic}" for topic in house.contact))
+    if user.role is Role.DEVICE:
+        return _of_device(user, house)
+    # A request and its answer are between the one who asks and the controller.
+    hears = (f"topic read {base}#", *(f"topic read {topic}" for topic in house.contact))
+    if user.role is Role.PERSON:
+        return (*hears, f"topic write {base}ask/+", f"topic readwrite {base}answers/#")
+    return (*hears, f"topic deny {base}ask/#", f"topic deny {base}answers/#")
+
+
+def _of_device(user: User, house: House) -> tuple[str, ...]:
+    """Return what a device may do: hear its own commands, and say its own position. Never another's."""
+    own: list[str] = []
+    for circuit in user.circuits:
+        breaker = f"{house.base}breakers/{circuit}/"
+        own += [f"topic read {breaker}set", f"topic write {breaker}state", f"topic write {breaker}availability"]
+    if user.contact:
+        own += [f"topic write {topic}" for topic in house.contact]
+    return tuple(own)
+
+
+def block(user: User, house: House) -> str:
+    """Return a user's part of the access list; its first line says what the user was made for."""
+    return "\n".join((f"{_MARK}{user}", f"user {user.name}", *lines(user, house)))
+
+
+def users(access_list: str) -> tuple[User, ...]:
+    """Return the users of an access list that are ours, in its order."""
+    return tuple(user for part in _parts(access_list) if (user := _user(part)) is not None)
+
+
+def with_user(access_list: str, user: User, house: House) -> str:
+    """Return the list with this user, in the place it had; the lines of others stay as they are."""
+    parts = _parts(access_list)
+    place = next((n for n, part in enumerate(parts) if _name(part) == user.name), len(parts))
+    return _joined([*parts[:place], block(user, house), *parts[place + 1 :]])
+
+
+def without_user(access_list: str, name: str) -> str:
+    """Return the list without what it says of a user."""
+    return _joined([part for part in _parts(access_list) if _name(part) != name])
+
+
+def _parts(access_list: str) -> list[str]:
+    return [part.strip("\n") for part in re.split(r"\n\s*\n", access_list) if part.strip()]
+
+
+def _joined(parts: list[str]) -> str:
+    return "\n\n".join(parts) + "\n" if parts else ""
+
+
+def _name(part: str) -> str | None:
+    found = re.search(r"^user (.+)$", part, re.MULTILINE)
+    return found[1] if found else None
+
+
+def _user(part: str) -> User | None:
+    name, mark = _name(part), _OURS.fullmatch(part.partition("\n")[0])
+    if name is None or mark is None or mark["role"] not in {role.value for role in Role}:
+        return None
+    circuits = tuple(mark["circuits"].split(", ")) if mark["circuits"] else ()
+    return User(name, Role(mark["role"]), circuits, mark["contact"] is not None)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
-COMMANDS = ("run", "demo", "check", "status", "outages", "report", "ask", "setup", "meter", "simulate")
+COMMANDS = ("run", "demo", "check", "status", "outages", "report", "ask", "setup", "ready", "meter", "simulate")
 PATIENCE_S = 20
 
 

@@ -1,0 +1,186 @@
+"""Is the house ready for its next outage? Facts in, a score and reasons out, each with what to do. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TEST_EACH_DAYS = 182.0
+"""26 weeks: contacts oxidize and generators fail to start; whoever did not try does not know."""
+
+READY, RESERVED = 90, 60
+"""From this score on a house is ready; from this, with reservations. Below, it is not."""
+
+LEAST_FREE_MB, LITTLE_FREE_MB = 50.0, 500.0
+WORN_PERCENT = 80
+UNDERVOLTAGE_NOW, UNDERVOLTAGE_SINCE_BOOT = 1 << 0, 1 << 16
+"""Bits of the Pi's `get_throttled`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a house. Tuples are names of circuits, where nothing else is said. None: not known.
+
+    `trouble`: why the controller cannot be asked; then what it alone knows is left out. `alarms`: their ids.
+    `unheard`: can be switched, and never said where they are. `unproved`: are shed, and were never tried.
+    `left_off`: by setup. `feeders`: by their names, the controller or the network hangs on them, and they are not
+    protected. `opened_days`: since the last transfer. `meter_stale`: False also where there is no meter. `drill_days`:
+    since the last drill; `drill_failed`: what did not obey in it. `disk_worn_percent`: as the card itself says.
+    `strangers`: addresses of the broker at which anybody is let in. `throttled`: the Pi's own word on its supply.
+    """
+
+    trouble: str | None = None
+    alarms: tuple[str, ...] = ()
+    offline: tuple[str, ...] = ()
+    unheard: tuple[str, ...] = ()
+    uncontrollable: tuple[str, ...] = ()
+    unproved: tuple[str, ...] = ()
+    left_off: tuple[str, ...] = ()
+    feeders: tuple[str, ...] = ()
+    none_protected: bool = False
+    inverted: bool = False
+    contact_seen: bool = True
+    opened_days: float | None = 0.0
+    meter_stale: bool = False
+    drill_days: float | None = 0.0
+    drill_failed: tuple[str, ...] = ()
+    clock_trusted: bool = True
+    disk_free_mb: float | None = None
+    disk_read_only: bool = False
+    disk_worn_percent: int | None = None
+    strangers: tuple[str, ...] = ()
+    throttled: int | None = None
+    ups_known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One thing that stands in the way. `cost`: points of a hundred."""
+
+    id: str
+    cost: int
+    means: str
+    do: str
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """The judgement. `score`: 0 to 100. `reasons`: the dearest first."""
+
+    score: int
+    reasons: tuple[Reason, ...]
+
+    @property
+    def word(self) -> str:
+        """Return it in a word, as programs read it."""
+        return "ready" if self.score >= READY else "reserved" if self.score >= RESERVED else "not-ready"
+
+
+def judge(facts: Facts) -> Readiness:
+    """Return how ready a house is, and why not more."""
+    reasons = (*_controller(facts), *_circuits(facts), *_tests(facts), *_machine(facts), *_surroundings(facts))
+    score = max(0, 100 - sum(reason.cost for reason in reasons))
+    return Readiness(score, tuple(sorted(reasons, key=lambda reason: -reason.cost)))
+
+
+def _controller(facts: Facts) -> Iterator[Reason]:
+    if facts.trouble is not None:
+        yield Reason("controller-away", 60, facts.trouble, "`systemctl status loadshed mosquitto` says more.")
+    if facts.alarms:
+        means = f"Alarms stand: {', '.join(facts.alarms)}."
+        yield Reason("alarms", min(40, 15 * len(facts.alarms)), means, "`loadshed status` says what to do about each.")
+    if facts.left_off:
+        yield Reason(
+            "left-off",
+            30,
+            f"Setup switched these off and nobody saw them on again: {', '.join(facts.left_off)}.",
+            "Switch them on at the panel, then `loadshed setup prove`.",
+        )
+    if not facts.contact_seen:
+        means = "Nobody has seen this contact closed and open since it was wired."
+        yield Reason("contact-unseen", 25, means, "`loadshed setup contact`.")
+    if facts.inverted:
+        means = "The contact is open on utility: a cut wire reads as utility, and nothing is shed."
+        yield Reason("contact-inverted", 10, means, "Take the switch's normally closed contact.")
+
+
+def _circuits(facts: Facts) -> Iterator[Reason]:
+    if facts.offline:
+        means = f"Breakers that do not answer: {', '.join(facts.offline)}."
+        do = "Look at their hub, their network and their power."
+        yield Reason("breakers-offline", min(40, 10 + 10 * len(facts.offline)), means, do)
+    if facts.unheard:
+        means = f"Breakers that have never said where they are: {', '.join(facts.unheard)}."
+        do = "Look at their names in circuits.toml and at the topics they write."
+        yield Reason("breakers-unheard", min(40, 10 + 10 * len(facts.unheard)), means, do)
+    if facts.uncontrollable:
+        means = f"Nonessential, but no command can switch them: {', '.join(facts.uncontrollable)}."
+        do = "Switch them off by hand in an outage (the panel-door card says so), or give them another breaker."
+        yield Reason("uncontrollable", 5, means, do)
+    if facts.unproved:
+        means = f"Never tried: {', '.join(facts.unproved)}."
+        yield Reason("unproved", 10, means, "`loadshed setup prove`, or let the transfer switch transfer.")
+    if facts.feeders:
+        means = f"By their names the controller, the network or the broker hangs on them: {', '.join(facts.feeders)}."
+        yield Reason("feeders-unprotected", 15, means, "Mark them `protected = true` in circuits.toml.")
+    elif facts.none_protected:
+        do = "Mark what feeds controller, router, broker and breakers' hub."
+        yield Reason("none-protected", 10, "No circuit is marked protected.", do)
+
+
+def _tests(facts: Facts) -> Iterator[Reason]:
+    if facts.opened_days is None:
+        means = "No transfer is on record."
+        yield Reason("transfer-never", 10, means, "Let the switch transfer once, with the real loads.")
+    elif facts.opened_days > TEST_EACH_DAYS:
+        means = f"The contact was last seen to open {facts.opened_days / 7:.0f} weeks ago."
+        yield Reason(
+            "transfer-long-ago", 10, means, "Let the switch transfer once: test generator, contact and breakers."
+        )
+    if facts.drill_failed:
+        means = f"In the last drill these did not obey: {', '.join(facts.drill_failed)}."
+        yield Reason("drill-failed", 20, means, "Mend them, and drill again.")
+    if facts.drill_days is None:
+        yield Reason("drill-never", 2, "No drill on record.", "A transfer with the switch itself tells the same.")
+    elif facts.drill_days > TEST_EACH_DAYS:
+        means = f"The last drill was {facts.drill_days / 7:.0f} weeks ago."
+        yield Reason("drill-long-ago", 5, means, "Drill again.")
+
+
+def _machine(facts: Facts) -> Iterator[Reason]:
+    if facts.disk_read_only:
+        means = "The disk takes nothing: after a power cut nobody would know what was switched off."
+        yield Reason("disk-read-only", 30, means, "Replace the SD card.")
+    if facts.disk_free_mb is not None and facts.disk_free_mb < LITTLE_FREE_MB:
+        cost = 30 if facts.disk_free_mb < LEAST_FREE_MB else 5
+        yield Reason("disk-full", cost, f"The disk has {facts.disk_free_mb:.0f} MB left.", "Free some space.")
+    if facts.disk_worn_percent is not None and facts.disk_worn_percent >= WORN_PERCENT:
+        means = f"The disk says that it is worn by {facts.disk_worn_percent} %."
+        yield Reason("disk-worn", 15, means, "Replace it before it fails, on a day of your choosing.")
+    if not facts.clock_trusted:
+        means = "Nobody keeps the clock right: the log's times of day may be wrong."
+        yield Reason("clock", 5, means, "See `timedatectl`; without internet, a clock module on the Pi.")
+    if facts.throttled is not None and facts.throttled & UNDERVOLTAGE_NOW:
+        yield Reason("undervoltage", 20, "The Pi's supply is too weak now.", _SUPPLY)
+    elif facts.throttled is not None and facts.throttled & UNDERVOLTAGE_SINCE_BOOT:
+        yield Reason("undervoltage", 10, "The Pi's supply was too weak at some time since it booted.", _SUPPLY)
+
+
+_SUPPLY = "Take the maker's own supply and a short cable: it writes to its card, and browns out when it may least."
+
+
+def _surroundings(facts: Facts) -> Iterator[Reason]:
+    if facts.meter_stale:
+        yield Reason("meter-stale", 5, "The meter does not answer.", "`loadshed meter doctor` looks further.")
+    if facts.strangers:
+        doors = ", ".join(facts.strangers)
+        means = f"The broker lets anybody in without a name at {doors}: strangers may switch breakers."
+        yield Reason("strangers", 30, means, "Give it passwords and an access list.")
+    if not facts.ups_known:
+        means = (
+            "No UPS is known here. Without one, controller, network and hub go dark with the house, and shed nothing."
+        )
+        yield Reason("no-ups", 5, means, "Ten minutes for all of them on one UPS; where there is one, this is no news.")

@@ -84,7 +84,7 @@ class Facts:
     """What the log has told so far. `last`: by circuit, the last command that holds back the next of its kind.
 
     `tried`: given back in this stretch of utility, without a word of theirs since. `first_off`: by circuit, since the
-    last edge. `opened`: number of the last edge's message. `guards`: how often each invariant had something to judge.
+    contact opened. `opened`: the number of that message. `guards`: how often each invariant had something to judge.
     """
 
     rules: Rules
@@ -241,7 +241,8 @@ def every_circuit_is_where_it_belongs_or_is_named(facts: Facts, end: End) -> Ite
         elif circuit not in end.off:
             yield f"{circuit} is on at the end, and was off before"
     for circuit in sorted((facts.rules.commandable - facts.rules.sheds - tonight.touched) & end.off):
-        yield f"{circuit} is off at the end, and is essential"
+        if circuit not in tonight.retagged & end.named:
+            yield f"{circuit} is off at the end, and is essential"
 
 
 OFF_BEFORE = "was off before"

@@ -100,12 +100,12 @@ class Judge:
         facts = self.facts
         (edge,) = (one for one in get_args(EdgeWord) if one == word)
         edges = len(facts.known.edges)
-        facts.known.edge(edge, at)
-        if len(facts.known.edges) > edges:
+        if facts.known.edge(edge, at):
             facts.opened = self._number
+            facts.first_off.clear()
+        if len(facts.known.edges) > edges:
             facts.last.clear()
             facts.tried.clear()
-            facts.first_off.clear()
 
     def _program_started(self, at: float) -> None:
         """Take that a new program is on its way; the last words of the old one may still be under way."""

@@ -63,11 +63,15 @@ class Knowledge:
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
-    def edge(self, word: EdgeWord, at: float) -> None:
-        """Take that the contact's device is about to say this."""
-        if not self.edges or self.edges[-1].word != word:
-            self.edges.append(Edge(at, word))
-            self.rounds = 0
+    def edge(self, word: EdgeWord, at: float) -> bool:
+        """Take that the contact's device is about to say this; tell whether a new shed begins with it."""
+        last = self.edges[-1] if self.edges else None
+        if last is not None and last.word == word:
+            return False
+        # Who connects only now hears it as the broker's memory.
+        self.edges.append(Edge(at, word, recalled=self._read is None))
+        self.rounds = 0
+        return word == "open" and (last is None or (last.word == "closed" and at > last.read_by + self.settle_s))
 
     def asked(self, number: int, at: float) -> None:
         """Take that a witness is about to be sent."""

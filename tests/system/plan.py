@@ -47,7 +47,8 @@ FAULTS = {
 }
 CONTACT_PLAYS = {
     "contact opens once": 4,
-    "contact moves": 8,
+    "contact blinks": 5,
+    "contact moves": 7,
     "contact bounces": 2,
     "contact flaps": 1.5,
     "contact offline": 2,
@@ -111,6 +112,8 @@ def _moves(play: str, fall: Random) -> tuple[Move, ...]:
     first = Move(0.0, MOVE)
     if play == "contact moves":
         return (first, *(Move(fall.uniform(0.05, 1.6), MOVE) for _ in range(fall.randint(1, 3))))
+    if play == "contact blinks":  # so that the rest goes wrong while circuits are given back
+        return (first, Move(fall.uniform(0.12, 0.5), MOVE))
     if play == "contact bounces":
         bounces = [Move(fall.uniform(0.0, 0.3), BOUNCE) for _ in range(fall.randint(1, 3))]
         return (*bounces, Move(fall.uniform(0.0, 0.3), MOVE), Move(fall.uniform(0.1, 1.5), BOUNCE))

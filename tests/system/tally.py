@@ -96,5 +96,5 @@ class Tally:
     def _worst(self) -> Iterator[tuple[str, float]]:
         yield from self.worst_s.items()
         if self.shed_s:
-            yield "contact open to last OFF", max(self.shed_s)
+            yield "contact open to last OFF, stalls of the program included", max(self.shed_s)
             yield "contact open to last OFF, half of them sooner than", median(self.shed_s)

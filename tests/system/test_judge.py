@@ -86,6 +86,7 @@ SHED = OPENED + off(10.12, "pump", "tub") + is_at(10.15, "pump", "OFF") + is_at(
 CLOSED = SHED + contact(11.0, "closed") + known(6, 11.0) + known(7, 11.2) + known(8, 11.5)
 BACK = CLOSED + to(11.75, "pump", "ON") + is_at(11.76, "pump", "ON") + known(9, 11.9)
 RESTORED = BACK + to(12.1, "tub", "ON") + is_at(12.11, "tub", "ON")
+ROUNDS = [*chain.from_iterable(known(number, 10.0 + number / 8) for number in range(5, 10))]
 RESTARTED = said(11.0, f"{BASE}controller/availability", "offline") + said(11.01, judge.PROGRAM_STARTED)
 
 
@@ -190,6 +191,14 @@ def test_the_judge_bites(log: Log, sentence: str) -> None:
             id="the reader was late, not the program early",
         ),
         pytest.param(SHED + contact(11.0, "closed") + off(11.3, "pump") + known(6, 11.0, by=11.4), id="a stall"),
+        pytest.param(
+            OPENED + off(10.12, "pump", "tub") + contact(10.3, "closed") + contact(10.31, "open") + ROUNDS,
+            id="a bounce on standby is no new opening",
+        ),
+        pytest.param(
+            SHED + RESTARTED + said(11.1, judge.BROKER_STARTED) + contact(11.2, "open") + off(11.25, "pump", "tub"),
+            id="opened while the broker was away",
+        ),
         pytest.param(
             SHED + contact(10.9, "offline") + RESTARTED + off(11.3, "pump", "tub", "car"),
             id="the broker remembers open of a contact that is away",

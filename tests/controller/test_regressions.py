@@ -346,13 +346,13 @@ def test_an_outage_between_two_meters_has_no_energy() -> None:
     """The meter was replaced while the Pi was down in an outage: its register was subtracted from the old one's."""
     made = House(Panel.of(circuit("hot-tub")), EngineSettings(), metered=True)
     made.start()
-    made.run(200.0)
+    made.run(300.0)
     made.contact(is_open=True)
-    made.run(100.0)
+    made.run(200.0)
     assert made.meter is not None
     made.crash(20.0, reboot=True)
     made.meter.replace(5_000_000)
-    made.run(200.0)
+    made.run(300.0)
     made.contact(is_open=False)
-    made.run(200.0)
+    made.run(300.0)
     assert made.program.energies == [None]

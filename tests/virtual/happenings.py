@@ -354,7 +354,7 @@ _DEEDS: dict[str, Callable[[Makers], Deed]] = {
     name: deed for name, deed in vars(Makers).items() if not name.startswith("_") and name not in ("make", "any_name")
 }
 
-_OFTEN = {"transfer": 4.0, "device_by_hand": 2.0, "killed": 1.5, "power_cut": 1.5, "device_slow": 1.5}
+_OFTEN = {"transfer": 4.0, "device_by_hand": 2.0, "killed": 2.5, "power_cut": 2.5, "device_slow": 1.5}
 _SELDOM = {"disk_corrupt": 0.3, "device_sound": 0.5, "broker_saves": 0.5, "outage": 0.0, "file_edited": 0.5}
 WEIGHTS = {name: (_OFTEN | _SELDOM).get(name, 1.0) for name in _DEEDS}
 """How often each happens, beside the others."""

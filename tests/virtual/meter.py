@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from controller import events as ev
 
 ROLLOVER = 10_000_000
-POLL_S = 60.0
+POLL_S = 120.0
 EDGE_TENTHS = 0.05
 """An edge of the 10 Wh output is 5 Wh."""
 

@@ -51,7 +51,7 @@ def _heal(house: House, *, on_utility: bool) -> None:
     for circuit in program.panel:
         if circuit.kind in (Kind.GEN2, Kind.RELAY):
             house.devices[circuit.id].heal()
-            house.after(house.random.uniform(0.1, 3.0), lambda circuit=circuit: _found_well(house, circuit.id))  # type: ignore[misc]
+            house.after(house.random.choice((0.1, 1.0, 3.0)), lambda circuit=circuit: _found_well(house, circuit.id))  # type: ignore[misc]
 
 
 def _found_well(house: House, circuit: CircuitId) -> None:

@@ -27,7 +27,7 @@ QUIET_S = 1200.0
 """After the last fault so long: longer than every wait the rules know, one after the other: a flapping source's (60 s
 in these nights), a late OFF's (2 min), a rest (1 min), three tries of each circuit in turn (12 of 15 s)."""
 
-FEWEST, MOST = 6, 22
+FEWEST, MOST = 4, 13
 """Happenings of a night, besides the outage that each has."""
 
 
@@ -124,7 +124,7 @@ def _settings(random: Random) -> EngineSettings:
         utility_stable_s=choose((10.0, 10.0, 2.0, 0.0)),
         stagger_s=choose((5.0, 5.0, 1.0)),
         flap=Flap(wait_max_s=60.0),
-        sample_s=30.0,
+        sample_s=120.0,
     )
 
 

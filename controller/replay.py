@@ -9,9 +9,10 @@ from controller.effects import Happened
 from controller.engine import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from controller.evidence import Command, Segment, Start, Turn
+    from rules.panel import CircuitId, Position
 
 
 class Played(NamedTuple):
@@ -49,6 +50,15 @@ def played(segment: Segment) -> Iterator[Played]:
         yield Played(turn, decided, told, outage)
         if any(one.event == "outage_ended" for one in told):
             outage = None
+
+
+class Given(NamedTuple):
+    """One command: `at`, in monotonic seconds of the segment that began with `start`."""
+
+    start: Start
+    at: float
+    word: Position
+    circuit: CircuitId
 
 
 # --- compared with what was decided then -----------------------------------------------------------------------------
@@ -117,3 +127,29 @@ def compared(recording: Iterable[Segment], wanted: Wanted) -> Iterator[Step]:
             if not turn.same:
                 break
         yield Step(segment, None)
+
+
+class Within(NamedTuple):
+    """A stretch of a recording: from the first moment wanted until the next outage. Each: a segment's number, and s."""
+
+    starts: tuple[Start, ...]
+    first: tuple[int, float]
+    last: tuple[int, float]
+
+    @classmethod
+    def of(cls, recording: Sequence[Segment], wanted: Wanted) -> Within | None:
+        """Return where what is wanted stands; None: nowhere."""
+        first: tuple[int, float] | None = None
+        last = len(recording), 0.0
+        for number, segment in enumerate(recording):
+            for turn in played(segment):
+                if first is None and wanted.holds(turn, segment.start):
+                    first = number, turn.turn.now
+                elif first is not None and wanted.outage is not None and turn.outage not in (None, wanted.outage):
+                    return cls(tuple(one.start for one in recording), first, (number, turn.turn.now))
+        return None if first is None else cls(tuple(one.start for one in recording), first, last)
+
+    def holds(self, given: Given) -> bool:
+        """Tell whether a command left in it."""
+        number = next(number for number, start in enumerate(self.starts) if start is given.start)
+        return self.first <= (number, given.at) < self.last

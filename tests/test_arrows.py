@@ -39,6 +39,7 @@ PURE = (
     "evidence",
     "recorder",
     "replay",
+    "what_if",
 )
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.commands.cli import folders
-from controller.commands.look import DONE, NOT_DONE, complain
+from controller.commands.look import DONE, NOT_DONE, WRONG_CONFIGURATION, complain
 from controller.commands.replay_text import as_json, as_text
 from controller.evidence import EvidenceError, segments, to_lines
-from controller.replay import Wanted, compared
+from controller.replay import Wanted, Within, compared
 from controller.storage.recording import recorded
 from controller.storage.schema import LEDGER, UselessError, open_for_reading
 
@@ -32,7 +32,13 @@ and compare each command with the one that left then. Exit 0: the same decisions
 SOURCE is a state folder or its ledger.db (the daemon may run; nothing is written there), or a recording that --export
 wrote. Left out: the folder of --state."""
 
-_EPILOG = """not in the recording: what the meter said (it decides nothing of switching), what a device said again
+_EPILOG = """with another configuration (--with DIR):
+  What came from outside goes in as it was recorded: the contact, the broker, requests, hands, devices that came and
+  went. A command that was not given then is answered by assumption: the device obeys as fast as it did (one never
+  commanded: as fast as the house's others), and not at all where it answered nothing then. Answers to commands that
+  are not given now are left out. Assumptions are named. Nobody knows what people would have done.
+
+not in the recording: what the meter said (it decides nothing of switching), what a device said again
 without anything coming of it, what a power cut took of the last seconds, and what lay beyond the card's share in a
 storm of events."""
 
@@ -45,6 +51,7 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from", metavar="TIME", type=_time, dest="since", help="tell what came after, as 2026-01-31T18:00"
     )
+    parser.add_argument("--with", metavar="DIR", type=Path, dest="other", help="decide by the two files in DIR instead")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--export", metavar="FILE", help="write the recording there instead, for a bug report")
     folders(parser, state=True)
@@ -65,7 +72,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     try:
         with ExitStack() as opened:
             found = _segments(source, opened, unreadable)
-            code = _export(found, Path(arguments.export)) if arguments.export else _play(arguments, found)
+            code = _do(arguments, found)
     except (FileNotFoundError, IsADirectoryError):
         complain(f"there is no recording in {source}: has `loadshed run` been started with this --state?")
         return NOT_DONE
@@ -75,6 +82,12 @@ def _replay(arguments: argparse.Namespace) -> int:
     for what in unreadable:
         complain(f"{what} cannot be read, and is left out")
     return code
+
+
+def _do(arguments: argparse.Namespace, found: Iterable[Segment]) -> int:
+    if arguments.export:
+        return _export(found, Path(arguments.export))
+    return _play(arguments, found) if arguments.other is None else _play_otherwise(arguments, [*found])
 
 
 def _segments(source: Path, opened: ExitStack, unreadable: list[str]) -> Iterable[Segment]:
@@ -93,10 +106,36 @@ def _play(arguments: argparse.Namespace, found: Iterable[Segment]) -> int:
     played = compared(found, Wanted(arguments.outage, arguments.since))
     tally = as_json(played, sys.stdout) if arguments.json else as_text(played, sys.stdout)
     if not tally.told:
-        which = "nothing" if arguments.outage is None else f"no outage {arguments.outage}"
-        complain(f"{which} is in the recording; `loadshed outages` lists what there was")
-        return NOT_DONE
+        return _nothing(arguments)
     return DONE if tally.difference is None else NOT_DONE
+
+
+def _nothing(arguments: argparse.Namespace) -> int:
+    which = "nothing" if arguments.outage is None else f"no outage {arguments.outage}"
+    complain(f"{which} is in the recording; `loadshed outages` lists what there was")
+    return NOT_DONE
+
+
+def _play_otherwise(arguments: argparse.Namespace, found: list[Segment]) -> int:
+    """Decide by another configuration, and show which circuits fare otherwise."""
+    from controller.beginning import engine_settings  # noqa: PLC0415  # with another configuration only
+    from controller.commands import what_if_text  # noqa: PLC0415
+    from controller.commands.check_text import mistakes_text  # noqa: PLC0415
+    from controller.configuration.mistakes import Mistakes  # noqa: PLC0415
+    from controller.configuration.settings import load  # noqa: PLC0415
+    from controller.what_if import WhatIf  # noqa: PLC0415
+
+    configuration = load(arguments.other.absolute())
+    if isinstance(configuration, Mistakes):
+        sys.stderr.write(mistakes_text(configuration, arguments.other) + "\n")
+        return WRONG_CONFIGURATION
+    within = Within.of(found, Wanted(arguments.outage, arguments.since))
+    if within is None:
+        return _nothing(arguments)
+    what_if = WhatIf(found, configuration.panel, engine_settings(configuration))
+    show = what_if_text.as_json if arguments.json else what_if_text.as_text
+    show(what_if, what_if_text.fates(what_if, within.holds), sys.stdout)
+    return DONE
 
 
 def _export(found: Iterable[Segment], file: Path) -> int:

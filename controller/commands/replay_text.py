@@ -94,15 +94,16 @@ def _command(command: Command) -> str:
 def _difference_row(start: Start, turn: Played) -> Json:
     then: list[Json] = [_command(one) for one in turn.turn.commands]
     now: list[Json] = [_command(one) for one in turn.decided]
-    return {**_moment(turn.turn.now, start), "then": then, "now": now}
+    return {**moment_of(turn.turn.now, start), "then": then, "now": now}
 
 
 def _event(happened: Happened, start: Start) -> Json:
-    about: dict[str, Json] = {**happened.about, **_moment(happened.at, start), "event": happened.event}
+    about: dict[str, Json] = {**happened.about, **moment_of(happened.at, start), "event": happened.event}
     return about | ({} if happened.circuit is None else {"circuit": happened.circuit})
 
 
-def _moment(at: float, start: Start) -> dict[str, Json]:
+def moment_of(at: float, start: Start) -> dict[str, Json]:
+    """Return a moment as it stands in JSON."""
     boot: dict[str, Json] = {"boot": start.boot, "monotonic_s": at}
     if start.wall is None:
         return {"at": None, **boot}

@@ -187,6 +187,75 @@ def test_a_cut_recording_says_so(outage: list[Part], tmp_path: Path, capsys: pyt
     assert "the recording was cut here: too much" in capsys.readouterr().out
 
 
+# --- with another configuration --------------------------------------------------------------------------------------
+
+INSTALLER = '[site]\nid = "home"\n[contact]\nsource = "gpio"\npin = 17\n'
+
+
+def file_of(house: TapedHouse, **tags: str) -> str:
+    """Return the house's circuits.toml, with these tags instead."""
+    return "".join(
+        f'[circuits.{one.id}]\nspace = {space}\nbreaker = "{one.kind.value}"\nrank = {one.rank}\n'
+        f'tag = "{tags.get(one.id, one.tag.value)}"\n'
+        for space, one in enumerate(house.panel, 1)
+    )
+
+
+@pytest.fixture
+def twice(tmp_path: Path) -> TapedHouse:
+    """Return a house that had two outages, kept in `state`; its own files stand in `config`."""
+    house = TapedHouse()
+    for _ in range(2):
+        house.outage(minutes=1.0)
+    keep(tmp_path / "state", house.parts)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "installer.toml").write_text(INSTALLER, encoding="utf-8")
+    (tmp_path / "config" / "circuits.toml").write_text(file_of(house), encoding="utf-8")
+    return house
+
+
+def test_the_houses_own_files_change_nothing(
+    twice: TapedHouse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is assumed then."""
+    assert main(["replay", str(tmp_path / "state"), "--with", str(tmp_path / "config")]) == 0
+    assert capsys.readouterr().out == "0 of 4 circuits commanded would have fared otherwise.\n"
+    assert len(twice.panel) == 5
+
+
+def test_what_another_tag_would_have_done_is_shown_beside_what_was(
+    twice: TapedHouse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Circuit by circuit, with what is assumed."""
+    more = '[circuits.sauna]\nspace = 99\nbreaker = "relay"\ntag = "essential"\n'
+    (tmp_path / "config" / "circuits.toml").write_text(file_of(twice, fridge="nonessential") + more, encoding="utf-8")
+    command = ["replay", str(tmp_path / "state"), "--with", str(tmp_path / "config")]
+    assert main(command) == 0
+    told = capsys.readouterr().out
+    (fridge,) = (line for line in told.splitlines() if line.startswith("fridge"))
+    assert "not commanded" in fridge
+    assert "5 of 5 circuits commanded would have fared otherwise." in told
+    assert "- Assumed: fridge obeys OFF after " in told
+    assert "- Not in the recording, and taken for on: sauna." in told
+    assert main([*command, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [row["word"] for row in answer["circuits"]["fridge"]["now"]] == ["OFF", "ON"] * 2
+    assert main([*command, "--outage", "2", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [row["word"] for row in answer["circuits"]["fridge"]["now"]] == ["OFF", "ON"]
+    assert answer["circuits"]["fridge"]["then"] == []
+    assert answer["not_in_the_recording"] == ["sauna"]
+    assert main([*command, "--outage", "3"]) == 1
+    assert "no outage 3 is in the recording" in capsys.readouterr().err
+
+
+def test_wrong_files_end_with_78(twice: TapedHouse, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All that is wrong in them, as `check` says it."""
+    (tmp_path / "config" / "circuits.toml").write_text(file_of(twice, fridge="esential"), encoding="utf-8")
+    assert main(["replay", str(tmp_path / "state"), "--with", str(tmp_path / "config")]) == 78
+    assert 'did you mean "essential"?' in capsys.readouterr().err
+
+
 # --- on the disk -----------------------------------------------------------------------------------------------------
 
 

@@ -37,6 +37,7 @@ class Mosquitto:
         self._process: subprocess.Popen[str] | None = None
         self._drain: threading.Thread | None = None
         self._running = threading.Event()
+        self._reloading = threading.Event()
         self.log: list[str] = []
 
     @property
@@ -63,6 +64,13 @@ class Mosquitto:
     def kill(self) -> None:
         """End it as a power cut would."""
         self._end(signal.SIGKILL)
+
+    def reload(self) -> None:
+        """Have it read its lists again; it does so before it takes another connection."""
+        self._reloading.clear()
+        self._signal(signal.SIGHUP)
+        if not self._reloading.wait(READY_S):
+            raise RuntimeError("Mosquitto did not reload:\n" + "\n".join(self.log))
 
     def freeze(self) -> None:
         """Let it hang: the kernel still takes connections and bytes for it."""
@@ -97,6 +105,8 @@ class Mosquitto:
             return
         for line in process.stderr:
             self.log.append(line.rstrip())
+            if "Reloading config" in line:
+                self._reloading.set()
             if " running" in line:
                 self._running.set()
         self._running.set()  # it ended: nobody need wait any longer

@@ -62,13 +62,15 @@ class AccessError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Where the broker is reached from outside this machine, which always reaches it at 1883.
+    """Where the broker is reached from outside this machine, which itself always reaches it at `port`, without TLS.
 
-    `names`: the broker's own, for its certificate; none: no TLS. `plain`: without TLS, too.
+    `names`: the broker's own, for its certificate; none: no TLS. `plain`: from outside at `port` as well.
     """
 
     names: tuple[str, ...] = ()
     plain: bool = True
+    port: int = PORT
+    tls_port: int = TLS_PORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +123,10 @@ class BrokerFiles:
     def _text(self, listening: Listening) -> str:
         text = _CONFIGURATION.format(folder=self.folder)
         # The controller's own way in needs neither certificates nor a clock.
-        text += _PLAIN.format(port=PORT, address="" if listening.plain else " 127.0.0.1")
+        text += _PLAIN.format(port=listening.port, address="" if listening.plain else " 127.0.0.1")
         if listening.names:
             made = {"certificate": certificates.CERTIFICATE, "key": certificates.KEY}
-            text += _TLS.format(port=TLS_PORT, folder=self.folder, **made)
+            text += _TLS.format(port=listening.tls_port, folder=self.folder, **made)
         return text
 
     def let_in(self, user: User, password: str, house: House) -> None:

@@ -1,0 +1,188 @@
+"""What `loadshed broker` writes: users, passwords, certificates and the controller's login; and what it refuses."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from controller.access import passwords, roles
+from controller.access.broker import BrokerFiles, with_login
+from controller.access.roles import CONTROLLER_NAME, House, Role, User
+from controller.commands.cli import main
+from controller.configuration.mistakes import Mistakes
+from controller.configuration.settings import parse_installer
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+HOUSE = House("home", contact=("ats/contact", "ats/status"))
+
+USERS = (
+    User(CONTROLLER_NAME, Role.CONTROLLER),
+    User("tub", Role.DEVICE, ("hot-tub",)),
+    User("hub", Role.DEVICE, ("range", "dryer")),
+    User("switch", Role.DEVICE, contact=True),
+    User("both", Role.DEVICE, ("range",), contact=True),
+    User("page", Role.INTEGRATOR),
+    User("ann", Role.PERSON),
+)
+
+
+# --- the files -------------------------------------------------------------------------------------------------------
+
+
+def test_a_password_is_what_mosquittos_own_tool_writes(tmp_path: Path) -> None:
+    """Same rounds, same lengths, same alphabet: its file and ours are one."""
+    theirs = tmp_path / "passwd"
+    theirs.touch(mode=0o600)
+    subprocess.run(["mosquitto_passwd", "-b", str(theirs), "ann", "secret"], check=True, capture_output=True)
+    said = theirs.read_text(encoding="utf-8")
+    assert passwords.matches(said, "ann", "secret")
+    assert not passwords.matches(said, "ann", "Secret")
+    assert [len(part) for part in passwords.entry("ann", "secret").split("$")] == [
+        len(p) for p in said.strip().split("$")
+    ]
+
+
+def test_passwords_are_long_and_never_the_same() -> None:
+    """Nobody guesses one, and nobody mistakes a sign."""
+    many = {passwords.new_password() for _ in range(100)}
+    assert len(many) == 100
+    assert all(len(password) == 24 and not set(password) & set("0O1lI") for password in many)
+
+
+def test_the_access_list_tells_who_there_is() -> None:
+    """It is the only list of users: what is written there is read back."""
+    text = ""
+    for user in USERS:
+        text = roles.with_user(text, user, HOUSE)
+    assert roles.users(text) == USERS
+    assert roles.users(roles.without_user(text, "hub")) == tuple(user for user in USERS if user.name != "hub")
+
+
+def test_lines_of_the_owners_own_stay() -> None:
+    """A broker serves other things too."""
+    own = "# the doorbell\nuser doorbell\ntopic readwrite doorbell/#\n"
+    text = roles.with_user(own, USERS[1], HOUSE)
+    text = roles.with_user(text, User("tub", Role.DEVICE, ("range",)), HOUSE)
+    assert text.startswith(own)
+    assert roles.users(text) == (User("tub", Role.DEVICE, ("range",)),)
+    assert roles.without_user(text, "tub") == own
+
+
+@pytest.mark.parametrize("text", ['[site]\nid = "home"\n', '[site]\nid = "home"\n[broker]  # ours\nhost = "pi"\n'])
+def test_the_login_stands_in_the_installers_file(text: str) -> None:
+    """With its table or without it, and nothing else in it changes."""
+    rest = '[contact]\nsource = "gpio"\npin = 17\n'
+    new = parse_installer(with_login(rest + text, ('username = "loadshed"', 'password_file = "/etc/loadshed/p"')))
+    old = parse_installer(rest + text)
+    assert not isinstance(new, Mistakes)
+    assert not isinstance(old, Mistakes)
+    assert (new.broker.username, new.broker.password_file) == ("loadshed", "/etc/loadshed/p")
+    assert (new.broker.host, new.site, new.contact) == (old.broker.host, old.site, old.contact)
+
+
+# --- as typed --------------------------------------------------------------------------------------------------------
+
+
+class Typed(NamedTuple):
+    """Folders of a house that is set up by commands."""
+
+    config: Path
+    etc: Path
+
+    def broker(self, *words: str) -> int:
+        return main(["broker", *words, "--config", str(self.config), "--etc", str(self.etc)])
+
+
+@pytest.fixture
+def typed(tmp_path: Path) -> Typed:
+    """Return a house with the example's files and a broker nobody has touched."""
+    return Typed(Path(shutil.copytree(EXAMPLES, tmp_path / "config")), tmp_path / "etc")
+
+
+def test_a_house_is_set_up_by_three_commands(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+    """The password is shown once and kept nowhere; doing it again changes nobody's."""
+    assert typed.broker("init") == 0
+    assert typed.broker("add-user", "hot-tub", "--role", "device") == 0
+    shown = capsys.readouterr().out
+    (password,) = (line.partition(": ")[2] for line in shown.splitlines() if line.startswith("password: "))
+    files = BrokerFiles(typed.etc)
+    assert files.knows("hot-tub", password)
+    assert password not in "".join(path.read_text() for path in typed.etc.rglob("*") if path.is_file())
+    ours = (typed.config / "broker.password").read_text().strip()
+    assert files.knows(CONTROLLER_NAME, ours)
+    assert typed.broker("init") == 0
+    assert files.knows(CONTROLLER_NAME, ours)
+    assert files.knows("hot-tub", password)
+    assert typed.broker("list") == 0
+    assert "device of hot-tub" in capsys.readouterr().out
+
+
+def test_secrets_are_nobodys_to_read(typed: Typed, tmp_path: Path) -> None:
+    """Neither the broker's key nor a password file is open to other users of the machine."""
+    assert typed.broker("init", "--tls", "--name", "pi.lan") == 0
+    target = tmp_path / "given" / "ann"
+    assert typed.broker("add-user", "ann", "--role", "person", "--password-file", str(target)) == 0
+    secret = [target, typed.config / "broker.password"]
+    secret += [typed.etc / "loadshed" / name for name in ("passwd", "acl", "broker.key")]
+    assert all(stat.S_IMODE(path.stat().st_mode) & 0o007 == 0 for path in secret)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert BrokerFiles(typed.etc).knows("ann", target.read_text().strip())
+    assert not list(typed.etc.rglob("ca.key")), "the authority signs nothing more"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("add-user", "tub", "--role", "device"), "no circuit tub"),
+        (("add-user", "a b", "--role", "person"), "cannot be a user's name"),
+        (("add-user", "a:b", "--role", "person"), "cannot be a user's name"),
+        (("add-user", "loadshed", "--role", "person"), "cannot be a user's name"),
+        (("add-user", "ann", "--role", "person", "--circuit", "hot-tub"), "go with --role device"),
+        (("add-user", "x", "--role", "device", "--contact"), "on a pin"),
+        (("remove-user", "bob"), "no bob"),
+        (("remove-user", "loadshed"), "nothing is shed"),
+        (("init", "--plain"), "go with --tls"),
+        (("init", "--tls", "--name", "a,DNS:b"), "neither a name nor an address"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    typed: Typed, words: tuple[str, ...], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the reason, and nothing written."""
+    typed.broker("init")
+    before = {path: path.read_bytes() for path in typed.etc.rglob("*") if path.is_file()}
+    assert typed.broker(*words) == 1
+    assert reason in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in typed.etc.rglob("*") if path.is_file()}
+
+
+def test_nobody_is_made_twice_by_accident(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+    """A device that works goes on working; whoever wants another password says so."""
+    typed.broker("init")
+    assert typed.broker("add-user", "ann", "--role", "person") == 0
+    assert typed.broker("add-user", "ann", "--role", "integrator") == 1
+    assert "--replace" in capsys.readouterr().err
+    assert typed.broker("add-user", "ann", "--role", "integrator", "--replace") == 0
+    assert BrokerFiles(typed.etc).users()[-1] == User("ann", Role.INTEGRATOR)
+
+
+def test_a_broker_that_somebody_set_up_is_left_alone(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two who say who may come in would open a door that each believes shut."""
+    (typed.etc / "conf.d").mkdir(parents=True)
+    (typed.etc / "conf.d" / "mine.conf").write_text("persistence true\nlistener 1883\nallow_anonymous true\n")
+    assert typed.broker("init") == 1
+    said = capsys.readouterr().err
+    assert "mine.conf: listener" in said
+    assert "mine.conf: allow_anonymous" in said
+    assert not (typed.etc / "loadshed").exists()
+
+
+def test_without_a_broker_set_up_nobody_is_let_in(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is said what comes first."""
+    assert typed.broker("add-user", "ann", "--role", "person") == 1
+    assert "loadshed broker init" in capsys.readouterr().err

@@ -140,8 +140,7 @@ class Night:
     def _named(self) -> set[str]:
         """Return what `unconfirmed`, `owed` or an alarm names."""
         state = self.house.state
-        alarms = {one.topic: one for one in self.house.recorder.said if "/alarms/" in one.topic}
-        told = " ".join(one.payload.decode() for one in alarms.values())
+        told = " ".join(one.payload.decode() for one in self.house.recorder.alarms())
         return {*state["unconfirmed"], *state["owed"], *re.findall(r"[\w-]+", told)}
 
     def _touched(self) -> set[str]:

@@ -172,13 +172,16 @@ class Recorder(OnBus):
         self._site = site
         self._on_news = on_news
         self.said: list[Said] = []
+        self._last: dict[str, Said] = {}
 
     def greet(self, link: Link) -> None:
         self.note(RECONNECTED)
         link.subscribe(["loadshed/#", "ats/#"])
 
     def hear(self, topic: str, payload: bytes, *, retained: bool) -> None:
-        self.said.append(Said(time.monotonic(), topic, payload, retained))
+        said = Said(time.monotonic(), topic, payload, retained)
+        self.said.append(said)
+        self._last[topic] = said
         self._on_news()
 
     def note(self, what: str, word: str = "") -> None:
@@ -192,4 +195,8 @@ class Recorder(OnBus):
 
     def last(self, leaf: str) -> Said | None:
         """Return the last word on a topic."""
-        return next((one for one in reversed(self.said) if one.topic == f"loadshed/{self._site}/{leaf}"), None)
+        return self._last.get(f"loadshed/{self._site}/{leaf}")
+
+    def alarms(self) -> list[Said]:
+        """Return the last word on each alarm."""
+        return [one for topic, one in self._last.items() if topic.startswith(f"loadshed/{self._site}/alarms/")]

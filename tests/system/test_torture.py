@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tests.system.plan import CONTACT_PLAYS, FAULTS, dice, draw
 from tests.system.torture import Torture
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CIRCUITS = [f"c{number}" for number in range(8)]
 
 
-async def test_a_dozen_outages_with_everything_failing_end_right() -> None:
+async def test_a_dozen_outages_with_everything_failing_end_right(tmp_path: Path) -> None:
     """Kills, stalls, brokers, disks, files, devices and people at random moments: nothing wrong, nothing stuck."""
-    tally = await Torture(12, seed=1, at_once=6).run()
+    tally = await Torture(tmp_path, 12, seed=1, at_once=6).run()
     assert tally.outages >= 12
     assert tally.commands > 0
     assert not tally.failed, tally.table(1, 0.0)

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -41,15 +42,18 @@ _IN_A_SPACE_OF_ITS_OWN = "LOADSHED_TORTURE_MAY_MOUNT"
 
 
 class Torture:
-    """A run. `outages`: so many in all. `at_once`: houses. `roomy`: each state folder is a small disk of its own."""
+    """A run. `root`: a folder for the houses. `outages`: so many in all. `at_once`: houses.
 
-    def __init__(self, outages: int, seed: int, *, at_once: int = AT_ONCE, roomy: bool = False) -> None:
+    `roomy`: each state folder is a small disk of its own, and may be filled.
+    """
+
+    def __init__(self, root: Path, outages: int, seed: int, *, at_once: int = AT_ONCE, roomy: bool = False) -> None:
         self.tally = Tally()
         self._outages = outages
         self._seed = seed
         self._at_once = at_once
         self._roomy = roomy
-        self._root = Path(tempfile.mkdtemp(prefix="loadshed-torture-"))
+        self._root = root
 
     async def run(self) -> Tally:
         """Play them all; each house is given up at its first wrong."""
@@ -154,7 +158,8 @@ def main(words: list[str]) -> int:
         again = ("unshare", "--mount", "--propagation", "private", sys.executable, "-m", "tests.system.torture", *words)
         return subprocess.run(again, env=os.environ | {_IN_A_SPACE_OF_ITS_OWN: "1"}, check=False).returncode
     began = time.monotonic()
-    torture = Torture(asked.outages, asked.seed, at_once=asked.at_once, roomy=roomy)
+    root = Path(tempfile.mkdtemp(prefix="loadshed-torture-"))
+    torture = Torture(root, asked.outages, asked.seed, at_once=asked.at_once, roomy=roomy)
     _print(f"seed {asked.seed}, each disk {'a small one of its own' if roomy else 'full by a limit on file sizes'}")
     asyncio.run(torture.house(asked.house) if asked.house else torture.run())
     took_s = time.monotonic() - began
@@ -162,7 +167,10 @@ def main(words: list[str]) -> int:
     if asked.json:
         told = torture.tally.as_json(asked.seed, took_s) | {"small_disk": roomy}
         asked.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    return 1 if torture.tally.failed else 0
+    if torture.tally.failed:
+        return 1
+    shutil.rmtree(root)
+    return 0
 
 
 if __name__ == "__main__":

@@ -37,14 +37,13 @@ class Causes:
         """Return what an event says of a command's cause, JSON-ready; moments are of this boot."""
         entry = self._ledger[command.circuit]
         position = Position.OFF if isinstance(command, SwitchOff) else Position.ON
-        if entry.wish is not None and entry.wish.position is position:
-            return {"rule": "asked", "by": entry.wish.by}
-        if entry.debt is None:
-            return {}
-        about: dict[str, Json] = {"outage": entry.debt.outage}
+        wish, debt = entry.wish, entry.debt
+        if debt is None or (wish is not None and wish.position is position):
+            return {"rule": "asked", "by": "" if wish is None else wish.by}  # the rules command nothing without a debt
+        about: dict[str, Json] = {"outage": debt.outage}
         if position is Position.OFF:
-            return {**self._of_off(command.circuit, entry, entry.debt), **about, "opened_at": self._transfer.opened_at}
-        return {"rule": _of_on(circuit, entry.debt), **about, "closed_at": self._transfer.closed_at}
+            return {**self._of_off(command.circuit, entry, debt), **about, "opened_at": self._transfer.opened_at}
+        return {"rule": _of_on(circuit, debt), **about, "closed_at": self._transfer.closed_at}
 
     def _of_off(self, circuit: CircuitId, entry: Entry, debt: Debt) -> dict[str, Json]:
         if entry.on_pending:

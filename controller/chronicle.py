@@ -66,10 +66,10 @@ class Chronicle:
     def _answered(self, circuit: CircuitId, outcome: Outcome) -> dict[str, Json]:
         """Return how long after our last command the device said that it had obeyed, where that is what it said."""
         entry = self._ledger[circuit]
-        spoke_at = entry.reported_at
-        if outcome not in (Outcome.CONFIRMED_OFF, Outcome.CONFIRMED_ON) or entry.sent is None or spoke_at is None:
-            return {}
-        return {"after_s": round(spoke_at - entry.sent_at, 3)}
+        answers = outcome in (Outcome.CONFIRMED_OFF, Outcome.CONFIRMED_ON) and entry.sent is not None
+        # What it said before it was told, or what the broker remembers, is no answer.
+        after_s = -1.0 if entry.reported_at is None else entry.reported_at - entry.sent_at
+        return {"after_s": round(after_s, 3)} if answers and after_s >= 0.0 else {}
 
     def ended(self, how: str, at: float | None = None) -> None:
         """Write how the debts that have just ended did; `at`: when they were on again, None where they are not."""

@@ -79,8 +79,7 @@ class CircuitWatch:
         self._sheds, self._over = sheds, over
         looked, self._switches.looked = self._switches.looked, set()
         for circuit in looked:
-            if circuit in self._transfer.panel:
-                self._look(self._transfer.panel[circuit], now)
+            self._look(self._transfer.panel[circuit], now)
         lasted = [one.due(now) for one in (self._off, self._away, self._on)]
         judged = self._judge(now)
         if changed or looked or any(lasted) or judged:

@@ -86,6 +86,30 @@ def test_one_screen_tells_state_demand_alarms_and_each_circuit() -> None:
     assert "no remote control" in text
 
 
+def test_an_alarm_says_for_how_long_it_has_stood() -> None:
+    """Where that can be known."""
+    owed = {"id": "owed", "means": "Not given back.", "do": "Restore it.", "since": "2027-01-15T07:58:00.000Z"}
+    assert "ALARM owed (for 2 min 00 s): Not given back." in status_text(SITE, told(owed=owed), None, NOW)
+    assert "ALARM owed: Not given back." in status_text(SITE, told(), None, NOW)
+
+
+def test_why_nothing_comes_back_yet_is_told() -> None:
+    """How long utility must still be unbroken, and that it is longer than usual."""
+    state = {**STATE, "state": "stabilizing", "stable_at": "2027-01-15T08:00:30.000Z", "flaps": 0}
+    assert "nothing comes back for 30 s more" in status_text(SITE, told(state=state), None, NOW)
+    assert "longer than usual" not in status_text(SITE, told(state=state), None, NOW)
+    flapping = status_text(SITE, told(state={**state, "flaps": 4}), None, NOW)
+    assert "longer than usual, for it went away 4 times of late" in flapping
+    assert "comes back" not in status_text(SITE, told(state=state), None, NOW + 60.0)
+    assert "comes back" not in status_text(SITE, told(state={**state, "state": "utility"}), None, NOW)
+
+
+def test_a_generator_that_stopped_is_told() -> None:
+    """A house on standby without power is no shed house."""
+    state = {**STATE, "generator_stopped_at": "2027-01-15T07:59:00.000Z"}
+    assert "THE GENERATOR HAS STOPPED, as it seems, 1 min 00 s ago" in status_text(SITE, told(state=state), None, NOW)
+
+
 def test_demand_that_was_said_long_ago_is_not_shown_as_the_present() -> None:
     """A daemon that hangs says nothing; its last figure is no figure of now."""
     later = NOW + 60.0

@@ -37,6 +37,10 @@ class Sender(NamedTuple):
     unit: str
     site: str
 
+    @property
+    def base(self) -> str:
+        return f"loadshed/{self.site}/breakers/"
+
 
 OURS, PROBE = Sender("loadshed", "home"), Sender("bare-probe", "probe")
 
@@ -75,7 +79,7 @@ async def figures(image: Image, rounds: int) -> list[Figure]:
                 starts[sender].append(await bench.start(sender))
                 edges[sender].append(await bench.edge(sender))
                 await house.machine.must(f"systemctl stop {sender.unit}")
-            say(f"round {number + 1}: {starts} {edges}")
+            say(f"round {number + 1} of {rounds}")
     return [
         Figure("unit start to first OFF", starts[OURS], starts[PROBE]),
         Figure("GPIO edge to OFF, less settle_s", [one - SETTLE_S for one in edges[OURS]], edges[PROBE]),
@@ -107,8 +111,9 @@ class Bench:
         machine, mark = self.house.machine, self.house.mark
         await self.house.contact(is_open=True)
         await machine.must(f"systemctl start --no-block {sender.unit}")
-        off_at = await self._first_off(sender, mark)
+        await self._heard(sender, mark)
         started_at = float(await machine.must(_STARTED_AT.format(unit=sender.unit))) / 1e6 + self.wall
+        off_at = await self._first_off(sender, started_at)
         await self._back(sender)
         return off_at - started_at
 
@@ -116,21 +121,25 @@ class Bench:
         """Return the seconds from the edge to the first OFF; then give all back."""
         mark = self.house.mark
         opened_at = float(await self.house.machine.must(_OPEN))
-        off_at = await self._first_off(sender, mark)
+        await self._heard(sender, mark)
+        off_at = await self._first_off(sender, opened_at)
         await self._back(sender)
         return off_at - opened_at
 
-    async def _first_off(self, sender: Sender, mark: int) -> float:
-        """Return when the subscriber inside saw the first OFF, by the wall; it is outside that we wait for it."""
-        base = f"loadshed/{sender.site}/breakers/"
+    async def _heard(self, sender: Sender, mark: int) -> None:
+        """Wait, out here, until OFF was sent: waiting inside would take the sender's time."""
 
-        def seen() -> bool:
-            said = self.house.recorder.said[mark:]
-            return any(one.topic.startswith(base) and one.topic.endswith("/set") for one in said)
+        def said() -> bool:
+            topics = [one.topic for one in self.house.recorder.said[mark:]]
+            return any(topic.startswith(sender.base) and topic.endswith("/set") for topic in topics)
 
-        await self.house.until(seen, f"{sender.unit} has sent OFF", BOOT_S)
-        lines = (await self.house.machine.must("cat /run/witness; : >/run/witness")).split("\n")
-        return min(float(line.split()[0]) for line in lines if f" {base}" in line)
+        await self.house.until(said, f"{sender.unit} has sent OFF", BOOT_S)
+
+    async def _first_off(self, sender: Sender, since: float) -> float:
+        """Return when the subscriber inside saw the first OFF since then."""
+        lines = (await self.house.machine.must("cat /run/witness")).splitlines()
+        seen = [float(at) for at, topic in map(str.split, lines) if topic.startswith(sender.base)]
+        return min(at for at in seen if at > since)
 
     async def _back(self, sender: Sender) -> None:
         mark = self.house.mark

@@ -24,7 +24,7 @@ from controller.transfer import Transfer
 from controller.watchman import Watchman
 from rules.ledger import Ledger
 from rules.panel import Position
-from rules.reports import Phase, Reports
+from rules.reports import Reports
 from rules.requests import objections
 from rules.shed import Pace
 from rules.source import Contact, Source
@@ -310,15 +310,15 @@ class Engine:
             self._transfer.found(circuit.id, self._reports.believe(circuit, event.at), event.at)
 
     def _may_believe(self) -> bool:
-        return self._transfer.phase is Phase.UTILITY and self._transfer.stable
+        """Tell whether what the broker remembers of devices may be taken for what is."""
+        return self._transfer.stable
 
     # --- events: people and files, the meter, the disk, the clock ----------------------------------------------------
 
     def _asked(self, event: ev.Asked) -> None:
         reply = self._people.obey(event, self._panel, on_utility=self._transfer.contact.steady)
         self._chronicle.ended("a person's request")
-        one = event.circuit is not None and event.circuit in self._panel
-        self._transfer.touch([event.circuit] if one and event.circuit is not None else self._panel.circuits)
+        self._transfer.touch(self._panel.circuits.keys() & {event.circuit} or self._panel.circuits)
         about: dict[str, Json] = {"request": event.request, "by": event.by, "note": event.note, "now": event.now}
         about |= {"ok": reply.ok, "reason": reply.reason}
         self._chronicle.note("asked", event.at, event.circuit, lazy=False, about=about)

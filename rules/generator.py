@@ -38,14 +38,15 @@ class Generator:
     """Follows the devices of a house on standby. `stopped_at`: None while there is no sign that it has stopped.
 
     Only devices that write their availability are evidence, and only those that lived on this standby: a last will
-    that comes late tells of the dark before the transfer.
+    that comes late tells of the dark before the transfer. What a broker that comes back remembers of them is none: it
+    may have said their last wills as it went.
     """
 
     def __init__(self) -> None:
         self.stopped_at: float | None = None
         self.gone = 0  # devices that fell silent together, when it stopped
         self._opened_at: float | None = None
-        self._answering: set[CircuitId] = set()
+        self._answering: dict[CircuitId, float | None] = {}  # and when their availability was last said
         self._lived: set[CircuitId] = set()
         self._went: dict[CircuitId, float] = {}  # and not back; the earliest first
 
@@ -65,23 +66,26 @@ class Generator:
         if entry.available:
             self._answers(circuit, entry)
         elif circuit in self._answering:
-            self._answering.discard(circuit)
-            if self._opened_at is not None and (circuit in self._lived or now >= self._opened_at + AT_ONCE_S):
+            said_now = self._answering.pop(circuit) != entry.availability_at
+            if said_now and self._lives(circuit, now):
                 self._falls_silent(circuit, now)
 
     def follow(self, circuits: Container[CircuitId]) -> None:
         """Forget circuits that are no longer in the file."""
-        self._answering = {one for one in self._answering if one in circuits}
+        self._answering = {one: at for one, at in self._answering.items() if one in circuits}
         self._went = {one: at for one, at in self._went.items() if one in circuits}
 
     def _answers(self, circuit: CircuitId, entry: Entry) -> None:
         if not entry.writes_availability:
             return
-        self._answering.add(circuit)
+        self._answering[circuit] = entry.availability_at
         self._went.pop(circuit, None)
         spoke_at = max(entry.reported_at or 0.0, entry.availability_at or 0.0)
         if self._opened_at is not None and spoke_at >= self._opened_at:
             self._lived.add(circuit)
+
+    def _lives(self, circuit: CircuitId, now: float) -> bool:
+        return self._opened_at is not None and (circuit in self._lived or now >= self._opened_at + AT_ONCE_S)
 
     def _falls_silent(self, circuit: CircuitId, now: float) -> None:
         while self.stopped_at is None and next(iter(self._went.values()), now) < now - AT_ONCE_S:

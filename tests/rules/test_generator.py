@@ -124,6 +124,15 @@ def test_a_device_that_says_it_is_there_has_lived() -> None:
     assert house.judged() is True
 
 
+def test_what_a_broker_remembers_is_no_evidence() -> None:
+    """It may have said all last wills as it went, and says them again when it comes back."""
+    house = Standby()
+    for name, entry in house.entries.items():
+        entry.available = False
+        house.generator.device(name, entry, 1200.0)
+    assert house.judged() is None
+
+
 def test_devices_that_never_write_their_availability_prove_nothing() -> None:
     """They count as available for ever."""
     house = Standby(writes=False)

@@ -35,6 +35,8 @@ _COMMANDS = {
     "broker": _Command("set up Mosquitto: who may come in, and say what", "controller.commands.broker"),
     "ready": _Command("how ready the house is for its next outage, and why not more", "controller.commands.ready"),
     "meter": _Command("commissioning tools for the kWh meter", "controller.commands.meter"),
+    "metrics": _Command("figures for Prometheus, as a file for node_exporter", "controller.commands.support"),
+    "support-bundle": _Command("what a bug report needs, without secrets", "controller.commands.support"),
     "simulate": _Command("a meter made of software, for other people's Modbus programs", "controller.commands.meter"),
 }
 
@@ -89,7 +91,7 @@ def _add(
     )
     if wanted:
         module = sys.modules[__name__] if command.module == __name__ else import_module(command.module)
-        getattr(module, f"add_{name}")(parser)
+        getattr(module, f"add_{name.replace('-', '_')}")(parser)
 
 
 def folders(parser: argparse.ArgumentParser, *, config: bool = False, state: bool = False) -> None:

@@ -176,6 +176,7 @@ def test_a_real_house_is_judged_and_the_judgement_stands_on_the_bus(tmp_path: Pa
             _, found = await _ready(house, "--publish")
             assert not {"contact-unseen", "transfer-never", "unproved", "alarms"} & _reasons(found)
             last = await house.until(lambda: house.recorder.last("readiness"), "it stands on the bus")
+            assert last is not None
             assert last.fields["reasons"] == found["reasons"]
             await house.program.terminate()
             code, found = await _ready(house)

@@ -7,7 +7,7 @@ on: it obeys as fast as it did in the recording, and what it answered to a comma
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from itertools import zip_longest
 from statistics import median
@@ -23,7 +23,7 @@ from rules.panel import Panel, Position
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from controller.effects import DiskEffect, Effect
+    from controller.effects import Effect
     from controller.engine import EngineSettings
     from controller.evidence import Command, Segment, Start
     from rules.panel import CircuitId
@@ -70,40 +70,48 @@ class Answers:
 
 
 class Rows:
-    """What another life's disk would hold."""
+    """What a life of the program wrote, on top of what it began from."""
 
     def __init__(self, memory: Memory) -> None:
-        self._first = memory
+        self._memory = memory
         self._entries = dict(memory.entries)
         self._outages = {} if memory.outage is None else {memory.outage.id: memory.outage}
         self._histories = {(row.outage, row.circuit): row for row in memory.history}
-        known = () if memory.outage is None else memory.outage.openings
-        self._openings = tuple(opening for opening in memory.openings if opening not in known)
 
-    def write(self, row: Effect | DiskEffect) -> None:
-        """Take a row in; what is told on the bus, or needs no memory, is none."""
-        match row:
-            case KeepEntry():
-                self._entries[row.circuit] = row.row
-            case KeepOutage():
-                self._outages[row.id] = row
-            case KeepHistory():
-                self._histories[row.outage, row.circuit] = row
-            case DropOutage():
-                self._outages.pop(row.id, None)
-            case _:
-                pass
+    def write(self, rows: Iterable[Effect]) -> None:
+        """Take rows in; what is told on the bus, or needs no memory, is none."""
+        for row in rows:
+            match row:
+                case KeepEntry():
+                    self._entries[row.circuit] = row.row
+                case KeepOutage():
+                    self._outages[row.id] = row
+                case KeepHistory():
+                    self._histories[row.outage, row.circuit] = row
+                case DropOutage():
+                    self._outages.pop(row.id, None)
+                case _:
+                    pass
 
-    def memory(self, boot: str | None) -> Memory:
-        """Return what a start finds; `boot`: the one that wrote last."""
+    def found(self, shadow: Rows, recorded: Memory) -> Memory:
+        """Return what the next start finds: where we wrote what was written then, what was found then.
+
+        `shadow`: what was written then. `recorded`: what was found of it; a crash may have taken some.
+        """
+        ours = {circuit: row for circuit, row in self._entries.items() if row != shadow._entries.get(circuit)}
+        entries = {**recorded.entries, **ours}
+        if (self._outages, self._histories) == (shadow._outages, shadow._histories):
+            return replace(recorded, entries=entries)
         outage = next((row for row in reversed(self._outages.values()) if row.stage != "closed"), None)
-        return Memory(
-            entries=dict(self._entries),
+        known = () if self._memory.outage is None else self._memory.outage.openings
+        before = (opening for opening in self._memory.openings if opening not in known)
+        return replace(
+            recorded,
+            entries=entries,
             outage=outage,
             history=tuple(row for row in self._histories.values() if outage is not None and row.outage == outage.id),
-            last_outage=max(self._outages, default=self._first.last_outage),
-            openings=(*self._openings, *(opening for row in self._outages.values() for opening in row.openings)),
-            boot=boot,
+            last_outage=max(self._outages, default=self._memory.last_outage),
+            openings=(*before, *(opening for row in self._outages.values() for opening in row.openings)),
         )
 
 
@@ -208,8 +216,8 @@ class WhatIf:
         self.then: list[Given] = []
         self.now: list[Given] = []
         self.rewritten = 0  # changes of the homeowner's file that were left out
-        self._rows: Rows | None = None
-        self._boot: str | None = None
+        self._rows = self._shadow_rows = Rows(Memory())
+        self._begun = False
         for segment, later in zip_longest(recording, (one.start for one in recording[1:])):
             self._live(segment, later)
 
@@ -229,7 +237,7 @@ class WhatIf:
             left = turn.now if turn.left is None else turn.left
             heard = [*self.devices.hears(turn.events), *self.devices.answer(turn.now)]
             self._turn(heard, turn.now, turn.commands, left)
-            shadow.advance(turn.events, turn.now)
+            self._shadow_rows.write(shadow.advance(turn.events, turn.now))
             shadow.carried_out(left)
         self._go_on(self._end(segment, later, shadow.decides_at()))
 
@@ -243,8 +251,9 @@ class WhatIf:
         return later.at if due is None else min(later.at, due)
 
     def _begin(self, start: Start) -> None:
-        memory = start.memory if self._rows is None else self._rows.memory(self._boot)
-        self._rows, self._boot, self._start = self._rows or Rows(memory), start.boot, start
+        memory = self._rows.found(self._shadow_rows, start.memory) if self._begun else start.memory
+        self._begun, self._start, self._now = True, start, start.at
+        self._rows, self._shadow_rows = Rows(memory), Rows(start.memory)
         kept = {
             circuit: start.panel[circuit]
             for circuit, row in memory.entries.items()
@@ -254,7 +263,6 @@ class WhatIf:
         }
         panel = Panel({**self._panel.circuits, **kept})
         self._engine = Engine(panel, self._settings, memory, start.boot, start.at, rebooted=start.rebooted)
-        self._now = start.at
         self.devices.awaited.clear()
 
     def _go_on(self, until: float) -> None:
@@ -267,13 +275,11 @@ class WhatIf:
             self._turn(self.devices.answer(now), now, (), now)
 
     def _turn(self, events: Sequence[ev.Event], now: float, then: Sequence[Command], left: float) -> None:
-        assert self._rows is not None  # noqa: S101  # _begin has made them
         self._now = now
         effects = self._engine.advance(events, now)
         decided = [effect for effect in effects if isinstance(effect, SwitchOff | SwitchOn)]
         self._engine.carried_out(left)
-        for effect in effects:
-            self._rows.write(effect)
+        self._rows.write(effects)
         self.devices.commanded(then, decided, left)
         self.then += (Given(self._start, now, word_of(command), command.circuit) for command in then)
         self.now += (Given(self._start, now, word_of(command), command.circuit) for command in decided)

@@ -139,9 +139,14 @@ def _play_otherwise(arguments: argparse.Namespace, found: list[Segment]) -> int:
 
 
 def _export(found: Iterable[Segment], file: Path) -> int:
-    """Write the recording as lines. Raises OSError."""
+    """Write the recording as lines."""
     written = 0
-    with file.open("w", encoding="utf-8") as out:
+    try:
+        out = file.open("w", encoding="utf-8")
+    except OSError as error:
+        complain(f"{file} cannot be written: {error.strerror or error}")
+        return NOT_DONE
+    with out:
         for segment in found:
             lines = [*to_lines(segment)]
             out.writelines(f"{line}\n" for line in lines)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -17,6 +20,8 @@ from controller.storage.recording import recorded
 from controller.storage.schema import LEDGER, open_for_reading, open_for_writing
 from controller.storage.tape import Tape, pack, remove_old_evidence, unpack, write_blocks
 from tests.controller.state_folder import Ear, store_in
+from tests.controller.test_evidence import recorded_night
+from tests.pages import ROOT
 from tests.tape import TapedHouse
 
 if TYPE_CHECKING:
@@ -100,6 +105,30 @@ def test_an_export_is_played_as_the_database_is(
     from_database = capsys.readouterr().out
     assert main(["replay", str(file)]) == 0
     assert capsys.readouterr().out == from_database
+
+
+def test_the_same_is_told_whatever_the_hashes_of_that_process(tmp_path: Path) -> None:
+    """No decision, and no line of it, hangs on the order in which a set is walked: byte for byte."""
+    file = tmp_path / "nights.jsonl"
+    file.write_text("\n".join(to_line(part) for seed in range(12) for part in recorded_night(seed)), encoding="utf-8")
+    command = [sys.executable, "-m", "controller", "replay", str(file)]
+    told = [
+        subprocess.run(
+            command, cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout
+        for seed in ("0", "1", "4711")
+    ]
+    assert "the same decisions: " in told[0]
+    assert told[0] == told[1] == told[2]
+
+
+def test_an_export_that_cannot_be_written_is_said(
+    outage: list[Part], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With its name, for it is not the recording's."""
+    keep(tmp_path, *lives(outage))
+    assert main(["replay", str(tmp_path), "--export", str(tmp_path)]) == 1
+    assert f"{tmp_path} cannot be written: " in capsys.readouterr().err
 
 
 def test_another_decision_is_shown_and_ends_with_1(

@@ -84,7 +84,7 @@ def _rehearse_databases(state_dir: Path) -> tuple[str, ...]:
             for layout in copy_databases(state_dir, Path(folder)):
                 open_for_writing(Path(folder), layout).close()
     except UselessError as error:
-        return (f"{error}: this version would have to set it aside, and forget what is owed",)
+        return (f"{error}: this version would have to set it aside and begin anew",)
     except (BackupError, OSError, sqlite3.Error) as error:
         return (f"the databases in {state_dir} cannot be taken over: {error}",)
     return ()

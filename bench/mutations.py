@@ -198,8 +198,8 @@ MUTATIONS = (
         "shedding 5",
         "proof from another connection",
         REPORTS,
-        "and entry.confirmed_in == self._connection",
-        "and entry.confirmed_in != -1",
+        "entry.fresh, entry.suspect_since, entry.off_heard = True, None, False",
+        "entry.fresh, entry.suspect_since = True, None",
     ),
     M(
         "shedding 5",

@@ -104,12 +104,13 @@ class Entry:
     off_pending: bool = False
     off_behind: bool = False  # more than one OFF is on its way: a report answers one, and the next may come after it
     on_pending: bool = False
+    on_sent_at: float | None = None  # this start, where an earlier process may have sent one
     off_sent_at: float | None = None
     off_lives_s: float = 0.0  # so long does the broker keep that OFF for a device that is away
 
     suspect_since: float | None = None  # on again while owed: a person, or a reboot?
     ons: int = 0
-    confirmed_in: int | None = None  # the connection in which its off was heard live
+    off_heard: bool = False  # its off was heard live, since our last OFF and in this connection
     fell_at: float | None = None  # off without us: its power, or a hand?
     doubtful: bool = False
 

@@ -61,6 +61,8 @@ class Ledger:
                 except (KeyError, TypeError, ValueError):
                     unread.append(circuit)
         self.owing = {circuit for circuit, entry in self if entry.debt is not None}
+        for circuit in self.owing:
+            self[circuit].on_sent_at = self.started
         return tuple(unread)
 
     def resume(self, panel: Panel, *, about: bool) -> None:
@@ -187,9 +189,11 @@ class Ledger:
     def off_sent(self, circuit: CircuitId, at: float, pause_s: float, *, ours: bool) -> None:
         """Note that OFF left at `at`; `ours`: by the rules, so the circuit is owed from now on."""
         entry = self[circuit]
-        entry.off_behind, entry.off_lives_s = entry.off_pending or entry.off_behind, pause_s
+        # Of a circuit that had not just said `on`, no report of `off` tells whether this OFF has taken effect yet.
+        unsure = entry.off_pending or not entry.live or entry.position is not Position.ON
+        entry.off_behind, entry.off_lives_s = entry.off_behind or unsure, pause_s
         self._sent(entry, Position.OFF, at, pause_s)
-        entry.off_pending, entry.off_sent_at, entry.confirmed_in = True, at, None
+        entry.off_pending, entry.off_sent_at, entry.off_heard = True, at, False
         if ours:
             known = entry.debt is not None and entry.debt.commanded
             debt = self.owe(circuit, at)
@@ -202,7 +206,7 @@ class Ledger:
         """Note that ON left at `at`."""
         entry = self[circuit]
         self._sent(entry, Position.ON, at, pause_s)
-        entry.on_pending = True
+        entry.on_pending, entry.on_sent_at = True, at
 
     @staticmethod
     def _sent(entry: Entry, position: Position, at: float, pause_s: float) -> None:

@@ -13,7 +13,7 @@ from rules.control import commandable, sheddable
 from rules.entry import Cause
 from rules.ledger import HAND, US
 from rules.panel import Override, Position, Wakes
-from rules.restore import LATE_OFF_S
+from rules.restore import LATE_OFF_S, LATE_ON_S
 
 if TYPE_CHECKING:
     from rules.entry import Debt, Entry
@@ -53,7 +53,6 @@ class Reports:
     def __init__(self, ledger: Ledger, confirm_s: float) -> None:
         self._ledger = ledger
         self._confirm_s = confirm_s
-        self._connection = 0
 
     # --- what is said ------------------------------------------------------------------------------------------------
 
@@ -112,9 +111,8 @@ class Reports:
 
     def connected(self) -> None:
         """The broker came back: what was proved in the old connection proves nothing now."""
-        self._connection += 1
         for _, entry in self._ledger:
-            entry.fresh, entry.suspect_since, entry.confirmed_in = True, None, None
+            entry.fresh, entry.suspect_since, entry.off_heard = True, None, False
             if entry.debt is not None and entry.off_sent_at is not None:
                 entry.debt.weighed = True  # an off that the broker remembers may be our own OFF's
 
@@ -190,7 +188,7 @@ class Reports:
         if phase is Phase.SHEDS and sheddable(circuit):
             return Outcome.ON_AGAIN  # the contact has opened since
         if (entry.off_pending or entry.off_behind) and at < self._late_until(entry):
-            entry.confirmed_in = None  # said again, it is no hand's doing
+            entry.off_heard = False  # said again, it is no hand's doing
             debt.back_at = at
             return None  # it may say what it was: an OFF that nobody answered may still take effect
         entry.off_pending = entry.off_behind = False
@@ -213,7 +211,7 @@ class Reports:
         if phase is Phase.SHEDS and entry.off_pending:
             return None  # it is being shed again already, and says again what it said
         proof = self._may_be_a_person(circuit, entry, at)
-        entry.confirmed_in = None
+        entry.off_heard = False
         if proof and entry.writes_availability:
             entry.suspect_since = at
         elif proof:
@@ -225,11 +223,12 @@ class Reports:
         return Outcome.ON_AGAIN if entry.suspect_since is None else Outcome.SUSPECT
 
     def _may_be_a_person(self, circuit: Circuit, entry: Entry, at: float) -> bool:
-        changed = entry.availability_at
+        changed, our_on = entry.availability_at, entry.on_sent_at
         return (
             circuit.override is Override.ALLOW
+            and (our_on is None or at > our_on + LATE_ON_S)
             and self._ledger.outage is not None
-            and entry.confirmed_in == self._connection
+            and entry.off_heard
             and (changed is None or at > changed + self._confirm_s)
         )
 
@@ -255,7 +254,7 @@ class Reports:
         return None if ours else self._off_without_us(circuit, entry, before, at, woke=woke)
 
     def _confirmed(self, circuit: CircuitId, entry: Entry, debt: Debt, at: float, *, ours: bool) -> Outcome | None:
-        entry.confirmed_in = self._connection
+        entry.off_heard = True
         debt.provisional, debt.back_at = False, None
         if debt.confirmed and not ours:
             return None  # it says again what it said

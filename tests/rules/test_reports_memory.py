@@ -159,7 +159,7 @@ def test_a_connection_that_ends_takes_what_was_proved_in_it() -> None:
     night.says(ON, 200.0)
     night.reports.connected()
     entry = night.entry()
-    assert (entry.fresh, entry.suspect_since, entry.confirmed_in) == (True, None, None)
+    assert (entry.fresh, entry.suspect_since, entry.off_heard) == (True, None, False)
     assert night.debt().weighed
     night.ledger.owe(CHARGER, 201.0, commanded=False)
     night.reports.connected()

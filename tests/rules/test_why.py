@@ -9,7 +9,7 @@ import pytest
 from rules.entry import Cause, Debt, Entry, Hold, Switched
 from rules.moment import Moment
 from rules.panel import Circuit, Kind, Position, Restore
-from rules.why import stays_on, why
+from rules.why import kept_off_by, stays_on, why
 from tests.house import circuit, essential
 
 ON, OFF, TRIPPED, UNKNOWN = Position.ON, Position.OFF, Position.TRIPPED, Position.UNKNOWN
@@ -113,3 +113,26 @@ def test_what_a_transfer_leaves_on_says_why_and_the_uncontrollable_aloud(one: Ci
     """A nonessential circuit nobody can switch stays ON: that must be seen wherever it is shown."""
     assert stays_on(one) == because
     assert why(one, Entry()) == (because or SHED_ON_STANDBY)
+
+
+LEFT_OFF = Entry(position=OFF, live=True, left_off=True, switched=Switched(OFF, "Ann", THEN))
+KEPT_OFF = (
+    (TUB, OWED, None),  # nothing but an answer is missing
+    (TUB, Entry(position=ON), None),
+    (TUB, replace(OWED, hold=Hold("Ann", "filter", THEN)), "on hold by Ann, filter"),
+    (TUB, replace(OWED, hold=Hold("Ann", "", THEN)), "on hold by Ann"),
+    (TUB, replace(OWED, hold=Hold("", "", THEN)), "on hold by somebody"),
+    (TUB, replace(OWED, position=TRIPPED, hold=Hold("Ann", "", THEN)), None),
+    (TUB, replace(LEFT_OFF, hold=Hold("Bob", "", THEN)), "off by Ann"),
+    (replace(TUB, restore=Restore.ASK), OWED, "waits until a person asks"),
+    (replace(TUB, restore=Restore.NEVER), OWED, "restore is never"),
+    (TUB, replace(OWED, debt=replace(DEBT, before=UNKNOWN)), "nobody knows whether it was on before"),
+    (TUB, LEFT_OFF, "off by Ann"),
+    (TUB, replace(LEFT_OFF, switched=None), "off by somebody"),
+)
+
+
+@pytest.mark.parametrize(("one", "entry", "word"), KEPT_OFF)
+def test_what_stays_off_after_the_outage_says_by_whose_word(one: Circuit, entry: Entry, word: str | None) -> None:
+    """A hold, the owner's file, a person's hand; what has tripped has an alarm of its own."""
+    assert kept_off_by(one, entry) == word

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from controller import clock
 from controller.effects import Happened, KeepEntry, KeepHistory, KeepPulses, KeepSample, Memory
+from controller.evidence import End
 from controller.storage.lane import Lane, Rows
 from controller.storage.pending import Ledger, Mirror, Samples
 from controller.storage.rows import read_memory, read_pulse_counts, write_ledger, write_samples
@@ -237,6 +238,8 @@ class Store:
             urgent = self._ledger.rows.decides and _is_due(self._ledger, now)
             parts = self._tape.take(now, urgent=urgent)
         if parts:
+            if (cut := next((part.cut for part in parts if isinstance(part, End) and part.cut), None)) is not None:
+                self.put([Happened(clock.monotonic(), "recording_cut", about={"reason": cut})])
             block = pack(parts)
             with self._wake:
                 self._tape.spent(len(block.lines), now)

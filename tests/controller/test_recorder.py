@@ -133,6 +133,25 @@ def test_a_repetition_of_which_something_comes_is_recorded(
     assert notes.times() == [1.0, 3.0]
 
 
+@pytest.mark.parametrize(
+    "word", [ev.ContactChanged(0.0, open=True), ev.ContactAlive(0.0), ev.AvailabilityReported(0.0, TUB, online=True)]
+)
+def test_a_contact_that_repeats_itself_is_recorded_once_too(notes: Notes, word: ev.ContactChanged) -> None:
+    """Some publish their position, or that they are there, every minute."""
+    for at in (1.0, 61.0, 121.0):
+        notes.turn(at, word._replace(at=at))
+    assert notes.times() == [1.0]
+    notes.turn(122.0, ev.BusLost(122.0, "gone"))
+    assert [*notes.turns[1].events] == [word._replace(at=121.0), ev.BusLost(122.0, "gone")]
+
+
+def test_what_is_no_word_of_a_device_is_never_held_back(notes: Notes) -> None:
+    """A person who asks twice has asked twice."""
+    for at in (1.0, 2.0):
+        notes.turn(at, ev.Asked(at, "off", TUB))
+    assert notes.times() == [1.0, 2.0]
+
+
 def test_after_anything_has_happened_the_next_word_counts_anew(notes: Notes) -> None:
     """The same word means something else after a command."""
     for at in (1.0, 2.0):

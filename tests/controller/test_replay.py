@@ -16,6 +16,7 @@ import pytest
 from controller.commands.cli import main
 from controller.effects import SwitchOff
 from controller.evidence import End, Part, Start, Turn, to_line
+from controller.storage.reader import Log
 from controller.storage.recording import recorded
 from controller.storage.schema import LEDGER, open_for_reading, open_for_writing
 from controller.storage.tape import Tape, pack, remove_old_evidence, unpack, write_blocks
@@ -110,7 +111,7 @@ def test_an_export_is_played_as_the_database_is(
 def test_the_same_is_told_whatever_the_hashes_of_that_process(tmp_path: Path) -> None:
     """No decision, and no line of it, hangs on the order in which a set is walked: byte for byte."""
     file = tmp_path / "nights.jsonl"
-    file.write_text("\n".join(to_line(part) for seed in range(12) for part in recorded_night(seed)), encoding="utf-8")
+    file.write_text("\n".join(to_line(part) for seed in range(6) for part in recorded_night(seed)), encoding="utf-8")
     command = [sys.executable, "-m", "controller", "replay", str(file)]
     told = [
         subprocess.run(
@@ -385,6 +386,14 @@ def test_a_storm_ends_the_recording_and_says_so() -> None:
     for at in range(1000):
         assert not one.add(TURN, 700.0 + at)
     assert one.due is None
+
+
+def test_that_the_recording_was_cut_stands_in_the_log(outage: list[Part], tmp_path: Path) -> None:
+    """Beside everything else that happened."""
+    first, _ = lives(outage)
+    keep(tmp_path, [*first, End(99.0, "too much")])
+    with Log(tmp_path) as log:
+        assert [(row.event, row.about) for row in log.events()] == [("recording_cut", {"reason": "too much"})]
 
 
 def test_a_storm_that_outruns_the_disk_ends_the_recording_too() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.appliance.image import Image
 
 # dpkg alone: what the package needs is there, and inside there is no network to fetch it from.
-_INSTALL = "head -c {size} /dev/vdb >/tmp/loadshed.deb && dpkg -i /tmp/loadshed.deb"
+_INSTALL = "head -c {size} /dev/vdb >/run/loadshed.deb && dpkg -i /run/loadshed.deb"
 _CONFIGURE = "loadshed check && systemctl enable loadshed"
 
 

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from tests.appliance.image import Image
 
 # Each has a flushed twin, which must survive: else it would be the probe that loses.
-_IN_A_FILE = "echo flushed >/root/flushed && sync; echo never >/root/never"
+_IN_A_FILE = "echo flushed >/srv/flushed && sync; echo never >/srv/never"
 # Past the guest's page cache and into the disk: only the disk's own cache can still lose it.
 _IN_A_BLOCK = (
     "yes flushed | dd of=/dev/vdb bs=4096 count=1 iflag=fullblock oflag=direct conv=fsync,notrunc && "
     "yes never | dd of=/dev/vdb bs=4096 count=1 seek=1000 iflag=fullblock oflag=direct conv=notrunc"
 )
 _WHAT_IS_LEFT = (
-    "cat /root/flushed /root/never 2>/dev/null; "
+    "cat /srv/flushed /srv/never 2>/dev/null; "
     "for at in 0 1000; do dd if=/dev/vdb bs=4096 count=1 skip=$at iflag=direct 2>/dev/null | tr -d '\\0' | head -1; "
     "done"
 )

@@ -36,6 +36,7 @@ def add_setup(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="where the card goes (panel-door-card.html in --config)"
     )
+    parser.add_argument("--etc", type=Path, default=Path("/etc/mosquitto"), metavar="DIR", help="Mosquitto's folder")
     folders(parser, config=True, state=True)
     parser.set_defaults(call=_setup)
 
@@ -54,4 +55,5 @@ def _setup(arguments: argparse.Namespace) -> int:
         sys.stderr.write(mistakes_text(ground, arguments.config) + "\n")
         complain("setup guesses at nothing: mend the file, or move it away to begin anew")
         return WRONG_CONFIGURATION
+    ground.mosquitto = arguments.etc
     return DONE if asyncio.run(guide(ground, arguments.step, arguments.out)) else NOT_DONE

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from controller import beginning
+from controller.access.broker import PORT
+from controller.access.files import write
+from controller.access.roles import CONTROLLER_NAME
+from controller.commands.cli import main
 from controller.configuration.tables import BrokerSettings, SiteSettings
-from controller.setup.files import text_of, write
+from controller.setup.files import text_of
 from controller.setup.person import by_key, or_nothing
 from hw.dial import BrokerError
 from hw.mqtt import Link
@@ -22,6 +28,8 @@ if TYPE_CHECKING:
     from hw.dial import Broker
 
 ECHO_S = 5.0
+AGAIN_S = 0.5
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 async def broker(ground: Ground) -> bool:
@@ -32,9 +40,15 @@ async def broker(ground: Ground) -> bool:
     )
     while True:
         site = SiteSettings(str(await person.value("Name of this house", by_key(SiteSettings, "id"), ground.site)))
-        settings = await _asked(ground)
+        now = ground.installer.broker
+        host = str(await person.value("Its host", by_key(BrokerSettings, "host"), now.host))
+        port = cast("int", await person.value("Its port", by_key(BrokerSettings, "port"), str(now.port)))
+        there = replace(now, host=host, port=port)
+        made_now = await _made(ground, site, there)
+        settings = ground.installer.broker if made_now else await _login(ground, there)
         tried = replace(ground.configuration, installer=replace(ground.installer, site=site, broker=settings))
-        trouble = await _tried(person, beginning.broker(tried), site.id)
+        for_s = ground.patience.restart_s if made_now else 0.0
+        trouble = await _tried(person, beginning.broker(tried), site.id, for_s)
         if trouble is None:
             return ground.write_installer(site=site, broker=settings)
         person.say(f"It does not work: {trouble}")
@@ -42,20 +56,34 @@ async def broker(ground: Ground) -> bool:
             return False
 
 
-async def _asked(ground: Ground) -> BrokerSettings:
-    person, now = ground.person, ground.installer.broker
-    host = str(await person.value("Its host", by_key(BrokerSettings, "host"), now.host))
-    port = cast("int", await person.value("Its port", by_key(BrokerSettings, "port"), str(now.port)))
-    username = await _or_none(person, 'Our user name there ("-": none)', "username", now.username)
+async def _made(ground: Ground, site: SiteSettings, settings: BrokerSettings) -> bool:
+    """Set this machine's own broker up for the house, where it is there and the person agrees; tell whether it is."""
+    can = settings.username is None and settings.host in LOOPBACK and settings.port == PORT
+    if not can or shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None:
+        return False
+    question = "Set up this machine's own Mosquitto: a password for each, and who may say what?"
+    if not await ground.person.yes(question, default=ground.person.at_terminal):
+        return False
+    if not ground.write_installer(site=site, broker=settings):
+        return False
+    words = ["broker", "init", "--config", str(ground.config_dir), "--etc", str(ground.mosquitto)]
+    return main(words) == 0 and ground.read_again()
+
+
+async def _login(ground: Ground, settings: BrokerSettings) -> BrokerSettings:
+    """Return the settings with who we are there, and whom to trust."""
+    person = ground.person
+    username = await _or_none(person, 'Our user name there ("-": none)', "username", settings.username)
     password_file = None
     if username is not None:
-        usual = now.password_file or str(ground.config_dir.absolute() / "broker.password")
+        usual = settings.password_file or str(ground.config_dir.absolute() / "broker.password")
         says = 'File with our password ("-": the unit hands it over)'
         password_file = await _or_none(person, says, "password_file", usual)
         if password_file is not None:
             await _password(person, Path(password_file))
-    ca_file = await _or_none(person, 'TLS: file of the authority to trust ("-": no TLS)', "ca_file", now.ca_file)
-    return replace(now, host=host, port=port, username=username, password_file=password_file, ca_file=ca_file)
+    authority = 'TLS: file of the authority to trust ("-": no TLS)'
+    ca_file = await _or_none(person, authority, "ca_file", settings.ca_file)
+    return replace(settings, username=username, password_file=password_file, ca_file=ca_file)
 
 
 async def _or_none(person: Person, question: str, key: str, default: str | None) -> str | None:
@@ -64,24 +92,36 @@ async def _or_none(person: Person, question: str, key: str, default: str | None)
 
 
 async def _password(person: Person, path: Path) -> None:
-    """Have the password written where none stands yet; what stands there is left alone."""
-    if text_of(path) is not None:
-        person.say(f"{path} is there, and is taken as it is.")
+    """Have the password written, where none stands yet or another is wanted."""
+    if text_of(path) is not None and not await person.yes(f"{path} is there. Type another password?"):
         return
     password = await person.secret("The password")
-    write(path, password + "\n", mode=0o600)
-    person.say(f"Written: {path}, for its owner's eyes alone.")
+    _keep_password(path, password)
+    person.say(f"Written: {path}, to be read by its owner and the controller.")
+
+
+def _keep_password(path: Path, password: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, password + "\n", mode=0o640, group=CONTROLLER_NAME)
 
 
 # --- a word there and back -------------------------------------------------------------------------------------------
 
 
-async def _tried(person: Person, at: Broker, site: str) -> str | None:
-    """Say how long a word takes there and back, and return None; or why it does not come back."""
-    try:
-        took_s = await round_trip(at, site)
-    except BrokerError as error:
-        return str(error)
+async def _tried(person: Person, at: Broker, site: str, for_s: float) -> str | None:
+    """Say how long a word takes there and back, and return None; or why it does not come back.
+
+    `for_s`: how long to try anew; a broker that was started just now is not there yet.
+    """
+    until = time.monotonic() + for_s
+    while True:
+        try:
+            took_s = await round_trip(at, site)
+            break
+        except BrokerError as error:
+            if time.monotonic() >= until:
+                return str(error)
+            await asyncio.sleep(AGAIN_S)
     person.say(f"The broker at {at} answers: a word of ours came back after {1000 * took_s:.0f} ms.")
     return None
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from controller.access.roles import CONTROLLER_NAME
 from controller.configuration.advice import COMPRESSOR, DEPENDED_ON, STARTS_UNATTENDED, named
 from controller.configuration.circuits import RESERVED
 from controller.configuration.rules import NotAllowedError, Spaces
@@ -39,6 +40,8 @@ async def circuits(ground: Ground) -> bool:
             _remove(ground, answer.removeprefix("remove ").strip())
             continue
         await _one(ground, answer, on_bus)
+    if any(controllable(circuit) for circuit in ground.panel) and ground.installer.broker.username == CONTROLLER_NAME:
+        person.say("Each breaker logs in with a name of its own: `sudo loadshed broker add-user NAME --role device`.")
     if not len(ground.panel):
         person.say("There is no circuit: nothing would be shed.")
     return bool(len(ground.panel))

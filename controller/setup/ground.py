@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from controller import beginning
+from controller.access.broker import ETC
 from controller.configuration.installer import Installer
 from controller.configuration.mistakes import Mistakes
 from controller.configuration.settings import CIRCUITS_FILE, INSTALLER_FILE, Configuration, Sources
@@ -48,26 +49,28 @@ class Patience:
     """How long is waited, in s.
 
     `contact_s`: for a contact to move, where nobody is at a terminal to say that it was moved. `restore_s`: for a
-    broker that went away while a circuit was off. `measure_s`: for two ticks of the meter's register.
+    broker that went away while a circuit was off. `restart_s`: for a broker that was started just now. `measure_s`: for
+    two ticks of the meter's register.
     """
 
     contact_s: float = 300.0
     restore_s: float = 30.0
+    restart_s: float = 15.0
     measure_s: float = 120.0
 
 
 @dataclass
 class Ground:
-    """Where setup works. `installer`, `panel`: as on disk by now; `written`: whether installer.toml is there at all."""
+    """Where setup works. `installer`, `panel`: as on disk by now. `mosquitto`: the folder of this machine's broker."""
 
     config_dir: Path
     state_dir: Path
     person: Person
     installer: Installer = USUAL
     panel: Panel = field(default_factory=lambda: Panel({}))
-    written: bool = False
     seen: Records = field(default_factory=records.Records)
     patience: Patience = field(default_factory=Patience)
+    mosquitto: Path = ETC
     _copied: set[Path] = field(default_factory=set)
 
     @classmethod
@@ -83,7 +86,6 @@ class Ground:
             person,
             installer or USUAL,
             panel or Panel({}),
-            installer is not None,
             records.load(state_dir),
         )
 
@@ -101,13 +103,22 @@ class Ground:
     def broker(self) -> Broker:
         return beginning.broker(self.configuration)
 
+    def read_again(self) -> bool:
+        """Take in what another program has written into the files; return whether they are right."""
+        read = files.read_both(self.config_dir)
+        if isinstance(read, Mistakes):
+            self.person.say("\n".join(read.sentences))
+            return False
+        self.installer, self.panel = read[0] or self.installer, read[1] or self.panel
+        return True
+
     def write_installer(self, **tables: object) -> bool:
         """Write these tables of installer.toml; return whether they were right. What is wrong is said."""
         installer = replace(self.installer, **tables)  # type: ignore[arg-type]  # each step names its own
         path = self.config_dir / INSTALLER_FILE
         if not self._write(path, files.installer_text(files.text_of(path), installer)):
             return False
-        self.installer, self.written = installer, True
+        self.installer = installer
         return True
 
     def write_panel(self, panel: Panel) -> bool:

@@ -46,7 +46,8 @@ async def guide(ground: Ground, step: str | None, card: Path | None) -> bool:
         return False
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        ground.person.say(f"\nSetup ends here: {error.strerror or error}{where}. Is it run with sudo?")
+        sudo = " Run it with sudo." if isinstance(error, PermissionError) else ""
+        ground.person.say(f"\nSetup ends here: {error.strerror or error}{where}.{sudo}")
         return False
 
 

@@ -161,7 +161,7 @@ def _is_what_was_said(config: Path, broker: Mosquitto) -> None:
     assert configuration.broker.username == "loadshed"
     password = config / "broker.password"
     assert password.read_text(encoding="utf-8") == "moonlight\n"
-    assert password.stat().st_mode & 0o077 == 0
+    assert password.stat().st_mode & 0o027 == 0
     assert configuration.meter is not None
     assert (configuration.meter.device_id, configuration.meter.model) == (2, "2N480-121")
     panel = configuration.panel
@@ -291,6 +291,30 @@ def test_setup_guesses_at_nothing_in_a_wrong_file(
     (tmp_path / "config" / "circuits.toml").write_text("[circuits.tub]\nspace = 0\n", encoding="utf-8")
     assert main(["setup", "circuits", *words]) == 78
     assert "circuits.toml:2: [circuits.tub] space = 0" in capsys.readouterr().err
+
+
+def test_this_machines_own_broker_is_set_up_on_the_way(tmp_path: Path, broker: Mosquitto) -> None:
+    """One yes: Mosquitto has its lists, and installer.toml names the controller's own user."""
+    words = configured(tmp_path, broker)
+    etc = tmp_path / "etc"
+    (etc / "conf.d").mkdir(parents=True)
+
+    async def story() -> None:
+        async with typist("setup", "broker", *words, "--etc", str(etc)) as person:
+            await person.answers(
+                ("Name of this house", ""),
+                ("Its host", ""),
+                ("Its port", "1883"),
+                ("own Mosquitto: a password for each, and who may say what? [Y/n]", "y"),
+            )
+            await person.reads("Mosquitto lets in whoever has a name and a password")
+
+    asyncio.run(story())
+    configuration = load(tmp_path / "config")
+    assert isinstance(configuration, Configuration)
+    assert configuration.broker.username == "loadshed"
+    assert configuration.broker.password_file == str(tmp_path / "config" / "broker.password")
+    assert [path.name for path in etc.rglob("acl")] == ["acl"]
 
 
 def test_a_broker_that_refuses_us_is_not_written_down(tmp_path: Path, broker: Mosquitto) -> None:

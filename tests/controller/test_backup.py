@@ -108,7 +108,7 @@ def test_a_damaged_database_is_no_backup(config: Path, state: Path, tmp_path: Pa
 
 
 def test_a_good_house_is_taken_over_and_nothing_is_changed_by_trying(config: Path, state: Path) -> None:
-    """Every byte stays as it was. (Whoever reads a database in this mode leaves an empty log and an index beside it.)"""
+    """Every byte stays as it was; reading leaves an empty log and an index beside each database, as it always does."""
     before = content(state)
     assert rehearse(config, state) == ()
     after = {name: text for name, text in content(state).items() if not name.endswith("-shm") and text}

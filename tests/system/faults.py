@@ -239,9 +239,11 @@ class Mischief:
 
     def _ask(self, fault: Fault) -> None:
         request = cast("AskKind", fault.name.removeprefix("person asks "))
+        # Now and then of the router, which is protected: whoever asks, no command may ever reach it.
+        circuit = "router" if fault.luck % 5 == 0 else fault.circuit
         if request == "hold":
-            self.held.add(fault.circuit)
-        self._asking.append(asyncio.create_task(self._asked(request, fault.circuit)))
+            self.held.add(circuit)
+        self._asking.append(asyncio.create_task(self._asked(request, circuit)))
 
     async def _asked(self, request: AskKind, circuit: str) -> None:
         told = json.dumps({"request": request, "circuit": circuit})

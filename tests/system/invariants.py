@@ -32,12 +32,16 @@ class Rules:
 
 
 class Command(NamedTuple):
-    """One command as it was recorded. It left after `since` and before `by`."""
+    """One command as it was recorded. It left after `since` and before `by`.
+
+    `heard`: the program had surely read the messages before this number; what came later it may have read afterwards.
+    """
 
     circuit: str
     word: str
     since: float
     by: float
+    heard: int
 
     def at_most_after(self, earlier: Command) -> float:
         """Return how long after another it can have left, at most."""
@@ -83,8 +87,10 @@ class Tonight:
 class Facts:
     """What the log has told so far. `last`: by circuit, the last command that holds back the next of its kind.
 
-    `tried`: given back in this stretch of utility, without a word of theirs since. `first_off`: by circuit, since the
-    contact opened. `opened`: the number of that message. `guards`: how often each invariant had something to judge.
+    `tried`: likewise, given back in this stretch of utility. `spoke`: by circuit, the number of its device's last word.
+    `renewed`: of the last that says something new of it. `renewed_at`: of the last news that concern them all.
+    `first_off`: by circuit, since the contact opened. `opened`: the number of that message. `guards`: how often each
+    invariant had something to judge.
     """
 
     rules: Rules
@@ -93,7 +99,10 @@ class Facts:
     heard: dict[str, Heard] = field(default_factory=dict)
     last: dict[str, Command] = field(default_factory=dict)
     last_on: Command | None = None
-    tried: set[str] = field(default_factory=set)
+    tried: dict[str, Command] = field(default_factory=dict)
+    spoke: dict[str, int] = field(default_factory=dict)
+    renewed: dict[str, int] = field(default_factory=dict)
+    renewed_at: int = 0
     first_off: dict[str, float] = field(default_factory=dict)
     opened: int = 0
     guards: Counter[str] = field(default_factory=Counter)
@@ -158,11 +167,16 @@ def no_off_but_on_standby(facts: Facts, said: Command) -> Iterator[str]:
 def no_retry_before_a_first_try(facts: Facts, said: Command) -> Iterator[str]:
     """7. One circuit's silence that delays another's command, on the way back."""
     tonight = facts.tonight
-    if said.word != "ON" or (said.circuit, "ON") in tonight.exempt or said.circuit not in facts.tried:
+    tried = facts.tried.get(said.circuit)
+    if said.word != "ON" or (said.circuit, "ON") in tonight.exempt or tried is None:
         return
+    if facts.spoke.get(said.circuit, 0) >= tried.heard:
+        return  # it has shown life: a first try anew
     if tonight.starts or tonight.ledger_lost:
         return  # what was owed before is not known for sure
-    for circuit in sorted(tonight.owed - facts.tried - tonight.touched - tonight.retagged - tonight.stays.keys()):
+    for circuit in sorted(
+        tonight.owed - facts.tried.keys() - tonight.touched - tonight.retagged - tonight.stays.keys()
+    ):
         if facts.surely(circuit) == "OFF":
             yield f"ON to {said.circuit} again, before ON to {circuit}"
     facts.guards["7 first tries first"] += 1
@@ -171,7 +185,9 @@ def no_retry_before_a_first_try(facts: Facts, said: Command) -> Iterator[str]:
 def no_command_twice_within_confirm_s(facts: Facts, said: Command) -> Iterator[str]:
     """8. Two commands to one circuit nearer than `confirm_s`, unless something came back or is wanted otherwise."""
     earlier = facts.last.get(said.circuit)
-    if earlier is None or earlier.word != said.word:
+    if earlier is None or earlier.word != said.word or said.circuit in facts.tonight.touched | facts.tonight.retagged:
+        return
+    if max(facts.renewed_at, facts.renewed.get(said.circuit, 0)) >= earlier.heard:
         return
     facts.guards["8 paced"] += 1
     if (after_s := said.at_most_after(earlier)) < facts.rules.timing.confirm_s:

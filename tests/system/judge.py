@@ -104,8 +104,7 @@ class Judge:
             facts.opened = self._number
             facts.first_off.clear()
         if len(facts.known.edges) > edges:
-            facts.last.clear()
-            facts.tried.clear()
+            self._all_renewed()
 
     def _program_started(self, at: float) -> None:
         """Take that a new program is on its way; the last words of the old one may still be under way."""
@@ -128,10 +127,14 @@ class Judge:
         facts.known.connection_began(
             at if starting is None else starting, new_program=starting is not None, new_broker=new_broker
         )
-        facts.last.clear()
-        facts.tried.clear()
+        self._all_renewed()
         facts.tonight.doubt = True
         self._online = False
+
+    def _all_renewed(self) -> None:
+        """Take that what is wanted of every circuit, or what may be said of it, begins anew."""
+        self.facts.renewed_at = self._number
+        self.facts.tried.clear()
 
     def _night(self, told: dict[str, list[str]]) -> None:
         """Begin to judge: a quiet house on utility, of which the program knows everything."""
@@ -147,10 +150,8 @@ class Judge:
 
     def _touched(self, circuit: str) -> None:
         self.facts.tonight.touched.add(circuit)
-        self.facts.last.pop(circuit, None)
 
     def _retagged(self, circuit: str) -> None:
-        self.facts.last.pop(circuit, None)
         self.facts.tonight.retagged.add(circuit)
         self.facts.tonight.exempt |= {(circuit, "ON"), (circuit, "OFF")}
 
@@ -192,8 +193,7 @@ class Judge:
                 if not self._online:
                     self._connection_began(NEVER)
             case ["breakers", circuit, "availability"]:
-                self.facts.last.pop(circuit, None)
-                self.facts.tried.discard(circuit)
+                self.facts.renewed[circuit] = self.facts.spoke[circuit] = self._number
             case ["breakers", circuit, "state"] if one.payload:
                 self._report(circuit, one.payload.decode())
             case ["breakers", circuit, "set"]:
@@ -214,9 +214,9 @@ class Judge:
         facts = self.facts
         before = facts.heard.get(circuit)
         if before is None or before.word != word:
-            facts.last.pop(circuit, None)
+            facts.renewed[circuit] = self._number
             facts.heard[circuit] = Heard(self._number, word)
-        facts.tried.discard(circuit)
+        facts.spoke[circuit] = self._number
 
     def _event(self, event: dict[str, Any]) -> None:
         stays = self.facts.tonight.stays
@@ -229,7 +229,7 @@ class Judge:
 
     def _command(self, circuit: str, one: Said) -> None:
         facts, word = self.facts, one.payload.decode()
-        said = Command(circuit, word, facts.known.since, one.at)
+        said = Command(circuit, word, facts.known.since, one.at, facts.known.heard)
         if self._judging:
             self.checked += 1
             self.wrong += self._judged(said, retained=one.retained)
@@ -239,7 +239,7 @@ class Judge:
             facts.first_off.setdefault(circuit, one.at)
         elif (circuit, "ON") not in facts.tonight.exempt:
             facts.last_on = said
-            facts.tried.add(circuit)
+            facts.tried[circuit] = said
 
     def _judged(self, said: Command, *, retained: bool) -> Iterator[str]:
         if retained:

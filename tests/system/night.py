@@ -16,7 +16,7 @@ from tests.system.plan import BOUNCE, MOVE, OFFLINE
 if TYPE_CHECKING:
     from tests.system.house import House
     from tests.system.judge import Judge
-    from tests.system.plan import Plan
+    from tests.system.plan import Fault, Plan
     from tests.system.tally import Tally
 
 STUCK_S = 75.0
@@ -43,18 +43,24 @@ class Night:
         await self._prepare()
         told = {"off_before": sorted(self.off_before), "owed": sorted(self.house.state["owed"])}
         self.house.recorder.note(NIGHT, json.dumps(told))
+        for fault in self.plan.early:
+            await self._goes_wrong(fault)
         contact = asyncio.create_task(self._contact_plays())
         for fault in self.plan.faults:
             await asyncio.sleep(fault.after_s)
-            self.tally.faults[fault.name] += 1
-            await self.mischief.do(fault)
+            await self._goes_wrong(fault)
         await contact
+        await asyncio.sleep(self.plan.lull_s)
         await self._calm()
         if self.house.contact.is_open:
             await self._comes_right(on_standby=True)
             self.house.closes()
         await self._comes_right(on_standby=False)
         await self._people_put_things_right()
+
+    async def _goes_wrong(self, fault: Fault) -> None:
+        self.tally.faults[fault.name] += 1
+        await self.mischief.do(fault)
 
     async def _prepare(self) -> None:
         """Have off before what is to be, by hand, and wait until the program knows and has written it."""

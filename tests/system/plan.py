@@ -54,6 +54,8 @@ CONTACT_PLAYS = {
     "contact offline": 2,
 }
 
+ILLNESSES = {"breaker silent", "breaker slow", "breaker refuses"}
+
 BOUNCE, OFFLINE, ONLINE, MOVE = "bounce", "offline", "online", "move"
 
 
@@ -82,17 +84,23 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One outage. `off_before`: switched off by hand before it begins. `play`: what the contact does, by name."""
+    """One outage. `off_before`: switched off by hand before it begins. `play`: what the contact does, by name.
+
+    `early`: faults there already when it begins. `lull_s`: so long do the faults go on after the last.
+    """
 
     off_before: frozenset[str]
     play: str
     moves: tuple[Move, ...]
     faults: tuple[Fault, ...]
+    early: tuple[Fault, ...] = ()
+    lull_s: float = 0.0
 
     def __str__(self) -> str:
         moves = ", ".join(f"{move.after_s:.2f} s later {move.what}" for move in self.moves)
-        told = (f"off before: {sorted(self.off_before)}", f"{self.play}: {moves}", *map(str, self.faults))
-        return "\n".join(told)
+        early = (f"already: {fault}" for fault in self.early)
+        told = (f"off before: {sorted(self.off_before)}", f"{self.play}: {moves}", *early, *map(str, self.faults))
+        return "\n".join((*told, f"calm {self.lull_s:.2f} s later"))
 
 
 def dice(name: str) -> Random:
@@ -105,7 +113,11 @@ def draw(fall: Random, circuits: Sequence[str]) -> Plan:
     off_before = frozenset(circuit for circuit in circuits if fall.random() < 0.2)
     (play,) = fall.choices([*CONTACT_PLAYS], [*CONTACT_PLAYS.values()])
     names = fall.choices([*FAULTS], [*FAULTS.values()], k=fall.randint(1, 4))
-    return Plan(off_before, play, _moves(play, fall), tuple(_fault(name, fall, circuits, off_before) for name in names))
+    faults = [_fault(name, fall, circuits, off_before) for name in names]
+    early = [fault for fault in faults if fault.name in ILLNESSES and fall.random() < 0.6]
+    later = tuple(fault for fault in faults if fault not in early)
+    lull_s = fall.uniform(1.0, 4.0) if fall.random() < 0.3 else 0.0
+    return Plan(off_before, play, _moves(play, fall), later, tuple(early), lull_s)
 
 
 def _moves(play: str, fall: Random) -> tuple[Move, ...]:

@@ -183,6 +183,13 @@ def test_the_judge_bites(log: Log, sentence: str) -> None:
             id="tried again for it came back",
         ),
         pytest.param(
+            OPENED
+            + said(10.11, f"{BASE}breakers/pump/availability", "online")
+            + off(10.12, "pump")
+            + off(10.2, "pump"),
+            id="it came back, and that was read after the first OFF had left",
+        ),
+        pytest.param(
             CLOSED + contact(11.6, "open") + to(11.75, "tub", "ON") + known(9, 11.6, by=11.8),
             id="it cannot have read of the opening yet",
         ),

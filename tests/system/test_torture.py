@@ -32,5 +32,5 @@ def test_each_fault_and_each_play_of_the_contact_is_drawn() -> None:
     """Five hundred outages leave no name out."""
     fall = dice("1")
     plans = [draw(fall, CIRCUITS) for _ in range(500)]
-    assert {fault.name for plan in plans for fault in plan.faults} == {*FAULTS}
+    assert {fault.name for plan in plans for fault in (*plan.early, *plan.faults)} == {*FAULTS}
     assert {plan.play for plan in plans} == {*CONTACT_PLAYS}

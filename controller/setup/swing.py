@@ -25,18 +25,23 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Swing:
-    """All edges of one movement. `open`: where it came to rest. `settled_s`: from the first edge to the last."""
+    """One movement. `open`: where it came to rest. `settled_s`: from the first of its `edges` to the last."""
 
     open: bool
-    bounces: int
+    edges: int
     settled_s: float
     chatters: bool
+
+    @property
+    def bounces(self) -> int:
+        """Return how often it went back and came again."""
+        return self.edges // 2
 
     @property
     def told(self) -> str:
         """Return it in the words of whoever holds the wire."""
         if self.chatters:
-            return f"CHATTER: {2 * self.bounces + 1} changes in {self.settled_s:.1f} s, and no rest"
+            return f"CHATTER: {self.edges} changes in {self.settled_s:.1f} s, and no rest"
         if not self.bounces:
             return "no bounce"
         times = "1 bounce" if self.bounces == 1 else f"{self.bounces} bounces"
@@ -47,4 +52,4 @@ def swing(edges: Sequence[Edge]) -> Swing:
     """Return what one movement was. `edges`: at least one, in order; a bounce is a change there and back."""
     took_s = edges[-1].at - edges[0].at
     chatters = len(edges) >= MOST_EDGES or took_s >= LONGEST_S
-    return Swing(edges[-1].open, len(edges) // 2, took_s, chatters)
+    return Swing(edges[-1].open, len(edges), took_s, chatters)

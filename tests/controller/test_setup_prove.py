@@ -188,6 +188,40 @@ def test_a_broker_that_stays_away_leaves_plain_words(tmp_path: Path, broker: Mos
     assert records.load(tmp_path / "state").left_off == ()
 
 
+def test_a_compressor_rests_before_it_runs_again(tmp_path: Path, broker: Mosquitto, wire: Wire) -> None:
+    """As long as its owner wrote."""
+    assert not wire.is_open
+    house = House(LOADS)
+    words = configured(tmp_path, broker)
+    circuits = tmp_path / "config" / "circuits.toml"
+    circuits.write_text(
+        circuits.read_text("utf-8").replace("space = 9", "space = 9\nmin_off_s = 0.4"), encoding="utf-8"
+    )
+    found, _ = ground(tmp_path, words, "y")
+    assert proved(house, broker, found)
+    off, on = house.breaker("hot-tub").log
+    assert on.at - off.at >= 0.4
+
+
+def test_a_setup_that_is_killed_is_remembered(tmp_path: Path, broker: Mosquitto) -> None:
+    """What it was about to switch off stands on disk before the command leaves; nothing else is enabled meanwhile."""
+    words = configured(tmp_path, broker)
+    house = House(LOADS)
+    house.breaker("hot-tub").faults = Faults(slow_s=60.0)
+
+    async def story() -> None:
+        async with on_bus(house, broker) as hub, typist("setup", "prove", *words) as person:
+            _at_first_command(hub, lambda: person.send(signal.SIGKILL))
+            await person.answers(("switch it off and on again now", "y"))
+            await person.ended()
+        async with typist("setup", "enable", *words) as person:
+            await person.reads("hot-tub is left off by an earlier setup")
+            assert await person.ended() == 1
+
+    asyncio.run(story())
+    assert records.load(tmp_path / "state").left_off == ("hot-tub",)
+
+
 def test_ctrl_c_in_the_middle_gives_back_first(tmp_path: Path, broker: Mosquitto) -> None:
     """The real program, with the command under way: it ends as Ctrl-C ends a program, and the circuit is on."""
     words = configured(tmp_path, broker)

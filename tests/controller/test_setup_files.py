@@ -1,0 +1,228 @@
+"""What setup writes: the owner's words stay, the text says what was meant, and no power cut leaves half a file."""
+
+from __future__ import annotations
+
+import string
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.configuration.mistakes import Mistakes
+from controller.configuration.settings import parse_circuits, parse_installer
+from controller.configuration.tables import BrokerSettings, GeneratorSettings, GpioContact, MeterSettings, SiteSettings
+from controller.setup import records
+from controller.setup.circuits import slug
+from controller.setup.files import circuits_text, installer_text, write
+from controller.setup.ground import USUAL
+from controller.setup.records import ContactSeen, Proof, Records
+from controller.setup.swing import LONGEST_S, MOST_EDGES, Edge, swing
+from controller.setup.toml_text import with_table
+from rules.panel import Circuit, CircuitId, Kind, Override, Panel, Restore, Tag, Wakes
+
+if TYPE_CHECKING:
+    from controller.configuration.installer import Installer
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+INSTALLER = (EXAMPLES / "installer.toml").read_text(encoding="utf-8")
+CIRCUITS = (EXAMPLES / "circuits.toml").read_text(encoding="utf-8")
+
+words = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), min_size=1).filter(
+    lambda text: text.isprintable() and bool(text.strip())
+)
+names = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=8)
+
+
+@st.composite
+def circuits(draw: st.DrawFn, number: int) -> Circuit:
+    """Return any circuit that the homeowner's file can say, in spaces of its own."""
+    tag = draw(st.sampled_from(Tag))
+    return Circuit(
+        CircuitId(f"{draw(names)}-{number}"),
+        draw(words),
+        (2 * number + 1,) if draw(st.booleans()) else (2 * number + 1, 2 * number + 2),
+        draw(st.sampled_from(Kind)),
+        tag,
+        amps=draw(st.none() | st.floats(0.5, 400)),
+        rank=draw(st.integers(1, 9)),
+        min_off_s=draw(st.floats(0, 3600)),
+        restore=draw(st.sampled_from(Restore)),
+        override=draw(st.sampled_from(Override)),
+        wakes=draw(st.sampled_from(Wakes)),
+        protected=tag is Tag.ESSENTIAL and draw(st.booleans()),
+    )
+
+
+@st.composite
+def panels(draw: st.DrawFn) -> Panel:
+    """Return any panel of a few circuits."""
+    return Panel.of(*[draw(circuits(number)) for number in range(draw(st.integers(1, 4)))])
+
+
+def panel_of(text: str | Mistakes) -> Panel:
+    """Return the panel that a text describes."""
+    assert isinstance(text, str), text.sentences
+    panel = parse_circuits(text)
+    assert isinstance(panel, Panel), panel.sentences
+    return panel
+
+
+def installer_of(text: str | Mistakes) -> Installer:
+    """Return what a text says."""
+    assert isinstance(text, str), text.sentences
+    installer = parse_installer(text)
+    assert not isinstance(installer, Mistakes), installer.sentences
+    return installer
+
+
+# --- circuits.toml ---------------------------------------------------------------------------------------------------
+
+
+@given(panels(), panels())
+def test_any_panel_is_written_as_it_was_meant(before: Panel, after: Panel) -> None:
+    """Anew, and over another."""
+    fresh = circuits_text(None, before)
+    assert panel_of(fresh).circuits == before.circuits
+    assert isinstance(fresh, str)
+    assert panel_of(circuits_text(fresh, after)).circuits == after.circuits
+
+
+def test_one_circuit_changes_and_every_other_line_stays() -> None:
+    """Comments, headings and order are the owner's."""
+    panel = panel_of(CIRCUITS)
+    tub = replace(panel[CircuitId("hot-tub")], rank=3)
+    text = circuits_text(CIRCUITS, Panel({**panel.circuits, tub.id: tub}))
+    assert isinstance(text, str)
+    old, new = CIRCUITS.splitlines(), text.splitlines()
+    assert [line for line in old if line not in new] == ["rank = 9"]
+    assert [line for line in new if line not in old] == ["rank = 3"]
+
+
+def test_a_circuit_goes_and_the_heading_of_the_next_stays() -> None:
+    """What stands between two tables belongs to the second."""
+    panel = panel_of(CIRCUITS)
+    text = circuits_text(CIRCUITS, Panel.of(*(one for one in panel if one.id != "bedroom-lights")))
+    assert isinstance(text, str)
+    assert "bedroom" not in text
+    assert "# --- shed at the transfer ---" in text
+
+
+def test_a_file_written_in_another_way_is_written_anew() -> None:
+    """Dotted keys are legal TOML, and no table of their own: the text says what was meant all the same."""
+    text = '[circuits]\ntub.space = 1\ntub.breaker = "gen2"\ntub.tag = "essential"\n'
+    tub = replace(panel_of(text)[CircuitId("tub")], rank=2)
+    assert panel_of(circuits_text(text, Panel.of(tub))).circuits == {tub.id: tub}
+
+
+def test_what_may_not_be_is_not_written() -> None:
+    """Two circuits in one space: the mistakes come back in place of a text."""
+    one = Circuit(CircuitId("a"), "a", (1,), Kind.GEN2, Tag.ESSENTIAL)
+    found = circuits_text(None, Panel.of(one, replace(one, id=CircuitId("b"))))
+    assert isinstance(found, Mistakes)
+    assert "has space 1" in str(found.found[0])
+
+
+# --- installer.toml --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"contact": GpioContact("gpio", 22, "open", 0.2)},
+        {"broker": BrokerSettings("broker.lan", 8883, "ann", "/etc/pw", "/etc/ca.pem")},
+        {"meter": None},
+        {"meter": MeterSettings("tcp://10.0.0.9:502", "S1240N-01-01-021-01", 7, pulse_pin=23)},
+        {"generator": GeneratorSettings(12.5)},
+        {"generator": None},
+        {"site": SiteSettings("cabin")},
+    ],
+)
+def test_one_table_changes_and_the_others_stay(change: dict[str, object]) -> None:
+    """Over the example's own words, and anew."""
+    (name,) = change
+    wanted = replace(installer_of(INSTALLER), **change)  # type: ignore[arg-type]
+    text = installer_text(INSTALLER, wanted)
+    assert installer_of(text) == wanted
+    assert installer_of(installer_text(None, wanted)) == wanted
+    assert isinstance(text, str)
+    others = [line for line in INSTALLER.split(f"[{name}]", maxsplit=1)[0].splitlines() if line]
+    assert all(line in text.splitlines() for line in others)
+
+
+def test_what_nobody_wrote_yet_can_be_written() -> None:
+    """A bare box."""
+    assert installer_of(installer_text(None, USUAL)) == USUAL
+
+
+def test_pins_that_clash_are_not_written() -> None:
+    """The contact and the meter on one pin."""
+    clash = replace(USUAL, meter=MeterSettings("/dev/ttyUSB0", pulse_pin=17))
+    found = installer_text(None, clash)
+    assert isinstance(found, Mistakes)
+    assert "use another pin" in str(found.found[0])
+
+
+def test_a_table_comes_to_the_end_where_there_is_none() -> None:
+    """With a blank line before it."""
+    assert with_table("[a]\nx = 1", "b", "[b]\ny = 2\n") == "[a]\nx = 1\n\n[b]\ny = 2\n"
+    assert with_table("", "b", "[b]\n") == "[b]\n"
+    assert with_table("# mine\n", "b", None) == "# mine\n"
+
+
+# --- the disk --------------------------------------------------------------------------------------------------------
+
+
+def test_the_old_file_lies_beside_the_new_one_with_its_mode(tmp_path: Path) -> None:
+    """Each change has a copy of its own; what says the same is not written again."""
+    path = tmp_path / "new" / "installer.toml"
+    assert write(path, "one") is None
+    path.chmod(0o640)
+    first = write(path, "two")
+    second = write(path, "three")
+    assert write(path, "three") is None
+    assert first is not None
+    assert second is not None
+    assert (first.read_text("utf-8"), second.read_text("utf-8"), path.read_text("utf-8")) == ("one", "two", "three")
+    assert path.stat().st_mode & 0o777 == first.stat().st_mode & 0o777 == 0o640
+    assert len([*path.parent.iterdir()]) == 3
+
+
+def test_what_was_seen_is_read_back_and_damage_means_that_nothing_was_seen(tmp_path: Path) -> None:
+    """A contact that may not have been seen has to be seen anew."""
+    seen = Records(ContactSeen("w", "a", "b", 3, 6.0), {"tub": Proof("c", 0.2, 0.3, 6.1)}, ("car",))
+    records.keep(tmp_path, seen)
+    assert records.load(tmp_path) == seen
+    for damage in ("", "[]", '{"contact": null}', '{"contact": 1, "proofs": {}, "left_off": []}'):
+        (tmp_path / records.FILE).write_text(damage, encoding="utf-8")
+        assert records.load(tmp_path) == Records()
+
+
+# --- what a contact did ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("edges", "told"),
+    [
+        ([(True, 1.0)], "no bounce"),
+        ([(True, 1.0), (False, 1.001), (True, 1.004)], "1 bounce, settled after 4 ms"),
+        ([(True, 1.0), (False, 1.002), (True, 1.003), (False, 1.005), (True, 1.006)], "2 bounces, settled after 6 ms"),
+        ([(True, 1.0), (False, 1.0 + LONGEST_S)], "CHATTER: 2 changes in 3.0 s, and no rest"),
+        ([(bool(n % 2), n / 1000) for n in range(MOST_EDGES)], "CHATTER: 40 changes in 0.0 s, and no rest"),
+    ],
+)
+def test_a_movement_in_the_words_of_whoever_holds_the_wire(edges: list[tuple[bool, float]], told: str) -> None:
+    """Bounces are changes there and back; too many, or too long, is chatter."""
+    found = swing([Edge(*edge) for edge in edges])
+    assert found.told == told
+    assert found.open is edges[-1][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "topic"), [("Hot tub", "hot-tub"), ("  Küche / WC ", "k-che-wc"), ("A" * 80, "a" * 64), ("!!", "")]
+)
+def test_a_name_as_it_may_stand_in_topics(name: str, topic: str) -> None:
+    """What is left of it is offered, and can be changed."""
+    assert slug(name) == topic

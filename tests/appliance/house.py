@@ -88,9 +88,17 @@ class House:
     # --- what is done ------------------------------------------------------------------------------------------------
 
     async def contact(self, *, is_open: bool) -> None:
-        """Move the contact, and note when it certainly had been moved."""
+        """Move the contact, and note when it certainly was open still, or already."""
+        if not is_open:
+            self.note_contact(is_open=False)
         await self.machine.contact(is_open=is_open)
-        self.note_contact(is_open=is_open)
+        if is_open:
+            self.note_contact(is_open=True)
+
+    def contact_opens_by_itself(self) -> None:
+        """Open the contact some time soon. The machine takes no other order after it but a cut."""
+        self.machine.contact_opens_by_itself()
+        self.note_contact(is_open=True)
 
     def note_contact(self, *, is_open: bool) -> None:
         """Write into the recorder's log how the contact stands from now on."""

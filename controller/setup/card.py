@@ -131,13 +131,11 @@ def _back(circuit: Circuit, seen: Records) -> str:
         Restore.ASK: "comes back when you ask for it",
         Restore.NEVER: "stays off: switch it on by hand",
     }
-    rest = (
-        f", after {circuit.min_off_s / 60:g} min of rest"
-        if circuit.min_off_s and circuit.restore != Restore.NEVER
-        else ""
-    )
+    rests = circuit.min_off_s and circuit.restore is not Restore.NEVER
+    rest = f", after {circuit.min_off_s / 60:g} min of rest" if rests else ""
     proof = seen.proofs.get(circuit.id)
-    return f"{ways[circuit.restore]}{rest}; {'tried ' + escape(proof.at[:10]) if proof else 'NOT TRIED YET'}"
+    tried = f"tried {proof.at[:10]}" if proof else "NOT TRIED YET"
+    return f"rank {circuit.rank}: {ways[circuit.restore]}{rest}; {escape(tried).replace(' ', '&nbsp;')}"
 
 
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from controller.configuration.mistakes import Mistakes
 from controller.configuration.settings import parse_circuits, parse_installer
 from controller.configuration.tables import BrokerSettings, GeneratorSettings, GpioContact, MeterSettings, SiteSettings
 from controller.setup import records
+from controller.setup.card import card_html
 from controller.setup.circuits import slug
 from controller.setup.files import circuits_text, installer_text, write
 from controller.setup.ground import USUAL
@@ -226,3 +228,32 @@ def test_a_movement_in_the_words_of_whoever_holds_the_wire(edges: list[tuple[boo
 def test_a_name_as_it_may_stand_in_topics(name: str, topic: str) -> None:
     """What is left of it is offered, and can be changed."""
     assert slug(name) == topic
+
+
+# --- the card --------------------------------------------------------------------------------------------------------
+
+
+def test_the_card_says_of_each_circuit_what_becomes_of_it() -> None:
+    """Shed in the order of the commands, kept, and in a box of its own what no command can switch."""
+    seen = Records(proofs={"hot-tub": Proof("2026-11-20T10:00:00.000Z", 0.2, 0.3)})
+    card = card_html(panel_of(CIRCUITS), "home", seen, "2026-11-21", "0.1.0")
+    off, _, rest = card.partition("<h2>Stays on</h2>")
+    on, _, hand = rest.partition("<h2>Stays ON until you switch it off by hand</h2>")
+    shed = re.findall(r"<td class='name'>([^<]+)<", off)
+    assert shed == ["Hot tub", "Car charger", "Air conditioner", "Water heater", "Kitchen range", "Dishwasher"]
+    assert "rank 9: comes back by itself; tried&nbsp;2026-11-20" in off
+    assert "rank 7: comes back by itself, after 5 min of rest; NOT&nbsp;TRIED&nbsp;YET" in off
+    assert len(re.findall(r"<td class='name'>", on)) == 5
+    assert re.findall(r"<td class='name'>([^<]+)<", hand) == ["Garage outlets"]
+    assert "These wait for you: Water heater, Kitchen range." in hand
+    assert "Not Car charger: shed again each time." in hand
+    assert "no lock" in hand
+    assert "loadshed 0.1.0 on 2026-11-21" in hand
+
+
+def test_a_name_is_no_markup() -> None:
+    """Whatever the owner called it."""
+    circuit = Circuit(CircuitId("a"), "<b>Shop & <script>", (1,), Kind.STANDARD, Tag.NONESSENTIAL)
+    card = card_html(Panel.of(circuit), "home", Records(), "2026-11-21", "0.1.0")
+    assert "&lt;b&gt;Shop &amp; &lt;script&gt;" in card
+    assert "<script" not in card

@@ -79,7 +79,7 @@ def _assumptions(what_if: WhatIf) -> Iterable[str]:
     if devices.left_out:
         yield f"Left out: {devices.left_out} answers to commands that are not given now."
     if what_if.rewritten:
-        yield f"Left out: {what_if.rewritten} changes of circuits.toml; the other configuration stays in force."
+        yield f"Left out: circuits.toml was changed {what_if.rewritten} times; the other configuration stays in force."
     if devices.used or devices.left_out:
         yield "What people did is as it was: nobody knows what they would have done."
 

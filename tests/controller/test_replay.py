@@ -270,13 +270,25 @@ def test_what_another_tag_would_have_done_is_shown_beside_what_was(
     assert main([*command, "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert [row["word"] for row in answer["circuits"]["fridge"]["now"]] == ["OFF", "ON"] * 2
-    assert main([*command, "--outage", "2", "--json"]) == 0
-    answer = json.loads(capsys.readouterr().out)
-    assert [row["word"] for row in answer["circuits"]["fridge"]["now"]] == ["OFF", "ON"]
+    for outage in ("1", "2"):
+        assert main([*command, "--outage", outage, "--json"]) == 0
+        answer = json.loads(capsys.readouterr().out)
+        assert [row["word"] for row in answer["circuits"]["fridge"]["now"]] == ["OFF", "ON"]
     assert answer["circuits"]["fridge"]["then"] == []
     assert answer["not_in_the_recording"] == ["sauna"]
     assert main([*command, "--outage", "3"]) == 1
     assert "no outage 3 is in the recording" in capsys.readouterr().err
+
+
+def test_a_change_of_the_file_that_is_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The other configuration stays in force through it."""
+    house = TapedHouse()
+    house.rewrite(*house.panel)
+    keep(tmp_path, house.parts)
+    (tmp_path / "installer.toml").write_text(INSTALLER, encoding="utf-8")
+    (tmp_path / "circuits.toml").write_text(file_of(house), encoding="utf-8")
+    assert main(["replay", str(tmp_path), "--with", str(tmp_path)]) == 0
+    assert "- Left out: circuits.toml was changed 1 times; the other" in capsys.readouterr().out
 
 
 def test_wrong_files_end_with_78(twice: TapedHouse, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -300,7 +312,9 @@ def test_every_life_of_the_program_is_a_segment(outage: list[Part], tmp_path: Pa
     assert kept == [part for part in outage if isinstance(part, Turn)]
 
 
-def test_a_segment_that_lost_its_beginning_is_left_out_and_said(outage: list[Part], tmp_path: Path) -> None:
+def test_a_segment_that_lost_its_beginning_is_left_out_and_said(
+    outage: list[Part], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """So is one with a flipped bit; the others are read."""
     first, second = lives(outage)
     keep(tmp_path, first, second, second)
@@ -314,6 +328,10 @@ def test_a_segment_that_lost_its_beginning_is_left_out_and_said(outage: list[Par
     assert len(segment.turns) == len(second) - 1
     assert [says.partition(" (")[0] for says in unreadable] == [f"segment {n} of the recording" for n in (1, 2)]
     assert "a recording begins with a start" in unreadable[1]
+    assert main(["replay", str(tmp_path)]) == 0
+    said = capsys.readouterr()
+    assert [line.endswith("cannot be read, and is left out") for line in said.err.splitlines()] == [True, True]
+    assert "the same decisions" in said.out
 
 
 def test_what_follows_a_lost_database_is_not_kept(outage: list[Part], tmp_path: Path) -> None:

@@ -163,6 +163,34 @@ def test_a_device_that_answered_nothing_answers_nothing_now() -> None:
     assert words(what_if.now, "hot-tub").count("off") == words(what_if.then, "hot-tub").count("off") > 3
 
 
+def test_a_device_that_was_away_answers_when_it_is_back() -> None:
+    """What is sent to it meanwhile is lost, under any configuration."""
+    house = TapedHouse()
+    house.contact.open()
+    house.later(0.05, house.breaker("fridge").loses_power)
+    house.later(31.0, house.breaker("fridge").gets_power)
+    house.wait(60.0)
+    house.contact.close()
+    house.wait(120.0)
+    what_if = WhatIf(read(house.parts), retagged(house, "fridge", tag=Tag.NONESSENTIAL), house.settings)
+    assert words(what_if.now, "fridge").count("off") > 3
+    assert words(what_if.now, "fridge")[-1] == "on"
+    assert ("fridge", OFF) in what_if.devices.used
+
+
+def test_a_trip_is_a_trip_under_any_configuration() -> None:
+    """Nothing switches it on again."""
+    house = TapedHouse()
+    house.contact.open()
+    house.later(0.05, house.breaker("fridge").trip)
+    house.wait(60.0)
+    house.contact.close()
+    house.wait(120.0)
+    what_if = WhatIf(read(house.parts), retagged(house, "fridge", tag=Tag.NONESSENTIAL), house.settings)
+    assert set(words(what_if.now, "fridge")) <= {"off"}
+    assert what_if.devices.recorded[CircuitId("fridge")] is Position.TRIPPED
+
+
 def test_a_crash_in_the_night_is_survived_by_the_other_memory() -> None:
     """What the other configuration owed it still owes after the start."""
     house = TapedHouse()

@@ -19,6 +19,11 @@ LATE_OFF_S = 60.0
 hubs, with a margin."""
 
 
+LATE_ON_S = 60.0
+"""So long after our own ON an `on` may be its late answer, and is no person's: an ON and an OFF that cross in a slow
+hub look like a hand that switches on again."""
+
+
 class Verdict(Enum):
     """What becomes of a circuit once utility is stable. Only `RETURNS` is switched on by the rules."""
 

@@ -46,6 +46,8 @@ def _reasons(ground: Ground) -> tuple[str, ...]:
     reasons = []
     if seen is None or not seen.both_ways:
         reasons.append("the contact has not been seen closed and open as it is wired now: `loadshed setup contact`")
+    if not len(ground.panel):
+        reasons.append("nobody has written a circuit yet: `loadshed setup circuits`")
     configuration = load(ground.config_dir.absolute())
     wrong = configuration if isinstance(configuration, Mistakes) else Mistakes(unreadable_files(configuration))
     reasons += wrong.sentences

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.configuration.mistakes import Mistakes
@@ -21,10 +22,11 @@ from controller.storage.schema import sync_folder
 from rules.panel import Panel
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from controller.configuration.installer import Installer
     from rules.panel import Circuit
+
+EXAMPLES = Path("/usr/share/loadshed/examples")
+"""What the package puts into an empty configuration folder, so that `check` has something to show."""
 
 _INSTALLER_HEAD = """# installer.toml: what the box is wired to. Written by `loadshed setup`, which may be run again.
 # Try it with `loadshed check`. What is left out has the default that the README shows.
@@ -50,10 +52,10 @@ _COMMENTS = {
 }
 
 
-def read_both(config_dir: Path) -> tuple[Installer | None, Panel | None] | Mistakes:
-    """Return what both files say, None for one that is not there; or every mistake in those that are."""
-    installer = _read(config_dir / INSTALLER_FILE)
-    circuits = _read(config_dir / CIRCUITS_FILE)
+def read_both(config_dir: Path, examples: Path = EXAMPLES) -> tuple[Installer | None, Panel | None] | Mistakes:
+    """Return what both files say, None for one that nobody wrote yet; or every mistake in those that are there."""
+    installer = _read(config_dir / INSTALLER_FILE, examples)
+    circuits = _read(config_dir / CIRCUITS_FILE, examples)
     first = parse_installer(installer) if isinstance(installer, str) else installer
     second = parse_circuits(circuits) if isinstance(circuits, str) else circuits
     if isinstance(first, Mistakes) or isinstance(second, Mistakes):
@@ -62,8 +64,20 @@ def read_both(config_dir: Path) -> tuple[Installer | None, Panel | None] | Mista
     return first, second
 
 
-def _read(path: Path) -> str | Mistakes | None:
-    return read_file(path) if path.exists() else None
+def _read(path: Path, examples: Path) -> str | Mistakes | None:
+    return read_file(path) if owners_text(path, examples) is not None else None
+
+
+def owners_text(path: Path, examples: Path = EXAMPLES) -> str | None:
+    """Return what an owner wrote into a file; None where it is not there, or is the example it was installed with.
+
+    The example's circuits are those of no house: nobody wants them offered.
+    """
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+    return None if text == text_of(examples / path.name) else text
 
 
 # --- installer.toml --------------------------------------------------------------------------------------------------

@@ -61,7 +61,10 @@ class Patience:
 
 @dataclass
 class Ground:
-    """Where setup works. `installer`, `panel`: as on disk by now. `mosquitto`: the folder of this machine's broker."""
+    """Where setup works. `installer`, `panel`: as on disk by now. `mosquitto`: the folder of this machine's broker.
+
+    `examples`: where the files are that come with the program; one that nobody changed counts as not written.
+    """
 
     config_dir: Path
     state_dir: Path
@@ -71,12 +74,15 @@ class Ground:
     seen: Records = field(default_factory=records.Records)
     patience: Patience = field(default_factory=Patience)
     mosquitto: Path = ETC
+    examples: Path = files.EXAMPLES
     _copied: set[Path] = field(default_factory=set)
 
     @classmethod
-    def of(cls, config_dir: Path, state_dir: Path, person: Person) -> Ground | Mistakes:
+    def of(
+        cls, config_dir: Path, state_dir: Path, person: Person, examples: Path = files.EXAMPLES
+    ) -> Ground | Mistakes:
         """Return the ground with what both folders hold; or what is wrong in the files, which setup will not guess."""
-        read = files.read_both(config_dir)
+        read = files.read_both(config_dir, examples)
         if isinstance(read, Mistakes):
             return read
         installer, panel = read
@@ -87,6 +93,7 @@ class Ground:
             installer or USUAL,
             panel or Panel({}),
             records.load(state_dir),
+            examples=examples,
         )
 
     @property
@@ -105,7 +112,7 @@ class Ground:
 
     def read_again(self) -> bool:
         """Take in what another program has written into the files; return whether they are right."""
-        read = files.read_both(self.config_dir)
+        read = files.read_both(self.config_dir, self.examples)
         if isinstance(read, Mistakes):
             self.person.say("\n".join(read.sentences))
             return False
@@ -116,7 +123,7 @@ class Ground:
         """Write these tables of installer.toml; return whether they were right. What is wrong is said."""
         installer = replace(self.installer, **tables)  # type: ignore[arg-type]  # each step names its own
         path = self.config_dir / INSTALLER_FILE
-        if not self._write(path, files.installer_text(files.text_of(path), installer)):
+        if not self._write(path, files.installer_text(files.owners_text(path, self.examples), installer)):
             return False
         self.installer = installer
         return True
@@ -124,7 +131,7 @@ class Ground:
     def write_panel(self, panel: Panel) -> bool:
         """Write circuits.toml; return whether it was right. What is wrong is said."""
         path = self.config_dir / CIRCUITS_FILE
-        if not self._write(path, files.circuits_text(files.text_of(path), panel)):
+        if not self._write(path, files.circuits_text(files.owners_text(path, self.examples), panel)):
             return False
         self.panel = panel
         return True

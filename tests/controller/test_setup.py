@@ -188,6 +188,7 @@ def test_a_contact_that_never_moves_leaves_the_unit_disabled(tmp_path: Path, bro
         async with typist("setup", "enable", *words, path=systemctl(tmp_path / "bin")) as person:
             await person.reads("the contact has not been seen closed and open as it is wired now")
             assert await person.ended() == 1
+            assert "nobody has written a circuit" not in person.screen
 
     asyncio.run(story())
     assert records.load(tmp_path / "state").contact is None

@@ -19,7 +19,8 @@ from controller.setup import records
 from controller.setup.card import card_html
 from controller.setup.circuits import slug
 from controller.setup.files import circuits_text, installer_text, write
-from controller.setup.ground import USUAL
+from controller.setup.ground import USUAL, Ground
+from controller.setup.person import Person
 from controller.setup.records import ContactSeen, Proof, Records
 from controller.setup.swing import LONGEST_S, MOST_EDGES, Edge, swing
 from controller.setup.toml_text import with_table
@@ -172,6 +173,21 @@ def test_a_table_comes_to_the_end_where_there_is_none() -> None:
     assert with_table("[a]\nx = 1", "b", "[b]\ny = 2\n") == "[a]\nx = 1\n\n[b]\ny = 2\n"
     assert with_table("", "b", "[b]\n") == "[b]\n"
     assert with_table("# mine\n", "b", None) == "# mine\n"
+
+
+def test_the_example_that_nobody_changed_is_no_house(tmp_path: Path) -> None:
+    """A fresh box has it: its circuits are not offered, and are gone with the first that is written."""
+    for name in ("installer.toml", "circuits.toml"):
+        (tmp_path / name).write_text((EXAMPLES / name).read_text("utf-8"), encoding="utf-8")
+    ground = Ground.of(tmp_path, tmp_path / "state", Person(0, lambda _text: None), EXAMPLES)
+    assert isinstance(ground, Ground)
+    assert (ground.installer, len(ground.panel)) == (USUAL, 0)
+    tub = Circuit(CircuitId("tub"), "Tub", (1,), Kind.GEN2, Tag.ESSENTIAL)
+    assert ground.write_panel(Panel.of(tub))
+    assert panel_of((tmp_path / "circuits.toml").read_text("utf-8")).circuits == {tub.id: tub}
+    with_own_words = Ground.of(tmp_path, tmp_path / "state", Person(0, lambda _text: None), tmp_path / "none")
+    assert isinstance(with_own_words, Ground)
+    assert with_own_words.installer.meter is not None
 
 
 # --- the disk --------------------------------------------------------------------------------------------------------

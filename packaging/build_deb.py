@@ -51,8 +51,6 @@ PLACES = {
     "packaging/deb/upgrade": f"{PROGRAM}/upgrade",
     "packaging/deb/loadshed.rtupdate": "usr/share/python3/runtime.d/loadshed.rtupdate",
     "packaging/deb/lintian-overrides": "usr/share/lintian/overrides/loadshed",
-    "systemd/loadshed.service": "usr/lib/systemd/system/loadshed.service",
-    "systemd/loadshed-clock.service": "usr/lib/systemd/system/loadshed-clock.service",
     "systemd/loadshed.sysusers": "usr/lib/sysusers.d/loadshed.conf",
     "systemd/loadshed.udev": "usr/lib/udev/rules.d/70-loadshed.rules",
     "docs/examples/installer.toml": "usr/share/loadshed/examples/installer.toml",
@@ -171,6 +169,8 @@ def _sum_of(content: bytes, mode: str) -> str:
 
 
 def _put_files(package: Package) -> None:
+    for unit in [*(ROOT / "systemd").glob("*.service"), *(ROOT / "systemd").glob("*.timer")]:
+        _copy(unit, package.stage / "usr/lib/systemd/system" / unit.name)
     for source, target in PLACES.items():
         _copy(ROOT / source, package.stage / target)
     for page in (ROOT / "docs").rglob("*.md"):
@@ -202,7 +202,9 @@ def _licences() -> str:
         meta = library.metadata
         name = next((meta[key] for key in ("License-Expression", "License") if key in meta), "see its licence file")
         folder = f"{meta['Name'].lower().replace('-', '_')}*"
-        told.append(f"\nFiles: {PROGRAM}/{folder}\nCopyright: by its own licence file\nLicense: {name.splitlines()[0]}\n")
+        told.append(
+            f"\nFiles: {PROGRAM}/{folder}\nCopyright: by its own licence file\nLicense: {name.splitlines()[0]}\n"
+        )
     return "".join(told)
 
 

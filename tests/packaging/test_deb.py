@@ -26,8 +26,11 @@ OURS = ("/usr/lib/loadshed/", "/usr/share/loadshed/", "/usr/share/doc/loadshed/"
 # Where the system looks for such files; each has one, called after us.
 CONVENTIONAL = {
     "/usr/bin/loadshed",
-    "/usr/lib/systemd/system/loadshed.service",
-    "/usr/lib/systemd/system/loadshed-clock.service",
+    *(
+        f"/usr/lib/systemd/system/{path.name}"
+        for path in (ROOT / "systemd").iterdir()
+        if path.suffix in {".service", ".timer"}
+    ),
     "/usr/lib/sysusers.d/loadshed.conf",
     "/usr/lib/udev/rules.d/70-loadshed.rules",
     "/usr/share/man/man1/loadshed.1.gz",

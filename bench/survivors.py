@@ -51,8 +51,8 @@ def mutmut(*words: str) -> str:
     return subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=True).stdout
 
 
-def break_everything(names: list[str], jobs: int) -> None:
-    """Run the tests of each mutant; what mutmut draws on the terminal goes to a log where there is none."""
+def break_everything(names: list[str], jobs: int) -> bool:
+    """Run the tests of each mutant; what mutmut draws goes to a log. Return whether it came to an end."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     copy_to(FOLDER)
@@ -60,7 +60,11 @@ def break_everything(names: list[str], jobs: int) -> None:
     print(f"running; follow it in {log.relative_to(ROOT)}", flush=True)
     command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", str(jobs), *names]
     with log.open("w", encoding="utf-8") as said:
-        subprocess.run(command, cwd=FOLDER, stdout=said, stderr=subprocess.STDOUT, check=True)
+        ran = subprocess.run(command, cwd=FOLDER, stdout=said, stderr=subprocess.STDOUT, check=False)
+    if ran.returncode:
+        print("it did not come to an end; are the tests red without any breakage?")
+        print("".join(log.read_text(encoding="utf-8").splitlines(keepends=True)[-20:]))
+    return ran.returncode == 0
 
 
 def fates() -> dict[str, str]:
@@ -134,7 +138,8 @@ def main(words: list[str]) -> int:
     parser.add_argument("names", nargs="*")
     asked = parser.parse_args(words)
     began = time.monotonic()
-    break_everything(asked.names, asked.jobs)
+    if not break_everything(asked.names, asked.jobs):
+        return 1
     all_fates = fates()
     missed = [judged(looked_at(name, fate)) for name, fate in all_fates.items() if fate != "killed"]
     for mutant in missed:

@@ -175,6 +175,9 @@ def _put_files(package: Package) -> None:
         _copy(ROOT / source, package.stage / target)
     for page in (ROOT / "docs").rglob("*.md"):
         _copy(page, package.stage / DOC / page.relative_to(ROOT))
+    # By this the program knows its own version: the card, the recording and a bug report say it.
+    metadata = f"Metadata-Version: 2.1\nName: loadshed\nVersion: {package.version}\n"
+    _write(package.stage / PROGRAM / f"loadshed-{package.version}.dist-info" / "METADATA", metadata)
     (package.stage / DOC / "examples").symlink_to("../../loadshed/examples")
     manual = Template((HERE / "loadshed.1").read_text(encoding="utf-8"))
     said = manual.substitute(version=package.version, commands=_commands_for_manual())

@@ -136,6 +136,12 @@ def test_it_brings_all_that_it_needs(deb: Deb) -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
+def test_the_program_knows_its_own_version(deb: Deb) -> None:
+    """A card on a panel's door says it for ten years."""
+    ran = deb.run("from controller.setup.card import version; print(version())")
+    assert ran.stdout == f"{deb.file.name.split('_')[1]}\n"
+
+
 def test_check_accepts_the_example_it_gives(deb: Deb) -> None:
     """What a fresh installation finds in /etc/loadshed is right."""
     examples = deb.tree / "usr/share/loadshed/examples"

@@ -267,12 +267,8 @@ SINCE = (
     (300.0, None, 500.0, 9.0),
     (0.0, 4.0, 500.0, 4.0),
     (0.0, None, 1200.0, 9.0),
-    (
-        299.9,
-        None,
-        1199.9,
-        None,
-    ),  # its own first window is full, and not certain yet: no average of a part stands for it
+    # its own first window is full, and not certain yet: no average of a part stands for it
+    (299.0, None, 1199.0, None),
     (301.0, None, 1200.0, 9.0),
 )
 

@@ -11,6 +11,7 @@ from rules.control import sheddable
 from rules.entry import Cause, Debt, Entry, Hold, Switched, Wish, from_row, to_row
 from rules.moment import Moment
 from rules.panel import Position, Wakes
+from rules.restore import LATE_ON_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -62,7 +63,8 @@ class Ledger:
                     unread.append(circuit)
         self.owing = {circuit for circuit, entry in self if entry.debt is not None}
         for circuit in self.owing:
-            self[circuit].on_sent_at = self.started
+            # What was commanded before this start may still take effect.
+            self[circuit].on_sent_at, self[circuit].off_behind = self.started, True
         return tuple(unread)
 
     def resume(self, panel: Panel, *, about: bool) -> None:
@@ -189,8 +191,10 @@ class Ledger:
     def off_sent(self, circuit: CircuitId, at: float, pause_s: float, *, ours: bool) -> None:
         """Note that OFF left at `at`; `ours`: by the rules, so the circuit is owed from now on."""
         entry = self[circuit]
-        # Of a circuit that had not just said `on`, no report of `off` tells whether this OFF has taken effect yet.
-        unsure = entry.off_pending or not entry.live or entry.position is not Position.ON
+        # Of a circuit not known to be on, or whose ON may still lie in a slow hub, no report of `off` tells whether it
+        # is this OFF that has taken effect.
+        crossed = entry.on_sent_at is not None and at < entry.on_sent_at + LATE_ON_S
+        unsure = entry.off_pending or crossed or entry.known is not Position.ON
         entry.off_behind, entry.off_lives_s = entry.off_behind or unsure, pause_s
         self._sent(entry, Position.OFF, at, pause_s)
         entry.off_pending, entry.off_sent_at, entry.off_heard = True, at, False

@@ -210,7 +210,9 @@ class Reports:
         """Judge a circuit that was confirmed off and is on: by a person's hand, or by a reboot in the transfer."""
         if phase is Phase.SHEDS and entry.off_pending:
             return None  # it is being shed again already, and says again what it said
-        proof = self._may_be_a_person(circuit, entry, at)
+        # Back on utility, an OFF of ours that may yet take effect is watched first: else it were said to be theirs.
+        crossed = phase is not Phase.SHEDS and entry.off_behind and at < self._late_until(entry)
+        proof = not crossed and self._may_be_a_person(circuit, entry, at)
         entry.off_heard = False
         if proof and entry.writes_availability:
             entry.suspect_since = at

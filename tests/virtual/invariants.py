@@ -107,7 +107,7 @@ def a_settled_opening_moves_them_all(facts: Facts, confirm_s: float, at: float) 
     """6, 7. A settled opening that does not move a breaker; one circuit's silence that delays another's command."""
     contact = facts.contact
     contact.settle(at)
-    if contact.settled_open is not True or not facts.connected:
+    if contact.settled_open is not True or not facts.connected or at <= contact.settled_at + EPS_S:
         return
     for circuit in facts.panel:
         known = facts[circuit.id]

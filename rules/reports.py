@@ -94,7 +94,8 @@ class Reports:
         entry = self._ledger[circuit.id]
         came_back = online and not entry.available
         entry.writes_availability, entry.available = True, online
-        entry.fresh = entry.fresh or came_back
+        if came_back:
+            self._tried_anew(entry)
         if retained:
             if came_back:  # it was away when we last heard of it: it has lived since
                 self._sign_of_life(entry, at)
@@ -112,7 +113,8 @@ class Reports:
     def connected(self) -> None:
         """The broker came back: what was proved in the old connection proves nothing now."""
         for _, entry in self._ledger:
-            entry.fresh, entry.suspect_since, entry.off_heard = True, None, False
+            self._tried_anew(entry)
+            entry.suspect_since, entry.off_heard = None, False
             if entry.debt is not None and entry.off_sent_at is not None:
                 entry.debt.weighed = True  # an off that the broker remembers may be our own OFF's
 
@@ -307,6 +309,13 @@ class Reports:
             entry.remembered = entry.position
             self._ledger.changed.add(circuit)
             self._ledger.leave_off(circuit, left_off=entry.left_off and entry.position is Position.OFF)
+
+    @staticmethod
+    def _tried_anew(entry: Entry) -> None:
+        """Begin the tries anew: what was away has not heard our last ON, however short a time ago, and refused none."""
+        entry.fresh = True
+        if entry.sent is Position.ON:
+            entry.tries = 0
 
     def _sign_of_life(self, entry: Entry, at: float) -> None:
         entry.pause_s = min(entry.pause_s, self._confirm_s)

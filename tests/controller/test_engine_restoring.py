@@ -310,6 +310,39 @@ def test_it_is_tried_again_when_the_device_shows_life_also_on_utility() -> None:
     assert (house.state.owed, house.alarm("owed"), house.alarm("breaker-silent")) == ((), None, None)
 
 
+@pytest.mark.parametrize("after_s", [0.5, 4.9])
+def test_it_is_tried_again_when_it_comes_back_at_once_after_the_third_try(after_s: float) -> None:
+    """It was away, so it has heard none of them: that is no refusal, and nothing else may come from it for hours."""
+    house = shed(circuit("hot-tub"))
+    house.breaker("hot-tub").says("offline", "availability")
+    house.breaker("hot-tub").has(silent=True)
+    house.contact.close()
+    house.wait(20.0 + after_s)
+    assert len(house.times("ON", "hot-tub")) == 3
+    house.breaker("hot-tub").has()
+    house.breaker("hot-tub").says("online", "availability")
+    house.breaker("hot-tub").says("OFF")
+    house.wait(10.0)
+    assert house.breaker("hot-tub").position is ON
+    assert house.owed() == []
+
+
+def test_it_is_tried_again_when_the_broker_comes_back_at_once_after_the_third_try() -> None:
+    """Nobody knows what became of what was said to the old one; the device only says once more how it is."""
+    house = shed(circuit("hot-tub"))
+    house.breaker("hot-tub").has(silent=True)
+    house.contact.close()
+    house.wait(21.0)
+    assert len(house.times("ON", "hot-tub")) == 3
+    house.breaker("hot-tub").has()
+    house.broker.goes_away()
+    house.wait(1.0)
+    house.broker.comes_back()
+    house.wait(30.0)
+    assert house.breaker("hot-tub").position is ON
+    assert house.owed() == []
+
+
 def test_a_device_that_came_back_while_we_were_away_is_tried_again() -> None:
     """The broker remembers that it is there; when we last heard, it was not."""
     house = shed(circuit("hot-tub"))

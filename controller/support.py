@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import tarfile
 import time
+from collections import deque
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import distributions
@@ -191,7 +192,7 @@ def _readiness(configuration: Configuration, folders: Folders) -> str:
 
 def _events(state_dir: Path) -> str:
     with Log(state_dir) as log:
-        events = [*log.events()][-LAST_EVENTS:]
+        events = deque(log.events(), LAST_EVENTS)
     lines = (
         json.dumps(
             {

@@ -42,6 +42,7 @@ async def circuits(ground: Ground) -> bool:
         await _one(ground, answer, on_bus)
     if any(controllable(circuit) for circuit in ground.panel) and ground.installer.broker.username == CONTROLLER_NAME:
         person.say("Each breaker logs in with a name of its own: `sudo loadshed broker add-user NAME --role device`.")
+    person.say("A controller that runs takes it in with `systemctl reload loadshed`.")
     if not len(ground.panel):
         person.say("There is no circuit: nothing would be shed.")
     return bool(len(ground.panel))

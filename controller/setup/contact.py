@@ -6,11 +6,13 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from controller.commands.status import collect
 from controller.configuration.tables import GpioContact, MqttContact
 from controller.setup.contact_watch import UnreadableError, watched
 from controller.setup.ground import now_utc
 from controller.setup.person import by_key, or_nothing
 from controller.setup.records import ContactSeen, wired
+from hw.dial import BrokerError
 
 if TYPE_CHECKING:
     from controller.configuration.tables import ContactSettings
@@ -42,6 +44,8 @@ async def contact(ground: Ground) -> bool:
     """Set the contact, watch it close and open, and write both down; return whether it was seen both ways."""
     person = ground.person
     settings = await _asked(person, ground.installer.contact)
+    if not await _may_be_moved(ground):
+        return False
     while not isinstance(seen := await _looked(ground, settings), ContactSeen):
         if seen is not None:
             settings = seen
@@ -54,6 +58,18 @@ async def contact(ground: Ground) -> bool:
     ground.keep(replace(ground.seen, contact=seen))
     person.say("Seen closed and open, and written down.")
     return True
+
+
+async def _may_be_moved(ground: Ground) -> bool:
+    """Tell whether the contact may be opened: a controller that hears it would shed, and that is for real."""
+    try:
+        told = await collect(ground.broker, ground.site)
+    except BrokerError:
+        return True
+    if told.availability != "online":
+        return True
+    question = "The controller is running: if it hears this contact open, it sheds, for real. Go on?"
+    return await ground.person.yes(question)
 
 
 # --- which contact ---------------------------------------------------------------------------------------------------
@@ -164,6 +180,7 @@ async def _swing_or_word(ground: Ground, watch: Watched) -> Swing | None:
                 return await watch.moves()
         except TimeoutError:
             return None
+    ground.person.forget_typed()
     moving = asyncio.create_task(watch.moves())
     typing = asyncio.create_task(ground.person.line())
     try:

@@ -117,6 +117,14 @@ class Devices:
         there = self._through_controller and self.positions.get(circuit) is wanted
         return time.monotonic() - began if there else None
 
+    async def may_come_on(self, circuit: CircuitId) -> None:
+        """Have the running controller say that it would switch the circuit, which is on, on again.
+
+        Raises RefusedError where it would not: the circuit is on hold. BrokerError.
+        """
+        if self._through_controller:
+            await self._command(circuit, Position.ON)
+
     async def _command(self, circuit: CircuitId, wanted: Position) -> None:
         self._check()
         if not self._through_controller:

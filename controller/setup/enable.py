@@ -34,6 +34,7 @@ async def enable(ground: Ground) -> bool:
     if process.returncode != 0:
         person.say(f"systemctl enable --now {UNIT} failed: {said.decode('utf-8', 'replace').strip()}")
         return False
+    person.say("Where it ran already, `systemctl restart loadshed` takes in what installer.toml says now.")
     person.say(
         "It runs. `loadshed status` shows the house; let the transfer switch transfer once, with the real loads."
     )

@@ -60,6 +60,12 @@ class Person:
             self._take(await self._more())
         return self._lines.popleft()
 
+    def forget_typed(self) -> None:
+        """Drop what was typed before anything was asked: an Enter too many is no answer. A pipe's answers stay."""
+        if self.at_terminal:
+            self._lines.clear()
+            termios.tcflush(self._descriptor, termios.TCIFLUSH)
+
     async def ask(self, question: str, default: str = "") -> str:
         """Return the answer; the default where only Enter is pressed."""
         self._write(f"{question}{f' [{default}]' if default else ''}: ")

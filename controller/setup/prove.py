@@ -142,6 +142,7 @@ async def _proof(ground: Ground, circuit: Circuit, demand: Demand | None) -> Pro
         if position is not Position.ON:
             person.say(_why_not(circuit, position))
             return None
+        await bus.may_come_on(circuit.id)
         on_kw = await _measured(ground, demand)
         off_kw: float | None = None
         ground.keep(ground.seen.about_to_switch_off(circuit.id))

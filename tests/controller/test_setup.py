@@ -6,6 +6,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from rules.panel import CircuitId, Position, Restore, Tag
 from tests.controller.setup_house import HEATER, ROUTER, TUB, configured, on_bus
 from tests.controller.setup_typist import Typist, typist
 from tests.mosquitto import Mosquitto
+from tests.system.on_bus import CONTACT_STATUS, ContactDevice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -340,3 +342,46 @@ def test_a_broker_that_refuses_us_is_not_written_down(tmp_path: Path, broker: Mo
 
     asyncio.run(story())
     assert (tmp_path / "config" / "installer.toml").read_text(encoding="utf-8") == before
+
+
+def test_a_contact_on_the_bus_is_seen_as_one_on_a_pin_is(tmp_path: Path, broker: Mosquitto) -> None:
+    """Its device says open and closed; without a word from it nothing is written down as seen."""
+    words = configured(tmp_path, broker, contact_seen=False)
+
+    async def answered(person: Typist) -> None:
+        await person.answers(
+            ("on the bus? ", "mqtt"),
+            ("Its topic [ats/contact]", ""),
+            ("Its word for open [open]", ""),
+            ("Its word for closed [closed]", ""),
+            ("Its availability topic", CONTACT_STATUS),
+        )
+
+    async def story() -> None:
+        async with typist("setup", "contact", *words) as person:
+            await answered(person)
+            await person.reads("nothing was heard of it")
+            await person.answers(("Look again? [Y/n]", "n"))
+            assert await person.ended() == 1
+        device = ContactDevice(broker.broker, "home")
+        running = asyncio.create_task(device.run())
+        await device.connected.wait()
+        async with typist("setup", "contact", *words) as person:
+            await answered(person)
+            await person.reads("Open it now")
+            device.move(True)
+            await person.reads("seen: OPEN (standby), no bounce.")
+            await person.reads("Close it now")
+            device.move(False)
+            await person.reads("Seen closed and open")
+            assert await person.ended() == 0
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+    asyncio.run(story())
+    configuration = load(tmp_path / "config")
+    assert isinstance(configuration, Configuration)
+    seen = records.load(tmp_path / "state").contact_seen(configuration.contact)
+    assert seen is not None
+    assert seen.both_ways

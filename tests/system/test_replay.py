@@ -57,7 +57,7 @@ async def test_an_outage_with_a_kill_in_it_is_decided_the_same_again(tmp_path: P
         await house.program.start()
         await house.until(lambda: len(house.happened("started")) > 1, "it has started again")
         house.closes()
-        await house.is_back()
+        await house.until(lambda: house.happened("outage_ended"), "the outage has ended")
         await replayed(house.state_dir)  # also while it runs
         assert await house.program.terminate() == 0
         first, second = segments(house.state_dir)

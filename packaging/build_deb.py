@@ -103,10 +103,13 @@ def _project() -> dict[str, Any]:
 def _epoch() -> int:
     if (told := os.environ.get("SOURCE_DATE_EPOCH")) is not None:
         return int(told)
-    command = ["git", "-C", str(ROOT), "log", "-1", "--format=%ct"]
-    asked = subprocess.run(command, capture_output=True, text=True, check=False)
-    # Without git (an unpacked archive): the day of the newest entry of what is in the package anyway.
-    return int(asked.stdout) if asked.returncode == 0 else int((ROOT / "CHANGELOG.md").stat().st_mtime)
+    if (ROOT / ".git").exists() and (git := shutil.which("git")) is not None:
+        command = [git, "-C", str(ROOT), "log", "-1", "--format=%ct"]
+        asked = subprocess.run(command, capture_output=True, text=True, check=False)
+        if asked.returncode == 0:
+            return int(asked.stdout)
+    # An unpacked archive: it gives each file the date of its version.
+    return int((ROOT / "CHANGELOG.md").stat().st_mtime)
 
 
 # --- what travels inside ---------------------------------------------------------------------------------------------

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
+from controller.evidence import segments
+from controller.replay import Tally, Wanted, compared
 from tests.virtual.happenings import NO_FAULTS, WEIGHTS
 from tests.virtual.night import Night, play, shrunk
 from tests.virtual.nights import Campaign, campaign, in_parallel, story
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NIGHTS = 300
 BATCH = 50
@@ -65,6 +71,19 @@ def test_a_night_can_be_told_in_words() -> None:
     night.play()
     assert all(any(happening.words in line for line in told) for happening in night.plan)
     assert story(11) == (f"night 11: nothing is wrong\n{play(11)}", False)
+
+
+@pytest.mark.parametrize("seed", range(500, 512))
+def test_a_recorded_night_is_decided_the_same_again(tmp_path: Path, seed: int) -> None:
+    """What went into the engine is all that it decides by: over crashes, stalls and lost messages, to the byte."""
+    file = tmp_path / "night.jsonl"
+    story(seed, file)
+    tally = Tally()
+    with file.open(encoding="utf-8") as lines:
+        for step in compared(segments(lines), Wanted()):
+            tally.add(step)
+    assert tally.difference is None
+    assert tally.same == tally.commands > 0
 
 
 def test_two_processes_find_what_one_does() -> None:

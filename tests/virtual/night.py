@@ -20,6 +20,7 @@ from tests.virtual.morning import settle_down
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from controller.evidence import Part
     from rules.panel import Panel
     from tests.virtual.device import Device
 
@@ -46,9 +47,12 @@ class Story(NamedTuple):
 
 
 class Night:
-    """One night: a house, and what happens to it. `told` collects it in words, where somebody listens."""
+    """One night: a house, and what happens to it.
 
-    def __init__(self, seed: int, told: list[str] | None = None) -> None:
+    `told` collects it in words, `tape` for `loadshed replay`, where somebody listens.
+    """
+
+    def __init__(self, seed: int, told: list[str] | None = None, tape: list[Part] | None = None) -> None:
         random = Random(seed)  # noqa: S311  # a replay, not a secret
         panel = panels.whole()
         self._told = told
@@ -63,6 +67,7 @@ class Night:
         if (meter := self.house.meter) is not None and random.random() < 0.3:
             meter.near_rollover()
         self.plan = _plan(random, panel)
+        self.house.program.tape = tape
         if told is not None:
             self._listen(told)
 
@@ -157,10 +162,15 @@ def words(error: Exception) -> str:
     return f"{type(error).__name__}: {(str(error) or 'without a word').splitlines()[0]}"
 
 
-def failure(seed: int, plan: Sequence[Happening] | None = None, told: list[str] | None = None) -> str | None:
+def failure(
+    seed: int,
+    plan: Sequence[Happening] | None = None,
+    told: list[str] | None = None,
+    tape: list[Part] | None = None,
+) -> str | None:
     """Return what was wrong in the night of this number, or in so much of it; None: nothing."""
     try:
-        Night(seed, told).play(plan)
+        Night(seed, told, tape).play(plan)
     except OUR_ERRORS as error:
         return words(error)
     return None

@@ -1,7 +1,7 @@
 """Many nights, and what they came to.
 
 python -m tests.virtual.nights 10000            play so many; --jobs 2, --first K, --json FILE
-python -m tests.virtual.nights --seed 4711      play one again; where it fails, as a short story
+python -m tests.virtual.nights --seed 4711      play one again; where it fails, as a short story; --record FILE
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from controller.evidence import Part, to_line
 from tests.virtual.happenings import NO_FAULTS, WEIGHTS
 from tests.virtual.night import OUR_ERRORS, QUIET_S, Night, failure, play, shrunk, words
 
@@ -145,15 +146,21 @@ def in_parallel(first: int, nights: int, jobs: int) -> Campaign:
     return played
 
 
-def story(seed: int) -> tuple[str, bool]:
-    """Return one night in words, made as short as it can be where it fails; and whether it fails."""
-    wrong = failure(seed)
-    if wrong is None:
-        return f"night {seed}: nothing is wrong\n{Night(seed).play()}", False
-    night = Night(seed)
+def story(seed: int, record: Path | None = None) -> tuple[str, bool]:
+    """Return one night in words, made as short as it can be where it fails; and whether it fails.
+
+    `record`: write there what went into the engine, for `loadshed replay`.
+    """
+    night, told, tape = Night(seed), list[str](), list[Part]()
     night.house.close()
-    plan, told = shrunk(night.plan, lambda less: failure(seed, less) is not None), list[str]()
-    why = failure(seed, plan, told)
+    plan, wrong = night.plan, failure(seed)
+    if wrong is not None:
+        plan = shrunk(plan, lambda less: failure(seed, less) is not None)
+    why = failure(seed, plan, told, tape)
+    if record is not None:
+        record.write_text("".join(f"{to_line(part)}\n" for part in tape), encoding="utf-8")
+    if wrong is None:
+        return f"night {seed}: nothing is wrong\n{play(seed)}", False
     lines = [f"night {seed}: {wrong}", f"shrunk to {len(plan)} happenings, it fails with: {why}"]
     lines += [f"  {happening.at_s:9.3f} s  {happening.words}" for happening in plan]
     return "\n".join([*lines, "in full:", *told]), True
@@ -167,9 +174,10 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="so many processes at once")
     parser.add_argument("--json", type=Path, help="write the figures there, too")
     parser.add_argument("--seed", type=int, help="play this one night, and tell where it fails")
+    parser.add_argument("--record", type=Path, help="write that night there, for `loadshed replay`")
     asked = parser.parse_args()
     if asked.seed is not None:
-        tale, failed = story(asked.seed)
+        tale, failed = story(asked.seed, asked.record)
         print(tale)  # noqa: T201
         return int(failed)
     played = in_parallel(asked.first, asked.nights, asked.jobs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeGuard, get_args
+from typing import TYPE_CHECKING, TypeGuard, cast, get_args
 
 from controller import events as ev
 from controller.beginning import panel_for_start
@@ -17,9 +17,11 @@ from controller.effects import (
     TellState,
 )
 from controller.engine import Engine
+from controller.evidence import Start
 from controller.metering import Metering, MeterSettings
 from controller.words import Word
 from rules.panel import Position
+from tests.tape import Tape
 from tests.virtual import invariants
 from tests.virtual.device import Origin
 from tests.virtual.disk import Disk, Loss
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from controller.effects import DiskEffect, Effect, Json, Memory
     from controller.engine import EngineSettings
+    from controller.evidence import Part
     from rules.panel import Circuit, CircuitId, Panel
     from tests.virtual.device import Device
 
@@ -81,6 +84,7 @@ class Program:
         self.energies: list[float | None] = []
         self.log: Callable[[str], None] | None = None
         self.trusts_clock = True
+        self.tape: list[Part] | None = None  # the recording for `loadshed replay`, where one is wanted
         self._deadline: float | None = None
         self._kept: dict[CircuitId, Circuit] = dict(panel.circuits)
         self._doubt = False
@@ -108,6 +112,9 @@ class Program:
         self.facts.start(at, memory, rebooted=again)
         metering = Metering(METER, now, memory.pulse_count) if self._metered else None
         self.engine = Engine(self.panel, self.settings, memory, self.boot, now, rebooted=again, metering=metering)
+        if self.tape is not None:
+            start = Start(self.boot, now, again, self.panel, self.settings, memory)
+            self.engine = cast("Engine", Tape(self.engine, start, self.tape))  # it does as the engine does
         self._deadline = self.engine.deadline()
         self.busy_until = at
         self.inbox = [ev.ClockTrusted] if self.trusts_clock else []

@@ -92,8 +92,7 @@ class Campaign:
             await self._is_shed()
             await self.house.contact(is_open=False)
         await self._is_back(mark, off_before)
-        how = "open" if contact_open else "closed"
-        say(f"{self.tally.cuts}: cut {moment.value}, booted {how}, off before {len(off_before)}: every circuit right")
+        say(f"    every circuit right; off before, and off: {_listed(off_before)}")
 
     async def _opens_and_more(self) -> Moment:
         """Open the contact, and return when it is time for the cut, and which time that is."""
@@ -145,6 +144,7 @@ class Campaign:
         await self.house.machine.cut()
         self.tally.cuts += 1
         self.tally.moments[moment.value] += 1
+        say(f"cut {self.tally.cuts}: {moment.value}; off then: {_listed(self.house.at(Position.OFF))}")
 
     def _some_rebooted(self) -> None:
         """Let some breakers lose their own power as well: they come back as they were."""
@@ -154,7 +154,9 @@ class Campaign:
 
     async def _boot(self, *, contact_open: bool) -> None:
         await self._power_on(contact_open=contact_open)
-        self.tally.boots["open" if contact_open else "closed"] += 1
+        how = "open" if contact_open else "closed"
+        self.tally.boots[how] += 1
+        say(f"    booted with the contact {how}")
         await self.house.machine.is_up()
         # Until the Pi has spoken in this life, what the broker says of it is an old memory.
         await self.house.machine.must(_CONNECTED)
@@ -191,6 +193,10 @@ class Campaign:
     def _last_boot(self) -> int:
         said = self.house.recorder.said
         return max((number for number, one in enumerate(said) if one.topic == RECONNECTED), default=0)
+
+
+def _listed(circuits: set[str]) -> str:
+    return ", ".join(sorted(circuits)) or "none"
 
 
 def wrong_commands(said: Iterable[Said], off_before: set[str]) -> list[str]:

@@ -168,8 +168,9 @@ class Night:
         for circuit in sorted(self.mischief.held | on_hold):
             await self.house.ask("release", circuit)
         missing = self._missing({str(circuit) for circuit in self.house.at(Position.OFF)}, self._touched())
-        if missing:
-            self.tally.asked_about[self.mischief.forgets or "a crash faster than the disk"] += len(missing)
+        why = self.mischief.forgets or "a crash faster than the disk"
+        self.tally.waiting[why] += len(missing & self._named())
+        self.tally.forgotten[why] += len(missing - self._named())
         for circuit in self.house.state["owed"]:
             await self.house.ask("forget" if circuit in self.off_before else "restore", circuit)
         called = {*self.house.state["owed"]} - self.off_before

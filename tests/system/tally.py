@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class Tally:
     """`faults`: how often each was done. `guards`: how often each invariant had something to judge.
 
-    `asked_about`: circuits that waited for a person, and were named, by the reason why nobody knew better. `worst_s`:
-    the longest of each wait. `shed_s`: from each opening to the last OFF of those it sheds, where the program ran and
-    was connected throughout. `wrong`, `stuck`: each with its house.
+    `waiting`: circuits that waited for a person, and were named, by the reason why nobody knew better; `forgotten`:
+    likewise, and not named. `worst_s`: the longest of each wait. `shed_s`: from each opening to the last OFF of those
+    it sheds, where the program was connected throughout. `wrong`, `stuck`: each with its house.
     """
 
     outages: int = 0
@@ -30,7 +30,8 @@ class Tally:
     delivered: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     guards: Counter[str] = field(default_factory=Counter)
-    asked_about: Counter[str] = field(default_factory=Counter)
+    waiting: Counter[str] = field(default_factory=Counter)
+    forgotten: Counter[str] = field(default_factory=Counter)
     worst_s: dict[str, float] = field(default_factory=dict)
     shed_s: list[float] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
@@ -65,7 +66,8 @@ class Tally:
             "to_repeat": self.to_repeat,
             "faults": {name: self.faults[name] for name in (*FAULTS, *CONTACT_PLAYS)},
             "guards": dict(sorted(self.guards.items())),
-            "named_and_waiting": dict(sorted(self.asked_about.items())),
+            "waiting_and_named": dict(sorted((+self.waiting).items())),
+            "forgotten_for_the_ledger_was_lost": dict(sorted((+self.forgotten).items())),
             "worst_s": {name: round(seconds, 3) for name, seconds in sorted(self._worst())},
         }
 
@@ -83,8 +85,9 @@ class Tally:
         for name, times in sorted(self.guards.items()):
             yield f"  {times:6}  {name}"
         yield "circuits that waited for a person, named, for nobody could know better:"
-        for why, times in sorted(self.asked_about.items()):
-            yield f"  {times:6}  after {why}"
+        yield from _counted(self.waiting)
+        yield "circuits that were off and not named, for the ledger was lost:"
+        yield from _counted(self.forgotten)
         yield "worst times:"
         for name, seconds in sorted(self._worst()):
             yield f"  {seconds:6.2f} s  {name}"
@@ -98,3 +101,8 @@ class Tally:
         if self.shed_s:
             yield "contact open to last OFF, stalls of the program included", max(self.shed_s)
             yield "contact open to last OFF, half of them sooner than", median(self.shed_s)
+
+
+def _counted(by_reason: Counter[str]) -> Iterator[str]:
+    for why, times in sorted((+by_reason).items()):
+        yield f"  {times:6}  after {why}"

@@ -193,6 +193,41 @@ def test_each_command_counts_its_own_tries() -> None:
     assert tries == [1, 2, 1, 1]
 
 
+BEHIND = (
+    # known to be, an ON of ours left at, our OFF leaves at, another may take effect after the one that is answered
+    (ON, None, 200.0, False),
+    (ON, 140.1, 200.0, True),  # the ON may still lie in a slow hub
+    (ON, 140.0, 200.0, False),
+    (OFF, None, 200.0, True),  # what it says next may be what it was
+    (UNKNOWN, None, 200.0, True),
+)
+
+
+@pytest.mark.parametrize(("position", "on_at", "off_at", "behind"), BEHIND)
+def test_a_report_of_off_answers_our_off_for_certain_only_where_the_circuit_was_on_for_certain(
+    position: Position, on_at: float | None, off_at: float, behind: bool
+) -> None:
+    """A minute after an ON of ours nothing of it comes any more. A second OFF under way is one too many."""
+    one = ledger(hot_tub=position.value)
+    one[TUB].position = position
+    if on_at is not None:
+        one.on_sent(TUB, on_at, 5.0)
+    one.off_sent(TUB, off_at, 5.0, ours=True)
+    assert one[TUB].off_behind is behind
+    one.off_sent(TUB, off_at + 5.0, 5.0, ours=True)
+    assert one[TUB].off_behind
+
+
+def test_what_was_commanded_before_a_start_may_still_take_effect() -> None:
+    """Of what is owed nobody knows what has left; of the others nothing had."""
+    before = ledger(hot_tub="on", dryer="on")
+    before.off_sent(TUB, 101.0, 5.0, ours=True)
+    one = Ledger(PANEL, "boot-2", 500.0)
+    one.load(dict(before.take_changes()))
+    assert (one[TUB].on_sent_at, one[TUB].off_behind) == (500.0, True)
+    assert (one[DRYER].on_sent_at, one[DRYER].off_behind) == (None, False)
+
+
 def test_a_debt_that_has_ended_leaves_no_off_behind() -> None:
     """The next debt begins with its own first OFF."""
     one = ledger(hot_tub="on")

@@ -252,6 +252,47 @@ def test_an_on_that_repeats_itself_while_it_is_being_shed_again_says_nothing_new
     assert night.says(ON, 200.2, phase=DOUBTS) is Outcome.ON_AGAIN
 
 
+OURS_OR_THEIRS = (
+    # our ON left at 300 s and came on standby; shed again, it is on once more at, what it means
+    (360.0, Outcome.ON_AGAIN),
+    (360.1, Outcome.SUSPECT),
+)
+
+
+@pytest.mark.parametrize(("on_at", "means"), OURS_OR_THEIRS)
+def test_an_on_within_a_minute_of_our_own_is_no_persons(on_at: float, means: Outcome) -> None:
+    """It may be that one's late answer."""
+    night = Night()
+    night.comes(20.0)
+    night.shed()
+    night.on(300.0)
+    night.says(ON, 300.1)
+    night.off(300.2)
+    night.says(OFF, 300.3)
+    assert night.says(ON, on_at) is means
+
+
+CROSSED = (
+    # OFF left at 100 s and at 105 s, off is confirmed; on again at, what the house wants, what it means
+    (169.9, DOUBTS, Outcome.ON_AGAIN),  # the second OFF may yet take effect: it is watched first
+    (170.0, DOUBTS, Outcome.SUSPECT),
+    (169.9, SHEDS, Outcome.SUSPECT),
+)
+
+
+@pytest.mark.parametrize(("on_at", "phase", "means"), CROSSED)
+def test_back_from_standby_an_on_is_no_persons_while_an_off_of_ours_may_follow(
+    on_at: float, phase: Phase, means: Outcome
+) -> None:
+    """Else the load would be said to be theirs, and fall by our own command."""
+    night = Night()
+    night.comes(20.0)
+    night.off(100.0)
+    night.off(105.0)
+    night.says(OFF, 105.1)
+    assert night.says(ON, on_at, phase=phase) is means
+
+
 NO_PROOF = ("a circuit whose override is never", "no outage is open", "another connection")
 
 

@@ -100,8 +100,8 @@ class People:
         given, kept = [], []
         for circuit in panel:
             entry = self._ledger[circuit.id]
-            # What was off before is where it belongs.
-            if not entry.owed or verdict(circuit, entry) is Verdict.WAS_OFF:
+            # What was off before is where it belongs; so is what is on, and only watched lest an OFF still take effect.
+            if not entry.owed or verdict(circuit, entry) in (Verdict.WAS_OFF, Verdict.IS_ON):
                 continue
             reply = self._restore(circuit, on_utility=on_utility)
             (given.append(circuit.id) if reply.ok else kept.append(reply.reason))

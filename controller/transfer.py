@@ -272,7 +272,7 @@ class Transfer:
     def _closed(self, at: float) -> None:
         """End the outage; what is not back stays owed."""
         book = self._chronicle.book
-        outage, owed = book.id, [str(circuit) for circuit in sorted(self._ledger.owing)]
+        outage, owed = book.id, [str(circuit) for circuit in sorted(self._ledger.owing - self._switches.watched)]
         energy_kwh, peak_kw = self._demand.closed(at)
         book.closed(self.contact.settled_at, energy_kwh, peak_kw)
         self._ledger.close()
@@ -282,11 +282,18 @@ class Transfer:
         self._chronicle.note("all_clear", at, lazy=False, outage=outage, not_back=self._not_back())
 
     def _not_back(self) -> dict[str, Json]:
-        """Return what is not as it was before the outage, each circuit with why: nobody else will say it again."""
+        """Return what is not as it was before the outage, each circuit with why: nobody else will say it again.
+
+        What is on and only watched, lest an OFF still take effect, is back: if it falls, it is given back again.
+        """
         return {
             str(circuit.id): why(circuit, entry)
             for circuit in self.panel
-            if (entry := self._ledger[circuit.id]).owed or entry.left_off or entry.position is Position.TRIPPED
+            if (
+                ((entry := self._ledger[circuit.id]).owed and verdict(circuit, entry) is not Verdict.IS_ON)
+                or entry.left_off
+                or entry.position is Position.TRIPPED
+            )
         }
 
     def _better_known(self) -> dict[CircuitId, Position]:

@@ -141,6 +141,8 @@ class Judge:
         self._judging = True
         stays = {circuit: Stays(OFF_BEFORE) for circuit in told["off_before"]}
         self.facts.tonight = Tonight(stays, {*told["owed"]})
+        for circuit in self.facts.tonight.owed - self.rules.sheds:
+            self._retagged(circuit)  # the night before, and an OFF of then may still take effect
 
     def _end(self, told: dict[str, Any]) -> None:
         """Judge where everything is; on utility, end the judging: what people ask for from here on is theirs."""

@@ -223,6 +223,10 @@ def test_the_judge_bites(log: Log, sentence: str) -> None:
             id="retagged, and back",
         ),
         pytest.param(
+            noted(9.8, judge.NIGHT, off_before=["car"], owed=["fridge"]) + SHED + to(10.4, "fridge", "ON"),
+            id="retagged the night before, and still owed",
+        ),
+        pytest.param(
             SHED + noted(10.9, judge.LEDGER_LOST) + ended(13.0, on_standby=False, off="car tub", lost=True),
             id="it lost its memory and said so",
         ),

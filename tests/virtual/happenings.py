@@ -35,9 +35,13 @@ class Happening(NamedTuple):
 class Makers:
     """Makes happenings: everything random about one is settled before the night begins, so that any may be left out."""
 
-    def __init__(self, random: Random, panel: Panel) -> None:
+    def __init__(self, random: Random, panel: Panel, *, contact_on_bus: bool, metered: bool) -> None:
         self._random = random
         self._panel = panel
+        needless = _ON_A_WIRE if contact_on_bus else _ON_THE_BUS
+        needless = needless if metered else needless | _OF_A_METER
+        self._names = [name for name in WEIGHTS if name not in needless]
+        self._weights = [WEIGHTS[name] for name in self._names]
         self._circuits = [circuit for circuit in panel.circuits if circuit not in ("attic", "dryer")]
 
     def make(self, at_s: float, name: str) -> Happening:
@@ -47,7 +51,7 @@ class Makers:
 
     def any_name(self) -> str:
         """Return a name, by weight."""
-        return self._random.choices(_NAMES, _WEIGHTS)[0]
+        return self._random.choices(self._names, self._weights)[0]
 
     def _one(self) -> CircuitId:
         return self._random.choice(self._circuits)
@@ -98,9 +102,15 @@ class Makers:
 
         return "edges of the contact get lost from now on (or no longer)", act
 
+    def contact_unreadable(self) -> Deed:
+        return self._contact_gone("the contact's pin cannot be read for {} s")
+
     def contact_offline(self) -> Deed:
+        return self._contact_gone("the MQTT contact is offline for {} s")
+
+    def _contact_gone(self, words: str) -> Deed:
         seconds = self._random.choice((0.5, 10.0, 40.0, 200.0))
-        return f"nobody can read the contact for {seconds} s", lambda house: house.contact_gone(seconds)
+        return words.format(seconds), lambda house: house.contact_gone(seconds)
 
     # --- the program and its clock -----------------------------------------------------------------------------------
 
@@ -354,12 +364,27 @@ _DEEDS: dict[str, Callable[[Makers], Deed]] = {
     name: deed for name, deed in vars(Makers).items() if not name.startswith("_") and name not in ("make", "any_name")
 }
 
-_OFTEN = {"transfer": 4.0, "device_by_hand": 2.0, "killed": 2.5, "power_cut": 2.5, "device_slow": 1.5}
+_OFTEN = {
+    "transfer": 4.0,
+    "device_by_hand": 2.0,
+    "killed": 2.5,
+    "power_cut": 2.5,
+    "device_slow": 1.5,
+    "contact_offline": 2.0,
+}
+_OFTEN |= {"meter_silent": 2.0, "meter_replaced": 2.0}
 _SELDOM = {"disk_corrupt": 0.3, "device_sound": 0.5, "broker_saves": 0.5, "outage": 0.0, "file_edited": 0.5}
 WEIGHTS = {name: (_OFTEN | _SELDOM).get(name, 1.0) for name in _DEEDS}
 """How often each happens, beside the others."""
 
-_NAMES, _WEIGHTS = [*WEIGHTS], [*WEIGHTS.values()]
+_ON_A_WIRE = frozenset({"edges_lost", "contact_unreadable"})
+_ON_THE_BUS = frozenset({"contact_offline"})
+_OF_A_METER = frozenset({"meter_silent", "meter_replaced"})
+
+ROLLS_OVER = "meter_rolls_over"
+"""Not a happening of a moment: the night begins with a register that is about to."""
+
+NAMES = (*WEIGHTS, ROLLS_OVER)
 
 NO_FAULTS = frozenset({"transfer", "outage", "ask", "device_sound", "broker_saves", "file_retagged", "file_edited"})
 """What happens in good order: the rest are faults."""

@@ -13,7 +13,7 @@ from controller.outage_book import Flap
 from rules.panel import Position
 from rules.shed import Pace
 from tests.virtual import panels
-from tests.virtual.happenings import Happening, Makers
+from tests.virtual.happenings import ROLLS_OVER, Happening, Makers
 from tests.virtual.house import House
 from tests.virtual.morning import settle_down
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from controller.evidence import Part
-    from rules.panel import Panel
     from tests.virtual.device import Device
 
 QUIET_S = 1200.0
@@ -58,15 +57,17 @@ class Night:
         self._told = told
         self._in_the_dark = random.random() < 0.2
         self._on_utility = random.random() < 0.7
-        self.house = House(panel, _settings(random), seed, metered=random.random() < 0.25)
+        self.house = House(panel, _settings(random), seed, metered=random.random() < 0.35)
         for device in self.house.devices.values():
             self._born(device, random)
         broker = self.house.broker
         broker.contact_open = False if random.random() < 0.8 else None
         broker.save()
-        if (meter := self.house.meter) is not None and random.random() < 0.3:
-            meter.near_rollover()
-        self.plan = _plan(random, panel)
+        self._rolls_over = random.random() < 0.3 and self.house.meter is not None
+        if self.house.meter is not None and self._rolls_over:
+            self.house.meter.near_rollover()
+        makers = Makers(random, panel, contact_on_bus=self.house.contact_on_bus, metered=self.house.meter is not None)
+        self.plan = _plan(random, makers)
         self.house.program.tape = tape
         if told is not None:
             self._listen(told)
@@ -108,7 +109,7 @@ class Night:
         healed_at = settle_down(house, QUIET_S, on_utility=self._on_utility)
         program = house.program
         return Story(
-            faults=Counter(happening.name for happening in plan),
+            faults=Counter([happening.name for happening in plan] + [ROLLS_OVER] * self._rolls_over),
             guards=program.facts.guards,
             turns=program.turns,
             lived_s=house.at - 100.0,
@@ -133,9 +134,8 @@ def _settings(random: Random) -> EngineSettings:
     )
 
 
-def _plan(random: Random, panel: Panel) -> list[Happening]:
+def _plan(random: Random, makers: Makers) -> list[Happening]:
     """Return what happens, in order; each night has an outage."""
-    makers = Makers(random, panel)
     many = random.randint(FEWEST, MOST)
     outage = random.randrange(many // 2)
     at_s = random.choice((0.0, 3.0, 40.0))

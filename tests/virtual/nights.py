@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.evidence import Part, to_line
-from tests.virtual.happenings import NO_FAULTS, WEIGHTS
+from tests.virtual.happenings import NAMES, NO_FAULTS
 from tests.virtual.night import OUR_ERRORS, QUIET_S, Night, failure, play, shrunk, words
 
 if TYPE_CHECKING:
@@ -116,6 +116,11 @@ class Campaign:
         """Return it all, as programs read it."""
         return vars(self) | {"quiet_bound_s": QUIET_S, "nights_per_cpu_s": self.pace}
 
+    def keep(self, file: Path | None) -> None:
+        """Write the figures so far, where they are wanted."""
+        if file is not None:
+            file.write_text(json.dumps(self.as_json(), indent=1), encoding="utf-8")
+
 
 def _row(title: str, times: Counter[str], nights: Counter[str], name: str, of: int) -> str:
     return f"  {title:<38}{times[name]:>9}{100 * nights[name] / of:>8.1f} %"
@@ -131,8 +136,8 @@ def campaign(seeds: Iterable[int]) -> Campaign:
     return played
 
 
-def in_parallel(first: int, nights: int, jobs: int) -> Campaign:
-    """Play so many nights in so many processes, and show how far they are."""
+def in_parallel(first: int, nights: int, jobs: int, file: Path | None = None) -> Campaign:
+    """Play so many nights in so many processes, and show how far they are; `file`: keep the figures there."""
     played = Campaign()
     chunks = [range(at, min(at + CHUNK, first + nights)) for at in range(first, first + nights, CHUNK)]
     with get_context("spawn").Pool(jobs) as pool:
@@ -140,8 +145,9 @@ def in_parallel(first: int, nights: int, jobs: int) -> Campaign:
             played.add(part)
             for seed, why in part.failed:
                 print(f"night {seed}: {why}", file=sys.stderr, flush=True)  # noqa: T201
-            if number % 20 == 0:
+            if number % 20 == 0 or number == len(chunks):
                 print(f"{played.nights} nights", file=sys.stderr, flush=True)  # noqa: T201
+                played.keep(file)
     played.failed.sort()
     return played
 
@@ -180,10 +186,8 @@ def main() -> int:
         tale, failed = story(asked.seed, asked.record)
         print(tale)  # noqa: T201
         return int(failed)
-    played = in_parallel(asked.first, asked.nights, asked.jobs)
+    played = in_parallel(asked.first, asked.nights, asked.jobs, asked.json)
     print(played.report(), flush=True)  # noqa: T201
-    if asked.json is not None:
-        asked.json.write_text(json.dumps(played.as_json(), indent=1), encoding="utf-8")
     return 1 if played.failed else 0
 
 

@@ -289,6 +289,24 @@ def test_the_end_of_an_outage_is_one_all_clear() -> None:
     assert events.index("all_clear") == events.index("outage_ended") + 1
 
 
+def test_what_is_on_and_only_watched_counts_as_back() -> None:
+    """Two outages within a minute: its OFF may have crossed our ON and come yet, but nobody need do anything."""
+    house = on_standby(TUB)
+    house.contact.close()
+    house.wait(20.0)
+    house.contact.open()
+    house.wait(5.0)
+    house.contact.close()
+    house.wait(20.0)
+    *_, line = house.happened("all_clear")
+    assert line.about["not_back"] == {}
+    assert house.happened("outage_ended")[-1].about["owed"] == []
+    assert house.state.owed == ("hot-tub",)
+    assert house.ask("restore").reason == "nothing is owed"
+    house.wait(60.0)
+    assert house.state.owed == ()
+
+
 # --- why a command left ----------------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hw import gpio
 from hw.simulated.breakers import SOUND, BreakersOnBus, Faults
-from hw.simulated.broker import embedded_broker
+from hw.simulated.broker import demo_broker
 from hw.simulated.contact import SimulatedPins, Wire
 from hw.simulated.house import House, Load
 from hw.simulated.meter import SimulatedMeter
@@ -193,7 +193,7 @@ class DemoHouse:
 async def demo_house(clock: Callable[[], float]) -> AsyncIterator[DemoHouse]:
     """Build the house, let its devices live, and take it down again."""
     meter = SimulatedMeter(_MODEL, energy_kwh=48_211.3, clock=clock)
-    async with embedded_broker() as broker, serve_pty(meter) as port:
+    async with demo_broker() as broker, serve_pty(meter) as port:
         house = DemoHouse(broker, port, meter, clock)
         tasks = [asyncio.create_task(house.hub.run()), asyncio.create_task(run_pulses(meter, house.pulse))]
         try:

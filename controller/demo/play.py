@@ -19,6 +19,7 @@ from controller.commands.look import DONE, NOT_DONE, complain
 from controller.commands.tables import say
 from controller.demo.clock import HouseClock
 from controller.demo.view import Lines, View
+from hw.simulated.broker import can_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 
-_NEEDS = ("amqtt", "rich", "gpiozero", "pymodbus")
+_NEEDS = ("gpiozero", "pymodbus")
 _REFRESH_S = 0.1
 # What does not answer is tried for as long as it takes; a visitor believes it after the third time.
 _TRIES, _TRIES_SHOWN = re.compile(r"\(tries (\d+)\)"), 3
@@ -49,12 +50,12 @@ class Scene:
 
 def demo(*, short: bool, plain: bool, keep: Path | None) -> int:
     """Play the outage and print its report; return the exit code. `keep`: where the files stay; None: nowhere."""
-    missing = [name for name in _NEEDS if find_spec(name) is None]
+    missing = [name for name in _NEEDS if find_spec(name) is None] + ([] if can_run() else ["amqtt"])
     if missing:
         complain(f"the demo needs {', '.join(missing)}: pip install 'loadshed[demo]'")
         return NOT_DONE
     with _folder(keep) as folder:
-        if not _played(folder, short=short, plain=plain or not sys.stdout.isatty()):
+        if not _played(folder, short=short, plain=plain or not sys.stdout.isatty() or find_spec("rich") is None):
             say("stopped")
             return INTERRUPTED
         return _report(folder, keep)

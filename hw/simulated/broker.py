@@ -1,14 +1,22 @@
-"""The broker of the demo: amqtt, in this process, on loopback. Fine for a demo, never for a house.
+"""The broker of the demo, on loopback: amqtt, in this process; or a Mosquitto of its own, where there is no amqtt.
 
-It speaks MQTT 3.1.1 only, leaks retained messages between clients, and never says the last will of a client that was
-cut off.
+Amqtt is fine for a demo, never for a house: it speaks MQTT 3.1.1 only, leaks retained messages between clients, and
+never says the last will of a client that was cut off. An installed house has Mosquitto instead.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import getpass
+import os
+import shutil
 import socket
+import subprocess
+import tempfile
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hw.dial import Broker
@@ -17,6 +25,24 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 HOST = "127.0.0.1"
+READY_S = 10.0
+
+
+def broker_program() -> str | None:
+    """Return where Mosquitto is; None where it is not. Debian keeps it where a plain user's PATH does not look."""
+    return shutil.which("mosquitto", path=os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin")))
+
+
+def can_run() -> bool:
+    """Tell whether there is anything to run a broker with."""
+    return find_spec("amqtt") is not None or broker_program() is not None
+
+
+@asynccontextmanager
+async def demo_broker() -> AsyncIterator[Broker]:
+    """Run the one broker or the other on a free port of loopback, and give back where it is."""
+    async with embedded_broker() if find_spec("amqtt") is not None else own_mosquitto() as broker:
+        yield broker
 
 
 @asynccontextmanager
@@ -38,6 +64,35 @@ async def embedded_broker() -> AsyncIterator[Broker]:
     finally:
         await broker.shutdown()
         await asyncio.sleep(0)  # it leaves its transports to close in the loop's next turn
+
+
+@asynccontextmanager
+async def own_mosquitto() -> AsyncIterator[Broker]:
+    """Run a Mosquitto on a free port of loopback, beside the house's own, and give back where it is."""
+    program, port = broker_program(), _free_port()
+    if program is None:
+        raise FileNotFoundError("mosquitto")
+    with tempfile.TemporaryDirectory(prefix="loadshed-broker-") as folder:
+        # Started by root it would become somebody else, who may not read this file.
+        text = f"user {getpass.getuser()}\nlistener {port} {HOST}\nallow_anonymous true\nlog_type none\n"
+        (configuration := Path(folder) / "mosquitto.conf").write_text(text, encoding="ascii")
+        # It takes a moment, and nothing moves yet.
+        with subprocess.Popen([program, "-c", configuration], stderr=subprocess.DEVNULL) as process:  # noqa: ASYNC220, S603
+            try:
+                await _listens(port)
+                yield Broker(host=HOST, port=port, version="3.1.1")
+            finally:
+                process.terminate()
+
+
+async def _listens(port: int) -> None:
+    loop = asyncio.get_running_loop()
+    until = loop.time() + READY_S * 1000  # the demo's clock runs faster than the broker
+    while loop.time() < until:
+        with contextlib.suppress(ConnectionRefusedError), socket.create_connection((HOST, port)):
+            return
+        await asyncio.sleep(0.01)
+    raise TimeoutError(f"Mosquitto does not listen on port {port}")
 
 
 def _free_port() -> int:

@@ -142,6 +142,15 @@ def test_the_program_knows_its_own_version(deb: Deb) -> None:
     assert ran.stdout == f"{deb.file.name.split('_')[1]}\n"
 
 
+def test_the_demo_plays_with_what_an_installed_house_has(deb: Deb, tmp_path: Path) -> None:
+    """Its own Mosquitto, beside the house's, in the place of the broker that a checkout embeds."""
+    start = "from controller.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    ran = deb.run(start, "demo", "--short", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert "how it ended" in ran.stdout
+    assert ran.stdout.count("restored") >= 5
+
+
 def test_check_accepts_the_example_it_gives(deb: Deb) -> None:
     """What a fresh installation finds in /etc/loadshed is right."""
     examples = deb.tree / "usr/share/loadshed/examples"

@@ -12,11 +12,11 @@ import asyncio
 import json
 import os
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -150,24 +150,34 @@ def _asked(words: list[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
+async def _to_the_end(torture: Torture, house: str | None) -> bool:
+    """Play one house, or all; return False where SIGTERM or ^C ended it, brokers and programs too."""
+    playing = asyncio.ensure_future(torture.house(house) if house else torture.run())
+    for asked in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(asked, playing.cancel)
+    with suppress(asyncio.CancelledError):
+        await playing
+    return not playing.cancelled()
+
+
 def main(words: list[str]) -> int:
     """Play them, print the figures, and return 1 where anything was wrong."""
     asked = _asked(words)
     roomy = _IN_A_SPACE_OF_ITS_OWN in os.environ
     if not roomy and may_mount():
         again = ("unshare", "--mount", "--propagation", "private", sys.executable, "-m", "tests.system.torture", *words)
-        return subprocess.run(again, env=os.environ | {_IN_A_SPACE_OF_ITS_OWN: "1"}, check=False).returncode
+        os.execvpe(again[0], again, os.environ | {_IN_A_SPACE_OF_ITS_OWN: "1"})  # noqa: S606  # no shell is wanted
     began = time.monotonic()
     root = Path(tempfile.mkdtemp(prefix="loadshed-torture-"))
     torture = Torture(root, asked.outages, asked.seed, at_once=asked.at_once, roomy=roomy)
     _print(f"seed {asked.seed}, each disk {'a small one of its own' if roomy else 'full by a limit on file sizes'}")
-    asyncio.run(torture.house(asked.house) if asked.house else torture.run())
+    finished = asyncio.run(_to_the_end(torture, asked.house))
     took_s = time.monotonic() - began
     _print(torture.tally.table(asked.seed, took_s))
     if asked.json:
         told = torture.tally.as_json(asked.seed, took_s) | {"small_disk": roomy}
         asked.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    if torture.tally.failed:
+    if torture.tally.failed or not finished:
         return 1
     shutil.rmtree(root)
     return 0

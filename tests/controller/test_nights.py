@@ -73,17 +73,16 @@ def test_a_night_can_be_told_in_words() -> None:
     assert story(11) == (f"night 11: nothing is wrong\n{play(11)}", False)
 
 
-@pytest.mark.parametrize("seed", range(500, 512))
-def test_a_recorded_night_is_decided_the_same_again(tmp_path: Path, seed: int) -> None:
+def test_recorded_nights_are_decided_the_same_again(tmp_path: Path) -> None:
     """What went into the engine is all that it decides by: over crashes, stalls and lost messages, to the byte."""
-    file = tmp_path / "night.jsonl"
-    story(seed, file)
-    tally = Tally()
-    with file.open(encoding="utf-8") as lines:
-        for step in compared(segments(lines), Wanted()):
-            tally.add(step)
+    file, tally = tmp_path / "night.jsonl", Tally()
+    for seed in range(500, 512):
+        story(seed, file)
+        with file.open(encoding="utf-8") as lines:
+            for step in compared(segments(lines), Wanted()):
+                tally.add(step)
     assert tally.difference is None
-    assert tally.same == tally.commands > 0
+    assert tally.same == tally.commands > 50
 
 
 def test_two_processes_find_what_one_does(tmp_path: Path) -> None:

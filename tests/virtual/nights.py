@@ -100,7 +100,7 @@ class Campaign:
                 f"{'what happened (* is no fault)':<40}{'times':>9}{'nights':>10}",
                 *(
                     _row(f"{name}{'*' * (name in NO_FAULTS)}", self.faults, self.fault_nights, name, good)
-                    for name in WEIGHTS
+                    for name in NAMES
                 ),
                 "",
                 f"{'invariants that had something to hold':<40}{'times':>9}{'nights':>10}",

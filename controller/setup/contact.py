@@ -155,6 +155,7 @@ async def _moved(ground: Ground, watch: Watched, *, wanted_open: bool) -> Swing 
     word = "Open" if wanted_open else "Close"
     while True:
         hint = "  (Enter: it was moved, and nothing was seen)" if person.at_terminal else ""
+        person.forget_typed()
         person.say(f"{word} it now: {_HOW[wanted_open]} …{hint}")
         swing = await _swing_or_word(ground, watch)
         if swing is None:
@@ -180,7 +181,6 @@ async def _swing_or_word(ground: Ground, watch: Watched) -> Swing | None:
                 return await watch.moves()
         except TimeoutError:
             return None
-    ground.person.forget_typed()
     moving = asyncio.create_task(watch.moves())
     typing = asyncio.create_task(ground.person.line())
     try:

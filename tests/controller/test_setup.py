@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -385,3 +386,75 @@ def test_a_contact_on_the_bus_is_seen_as_one_on_a_pin_is(tmp_path: Path, broker:
     seen = records.load(tmp_path / "state").contact_seen(configuration.contact)
     assert seen is not None
     assert seen.both_ways
+
+
+# --- the meter -------------------------------------------------------------------------------------------------------
+
+
+def test_a_meter_at_an_unusual_id_is_found_and_can_be_left_out_again(tmp_path: Path, broker: Mosquitto) -> None:
+    """The usual ids first, then every one; its comments and the rest of the file stay."""
+    words = configured(tmp_path, broker)
+
+    async def story() -> None:
+        async with serve_pty(SimulatedMeter("2N208-021", 5, 1.0)) as port, typist("setup", "meter", *words) as person:
+            await person.answers(("Is there one?", "y"), ("look on every port)", port))
+            await person.reads("no meter answers at the ids that were asked.")
+            await person.answers(("Ask every id from 1 to 247?", "y"))
+            await person.reads("a meter answers at id 5.")
+            await person.answers(("Its model", "2X999"), ("10 Wh", "17"), ("1 kWh", ""))
+            await person.reads("use another pin: [contact] pin has this one")
+            assert await person.ended() == 1
+
+    asyncio.run(story())
+    path = tmp_path / "config" / "installer.toml"
+    assert "[meter]" not in path.read_text("utf-8")
+    with path.open("a", encoding="utf-8") as file:
+        file.write('[meter]\nport = "/dev/ttyUSB0"\n')
+    program = [sys.executable, "-m", "controller", "setup", "meter", *words]
+    ran = subprocess.run(program, input="n\n", capture_output=True, text=True, check=False)
+    assert ran.returncode == 0
+    assert "[meter]" not in path.read_text("utf-8")
+
+
+# --- the last step ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "systemctl_says", "told"),
+    [("n", "exit 0", "at each boot?"), ("y", "echo no such unit >&2; exit 5", "failed: no such unit")],
+)
+def test_a_unit_that_does_not_start_is_said(
+    tmp_path: Path, broker: Mosquitto, answer: str, systemctl_says: str, told: str
+) -> None:
+    """Neither a no nor a refusal of systemd's counts as done."""
+    words = configured(tmp_path, broker)
+    path = systemctl(tmp_path / "bin")
+    (path / "systemctl").write_text(f"#!/bin/sh\n{systemctl_says}\n", encoding="utf-8")
+    program = [sys.executable, "-m", "controller", "setup", "enable", *words]
+    environment = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}"}
+    ran = subprocess.run(program, input=f"{answer}\n", capture_output=True, text=True, check=False, env=environment)
+    assert ran.returncode == 1
+    assert told in ran.stdout
+    assert "It runs." not in ran.stdout
+
+
+def test_a_wrong_file_is_not_enabled(tmp_path: Path, broker: Mosquitto) -> None:
+    """`enable` asks `check` first, which also looks for the password file."""
+    words = configured(tmp_path, broker)
+    path = tmp_path / "config" / "installer.toml"
+    text = path.read_text("utf-8").replace("[broker]\n", '[broker]\nusername = "a"\npassword_file = "/nonexistent"\n')
+    path.write_text(text, encoding="utf-8")
+    program = [sys.executable, "-m", "controller", "setup", "enable", *words]
+    ran = subprocess.run(program, input="y\n", capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert 'password_file = "/nonexistent": cannot be read' in ran.stdout
+
+
+def test_a_folder_that_cannot_be_written_ends_in_plain_words(tmp_path: Path, broker: Mosquitto) -> None:
+    """No traceback for whoever forgot something."""
+    configured(tmp_path, broker)
+    words = ("--config", str(tmp_path / "config"), "--state", str(tmp_path / "state"))
+    program = [sys.executable, "-m", "controller", "setup", "card", *words, "--out", str(tmp_path / "state")]
+    ran = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert "Setup ends here: Is a directory" in ran.stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
 import string
 from dataclasses import replace
@@ -20,7 +22,7 @@ from controller.setup.card import card_html
 from controller.setup.circuits import slug
 from controller.setup.files import circuits_text, installer_text, write
 from controller.setup.ground import USUAL, Ground
-from controller.setup.person import Person
+from controller.setup.person import GoneError, Person, by_key, or_nothing
 from controller.setup.records import ContactSeen, Proof, Records
 from controller.setup.swing import LONGEST_S, MOST_EDGES, Edge, swing
 from controller.setup.toml_text import with_table
@@ -273,3 +275,29 @@ def test_a_name_is_no_markup() -> None:
     card = card_html(Panel.of(circuit), "home", Records(), "2026-11-21", "0.1.0")
     assert "&lt;b&gt;Shop &amp; &lt;script&gt;" in card
     assert "<script" not in card
+
+
+# --- the person ------------------------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_meant_is_asked_again() -> None:
+    """Yes or no, one of the words, a number within its bounds: until it is one; then nobody is there any more."""
+    ours, theirs = os.pipe()
+    os.write(theirs, b"perhaps\nYES\nre\nrel\nx\n99\n17\n-")
+    os.close(theirs)
+    said: list[str] = []
+    person = Person(ours, said.append)
+
+    async def story() -> None:
+        pin = by_key(GpioContact, "pin")
+        assert await person.yes("Go?")
+        assert await person.choose("Which?", ("relay", "reset", "gen2")) == "relay"
+        assert await person.value("Pin", pin) == 17
+        assert await person.value("Other pin", or_nothing(pin), "4") is None
+        with pytest.raises(GoneError):
+            await person.ask("More")
+
+    asyncio.run(story())
+    os.close(ours)
+    assert said.count("use a BCM pin number from 0 to 27\n") == 2
+    assert "use one of relay, reset, gen2\n" in said

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from controller.commands.site import Site
 from controller.configuration.mistakes import Mistakes
+from controller.configuration.tables import MeterSettings
 from controller.setup import records
+from controller.setup.demand import demand_of
 from controller.setup.ground import Ground, Patience
 from controller.setup.person import Person
 from controller.setup.prove import prove
@@ -275,3 +278,36 @@ async def _through_the_controller(house: RealHouse, *words: str) -> None:
         assert f"1 of {len(able)} circuits that can be switched have obeyed." in person.screen
     assert [one.word for one in house.breaker("tub").log][-2:] == ["OFF", "ON"]
     assert house.breaker("tub").position is Position.ON
+
+
+# --- demand ----------------------------------------------------------------------------------------------------------
+
+
+def test_demand_is_measured_between_two_edges_of_the_pulse_output(
+    tmp_path: Path, broker: Mosquitto, wire: Wire
+) -> None:
+    """18 kW for each second between them; no edge in time means too little to see."""
+    assert not wire.is_open
+    found, _ = ground(tmp_path, configured(tmp_path, broker))
+    meter = MeterSettings("/dev/nonexistent", "2N480-121", pulse_pin=27)
+    found = replace(found, installer=replace(found.installer, meter=meter))
+    assert isinstance(gpio._factory, SimulatedPins)
+    output = Wire(gpio._factory, 27)
+    output.close()
+
+    async def measured(most_s: float) -> float | None:
+        patient = replace(found, patience=Patience(measure_s=most_s))
+        demand = demand_of(patient, Site("home", found.broker), running=False)
+        assert demand is not None
+        return await demand.kw()
+
+    async def story() -> tuple[float | None, float | None]:
+        loop = asyncio.get_running_loop()
+        for tenth in (1, 2):
+            loop.call_later(tenth / 10, output.toggle)
+        return await measured(30.0), await measured(0.1)
+
+    moving, still = asyncio.run(story())
+    assert moving is not None
+    assert 0.0 < moving <= 180.0 * 1.1, "the second edge came no sooner than a tenth of a second after the first"
+    assert still == 0.0

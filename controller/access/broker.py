@@ -28,6 +28,8 @@ _DECIDED = re.compile(
     re.MULTILINE,
 )
 
+_INCLUDES = re.compile(r"^\s*include_dir\s+\S*conf\.d/?\s*$", re.MULTILINE)
+
 _CONFIGURATION = """\
 # Written by `loadshed broker init`: do that again rather than change it here.
 
@@ -113,11 +115,20 @@ class BrokerFiles:
                 f"this broker is set up already ({'; '.join(decided)}): take that out first, or keep it and give "
                 "loadshed a user of its own there (docs/security.md has the topics)"
             )
+        main = self.etc / "mosquitto.conf"
+        if main.exists() and not _INCLUDES.search(read(main)):
+            raise AccessError(f"{main} does not read what is in conf.d: add the line: include_dir {self.etc}/conf.d")
         for folder in (self.folder, self.configuration.parent):
             folder.mkdir(parents=True, exist_ok=True)
         if listening.names and not self.authority.exists():
             certificates.make(self.folder, listening.names, GROUP)
         self.let_in(User(CONTROLLER_NAME, Role.CONTROLLER), password, house)
+        # The house may have another name by now, and with it every topic.
+        acl = self.folder / "acl"
+        text = read(acl)
+        for user in roles.users(text):
+            text = roles.with_user(text, user, house)
+        self._write(acl, text)
         write(self.configuration, self._text(listening), mode=0o644)
 
     def _text(self, listening: Listening) -> str:

@@ -182,6 +182,32 @@ def test_a_broker_that_somebody_set_up_is_left_alone(typed: Typed, capsys: pytes
     assert not (typed.etc / "loadshed").exists()
 
 
+def test_a_broker_that_would_not_read_it_is_said_so(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rules that nobody reads would be an open door behind a notice."""
+    typed.etc.mkdir()
+    main_file = typed.etc / "mosquitto.conf"
+    main_file.write_text("persistence true\n", encoding="utf-8")
+    assert typed.broker("init") == 1
+    assert "include_dir" in capsys.readouterr().err
+    main_file.write_text(f"persistence true\ninclude_dir {typed.etc}/conf.d\n", encoding="utf-8")
+    assert typed.broker("init") == 0
+
+
+def test_a_house_renamed_takes_everybody_along(typed: Typed) -> None:
+    """The topics change with `[site] id`; names, passwords and roles do not."""
+    typed.broker("init")
+    typed.broker("add-user", "hot-tub", "--role", "device")
+    files, installer = BrokerFiles(typed.etc), typed.config / "installer.toml"
+    before = files.users(), (typed.etc / "loadshed" / "passwd").read_text().splitlines()[1:]
+    installer.write_text(installer.read_text().replace('id = "home"', 'id = "cabin"'), encoding="utf-8")
+    assert typed.broker("init") == 0
+    text = (typed.etc / "loadshed" / "acl").read_text()
+    assert "loadshed/home/" not in text
+    assert "topic write loadshed/cabin/breakers/hot-tub/state" in text
+    assert files.users() == before[0]
+    assert set(before[1]) <= set((typed.etc / "loadshed" / "passwd").read_text().splitlines())
+
+
 def test_without_a_broker_set_up_nobody_is_let_in(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
     """It is said what comes first."""
     assert typed.broker("add-user", "ann", "--role", "person") == 1

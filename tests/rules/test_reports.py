@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rules.entry import Debt, Switched, Wish
+from rules.entry import Switched
 from rules.ledger import HAND, US
 from rules.panel import Position
 from rules.reports import Outcome, Phase
@@ -293,6 +293,35 @@ def test_back_from_standby_an_on_is_no_persons_while_an_off_of_ours_may_follow(
     assert night.says(ON, on_at, phase=phase) is means
 
 
+def test_an_on_that_repeats_itself_is_one_on() -> None:
+    """While the broker is away from us nothing is sent in between: that makes no person of it."""
+    night = Night()
+    night.shed()
+    assert [night.says(ON, at) for at in (200.0, 201.0, 202.0)] == [Outcome.ON_AGAIN] * 3
+    assert not night.entry().taken_over
+
+
+def test_the_proof_of_off_is_as_old_as_our_last_off() -> None:
+    """What it said before that one says nothing of after."""
+    night = Night()
+    night.comes(20.0)
+    night.shed()
+    night.off(150.0)
+    assert night.says(ON, 220.0, phase=DOUBTS) is Outcome.ON_AGAIN
+
+
+def test_our_on_said_again_is_no_persons_when_the_contact_opens() -> None:
+    """It came on by our word, and was watched for an OFF that might follow."""
+    night = Night()
+    night.comes(20.0)
+    night.off(100.0)
+    night.off(105.0)
+    night.says(OFF, 105.1)
+    night.on(106.0)
+    assert night.says(ON, 106.1, phase=UTILITY) is None
+    assert night.says(ON, 169.0, phase=SHEDS) is Outcome.ON_AGAIN
+
+
 NO_PROOF = ("a circuit whose override is never", "no outage is open", "another connection")
 
 
@@ -329,46 +358,3 @@ def test_on_standby_time_alone_gives_nothing_back() -> None:
     assert night.passes(900.0) is None
     assert night.entry().owed
     assert night.passes(900.0, phase=UTILITY) is Outcome.CAME_BACK
-
-
-# --- a person's request ----------------------------------------------------------------------------------------------
-
-WISHES = (
-    (ON, ON, Outcome.WISH_DONE),
-    (OFF, OFF, Outcome.WISH_DONE),
-    (ON, OFF, None),
-    (OFF, ON, None),
-)
-
-
-@pytest.mark.parametrize(("asked", "said", "means"), WISHES)
-def test_what_a_person_asked_for_is_done_when_the_device_says_so(
-    asked: Position, said: Position, means: Outcome | None
-) -> None:
-    """The other position does not end their request."""
-    night = Night()
-    night.entry().wish = Wish(asked, "Ann", 0.0)
-    assert night.says(said, 50.0) is means
-    assert (night.entry().wish is None) is (means is not None)
-
-
-# --- utility is there: what is owed is looked at ---------------------------------------------------------------------
-
-JUDGED = (
-    # what is owed, what it means
-    (None, None, False),
-    (Debt(1, ON, Night().at(1.0), Night().at(1.0), commanded=False), None, False),
-    (Debt(1, ON, Night().at(1.0), Night().at(1.0), confirmed=True), Outcome.CAME_BACK, False),
-)
-
-
-@pytest.mark.parametrize(("debt", "means", "owed"), JUDGED)
-def test_a_debt_ends_that_was_never_called_in_or_that_the_circuit_has_paid(
-    debt: Debt | None, means: Outcome | None, owed: bool
-) -> None:
-    """The circuit is on, and said so."""
-    night = Night()
-    night.says(ON, 50.0)
-    night.entry().debt = debt
-    assert night.reports.judge(night.panel[TUB], 60.0) is means
-    assert (night.entry().debt is not None) is owed

@@ -1,4 +1,4 @@
-"""What devices say, judged: a sign of life, and what the broker remembers of a device."""
+"""What devices say, judged: a sign of life, what the broker remembers of a device, a wish, a debt that is paid."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rules.entry import Switched
+from rules.entry import Debt, Switched, Wish
 from rules.ledger import HAND
 from rules.panel import Position
 from rules.reports import Outcome, Phase
@@ -219,3 +219,46 @@ def test_time_alone_means_nothing_where_nothing_is_owed_or_under_way(phase: Phas
     night.says(OFF, 21.0)
     night.shed()
     assert night.reports.deadline(TUB, phase) is None
+
+
+# --- a person's request ----------------------------------------------------------------------------------------------
+
+WISHES = (
+    (ON, ON, Outcome.WISH_DONE),
+    (OFF, OFF, Outcome.WISH_DONE),
+    (ON, OFF, None),
+    (OFF, ON, None),
+)
+
+
+@pytest.mark.parametrize(("asked", "said", "means"), WISHES)
+def test_what_a_person_asked_for_is_done_when_the_device_says_so(
+    asked: Position, said: Position, means: Outcome | None
+) -> None:
+    """The other position does not end their request."""
+    night = Night()
+    night.entry().wish = Wish(asked, "Ann", 0.0)
+    assert night.says(said, 50.0) is means
+    assert (night.entry().wish is None) is (means is not None)
+
+
+# --- utility is there: what is owed is looked at ---------------------------------------------------------------------
+
+JUDGED = (
+    # what is owed, what it means
+    (None, None, False),
+    (Debt(1, ON, Night().at(1.0), Night().at(1.0), commanded=False), None, False),
+    (Debt(1, ON, Night().at(1.0), Night().at(1.0), confirmed=True), Outcome.CAME_BACK, False),
+)
+
+
+@pytest.mark.parametrize(("debt", "means", "owed"), JUDGED)
+def test_a_debt_ends_that_was_never_called_in_or_that_the_circuit_has_paid(
+    debt: Debt | None, means: Outcome | None, owed: bool
+) -> None:
+    """The circuit is on, and said so."""
+    night = Night()
+    night.says(ON, 50.0)
+    night.entry().debt = debt
+    assert night.reports.judge(night.panel[TUB], 60.0) is means
+    assert (night.entry().debt is not None) is owed

@@ -87,6 +87,13 @@ def test_the_broker_waits_for_the_network_no_more_than_the_controller() -> None:
     assert "After=" not in text
 
 
+def test_readiness_may_look_at_the_networks_it_is_in() -> None:
+    """It knocks at its own broker from each of them, and asks the kernel which there are."""
+    text = (UNIT.parent / "loadshed-ready.service").read_text(encoding="utf-8")
+    (families,) = re.findall(r"^RestrictAddressFamilies=(.*)$", text, re.MULTILINE)
+    assert "AF_NETLINK" in families.split()
+
+
 def test_the_user_and_its_groups_are_made() -> None:
     """Its groups come with the user: a unit that named one would not start where that is missing."""
     made = (ROOT / "systemd" / "loadshed.sysusers").read_text(encoding="utf-8")

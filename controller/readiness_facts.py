@@ -139,9 +139,13 @@ def _told(house: House, facts: Facts, told: Told) -> Facts:
 async def strangers(broker: Broker) -> tuple[str, ...]:
     """Return the addresses at which the broker lets in somebody without a name, from the network."""
     hosts = own_addresses() if broker.host in LOOPBACK else (broker.host,)
-    doors = [(host, port) for host in hosts for port in sorted({broker.port, USUAL_PORT})]
-    opened = await asyncio.gather(*(_lets_in(replace(broker, host=host, port=port)) for host, port in doors))
-    return tuple(f"{host}:{port}" for (host, port), is_open in zip(doors, opened, strict=True) if is_open)
+    plain = replace(broker, ca_file=None)
+    doors = [replace(plain, host=host, port=port) for host in hosts for port in sorted({broker.port, USUAL_PORT})]
+    if broker.ca_file is not None:
+        # By the name its certificate is for; who may come in there may from everywhere.
+        doors.append(broker)
+    opened = await asyncio.gather(*map(_lets_in, doors))
+    return tuple(str(door) for door, is_open in zip(doors, opened, strict=True) if is_open)
 
 
 async def _lets_in(door: Broker) -> bool:

@@ -43,6 +43,7 @@ def add_setup(parser: argparse.ArgumentParser) -> None:
 
 def _setup(arguments: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415
+    import signal  # noqa: PLC0415
 
     from controller.commands.check_text import mistakes_text  # noqa: PLC0415
     from controller.configuration.mistakes import Mistakes  # noqa: PLC0415
@@ -56,4 +57,15 @@ def _setup(arguments: argparse.Namespace) -> int:
         complain("setup guesses at nothing: mend the file, or move it away to begin anew")
         return WRONG_CONFIGURATION
     ground.mosquitto = arguments.etc
-    return DONE if asyncio.run(guide(ground, arguments.step, arguments.out)) else NOT_DONE
+
+    async def until_told() -> bool:
+        # The terminal may go away in the middle, with the network it came over: what is off must be given back first.
+        task = asyncio.current_task()
+        for which in (signal.SIGHUP, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(which, task.cancel if task else sys.exit)
+        return await guide(ground, arguments.step, arguments.out)
+
+    try:
+        return DONE if asyncio.run(until_told()) else NOT_DONE
+    except asyncio.CancelledError:
+        return NOT_DONE

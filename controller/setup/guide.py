@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from controller.configuration.tables import MqttContact
@@ -41,6 +42,9 @@ async def guide(ground: Ground, step: str | None, card: Path | None) -> bool:
         if step is not None:
             return await steps[step](ground)
         return await _all(ground, steps)
+    except asyncio.CancelledError:
+        ground.person.say("\nSetup ends here. What was written stays; `loadshed setup` goes on from it.")
+        raise
     except GoneError as error:
         ground.person.say(f"\nSetup ends here: {error}. What was written stays; `loadshed setup` goes on from it.")
         return False

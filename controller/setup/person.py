@@ -7,7 +7,7 @@ import os
 import sys
 import termios
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from controller.commands.tables import wrapped
@@ -44,13 +44,7 @@ class Person:
 
     def say(self, text: str = "") -> None:
         """Say a line, or a paragraph that is broken where the terminal ends."""
-        self._write("\n".join(wrapped(line, "  ", first="") if line else "" for line in text.split("\n")) + "\n")
-        sys.stdout.flush()
-
-    def say_as_is(self, text: str) -> None:
-        """Say a table, whose lines are broken already."""
-        self._write(text + "\n")
-        sys.stdout.flush()
+        self._tell("\n".join(wrapped(line, "  ", first="") if line else "" for line in text.split("\n")) + "\n")
 
     async def line(self) -> str:
         """Return the next line that is typed, without its end. Raises GoneError."""
@@ -68,16 +62,14 @@ class Person:
 
     async def ask(self, question: str, default: str = "") -> str:
         """Return the answer; the default where only Enter is pressed."""
-        self._write(f"{question}{f' [{default}]' if default else ''}: ")
-        sys.stdout.flush()
+        self._tell(f"{question}{f' [{default}]' if default else ''}: ")
         return (await self.line()).strip() or default
 
     async def yes(self, question: str, *, default: bool = False) -> bool:
         """Return whether the answer is yes; asked again until it is yes or no."""
         words = {"": default, "y": True, "yes": True, "n": False, "no": False}
         while True:
-            self._write(f"{question} [{'Y/n' if default else 'y/N'}] ")
-            sys.stdout.flush()
+            self._tell(f"{question} [{'Y/n' if default else 'y/N'}] ")
             if (answer := (await self.line()).strip().lower()) in words:
                 return words[answer]
             self.say("yes or no?")
@@ -103,11 +95,16 @@ class Person:
     async def secret(self, question: str) -> str:
         """Return an answer that the terminal does not show."""
         with _unseen(self._descriptor):
-            self._write(f"{question} (it is not shown): ")
-            sys.stdout.flush()
+            self._tell(f"{question} (it is not shown): ")
             answer = await self.line()
         self.say()
         return answer
+
+    def _tell(self, text: str) -> None:
+        # A terminal that is gone must not keep anybody from giving back what is off.
+        with suppress(OSError):
+            self._write(text)
+            sys.stdout.flush()
 
     def _take(self, data: bytes) -> None:
         self._ended = not data

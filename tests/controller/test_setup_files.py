@@ -301,3 +301,18 @@ def test_what_cannot_be_meant_is_asked_again() -> None:
     os.close(ours)
     assert said.count("use a BCM pin number from 0 to 27\n") == 2
     assert "use one of relay, reset, gen2\n" in said
+
+
+def test_a_terminal_that_is_gone_stops_nobody() -> None:
+    """What is to be given back is given back, also where nobody can be told."""
+
+    def gone(_text: str) -> None:
+        raise OSError(5, "Input/output error")
+
+    person = Person(0, gone)
+    person.say("on again")
+    ours, theirs = os.pipe()
+    os.close(theirs)
+    with pytest.raises(GoneError):
+        asyncio.run(Person(ours, gone).ask("And now?"))
+    os.close(ours)

@@ -159,14 +159,21 @@ async def _lets_in(door: Broker) -> bool:
 
 
 def own_addresses() -> tuple[str, ...]:
-    """Return the IPv4 addresses of this machine, loopback left out."""
+    """Return the IPv4 addresses of this machine, loopback left out; none where the system does not say."""
     found = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        for _, name in socket.if_nameindex():
+        for name in _interfaces():
             with suppress(OSError):  # an interface without an address
                 answer = fcntl.ioctl(asking, _SIOCGIFADDR, struct.pack("256s", name.encode()[:15]))
                 found.append(socket.inet_ntoa(answer[20:24]))
     return tuple(address for address in found if not address.startswith("127."))
+
+
+def _interfaces() -> tuple[str, ...]:
+    try:
+        return tuple(name for _, name in socket.if_nameindex())
+    except OSError:  # a unit that may not ask the kernel for them
+        return ()
 
 
 # --- the machine -----------------------------------------------------------------------------------------------------

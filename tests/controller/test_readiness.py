@@ -12,7 +12,7 @@ import pytest
 from controller.commands.ready import text
 from controller.configuration.settings import parse_circuits
 from controller.readiness import READY, RESERVED, Facts, judge
-from controller.readiness_facts import feeders, strangers, throttled, ups_known, worn_percent
+from controller.readiness_facts import feeders, own_addresses, strangers, throttled, ups_known, worn_percent
 from controller.setup import records
 from controller.setup.records import Records
 from hw.dial import Broker
@@ -127,6 +127,11 @@ def test_a_stranger_is_let_in_or_not(tmp_path: Path) -> None:
     with shut:
         assert asyncio.run(strangers(door)) == ()
     assert asyncio.run(strangers(door)) == ()
+
+
+def test_a_stranger_knocks_from_outside() -> None:
+    """At every address of this machine but its own loopback, where anybody may be let in."""
+    assert not [address for address in own_addresses() if address.startswith("127.")]
 
 
 def _write(path: Path, words: str) -> None:

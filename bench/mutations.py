@@ -169,8 +169,8 @@ MUTATIONS = (
         "shedding 3",
         "a device that comes back waits",
         REPORTS,
-        "entry.fresh = entry.fresh or came_back",
-        "entry.fresh = bool(entry.fresh)",
+        "if came_back:\n            self._tried_anew(entry)",
+        "if came_back and not online:\n            self._tried_anew(entry)",
     ),
     M(
         "shedding 4",
@@ -198,8 +198,8 @@ MUTATIONS = (
         "shedding 5",
         "proof from another connection",
         REPORTS,
-        "entry.fresh, entry.suspect_since, entry.off_heard = True, None, False",
-        "entry.fresh, entry.suspect_since = True, None",
+        "entry.suspect_since, entry.off_heard = None, False",
+        "entry.suspect_since = None",
     ),
     M(
         "shedding 5",

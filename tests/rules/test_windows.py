@@ -34,6 +34,7 @@ RATES: tuple[tuple[tuple[float, ...], float, Rate | None], ...] = (
     ((10.0, 12.0), 191.0, Rate(18.0 / 179.0, at_most=False)),
     ((10.0, 12.0), 192.0, Rate(0.1, at_most=True)),
     ((10.0, 12.0, 13.0), 13.5, Rate(18.0, at_most=False)),  # the last interval's
+    ((0.0, 200.0), 400.0, Rate(0.09, at_most=False)),  # a slow pace that is kept is a pace
 )
 
 
@@ -222,17 +223,20 @@ PEAKS = (
     (((9.0, 900.0), (1.8, 1800.0)), 450.0, (450 * 9.0 + 450 * 1.8) / 900.0),
     (((9.0, 900.0), (1.8, 1800.0)), 900.0, 1.8),
     (((9.0, 900.0), (1.8, 1800.0)), 1900.0, None),
+    (((18.0, 101.0), (1.8, 1800.0)), 0.0, (101 * 18.0 + 799 * 1.8) / 900.0),  # the very first window
+    (((9.0, 902.0), (1.8, 100.0)), 1.0, 9.0),
     (((9.0, 850.0),), -101.0, None),  # nobody saw the beginning of that window
 )
 
 
 @pytest.mark.parametrize(("steps", "since", "kw"), PEAKS)
+@pytest.mark.parametrize("began", [0.0, 50.0])
 def test_the_peak_is_the_highest_average_over_any_15_minutes(
-    steps: tuple[tuple[float, float], ...], since: float, kw: float | None
+    steps: tuple[tuple[float, float], ...], since: float, kw: float | None, began: float
 ) -> None:
     """At whichever moment they begin, from `since` on; nobody asked for it in between."""
-    peak = Peak(since)
-    curve(*stepwise(*steps), peak=peak)
+    peak = Peak(began + since)
+    curve(*stepwise(*steps, began=began), peak=peak)
     assert peak.kw == (kw if kw is None else pytest.approx(kw, abs=1e-6))
 
 

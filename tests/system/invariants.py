@@ -257,7 +257,8 @@ def every_circuit_is_where_it_belongs_or_is_named(facts: Facts, end: End) -> Ite
         elif circuit not in end.off:
             yield f"{circuit} is on at the end, and was off before"
     for circuit in sorted((facts.rules.commandable - facts.rules.sheds - tonight.touched) & end.off):
-        if circuit not in tonight.retagged & end.named:
+        lost = circuit in end.named or (tonight.ledger_lost and end.said)
+        if not (circuit in tonight.retagged and lost):
             yield f"{circuit} is off at the end, and is essential"
 
 

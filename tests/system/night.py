@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rules.panel import Position
 from tests.system.faults import WAL_DELETED, Mischief
 from tests.system.judge import END, NIGHT
-from tests.system.plan import BOUNCE, MOVE, OFFLINE
+from tests.system.plan import BOUNCE, ILLNESSES, MOVE, OFFLINE
 
 if TYPE_CHECKING:
     from tests.system.house import House
@@ -120,7 +120,9 @@ class Night:
         named, touched = self._named(), self._touched()
         if on_standby:
             return {one.id for one in self.house.shed} - touched <= off | named
-        return state["outage"] is None and not state["unconfirmed"] and self._missing(off, touched) <= self._waits()
+        if state["outage"] is not None or not {*state["unconfirmed"]} <= self._given_up():
+            return False
+        return self._missing(off, touched) <= self._waits()
 
     def _answered_since(self, mark: int) -> bool:
         """Tell whether the program has answered a witness sent since, and had time to settle."""
@@ -135,8 +137,20 @@ class Night:
         """Return what is off and rightly waits for a person, who is told so; all where nobody can know."""
         if self._forgiven():
             return {str(circuit) for circuit in self.house.hub.breakers}
+        waits = ("nobody knows", "asks", "on hold")
+        return self._owed_for(*waits) | self._given_up()
+
+    def _given_up(self) -> set[str]:
+        """Return what an ill breaker did not do in three tries, where it has spoken too soon after the last.
+
+        That is an answer, and a refusal, to whoever cannot see its illness end; said aloud, and tried at its next word.
+        """
+        ill = {fault.circuit for fault in (*self.plan.early, *self.plan.faults) if fault.name in ILLNESSES}
+        return ill & self._owed_for("brought no answer")
+
+    def _owed_for(self, *reasons: str) -> set[str]:
         whys = {circuit: str(self.house.circuit(circuit).get("why")) for circuit in self.house.state["owed"]}
-        return {circuit for circuit, why in whys.items() if "nobody knows" in why or "asks" in why or "hold" in why}
+        return {circuit for circuit, why in whys.items() if any(reason in why for reason in reasons)}
 
     def _forgiven(self) -> bool:
         """Tell whether the program lost its memory and has said so; of a log that was deleted it cannot know."""
@@ -168,9 +182,11 @@ class Night:
         for circuit in sorted(self.mischief.held | on_hold):
             await self.house.ask("release", circuit)
         missing = self._missing({str(circuit) for circuit in self.house.at(Position.OFF)}, self._touched())
+        given_up, named = self._given_up(), self._named()
         why = self.mischief.forgets or "a crash faster than the disk"
-        self.tally.waiting[why] += len(missing & self._named())
-        self.tally.forgotten[why] += len(missing - self._named())
+        self.tally.waiting["three tries, and a word too soon"] += len(missing & given_up)
+        self.tally.waiting[why] += len((missing & named) - given_up)
+        self.tally.forgotten[why] += len(missing - named)
         for circuit in self.house.state["owed"]:
             await self.house.ask("forget" if circuit in self.off_before else "restore", circuit)
         called = {*self.house.state["owed"]} - self.off_before

@@ -230,6 +230,13 @@ def test_the_judge_bites(log: Log, sentence: str) -> None:
             SHED + noted(10.9, judge.LEDGER_LOST) + ended(13.0, on_standby=False, off="car tub", lost=True),
             id="it lost its memory and said so",
         ),
+        pytest.param(
+            RESTORED
+            + said(12.2, judge.RETAGGED, "fridge")
+            + noted(12.3, judge.LEDGER_LOST)
+            + ended(13.0, on_standby=False, off="car fridge", lost=True),
+            id="retagged, shed, and its ledger lost",
+        ),
         pytest.param(SHED + ended(10.9, on_standby=True, off="car tub", named="pump"), id="on, and named"),
     ],
 )

@@ -33,7 +33,7 @@ _COMMANDS = {
     "ask": _Command("a person's request: switch, give back, hold, reload", "controller.commands.act"),
     "setup": _Command("set up a house, step by step, with a person at the terminal", "controller.commands.setup"),
     "broker": _Command("set up Mosquitto: who may come in, and say what", "controller.commands.broker"),
-    "backup": _Command("copy the ledger, the log and both files, whole, while all goes on", "controller.commands.backup"),
+    "backup": _Command("copy ledger, log and both files, whole, while all goes on", "controller.commands.backup"),
     "ready": _Command("how ready the house is for its next outage, and why not more", "controller.commands.ready"),
     "meter": _Command("commissioning tools for the kWh meter", "controller.commands.meter"),
     "metrics": _Command("figures for Prometheus, as a file for node_exporter", "controller.commands.support"),

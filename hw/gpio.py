@@ -167,7 +167,7 @@ def _import_lgpio() -> ModuleType:
             import lgpio  # noqa: PLC0415
     except ImportError as error:
         raise GpioError(
-            "lgpio is missing: apt install python3-lgpio, and make the venv with --system-site-packages"
+            "lgpio is missing: apt install python3-lgpio (it comes with Raspberry Pi OS, not with Debian)"
         ) from error
     if not hasattr(lgpio, "gpiochip_open"):
         raise GpioError("pip installed an empty lgpio: pip uninstall lgpio, and apt install python3-lgpio")

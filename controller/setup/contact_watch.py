@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hw.mqtt import Heard
 
 POLL_S = 0.25
-FIRST_WORD_S = 2.0
+FIRST_WORD_S = 3.0
 """A pin is read at once; a broker sends what it keeps as soon as it is asked."""
 
 LEAST_QUIET_S = 0.3

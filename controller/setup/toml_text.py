@@ -21,7 +21,8 @@ _COMMENTS_FROM = 28
 def table_text(name: str, table: object, comments: Mapping[str, str]) -> str:
     """Return `[name]` with what must be written and what differs from its default, each key with its comment."""
     lines = [f"[{name}]"]
-    for key in keys_of(type(table)):
+    # A name is what its reader looks for; the rest stands as it does in the pages.
+    for key in sorted(keys_of(type(table)), key=lambda key: key.name != "name"):
         value = getattr(table, key.name)
         if key.required or value != key.default or (key.name in comments and value is not None):
             lines.append(_line(key.name, value, comments.get(key.name)))

@@ -37,14 +37,19 @@ async def on_bus(house: House, broker: Mosquitto) -> AsyncIterator[BreakersOnBus
             await running
 
 
-def configured(tmp_path: Path, broker: Mosquitto, *, contact_seen: bool = True) -> tuple[str, ...]:
-    """Write the files of a small house, and return the words that name its folders."""
+def configured(
+    tmp_path: Path, broker: Mosquitto, *, contact_seen: bool = True, confirm_s: float = 10.0
+) -> tuple[str, ...]:
+    """Write the files of a small house, and return the words that name its folders.
+
+    `confirm_s`: so long that no loaded machine makes a breaker late.
+    """
     config, state = tmp_path / "config", tmp_path / "state"
     config.mkdir()
     state.mkdir()
     (config / "installer.toml").write_text(
         f'[site]\nid = "home"\n[contact]\nsource = "gpio"\npin = 17\n[broker]\nport = {broker.port}\n'
-        "[shed]\nconfirm_s = 0.5\n",
+        f"[shed]\nconfirm_s = {confirm_s}\n",
         encoding="utf-8",
     )
     (config / "circuits.toml").write_text(

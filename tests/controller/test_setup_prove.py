@@ -138,7 +138,7 @@ def test_a_breaker_that_falls_silent_is_told_on_again_and_named(tmp_path: Path, 
     assert not wire.is_open
     house = House(LOADS)
     tub = house.breaker("hot-tub")
-    found, said = ground(tmp_path, configured(tmp_path, broker), "y")
+    found, said = ground(tmp_path, configured(tmp_path, broker, confirm_s=0.5), "y")
 
     async def story() -> bool:
         async with on_bus(house, broker):

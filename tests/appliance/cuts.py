@@ -59,10 +59,11 @@ class Tally:
     def __str__(self) -> str:
         moments = ", ".join(f"{times} {moment}" for moment, times in sorted(self.moments.items()))
         boots = ", ".join(f"{times} with the contact {how}" for how, times in sorted(self.boots.items()))
-        off = f"; kernel start to first OFF {min(self.off_after_s):.1f} to {max(self.off_after_s):.1f} s"
+        dark = self.off_after_s
+        off = f"; kernel start to first OFF {min(dark):.1f} to {max(dark):.1f} s" if dark else ""
         return (
-            f"{self.cuts} power cuts in {self.outages} outages ({moments}), booted {boots}"
-            f"{off if self.off_after_s else ''}: {len(self.wrong)} wrong"
+            f"{self.cuts} power cuts in {self.outages} outages ({moments}), booted {boots}{off}: "
+            f"{len(self.wrong)} wrong"
         )
 
 

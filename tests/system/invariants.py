@@ -89,8 +89,8 @@ class Facts:
 
     `tried`: likewise, given back in this stretch of utility. `spoke`: by circuit, the number of its device's last word.
     `renewed`: of the last that says something new of it. `renewed_at`: of the last news that concern them all.
-    `first_off`: by circuit, since the contact opened. `opened`: the number of that message. `guards`: how often each
-    invariant had something to judge.
+    `first_off`: by circuit, since the contact opened. `opened`: the number of that message. `gap`: since then the
+    recorder was away, and commands may be missing. `guards`: how often each invariant had something to judge.
     """
 
     rules: Rules
@@ -105,6 +105,7 @@ class Facts:
     renewed_at: int = 0
     first_off: dict[str, float] = field(default_factory=dict)
     opened: int = 0
+    gap: bool = False
     guards: Counter[str] = field(default_factory=Counter)
 
     def surely(self, circuit: str) -> str | None:

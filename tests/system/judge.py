@@ -84,7 +84,7 @@ class Judge:
             WITNESS: lambda: self.facts.known.asked(int(word), at),
             PROGRAM_STARTED: lambda: self._program_started(at),
             BROKER_STARTED: lambda: self._connection_began(at, new_broker=True),
-            RECONNECTED: lambda: self._connection_began(at),
+            RECONNECTED: lambda: self._recorder_back(at),
             NIGHT: lambda: self._night(json.loads(word)),
             END: lambda: self._end(json.loads(word)),
             ASKED: lambda: self._asked(**json.loads(word)),
@@ -101,7 +101,7 @@ class Judge:
         (edge,) = (one for one in get_args(EdgeWord) if one == word)
         edges = len(facts.known.edges)
         if facts.known.edge(edge, at):
-            facts.opened = self._number
+            facts.opened, facts.gap = self._number, False
             facts.first_off.clear()
         if len(facts.known.edges) > edges:
             self._all_renewed()
@@ -120,6 +120,11 @@ class Judge:
         self._starting = at
         if not self._online:
             self._connection_began(at)
+
+    def _recorder_back(self, at: float) -> None:
+        """Take that the recorder was away: the program may have been on the bus, and have commanded, before it."""
+        self.facts.gap = True
+        self._connection_began(at)
 
     def _connection_began(self, at: float, *, new_broker: bool = False) -> None:
         facts = self.facts
@@ -201,7 +206,7 @@ class Judge:
             case ["breakers", circuit, "set"]:
                 self._command(circuit, one)
             case ["events"]:
-                self._event(one.fields)
+                self._event(one.fields, one.at)
 
     def _opening_told(self, rounds: int) -> None:
         if not self._judging or rounds != ENOUGH_ROUNDS:
@@ -220,8 +225,11 @@ class Judge:
             facts.heard[circuit] = Heard(self._number, word)
         facts.spoke[circuit] = self._number
 
-    def _event(self, event: dict[str, Any]) -> None:
+    def _event(self, event: dict[str, Any], at: float) -> None:
         stays = self.facts.tonight.stays
+        if event["event"] == "commanded_off" and self.facts.gap:
+            # The command itself may lie in the gap; that it was given is said a moment after it.
+            self.facts.first_off.setdefault(event["circuit"], at)
         if event["event"] == "taken_over":
             self.facts.tonight.touched.add(event["circuit"])
             stays[event["circuit"]] = Stays(TAKEN_OVER, self.facts.known.since)

@@ -60,6 +60,11 @@ def off(at: float, *circuits: str) -> Log:
     return [*chain.from_iterable(to(at, circuit, "OFF") for circuit in circuits)]
 
 
+def told_off(at: float, circuit: str) -> Log:
+    """Return the event that tells of an OFF."""
+    return said(at, f"{BASE}events", json.dumps({"event": "commanded_off", "circuit": circuit}))
+
+
 def is_at(at: float, circuit: str, word: str) -> Log:
     """Return a report."""
     return said(at, f"{BASE}breakers/{circuit}/state", word)
@@ -146,6 +151,14 @@ def judged(*parts: Log) -> list[str]:
             "tub is on, and the settled opening brought it no OFF",
         ),
         (
+            OPENED + told_off(10.12, "tub") + off(10.12, "pump") + known(5, 10.2) + known(6, 10.3) + known(7, 10.4),
+            "tub is on, and the settled opening brought it no OFF",
+        ),
+        (
+            OPENED + said(10.05, RECONNECTED) + told_off(10.1, "pump") + ROUNDS,
+            "tub is on, and the settled opening brought it no OFF",
+        ),
+        (
             CLOSED + to(11.75, "pump", "ON") + known(9, 12.2) + to(12.3, "pump", "ON"),
             "ON to pump again, before ON to tub",
         ),
@@ -201,6 +214,10 @@ def test_the_judge_bites(log: Log, sentence: str) -> None:
         pytest.param(
             OPENED + off(10.12, "pump", "tub") + contact(10.3, "closed") + contact(10.31, "open") + ROUNDS,
             id="a bounce on standby is no new opening",
+        ),
+        pytest.param(
+            OPENED + said(10.05, RECONNECTED) + told_off(10.1, "pump") + told_off(10.1, "tub") + ROUNDS,
+            id="what was commanded while the recorder was away is told of",
         ),
         pytest.param(
             SHED + RESTARTED + said(11.1, judge.BROKER_STARTED) + contact(11.2, "open") + off(11.25, "pump", "tub"),

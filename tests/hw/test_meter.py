@@ -7,7 +7,7 @@ import random
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 import pytest
 from hypothesis import given, settings
@@ -379,6 +379,37 @@ def test_a_silent_meter_costs_the_others_no_more_than_its_time_out() -> None:
             # Two reads make a poll, and a try of the dead one may come before each.
             assert max(late - early for early, late in pairwise(times)) <= 2.0 + 2 * 1.01 + 0.2
         assert [one for one in told if isinstance(one, EnergyHeard) and one.meter == "m2"] == []
+
+    _play(scene)
+
+
+class _TellingLine(FaultyLine):
+    """Tells when a frame has reached the driver, before the driver's task has run."""
+
+    def __init__(self, meter: SimulatedMeter, on_frame: Callable[[], object]) -> None:
+        super().__init__([meter], Faults(random.Random(1)))  # noqa: S311
+        self._on_frame = on_frame
+
+    def _deliver(self, data: bytes) -> None:
+        super()._deliver(data)
+        self._on_frame()
+
+
+def test_a_poll_that_is_to_end_as_its_answer_comes_ends() -> None:
+    """The library waits by `asyncio.wait_for`, which forgets such a cancellation: SIGTERM would have been in vain."""
+
+    async def scene() -> None:
+        meter = SimulatedMeter(clock=asyncio.get_running_loop().time)
+        told: list[Told] = []
+        tasks: list[asyncio.Task[Never]] = []
+        line = _TellingLine(meter, lambda: [task.cancel() for task in tasks])
+        places = [MeterAt("meter", model=parse("1N240-02D"))]
+        polling = asyncio.create_task(run("a line", places, told.append, clock=meter.clock, connect=line.connect))
+        tasks.append(polling)
+        _, pending = await asyncio.wait({polling}, timeout=600.0)
+        assert not pending
+        assert polling.cancelled()
+        assert line.opened == 1
 
     _play(scene)
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from rules.control import commandable, sheddable
 from rules.entry import to_row
-from rules.panel import Position, Restore, Tag
+from rules.panel import Kind, Position, Restore, Tag
 from tests.virtual.device import Origin
 
 if TYPE_CHECKING:
@@ -19,13 +18,23 @@ if TYPE_CHECKING:
 
     from controller.effects import Memory
     from controller.engine import Engine, EngineSettings
-    from rules.panel import CircuitId
+    from rules.panel import Circuit, CircuitId
     from tests.virtual.device import Device
     from tests.virtual.facts import Facts
     from tests.virtual.meter import Meter
 
 EPS_S = 1e-6
 LONGEST_PAUSE_S = 60.0
+
+
+def commandable(circuit: Circuit) -> bool:
+    """Tell whether a circuit may be commanded: said here once more, for a judge must not ask the judged."""
+    return circuit.kind in (Kind.GEN2, Kind.RELAY) and not circuit.protected
+
+
+def sheddable(circuit: Circuit) -> bool:
+    """Tell whether a transfer to standby must switch the circuit off."""
+    return circuit.tag is Tag.NONESSENTIAL and commandable(circuit)
 
 
 def origin(facts: Facts, circuit: CircuitId, word: Position) -> Origin:

@@ -189,7 +189,8 @@ class Campaign:
         if (off := self.house.at(Position.OFF)) != off_before:
             whys = {one: self.house.last(f"circuits/{one}").get("why") for one in off ^ off_before}
             raise WrongError(f"off are {sorted(off)}, and should be {sorted(off_before)}: {whys}; {self.house.story()}")
-        self.tally.wrong += wrong_commands(self.house.recorder.said[mark:], off_before)
+        if wrong := wrong_commands(self.house.recorder.said[mark:], off_before):
+            raise WrongError("; ".join(wrong))
 
     def _last_boot(self) -> int:
         said = self.house.recorder.said

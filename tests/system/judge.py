@@ -63,6 +63,7 @@ class Judge:
     _judging: bool = False
     _online: bool = False
     _starting: float | None = None
+    _asked_at: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.facts = Facts(self.rules, Knowledge(self.rules.timing.settle_s))
@@ -172,6 +173,7 @@ class Judge:
     def _asked(self, request: str, circuit: str) -> None:
         """Take what a person may have had done from here on, whether or not an answer comes."""
         self._touched(circuit)
+        self._asked_at[circuit] = self.facts.known.since
         tonight = self.facts.tonight
         if request in ("on", "off"):
             tonight.exempt.add((circuit, request.upper()))
@@ -181,6 +183,9 @@ class Judge:
             tonight.called_in.add(circuit)
 
     def _obeyed(self, request: str, circuit: str, at: float) -> None:
+        last = self.facts.last.get(circuit)
+        if request == "forget" and last is not None and last.by > self._asked_at[circuit]:
+            return  # what was forgotten may have been shed anew since
         if request in _STAYS:
             self.facts.tonight.stays[circuit] = Stays(_STAYS[request], at)
 
@@ -246,6 +251,9 @@ class Judge:
         facts.last[circuit] = said
         if word == "OFF":
             facts.tonight.owed.add(circuit)
+            stays = facts.tonight.stays.get(circuit)
+            if stays is not None and stays.why == _STAYS["forget"]:
+                del facts.tonight.stays[circuit]
             facts.first_off.setdefault(circuit, one.at)
         elif (circuit, "ON") not in facts.tonight.exempt:
             facts.last_on = said

@@ -254,6 +254,15 @@ def test_the_judge_bites(log: Log, sentence: str) -> None:
             + ended(13.0, on_standby=False, off="car fridge", lost=True),
             id="retagged, shed, and its ledger lost",
         ),
+        pytest.param(
+            OPENED
+            + noted(10.05, judge.ASKED, request="forget", circuit="tub")
+            + off(10.12, "pump", "tub")
+            + noted(10.15, judge.OBEYED, request="forget", circuit="tub")
+            + CLOSED[len(SHED) :]
+            + to(11.75, "tub", "ON"),
+            id="forgotten on utility, and shed anew",
+        ),
         pytest.param(SHED + ended(10.9, on_standby=True, off="car tub", named="pump"), id="on, and named"),
     ],
 )

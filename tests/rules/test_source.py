@@ -213,3 +213,11 @@ def test_what_was_said_before_the_broker_went_does_not_count_after() -> None:
     assert (one.settled, one.pending) == (UNKNOWN, None)
     one.remembered(UTILITY, 7.0)
     assert one.due(7.1) is UTILITY
+
+
+def test_a_contact_of_which_the_file_says_nothing_is_believed_and_lost_for_good() -> None:
+    """What the broker remembers of it counts, and a loss is no standby; it was never read before."""
+    one = Contact(SETTLE_S, 3.0)
+    assert (one.settled, one.settled_at, one.lost_since, one.deadline()) == (UNKNOWN, 3.0, 3.0, None)
+    one.remembered(UTILITY, 4.0)
+    assert one.due(4.1) is UTILITY

@@ -55,6 +55,28 @@ def test_a_last_will_is_no_sign_of_life() -> None:
     assert (night.entry().pause_s, night.entry().tries) == (40.0, 1)
 
 
+def test_a_device_that_was_away_has_heard_none_of_the_tries() -> None:
+    """They begin anew, a moment after the last."""
+    night = Night()
+    night.on(100.0)
+    night.goes(100.5)
+    night.on(101.0)
+    night.comes(101.5)
+    assert (night.entry().tries, night.entry().fresh) == (0, True)
+
+
+def test_what_a_person_left_off_is_so_until_it_is_on() -> None:
+    """Off said again changes nothing; and what nobody left off is not, because it is off."""
+    night = Night()
+    night.says(OFF, 20.0, CHARGER)
+    night.ledger.leave_off(TUB, left_off=True)
+    night.says(OFF, 20.0)
+    assert (night.entry().left_off, night.entry(CHARGER).left_off) == (True, False)
+    night.says(ON, 30.0)
+    night.says(OFF, 40.0)
+    assert not night.entry().left_off
+
+
 AVAILABLE = (
     # available before, the word, retained, is fresh, is a sign of life, changed at
     (False, True, False, True, True, 200.0),

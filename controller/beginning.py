@@ -108,7 +108,7 @@ def panel_for_start(
         circuits[circuit] = entry
         how = "may no longer be commanded" if circuit in panel else "is missing"
         wrong.append(
-            f"circuits.toml: [circuits.{circuit}] {how}, but it is off and still owed: it stays as it was until it is "
-            f"given back (or `loadshed ask forget {circuit}`)"
+            f"circuits.toml: [circuits.{circuit}] {how}, but it was switched off by us and is still owed: it stays as "
+            f"it was until it is given back (or `loadshed ask forget {circuit}`)"
         )
     return Panel(circuits), tuple(wrong)

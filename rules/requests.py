@@ -77,9 +77,13 @@ def objections(old: Panel, new: Panel, owed: tuple[Circuit, ...]) -> tuple[str, 
         if circuit.id not in old:
             continue
         if circuit.id not in new:
-            said.append(f"circuits.toml: [circuits.{circuit.id}] is missing, but it is off and still owed")
+            said.append(
+                f"circuits.toml: [circuits.{circuit.id}] is missing, but it was switched off by us and is still owed"
+            )
         elif (why := _may_not(new[circuit.id])) is not None:
-            said.append(f"circuits.toml: [circuits.{circuit.id}] {why}, but it is off and still owed")
+            said.append(
+                f"circuits.toml: [circuits.{circuit.id}] {why}, but it was switched off by us and is still owed"
+            )
     how = ": leave it until it is given back, or `loadshed ask forget CIRCUIT` first"
     return tuple(sentence + how for sentence in said)
 

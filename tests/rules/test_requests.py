@@ -108,7 +108,10 @@ def test_to_forget_a_debt_takes_a_debt() -> None:
     assert requests.forget(TUB, Entry()) == no("Hot tub is not owed")
 
 
-OFF_AND_OWED = "but it is off and still owed: leave it until it is given back, or `loadshed ask forget CIRCUIT` first"
+OFF_AND_OWED = (
+    "but it was switched off by us and is still owed: leave it until it is given back, "
+    "or `loadshed ask forget CIRCUIT` first"
+)
 OBJECTIONS = (
     ((TUB,), ()),
     ((replace(TUB, rank=1),), ()),

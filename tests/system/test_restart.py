@@ -83,13 +83,18 @@ async def test_the_broker_goes_and_comes_in_each_state(tmp_path: Path, how: str,
             await house.until(lambda: any("the broker is away" in line for line in house.program.log), "it is noticed")
             is_open = house.contact.is_open is not moves
             house.contact.move(is_open)
-            mark = house.mark
+            mark, connections = house.mark, _connections(house)
             await house.start_broker()
-            await house.until(lambda: house.happened("bus_connected", mark), "it is on the bus again")
+            # By its log: whoever comes back to the bus later than the program has missed its events.
+            await house.until(lambda: _connections(house) > connections, "it is on the bus again")
             await right_end(house, is_open=is_open)
             assert {one.topic for one in house.recorder.said[mark:] if one.payload} >= _kept_topics(house)
 
     await together(*(story(state) for state in STATES))
+
+
+def _connections(house: House) -> int:
+    return sum("connected to the broker" in line for line in house.program.log)
 
 
 def _kept_topics(house: House) -> set[str]:

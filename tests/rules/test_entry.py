@@ -25,6 +25,7 @@ def full() -> Entry:
         remembered=OFF,
         debt=Debt(3, ON, THEN, THEN, Cause.FELL, confirmed=True, waits=True, released=True),
         taken_over=True,
+        left_off=True,
         hold=Hold("Ann", "filter is out", THEN),
         switched=Switched(OFF, "the controller", THEN),
     )
@@ -37,7 +38,7 @@ def again(entry: Entry, now: Moment) -> Entry:
 
 
 def test_a_line_comes_back_from_the_disk_as_it_was() -> None:
-    """Position, debt, hold, takeover and who switched it, through JSON and back."""
+    """Position, debt, hold, takeover, left off and who switched it, through JSON and back."""
     assert again(full(), NOW) == full()
 
 

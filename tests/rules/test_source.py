@@ -34,6 +34,7 @@ SETTLING = (
     ([(STANDBY, 1.0), (UTILITY, 1.05)], 9.0, UTILITY, 0.0, 1),
     ([(STANDBY, 1.0), (UTILITY, 1.05), (STANDBY, 1.06)], 1.12, UTILITY, 0.0, 1),
     ([(STANDBY, 1.0), (UTILITY, 1.05), (STANDBY, 1.06)], 1.17, STANDBY, 1.06, 1),
+    ([(STANDBY, 1.0), (UTILITY, 1.01), (STANDBY, 1.02), (UTILITY, 1.03)], 9.0, UTILITY, 0.0, 2),
     ([(UTILITY, 1.0)], 9.0, UTILITY, 0.0, 0),
 )
 

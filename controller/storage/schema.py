@@ -152,6 +152,9 @@ def useless(error: Exception, layout: Layout) -> UselessError | None:
     """Return what the error says of the file; None where the file may be good and only the disk is not."""
     if isinstance(error, UnicodeDecodeError):
         return UselessError("damaged", f"{layout.file} is damaged (its schema is no text)")
+    # SQLite says this of noise in the header with the code of a mistake in a statement.
+    if str(error) == "unsupported file format":
+        return UselessError("damaged", f"{layout.file} is damaged ({error})")
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}:
         return UselessError("damaged", f"{layout.file} is damaged ({error})")

@@ -93,7 +93,7 @@ def test_a_program_killed_at_any_moment_leaves_whole_commits(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "damage", [b"not a database", b"SQLite format 3\0" + b"\xff" * 4096, "torn", "no text", "emptied"]
+    "damage", [b"not a database", b"SQLite format 3\0" + b"\xff" * 4096, "torn", "no text", "no format", "emptied"]
 )
 def test_a_damaged_ledger_is_set_aside_said_aloud_and_begun_anew(tmp_path: Path, damage: bytes | str) -> None:
     """Kept, never deleted; the house is protected meanwhile."""
@@ -106,6 +106,8 @@ def test_a_damaged_ledger_is_set_aside_said_aloud_and_begun_anew(tmp_path: Path,
             path.write_bytes(path.read_bytes()[:4096] + b"\xa5" * (path.stat().st_size - 4096))
         case "no text":  # SQLite quotes what it cannot read, and Python cannot decode that
             path.write_bytes(path.read_bytes().replace(b"CREATE TABLE events", b"\xe6REATE TABLE events"))
+        case "no format":
+            path.write_bytes(path.read_bytes()[:44] + b"\xff" * 4 + path.read_bytes()[48:])
         case _:
             with closing(sqlite3.connect(path)) as db:
                 db.execute("DROP TABLE entries")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rules.control import sheddable
+from rules.control import commandable, sheddable
 from rules.entry import Cause, Debt, Entry, Hold, Switched, Wish, from_row, to_row
 from rules.moment import Moment
 from rules.panel import Position, Wakes
@@ -71,18 +71,19 @@ class Ledger:
         """Go on with the open outage after a crash.
 
         `about`: the circuits in the plan were about to be switched off, and count as switched off by us. Else a
-        circuit that the disk has as on and that turns out to be off is doubtful.
+        circuit that the disk has as on and that turns out to be off is doubtful. So is one that is essential by the
+        file as it is now: in the one that was in force it may have been in the plan.
         """
         for circuit in panel:
-            entry = self[circuit.id]
-            if not sheddable(circuit) or entry.taken_over or entry.debt is not None:
+            entry, sheds = self[circuit.id], sheddable(circuit)
+            if not commandable(circuit) or entry.taken_over or entry.debt is not None:
                 continue
             on = entry.remembered is Position.ON
-            if about and (on or (entry.remembered is Position.UNKNOWN and circuit.id in self.before)):
+            if about and sheds and (on or (entry.remembered is Position.UNKNOWN and circuit.id in self.before)):
                 debt = self.owe(circuit.id, self.started)
                 # The row of the first edge is where `before` was written: no memory of the broker's outweighs it.
                 debt.provisional = debt.before is Position.UNKNOWN
-            entry.doubtful = on and not about
+            entry.doubtful = on and sheds is not about
 
     def take_changes(self) -> Iterable[tuple[CircuitId, dict[str, Json]]]:
         """Return the rows to write, and forget that they changed."""

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from controller.effects import KeepEntry, SwitchOff
-from rules.panel import CircuitId, Position, Wakes
-from tests.house import House, circuit
+from rules.panel import CircuitId, Panel, Position, Wakes
+from tests.house import House, circuit, essential
 
 ON, OFF, UNKNOWN = Position.ON, Position.OFF, Position.UNKNOWN
 ALL_OF_IT = ["ev-charger", "hot-tub", "dryer", "well-pump"]
@@ -272,6 +272,25 @@ def test_off_after_a_crash_in_an_outage_without_a_word_of_why_is_doubtful() -> N
     assert house.ask("restore", "hot-tub").ok
     house.wait(10.0)
     assert house.owed() == []
+
+
+def test_what_was_retagged_essential_while_the_program_was_dead_is_named() -> None:
+    """Its OFF had left, nothing but the first edge was written, and by the new file it was never one to shed."""
+    house = House(circuit("hot-tub"), circuit("dryer"))
+    before = house.disk.entries[CircuitId("hot-tub")]
+    house.contact.open()
+    house.wait(0.05)
+    about = house.disk.outages[1]
+    house.wait(1.0)
+    house.crash()
+    house.disk.entries[CircuitId("hot-tub")], house.disk.outages[1] = before, about
+    house.panel = Panel.of(essential("hot-tub"), circuit("dryer"))
+    house.start()
+    house.wait(1.0)
+    house.breaker("hot-tub").says("OFF")
+    house.wait(1.0)
+    assert "hot-tub" in house.owed()
+    assert "perhaps by the controller" in house.view("hot-tub").why
 
 
 def test_the_doubtful_is_named_also_after_the_outage() -> None:

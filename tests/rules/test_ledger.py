@@ -71,6 +71,18 @@ def test_a_start_finds_about_to_shed_and_counts_those_as_switched_off_by_us(
     assert (one[TUB].owed, one[TUB].doubtful) == (owed, doubtful)
 
 
+@pytest.mark.parametrize(("row", "about", "doubtful"), [("on", True, True), ("off", True, False), ("on", False, False)])
+def test_what_was_retagged_essential_before_the_start_may_have_been_in_the_plan(
+    row: str, about: bool, doubtful: bool
+) -> None:
+    """The program died with an OFF just sent and nothing written, and the file was changed before it was back."""
+    one = ledger(fridge=row)
+    one.outage, one.before = 1, {FRIDGE: ON}
+    one.resume(PANEL, about=about)
+    assert not one[FRIDGE].owed
+    assert one[FRIDGE].doubtful is doubtful
+
+
 @pytest.mark.parametrize(("before", "hearsay"), [(ON, False), (UNKNOWN, True)])
 def test_what_the_row_of_the_first_edge_says_is_no_hearsay(before: Position, hearsay: bool) -> None:
     """No memory of the broker's outweighs what was written then; unknown is unknown."""

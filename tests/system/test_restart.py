@@ -88,7 +88,10 @@ async def test_the_broker_goes_and_comes_in_each_state(tmp_path: Path, how: str,
             # By its log: whoever comes back to the bus later than the program has missed its events.
             await house.until(lambda: _connections(house) > connections, "it is on the bus again")
             await right_end(house, is_open=is_open)
-            assert {one.topic for one in house.recorder.said[mark:] if one.payload} >= _kept_topics(house)
+            await house.until(
+                lambda: {one.topic for one in house.recorder.said[mark:] if one.payload} >= _kept_topics(house),
+                "what is retained is told anew",
+            )
 
     await together(*(story(state) for state in STATES))
 

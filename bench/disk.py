@@ -14,9 +14,9 @@ from bench.at_rest import written_bytes
 from controller import events as ev
 from controller.effects import Happened, KeepEntry, KeepHistory, KeepOutage, KeepPulses, KeepSample, SwitchOff, SwitchOn
 from controller.engine import Engine, EngineSettings
-from controller.evidence import Start
+from controller.evidence.lines import Start
+from controller.evidence.recorder import Recorder
 from controller.metering import Metering, MeterSettings
-from controller.recorder import Recorder
 from controller.storage.store import Pace, Store
 from rules.panel import Circuit, CircuitId, Kind, Panel, Position, Tag
 

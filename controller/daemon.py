@@ -21,11 +21,11 @@ from controller.configuration.settings import with_circuits
 from controller.configuration.tables import GpioContact
 from controller.effects import Happened, SwitchOff, SwitchOn
 from controller.engine import Engine
-from controller.evidence import Start
+from controller.evidence.lines import Start
+from controller.evidence.recorder import Recorder
 from controller.inbox import Inbox
 from controller.journal import line, refusal_lines
 from controller.lock import FolderLock, HeldError
-from controller.recorder import Recorder
 from controller.storage.store import Store
 from controller.topics import Topics
 from controller.views import Wall

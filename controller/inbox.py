@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from controller.effects import Effect, SwitchOff, SwitchOn
     from controller.engine import Engine
     from controller.events import Event
-    from controller.recorder import Recorder
+    from controller.evidence.recorder import Recorder
 
 HEARTBEAT_S = 1.0
 """A turn is taken at least this often: the watchdog is fed by turns, not by a timer of its own."""

@@ -239,7 +239,7 @@ def _rehearsal() -> bytes:
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in own_files():
             _pack(archive, str(path.relative_to(ROOT)), path.read_bytes())
-        _pack(archive, "__main__.py", b"import sys\n\nfrom controller.upgrade import main\n\nsys.exit(main())\n")
+        _pack(archive, "__main__.py", b"import sys\n\nfrom controller.upkeep.upgrade import main\n\nsys.exit(main())\n")
     return packed.getvalue()
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from controller.effects import SwitchOff, SwitchOn
-from controller.evidence import Start
-from controller.recorder import Recorder
+from controller.evidence.lines import Start
+from controller.evidence.recorder import Recorder
 from tests.house import House
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from controller.effects import Effect
     from controller.engine import Engine
     from controller.events import Event
-    from controller.evidence import Part
+    from controller.evidence.lines import Part
     from rules.panel import Circuit
 
 

@@ -25,7 +25,7 @@ def add_backup(parser: argparse.ArgumentParser) -> None:
 
 
 def _backup(arguments: argparse.Namespace) -> int:
-    from controller.backup import BackupError, copy_all  # noqa: PLC0415
+    from controller.upkeep.backup import BackupError, copy_all  # noqa: PLC0415
 
     try:
         copied = copy_all(arguments.config, arguments.state, arguments.folder)

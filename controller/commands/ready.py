@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
 
     from controller.effects import Json
-    from controller.readiness import Readiness
+    from controller.upkeep.readiness import Readiness
     from hw.dial import Broker
 
 _WORDS = {"ready": "READY", "reserved": "READY, WITH RESERVATIONS", "not-ready": "NOT READY"}
@@ -38,8 +38,8 @@ def _ready(arguments: argparse.Namespace) -> int:
     from controller.commands.check_text import mistakes_text  # noqa: PLC0415
     from controller.configuration.mistakes import Mistakes  # noqa: PLC0415
     from controller.configuration.settings import load  # noqa: PLC0415
-    from controller.readiness import RESERVED, judge  # noqa: PLC0415
-    from controller.readiness_facts import House, gathered  # noqa: PLC0415
+    from controller.upkeep.readiness import RESERVED, judge  # noqa: PLC0415
+    from controller.upkeep.readiness_facts import House, gathered  # noqa: PLC0415
 
     configuration = load(arguments.config.absolute())
     if isinstance(configuration, Mistakes):

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 from controller.commands.cli import folders
 from controller.commands.look import DONE, NOT_DONE, WRONG_CONFIGURATION, complain
 from controller.commands.replay_text import as_json, as_text
-from controller.evidence import EvidenceError, segments, to_lines
-from controller.replay import Wanted, Within, compared
+from controller.evidence.lines import EvidenceError, segments, to_lines
+from controller.evidence.replay import Wanted, Within, compared
 from controller.storage.recording import recorded
 from controller.storage.schema import LEDGER, UselessError, open_for_reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from controller.evidence import Segment
+    from controller.evidence.lines import Segment
 
 _SQLITE = b"SQLite format 3\x00"
 
@@ -123,7 +123,7 @@ def _play_otherwise(arguments: argparse.Namespace, found: list[Segment]) -> int:
     from controller.commands.check_text import mistakes_text  # noqa: PLC0415
     from controller.configuration.mistakes import Mistakes  # noqa: PLC0415
     from controller.configuration.settings import load  # noqa: PLC0415
-    from controller.what_if import WhatIf  # noqa: PLC0415
+    from controller.evidence.what_if import WhatIf  # noqa: PLC0415
 
     configuration = load(arguments.other.absolute())
     if isinstance(configuration, Mistakes):

@@ -7,16 +7,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
 from controller.effects import SwitchOff
+from controller.evidence.replay import Tally
 from controller.journal import line
 from controller.payloads import rfc3339
-from controller.replay import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from controller.effects import Happened, Json
-    from controller.evidence import Command, Segment, Start
-    from controller.replay import Played, Step
+    from controller.evidence.lines import Command, Segment, Start
+    from controller.evidence.replay import Played, Step
 
 
 def as_text(steps: Iterable[Step], out: TextIO) -> Tally:

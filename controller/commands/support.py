@@ -52,7 +52,7 @@ def _metrics(arguments: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415
     import signal  # noqa: PLC0415
 
-    from controller.metrics import watch  # noqa: PLC0415
+    from controller.upkeep.metrics import watch  # noqa: PLC0415
 
     site = site_or_complaint(arguments.config)
     if site is None:
@@ -84,7 +84,7 @@ def add_support_bundle(parser: argparse.ArgumentParser) -> None:
 def _support_bundle(arguments: argparse.Namespace) -> int:
     import time  # noqa: PLC0415
 
-    from controller.support import Folders, write_bundle  # noqa: PLC0415
+    from controller.upkeep.support import Folders, write_bundle  # noqa: PLC0415
 
     out = arguments.out or Path(time.strftime("loadshed-support-%Y%m%d-%H%M%S.tar.gz"))
     try:

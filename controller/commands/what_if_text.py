@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from controller.effects import Json
-    from controller.replay import Given
-    from controller.what_if import WhatIf
+    from controller.evidence.replay import Given
+    from controller.evidence.what_if import WhatIf
     from rules.panel import CircuitId
 
 ALIKE_S = 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from controller.evidence import EvidenceError, Start, from_line, segment
+from controller.evidence.lines import EvidenceError, Start, from_line, segment
 from controller.storage.tape import unpack
 from controller.views import Wall
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
 
-    from controller.evidence import Part, Segment
+    from controller.evidence.lines import Part, Segment
 
 
 def recorded(db: sqlite3.Connection, unreadable: list[str]) -> Iterator[Segment]:

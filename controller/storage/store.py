@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from controller import clock
 from controller.effects import Happened, KeepEntry, KeepHistory, KeepPulses, KeepSample, Memory
-from controller.evidence import End
+from controller.evidence.lines import End
 from controller.storage.lane import Lane, Rows
 from controller.storage.pending import Ledger, Mirror, Samples
 from controller.storage.rows import read_memory, read_pulse_counts, write_ledger, write_samples
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from controller.effects import DiskEffect, Json
-    from controller.evidence import Part
+    from controller.evidence.lines import Part
 
 
 @dataclass(frozen=True, slots=True)

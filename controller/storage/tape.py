@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from controller.evidence import End, Start, Turn, to_line
+from controller.evidence.lines import End, Start, Turn, to_line
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from controller.evidence import Part
+    from controller.evidence.lines import Part
 
 MOST_EVENTS = 50_000
 """So many events and commands wait for the next block. A storm of them ends the recording, not the program."""

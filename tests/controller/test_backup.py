@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from controller import upgrade
-from controller.backup import LAYOUTS, BackupError, copy_all
 from controller.commands.cli import main
 from controller.configuration import kept
 from controller.configuration.settings import Configuration, load
 from controller.storage.schema import LEDGER, SAMPLES, open_for_writing
-from controller.upgrade import PATIENCE_S, rehearse, settled
+from controller.upkeep import upgrade
+from controller.upkeep.backup import LAYOUTS, BackupError, copy_all
+from controller.upkeep.upgrade import PATIENCE_S, rehearse, settled
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 

@@ -10,9 +10,9 @@ import pytest
 from controller import events as ev
 from controller.effects import KeepHistory, KeepOutage, Memory, SwitchOff, SwitchOn
 from controller.engine import EngineSettings
-from controller.evidence import TICKET, End, EvidenceError, Part, Start, Turn, from_line, segments, to_line
+from controller.evidence.lines import TICKET, End, EvidenceError, Part, Start, Turn, from_line, segments, to_line
+from controller.evidence.replay import played
 from controller.outage_book import Flap
-from controller.replay import played
 from controller.views import Wall
 from rules.moment import Moment
 from rules.panel import CircuitId, Panel, Position, Wakes

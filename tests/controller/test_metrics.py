@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from controller.commands.site import Site
-from controller.metrics import Heard, House, watch
 from controller.payloads import rfc3339
+from controller.upkeep.metrics import Heard, House, watch
 from hw.dial import Broker
 from hw.mqtt import Link
 from tests.mosquitto import Mosquitto

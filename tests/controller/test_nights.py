@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.evidence import segments
-from controller.replay import Tally, Wanted, compared
+from controller.evidence.lines import segments
+from controller.evidence.replay import Tally, Wanted, compared
 from tests.virtual.happenings import NAMES, NO_FAULTS
 from tests.virtual.night import Night, play, shrunk
 from tests.virtual.nights import Campaign, campaign, in_parallel, story

@@ -11,10 +11,10 @@ import pytest
 
 from controller.commands.ready import text
 from controller.configuration.settings import parse_circuits
-from controller.readiness import READY, RESERVED, Facts, judge
-from controller.readiness_facts import feeders, own_addresses, strangers, throttled, ups_known, worn_percent
 from controller.setup import records
 from controller.setup.records import Records
+from controller.upkeep.readiness import READY, RESERVED, Facts, judge
+from controller.upkeep.readiness_facts import feeders, own_addresses, strangers, throttled, ups_known, worn_percent
 from hw.dial import Broker
 from rules.panel import Panel
 from tests.mosquitto import Mosquitto, free_port

@@ -10,9 +10,9 @@ import pytest
 from controller import events as ev
 from controller.effects import Happened, KeepSample, Memory, SwitchOff
 from controller.engine import EngineSettings
-from controller.evidence import End, Part, Start, Turn, segments, to_line
-from controller.recorder import Recorder
-from controller.replay import played
+from controller.evidence.lines import End, Part, Start, Turn, segments, to_line
+from controller.evidence.recorder import Recorder
+from controller.evidence.replay import played
 from rules.panel import CircuitId, Panel, Position
 from tests.house import essential
 from tests.tape import TapedHouse

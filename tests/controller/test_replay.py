@@ -15,7 +15,7 @@ import pytest
 
 from controller.commands.cli import main
 from controller.effects import SwitchOff
-from controller.evidence import End, Part, Start, Turn, to_line
+from controller.evidence.lines import End, Part, Start, Turn, to_line
 from controller.storage.reader import Log
 from controller.storage.recording import recorded
 from controller.storage.schema import LEDGER, open_for_reading, open_for_writing
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from controller.evidence import Segment
+    from controller.evidence.lines import Segment
 
 OFFSET_S = 1_700_000_000.0
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller.commands.cli import main
-from controller.support import without_secrets
+from controller.upkeep.support import without_secrets
 from tests.system.house import House
 
 if TYPE_CHECKING:

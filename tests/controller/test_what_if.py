@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller import events as ev
-from controller.evidence import Turn, segments, to_line
-from controller.what_if import WhatIf
+from controller.evidence.lines import Turn, segments, to_line
+from controller.evidence.what_if import WhatIf
 from rules.panel import CircuitId, Panel, Position, Restore, Tag
 from tests.controller.test_evidence import recorded_night
 from tests.tape import TapedHouse
 
 if TYPE_CHECKING:
-    from controller.evidence import Part, Segment
-    from controller.replay import Given
+    from controller.evidence.lines import Part, Segment
+    from controller.evidence.replay import Given
     from tests.house import House
 
 ON, OFF = Position.ON, Position.OFF

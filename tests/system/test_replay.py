@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from controller.effects import SwitchOff
-from controller.evidence import End
+from controller.evidence.lines import End
 from controller.storage.recording import recorded
 from controller.storage.schema import LEDGER, open_for_reading
 from tests.system.house import SHED, House
@@ -18,7 +18,7 @@ from tests.system.program import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from controller.evidence import Segment
+    from controller.evidence.lines import Segment
 
 
 def segments(state_dir: Path) -> list[Segment]:

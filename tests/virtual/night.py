@@ -20,7 +20,7 @@ from tests.virtual.morning import settle_down
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from controller.evidence import Part
+    from controller.evidence.lines import Part
     from tests.virtual.device import Device
 
 QUIET_S = 1200.0

@@ -17,7 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.evidence import Part, to_line
+from controller.evidence.lines import Part, to_line
 from tests.virtual.happenings import NAMES, NO_FAULTS
 from tests.virtual.night import OUR_ERRORS, QUIET_S, Night, failure, play, shrunk, words
 

@@ -17,7 +17,7 @@ from controller.effects import (
     TellState,
 )
 from controller.engine import Engine
-from controller.evidence import Start
+from controller.evidence.lines import Start
 from controller.metering import Metering, MeterSettings
 from controller.words import Word
 from rules.panel import Position
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from controller.effects import DiskEffect, Effect, Json, Memory
     from controller.engine import EngineSettings
-    from controller.evidence import Part
+    from controller.evidence.lines import Part
     from rules.panel import Circuit, CircuitId, Panel
     from tests.virtual.device import Device
 

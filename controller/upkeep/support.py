@@ -28,11 +28,11 @@ from controller.commands.status import Told, collect, status_fields
 from controller.configuration.mistakes import Mistakes
 from controller.configuration.settings import CIRCUITS_FILE, INSTALLER_FILE, Configuration, load
 from controller.payloads import rfc3339
-from controller.readiness import judge
-from controller.readiness_facts import House, gathered
 from controller.reporting.report_data import outages_json
 from controller.storage.reader import Log
 from controller.storage.schema import LEDGER, SAMPLES, UselessError, open_for_reading
+from controller.upkeep.readiness import judge
+from controller.upkeep.readiness_facts import House, gathered
 from hw.dial import BrokerError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from controller.engine import Engine
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from controller.evidence import Command, Segment, Start, Turn
+    from controller.evidence.lines import Command, Segment, Start, Turn
     from rules.panel import CircuitId, Position
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from controller import events as ev
 from controller.effects import DropOutage, KeepEntry, KeepHistory, KeepOutage, Memory, SwitchOff, SwitchOn
 from controller.engine import Engine
-from controller.replay import Given, engine_of
+from controller.evidence.replay import Given, engine_of
 from rules.control import commandable
 from rules.panel import Panel, Position
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from controller.effects import Effect
     from controller.engine import EngineSettings
-    from controller.evidence import Command, Segment, Start
+    from controller.evidence.lines import Command, Segment, Start
     from rules.panel import CircuitId
 
 ANSWER_S = 60.0

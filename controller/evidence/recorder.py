@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from controller import events as ev
 from controller.effects import DropOutage, Happened, KeepEntry, KeepHistory, KeepOutage
-from controller.evidence import End, Turn
+from controller.evidence.lines import End, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
 
     from controller.effects import Effect
-    from controller.evidence import Command, Part, Start
+    from controller.evidence.lines import Command, Part, Start
 
 _METER = (ev.EnergyRead, ev.MeterSilent, ev.MeterNoted, ev.OtherMeterHeard, ev.PulseSeen, ev.KwhPulseSeen)
 _DEVICES = (ev.BreakerReported, ev.AvailabilityReported)

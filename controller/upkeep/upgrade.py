@@ -16,11 +16,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.backup import LAYOUTS, BackupError, copy_all, copy_databases
 from controller.commands.cli import folders
 from controller.configuration.mistakes import Mistakes
 from controller.configuration.settings import load
 from controller.storage.schema import UselessError, open_for_writing
+from controller.upkeep.backup import LAYOUTS, BackupError, copy_all, copy_databases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 from controller import clock
 from controller.commands.status import Told, collect, is_stale
 from controller.configuration.advice import named
-from controller.readiness import Facts
 from controller.setup import records
 from controller.storage.reader import Log
 from controller.storage.schema import UselessError
+from controller.upkeep.readiness import Facts
 from hw.dial import Broker, BrokerError
 from hw.mqtt import Link
 from rules.control import controllable, sheddable

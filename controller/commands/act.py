@@ -62,7 +62,7 @@ def _request_fields(parser: argparse.ArgumentParser, arguments: argparse.Namespa
         parser.error(f"{arguments.request}: which circuit? `loadshed status` names them")
     if arguments.request == "reload" and arguments.circuit is not None:
         parser.error("reload concerns no single circuit")
-    fields: dict[str, Json] = {"by": arguments.by or _whoever()}
+    fields: dict[str, Json] = {"by": arguments.by or whoever()}
     if arguments.circuit is not None:
         fields["circuit"] = arguments.circuit
     if arguments.note is not None:
@@ -72,7 +72,8 @@ def _request_fields(parser: argparse.ArgumentParser, arguments: argparse.Namespa
     return fields
 
 
-def _whoever() -> str:
+def whoever() -> str:
+    """Return the name of whoever types; empty where the system knows none."""
     import getpass  # noqa: PLC0415
 
     try:

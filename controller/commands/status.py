@@ -6,6 +6,7 @@ import asyncio
 import json
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from hw.dial import BrokerError
 from hw.mqtt import Link
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from controller.commands.site import Site
     from controller.effects import Json
     from hw.dial import Broker
@@ -80,24 +83,41 @@ def topics(site: str) -> tuple[str, ...]:
 async def collect(broker: Broker, site: str, *, enough_s: float = ENOUGH_S) -> Told:
     """Return what the broker keeps of a site. Raises BrokerError where the broker is away."""
     link = await Link.open(broker, f"loadshed-status-{secrets.token_hex(4)}")
-    told, base = Told(), f"loadshed/{site}/"
-    # An echo of our own, asked for last: when it comes, all that is retained has come before it.
-    echo = f"{base}answers/{secrets.token_hex(8)}"
+    told = Told()
     try:
-        link.subscribe([*topics(site), echo])
-        link.publish(echo, b"", qos=0)
-        link.flush()
-        async with asyncio.timeout(enough_s):
-            while True:
-                for heard in link.read():
-                    if heard.topic == echo:
-                        return told
-                    told.take(heard.topic.removeprefix(base), heard.payload)
-                await link.wait()
-    except TimeoutError:
-        return told  # the access list may forbid the echo
+        await remembered(link, site, told.take, topics(site), enough_s=enough_s)
     finally:
         await link.close()
+    return told
+
+
+async def remembered(
+    link: Link,
+    site: str,
+    take: Callable[[str, bytes], object],
+    filters: Iterable[str],
+    *,
+    enough_s: float = ENOUGH_S,
+) -> None:
+    """Subscribe, and return when all that the broker keeps has been taken, each by its topic below the site's.
+
+    Raises BrokerError where the connection ends.
+    """
+    base = f"loadshed/{site}/"
+    # An echo of our own, asked for last: when it comes, all that is retained has come before it.
+    echo = f"{base}answers/{secrets.token_hex(8)}"
+    link.subscribe([*filters, echo])
+    link.publish(echo, b"", qos=0)
+    link.flush()
+    with suppress(TimeoutError):  # the access list may forbid the echo
+        async with asyncio.timeout(enough_s):
+            while True:
+                heard = link.read()
+                for one in heard:
+                    take(one.topic.removeprefix(base), one.payload)
+                if any(one.topic == echo for one in heard):
+                    return
+                await link.wait()
 
 
 async def settled_kw(site: Site) -> float | None:

@@ -79,6 +79,11 @@ def span(seconds: float | None) -> str:
     return f"{hours} h {left_min:02} min" if hours else f"{minutes} min {left_s:02} s"
 
 
+def took(seconds: float) -> str:
+    """Return how long an answer took, for a person: `45 ms`, `1.2 s`."""
+    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
 def figure(value: float | None, unit: str, digits: int = 1) -> str:
     """Return a figure with its unit; `unknown` where there is none, never 0."""
     return "unknown" if value is None else f"{value:.{digits}f} {unit}"

@@ -43,6 +43,14 @@ def amount(text: str) -> float:
     return number
 
 
+def duration(text: str) -> float:
+    """Return seconds: `90`, `60s`, `5min`, `1h`."""
+    found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?(s|min|h|)", text, re.ASCII)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text}: use a time such as 90s, 5min or 1h")
+    return float(found[1]) * {"": 1.0, "s": 1.0, "min": 60.0, "h": 3600.0}[found[2]]
+
+
 def load(text: str) -> tuple[str, float]:
     """Return a circuit's name and its kW."""
     circuit, _, kw = text.partition("=")

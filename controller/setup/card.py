@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 FILE = "panel-door-card.html"
 
+STAYS_ON = "Stays ON until you switch it off by hand"
+AT_THE_PANEL = "Not needed on the generator, but no command can switch these breakers. Do it at the panel."
+
 _STYLE = """
 @page { size: auto; margin: 11mm; }
 * { box-sizing: border-box; }
@@ -156,8 +159,8 @@ def _hand(panel: Panel) -> Iterator[str]:
     stuck = [one for one in panel if one.tag is Tag.NONESSENTIAL and not controllable(one)]
     if not stuck:
         return
-    yield '<section class="hand"><h2>Stays ON until you switch it off by hand</h2>'
-    yield "<p>Not needed on the generator, but no command can switch these breakers. Do it at the panel.</p>"
+    yield f'<section class="hand"><h2>{STAYS_ON}</h2>'
+    yield f"<p>{AT_THE_PANEL}</p>"
     yield _table(("space", "circuit", "A"), (_row(one, "") for one in stuck))
     yield "</section>"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from controller.commands.site import Site
 from controller.commands.status import collect
+from controller.commands.tables import took
 from controller.setup.contact_watch import UnreadableError, watched
 from controller.setup.demand import demand_of
 from controller.setup.devices import RefusedError, devices
@@ -150,7 +151,7 @@ async def _proof(ground: Ground, circuit: Circuit, demand: Demand | None) -> Pro
         try:
             off_s = await bus.switch(circuit.id, Position.OFF)
             if off_s is not None:
-                person.say(f"{circuit.name}: off, it says, after {_told(off_s)}.")
+                person.say(f"{circuit.name}: off, it says, after {took(off_s)}.")
                 off_kw = await _measured(ground, demand)
         finally:
             # Ctrl-C and a broker that went away end here as well.
@@ -160,10 +161,6 @@ async def _proof(ground: Ground, circuit: Circuit, demand: Demand | None) -> Pro
         return None
     drop_kw = _drop(ground, circuit, on_kw, off_kw)
     return Proof(now_utc(), round(off_s, 3), round(on_s, 3), drop_kw)
-
-
-def _told(seconds: float) -> str:
-    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def _why_not(circuit: Circuit, position: Position | None) -> str:
@@ -203,7 +200,7 @@ async def _given_back(ground: Ground, circuit: Circuit, not_before: float) -> fl
     if on_s is None:
         raise LeftOffError(f"{left_off}: {trouble}")
     ground.keep(ground.seen.back_on(circuit.id))
-    person.say(f"{circuit.name}: on again, it says, after {_told(on_s)}.")
+    person.say(f"{circuit.name}: on again, it says, after {took(on_s)}.")
     return on_s
 
 

@@ -140,7 +140,7 @@ def _outages(arguments: argparse.Namespace, log: Log) -> int:
     from controller.reporting.report_text import outages_text  # noqa: PLC0415
 
     # One that is only about to begin may yet turn out to be a bounce.
-    outages = [outage for outage in log.outages() if outage.openings]
+    outages = [outage for outage in log.outages() if outage.openings or outage.stage != "about"]
     if arguments.json:
         say(outages_json(outages))
     else:

@@ -23,6 +23,9 @@ ACCURACY = "±0.5 % at power factor 1, ±0.75 % at 0.5, from 1 % to 100 % of the
 
 SHORT_WINDOW_S, LONG_WINDOW_S = 300.0, 900.0
 
+DRILL = "drill"
+"""The kind of an outage that a person asked for; its contact never opened."""
+
 SHORTER = "all of it, for it was shorter than 15 minutes"
 """What the peak of an outage is over in which no window of 15 minutes fits."""
 
@@ -137,6 +140,11 @@ def story(log: Log, outage: OutageRow, configuration: Configuration | None) -> S
         told=tuple(_worth_telling(events)),
         configuration=configuration,
     )
+
+
+def title(outage: OutageRow) -> str:
+    """Return what it is called: `Outage 3`, `Drill 4`."""
+    return f"{'Drill' if outage.kind == DRILL else 'Outage'} {outage.id}"
 
 
 def seconds_between(first: When, second: When) -> float | None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from controller.commands.tables import figure, span, sparkline, table, terminal_width, wrapped
-from controller.reporting.report import ACCURACY, SHORTER, seconds_between
+from controller.reporting.report import ACCURACY, DRILL, SHORTER, seconds_between, title
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,8 +19,8 @@ _CURVE_MARGIN = 20
 
 def outages_text(outages: Iterable[OutageRow]) -> str:
     """Return all outages as a table, the latest last."""
-    heads = ("No", "began", "lasted", "transfers", "energy", "15-min peak", "circuits shed")
-    return table(heads, [_row(outage) for outage in outages], right=(0, 3, 4, 5))
+    heads = ("No", "kind", "began", "lasted", "transfers", "energy", "15-min peak", "circuits shed")
+    return table(heads, [_row(outage) for outage in outages], right=(0, 4, 5, 6))
 
 
 def _row(outage: OutageRow) -> tuple[str, ...]:
@@ -28,7 +28,7 @@ def _row(outage: OutageRow) -> tuple[str, ...]:
     open_ends = sum(1 for row in outage.histories if row.end is None)
     shed = f"{len(outage.histories)}" + (f", {open_ends} not back" if open_ends and outage.ended else "")
     energy, peak = figure(outage.energy_kwh, "kWh"), figure(outage.peak_15min_kw, "kW")
-    return str(outage.id), day_and_time(outage.began), lasted, str(outage.transfers), energy, peak, shed
+    return str(outage.id), outage.kind, day_and_time(outage.began), lasted, str(outage.transfers), energy, peak, shed
 
 
 def story_text(story: Story) -> str:
@@ -39,9 +39,9 @@ def story_text(story: Story) -> str:
 
 def _head(story: Story) -> Iterator[str]:
     outage = story.outage
-    title = f"Outage {outage.id}" + ("" if outage.kind == "outage" else f" ({outage.kind})")
-    yield title
-    yield "═" * len(title)
+    head = title(outage)
+    yield head
+    yield "═" * len(head)
     yield f"began      {day_and_time(outage.began)}"
     if outage.ended is None:
         yield "ended      not yet"
@@ -49,7 +49,8 @@ def _head(story: Story) -> Iterator[str]:
         yield f"ended      {day_and_time(outage.ended)}"
         yield f"lasted     {span(story.lasted_s)}"
     several = ", at " + ", ".join(clock(opening) for opening in outage.openings) if outage.transfers > 1 else ""
-    yield f"transfers  {outage.transfers}{several}"
+    none = "none: a person asked for it" if outage.kind == DRILL else ""
+    yield f"transfers  {none or outage.transfers}{several}"
     if not outage.began.trusted:
         yield wrapped("The clock was not known to be right in this outage: times of day may be off, durations are not.")
 

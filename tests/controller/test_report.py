@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -254,3 +255,20 @@ def test_a_house_without_outages_says_so(tmp_path: Path, capsys: pytest.CaptureF
     write(tmp_path, [event(0.0, "started")])
     assert told(tmp_path, capsys, "outages") == "no outage so far\n"
     assert told(tmp_path, capsys, "outages", "--json") == "[]\n"
+
+
+def test_a_drill_is_told_as_a_drill(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing opened, and nobody lost any power: it is in the list all the same, and called what it was."""
+    drill = replace(outage(BEGAN + 70.0), kind="drill", openings=())
+    back = KeepHistory(1, HOT_TUB, Moment(BOOT, BEGAN), 0.25, Moment(BOOT, BEGAN + 65.0), "restored")
+    coming = KeepOutage(2, "about", "drill", Moment(BOOT, BEGAN + 500.0), None, (), {})
+    write(tmp_path, [drill, back, coming])
+    assert [row.split()[:2] for row in told(tmp_path, capsys, "outages").splitlines()[2:]] == [["1", "drill"]]
+    (listed,) = json.loads(told(tmp_path, capsys, "outages", "--json"))
+    assert (listed["kind"], listed["transfers"]) == ("drill", 0)
+    text = told(tmp_path, capsys, "report", "1")
+    assert text.startswith("Drill 1\n")
+    assert "none: a person asked for it" in text
+    page = told(tmp_path, capsys, "report", "1", "--html")
+    assert "<h1>Drill 1</h1>" in page
+    assert "standby" not in page

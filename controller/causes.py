@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Causes:
     """Says why each command was given, after it has left: nothing waits for it.
 
-    `rule`: `shed`, `shed_again`, `crossed`, `retagged`, `given_back`, `restored`, `asked`; `by`: the person.
+    `rule`: `shed`, `drill`, `shed_again`, `crossed`, `retagged`, `given_back`, `restored`, `asked`; `by`: the person.
     """
 
     def __init__(self, ledger: Ledger, transfer: Transfer) -> None:
@@ -50,8 +50,9 @@ class Causes:
             return {"rule": "crossed"}  # our ON was under way when the contact opened
         if debt.confirmed and entry.position is Position.ON:
             return {"rule": "shed_again", "on_again_at": entry.reported_at}
-        retagged = circuit in self._retagged and self._reloaded_at > (self._transfer.opened_at or self._ledger.started)
-        return {"rule": "retagged" if retagged else "shed"}
+        if circuit in self._retagged and self._reloaded_at > self._transfer.shed_since:
+            return {"rule": "retagged"}
+        return {"rule": "drill" if self._transfer.drilling else "shed"}
 
 
 def _of_on(circuit: Circuit, debt: Debt) -> str:

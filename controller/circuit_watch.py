@@ -53,7 +53,7 @@ class CircuitWatch:
         self._on = Lasting(TRIES * confirm_s)
         self._tripped: set[CircuitId] = set()
         self._left: set[CircuitId] = set()
-        self._sheds = self._over = False
+        self._sheds = self._over = self._on_generator = False
         self._found_on: tuple[tuple[CircuitId, ...], str] = ((), "")
         self.generator = Generator()
 
@@ -74,9 +74,11 @@ class CircuitWatch:
         """See what the turn has changed, and what has lasted long enough by `now`."""
         sheds, over = self._transfer.house.now.sheds, self._transfer.over
         changed = (sheds, over) != (self._sheds, self._over)
-        if sheds is not self._sheds:
-            self._turn_over(now, sheds=sheds)
+        if self._sheds and not sheds:
+            for lasting in (self._off, self._away, self._on):
+                lasting.forget()
         self._sheds, self._over = sheds, over
+        self._follow_generator(now, runs=sheds and not self._transfer.drilling)
         looked, self._switches.looked = self._switches.looked, set()
         for circuit in looked:
             self._look(self._transfer.panel[circuit], now)
@@ -85,14 +87,14 @@ class CircuitWatch:
         if changed or looked or any(lasted) or judged:
             self._tell(now)
 
-    def _turn_over(self, now: float, *, sheds: bool) -> None:
-        """Begin or end what is watched on standby only."""
-        if sheds:
-            self.generator.opened(now)
-            return
-        self.generator.closed()
-        for lasting in (self._off, self._away, self._on):
-            lasting.forget()
+    def _follow_generator(self, now: float, *, runs: bool) -> None:
+        """Begin or end to watch whether it stops. In a drill the house is on utility."""
+        if runs is not self._on_generator:
+            self._on_generator = runs
+            if runs:
+                self.generator.opened(now)
+            else:
+                self.generator.closed()
 
     def _look(self, circuit: Circuit, now: float) -> None:
         entry, name = self._ledger[circuit.id], circuit.id

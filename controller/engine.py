@@ -15,8 +15,9 @@ from controller.alarm_book import Alarm
 from controller.causes import Causes
 from controller.chronicle import Chronicle
 from controller.demand_log import DemandLog
+from controller.drilling import Drilling
 from controller.effects import SwitchOff, SwitchOn, TellMeter
-from controller.outage_book import Flap
+from controller.outage_book import DRILL, Flap
 from controller.people import People
 from controller.sparing import Sparing
 from controller.switching import Switchboard
@@ -88,7 +89,6 @@ class Engine:
         self._demand = DemandLog(metering, settings.sample_s, self._chronicle)
         self._resume(memory, boot, at)
         self._switches = Switchboard(panel, self._ledger, self._reports, settings.pace, settings.stagger_s)
-        self._people = People(self._ledger, self._switches)
         self._other_meters: dict[str, TellMeter] = {}
         self._transfer = Transfer(
             panel=panel,
@@ -106,6 +106,8 @@ class Engine:
             utility_stable_s=settings.utility_stable_s,
             flap=settings.flap,
         )
+        self._drilling = Drilling(self._ledger, self._switches, self._transfer, self._chronicle)
+        self._people = People(self._ledger, self._switches, self._transfer, self._drilling)
         self._causes = Causes(self._ledger, self._transfer)
         self._losses = Sparing(MOST_LOSSES, LOSSES_WITHIN_S)
         self._watchman = Watchman(
@@ -166,7 +168,7 @@ class Engine:
     def decides_at(self) -> float | None:
         """Return when time alone may next move a breaker or the house; None: never, as things stand."""
         transfer, switches = self._transfer, self._switches
-        times = [transfer.contact.deadline(), transfer.stable_due(), switches.deadline()]
+        times = [transfer.contact.deadline(), transfer.stable_due(), switches.deadline(), self._drilling.deadline()]
         if transfer.house.now.gives_back and transfer.stable:
             times.append(switches.give_back_at(self._now))
         return min((at for at in times if at is not None), default=None)
@@ -188,7 +190,10 @@ class Engine:
         """Return what `controller/state` says now."""
         from controller import portraits  # noqa: PLC0415  # words come after the first commands
 
-        return portraits.state_view(self._panel, self._ledger, self._transfer, self._switches, self._watchman.generator)
+        stopped_at, drill_until = self._watchman.generator.stopped_at, self._drilling.until
+        return portraits.state_view(
+            self._panel, self._ledger, self._transfer, self._switches, stopped_at, drill_until=drill_until
+        )
 
     def circuit_view(self, circuit: CircuitId) -> CircuitView | None:
         """Return what `circuits/<circuit>` says now; None for a circuit no longer in the file."""
@@ -196,9 +201,8 @@ class Engine:
 
         if circuit not in self._panel:
             return None
-        return portraits.circuit_view(
-            self._panel[circuit], self._ledger[circuit], self._ledger.outage, self._ledger.moment(self._now)
-        )
+        entry, now, drill = self._ledger[circuit], self._ledger.moment(self._now), self._transfer.kind == DRILL
+        return portraits.circuit_view(self._panel[circuit], entry, self._ledger.outage, now, drill=drill)
 
     def alarm_view(self, alarm: str) -> AlarmView | None:
         """Return what `alarms/<id>` says now; None where it does not stand."""
@@ -217,6 +221,7 @@ class Engine:
             due = (
                 (transfer.contact.deadline(), transfer.contact_due),
                 (transfer.stable_due(), transfer.became_stable),
+                (self._drilling.deadline(), self._drilling.due),
                 (self._switches.deadline(), transfer.circuit_due),
             )
             coming = [(at, play) for at, play in due if at is not None and at <= until]
@@ -316,11 +321,11 @@ class Engine:
     # --- events: people and files, the meter, the disk, the clock ----------------------------------------------------
 
     def _asked(self, event: ev.Asked) -> None:
-        reply = self._people.obey(event, self._panel, on_utility=self._transfer.contact.steady)
+        reply = self._people.obey(event, self._panel)
         self._chronicle.ended("a person's request")
         self._transfer.touch(self._panel.circuits.keys() & {event.circuit} or self._panel.circuits)
         about: dict[str, Json] = {"request": event.request, "by": event.by, "note": event.note, "now": event.now}
-        about |= {"ok": reply.ok, "reason": reply.reason}
+        about |= {"ok": reply.ok, "reason": reply.reason, **({} if event.for_s is None else {"for_s": event.for_s})}
         self._chronicle.note("asked", event.at, event.circuit, lazy=False, about=about)
         self._chronicle.answer(event.reply, ok=reply.ok, reason=reply.reason)
 

@@ -68,14 +68,15 @@ class AvailabilityReported(NamedTuple):
     retained: bool = False
 
 
-AskKind = Literal["on", "off", "restore", "hold", "release", "forget", "reload"]
+AskKind = Literal["on", "off", "restore", "hold", "release", "forget", "reload", "drill", "drill-end"]
 
 
 class Asked(NamedTuple):
     """A person's program asked for something.
 
-    `circuit`: None means all (`restore`), or that the request concerns none (`reload`).
+    `circuit`: None means all (`restore`), or that the request concerns none (`reload`, `drill`, `drill-end`).
     `reply`: an opaque ticket for the answer; None where nobody waits for one. `now`: they insist (skips `min_off_s`).
+    `for_s`: how long a drill holds circuits off; None: as long as usual.
     """
 
     at: float
@@ -85,6 +86,7 @@ class Asked(NamedTuple):
     note: str = ""
     now: bool = False
     reply: object = None
+    for_s: float | None = None
 
 
 class CircuitsChanged(NamedTuple):

@@ -42,12 +42,14 @@ class State(Enum):
 
 
 class Trigger(Enum):
-    """What moves the house: the settled contact, all circuits settled, utility stable for long enough."""
+    """What moves the house: the settled contact, circuits all settled, utility stable for long enough; a drill."""
 
     ON_UTILITY = "on_utility"
     ON_STANDBY = "on_standby"
     SETTLED = "settled"
     STABLE = "stable"
+    DRILL = "drill"
+    DRILL_OVER = "drill_over"
 
 
 class Row(NamedTuple):
@@ -72,6 +74,10 @@ TABLE = (
     Row(State.STABILIZING, Trigger.ON_STANDBY, State.SHEDDING),
     Row(State.RESTORING, Trigger.SETTLED, State.UTILITY),
     Row(State.RESTORING, Trigger.ON_STANDBY, State.SHEDDING),
+    # An outage that a person asked for, while the contact stays closed. A transfer in it ends it and begins in one.
+    Row(State.UTILITY, Trigger.DRILL, State.SHEDDING),
+    Row(State.SHEDDING, Trigger.DRILL_OVER, State.STABILIZING),
+    Row(State.STANDBY, Trigger.DRILL_OVER, State.STABILIZING),
 )
 
 IGNORED = (
@@ -96,6 +102,10 @@ IGNORED = (
     # The wait ended in the moment in which the contact opened.
     (State.SHEDDING, Trigger.STABLE),
     (State.STANDBY, Trigger.STABLE),
+    # A drill is refused there.
+    *((state, Trigger.DRILL) for state in State if state is not State.UTILITY),
+    # It is over already, or has never begun.
+    *((state, Trigger.DRILL_OVER) for state in State if not state.sheds),
 )
 
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from rules.panel import CircuitId
 
 
+DRILL = "drill"
+"""The kind of an outage whose opening is a person's request."""
+
+
 @dataclass(frozen=True, slots=True)
 class Flap:
     """A source that comes and goes: so many openings within the window double the stable wait each time.
@@ -38,12 +42,23 @@ class OutageBook:
         self._histories = {(row.outage, row.circuit): row for row in memory.history}
         self._openings = [moment for moment in memory.openings if moment.boot == boot]
         self.outage: KeepOutage | None = memory.outage
+        self._drilled = False  # circuits were switched off, in the open outage, for a drill
+        self.drilled_at: float | None = None  # when, in this boot, the last drill began
         self.rows: list[DiskEffect] = []
 
     @property
     def id(self) -> int | None:
         """Return the number of the open outage; None where there is none, or it is only about to be."""
-        return self.outage.id if self.outage is not None and self.outage.openings else None
+        return self.outage.id if self.outage is not None and self._has_begun else None
+
+    @property
+    def is_drill(self) -> bool:
+        """Tell whether the open outage is a drill, begun or about to be: the contact has not opened in it."""
+        return self.outage is not None and self.outage.kind == DRILL
+
+    @property
+    def _has_begun(self) -> bool:
+        return self.outage is not None and (bool(self.outage.openings) or self._drilled)
 
     @property
     def opened_at(self) -> float | None:
@@ -51,12 +66,15 @@ class OutageBook:
         openings = self.outage.openings if self.outage is not None else ()
         return openings[-1].mono if openings and openings[-1].boot == self._boot else None
 
-    def about(self, at: float, before: Mapping[CircuitId, Position]) -> None:
-        """Write, at the first edge, that these circuits are about to be shed. An open outage keeps its `before`."""
-        if self.outage is None:
-            self._last_id += 1
+    def about(self, at: float, before: Mapping[CircuitId, Position], kind: str = "outage") -> None:
+        """Write, at the first edge, that these circuits are about to be shed. An open outage keeps its `before`.
+
+        An edge between a drill's request and its beginning makes it an outage that is about to be.
+        """
+        if self.outage is None or not self._has_begun:
+            self._last_id += self.outage is None
             positions = {circuit: position.value for circuit, position in before.items()}
-            self._keep(KeepOutage(self._last_id, "about", "outage", self._moment(at), None, (), positions))
+            self._keep(KeepOutage(self._last_id, "about", kind, self._moment(at), None, (), positions))
         else:
             self._keep(replace(self.outage, stage="about"))
 
@@ -64,7 +82,7 @@ class OutageBook:
         """Take back what was only about to be: the edge was a bounce."""
         if self.outage is None or self.outage.stage != "about":
             return
-        if self.outage.openings:
+        if self._has_begun:
             self._keep(replace(self.outage, stage="open"))
         else:
             self.rows.append(DropOutage(self.outage.id))
@@ -81,25 +99,37 @@ class OutageBook:
         if self.outage is None:
             self.about(at, before)
         assert self.outage is not None  # noqa: S101  # about() wrote it
-        if not self.outage.openings:
-            better = {circuit: position.value for circuit, position in better_known.items()}
-            self.outage = replace(self.outage, before={**self.outage.before, **better})
+        if not self._has_begun:
+            self._know_better(better_known)
         opening = self._moment(at)
         self._openings.append(opening)
-        self._keep(replace(self.outage, stage="open", openings=(*self.outage.openings, opening)))
+        self._keep(replace(self.outage, stage="open", kind="outage", openings=(*self.outage.openings, opening)))
+
+    def drilled(self, at: float, positions: Mapping[CircuitId, Position]) -> None:
+        """Write that a drill has begun; `positions`: where the circuits are now, a moment after it was asked for."""
+        assert self.outage is not None  # noqa: S101  # about() wrote it
+        self._drilled, self.drilled_at = True, at
+        self._know_better(positions)
+        self._keep(replace(self.outage, stage="open"))
+
+    def _know_better(self, positions: Mapping[CircuitId, Position]) -> None:
+        assert self.outage is not None  # noqa: S101  # about() wrote it
+        better = {circuit: position.value for circuit, position in positions.items()}
+        self.outage = replace(self.outage, before={**self.outage.before, **better})
 
     def resumed(self) -> None:
         """Go on with an outage found open at a start: what was about to be has, as far as anybody knows, been."""
+        self._drilled = self.is_drill
         if self.outage is not None and self.outage.stage == "about":
-            openings = self.outage.openings or (self.outage.began,)
+            openings = self.outage.openings or (() if self._drilled else (self.outage.began,))
             self._keep(replace(self.outage, stage="open", openings=openings))
 
     def closed(self, at: float, energy_kwh: float | None, peak_kw: float | None) -> None:
-        """Write that the outage is over; its end is the last closing of the contact, at `at`."""
+        """Write that the outage is over; its end is the last closing of the contact, or the drill's, at `at`."""
         assert self.outage is not None  # noqa: S101  # what is not open is not closed
         ended = self._moment(at)
         self._keep(replace(self.outage, stage="closed", ended=ended, energy_kwh=energy_kwh, peak_15min_kw=peak_kw))
-        self.outage = None
+        self.outage, self._drilled = None, False
         self._histories = {key: row for key, row in self._histories.items() if row.end is None}
 
     def mark(self, register_tenths: int | None, pulse_count: int | None) -> None:

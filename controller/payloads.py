@@ -33,6 +33,8 @@ def state(view: StateView, wall: Wall) -> bytes:
             "since": _when(view.since, wall),
             **_clock(wall),
             "outage": view.outage,
+            "kind": view.kind,
+            "drill_until": _maybe(view.drill_until, wall),
             "shed": [*view.shed],
             "unconfirmed": [*view.unconfirmed],
             "owed": [*view.owed],

@@ -13,21 +13,34 @@ from rules.restore import Verdict, verdict
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from controller.drilling import Drilling
     from controller.events import Asked
     from controller.switching import Switchboard
+    from controller.transfer import Transfer
     from rules.ledger import Ledger
     from rules.panel import Circuit, Panel
 
 
 class People:
-    """Obeys requests about circuits, or says why not."""
+    """Obeys requests about circuits and drills, or says why not."""
 
-    def __init__(self, ledger: Ledger, switches: Switchboard) -> None:
+    def __init__(self, ledger: Ledger, switches: Switchboard, transfer: Transfer, drilling: Drilling) -> None:
         self._ledger = ledger
         self._switches = switches
+        self._transfer = transfer
+        self._drilling = drilling
 
-    def obey(self, asked: Asked, panel: Panel, *, on_utility: bool) -> Reply:
+    def obey(self, asked: Asked, panel: Panel) -> Reply:
         """Do what was asked, if it may be done; return the answer."""
+        if asked.request == "drill":
+            return self._drilling.asked(asked)
+        if asked.request == "drill-end":
+            return self._drilling.asked_to_end(asked)
+        return self._obey_about_circuits(asked, panel, on_utility=self._transfer.contact.steady)
+
+    def _obey_about_circuits(self, asked: Asked, panel: Panel, *, on_utility: bool) -> Reply:
+        if asked.request == "restore" and self._transfer.drilling:
+            return Reply(ok=False, reason="a drill is on: `loadshed drill --end` gives back what it switched off")
         if asked.request == "restore" and asked.circuit is None:
             return self._restore_all(panel, on_utility=on_utility)
         if asked.circuit is None or asked.circuit not in panel:

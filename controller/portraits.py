@@ -13,16 +13,21 @@ if TYPE_CHECKING:
     from controller.switching import Switchboard
     from controller.transfer import Transfer
     from rules.entry import Entry
-    from rules.generator import Generator
     from rules.ledger import Ledger
     from rules.moment import Moment
     from rules.panel import Circuit, Panel
 
 
 def state_view(
-    panel: Panel, ledger: Ledger, transfer: Transfer, switches: Switchboard, generator: Generator
+    panel: Panel,
+    ledger: Ledger,
+    transfer: Transfer,
+    switches: Switchboard,
+    generator_stopped_at: float | None,
+    *,
+    drill_until: float | None,
 ) -> StateView:
-    """Return the controller as a whole."""
+    """Return the controller as a whole. Monotonic s; `drill_until`: None where no drill is on."""
     entries = list(ledger)
     return StateView(
         state=transfer.house.now.value,
@@ -38,12 +43,14 @@ def state_view(
         taken_over=tuple(circuit for circuit, entry in entries if entry.taken_over),
         stable_at=transfer.stable_due(),
         flaps=transfer.flaps,
-        generator_stopped_at=generator.stopped_at,
+        generator_stopped_at=generator_stopped_at,
+        kind=transfer.kind,
+        drill_until=drill_until,
     )
 
 
-def circuit_view(circuit: Circuit, entry: Entry, outage: int | None, now: Moment) -> CircuitView:
-    """Return one circuit. `now`: any moment of this boot."""
+def circuit_view(circuit: Circuit, entry: Entry, outage: int | None, now: Moment, *, drill: bool) -> CircuitView:
+    """Return one circuit. `now`: any moment of this boot. `drill`: the open outage is one."""
     last = entry.switched
     in_this_boot = last is not None and last.at.boot == now.boot and last.position is entry.position
     return CircuitView(
@@ -55,7 +62,7 @@ def circuit_view(circuit: Circuit, entry: Entry, outage: int | None, now: Moment
         position=entry.position,
         available=entry.available,
         shed=is_shed(entry, outage),
-        why=why(circuit, entry),
+        why=why(circuit, entry, drill=drill),
         switched_at=last.at.mono if last is not None and in_this_boot else None,
     )
 

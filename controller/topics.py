@@ -20,6 +20,7 @@ from controller.events import (
     ContactChanged,
     ContactLost,
 )
+from rules.drill import LONGEST_S, SHORTEST_S
 from rules.panel import CircuitId, Position
 
 if TYPE_CHECKING:
@@ -227,8 +228,10 @@ class Topics:
     def _request(
         self, request: AskKind, fields: Mapping[str, Json], at: float, reply: Ticket | None
     ) -> Asked | Refusal:
-        circuit, by, note, now = (fields.get(name) for name in ("circuit", "by", "note", "now"))
+        circuit, by, note, now, for_s = (fields.get(name) for name in ("circuit", "by", "note", "now", "for_s"))
         wrong = _wrong_field(fields) or self._wrong_circuit(request, circuit)
+        if wrong is None and for_s is not None and request != "drill":
+            wrong = '"for_s" is for a drill'
         if wrong is not None:
             return Refusal(wrong, reply)
         named = isinstance(circuit, str) and not (request == "restore" and circuit == "all")
@@ -240,11 +243,12 @@ class Topics:
             note=str(note or ""),
             now=now is True,
             reply=reply,
+            for_s=float(for_s) if isinstance(for_s, int | float) else None,
         )
 
     def _wrong_circuit(self, request: AskKind, circuit: Json) -> str | None:
-        if request == "reload":
-            return None if circuit is None else '"reload" concerns no circuit: leave "circuit" out'
+        if request in ("reload", "drill", "drill-end"):
+            return None if circuit is None else f'"{request}" concerns no single circuit: leave "circuit" out'
         if request == "restore" and circuit == "all":
             return None
         if not isinstance(circuit, str):
@@ -356,9 +360,16 @@ def _wrong_field(fields: Mapping[str, Json]) -> str | None:
         elif name == "now":
             if value is not None and not isinstance(value, bool):
                 return '"now" is true or false'
+        elif name == "for_s":
+            if value is not None and not _is_a_drills_length(value):
+                return f'"for_s" is how long a drill lasts, {SHORTEST_S:g} to {LONGEST_S:g} seconds'
         else:
-            return f'{_shown(name.encode())} is no field of a request: use "circuit", "by", "note", "now"'
+            return f'{_shown(name.encode())} is no field of a request: use "circuit", "by", "note", "now", "for_s"'
     return None
+
+
+def _is_a_drills_length(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and SHORTEST_S <= value <= LONGEST_S
 
 
 def _words(table: Mapping[bytes, object]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from controller.machine import House, State, Trigger
+from controller.outage_book import DRILL
 from controller.sparing import Sparing
 from rules.chatter import Chatter
 from rules.control import commandable
@@ -31,6 +32,8 @@ _MOVED_BY = {
     Trigger.ON_UTILITY: "the contact closed",
     Trigger.SETTLED: "every circuit is settled",
     Trigger.STABLE: "utility was unbroken for long enough",
+    Trigger.DRILL: "a drill was asked for",
+    Trigger.DRILL_OVER: "the drill is over",
 }
 
 MOST_BOUNCES, BOUNCES_WITHIN_S = 6, 600.0
@@ -67,6 +70,7 @@ class Transfer:
         self._utility_stable_s = utility_stable_s
         self._flap = flap
         self._stable_since: float | None = None  # the steady stretch that has already been found stable
+        self._drill_over_at: float | None = None
         self._bounces = Sparing(MOST_BOUNCES, BOUNCES_WITHIN_S)
         self.chatter = Chatter()
 
@@ -83,9 +87,31 @@ class Transfer:
         return self.contact.pending is Source.STANDBY
 
     @property
+    def drilling(self) -> bool:
+        """Tell whether circuits are held off by a drill, and not by the contact."""
+        return self.house.now.sheds and self._chronicle.book.is_drill
+
+    @property
+    def kind(self) -> str | None:
+        """Return what the open outage is: an outage, or a drill; None where there is none."""
+        outage = self._chronicle.book.outage
+        return None if outage is None or self._chronicle.book.id is None else outage.kind
+
+    @property
+    def announced(self) -> bool:
+        """Tell whether a drill is written as about to begin, and nothing has come between."""
+        return self._chronicle.book.is_drill and self.house.now is State.UTILITY and not self.opening
+
+    @property
     def opened_at(self) -> float | None:
         """Return when the contact last opened in the open outage; None: not in this boot, or there is no outage."""
         return self._chronicle.book.opened_at
+
+    @property
+    def shed_since(self) -> float:
+        """Return when shedding last began, by the contact or for a drill; the start, where it went on over that."""
+        drilled_at = self._chronicle.book.drilled_at
+        return self.opened_at or (self._ledger.started if drilled_at is None else drilled_at)
 
     @property
     def closed_at(self) -> float | None:
@@ -153,6 +179,8 @@ class Transfer:
         if self.opening:
             self._chronicle.book.dropped()
         self.contact.lost(at, offline=offline)
+        if self.drilling:
+            self.end_drill(at, f"nobody can say where the contact is: {reason}")
         self._chronicle.telling.state = True
 
     def contact_due(self, at: float) -> None:
@@ -179,6 +207,8 @@ class Transfer:
         lost: dict[str, Json] = {} if self.contact.lost_since is None else {"because": "nobody can say where it is"}
         self._chronicle.note("contact_settled", at, about=lost, source=source.value, began_at=self.contact.settled_at)
         if source is Source.STANDBY:
+            if self.drilling:
+                self._fire(Trigger.DRILL_OVER, at)  # one and the same moment: nothing is given back between the two
             self._fire(Trigger.ON_STANDBY, at)
             return
         self._tell_flapping(at)
@@ -221,6 +251,31 @@ class Transfer:
             about: dict[str, Json] = {"openings": flaps, "within_s": self._flap.window_s, "wait_s": wait_s}
             self._chronicle.note("utility_flaps", at, about={**about, "usual_s": self._utility_stable_s})
 
+    # --- a drill -----------------------------------------------------------------------------------------------------
+
+    def announce_drill(self, at: float) -> None:
+        """Write what is about to be shed, for a drill: the power may go before it has begun."""
+        self._chronicle.book.about(at, self._positions(), DRILL)
+
+    def drop_drill(self) -> None:
+        """Take back what was announced; where the contact has opened since, it is the opening's."""
+        if self._chronicle.book.is_drill and not self.opening:
+            self._chronicle.book.dropped()
+
+    def begin_drill(self, at: float, by: str, for_s: float) -> None:
+        """Shed as on standby, while the contact stays closed. What was announced is owed from now on."""
+        book = self._chronicle.book
+        book.drilled(at, self._positions())
+        self._chronicle.note("drill_began", at, lazy=False, outage=book.id, by=by, for_s=for_s)
+        self._fire(Trigger.DRILL, at)
+
+    def end_drill(self, at: float, because: str) -> None:
+        """Give back what the drill has shed: at once, where utility is stable."""
+        self._chronicle.note("drill_over", at, lazy=False, outage=self._chronicle.book.id, because=because)
+        self._fire(Trigger.DRILL_OVER, at)
+        if self.stable:
+            self._fire(Trigger.STABLE, at)
+
     # --- states ------------------------------------------------------------------------------------------------------
 
     def settle(self, at: float) -> None:
@@ -239,8 +294,7 @@ class Transfer:
         if state is State.SHEDDING:
             self._began(at)
         elif state is State.STABILIZING:
-            self._demand.returned(self.contact.settled_at)
-            self._switches.closed()
+            self._returned(at)
         elif state is State.RESTORING:
             for circuit in self.panel:
                 self._discharge(circuit.id)
@@ -250,18 +304,41 @@ class Transfer:
     def _began(self, at: float) -> None:
         """Begin to shed. The plan is owed from now on, whether or not the broker is there to be told."""
         book = self._chronicle.book
-        if self.house.came_from is State.STARTING and book.id is not None:
-            book.resumed()  # the same outage goes on: no transfer was seen
-        else:
-            book.opened(self.contact.settled_at, self._positions(), self._better_known())
+        by_drill = self.contact.settled is not Source.STANDBY
+        since = at if by_drill else self.contact.settled_at
+        if not by_drill:
+            self._opened()
         if self._ledger.outage is None:
             self._ledger.outage, self._ledger.before = book.id, book.positions()
-            self._chronicle.note("outage_began", self.contact.settled_at, lazy=False, outage=book.id)
-        self._demand.began(self.contact.settled_at)
+            if not by_drill:
+                self._chronicle.note("outage_began", since, lazy=False, outage=book.id)
+        self._demand.began(since)
         self._switches.drop_wishes()
         for circuit in shed_plan(self.panel, self._ledger):
             self._ledger.owe(circuit, at, commanded=False)
         self._switches.opened(at)
+
+    def _opened(self) -> None:
+        """Write the opening; a drill that was on, or being given back, goes on as an outage with its own `before`."""
+        book = self._chronicle.book
+        was_drill = book.is_drill and book.id is not None
+        if self.house.came_from is State.STARTING and book.id is not None and not was_drill:
+            book.resumed()  # the same outage goes on: no transfer was seen
+        else:
+            book.opened(self.contact.settled_at, self._positions(), self._better_known())
+        if was_drill:
+            self._chronicle.note("drill_taken_over", self.contact.settled_at, lazy=False, outage=book.id)
+            self._chronicle.note("outage_began", self.contact.settled_at, lazy=False, outage=book.id)
+
+    def _returned(self, at: float) -> None:
+        """Begin the wait for a utility that is stable: its own return, or that of a house from a drill."""
+        book = self._chronicle.book
+        self._drill_over_at = at if book.is_drill else None
+        if book.is_drill and self.house.came_from is State.STARTING:
+            because = "the program was started anew"
+            self._chronicle.note("drill_over", at, lazy=False, outage=book.id, because=because)
+        self._demand.returned(at if book.is_drill else self.contact.settled_at)
+        self._switches.closed()
 
     def _discharge(self, circuit: CircuitId) -> None:
         """Give back what was off before, by leaving it off: at once, or when a late OFF has taken effect."""
@@ -274,12 +351,14 @@ class Transfer:
         book = self._chronicle.book
         outage, owed = book.id, [str(circuit) for circuit in sorted(self._ledger.owing - self._switches.watched)]
         energy_kwh, peak_kw = self._demand.closed(at)
-        book.closed(self.contact.settled_at, energy_kwh, peak_kw)
-        self._ledger.close()
-        self._chronicle.note(
-            "outage_ended", at, lazy=False, outage=outage, energy_kwh=energy_kwh, peak_15min_kw=peak_kw, owed=[*owed]
+        about: dict[str, Json] = {"outage": outage, "kind": DRILL if book.is_drill else "outage"}
+        book.closed(
+            self.contact.settled_at if self._drill_over_at is None else self._drill_over_at, energy_kwh, peak_kw
         )
-        self._chronicle.note("all_clear", at, lazy=False, outage=outage, not_back=self._not_back())
+        self._ledger.close()
+        figures: dict[str, Json] = {"energy_kwh": energy_kwh, "peak_15min_kw": peak_kw, "owed": [*owed]}
+        self._chronicle.note("outage_ended", at, lazy=False, about={**about, **figures})
+        self._chronicle.note("all_clear", at, lazy=False, about=about, not_back=self._not_back())
 
     def _not_back(self) -> dict[str, Json]:
         """Return what is not as it was before the outage, each circuit with why: nobody else will say it again.

@@ -30,7 +30,8 @@ class StateView:
 
     `owed` lists every debt, `shed` those of the present outage. `stable_at`: when utility will be stable, if it lasts;
     None: not as things stand, or it is. `flaps`: openings of late that make that wait longer, 0 where they do not.
-    `generator_stopped_at`: None where there is no sign that it has.
+    `generator_stopped_at`: None where there is no sign that it has. `kind`: of the open outage, "outage" or "drill".
+    `drill_until`: when the drill that holds circuits off will be over; None: none does.
     """
 
     state: str
@@ -45,6 +46,8 @@ class StateView:
     stable_at: float | None = None
     flaps: int = 0
     generator_stopped_at: float | None = None
+    kind: str | None = None
+    drill_until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,7 @@ class Watchman:
         return self._ledger.started if opened_at is None else opened_at
 
     def _open_long_at(self) -> float | None:
-        never = not self._open_alarm_s or not self._transfer.house.now.sheds
+        never = not self._open_alarm_s or not self._transfer.house.now.sheds or self._transfer.drilling
         return None if never else self._open_since() + self._open_alarm_s
 
     def _broker_away_at(self) -> float | None:

@@ -20,6 +20,8 @@ _BY = {
     Cause.DOUBTFUL: "off since a restart in the outage, perhaps by the controller",
 }
 
+_BY_DRILL = "switched off by the controller: nonessential, for a drill"
+
 _BACK = {
     Verdict.RETURNS: "comes back when utility is stable, in its turn",
     Verdict.IS_ON: "reports on",
@@ -38,9 +40,12 @@ _KEPT_OFF = {
 }
 
 
-def why(circuit: Circuit, entry: Entry) -> str:
-    """Return one sentence for the owner on why the circuit is as it is, and what will become of it."""
-    parts = [_position(circuit, entry)]
+def why(circuit: Circuit, entry: Entry, *, drill: bool = False) -> str:
+    """Return one sentence for the owner on why the circuit is as it is, and what will become of it.
+
+    `drill`: what was shed was shed for a drill.
+    """
+    parts = [_position(circuit, entry, drill=drill)]
     if (hold := entry.hold) is not None:
         note = f", {hold.note}" if hold.note else ""
         parts.append(f"on hold by {hold.by or 'somebody'}{note}: nothing here switches it on (no lock-out)")
@@ -83,14 +88,14 @@ def stays_on(circuit: Circuit) -> str | None:
     return None if reason is None else f"UNCONTROLLABLE ({reason}): stays ON unless switched by hand"
 
 
-def _position(circuit: Circuit, entry: Entry) -> str:
+def _position(circuit: Circuit, entry: Entry, *, drill: bool) -> str:
     if entry.position is Position.TRIPPED:
         return "tripped: find out why, and reset it by hand"
     if entry.taken_over:
         return "a person's for the rest of this outage"
     if entry.debt is not None and entry.owed:
         sent = "" if entry.debt.confirmed else ", not confirmed yet"
-        return _BY[entry.debt.cause] + sent
+        return (_BY_DRILL if drill and entry.debt.cause is Cause.SHED else _BY[entry.debt.cause]) + sent
     last = entry.switched
     if entry.position is Position.OFF:
         return f"off by {last.who}" if last is not None and last.position is Position.OFF else "off, and not by us"

@@ -24,6 +24,7 @@ PURE = (
     "chronicle",
     "people",
     "portraits",
+    "drilling",
     "outage_book",
     "alarm_book",
     "telling",

@@ -28,6 +28,12 @@ _STATES = {
     "restoring": "on UTILITY again, giving back",
 }
 
+_DRILL = {
+    "shedding": "on UTILITY, shedding for a DRILL",
+    "standby": "on UTILITY, shed for a DRILL",
+    "stabilizing": "on UTILITY, a drill is over; waiting until utility is stable",
+    "restoring": "on UTILITY, giving back after a drill",
+}
 
 _INVERTED = (
     'this contact is open on utility (normally = "open"): a cut wire reads as utility and sheds nothing. '
@@ -52,8 +58,10 @@ def _unknown(site: Site, told: Told, reason: str, now: float) -> Iterator[str]:
 
 def _head(told: Told, site: Site, now: float) -> Iterator[str]:
     state = told.state or {}
-    yield f"{_STATES.get(str(state.get('state')), str(state.get('state')))}, {_since(state, now)}"
-    yield f"contact says {state.get('source')}" + (f"; outage {state['outage']}" if state.get("outage") else "")
+    drill = state.get("kind") == "drill"
+    words, what = (_DRILL, "drill") if drill else (_STATES, "outage")
+    yield f"{words.get(str(state.get('state')), str(state.get('state')))}, {_since(state, now)}"
+    yield f"contact says {state.get('source')}" + (f"; {what} {state['outage']}" if state.get("outage") else "")
     yield from _waits(state, now)
     if site.inverted:
         yield wrapped(f"ADVICE: {_INVERTED}", "        ", first="")
@@ -71,6 +79,9 @@ def _waits(state: Fields, now: float) -> Iterator[str]:
         flaps = state.get("flaps")
         longer = f"; longer than usual, for it went away {flaps} times of late" if flaps else ""
         yield wrapped(f"nothing comes back for {span(-in_s)} more{longer}", "  ", first="")
+    if (drill_s := said_ago_s(state, now, "drill_until")) is not None:
+        left = f"over in {span(max(0.0, -drill_s))}; `loadshed drill --end` ends it now"
+        yield wrapped(f"a person asked for this drill: {left}", "  ", first="")
     if (dark_s := said_ago_s(state, now, "generator_stopped_at")) is not None:
         yield wrapped(f"THE GENERATOR HAS STOPPED, as it seems, {span(max(0.0, dark_s))} ago", "  ", first="")
 

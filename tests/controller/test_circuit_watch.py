@@ -265,7 +265,7 @@ def test_the_end_of_an_outage_is_one_all_clear() -> None:
     house = House(FRIDGE, TUB, DRYER)
     house.outage(minutes=2)
     (line,) = house.happened("all_clear")
-    assert {**line.about} == {"outage": 1, "not_back": {}}
+    assert {**line.about} == {"outage": 1, "kind": "outage", "not_back": {}}
     house.contact.open()
     house.wait(30.0)
     house.breaker("fridge").trip()
@@ -279,6 +279,7 @@ def test_the_end_of_an_outage_is_one_all_clear() -> None:
     assert "on hold by Ann" in why
     assert {**line.about} == {
         "outage": 2,
+        "kind": "outage",
         "not_back": {
             "fridge": "tripped: find out why, and reset it by hand",
             "hot-tub": why,

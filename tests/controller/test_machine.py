@@ -24,6 +24,9 @@ DRAWN = {
     (State.STABILIZING, Trigger.ON_STANDBY): State.SHEDDING,
     (State.RESTORING, Trigger.SETTLED): State.UTILITY,
     (State.RESTORING, Trigger.ON_STANDBY): State.SHEDDING,
+    (State.UTILITY, Trigger.DRILL): State.SHEDDING,
+    (State.SHEDDING, Trigger.DRILL_OVER): State.STABILIZING,
+    (State.STANDBY, Trigger.DRILL_OVER): State.STABILIZING,
 }
 PATHS: dict[State, tuple[Trigger, ...]] = {
     State.STARTING: (),
@@ -122,7 +125,8 @@ Drawn from the table in `controller/machine.py` that runs; a test holds this pag
 {diagram()}```
 
 *Unfinished*: an outage is open on disk, or something is owed. *Settled*: each circuit is confirmed, beyond us, or tried
-three times. *Stable*: utility known and unbroken for `utility_stable_s`.
+three times. *Stable*: utility known and unbroken for `utility_stable_s`. *Drill*: an outage that a person asked for, while
+the contact stays closed; a transfer in it ends it and begins in one moment, and it goes on as an outage.
 
 Ignored, on purpose:
 

@@ -265,7 +265,7 @@ def test_a_command_is_never_retained_and_expires() -> None:
 
 def test_the_state_is_told_with_the_names_of_the_contract() -> None:
     """Times are RFC 3339 in UTC; an outage that is none is null."""
-    view = StateView("shedding", "standby", 1000.0, 3, (HOT_TUB,), (HOT_TUB,), (HOT_TUB,), (), ())
+    view = StateView("shedding", "standby", 1000.0, 3, (HOT_TUB,), (HOT_TUB,), (HOT_TUB,), (), (), kind="outage")
     told = TOPICS.state(view, WALL)
     assert (told.topic, told.retain) == ("loadshed/home/controller/state", True)
     assert said(told.payload) == {
@@ -273,6 +273,8 @@ def test_the_state_is_told_with_the_names_of_the_contract() -> None:
         "source": "standby",
         "since": "2026-01-31T23:59:59.500Z",
         "outage": 3,
+        "kind": "outage",
+        "drill_until": None,
         "shed": ["hot-tub"],
         "unconfirmed": ["hot-tub"],
         "owed": ["hot-tub"],

@@ -1,0 +1,99 @@
+"""A drill, from the request to its end: what a person may ask for, and when time begins and ends it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from controller.alarm_book import Alarm
+from rules.drill import NOTICE_S, USUAL_S, Standing, why_not
+from rules.requests import Reply
+from rules.shed import shed_plan
+
+if TYPE_CHECKING:
+    from controller.chronicle import Chronicle
+    from controller.events import Asked
+    from controller.switching import Switchboard
+    from controller.transfer import Transfer
+    from rules.ledger import Ledger
+
+ENDED_BY_TIME = "its time is up"
+
+
+class Drilling:
+    """Begins and ends drills. `until`: when the one that is on will be over (monotonic s); None: none is on."""
+
+    def __init__(self, ledger: Ledger, switches: Switchboard, transfer: Transfer, chronicle: Chronicle) -> None:
+        self._ledger = ledger
+        self._switches = switches
+        self._transfer = transfer
+        self._chronicle = chronicle
+        self._coming: Asked | None = None
+        self._until = 0.0
+
+    @property
+    def until(self) -> float | None:
+        return self._until if self._transfer.drilling else None
+
+    def asked(self, asked: Asked) -> Reply:
+        """Answer a request for a drill; where it may be, write the plan, and let it begin when the disk has it."""
+        if self._coming is not None:
+            return Reply(ok=False, reason="a drill is about to begin")
+        standing = self._standing()
+        if (reason := why_not(standing)) is not None:
+            return Reply(ok=False, reason=reason)
+        self._coming = asked
+        self._transfer.announce_drill(asked.at)
+        what = "circuit is" if standing.sheds == 1 else "circuits are"
+        return Reply(ok=True, reason=f"{standing.sheds} {what} switched off for {_for_s(asked):g} s")
+
+    def asked_to_end(self, asked: Asked) -> Reply:
+        """Answer a request to end the drill, and end it."""
+        if self._coming is not None:
+            self._drop("a person ended it before it began", asked.at)
+            return Reply(ok=True, reason="the drill does not begin")
+        if not self._transfer.drilling:
+            return Reply(ok=False, reason="no drill is on")
+        self._transfer.end_drill(asked.at, f"ended by {asked.by or 'a person'}")
+        return Reply(ok=True, reason="the drill is over: what it switched off is given back in turn")
+
+    def deadline(self) -> float | None:
+        """Return when a drill begins, or is over (monotonic s); None: neither is to come."""
+        return self._coming.at + NOTICE_S if self._coming is not None else self.until
+
+    def due(self, at: float) -> None:
+        """Play the deadline that has come."""
+        if (asked := self._coming) is None:
+            self._transfer.end_drill(at, ENDED_BY_TIME)
+        elif not self._transfer.announced or self._standing_against() is not None:
+            self._drop(self._standing_against() or "the contact moved", at)
+        else:
+            self._coming, self._until = None, at + _for_s(asked)
+            self._transfer.begin_drill(at, asked.by, _for_s(asked))
+
+    def _drop(self, because: str, at: float) -> None:
+        self._coming = None
+        self._transfer.drop_drill()
+        self._chronicle.note("drill_dropped", at, because=because)
+
+    def _standing_against(self) -> str | None:
+        """Return what has come between the request and the beginning; None: nothing."""
+        return why_not(self._standing()._replace(outage_open=False))
+
+    def _standing(self) -> Standing:
+        transfer, switches = self._transfer, self._switches
+        moving = switches.unsettled | switches.watched
+        return Standing(
+            state=transfer.house.now.value,
+            on_utility=transfer.contact.steady,
+            stable=transfer.stable,
+            outage_open=self._chronicle.book.outage is not None,
+            owed=tuple(sorted(self._ledger.owing - moving)),
+            under_way=tuple(sorted(moving | {circuit for circuit, entry in self._ledger if entry.wish is not None})),
+            connected=switches.connected,
+            disk_failing=Alarm.DISK_FAILING in self._chronicle.alarms,
+            sheds=len(shed_plan(transfer.panel, self._ledger)),
+        )
+
+
+def _for_s(asked: Asked) -> float:
+    return USUAL_S if asked.for_s is None else asked.for_s

@@ -1,0 +1,49 @@
+"""When a drill may begin, as a table: of everything that stands against it the gravest is said."""
+
+from __future__ import annotations
+
+import pytest
+
+from rules.drill import Standing, why_not
+
+FREE = Standing(
+    state="utility",
+    on_utility=True,
+    stable=True,
+    outage_open=False,
+    owed=(),
+    under_way=(),
+    connected=True,
+    disk_failing=False,
+    sheds=3,
+)
+
+
+def test_a_quiet_house_on_utility_may_be_drilled() -> None:
+    """Nothing stands against it."""
+    assert why_not(FREE) is None
+
+
+@pytest.mark.parametrize(
+    ("standing", "said"),
+    [
+        (FREE._replace(on_utility=False), "not known to be closed"),
+        (FREE._replace(outage_open=True), "not over yet"),
+        (FREE._replace(state="restoring"), "not over yet"),
+        (FREE._replace(stable=False), "unbroken"),
+        (FREE._replace(under_way=("tub", "dryer")), "tub, dryer: ask again"),
+        (FREE._replace(owed=("tub",)), "still owed from before: tub:"),
+        (FREE._replace(connected=False), "broker is away"),
+        (FREE._replace(disk_failing=True), "disk takes nothing"),
+        (FREE._replace(sheds=0), "nothing to switch off"),
+    ],
+)
+def test_what_stands_against_it_is_said(standing: Standing, said: str) -> None:
+    """One sentence, which names what is to be done first."""
+    assert said in (why_not(standing) or "")
+
+
+def test_the_gravest_is_said_first() -> None:
+    """A house whose contact is open is told so, whatever else is wrong."""
+    everything = Standing("standby", False, False, True, ("tub",), ("tub",), False, True, 0)
+    assert "contact" in (why_not(everything) or "")

@@ -251,9 +251,14 @@ class BreakersOnBus:
         now = self._clock()
         self.say(breaker.command(payload.decode("utf-8", "replace"), now, retained=retained))
         self._on_command()
+        self._wait_for(breaker)
+
+    def _wait_for(self, breaker: SimulatedBreaker) -> None:
+        """Come back when the breaker next has something to say: a second command may still be under way then."""
         if breaker.next_due is not None:
-            asyncio.get_running_loop().call_later(breaker.next_due - now, self._come_late, breaker)
+            asyncio.get_running_loop().call_later(breaker.next_due - self._clock(), self._come_late, breaker)
 
     def _come_late(self, breaker: SimulatedBreaker) -> None:
         self.say(breaker.advance(self._clock()))
         self._on_command()
+        self._wait_for(breaker)

@@ -240,6 +240,35 @@ def test_a_hub_answers_for_many_on_a_real_broker(mosquitto: Mosquitto) -> None:
     assert [(one.circuit, one.word, one.retained) for one in hub.log] == [(TUB, "OFF", False)]
 
 
+async def commanded_off_and_on(hub: BreakersOnBus, link: Link, *, slow_s: float) -> None:
+    """Have ON reach the tub while its OFF is under way, and hear both reports."""
+    topic = "loadshed/home/breakers/tub"
+    link.subscribe([f"{topic}/state"])
+    link.flush()
+    await until(link, f"{topic}/state", b"ON")
+    hub.breakers[TUB].faults = Faults(slow_s=slow_s)
+    link.publish(f"{topic}/set", b"OFF")
+    link.publish(f"{topic}/set", b"ON")
+    link.flush()
+    await until(link, f"{topic}/state", b"OFF")
+    await until(link, f"{topic}/state", b"ON")
+
+
+def test_a_second_command_that_comes_while_the_first_is_under_way_is_obeyed_too(mosquitto: Mosquitto) -> None:
+    """Each in its own time, though nothing else wakes the hub."""
+
+    async def story() -> None:
+        hub = BreakersOnBus([SimulatedBreaker(TUB)], mosquitto.broker, "home", time.monotonic)
+        task = await on_the_bus(hub)
+        link = await Link.open(mosquitto.broker, "person")
+        await commanded_off_and_on(hub, link, slow_s=0.2)
+        await link.close()
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(story())
+
+
 def test_the_embedded_broker_carries_the_same() -> None:
     """The demo needs no Mosquitto."""
 

@@ -20,7 +20,7 @@ _EXAMPLE = "mbpoll -m rtu -a {id} -b 9600 -P none -t 4 -r 1 -c 2 {port}"
 
 @dataclass(frozen=True, slots=True)
 class SimulatedSite:
-    """What to simulate. `link`: where the pseudo-terminal is linked, None: no link; `tcp_port`: None: no TCP, 0: any.
+    """What to simulate. `link`: where the pseudo-terminal is linked, None: anywhere; `tcp_port`: None: no TCP, 0: any.
 
     `twins`: meters on the one id, to see what that looks like.
     """

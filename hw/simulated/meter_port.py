@@ -6,14 +6,15 @@ import asyncio
 import os
 import tty
 from collections.abc import Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from hw.simulated.meter_frames import request_length
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from hw.simulated.meter import SimulatedMeter
 
@@ -84,8 +85,8 @@ def collided(answers: Sequence[bytes]) -> bytes:
 async def serve_pty(meters: SimulatedMeter | Sequence[SimulatedMeter], link: Path | None = None) -> AsyncIterator[str]:
     """Serve one or several meters on a pseudo-terminal and yield the port to open.
 
-    `link`: a symbolic link to make, and to replace if it is one; the port is then its path. Raises FileExistsError
-    where something else stands there.
+    `link`: the port, a symbolic link to make, and to replace if it is one; None: one in a folder of its own. Raises
+    FileExistsError where something else stands there.
     """
     ours, theirs = os.openpty()
     tty.setraw(theirs)
@@ -94,14 +95,12 @@ async def serve_pty(meters: SimulatedMeter | Sequence[SimulatedMeter], link: Pat
     loop = asyncio.get_running_loop()
     loop.add_reader(ours, lambda: _read(ours, bus.hear))
     unasked = asyncio.create_task(bus.talk_unasked())
-    port = os.ttyname(theirs)
     try:
-        yield _linked(link, port) if link else port
+        with _named(os.ttyname(theirs), link) as port:
+            yield port
     finally:
         unasked.cancel()
         loop.remove_reader(ours)
-        if link:
-            _unlinked(link)
         os.close(ours)
         os.close(theirs)
 
@@ -110,10 +109,20 @@ def _several(meters: SimulatedMeter | Sequence[SimulatedMeter]) -> Sequence[Simu
     return meters if isinstance(meters, Sequence) else [meters]
 
 
-def _linked(link: Path, port: str) -> str:
-    _unlinked(link)
-    link.symlink_to(port)
-    return str(link)
+@contextmanager
+def _named(terminal: str, link: Path | None) -> Iterator[str]:
+    """Give a terminal a name that goes with the meter.
+
+    The kernel gives a terminal's own name to the next one that is opened: whoever still looked for the meter there
+    would read what a stranger types.
+    """
+    with ExitStack() as stack:
+        if link is None:
+            link = Path(stack.enter_context(TemporaryDirectory(prefix="loadshed-meter-"))) / "port"
+        _unlinked(link)
+        link.symlink_to(terminal)
+        stack.callback(_unlinked, link)
+        yield str(link)
 
 
 def _unlinked(link: Path) -> None:

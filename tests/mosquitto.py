@@ -7,11 +7,13 @@ import signal
 import socket
 import subprocess
 import threading
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Self
 
 from hw.dial import Broker
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -19,10 +21,14 @@ READY_S = 10.0
 
 
 class Mosquitto:
-    """One broker. `folder`: for its configuration. `lines`: more of it (listener options stand after the listener)."""
+    """One broker. `folder`: for its configuration. `lines`: more of it (listener options stand after the listener).
+
+    Its port is its own, up or down, until it is closed: other tests may run at once, and are given other ones.
+    """
 
     def __init__(self, folder: Path, *lines: str) -> None:
-        self.port = free_port()
+        self._held = ExitStack()
+        self.port = self._held.enter_context(held_port())
         self._config = folder / "mosquitto.conf"
         text = [
             # Started by root it would become somebody else, who may not read our files.
@@ -65,6 +71,11 @@ class Mosquitto:
         """End it as a power cut would."""
         self._end(signal.SIGKILL)
 
+    def close(self) -> None:
+        """End it for good."""
+        self.kill()
+        self._held.close()
+
     def reload(self) -> None:
         """Have it read its lists again; it does so before it takes another connection."""
         self._reloading.clear()
@@ -84,7 +95,7 @@ class Mosquitto:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.kill()
+        self.close()
 
     def _end(self, how: signal.Signals) -> None:
         if self._process is None or self._drain is None:
@@ -110,6 +121,15 @@ class Mosquitto:
             if " running" in line:
                 self._running.set()
         self._running.set()  # it ended: nobody need wait any longer
+
+
+@contextmanager
+def held_port() -> Iterator[int]:
+    """Yield a port of loopback on which nobody listens, and which nobody is given who asks for any."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind((HOST, 0))
+        yield int(held.getsockname()[1])
 
 
 def free_port() -> int:

@@ -15,7 +15,7 @@ from controller.access.broker import BrokerFiles, Listening
 from controller.access.roles import CONTROLLER_NAME, House, Role, User
 from hw.dial import Broker, BrokerError
 from hw.mqtt import Link, Will
-from tests.mosquitto import HOST, Mosquitto, free_port
+from tests.mosquitto import HOST, Mosquitto, held_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,14 +95,15 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """Run a real Mosquitto on what `set_up` and `let_in` write, with every kind of user."""
     folder = tmp_path_factory.mktemp("guarded")
     files = BrokerFiles(folder / "etc")
-    listening = Listening((HOST, "localhost"), plain=True, port=free_port(), tls_port=free_port())
     mosquitto = Mosquitto(folder, f"include_dir {files.configuration.parent}")
-    house = Guarded(folder, mosquitto, listening, files, {CONTROLLER_NAME: passwords.new_password()})
-    files.set_up(HOUSE, listening, house.passwords[CONTROLLER_NAME])
-    for user in USERS[1:]:
-        house.let_in(user)
-    with mosquitto:
-        yield house
+    with held_port() as port, held_port() as tls_port:
+        listening = Listening((HOST, "localhost"), plain=True, port=port, tls_port=tls_port)
+        house = Guarded(folder, mosquitto, listening, files, {CONTROLLER_NAME: passwords.new_password()})
+        files.set_up(HOUSE, listening, house.passwords[CONTROLLER_NAME])
+        for user in USERS[1:]:
+            house.let_in(user)
+        with mosquitto:
+            yield house
 
 
 async def heard(link: Link, until: str, times: int = 1) -> list[str]:

@@ -22,7 +22,7 @@ from controller.topics import ContactTopics, Publication, Topics
 from hw.dial import Broker, BrokerError
 from hw.mqtt import Link
 from rules.panel import CircuitId, Position
-from tests.mosquitto import Mosquitto, free_port
+from tests.mosquitto import Mosquitto, held_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -494,11 +494,11 @@ def test_a_request_nobody_answers_says_so(mosquitto: Mosquitto) -> None:
     """The daemon may be down, or another site be meant; or the broker."""
 
     async def story() -> list[tuple[bool, str]]:
-        nowhere = Broker(port=free_port())
-        return [
-            await ask(mosquitto.broker, "home", "reload", {}, timeout_s=0.2),
-            await ask(nowhere, "home", "reload", {}),
-        ]
+        with held_port() as port:
+            return [
+                await ask(mosquitto.broker, "home", "reload", {}, timeout_s=0.2),
+                await ask(Broker(port=port), "home", "reload", {}),
+            ]
 
     (nobody, why_nobody), (nowhere, why_nowhere) = run(story())
     assert (nobody, nowhere) == (False, False)

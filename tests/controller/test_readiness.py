@@ -17,10 +17,11 @@ from controller.upkeep.readiness import READY, RESERVED, Facts, judge
 from controller.upkeep.readiness_facts import feeders, own_addresses, strangers, throttled, ups_known, worn_percent
 from hw.dial import Broker
 from rules.panel import Panel
-from tests.mosquitto import Mosquitto, free_port
+from tests.mosquitto import Mosquitto, held_port
 from tests.system.house import House
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 # A machine of the loopback net that is not this program's own 127.0.0.1: for the broker a stranger.
@@ -115,9 +116,15 @@ def test_feeders_are_known_by_their_names() -> None:
     assert feeders(panel) == ("office",)
 
 
-def test_a_stranger_is_let_in_or_not(tmp_path: Path) -> None:
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Lend a port."""
+    with held_port() as held:
+        yield held
+
+
+def test_a_stranger_is_let_in_or_not(tmp_path: Path, port: int) -> None:
     """Asked at the broker itself, without a name."""
-    port = free_port()
     door = Broker(host=ELSEWHERE, port=port, username="loadshed")
     with Mosquitto(tmp_path, f"listener {port} {ELSEWHERE}"):
         assert asyncio.run(strangers(door)) == (f"{ELSEWHERE}:{port}",)

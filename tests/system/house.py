@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import socket
 import time
 from contextlib import AsyncExitStack, closing, suppress
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from controller.commands.ask import ask
 from controller.storage.schema import LEDGER, UselessError, open_for_reading
 from hw.simulated.breakers import BreakersOnBus, SimulatedBreaker
 from rules.panel import CircuitId, Position
-from tests.mosquitto import HOST, Mosquitto
+from tests.mosquitto import Mosquitto
 from tests.system.on_bus import CONTACT, CONTACT_STATUS, ContactDevice, Recorder
 from tests.system.program import Program
 
@@ -122,10 +121,6 @@ class House:
         self.state_dir.mkdir(exist_ok=True)
         self._news = asyncio.Event()
         self.mosquitto = Mosquitto(self.folder, *self.broker_lines)
-        # Held, never listened on: while the broker is down nobody else is given its port.
-        self._port = socket.socket()
-        self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._port.bind((HOST, self.mosquitto.port))
         self.write_installer()
         self.write_circuits(self.circuits)
         broker = self.mosquitto.broker
@@ -145,8 +140,7 @@ class House:
             self.nobody_else_was_touched()
         await self.program.kill()
         await self._running.aclose()
-        await asyncio.to_thread(self.mosquitto.kill)
-        self._port.close()
+        await asyncio.to_thread(self.mosquitto.close)
 
     @staticmethod
     async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -7,7 +7,7 @@ import time
 import tomllib
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.configuration.locate import line_of, lines_of
@@ -92,7 +92,6 @@ def values() -> st.SearchStrategy[object]:
     return st.recursive(plain, lambda inner: st.lists(inner, max_size=3), max_leaves=5)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # a cold start on a busy machine
 @given(st.dictionaries(st.text("ab.#=[\"'", min_size=1), st.dictionaries(st.text("xy ].", min_size=1), values())))
 def test_every_key_of_every_table_is_found(tables: dict[str, dict[str, object]]) -> None:
     """Whatever signs it is made of."""

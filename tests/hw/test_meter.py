@@ -133,7 +133,7 @@ def test_no_fault_makes_a_false_value(kind: Fault) -> None:
 _HEADS = [bytes.fromhex(head) for head in ("010304", "01030C", "010302", "0183", "0103")]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(

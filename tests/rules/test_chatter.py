@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.chatter import FAULT_BOUNCES, STEPS, WINDOW_S, Chatter
@@ -67,7 +67,6 @@ def test_a_fault_stands_until_an_hour_has_been_quiet_and_says_its_worst() -> Non
     assert one.fault(9000.0) is None
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0.0, 20_000.0), max_size=200))
 def test_the_deadline_of_a_fault_always_ends_it(times: list[float]) -> None:
     """No rounding may leave a deadline that has come and changes nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.register import Register, Verdict
@@ -56,7 +56,6 @@ class House:
             self.findings.append(found)
 
 
-@settings(deadline=None)
 @given(load=LOADS, phase=st.floats(0.0, 0.99), poll_s=st.sampled_from([1.0, 5.0, 30.0]))
 def test_a_sound_output_counts_exactly_and_is_never_blamed(
     load: list[tuple[float, float]], phase: float, poll_s: float

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from controller.alarm_book import Alarm
+from controller.machine import Trigger
+from controller.outage_book import DRILL
 from rules.drill import NOTICE_S, USUAL_S, Standing, why_not
 from rules.requests import Reply
 from rules.shed import shed_plan
@@ -42,7 +44,7 @@ class Drilling:
         if (reason := why_not(standing)) is not None:
             return Reply(ok=False, reason=reason)
         self._coming = asked
-        self._transfer.announce_drill(asked.at)
+        self._chronicle.book.about(asked.at, self._transfer.positions(), DRILL)
         what = "circuit is" if standing.sheds == 1 else "circuits are"
         return Reply(ok=True, reason=f"{standing.sheds} {what} switched off for {_for_s(asked):g} s")
 
@@ -64,20 +66,31 @@ class Drilling:
         """Play the deadline that has come."""
         if (asked := self._coming) is None:
             self._transfer.end_drill(at, ENDED_BY_TIME)
-        elif not self._transfer.announced or self._standing_against() is not None:
-            self._drop(self._standing_against() or "the contact moved", at)
+        elif (because := self._came_between()) is not None:
+            self._drop(because, at)
         else:
-            self._coming, self._until = None, at + _for_s(asked)
-            self._transfer.begin_drill(at, asked.by, _for_s(asked))
+            self._coming = None
+            self._begin(at, asked.by, _for_s(asked))
+
+    def _begin(self, at: float, by: str, for_s: float) -> None:
+        """Shed as on standby. What was announced is owed from now on."""
+        book = self._chronicle.book
+        self._until = at + for_s
+        book.drilled(at, self._transfer.positions())
+        self._chronicle.note("drill_began", at, lazy=False, outage=book.id, by=by, for_s=for_s)
+        self._transfer.fire(Trigger.DRILL, at)
 
     def _drop(self, because: str, at: float) -> None:
+        """Take back what was announced; where the contact has opened since, it is the opening's."""
         self._coming = None
-        self._transfer.drop_drill()
+        if self._chronicle.book.is_drill:
+            self._chronicle.book.dropped()
         self._chronicle.note("drill_dropped", at, because=because)
 
-    def _standing_against(self) -> str | None:
+    def _came_between(self) -> str | None:
         """Return what has come between the request and the beginning; None: nothing."""
-        return why_not(self._standing()._replace(outage_open=False))
+        # What is written as about to be is this drill; where it is gone, an edge came, and was a bounce or an opening.
+        return why_not(self._standing()._replace(outage_open=not self._chronicle.book.is_drill))
 
     def _standing(self) -> Standing:
         transfer, switches = self._transfer, self._switches

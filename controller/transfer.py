@@ -98,11 +98,6 @@ class Transfer:
         return None if outage is None or self._chronicle.book.id is None else outage.kind
 
     @property
-    def announced(self) -> bool:
-        """Tell whether a drill is written as about to begin, and nothing has come between."""
-        return self._chronicle.book.is_drill and self.house.now is State.UTILITY and not self.opening
-
-    @property
     def opened_at(self) -> float | None:
         """Return when the contact last opened in the open outage; None: not in this boot, or there is no outage."""
         return self._chronicle.book.opened_at
@@ -191,7 +186,7 @@ class Transfer:
     def _first_edge(self, at: float) -> None:
         """Write what is about to be shed while the contact settles: the power may go before it has."""
         if not self.house.now.sheds:
-            self._chronicle.book.about(at, self._positions())
+            self._chronicle.book.about(at, self.positions())
 
     def _bounced(self, at: float) -> None:
         if not self.house.now.sheds:
@@ -208,14 +203,14 @@ class Transfer:
         self._chronicle.note("contact_settled", at, about=lost, source=source.value, began_at=self.contact.settled_at)
         if source is Source.STANDBY:
             if self.drilling:
-                self._fire(Trigger.DRILL_OVER, at)  # one and the same moment: nothing is given back between the two
-            self._fire(Trigger.ON_STANDBY, at)
+                self.fire(Trigger.DRILL_OVER, at)  # one and the same moment: nothing is given back between the two
+            self.fire(Trigger.ON_STANDBY, at)
             return
         self._tell_flapping(at)
         for circuit in self.panel:
             self.found(circuit.id, self._reports.judge(circuit, at), at)
         unfinished = self._chronicle.book.outage is not None or bool(self._ledger.owing)
-        self._fire(Trigger.ON_UTILITY, at, unfinished=unfinished)
+        self.fire(Trigger.ON_UTILITY, at, unfinished=unfinished)
 
     # --- utility, unbroken -------------------------------------------------------------------------------------------
 
@@ -235,7 +230,7 @@ class Transfer:
         self._stable_since = self.contact.steady_since
         for circuit in self.panel:
             self.found(circuit.id, self._reports.believe(circuit, at), at)
-        self._fire(Trigger.STABLE, at)
+        self.fire(Trigger.STABLE, at)
 
     @property
     def flaps(self) -> int:
@@ -253,37 +248,22 @@ class Transfer:
 
     # --- a drill -----------------------------------------------------------------------------------------------------
 
-    def announce_drill(self, at: float) -> None:
-        """Write what is about to be shed, for a drill: the power may go before it has begun."""
-        self._chronicle.book.about(at, self._positions(), DRILL)
-
-    def drop_drill(self) -> None:
-        """Take back what was announced; where the contact has opened since, it is the opening's."""
-        if self._chronicle.book.is_drill and not self.opening:
-            self._chronicle.book.dropped()
-
-    def begin_drill(self, at: float, by: str, for_s: float) -> None:
-        """Shed as on standby, while the contact stays closed. What was announced is owed from now on."""
-        book = self._chronicle.book
-        book.drilled(at, self._positions())
-        self._chronicle.note("drill_began", at, lazy=False, outage=book.id, by=by, for_s=for_s)
-        self._fire(Trigger.DRILL, at)
-
     def end_drill(self, at: float, because: str) -> None:
         """Give back what the drill has shed: at once, where utility is stable."""
         self._chronicle.note("drill_over", at, lazy=False, outage=self._chronicle.book.id, because=because)
-        self._fire(Trigger.DRILL_OVER, at)
+        self.fire(Trigger.DRILL_OVER, at)
         if self.stable:
-            self._fire(Trigger.STABLE, at)
+            self.fire(Trigger.STABLE, at)
 
     # --- states ------------------------------------------------------------------------------------------------------
 
     def settle(self, at: float) -> None:
         """Move on, where every circuit is settled: confirmed, beyond us, or tried three times."""
         if self.house.now in (State.SHEDDING, State.RESTORING) and not self._switches.unsettled:
-            self._fire(Trigger.SETTLED, at)
+            self.fire(Trigger.SETTLED, at)
 
-    def _fire(self, trigger: Trigger, at: float, *, unfinished: bool = False) -> None:
+    def fire(self, trigger: Trigger, at: float, *, unfinished: bool = False) -> None:
+        """Move the house by `trigger`, if it moves it, and do what belongs to the state entered."""
         was = self.house.now
         if (state := self.house.fire(trigger, at, unfinished=unfinished)) is not None:
             self._chronicle.note("state", at, state=state.value, was=was.value, because=_MOVED_BY[trigger])
@@ -325,7 +305,7 @@ class Transfer:
         if self.house.came_from is State.STARTING and book.id is not None and not was_drill:
             book.resumed()  # the same outage goes on: no transfer was seen
         else:
-            book.opened(self.contact.settled_at, self._positions(), self._better_known())
+            book.opened(self.contact.settled_at, self.positions(), self._better_known())
         if was_drill:
             self._chronicle.note("drill_taken_over", self.contact.settled_at, lazy=False, outage=book.id)
             self._chronicle.note("outage_began", self.contact.settled_at, lazy=False, outage=book.id)
@@ -382,11 +362,11 @@ class Transfer:
         written = self._chronicle.book.positions()
         return {
             circuit: position
-            for circuit, position in self._positions().items()
+            for circuit, position in self.positions().items()
             if not self._ledger[circuit].live or (position is Position.ON and written.get(circuit) is Position.UNKNOWN)
         }
 
-    def _positions(self) -> dict[CircuitId, Position]:
+    def positions(self) -> dict[CircuitId, Position]:
         """Return the position each commandable circuit has as an outage begins."""
         return {
             circuit.id: self._ledger[circuit.id].position_before(wakes_off=self._ledger.may_have_fallen(circuit))

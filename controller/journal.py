@@ -61,7 +61,7 @@ def _no_alarm(about: Mapping[str, Json]) -> str:
 def _all_clear(about: Mapping[str, Json]) -> str:
     not_back = about.get("not_back")
     if not isinstance(not_back, dict) or not not_back:
-        return "all clear: everything is as it was before the outage"
+        return f"all clear: everything is as it was before the {about.get('kind') or 'outage'}"
     return "all clear, but not back: " + ". ".join(f"{circuit}: {why}" for circuit, why in not_back.items())
 
 
@@ -81,10 +81,26 @@ def _flaps(about: Mapping[str, Json]) -> str:
     )
 
 
+def _drill(about: Mapping[str, Json]) -> str:
+    drill, by, for_s = about.get("outage"), about.get("by") or "somebody", _shown(about.get("for_s"))
+    return f"DRILL {drill}, asked for by {by}: what is nonessential is switched off for {for_s} s, on utility"
+
+
+def _drill_over(about: Mapping[str, Json]) -> str:
+    return f"drill {about.get('outage')} is over ({about.get('because')}): what it switched off is given back"
+
+
+def _drill_taken_over(about: Mapping[str, Json]) -> str:
+    return f"a transfer in drill {about.get('outage')}: it goes on as an outage"
+
+
 _SENTENCES: dict[str, Callable[[Mapping[str, Json]], str]] = {
     "alarm_raised": _alarm,
     "alarm_cleared": _no_alarm,
     "all_clear": _all_clear,
+    "drill_began": _drill,
+    "drill_over": _drill_over,
+    "drill_taken_over": _drill_taken_over,
     "generator_stopped": _stopped,
     "utility_flaps": _flaps,
 }

@@ -28,6 +28,14 @@ from rules.panel import CircuitId
         ("alarm_cleared", {"alarm": "owed", "lasted_s": 65.2}, "alarm owed is over, after 65 s"),
         ("alarm_cleared", {"alarm": "owed"}, "alarm owed is over"),
         ("all_clear", {"outage": 3, "not_back": {}}, "all clear: everything is as it was before the outage"),
+        ("all_clear", {"kind": "drill", "not_back": {}}, "all clear: everything is as it was before the drill"),
+        (
+            "drill_began",
+            {"outage": 3, "by": "Ann", "for_s": 60.0},
+            "DRILL 3, asked for by Ann: what is nonessential is switched off for 60 s, on utility",
+        ),
+        ("drill_over", {"outage": 3, "because": "x"}, "drill 3 is over (x): what it switched off is given back"),
+        ("drill_taken_over", {"outage": 3}, "a transfer in drill 3: it goes on as an outage"),
         (
             "all_clear",
             {"not_back": {"dryer": "tripped", "tub": "on hold"}},

@@ -207,10 +207,14 @@ class Transfer:
             self.fire(Trigger.ON_STANDBY, at)
             return
         self._tell_flapping(at)
-        for circuit in self.panel:
-            self.found(circuit.id, self._reports.judge(circuit, at), at)
+        self._judge(at)
         unfinished = self._chronicle.book.outage is not None or bool(self._ledger.owing)
         self.fire(Trigger.ON_UTILITY, at, unfinished=unfinished)
+
+    def _judge(self, at: float) -> None:
+        """End what is owed and need not be given back: it was never switched off, or is on."""
+        for circuit in self.panel:
+            self.found(circuit.id, self._reports.judge(circuit, at), at)
 
     # --- utility, unbroken -------------------------------------------------------------------------------------------
 
@@ -251,6 +255,7 @@ class Transfer:
     def end_drill(self, at: float, because: str) -> None:
         """Give back what the drill has shed: at once, where utility is stable."""
         self._chronicle.note("drill_over", at, lazy=False, outage=self._chronicle.book.id, because=because)
+        self._judge(at)
         self.fire(Trigger.DRILL_OVER, at)
         if self.stable:
             self.fire(Trigger.STABLE, at)

@@ -464,6 +464,32 @@ def test_a_crash_before_it_began_leaves_nothing_open() -> None:
     assert (house.state.outage, house.state.owed) == (None, ())
 
 
+@pytest.mark.parametrize("stalled_s", [3.0, 30.0, 70.0])
+def test_a_stalled_program_neither_lengthens_a_drill_nor_owes_what_it_never_switched(stalled_s: float) -> None:
+    """Not scheduled from the request on: where its time is up before anything could be switched, nothing is."""
+    house = House()
+    house.ask("drill", for_s=60.0)
+    house.stall(stalled_s)
+    house.wait(150.0 - stalled_s)
+    assert house.offs() == ([] if stalled_s > 60.0 else IN_ORDER)
+    assert len(house.ons()) == len(house.offs())
+    assert (house.state.state, house.state.owed, house.state.outage) == ("utility", (), None)
+    assert house.ask("drill").ok
+
+
+def test_a_broker_that_goes_as_a_drill_begins_is_waited_for_until_its_end() -> None:
+    """What could not be commanded is not owed; what was comes back when the broker does."""
+    house = House()
+    house.ask("drill", for_s=30.0)
+    house.wait(NOTICE_S + 0.01)
+    house.broker.goes_away()
+    house.wait(60.0)
+    house.broker.comes_back()
+    house.wait(200.0)
+    assert all(house.breaker(name).position is ON for name in SHED)
+    assert (house.state.state, house.state.owed) == ("utility", ())
+
+
 # --- people and the file ---------------------------------------------------------------------------------------------
 
 

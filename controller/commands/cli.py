@@ -35,6 +35,9 @@ _COMMANDS = {
     "broker": _Command("set up Mosquitto: who may come in, and say what", "controller.commands.broker"),
     "backup": _Command("copy ledger, log and both files, whole, while all goes on", "controller.commands.backup"),
     "ready": _Command("how ready the house is for its next outage, and why not more", "controller.commands.ready"),
+    "drill": _Command(
+        "try on utility what a transfer would do, for real or not, and report", "controller.commands.drill"
+    ),
     "meter": _Command("commissioning tools for the kWh meter", "controller.commands.meter"),
     "metrics": _Command("figures for Prometheus, as a file for node_exporter", "controller.commands.support"),
     "support-bundle": _Command("what a bug report needs, without secrets", "controller.commands.support"),

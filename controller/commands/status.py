@@ -127,8 +127,12 @@ async def settled_kw(site: Site) -> float | None:
     """
     before = (await collect(site.broker, site.id)).demand or {}
     await asyncio.sleep(SETTLED_BY_TICKS_S if before.get("kw_quality") == "coarse" else SETTLED_BY_EDGES_S)
-    demand = (await collect(site.broker, site.id)).demand
-    kw = None if demand is None or is_stale(demand, site, time.time()) else demand.get("kw")
+    return present_kw(await collect(site.broker, site.id), site, time.time())
+
+
+def present_kw(told: Told, site: Site, now: float) -> float | None:
+    """Return what the house draws by the controller's last word; None: it has no figure, or that is not the present."""
+    kw = None if told.demand is None or is_stale(told.demand, site, now) else told.demand.get("kw")
     return float(kw) if isinstance(kw, int | float) else None
 
 

@@ -1,0 +1,195 @@
+"""A live drill, asked for and followed on the bus until all is back: whatever goes away in between."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from controller.commands.ask import ask
+from controller.commands.status import remembered, topics
+from controller.drill.result import SETTLE_S
+from controller.setup.devices import RefusedError
+from hw.dial import BrokerError
+from hw.mqtt import Link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from controller.commands.site import Site
+    from controller.drill.course import Course
+    from controller.drill.readings import Readings
+    from controller.effects import Json
+    from controller.events import AskKind
+
+LOOK_S = 0.2
+AGAIN_S = 1.0
+
+BEGINS_S = 15.0
+"""So long after the controller's yes it has begun, or never will."""
+
+METER_S = 20.0
+"""So long after the last circuit is back the meter may still tell what it draws: an edge at 1 kW takes 18 s."""
+
+GONE_S = 600.0
+"""A controller that has been gone for so long is for a person to look after."""
+
+
+class Follower:
+    """Follows one drill. `say`: told each line for a person. `by`: who asks."""
+
+    def __init__(self, site: Site, course: Course, readings: Readings, by: str, say: Callable[[str], object]) -> None:
+        self._site = site
+        self._course = course
+        self._readings = readings
+        self._by = by
+        self._say = say
+        self._answer: asyncio.Task[tuple[bool, str]] | None = None
+        self._ending: asyncio.Task[tuple[bool, str]] | None = None
+        self._agreed_at: float | None = None
+        self._asked_to_end = 0
+        self._here_at = time.monotonic()
+        self._here = False
+        self._connected = False
+
+    @property
+    def left(self) -> bool:
+        """Tell whether the person has left before the end."""
+        return self._asked_to_end > 1
+
+    def end(self) -> None:
+        """End the drill, and follow how everything comes back; a second time: leave."""
+        self._asked_to_end += 1
+        if self.left:
+            self._say("Left. The controller ends the drill by itself: `loadshed status` says how it stands.")
+        elif self._ending is None and not self._course.done:
+            self._say("Ending the drill: everything comes back, one by one. Once more Ctrl-C leaves.")
+            self._ending = asyncio.create_task(self._ask("drill-end", {"by": self._by}))
+
+    async def run(self, for_s: float, note: str) -> None:
+        """Ask for the drill, and return when it is over and the meter has told, or nobody can say any more.
+
+        Raises RefusedError, and BrokerError where there is no way to the controller to begin with.
+        """
+        link = await self._connect()
+        fields: dict[str, Json] = {"by": self._by, "for_s": for_s, **({"note": note} if note else {})}
+        self._answer = asyncio.create_task(self._ask("drill", fields))
+        try:
+            while not self._enough():
+                link = await self._heard(link)
+        finally:
+            self._answer.cancel()
+            await link.close()
+            if self._ending is not None and not self.left:
+                await self._ending
+
+    # --- the bus -----------------------------------------------------------------------------------------------------
+
+    async def _connect(self) -> Link:
+        link = await Link.open(self._site.broker, f"loadshed-drill-{secrets.token_hex(4)}")
+        try:
+            await remembered(link, self._site.id, self._take, self._filters())
+        except BrokerError:
+            link.abort()
+            raise
+        self._connected = True
+        return link
+
+    def _filters(self) -> Iterable[str]:
+        return (*topics(self._site.id), f"loadshed/{self._site.id}/events")
+
+    async def _heard(self, link: Link) -> Link:
+        """Take what comes for a moment; return the connection to go on with, another one where it had ended."""
+        try:
+            if not self._connected:
+                link = await self._connect()
+                self._say("The broker is there again.")
+            for heard in link.read():
+                self._take(heard.topic.removeprefix(f"loadshed/{self._site.id}/"), heard.payload)
+            await link.wait(LOOK_S)
+        except BrokerError as error:
+            if self._connected:
+                self._say(f"THE BROKER IS AWAY: {error}. What is said meanwhile is missed; the drill ends by itself.")
+            self._connected = self._here = False
+            self._course.away()
+            await asyncio.sleep(AGAIN_S)
+        return link
+
+    def _take(self, name: str, payload: bytes) -> None:
+        now = time.monotonic()
+        if name == "controller/availability":
+            word = payload.decode("utf-8", "replace")
+            self._here = word == "online"
+            self._tell(self._course.availability(word))
+            return
+        with suppress(ValueError, RecursionError):
+            fields = json.loads(payload)
+            if not isinstance(fields, dict):
+                return
+            if name == "demand":
+                self._readings.take(fields, now)
+            elif name == "events":
+                self._agreed(fields)
+                self._tell(self._course.event(fields, now))
+            elif name == "controller/state":
+                self._tell(self._course.state(fields, now))
+
+    def _tell(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._say(line)
+
+    # --- the person's two requests -----------------------------------------------------------------------------------
+
+    async def _ask(self, request: AskKind, fields: dict[str, Json]) -> tuple[bool, str]:
+        return await ask(self._site.broker, self._site.id, request, fields)
+
+    def _agreed(self, fields: dict[str, Json]) -> None:
+        """Take the log's word for what became of the request: MQTT 3.1.1 carries no answer."""
+        if fields.get("event") == "asked" and fields.get("request") == "drill" and self._agreed_at is None:
+            if fields.get("ok") is not True:
+                raise RefusedError(str(fields.get("reason")))
+            self._agreed_at = time.monotonic()
+            self._say(f"Agreed: {fields.get('reason')}.")
+
+    def _answered(self) -> None:
+        """Look at the answers that have come since."""
+        carried = self._site.broker.version == "5"
+        if self._answer is not None and self._answer.done() and self._agreed_at is None and carried:
+            done, reason = self._answer.result()
+            if not done:
+                raise RefusedError(reason)
+            self._agreed_at = time.monotonic()
+            self._say(f"Agreed: {reason}.")
+        if self._ending is not None and self._ending.done():
+            done, reason = self._ending.result()
+            self._ending = None
+            if not done and not self._course.done:
+                self._say(f"Not ended by us: {reason}. It ends by itself.")
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def _enough(self) -> bool:
+        """Tell whether there is nothing more to hear."""
+        self._answered()
+        now, course = time.monotonic(), self._course
+        if self._here:
+            self._here_at = now
+        if self.left or course.dropped or course.taken_over:
+            return True
+        if course.ended_at is not None:
+            return self._meter_has_told(course.ended_at, now)
+        if now - self._here_at > GONE_S:
+            self._say(f"The controller has been gone for {GONE_S / 60:.0f} minutes: look at it and at the panel.")
+            return True
+        if course.id is None and self._here and now - (self._agreed_at or now) > BEGINS_S:
+            course.dropped = f"nobody said within {BEGINS_S:.0f} s that it has begun"
+        return False
+
+    def _meter_has_told(self, ended_at: float, now: float) -> bool:
+        last_on_at = self._course.last_on_at
+        if last_on_at is None or not self._readings.by_pulses or now > ended_at + METER_S:
+            return True
+        return self._readings.steady(last_on_at + SETTLE_S, now) is not None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from controller import events as ev
 from rules.panel import CircuitId, Position, Tag
+from tests.virtual.drill import Drill
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -113,11 +114,15 @@ class Circuit:
 
 @dataclass
 class Facts:
-    """The observer. `guards` counts how often each invariant had something to hold."""
+    """The observer. `guards` counts how often each invariant had something to hold.
+
+    `drill`: the last that was accepted, until its outage ends; None: there is none. `drills`: asked for in this turn.
+    """
 
     panel: Panel
     contact: Contact
     confirm_s: float = 5.0
+    utility_stable_s: float = 10.0
     circuits: dict[CircuitId, Circuit] = field(default_factory=dict)
     guards: Counter[str] = field(default_factory=Counter)
     connected: bool = False
@@ -125,6 +130,9 @@ class Facts:
     connected_at: float = NEVER
     last_on_at: float = NEVER
     outage: bool = False
+    disk_fails: bool = False
+    drill: Drill | None = None
+    drills: deque[Drill] = field(default_factory=deque)
 
     def __getitem__(self, circuit: CircuitId) -> Circuit:
         return self.circuits.setdefault(circuit, Circuit())
@@ -139,6 +147,10 @@ class Facts:
         self.contact.distrust = rebooted and memory.outage is not None
         self.outage = memory.outage is not None
         about = memory.outage is not None and memory.outage.stage == "about"
+        self.disk_fails, self.drill = False, None
+        self.drills.clear()
+        if memory.outage is not None and memory.outage.kind == "drill":
+            self.guards["drill: over a crash"] += 1
         for circuit in self.panel:
             self._reload(self[circuit.id], memory.entries.get(circuit.id, {}), at, circuit.tag, about=about)
 
@@ -157,6 +169,9 @@ class Facts:
 
     def take(self, event: ev.Event, at: float, *, boot_at: float) -> None:
         """Take what the program is told at the world's second `at`; `boot_at` turns its seconds into the world's."""
+        drill = self.drill
+        if drill is not None and drill.against_beginning is None and event.at + boot_at >= drill.due_at - 1e-6:
+            self._drill_is_due(drill)
         match event:
             case ev.BusConnected():
                 self.connected, self.connected_at = True, at
@@ -171,6 +186,11 @@ class Facts:
                 known.online = event.online
                 if event.online and not event.retained:
                     known.alive_at = at
+            case ev.DiskFailed() | ev.DiskRecovered():
+                self.disk_fails = isinstance(event, ev.DiskFailed)
+            case ev.Asked(request="drill"):
+                for_s = 60.0 if event.for_s is None else event.for_s
+                self.drills.append(Drill(at, for_s, self._forbids_a_drill(at)))
             case _:
                 self._of_contact(event, at, boot_at)
 
@@ -221,21 +241,73 @@ class Facts:
     def happened(self, rows: Iterable[Happened], panel: Panel, at: float) -> None:
         """Take what the engine wrote of this turn, in order; `panel`: the one in force after it."""
         for row in rows:
-            if row.circuit is not None and row.event != "asked":
+            if row.event == "asked":
+                answered = {"drill": self._drill_answered, "drill-end": self._told_to_end}
+                answered.get(str(row.about["request"]), self._asked)(row, at)
+            elif row.circuit is not None:
                 self._of_circuit(self[row.circuit], row.event, at)
-            elif row.event == "asked":
-                self._asked(row, at)
-            elif row.event == "state" and row.about["state"] in ("shedding", "stabilizing"):
-                for known in self.circuits.values():
-                    known.fresh_at = at
-            elif row.event == "outage_began":
-                self.outage = True
-            elif row.event == "outage_ended":
-                self.outage = False
-                for known in self.circuits.values():
-                    known.taken_over, known.at_first_edge = False, None
+            elif row.event.startswith("drill_"):
+                self._of_drill(row.event, at)
             elif row.event == "circuits_reloaded":
                 self._reloaded(panel, at)
+            else:
+                self._of_outage(row, at)
+
+    def _of_outage(self, row: Happened, at: float) -> None:
+        if row.event == "state" and row.about["state"] in ("shedding", "stabilizing"):
+            for known in self.circuits.values():
+                known.fresh_at = at
+        elif row.event == "outage_began":
+            self.outage = True
+        elif row.event == "outage_ended":
+            self.outage, self.drill = False, None
+            for known in self.circuits.values():
+                known.taken_over, known.at_first_edge = False, None
+
+    # --- a drill -----------------------------------------------------------------------------------------------------
+
+    def _forbids_a_drill(self, at: float) -> list[str]:
+        """Say what of the contact and the disk does, as things stand at `at`."""
+        stable = self.contact.closed_for(at) >= max(self.contact.settle_s, self.utility_stable_s) - 1e-6
+        return ["utility is not stable"] * (not stable) + ["the disk takes nothing"] * self.disk_fails
+
+    def _drill_is_due(self, drill: Drill) -> None:
+        """Note how the house is as the drill begins: where each circuit is then is its `before`."""
+        drill.against_beginning = self._forbids_a_drill(drill.due_at)
+        self._about()
+
+    def _drill_answered(self, row: Happened, _at: float) -> None:
+        drill, ok = self.drills.popleft(), row.about["ok"] is True
+        self.guards["drill: asked for" if ok else "drill: refused"] += 1
+        if ok:
+            drill.against += [f"{circuit} is under way" for circuit in self.panel.circuits if self[circuit].wish]
+            drill.against += ["an outage is open"] * self.outage + ["another is on"] * (self.drill is not None)
+            self.drill = drill
+
+    def _told_to_end(self, row: Happened, at: float) -> None:
+        drill, ok = self.drill, row.about["ok"] is True
+        if ok:
+            self.guards["drill: ended by a person"] += 1
+        assert drill is None or drill.over_at is not None, f"{at}: a person was told {ok}, and the drill goes on"
+
+    def _of_drill(self, event: str, at: float) -> None:
+        drill = self.drill
+        if event == "drill_began":
+            assert drill is not None, f"{at}: a drill begins that nobody asked for"
+            if drill.against_beginning is None:
+                self._drill_is_due(drill)
+            drill.began_at, self.outage = at, True
+            self.guards["drill: began"] += 1
+        elif event == "drill_dropped":
+            assert drill is not None, f"{at}: a drill is dropped that nobody asked for"
+            assert drill.began_at is None, f"{at}: a drill is dropped that has begun"
+            self.drill = None
+        elif event == "drill_taken_over":
+            self.guards["drill: taken over by a transfer"] += 1
+        else:
+            self.guards["drill: over"] += 1
+        if event in ("drill_over", "drill_taken_over") and drill is not None and drill.over_at is None:
+            drill.over_at, drill.taken_over = at, event == "drill_taken_over"
 
     def fell_late(self, circuit: CircuitId) -> None:
         """Take that an OFF of the rules took effect: of a circuit that had come back meanwhile, it is ours anew."""

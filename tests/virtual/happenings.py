@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from rules.panel import CircuitId, Position
 from tests.virtual import panels
 from tests.virtual.disk import Trouble
+from tests.virtual.weights import OF_A_METER, OFTEN, ON_A_WIRE, ON_THE_BUS, SELDOM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,8 +39,8 @@ class Makers:
     def __init__(self, random: Random, panel: Panel, *, contact_on_bus: bool, metered: bool) -> None:
         self._random = random
         self._panel = panel
-        needless = _ON_A_WIRE if contact_on_bus else _ON_THE_BUS
-        needless = needless if metered else needless | _OF_A_METER
+        needless = ON_A_WIRE if contact_on_bus else ON_THE_BUS
+        needless = needless if metered else needless | OF_A_METER
         self._names = [name for name in WEIGHTS if name not in needless]
         self._weights = [WEIGHTS[name] for name in self._names]
         self._circuits = [circuit for circuit in panel.circuits if circuit not in ("attic", "dryer")]
@@ -341,6 +342,13 @@ class Makers:
         words = f"somebody asks: {request} {circuit or 'all'}{', at once' if insist else ''}"
         return words, lambda house: house.ask(request, circuit, insist=insist)
 
+    def drill(self) -> Deed:
+        for_s = self._random.choice((5.0, 20.0, 60.0, 120.0))
+        return f"somebody asks for a drill of {for_s:.0f} s", lambda house: house.ask("drill", None, for_s=for_s)
+
+    def drill_ended(self) -> Deed:
+        return "somebody asks that the drill end", lambda house: house.ask("drill-end", None)
+
     def file_retagged(self) -> Deed:
         change = panels.change(self._panel, self._random)
         return f"circuits.toml is changed and read: {change.words}", lambda house: house.reload(
@@ -364,27 +372,14 @@ _DEEDS: dict[str, Callable[[Makers], Deed]] = {
     name: deed for name, deed in vars(Makers).items() if not name.startswith("_") and name not in ("make", "any_name")
 }
 
-_OFTEN = {
-    "transfer": 4.0,
-    "device_by_hand": 2.0,
-    "killed": 2.5,
-    "power_cut": 2.5,
-    "device_slow": 1.5,
-    "contact_offline": 2.0,
-}
-_OFTEN |= {"meter_silent": 2.0, "meter_replaced": 2.0}
-_SELDOM = {"disk_corrupt": 0.3, "device_sound": 0.5, "broker_saves": 0.5, "outage": 0.0, "file_edited": 0.5}
-WEIGHTS = {name: (_OFTEN | _SELDOM).get(name, 1.0) for name in _DEEDS}
+WEIGHTS = {name: (OFTEN | SELDOM).get(name, 1.0) for name in _DEEDS}
 """How often each happens, beside the others."""
-
-_ON_A_WIRE = frozenset({"edges_lost", "contact_unreadable"})
-_ON_THE_BUS = frozenset({"contact_offline"})
-_OF_A_METER = frozenset({"meter_silent", "meter_replaced"})
 
 ROLLS_OVER = "meter_rolls_over"
 """Not a happening of a moment: the night begins with a register that is about to."""
 
 NAMES = (*WEIGHTS, ROLLS_OVER)
 
-NO_FAULTS = frozenset({"transfer", "outage", "ask", "device_sound", "broker_saves", "file_retagged", "file_edited"})
+_REQUESTS = frozenset({"ask", "drill", "drill_ended", "file_retagged", "file_edited"})
+NO_FAULTS = _REQUESTS | {"transfer", "outage", "device_sound", "broker_saves"}
 """What happens in good order: the rest are faults."""

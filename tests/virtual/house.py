@@ -143,10 +143,7 @@ class House(Clockwork):
     def stick(self, seconds: float) -> None:
         """Have the contact stay where it is for so long, whatever the switch does."""
         self.stuck = self.contact_open
-        self.after(seconds, self._come_unstuck)
-
-    def _come_unstuck(self) -> None:
-        self.stuck = None
+        self.after(seconds, lambda: setattr(self, "stuck", None))
 
     def contact_gone(self, seconds: float) -> None:
         """Take the contact's device from the bus, or its GPIO chip from the program."""
@@ -375,10 +372,12 @@ class House(Clockwork):
 
     # --- people ------------------------------------------------------------------------------------------------------
 
-    def ask(self, request: AskKind, circuit: CircuitId | None, *, insist: bool = False) -> None:
-        """Ask for something over the bus."""
+    def ask(
+        self, request: AskKind, circuit: CircuitId | None, *, insist: bool = False, for_s: float | None = None
+    ) -> None:
+        """Ask for something over the bus; `for_s`: for so long, where it is a drill."""
         self._over_the_wire(
-            lambda now: ev.Asked(now, request, circuit, by="somebody", now=insist, reply=object()),
+            lambda now: ev.Asked(now, request, circuit, by="somebody", now=insist, reply=object(), for_s=for_s),
         )
 
     def reload(self, panel: Panel) -> None:

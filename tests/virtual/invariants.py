@@ -16,7 +16,7 @@ from tests.virtual.device import Origin
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from controller.effects import Memory
+    from controller.effects import KeepOutage, Memory
     from controller.engine import Engine, EngineSettings
     from rules.panel import Circuit, CircuitId
     from tests.virtual.device import Device
@@ -109,14 +109,17 @@ def no_bounce_moves_a_breaker(facts: Facts, circuit: CircuitId, word: Position, 
     contact = facts.contact
     contact.settle(at)
     just_now = at <= contact.settled_at + EPS_S  # the two fell together
-    assert contact.settled_open is True or just_now, f"{at}: OFF to {circuit}, and the contact has not settled open"
+    in_a_drill = facts.drill is not None and facts.drill.may_hold(at)
+    if in_a_drill:
+        facts.guards["6 shed in a drill"] += 1
+    why = "the contact has not settled open, and no drill is on"
+    assert contact.settled_open is True or just_now or in_a_drill, f"{at}: OFF to {circuit}, and {why}"
 
 
 def a_settled_opening_moves_them_all(facts: Facts, confirm_s: float, at: float) -> None:
     """6, 7. A settled opening that does not move a breaker; one circuit's silence that delays another's command."""
-    contact = facts.contact
-    contact.settle(at)
-    if contact.settled_open is not True or not facts.connected or at <= contact.settled_at + EPS_S:
+    since = _sheds_since(facts, confirm_s, at)
+    if since is None or not facts.connected:
         return
     for circuit in facts.panel:
         known = facts[circuit.id]
@@ -127,8 +130,61 @@ def a_settled_opening_moves_them_all(facts: Facts, confirm_s: float, at: float) 
         if known.live and at <= known.on_again_at + confirm_s + EPS_S:
             continue  # on again a moment ago: it may be a person
         facts.guards["6 shed"] += 1
-        assert known.off_at >= max(facts.connected_at, contact.settled_at) - EPS_S, f"{at}: {circuit.id} was not shed"
+        assert known.off_at >= max(facts.connected_at, since) - EPS_S, f"{at}: {circuit.id} was not shed"
         assert known.off_at >= at - LONGEST_PAUSE_S - 2.0, f"{at}: {circuit.id} is not tried any more"
+
+
+def _sheds_since(facts: Facts, confirm_s: float, at: float) -> float | None:
+    """Return since when every circuit to shed must have been told; None: it need not have been."""
+    contact, drill = facts.contact, facts.drill
+    contact.settle(at)
+    if contact.settled_open is True and at > contact.settled_at + EPS_S:
+        # What the drill has just switched off is not told again before it has had its time to answer.
+        told = (
+            drill is not None and drill.took_over(contact.settled_at) and at <= contact.settled_at + confirm_s + EPS_S
+        )
+        return drill.began_at if drill is not None and told else contact.settled_at
+    return drill.began_at if drill is not None and drill.holds else None
+
+
+def no_on_while_a_drill_holds(facts: Facts, circuit: CircuitId, word: Position, at: float) -> None:
+    """2, 4. ON by the rules while a drill holds circuits off."""
+    if word is not Position.ON or origin(facts, circuit, word) is Origin.PERSON:
+        return
+    if facts.drill is not None:
+        facts.guards["drill: given back"] += 1
+        assert not facts.drill.holds, f"{at}: ON to {circuit}, in the middle of a drill"
+
+
+def a_drill_begins_in_a_quiet_house(
+    facts: Facts, engine: Engine, devices: Mapping[CircuitId, Device], at: float
+) -> None:
+    """A drill where utility is not stable, the disk takes nothing, an outage is open or something is owed."""
+    drill = facts.drill
+    if drill is None:
+        return
+    assert not drill.against, f"{at}: a drill was accepted, and {drill.against}"
+    if drill.began_at is not None:
+        assert not drill.against_beginning, f"{at}: a drill began, and {drill.against_beginning}"
+    if drill.asked_at == at:
+        for circuit, device in devices.items():
+            off = device.position is Position.OFF and device.moved_by is Origin.RULES and circuit in facts.panel
+            known = facts[circuit]
+            if off and known.owed and not known.exempt and not known.before_off:
+                assert engine._ledger[circuit].doubtful, f"{at}: a drill was accepted, and {circuit} is owed"
+
+
+def a_drill_ends(facts: Facts, at: float) -> None:
+    """A drill that goes on beyond its time, or while nobody can say where the contact is."""
+    if facts.drill is not None and facts.drill.holds:
+        assert facts.drill.may_hold(at), f"{at}: the drill does not end"
+        assert facts.contact.lost_since is None, f"{at}: the drill goes on, and nobody knows where the contact is"
+
+
+def an_outage_is_what_opened_it(row: KeepOutage) -> None:
+    """A drill in whose row an opening stands, or an outage that began without one."""
+    assert row.kind in ("outage", "drill"), row
+    assert row.stage == "about" or (row.kind == "drill") is not bool(row.openings), row
 
 
 def no_retry_goes_before_a_first_try(
@@ -186,6 +242,8 @@ def every_circuit_is_where_it_belongs_or_is_named(
     named |= {circuit for alarm in engine._chronicle.alarms for circuit in alarm.circuits}
     sheds = facts.contact.settled_open is True
     assert state.state == ("standby" if sheds else "utility"), f"{at}: the house is {state.state}"
+    assert state.kind != "drill", f"{at}: a drill is open"
+    assert state.drill_until is None, f"{at}: a drill is on"
     for circuit in facts.panel:
         known, device = facts[circuit.id], devices[circuit.id]
         if sheds and sheddable(circuit):
@@ -214,8 +272,8 @@ def the_disk_knows_what_the_engine_knows(facts: Facts, engine: Engine, memory: M
         assert row == kept, f"{circuit}: the disk has {kept}, the engine {row}"
         if entry.owed:
             facts.guards["5 on the disk"] += 1
-    is_open = engine._chronicle.book.outage
-    assert (None if is_open is None else is_open.id) == (None if memory.outage is None else memory.outage.id)
+    known, there = engine._chronicle.book.outage, memory.outage
+    assert (None if known is None else (known.id, known.kind)) == (None if there is None else (there.id, there.kind))
 
 
 def _told(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -239,4 +297,5 @@ OF_EACH_COMMAND: tuple[Callable[[Facts, CircuitId, Position, float], None], ...]
     no_on_to_what_is_not_ours_to_give_back,
     no_off_to_an_essential_circuit,
     no_bounce_moves_a_breaker,
+    no_on_while_a_drill_holds,
 )

@@ -16,6 +16,7 @@ from tests.virtual import panels
 from tests.virtual.happenings import ROLLS_OVER, Happening, Makers
 from tests.virtual.house import House
 from tests.virtual.morning import settle_down
+from tests.virtual.weights import INTO_A_DRILL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +29,10 @@ QUIET_S = 1200.0
 in these nights), a late OFF's (2 min), a rest (1 min), three tries of each circuit in turn (12 of 15 s)."""
 
 FEWEST, MOST = 4, 13
-"""Happenings of a night, besides the outage that each has."""
+"""Happenings of a night, besides the outage that each has, and a drill."""
+
+DRILLS = 0.3
+"""So many nights begin with a drill: once an outage has been, what waits for a person forbids it."""
 
 
 class Story(NamedTuple):
@@ -138,8 +142,7 @@ def _plan(random: Random, makers: Makers) -> list[Happening]:
     """Return what happens, in order; each night has an outage."""
     many = random.randint(FEWEST, MOST)
     outage = random.randrange(many // 2)
-    at_s = random.choice((0.0, 3.0, 40.0))
-    plan = []
+    plan, at_s = _drill(random, makers) if random.random() < DRILLS else ([], random.choice((0.0, 3.0, 40.0)))
     for number in range(many):
         if number == outage:
             plan.append(makers.make(at_s, "outage"))
@@ -147,6 +150,20 @@ def _plan(random: Random, makers: Makers) -> list[Happening]:
         plan.append(makers.make(at_s, makers.any_name()))
         at_s += exp(random.uniform(log(0.01), log(90.0)))
     return plan
+
+
+def _drill(random: Random, makers: Makers) -> tuple[list[Happening], float]:
+    """Return a drill in a house that is still quiet, with what falls into it, and when the rest of the night begins.
+
+    That is often in the middle of the drill too. Utility must have been stable before.
+    """
+    asked_s = random.uniform(11.0, 20.0)
+    plan = [makers.make(asked_s, "drill")]
+    if random.random() < 0.7:
+        into_s = asked_s + exp(random.uniform(log(0.2), log(40.0)))
+        plan.append(makers.make(into_s, random.choice(INTO_A_DRILL)))
+    rest_s = random.choice((random.uniform(0.1, 30.0), random.uniform(0.1, 300.0)))
+    return plan, plan[-1].at_s + rest_s
 
 
 def play(seed: int) -> Story:

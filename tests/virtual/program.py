@@ -69,7 +69,7 @@ class Program:
         self.settings = settings
         self.disk = Disk(self._disk_says)
         self.facts = Facts(panel, Contact(settings.settle_s, settings.on_lost_shed, settings.contact_on_bus))
-        self.facts.confirm_s = settings.pace.confirm_s
+        self.facts.confirm_s, self.facts.utility_stable_s = settings.pace.confirm_s, settings.utility_stable_s
         self.engine: Engine | None = None
         self.boot_at = 0.0
         self.busy_until = 0.0
@@ -217,8 +217,9 @@ class Program:
                 self.log(f"    {row.event} {row.circuit or ''} {dict(row.about) or ''}")
         self.facts.happened(happened, engine._panel, at)
         for effect in effects:
-            if isinstance(effect, KeepOutage) and effect.stage == "closed":
-                self.energies.append(effect.energy_kwh)
+            if isinstance(effect, KeepOutage):
+                invariants.an_outage_is_what_opened_it(effect)
+                self.energies += [effect.energy_kwh] * (effect.stage == "closed")
             if isinstance(effect, KeepHistory) and effect.end == "off before: stays off":
                 self.facts.left_off(effect.circuit)
         settled = [effect for effect in effects if isinstance(effect, Happened) and effect.event == "contact_settled"]
@@ -283,6 +284,8 @@ class Program:
     def _hold(self, engine: Engine, at: float) -> None:
         invariants.nothing_we_switched_off_is_forgotten(self.facts, engine, self._devices, at)
         invariants.a_settled_opening_moves_them_all(self.facts, self.settings.pace.confirm_s, at)
+        invariants.a_drill_begins_in_a_quiet_house(self.facts, engine, self._devices, at)
+        invariants.a_drill_ends(self.facts, at)
 
     @staticmethod
     def _number(value: Json) -> float:

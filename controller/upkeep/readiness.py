@@ -142,12 +142,14 @@ def _tests(facts: Facts) -> Iterator[Reason]:
         )
     if facts.drill_failed:
         means = f"In the last drill these did not obey: {', '.join(facts.drill_failed)}."
-        yield Reason("drill-failed", 20, means, "Mend them, and drill again.")
+        yield Reason("drill-failed", 20, means, "Mend them, then `loadshed drill --live` again.")
     if facts.drill_days is None:
-        yield Reason("drill-never", 2, "No drill on record.", "A transfer with the switch itself tells the same.")
+        yield Reason(
+            "drill-never", 2, "No drill on record.", "`loadshed drill --live`, or a transfer with the switch itself."
+        )
     elif facts.drill_days > TEST_EACH_DAYS:
         means = f"The last drill was {facts.drill_days / 7:.0f} weeks ago."
-        yield Reason("drill-long-ago", 5, means, "Drill again.")
+        yield Reason("drill-long-ago", 5, means, "`loadshed drill --live`.")
 
 
 def _machine(facts: Facts) -> Iterator[Reason]:

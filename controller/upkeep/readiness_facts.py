@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 USUAL_PORT = 1883
 DAY_S = 86_400.0
+# How the log says that a circuit was left to somebody, or let go at their word.
+_BY_PEOPLE = ("taken over by a person", "a person's request")
 _FEEDERS = ("router", "modem", "access point", "broker", "loadshed", "controller", "breaker hub", "network", "wifi")
 _SIOCGIFADDR = 0x8915
 
@@ -98,8 +100,7 @@ def _logged(house: House, facts: Facts) -> Facts:
     except (OSError, sqlite3.DatabaseError, UselessError):
         outages = ()
     transfers = [one for one in outages if one.kind != "drill"]
-    drills = [one for one in outages if one.kind == "drill"]
-    failed = [row.circuit for row in drills[-1].histories if row.confirmed_after_s is None] if drills else []
+    drills = [one for one in outages if one.kind == "drill" and one.ended is not None]
     shed = {row.circuit for one in outages for row in one.histories if row.confirmed_after_s is not None}
     opened_days = _days_since(transfers)
     return replace(
@@ -108,13 +109,24 @@ def _logged(house: House, facts: Facts) -> Facts:
         contact_seen=facts.contact_seen or opened_days is not None,
         unproved=tuple(circuit for circuit in facts.unproved if circuit not in shed),
         drill_days=_days_since(drills),
-        drill_failed=tuple(failed),
+        drill_failed=drill_failed(drills[-1]) if drills else (),
+    )
+
+
+def drill_failed(drill: OutageRow) -> tuple[str, ...]:
+    """Return the circuits that did not obey in a drill; not those that were off, or that a person took meanwhile."""
+    off_before = {circuit for circuit, position in drill.before.items() if position in ("off", "tripped")}
+    return tuple(
+        row.circuit
+        for row in drill.histories
+        if row.confirmed_after_s is None and row.circuit not in off_before and row.end not in _BY_PEOPLE
     )
 
 
 def _days_since(outages: Iterable[OutageRow]) -> float | None:
-    openings = [opening.utc_s for one in outages for opening in one.openings if opening.utc_s is not None]
-    return (time.time() - max(openings)) / DAY_S if openings else None
+    """Return how long ago the last of them began, or its contact opened; None: none did at a time that is known."""
+    moments = [when.utc_s for one in outages for when in (one.openings or (one.began,)) if when.utc_s is not None]
+    return (time.time() - max(moments)) / DAY_S if moments else None
 
 
 # --- the bus ---------------------------------------------------------------------------------------------------------

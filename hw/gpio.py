@@ -131,6 +131,13 @@ def _open_pi() -> Factory:
     from gpiozero.pins.lgpio import LGPIOFactory, LGPIOPin  # noqa: PLC0415
     from gpiozero.pins.local import LocalPiFactory  # noqa: PLC0415
 
+    class FreedPin(LGPIOPin):  # type: ignore[misc]
+        """gpiozero's, which keeps a closed line from every other program until this one ends."""
+
+        def close(self) -> None:
+            super().close()
+            lgpio.gpio_free(self.factory._handle, self._number)  # noqa: SLF001 — it has no other name
+
     class ChosenChipFactory(LGPIOFactory):  # type: ignore[misc]
         """gpiozero's, which guesses the chip by the board's revision: wrong on a Pi 5 since kernel 6.6.45."""
 
@@ -138,7 +145,7 @@ def _open_pi() -> Factory:
             LocalPiFactory.__init__(self)
             self._handle = lgpio.gpiochip_open(number)
             self._chip = number
-            self.pin_class = LGPIOPin
+            self.pin_class = FreedPin
 
     with _explained(f"/dev/gpiochip{number}", _failures()):
         return ChosenChipFactory()

@@ -42,6 +42,7 @@ class SimulatedLgpio(ModuleType):
         super().__init__("lgpio")
         self.labels = labels
         self.opened: list[int] = []
+        self.held: set[int] = set()
         self.pull = self.SET_PULL_NONE
         self.level = HIGH_UNCONNECTED
         self.busy = self.unreadable = False
@@ -59,9 +60,10 @@ class SimulatedLgpio(ModuleType):
     def gpio_get_chip_info(self, handle: int) -> list[int | str]:
         return [0, 54, f"gpiochip{handle >> 16}", self.labels[handle >> 16]]
 
-    def gpio_claim_input(self, _handle: int, _gpio: int, flags: int = 0) -> int:
+    def gpio_claim_input(self, _handle: int, gpio: int, flags: int = 0) -> int:
         if self.busy:
             raise SimulatedError("GPIO busy")
+        self.held.add(gpio)
         self.pull = flags
         return 0
 
@@ -72,7 +74,8 @@ class SimulatedLgpio(ModuleType):
         self.pull = flags
         return 0
 
-    def gpio_free(self, _handle: int, _gpio: int) -> int:
+    def gpio_free(self, _handle: int, gpio: int) -> int:
+        self.held.remove(gpio)
         return 0
 
     def gpio_get_mode(self, _handle: int, _gpio: int) -> int:
@@ -160,6 +163,15 @@ def test_a_pin_held_by_another_program_says_how_to_find_it(pi5: SimulatedLgpio) 
             Contact(PIN, "closed", lambda *_: None, lambda *_: None)
     pi5.busy = False
     Contact(PIN, "closed", lambda *_: None, lambda *_: None).close()
+
+
+def test_a_contact_that_is_closed_leaves_its_pin_to_others(pi5: SimulatedLgpio) -> None:
+    """Setup looks at the contact, and then starts the controller, which wants the pin while setup is still there."""
+    for _ in range(2):
+        contact = Contact(PIN, "closed", lambda *_: None, lambda *_: None)
+        assert pi5.held == {PIN}
+        contact.close()
+        assert pi5.held == set()
 
 
 def test_a_chip_nobody_may_open_names_the_group(pi5: SimulatedLgpio, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,7 @@ def add_status(parser: argparse.ArgumentParser) -> None:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from controller.commands.status import status  # noqa: PLC0415
+    from controller.commands.status_text import status  # noqa: PLC0415
 
     site = site_or_complaint(arguments.config)
     return WRONG_CONFIGURATION if site is None else status(site, as_json=arguments.json)

@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from controller.commands.tables import say
 from controller.payloads import rfc3339
-from hw.dial import BrokerError
 from hw.mqtt import Link
 
 if TYPE_CHECKING:
@@ -134,24 +132,6 @@ def present_kw(told: Told, site: Site, now: float) -> float | None:
     """Return what the house draws by the controller's last word; None: it has no figure, or that is not the present."""
     kw = None if told.demand is None or is_stale(told.demand, site, now) else told.demand.get("kw")
     return float(kw) if isinstance(kw, int | float) else None
-
-
-def status(site: Site, *, as_json: bool) -> int:
-    """Show how the house stands; return 0, or 1 where that cannot be known."""
-    from controller.commands.status_text import status_text  # noqa: PLC0415  # not for programs
-
-    told = Told()
-    try:
-        told = asyncio.run(collect(site.broker, site.id))
-        reason = told.trouble
-    except BrokerError as error:
-        reason = str(error)
-    now = time.time()
-    if as_json:
-        say(json.dumps(status_fields(site, told, reason, now), indent=2, ensure_ascii=False))
-    else:
-        say(status_text(site, told, reason, now))
-    return 0 if reason is None else 1
 
 
 def status_fields(site: Site, told: Told, reason: str | None, now: float) -> Fields:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from controller.commands.status import is_stale, said_ago_s
-from controller.commands.tables import span, table, wrapped
+from controller.commands.status import Told, collect, is_stale, said_ago_s, status_fields
+from controller.commands.tables import say, span, table, wrapped
+from hw.dial import BrokerError
 from rules.control import why_uncontrollable
 from rules.panel import Circuit, CircuitId, Kind, Tag
 
@@ -14,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from controller.commands.site import Site
-    from controller.commands.status import Told
     from controller.effects import Json
 
     Fields = dict[str, Json]
@@ -39,6 +42,22 @@ _INVERTED = (
     'this contact is open on utility (normally = "open"): a cut wire reads as utility and sheds nothing. '
     "Wire a normally closed contact."
 )
+
+
+def status(site: Site, *, as_json: bool) -> int:
+    """Show how the house stands; return 0, or 1 where that cannot be known."""
+    told = Told()
+    try:
+        told = asyncio.run(collect(site.broker, site.id))
+        reason = told.trouble
+    except BrokerError as error:
+        reason = str(error)
+    now = time.time()
+    if as_json:
+        say(json.dumps(status_fields(site, told, reason, now), indent=2, ensure_ascii=False))
+    else:
+        say(status_text(site, told, reason, now))
+    return 0 if reason is None else 1
 
 
 def status_text(site: Site, told: Told, reason: str | None, now: float) -> str:

@@ -13,6 +13,8 @@ import pytest
 
 from controller import beginning, clock
 from controller.commands import cli
+from controller.commands.look import NOT_DONE
+from controller.commands.ready import NOT_READY
 from controller.daemon import WATCHDOG_S, WRONG_CONFIGURATION
 from controller.inbox import HEARTBEAT_S
 
@@ -92,6 +94,13 @@ def test_readiness_may_look_at_the_networks_it_is_in() -> None:
     text = (UNIT.parent / "loadshed-ready.service").read_text(encoding="utf-8")
     (families,) = re.findall(r"^RestrictAddressFamilies=(.*)$", text, re.MULTILINE)
     assert "AF_NETLINK" in families.split()
+
+
+def test_a_house_that_is_not_ready_is_no_failed_unit_and_a_crash_is_one() -> None:
+    """Python ends with 1 where a program breaks: were that a success, nobody would hear of it."""
+    text = (UNIT.parent / "loadshed-ready.service").read_text(encoding="utf-8")
+    assert re.findall(r"^SuccessExitStatus=(.*)$", text, re.MULTILINE) == [str(NOT_READY)]
+    assert NOT_READY != NOT_DONE == 1
 
 
 def test_the_user_and_its_groups_are_made() -> None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from controller.upkeep.readiness import Readiness
     from hw.dial import Broker
 
+NOT_READY = 3
+"""The exit code of a house that was judged, and is not ready: 1 says that it could not be judged, or not be told."""
+
 _WORDS = {"ready": "READY", "reserved": "READY, WITH RESERVATIONS", "not-ready": "NOT READY"}
 
 
@@ -24,7 +27,7 @@ def add_ready(parser: argparse.ArgumentParser) -> None:
     """Describe `ready`."""
     parser.description = (
         "Judge how ready this house is for its next outage: a score of a hundred, and each reason with what to do.\n"
-        "Nothing is switched. The broker is also tried from outside, without a name. Exit 1 below a score of 60."
+        "Nothing is switched. The broker is also tried from outside, without a name. Exit 3 below a score of 60."
     )
     folders(parser, config=True, state=True)
     parser.add_argument("--json", action="store_true", help="for programs")
@@ -52,7 +55,7 @@ def _ready(arguments: argparse.Namespace) -> int:
     say(json.dumps(fields(found), indent=2, ensure_ascii=False) if arguments.json else text(found))
     if arguments.publish and not asyncio.run(_publish(site.broker, site.id, found)):
         return NOT_DONE
-    return DONE if found.score >= RESERVED else NOT_DONE
+    return DONE if found.score >= RESERVED else NOT_READY
 
 
 def text(found: Readiness) -> str:

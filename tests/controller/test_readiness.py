@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from controller.commands.ready import text
+from controller.commands.ready import NOT_READY, text
 from controller.configuration.settings import parse_circuits
 from controller.setup import records
 from controller.setup.records import Records
@@ -192,7 +192,7 @@ def test_a_real_house_is_judged_and_the_judgement_stands_on_the_bus(tmp_path: Pa
             assert last.fields["reasons"] == found["reasons"]
             await house.program.terminate()
             code, found = await _ready(house)
-            assert code == 1
+            assert code == NOT_READY
             assert "controller-away" in _reasons(found)
             assert found["score"] < RESERVED
 

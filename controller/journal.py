@@ -16,7 +16,7 @@ _WORDS = {
     "commanded_on": "ON sent",
     "confirmed_off": "confirmed off",
     "confirmed_on": "confirmed on",
-    "on_again": "is on again: shed again",
+    "on_again": "is on again, and no person's hand is proved",
     "on_again_maybe_by_a_person": "is on again: a person's hand, or a reboot? waiting to see",
     "taken_over": "left to the person who switched it, for the rest of the outage",
     "came_back_by_itself": "is on by itself or by hand",

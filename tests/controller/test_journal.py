@@ -55,6 +55,12 @@ def test_a_line_that_concerns_a_circuit_begins_with_it() -> None:
     assert line(Happened(1.0, "confirmed_off", CircuitId("hot-tub"))) == "hot-tub: confirmed off"
 
 
+def test_what_is_on_again_is_not_said_to_be_shed() -> None:
+    """On utility it is watched for a late OFF and nothing is sent; where something is, the next line says so."""
+    said = line(Happened(1.0, "on_again", CircuitId("hot-tub")))
+    assert said == "hot-tub: is on again, and no person's hand is proved"
+
+
 def test_a_file_of_a_thousand_mistakes_does_not_fill_the_journal() -> None:
     """The first of them are said, and how many more there are."""
     assert refusal_lines(("circuits.toml:1: missing",)) == ["circuits.toml:1: missing"]

@@ -29,6 +29,8 @@ DRILL = "drill"
 SHORTER = "all of it, for it was shorter than 15 minutes"
 """What the peak of an outage is over in which no window of 15 minutes fits."""
 
+_WATCHED = "on again; watched for a minute, lest an OFF still take effect"
+
 # Rows further apart than so many usual distances are a gap.
 _GAP_SAMPLES = 4.0
 
@@ -166,7 +168,7 @@ def _fares(outage: OutageRow, configuration: Configuration | None) -> Iterator[F
         circuit = panel.get(row.circuit)
         name = circuit.name if circuit else row.circuit
         before = outage.before.get(row.circuit)
-        end = row.end or _not_yet(outage, circuit)
+        end = row.end or (_WATCHED if row.is_on and outage.ended else _not_yet(outage, circuit))
         yield Fare(row.circuit, name, before, row.shed_at, row.confirmed_after_s, row.restored_at, end)
     known = {row.circuit for row in outage.histories}
     for circuit in panel.values():

@@ -25,7 +25,7 @@ def outages_text(outages: Iterable[OutageRow]) -> str:
 
 def _row(outage: OutageRow) -> tuple[str, ...]:
     lasted = span(seconds_between(outage.began, outage.ended)) if outage.ended else "still lasts"
-    open_ends = sum(1 for row in outage.histories if row.end is None)
+    open_ends = sum(1 for row in outage.histories if row.end is None and not row.is_on)
     shed = f"{len(outage.histories)}" + (f", {open_ends} not back" if open_ends and outage.ended else "")
     energy, peak = figure(outage.energy_kwh, "kWh"), figure(outage.peak_15min_kw, "kW")
     return str(outage.id), outage.kind, day_and_time(outage.began), lasted, str(outage.transfers), energy, peak, shed

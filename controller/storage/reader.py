@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from controller.storage.rows import read_histories, read_outages
+from controller.storage.rows import read_entries, read_histories, read_outages
 from controller.storage.schema import LEDGER, SAMPLES, UselessError, open_for_reading
 from rules.moment import Moment
+from rules.panel import Position
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,13 +46,17 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """How one circuit fared in one outage. None: has not happened. `end`: how it ended."""
+    """How one circuit fared in one outage. None: has not happened. `end`: how it ended.
+
+    `is_on`: it is on by its own last report, whether or not that is the end: an OFF may still take effect.
+    """
 
     circuit: CircuitId
     shed_at: When | None
     confirmed_after_s: float | None
     restored_at: When | None
     end: str | None
+    is_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,7 @@ class Log:
             self._boots, self._sample_boots = _Boots.both(self._ledger, self._samples)
             self._opened = opened.pop_all()
         self.unreadable: list[str] = []
+        self._on = _on(self._ledger)
 
     def __enter__(self) -> Self:
         return self
@@ -186,6 +192,7 @@ class Log:
             confirmed_after_s=kept.confirmed_after_s,
             restored_at=self._boots.when(kept.restored_at) if kept.restored_at else None,
             end=kept.end,
+            is_on=kept.circuit in self._on,
         )
 
 
@@ -216,6 +223,14 @@ class _Boots:
     def place(self, moment: Moment) -> _Place:
         """Return where a moment stands in the order of all; one of a boot not known any more stands first."""
         return self._numbers.get(moment.boot, 0), moment.mono
+
+
+def _on(ledger: sqlite3.Connection) -> frozenset[CircuitId]:
+    """Return the circuits that are on by their own last report; none where that cannot be read: outages still can."""
+    with suppress(sqlite3.DatabaseError):
+        entries = read_entries(ledger, [])
+        return frozenset(circuit for circuit, row in entries if row.get("position") == Position.ON.value)
+    return frozenset()
 
 
 def _walls(rows: list[tuple[int, str, float, int]]) -> dict[str, tuple[float, bool]]:

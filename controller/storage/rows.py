@@ -98,7 +98,7 @@ def read_memory(db: sqlite3.Connection, pulse_count: int, unreadable: list[str])
     `pulse_count` stands in the other database. SQLite does not see a flipped bit inside a text: such a row is left
     out, and named in `unreadable`.
     """
-    entries = dict(_read_entries(db, unreadable))
+    entries = dict(read_entries(db, unreadable))
     latest = tuple(read_outages(db, unreadable, f"ORDER BY id DESC LIMIT {REMEMBERED_OUTAGES}"))
     outage = next((outage for outage in latest if outage.stage != "closed"), None)
     (last,) = db.execute("SELECT max(id) FROM outages").fetchone()
@@ -120,7 +120,8 @@ def read_pulse_counts(db: sqlite3.Connection) -> tuple[int, int]:
     return int(counts.get("pulses", 0)), int(counts.get("kwh_pulses", 0))
 
 
-def _read_entries(db: sqlite3.Connection, unreadable: list[str]) -> Iterator[tuple[CircuitId, Mapping[str, Json]]]:
+def read_entries(db: sqlite3.Connection, unreadable: list[str]) -> Iterator[tuple[CircuitId, Mapping[str, Json]]]:
+    """Yield what the ledger holds of each circuit."""
     for circuit, row in db.execute("SELECT circuit, row FROM entries"):
         try:
             yield CircuitId(circuit), _mapping(row)

@@ -14,7 +14,7 @@ import pytest
 from controller.commands.cli import main
 from controller.configuration import kept
 from controller.configuration.settings import Configuration, Sources, parse
-from controller.effects import Happened, KeepHistory, KeepOutage, KeepSample
+from controller.effects import Happened, KeepEntry, KeepHistory, KeepOutage, KeepSample
 from controller.storage.store import Store
 from rules.moment import Moment
 from rules.panel import CircuitId
@@ -204,6 +204,15 @@ def test_an_outage_that_lasts_has_no_end(tmp_path: Path, capsys: pytest.CaptureF
     assert "ended      not yet" in text
     assert "still shed" in text
     assert "5.5 kW over 15 minutes" in text
+
+
+def test_what_is_on_and_only_watched_is_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """After a restart an OFF may still take effect for a minute: the all-clear names nobody, and neither does this."""
+    write(tmp_path, [outage(), *histories()])
+    assert "2, 1 not back" in told(tmp_path, capsys, "outages")
+    write(tmp_path, [KeepEntry(RANGE, {"position": "on"})], LATER)
+    assert "not back" not in told(tmp_path, capsys, "outages")
+    assert "on again; watched for a minute" in told(tmp_path, capsys, "report")
 
 
 def test_demand_from_before_the_outage_is_no_peak_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

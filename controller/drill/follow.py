@@ -63,6 +63,8 @@ class Follower:
     def end(self) -> None:
         """End the drill, and follow how everything comes back; a second time: leave."""
         self._asked_to_end += 1
+        if self._answer is None:
+            return  # nothing is asked for yet, and nothing will be
         if self.left:
             self._say("Left. The controller ends the drill by itself: `loadshed status` says how it stands.")
         elif self._ending is None and not self._course.done:
@@ -75,6 +77,10 @@ class Follower:
         Raises RefusedError, and BrokerError where there is no way to the controller to begin with.
         """
         link = await self._connect()
+        link = await self._measured(link)
+        if self._asked_to_end:
+            await link.close()
+            raise RefusedError("ended before it was asked for; nothing was switched")
         fields: dict[str, Json] = {"by": self._by, "for_s": for_s, **({"note": note} if note else {})}
         self._answer = asyncio.create_task(self._ask("drill", fields))
         try:
@@ -85,6 +91,17 @@ class Follower:
             await link.close()
             if self._ending is not None and not self.left:
                 await self._ending
+
+    async def _measured(self, link: Link) -> Link:
+        """Listen until the meter has told what the house draws now, where it can do so soon."""
+        since = time.monotonic()
+        if self._readings.by_pulses:
+            self._say("Listening to the meter first, for what the house draws now …")
+        while self._readings.by_pulses and not self._asked_to_end and time.monotonic() - since < METER_S:
+            if self._readings.steady(since - LOOK_S, time.monotonic()) is not None:
+                break
+            link = await self._heard(link)
+        return link
 
     # --- the bus -----------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from rules.demand import EDGE_KW_S, Quality
 from rules.register import TICK_KW_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from controller.effects import Json
 
@@ -39,14 +39,18 @@ class Rise:
     at_least: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Reading:
-    """One word of `demand`. `since`: no later than this began the interval between two edges that it is the mean of."""
+    """One word of `demand`. `since`: no later than this began the interval between two edges that it is the mean of.
+
+    `sure`: an edge has ended that interval. While one is overdue the controller says less and less, as a bound.
+    """
 
     at: float
     figure: Figure
     quality: str
     since: float
+    sure: bool
 
 
 class Readings:
@@ -65,19 +69,22 @@ class Readings:
         if isinstance(kw, bool) or not isinstance(kw, int | float) or kw <= 0 or quality not in _STEP_KW_S:
             return
         figure = Figure(float(kw), fields.get("kw_at_most") is True)
-        self._heard.append(_Reading(at, figure, quality, at - self._reaches_back_s(figure, quality)))
-
-    def _reaches_back_s(self, figure: Figure, quality: str) -> float:
-        """Return how long before a word the interval began that it tells of, at most.
-
-        A figure that has changed came with the edge that ended its interval. One that is repeated came within the next
-        interval, before its edge was overdue.
-        """
         interval_s = _STEP_KW_S[quality] / figure.kw
         late_s = LATE_S + (self._poll_s if quality == Quality.COARSE.value else 0.0)
         last = self._heard[-1] if self._heard else None
-        fresh = last is not None and last.quality == quality and last.figure != figure
-        return (interval_s if fresh else 2 * interval_s) + late_s
+        if last is None or last.quality != quality or last.figure == figure:
+            # Said within the interval after the one that it tells of, before the next edge was overdue.
+            sure = not figure.at_most
+            if last is not None and last.figure == figure:
+                last.sure = sure
+            self._heard.append(_Reading(at, figure, quality, at - 2 * interval_s - late_s, sure))
+            return
+        if not last.sure:
+            # An edge came with the last word if this interval began there; else that one only said that none had come.
+            last.sure = abs(at - interval_s - last.at) <= late_s and not last.figure.at_most
+        # Demand rises by an edge alone.
+        rose = figure.kw > last.figure.kw and not figure.at_most
+        self._heard.append(_Reading(at, figure, quality, at - interval_s - late_s, sure=rose))
 
     @property
     def by_pulses(self) -> bool:
@@ -85,12 +92,13 @@ class Readings:
         return self.quality == Quality.PULSES.value
 
     def last(self, until: float) -> Figure | None:
-        """Return the last figure told by then; None: there was none."""
-        return next((one.figure for one in reversed(self._heard) if one.at <= until), None)
+        """Return the last figure told by then, as a bound where it may be no more; None: there was none."""
+        found = next((one for one in reversed(self._heard) if one.at <= until), None)
+        return None if found is None else Figure(found.figure.kw, at_most=not found.sure)
 
     def steady(self, since: float, until: float) -> Figure | None:
         """Return the mean demand of a time in which nothing was switched; None: no whole interval fell into it."""
-        figures = [one.kw for one in self._inside(since, until) if not one.at_most]
+        figures = [one.figure.kw for one in self._heard if one.sure and since <= one.since and one.at <= until]
         return Figure(round(harmonic_mean(figures), 3)) if figures else None
 
     def fallen(self, since: float, until: float) -> Figure | None:
@@ -100,9 +108,6 @@ class Readings:
         # Every interval that reaches back before the fall has a higher mean than what came after it.
         bounds = [one.figure.kw for one in self._heard if since <= one.at <= until]
         return Figure(min(bounds), at_most=True) if bounds else None
-
-    def _inside(self, since: float, until: float) -> Iterator[Figure]:
-        return (one.figure for one in self._heard if since <= one.since and one.at <= until)
 
 
 def rise(before: Figure, after: Figure) -> Rise | None:

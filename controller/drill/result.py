@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SETTLE_S = 0.5
 """After its report a motor draws several times what it will: so long what it draws does not count."""
 
+BEFORE_S = 30.0
+"""What the house drew before is its mean over so long, as far as somebody listened."""
+
 NO_METER = "there is no meter"
 COARSE = "the register alone takes a minute to show a step, and the circuits come back faster than that"
 NO_FIGURE = "the meter had no figure"
@@ -165,7 +168,7 @@ def _demand(course: Course, readings: Readings, until: float) -> Demand:
     """Return the house's demand, as far as what was heard tells it."""
     if course.began_at is None:
         return Demand(None, None, None, None, NO_FIGURE)
-    before = readings.last(course.began_at)
+    before = readings.steady(course.began_at - BEFORE_S, course.began_at) or readings.last(course.began_at)
     off = [fare.off_at for fare in course.fares.values() if fare.off_at is not None]
     on = [fare.on_sent_at for fare in course.fares.values() if fare.on_sent_at is not None]
     shed = readings.fallen(max(off) + SETTLE_S, min(on, default=until)) if off else None

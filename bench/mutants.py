@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from bench.drill_mutations import DRILL_MUTATIONS
 from bench.mutations import MUTATIONS
 
 if TYPE_CHECKING:
@@ -29,11 +30,11 @@ LONGEST_S = 120.0
 """A breakage that makes the tests run for ever is caught by that."""
 
 RULES = tuple(f"tests/rules/test_{name}.py" for name in (
-    "control", "source", "entry", "ledger", "shed", "restore", "requests", "why",
+    "control", "source", "entry", "ledger", "shed", "restore", "requests", "why", "drill",
 ))  # fmt: skip
 HOUSE = tuple(f"tests/controller/test_{name}.py" for name in (
     "machine", "engine_source", "engine_shedding", "engine_on_again", "engine_restoring", "engine_waking",
-    "engine_ledger", "engine_changes", "people", "outage_book",
+    "engine_ledger", "engine_changes", "engine_drill", "people", "outage_book",
 ))  # fmt: skip
 FIRST = {
     "source": "engine_source",
@@ -42,6 +43,7 @@ FIRST = {
     "restoring": "engine_restoring",
     "ledger": "engine_ledger",
     "changes": "engine_changes",
+    "drill": "engine_drill",
 }
 """The claims in the house come first, for their names say most; then everything else."""
 
@@ -112,7 +114,11 @@ def row(caught: Caught) -> str:
 def main(words: list[str]) -> int:
     """Break everything asked for, print who caught it, and return the exit code."""
     began = time.monotonic()
-    wanted = [one for one in MUTATIONS if not words or any(word in f"{one.rule} {one.name}" for word in words)]
+    wanted = [
+        one
+        for one in (*MUTATIONS, *DRILL_MUTATIONS)
+        if not words or any(word in f"{one.rule} {one.name}" for word in words)
+    ]
     gone = misplaced(wanted)
     with tempfile.TemporaryDirectory(prefix="sound-") as name:
         red = run(copy_to(Path(name)), tests_for("states"))

@@ -239,11 +239,23 @@ class Mischief:
 
     def _ask(self, fault: Fault) -> None:
         request = cast("AskKind", fault.name.removeprefix("person asks "))
+        if request in ("drill", "drill-end"):
+            self._asking.append(asyncio.create_task(self.drill(5.0 if request == "drill" else None)))
+            return
         # Now and then of the router, which is protected: whoever asks, no command may ever reach it.
         circuit = "router" if fault.luck % 5 == 0 else fault.circuit
         if request == "hold":
             self.held.add(circuit)
         self._asking.append(asyncio.create_task(self._asked(request, circuit)))
+
+    async def drill(self, for_s: float | None) -> None:
+        """Ask for a drill of so long; None: ask that it end."""
+        if for_s is None:
+            self.house.recorder.note(judge.DRILL_ENDED)
+            await ask(self.house.mosquitto.broker, SITE, "drill-end", {"by": "Ann"}, timeout_s=ASK_S)
+            return
+        self.house.recorder.note(judge.DRILL_ASKED, str(for_s))
+        await ask(self.house.mosquitto.broker, SITE, "drill", {"by": "Ann", "for_s": for_s}, timeout_s=ASK_S)
 
     async def _asked(self, request: AskKind, circuit: str) -> None:
         told = json.dumps({"request": request, "circuit": circuit})

@@ -10,12 +10,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.system.drill import NOTICE_S, Drills
 from tests.system.knowledge import NEVER, Knowledge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from collections.abc import Set as AbstractSet
 
+    from tests.system.drill import Drill
     from tests.system.house import Timing
 
 ENOUGH_ROUNDS = 3
@@ -90,7 +92,8 @@ class Facts:
     `tried`: likewise, given back in this stretch of utility. `spoke`: by circuit, the number of its device's last word.
     `renewed`: of the last that says something new of it. `renewed_at`: of the last news that concern them all.
     `first_off`: by circuit, since the contact opened. `opened`: the number of that message. `gap`: since then the
-    recorder was away, and commands may be missing. `guards`: how often each invariant had something to judge.
+    recorder was away, and commands may be missing. `drills`: what was asked for, and is on. `guards`: how often each
+    invariant had something to judge.
     """
 
     rules: Rules
@@ -106,6 +109,7 @@ class Facts:
     first_off: dict[str, float] = field(default_factory=dict)
     opened: int = 0
     gap: bool = False
+    drills: Drills = field(default_factory=Drills)
     guards: Counter[str] = field(default_factory=Counter)
 
     def surely(self, circuit: str) -> str | None:
@@ -157,12 +161,41 @@ def no_on_but_on_stable_utility(facts: Facts, said: Command) -> Iterator[str]:
 
 
 def no_off_but_on_standby(facts: Facts, said: Command) -> Iterator[str]:
-    """6. A bounce shorter than `settle_s` that moves a breaker; an OFF on utility."""
+    """6. A bounce shorter than `settle_s` that moves a breaker; an OFF on utility, a drill's apart."""
     if said.word != "OFF" or (said.circuit, "OFF") in facts.tonight.exempt:
         return
     facts.guards["6 bounce"] += 1
-    if not facts.known.may_shed(said.by):
-        yield f"OFF to {said.circuit}, and no opening had settled"
+    if not facts.known.may_shed(said.by) and not facts.drills.may_shed(said.since, said.by):
+        yield f"OFF to {said.circuit}, and no opening had settled, nor was a drill on"
+
+
+def no_on_while_a_drill_holds(facts: Facts, said: Command) -> Iterator[str]:
+    """4. ON by the rules before a drill is over that nothing has cut short."""
+    drill = facts.drills.now
+    if said.word != "ON" or (said.circuit, "ON") in facts.tonight.exempt or drill is None or drill.began is None:
+        return
+    facts.guards["4 not in a drill"] += 1
+    if drill.surely_holds(said.by):
+        yield f"ON to {said.circuit}, in the middle of a drill"
+
+
+def a_drill_moves_them_all(facts: Facts, drill: Drill, at: float) -> Iterator[str]:
+    """6. A drill that is over, and did not move a breaker."""
+    if not drill.unbroken or drill.began is None or at - drill.began < NOTICE_S:
+        return
+    for circuit in sorted(drill.on - facts.tonight.touched - facts.tonight.retagged):
+        facts.guards["6 a drill moves them all"] += 1
+        if circuit not in drill.told:
+            yield f"{circuit} was on, and the drill brought it no OFF"
+
+
+def a_drill_needs_a_quiet_house(facts: Facts, at: float) -> Iterator[str]:
+    """A drill that was accepted where utility was not stable, or where one was on."""
+    facts.guards["a drill is accepted"] += 1
+    if not facts.known.may_be_stable(at, facts.rules.timing.utility_stable_s):
+        yield "a drill was accepted, and utility was not stable"
+    if facts.drills.now is not None and facts.drills.now.surely_holds(at):
+        yield "a drill was accepted in the middle of another"
 
 
 def no_retry_before_a_first_try(facts: Facts, said: Command) -> Iterator[str]:
@@ -210,6 +243,7 @@ OF_EACH_COMMAND: tuple[Callable[[Facts, Command], Iterator[str]], ...] = (
     no_off_to_what_is_essential_or_a_persons,
     no_on_but_on_stable_utility,
     no_off_but_on_standby,
+    no_on_while_a_drill_holds,
     no_retry_before_a_first_try,
     no_command_twice_within_confirm_s,
     no_two_on_within_stagger_s,

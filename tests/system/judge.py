@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
+from tests.system.drill import Request
 from tests.system.invariants import (
     ENOUGH_ROUNDS,
     OF_EACH_COMMAND,
@@ -22,6 +23,8 @@ from tests.system.invariants import (
     Rules,
     Stays,
     Tonight,
+    a_drill_moves_them_all,
+    a_drill_needs_a_quiet_house,
     a_settled_opening_moves_them_all,
     every_circuit_is_where_it_belongs_or_is_named,
 )
@@ -40,6 +43,8 @@ PROGRAM_STARTED = "(the program is started)"
 BROKER_STARTED = "(the broker is started)"
 ASKED = "(a person asks)"
 OBEYED = "(a person was answered: yes)"
+DRILL_ASKED = "(a person asks for a drill)"
+DRILL_ENDED = "(a person asks that the drill end)"
 MOVED = "(a hand, or its own protection)"
 RETAGGED = "(the file was changed)"
 LEDGER_LOST = "(the ledger was damaged)"
@@ -90,6 +95,8 @@ class Judge:
             END: lambda: self._end(json.loads(word)),
             ASKED: lambda: self._asked(**json.loads(word)),
             OBEYED: lambda: self._obeyed(**json.loads(word), at=at),
+            DRILL_ASKED: lambda: self.facts.drills.requests.append(Request(at, float(word))),
+            DRILL_ENDED: self.facts.drills.broken,
             MOVED: lambda: self._touched(word),
             RETAGGED: lambda: self._retagged(word),
             LEDGER_LOST: self._ledger_lost,
@@ -103,8 +110,10 @@ class Judge:
         edges = len(facts.known.edges)
         if facts.known.edge(edge, at):
             facts.opened, facts.gap = self._number, False
-            facts.first_off.clear()
+            if facts.drills.now is None:  # what the drill has switched off stays off
+                facts.first_off.clear()
         if len(facts.known.edges) > edges:
+            facts.drills.broken()
             self._all_renewed()
 
     def _program_started(self, at: float) -> None:
@@ -119,6 +128,7 @@ class Judge:
         for circuit in unwritten:
             del tonight.stays[circuit]
         self._starting = at
+        self.facts.drills.restarted(at)
         if not self._online:
             self._connection_began(at)
 
@@ -130,6 +140,7 @@ class Judge:
     def _connection_began(self, at: float, *, new_broker: bool = False) -> None:
         facts = self.facts
         starting, self._starting = self._starting, None
+        facts.drills.broken()
         facts.known.connection_began(
             at if starting is None else starting, new_program=starting is not None, new_broker=new_broker
         )
@@ -202,7 +213,9 @@ class Judge:
                 self.facts.known.passed_on(int(one.payload), self._number)
             case ["controller", "availability"] if not one.retained:
                 self._online = one.payload == b"online"
-                if not self._online:
+                if self._online:
+                    self.facts.drills.online()
+                else:
                     self._connection_began(NEVER)
             case ["breakers", circuit, "availability"]:
                 self.facts.renewed[circuit] = self.facts.spoke[circuit] = self._number
@@ -219,7 +232,7 @@ class Judge:
         facts = self.facts
         self.wrong += a_settled_opening_moves_them_all(facts)
         edge = facts.known.edges[-1]
-        if edge.word == "open" and facts.first_off and not edge.recalled:
+        if edge.word == "open" and facts.first_off and not edge.recalled and min(facts.first_off.values()) > edge.at:
             self.shed_s.append(max(facts.first_off.values()) - edge.at)
 
     def _report(self, circuit: str, word: str) -> None:
@@ -232,6 +245,8 @@ class Judge:
 
     def _event(self, event: dict[str, Any], at: float) -> None:
         stays = self.facts.tonight.stays
+        if event["event"].startswith("drill_") or event.get("request") == "drill":
+            self._of_drill(event, at)
         if event["event"] == "commanded_off" and self.facts.gap:
             # The command itself may lie in the gap; that it was given is said a moment after it.
             self.facts.first_off.setdefault(event["circuit"], at)
@@ -242,6 +257,25 @@ class Judge:
             for circuit in [circuit for circuit, one in stays.items() if one.why == TAKEN_OVER]:
                 del stays[circuit]
 
+    def _of_drill(self, event: dict[str, Any], at: float) -> None:
+        facts = self.facts
+        drills, drill = facts.drills, facts.drills.now
+        if event["event"] == "asked":
+            if event["ok"] and self._judging:
+                self.wrong += a_drill_needs_a_quiet_house(facts, at)
+            if drills.answered(ok=event["ok"]) is not None:
+                facts.first_off.clear()
+        elif event["event"] == "drill_began" and drill is not None:
+            drill.began = at
+            drill.on = {circuit for circuit in facts.rules.sheds if facts.surely(circuit) == "ON"} | drill.told
+            facts.guards["a drill begins"] += 1
+        else:
+            if drill is not None and event["event"] == "drill_over" and self._judging:
+                self.wrong += a_drill_moves_them_all(facts, drill, at)
+            facts.guards["a drill is taken over"] += event["event"] == "drill_taken_over"
+            facts.guards["a drill is given back by a start"] += "started anew" in event.get("because", "")
+            drills.now = None
+
     def _command(self, circuit: str, one: Said) -> None:
         facts, word = self.facts, one.payload.decode()
         said = Command(circuit, word, facts.known.since, one.at, facts.known.heard)
@@ -251,6 +285,8 @@ class Judge:
         facts.last[circuit] = said
         if word == "OFF":
             facts.tonight.owed.add(circuit)
+            if facts.drills.now is not None:
+                facts.drills.now.told.add(circuit)
             stays = facts.tonight.stays.get(circuit)
             if stays is not None and stays.why == _STAYS["forget"]:
                 del facts.tonight.stays[circuit]

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from rules.panel import Position
 from tests.system.faults import WAL_DELETED, Mischief
 from tests.system.judge import END, NIGHT
-from tests.system.plan import BOUNCE, ILLNESSES, MOVE, OFFLINE
+from tests.system.plan import BOUNCE, ILLNESSES, LIVE_DRILL, MOVE, OFFLINE
 
 if TYPE_CHECKING:
     from tests.system.house import House
     from tests.system.judge import Judge
-    from tests.system.plan import Fault, Plan
+    from tests.system.plan import Drill, Fault, Plan
     from tests.system.tally import Tally
 
 STUCK_S = 75.0
@@ -45,6 +45,8 @@ class Night:
         self.house.recorder.note(NIGHT, json.dumps(told))
         for fault in self.plan.early:
             await self._goes_wrong(fault)
+        if self.plan.drill is not None:
+            await self._drill(self.plan.drill)
         contact = asyncio.create_task(self._contact_plays())
         for fault in self.plan.faults:
             await asyncio.sleep(fault.after_s)
@@ -57,6 +59,14 @@ class Night:
             self.house.closes()
         await self._comes_right(on_standby=False)
         await self._people_put_things_right()
+
+    async def _drill(self, drill: Drill) -> None:
+        self.tally.faults[LIVE_DRILL] += 1
+        await self.house.until(lambda: self.house.state["stable_at"] is None, "utility is stable", STUCK_S)
+        await self.mischief.drill(drill.for_s)
+        await asyncio.sleep(drill.lead_s)
+        if drill.ended:
+            await self.mischief.drill(None)
 
     async def _goes_wrong(self, fault: Fault) -> None:
         self.tally.faults[fault.name] += 1
@@ -118,6 +128,8 @@ class Night:
             return False
         off = {str(circuit) for circuit in self.house.at(Position.OFF)}
         named, touched = self._named(), self._touched()
+        if self.judge.facts.drills.is_coming(time.monotonic()):
+            return False
         if on_standby:
             return {one.id for one in self.house.shed} - touched <= off | named
         if state["outage"] is not None or not {*state["unconfirmed"]} <= self._given_up():

@@ -44,6 +44,8 @@ FAULTS = {
     "person asks restore": 0.7,
     "person asks hold": 1,
     "person asks forget": 0.7,
+    "person asks drill": 1.5,
+    "person asks drill-end": 0.7,
 }
 CONTACT_PLAYS = {
     "contact opens once": 4,
@@ -52,7 +54,12 @@ CONTACT_PLAYS = {
     "contact bounces": 2,
     "contact flaps": 1.5,
     "contact offline": 2,
+    "contact stays closed": 0,  # a drill, and no transfer in it
 }
+LIVE_DRILL = "live drill"
+DRILLS, FIRST_DRILLS, ALONE = 0.1, 0.8, 0.3
+"""So many outages begin with a drill, and so many first ones of a house: for a minute after an outage a drill is
+refused, since what was sent last may still move a breaker. In so many of those no transfer comes."""
 
 ILLNESSES = {"breaker silent", "breaker slow", "breaker refuses"}
 
@@ -82,11 +89,20 @@ class Fault:
         return f"{self.after_s:.2f} s later: {self.name}{about}, {self.lasts_s:.2f} s"
 
 
+class Drill(NamedTuple):
+    """A drill of `for_s`, asked for `lead_s` before the rest goes wrong. `ended`: and ended by a person then."""
+
+    for_s: float
+    lead_s: float
+    ended: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One outage. `off_before`: switched off by hand before it begins. `play`: what the contact does, by name.
 
-    `early`: faults there already when it begins. `lull_s`: so long do the faults go on after the last.
+    `early`: faults there already when it begins. `lull_s`: so long do the faults go on after the last. `drill`: None
+    without one.
     """
 
     off_before: frozenset[str]
@@ -95,11 +111,18 @@ class Plan:
     faults: tuple[Fault, ...]
     early: tuple[Fault, ...] = ()
     lull_s: float = 0.0
+    drill: Drill | None = None
 
     def __str__(self) -> str:
         moves = ", ".join(f"{move.after_s:.2f} s later {move.what}" for move in self.moves)
         early = (f"already: {fault}" for fault in self.early)
-        told = (f"off before: {sorted(self.off_before)}", f"{self.play}: {moves}", *early, *map(str, self.faults))
+        drill = "" if self.drill is None else f"{self.drill}; "
+        told = (
+            f"off before: {sorted(self.off_before)}",
+            f"{drill}{self.play}: {moves}",
+            *early,
+            *map(str, self.faults),
+        )
         return "\n".join((*told, f"calm {self.lull_s:.2f} s later"))
 
 
@@ -108,8 +131,8 @@ def dice(name: str) -> Random:
     return Random(name)  # noqa: S311  # chance, no secret
 
 
-def draw(fall: Random, circuits: Sequence[str]) -> Plan:
-    """Return a plan for one outage over these circuits to shed."""
+def draw(fall: Random, circuits: Sequence[str], *, first: bool = False) -> Plan:
+    """Return a plan for one outage over these circuits to shed; `first`: of its house."""
     off_before = frozenset(circuit for circuit in circuits if fall.random() < 0.2)
     (play,) = fall.choices([*CONTACT_PLAYS], [*CONTACT_PLAYS.values()])
     names = fall.choices([*FAULTS], [*FAULTS.values()], k=fall.randint(1, 4))
@@ -117,7 +140,16 @@ def draw(fall: Random, circuits: Sequence[str]) -> Plan:
     early = [fault for fault in faults if fault.name in ILLNESSES and fall.random() < 0.6]
     later = tuple(fault for fault in faults if fault not in early)
     lull_s = fall.uniform(1.0, 4.0) if fall.random() < 0.3 else 0.0
-    return Plan(off_before, play, _moves(play, fall), later, tuple(early), lull_s)
+    moves, drill = _moves(play, fall), _drill(fall) if fall.random() < (FIRST_DRILLS if first else DRILLS) else None
+    if drill is not None and fall.random() < ALONE:
+        play, moves = "contact stays closed", ()
+    return Plan(off_before, play, moves, later, tuple(early), lull_s, drill)
+
+
+def _drill(fall: Random) -> Drill:
+    """Return a drill: what comes then comes before its first OFF, among its OFFs, in its middle, or as it ends."""
+    lead_s = fall.choice((fall.uniform(0.0, 0.95), fall.uniform(0.95, 1.3), fall.uniform(1.3, 5.5), 6.0))
+    return Drill(fall.choice((5.0, 5.0, 8.0)), lead_s, ended=fall.random() < 0.2)
 
 
 def _moves(play: str, fall: Random) -> tuple[Move, ...]:

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING
 
-from tests.system.plan import CONTACT_PLAYS, FAULTS
+from tests.system.plan import CONTACT_PLAYS, FAULTS, LIVE_DRILL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.system.judge import Judge
+
+NAMES = (*FAULTS, *CONTACT_PLAYS, LIVE_DRILL)
 
 
 @dataclass
@@ -64,7 +66,7 @@ class Tally:
             "wrong": self.wrong,
             "stuck": self.stuck,
             "to_repeat": self.to_repeat,
-            "faults": {name: self.faults[name] for name in (*FAULTS, *CONTACT_PLAYS)},
+            "faults": {name: self.faults[name] for name in NAMES},
             "guards": dict(sorted(self.guards.items())),
             "waiting_and_named": dict(sorted((+self.waiting).items())),
             "forgotten_for_the_ledger_was_lost": dict(sorted((+self.forgotten).items())),
@@ -79,7 +81,7 @@ class Tally:
         yield f"{self.outages} outages of {self.houses} houses in {took_s:.0f} s, seed {seed}"
         yield f"{self.commands} commands judged, {self.delivered} delivered to breakers"
         yield "faults injected:"
-        for name in (*FAULTS, *CONTACT_PLAYS):
+        for name in NAMES:
             yield f"  {self.faults[name]:6}  {name}"
         yield "times an invariant had something to judge:"
         for name, times in sorted(self.guards.items()):

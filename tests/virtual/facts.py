@@ -294,6 +294,7 @@ class Facts:
         drill = self.drill
         if event == "drill_began":
             assert drill is not None, f"{at}: a drill begins that nobody asked for"
+            assert at >= drill.due_at - 1e-6, f"{at}: a drill begins before the disk can know of it"
             if drill.against_beginning is None:
                 self._drill_is_due(drill)
             drill.began_at, self.outage = at, True

@@ -263,6 +263,8 @@ def every_circuit_is_where_it_belongs_or_is_named(
             entry = engine._ledger[circuit.id]
             waits = waits or (entry.debt is not None and (entry.debt.before is Position.UNKNOWN or entry.debt.waits))
             assert waits, f"{at}: {circuit.id} was not given back, and nothing keeps it"
+    never = [circuit for circuit, entry in engine._ledger if entry.debt is not None and not entry.owed]
+    assert sheds or not never, f"{at}: {never} are owed, and were never switched off"
 
 
 def the_disk_knows_what_the_engine_knows(facts: Facts, engine: Engine, memory: Memory) -> None:

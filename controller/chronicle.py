@@ -35,7 +35,7 @@ class Chronicle:
         self._answers: list[Answer] = []
         self.book = OutageBook(boot, memory)
         self.alarms = AlarmBook()
-        self.telling = Telling()
+        self.telling = Telling(memory.entries)
 
     def note(
         self,

@@ -21,9 +21,13 @@ MOST_EVENTS = 500
 
 
 class Telling:
-    """What has changed since it was last told."""
+    """What has changed since it was last told.
 
-    def __init__(self) -> None:
+    `known`: circuits of which earlier starts may have told. What is no longer in the file is told to be gone.
+    """
+
+    def __init__(self, known: Iterable[CircuitId] = ()) -> None:
+        self._known = {*known}
         self.state = True
         self.demand = False
         self.circuits: set[CircuitId] = set()
@@ -39,7 +43,9 @@ class Telling:
     def everything(self, circuits: Iterable[CircuitId], alarms: Iterable[str], *, demand: bool) -> None:
         """Tell all there is: the broker may have forgotten it."""
         self.state, self.demand = True, demand
-        self.circuits.update(circuits)
+        self._known.update(circuits)
+        # Retained there, a circuit that was dropped from the file over a restart would stand for ever.
+        self.circuits |= self._known
         self.alarms.update(alarms)
 
     def take(self, now: float) -> list[Effect]:

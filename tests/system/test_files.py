@@ -107,6 +107,17 @@ async def test_a_file_that_drops_what_is_owed_is_refused(tmp_path: Path) -> None
         await house.until(lambda: house.recorder.last("circuits/tub").payload == b"", "it is gone")  # type: ignore[union-attr]
 
 
+async def test_a_circuit_dropped_over_a_restart_is_gone_from_the_bus(tmp_path: Path) -> None:
+    """The broker retains what was said of it, and nobody else would ever take it back."""
+    async with House(tmp_path) as house:
+        await house.begin()
+        await house.until(lambda: house.recorder.last("circuits/tub"), "it is told")
+        await house.program.kill()
+        house.write_circuits(tuple(one for one in USUAL if one.id != "tub"))
+        await house.program.start()
+        await house.until(lambda: house.recorder.last("circuits/tub").payload == b"", "it is gone")  # type: ignore[union-attr]
+
+
 async def test_wrong_files_that_never_were_in_force_end_it_with_78(tmp_path: Path) -> None:
     """All mistakes of both files at once, each with its line; nothing is commanded."""
     async with House(tmp_path) as house:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -10,7 +11,7 @@ from controller.commissioning.bench import Bench, ask_identity, read_twice
 from controller.commissioning.scan import SCAN_TIMEOUT_S
 from controller.configuration.tables import MeterSettings
 from controller.setup.person import by_key, or_nothing
-from hw.meter_line import Heard, Line, NoAnswer
+from hw.meter_line import Heard, Line, NoAnswer, Trouble
 from hw.meter_registers import Block, joined
 from hw.models import NotAModel, parse
 from hw.serial_port import held
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 LIKELY_IDS = (1, 2, 3)
 ALL_IDS = range(1, 248)
+
+LATE_S = 0.3
+"""Silence that lasted so much longer than was waited for was ours: this machine stood still."""
 _PORTS = ("serial/by-id/*", "ttyUSB*", "ttyACM*", "ttyAMA*")
 _DEV = Path("/dev")
 
@@ -86,14 +90,28 @@ async def _answering(person: Person, port: str, ids: Iterable[int]) -> int | Non
     line = Line(port, timeout_s=SCAN_TIMEOUT_S)
     try:
         for device_id in ids:
-            heard = await line.read(device_id, Block.UPTIME)
+            heard = await _heard(line, device_id)
             if isinstance(heard, Heard):
                 person.say(f"{port}: a meter answers at id {device_id}.")
                 return device_id
+            if heard.trouble is Trouble.PORT:
+                person.say(heard.reason)
+                return None
     finally:
         line.close()
     person.say(f"{port}: no meter answers at the ids that were asked.")
     return None
+
+
+async def _heard(line: Line, device_id: int) -> Heard | NoAnswer:
+    """Return what an id answers; asked once more where its answer may have come while we stood still."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    heard = await line.read(device_id, Block.UPTIME)
+    late = loop.time() - began > SCAN_TIMEOUT_S + LATE_S
+    if isinstance(heard, NoAnswer) and (late or heard.trouble is Trouble.PORT):
+        return await line.read(device_id, Block.UPTIME)
+    return heard
 
 
 # --- what it is ------------------------------------------------------------------------------------------------------

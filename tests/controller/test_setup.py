@@ -388,34 +388,6 @@ def test_a_contact_on_the_bus_is_seen_as_one_on_a_pin_is(tmp_path: Path, broker:
     assert seen.both_ways
 
 
-# --- the meter -------------------------------------------------------------------------------------------------------
-
-
-def test_a_meter_at_an_unusual_id_is_found_and_can_be_left_out_again(tmp_path: Path, broker: Mosquitto) -> None:
-    """The usual ids first, then every one; its comments and the rest of the file stay."""
-    words = configured(tmp_path, broker)
-
-    async def story() -> None:
-        async with serve_pty(SimulatedMeter("2N208-021", 5, 1.0)) as port, typist("setup", "meter", *words) as person:
-            await person.answers(("Is there one?", "y"), ("look on every port)", port))
-            await person.reads("no meter answers at the ids that were asked.")
-            await person.answers(("Ask every id from 1 to 247?", "y"))
-            await person.reads("a meter answers at id 5.")
-            await person.answers(("Its model", "2X999"), ("10 Wh", "17"), ("1 kWh", ""))
-            await person.reads("use another pin: [contact] pin has this one")
-            assert await person.ended() == 1
-
-    asyncio.run(story())
-    path = tmp_path / "config" / "installer.toml"
-    assert "[meter]" not in path.read_text("utf-8")
-    with path.open("a", encoding="utf-8") as file:
-        file.write('[meter]\nport = "/dev/ttyUSB0"\n')
-    program = [sys.executable, "-m", "controller", "setup", "meter", *words]
-    ran = subprocess.run(program, input="n\n", capture_output=True, text=True, check=False)
-    assert ran.returncode == 0
-    assert "[meter]" not in path.read_text("utf-8")
-
-
 # --- the last step ---------------------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from controller.commissioning.bench import DONE, NOT_DONE, ask_identity, read_twice, say_model
 from hw.meter_line import NoAnswer, Trouble
@@ -12,7 +12,7 @@ from hw.meter_registers import ROLLS_OVER_AT, Block, joined
 from hw.meter_tap import listen
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from controller.commissioning.bench import Bench
     from hw.meter_line import Line
@@ -25,6 +25,8 @@ MEASURE_AT_MOST_S = 600.0
 _BLIND_AFTER_MIN = 10.0
 _EDGES_PER_TICK = 20
 _TICK_KW_S = 360.0
+# When a tick fell is known as well as the register was read near it: a busy machine reads it late.
+_MOST_UNSURE = 0.05
 _SEES_NOTHING, _READS_LOW = 0.1, 0.75
 
 
@@ -162,22 +164,49 @@ def _verdict(bench: Bench, wrong: bool) -> int:
     return NOT_DONE if wrong else DONE
 
 
+class _Tick(NamedTuple):
+    """A tick of the register, to `tenths`, seen at `at`; it fell within `unsure_s` before."""
+
+    tenths: int
+    at: float
+    unsure_s: float
+
+
 async def measured_kw(bench: Bench, line: Line, at_most_s: float) -> float | None:
-    """Return the present power from two ticks of the register; 0 where they do not come in time; None: no answer."""
+    """Return the present power, to a twentieth, from ticks of the register; None: no answer.
+
+    Where they do not come in time, 0; where none was read near enough to its moment, as well as can be told.
+    """
     began = bench.clock()
-    ticks: list[float] = []
-    last: int | None = None
+    ticks: list[_Tick] = []
+    kw = 0.0
+    last: tuple[int, float] | None = None
     while bench.clock() - began < at_most_s:
         words = await read_twice(line, bench.device_id, Block.ENERGY)
         if isinstance(words, NoAnswer):
             return None
         tenths, now = joined(words), bench.clock()
-        if last is not None and tenths != last:
-            ticks.append(now)
+        if last is not None and tenths != last[0]:
+            ticks.append(_Tick(tenths, now, now - last[1]))
             if len(ticks) > 1:
-                return _TICK_KW_S * ((tenths - last) % ROLLS_OVER_AT) / (ticks[1] - ticks[0])
-        last = tenths
-    return 0.0
+                kw, unsure = _between(*_surest(ticks))
+                if unsure <= _MOST_UNSURE:
+                    return kw
+        last = tenths, now
+    return kw
+
+
+def _surest(ticks: Sequence[_Tick]) -> tuple[_Tick, _Tick]:
+    """Return the last tick, behind the one before it from which the power is told best."""
+    *before, last = ticks
+    return min(before, key=lambda tick: _between(tick, last)[1]), last
+
+
+def _between(first: _Tick, last: _Tick) -> tuple[float, float]:
+    """Return the power between two ticks in kW, and which part of it is not known."""
+    took_s = last.at - first.at
+    kw = _TICK_KW_S * ((last.tenths - first.tenths) % ROLLS_OVER_AT) / took_s
+    return kw, (first.unsure_s + last.unsure_s) / took_s
 
 
 def _judge_drop(bench: Bench, load: KnownLoad, drop_kw: float) -> bool:

@@ -13,7 +13,7 @@ import pytest
 
 from controller.commands.simulate import SimulatedSite, quirks_from, simulate
 from controller.commissioning.bench import DONE, NOT_DONE, Bench, identify, on_line, read
-from controller.commissioning.doctor import Doctor, Evidence, KnownLoad
+from controller.commissioning.doctor import Doctor, Evidence, KnownLoad, measured_kw
 from controller.commissioning.scan import record, scan
 from controller.commissioning.write import reset_peak, set_id
 from hw import meter_pdu  # noqa: F401 - not in a thread while virtual time runs
@@ -27,6 +27,8 @@ from hw.simulated.virtual_time import run_virtual
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
+
+    from hw.meter_line import Heard, NoAnswer
 
     Serve = Callable[[list[SimulatedMeter]], AbstractAsyncContextManager[str]]
     Tool = Callable[[Bench, Line], Awaitable[int]]
@@ -384,6 +386,33 @@ def test_the_doctor_switches_a_known_load(seen: float, obeys: bool, sentence: st
     code = run_virtual(scene())
     assert sentence in electrician.text
     assert code == (DONE if sentence.startswith("ok") else NOT_DONE)
+
+
+class StalledLine(Line):
+    """A line whose reader stands still for a while, once."""
+
+    stalls_at_s = 20.0
+    stalls_for_s = 40.0
+
+    async def read(self, device_id: int, block: Block) -> Heard | NoAnswer:
+        if asyncio.get_running_loop().time() >= self.stalls_at_s:
+            self.stalls_at_s = float("inf")
+            await asyncio.sleep(self.stalls_for_s)
+        return await super().read(device_id, block)
+
+
+def test_a_tick_that_was_read_late_is_no_measure() -> None:
+    """12 kW are a tick each 30 s; a machine that stood still while one fell would make 18 of them."""
+    electrician = Electrician()
+
+    async def scene() -> float | None:
+        clock = asyncio.get_running_loop().time
+        meter = SimulatedMeter(clock=clock)
+        meter.kw = 12.0
+        connect = FaultyLine([meter], Faults(random.Random(1))).connect  # noqa: S311
+        return await measured_kw(electrician.bench("a line", clock=clock), StalledLine("a line", connect=connect), 600)
+
+    assert run_virtual(scene()) == pytest.approx(12.0, rel=0.05)
 
 
 @pytest.mark.parametrize(("seen", "code"), [(1.0, DONE), (0.4, NOT_DONE)])

@@ -22,13 +22,16 @@ WITHOUT_ROOTS_RIGHTS = (
     ("setpriv", f"--bounding-set={_OVERRIDES}", f"--inh-caps={_OVERRIDES}") if os.getuid() == 0 else ()
 )
 
+WITH_ITS_TEST = ("setpriv", "--pdeathsig", "KILL")
+"""A test that is killed leaves no program behind that goes on commanding, and looking for its meter."""
+
 
 class Program:
     """One daemon. `on_news`: called at each line it writes, and when it ends. `prefix`: see `WITHOUT_ROOTS_RIGHTS`."""
 
     def __init__(self, config: Path, state: Path, on_news: Callable[[], None], prefix: tuple[str, ...] = ()) -> None:
         run = (sys.executable, "-m", "controller", "run", "--config", str(config), "--state", str(state))
-        self._command = (*prefix, *run)
+        self._command = (*prefix, *WITH_ITS_TEST, *run)
         self.config, self.state = config, state
         self._on_news = on_news
         self._process: asyncio.subprocess.Process | None = None

@@ -36,7 +36,9 @@ async def test_two_meters_are_followed_and_demand_is_logged_while_on_backup(tmp_
             house.opens()
             await house.is_shed()
             began = _energy(house, "demand") or 0.0
+            mark = house.mark
             await house.until(lambda: (_energy(house, "demand") or 0.0) > began, "the register has moved")
+            await house.until(lambda: len([*house.recorder.on("demand", mark)]) > 20, "it was read often enough")
             mark = house.mark
             house.closes()
             await house.is_back(since=mark)

@@ -5,6 +5,7 @@
 
 PYTHON ?= python3
 VENV := .venv
+JOBS ?= 4
 BIN := $(VENV)/bin
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 # Debian keeps servers where a plain user's PATH does not look.
@@ -18,7 +19,7 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-
 
 help:
 	@echo "make demo      play one outage in a simulated house, and read its report"
-	@echo "make test      all checks and tests"
+	@echo "make test      all checks and tests; JOBS=1: one after the other"
 	@echo "make check     format, lint and types alone"
 	@echo "make bench     what it costs, beside what a bare client costs (some minutes)"
 	@echo "make mutants   break each rule on purpose; name the test that notices"
@@ -41,8 +42,9 @@ check: $(VENV)/all.stamp
 	$(BIN)/mypy
 	$(BIN)/mypy packaging
 
+# They mostly wait, for processes, brokers and time-outs: more at once than there are cores.
 tests: $(VENV)/all.stamp system-packages
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 bench: $(VENV)/all.stamp system-packages
 	$(BIN)/python -m bench $(ARGS)

@@ -27,7 +27,7 @@ class FolderLock:
         self.unheld: str | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._file = _opened(folder / FILE)
         except OSError as error:
             self.unheld = f"cannot keep a second loadshed off {folder}: {error.strerror or error}"
             return
@@ -41,3 +41,11 @@ class FolderLock:
             ) from None
         except OSError as error:
             self.unheld = f"cannot keep a second loadshed off {folder}: {error.strerror or error}"
+
+
+def _opened(path: Path) -> int:
+    """Return the file, open; to hold it, one that is another's need not be written. Raises OSError."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except PermissionError:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)

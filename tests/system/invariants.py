@@ -71,7 +71,7 @@ class Tonight:
     `stays`: by circuit, why no ON by the rules may reach it. `owed`: told OFF. `doubt`: the program may rightly owe
     what it was not heard to switch off (a crash, or a gap in the log). `exempt`: what people ordered, at any time.
     `called_in`: to be given back on a person's word. `touched`: a person or its own protection moved it. `starts`: of
-    the program. `ledger_lost`: the disk did not keep what it was given.
+    the program. `ledger_lost`: the disk did not keep what it was given. `rolled_back`: it tells of another day.
     """
 
     stays: dict[str, Stays] = field(default_factory=dict)
@@ -83,6 +83,7 @@ class Tonight:
     touched: set[str] = field(default_factory=set)
     starts: int = 0
     ledger_lost: bool = False
+    rolled_back: bool = False
 
 
 @dataclass

@@ -180,6 +180,7 @@ class Judge:
     def _rolled_back(self) -> None:
         """Take that the disk tells of another day, in good order: what was off before then nobody can know now."""
         self.facts.tonight.stays.clear()
+        self.facts.tonight.rolled_back = True
 
     def _asked(self, request: str, circuit: str) -> None:
         """Take what a person may have had done from here on, whether or not an answer comes."""
@@ -217,6 +218,9 @@ class Judge:
                     self.facts.drills.online()
                 else:
                     self._connection_began(NEVER)
+            case ["controller", "state"] if one.payload and self.facts.tonight.rolled_back:
+                # What a person took over on that other day, in an outage that is open on such a disk, is theirs again.
+                self.facts.tonight.touched |= {*one.fields["taken_over"]}
             case ["breakers", circuit, "availability"]:
                 self.facts.renewed[circuit] = self.facts.spoke[circuit] = self._number
             case ["breakers", circuit, "state"] if one.payload:

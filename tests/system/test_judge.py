@@ -264,6 +264,15 @@ def test_the_judge_bites(log: Log, sentence: str) -> None:
             id="forgotten on utility, and shed anew",
         ),
         pytest.param(SHED + ended(10.9, on_standby=True, off="car tub", named="pump"), id="on, and named"),
+        pytest.param(
+            OPENED
+            + noted(10.02, judge.ROLLED_BACK)
+            + noted(10.05, f"{BASE}controller/state", taken_over=["tub"])
+            + off(10.12, "pump")
+            + ROUNDS
+            + ended(12.0, on_standby=True, off="car pump"),
+            id="taken over on the day of which a rolled-back disk tells",
+        ),
     ],
 )
 def test_the_judge_is_just(log: Log) -> None:

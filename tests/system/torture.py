@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tests.system.plan import Plan
 
 AT_ONCE = 5
-OUTAGES_EACH = 10
+OUTAGES_EACH = 7
 TIMING = Timing(settle_s=0.1, confirm_s=0.5, utility_stable_s=0.6, stagger_s=0.25)
 PANEL = (*BYSTANDERS, *(Wired(f"c{n}", rank=1 + n % 9, breaker="relay" if n % 2 else "gen2") for n in range(8)))
 _IN_A_SPACE_OF_ITS_OWN = "LOADSHED_TORTURE_MAY_MOUNT"

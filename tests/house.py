@@ -231,10 +231,17 @@ class House:
         self.commands.append(Command(self.now, circuit, word, expires_s))
         breaker = self.breakers[circuit]
 
+        def waits() -> None:
+            if breaker.next_due is not None:
+                self.later(breaker.next_due - self.now, comes_late)
+
+        def comes_late() -> None:
+            self.publish(breaker.advance(self.now))
+            waits()  # a second command may be under way behind the first
+
         def arrives() -> None:
             self.publish(breaker.command(word, self.now))
-            if breaker.next_due is not None:
-                self.later(breaker.next_due - self.now, lambda: self.publish(breaker.advance(self.now)))
+            waits()
 
         self.later(LATENCY_S, arrives)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller import events as ev
-from controller.engine import EngineSettings
+from controller.engine import LOSSES_WITHIN_S, MOST_LOSSES, EngineSettings
 from rules.panel import Position
 from tests.house import House, circuit
 
@@ -234,6 +234,16 @@ def test_a_remembered_utility_counts_after_a_mere_crash() -> None:
     assert house.owed() == []
 
 
+def test_a_remembered_utility_counts_after_a_boot_where_no_outage_was_open() -> None:
+    """Nothing hangs on it: the house was on utility when it went dark."""
+    house = by_bus()
+    house.crash()
+    house.start(rebooted=True, contact_read=False)
+    house.contact.says(is_open=False, retained=True)
+    house.wait(1.0)
+    assert house.state.source == "utility"
+
+
 def test_a_broker_that_goes_away_takes_the_contact_with_it() -> None:
     """It is unknown from then on; no outage begins, and what the broker remembers on its return counts."""
     house = by_bus()
@@ -271,6 +281,20 @@ def test_two_losses_that_never_answered_are_said_once() -> None:
     house.broker.goes_away()
     house.happens(ev.BusLost(house.mono, "still gone"))
     assert len(house.happened("bus_lost")) == 1
+
+
+def test_a_broker_that_comes_and_goes_without_end_is_told_a_few_times_and_then_counted() -> None:
+    """Two programs of one site throw each other out for ever; each loss that is told says how many were not."""
+    house = House()
+    for _ in range(MOST_LOSSES + 2):
+        house.broker.drops_us()
+    assert [line.about for line in house.happened("bus_lost")] == MOST_LOSSES * [{"reason": "a blink"}]
+    # The start's own connection counts too.
+    assert [line.about for line in house.happened("bus_connected")] == MOST_LOSSES * [{}]
+    house.wait(LOSSES_WITHIN_S)
+    house.broker.drops_us()
+    assert house.happened("bus_lost")[MOST_LOSSES:][0].about == {"reason": "a blink", "unsaid": 2}
+    assert house.happened("bus_connected")[MOST_LOSSES:][0].about == {"unsaid": 3}
 
 
 # --- a start ---------------------------------------------------------------------------------------------------------

@@ -133,6 +133,24 @@ def test_what_a_broker_remembers_is_no_evidence() -> None:
     assert house.judged() is None
 
 
+def test_what_a_broker_remembers_of_a_device_that_was_heard_is_no_evidence_either() -> None:
+    """That it is offline was not said now: its availability is the old one's."""
+    house = Standby()
+    house.returns(OPENED + 5.0, 0, 1, 2)
+    for name, entry in house.entries.items():
+        entry.available = False
+        house.generator.device(name, entry, 1200.0)
+    assert house.judged() is None
+
+
+@pytest.mark.parametrize(("spoke_at", "stopped"), [(OPENED, True), (OPENED - 0.1, None)])
+def test_a_device_that_spoke_as_the_contact_opened_lived_on_this_standby(spoke_at: float, stopped: bool | None) -> None:
+    """A moment before, it lived on utility."""
+    house = Standby(lived_at=spoke_at)
+    house.goes(OPENED + 20.0, 0, 1, 2)
+    assert house.judged() is stopped
+
+
 def test_devices_that_never_write_their_availability_prove_nothing() -> None:
     """They count as available for ever."""
     house = Standby(writes=False)

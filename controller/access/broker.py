@@ -102,6 +102,17 @@ class BrokerFiles:
                 found += [f"{path}: {match[1]}" for match in _DECIDED.finditer(read(path))]
         return tuple(found)
 
+    @property
+    def has_tls(self) -> bool:
+        """Tell whether devices come in by TLS, as it is set up now."""
+        return "\ncertfile " in read(self.configuration)
+
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether they come in without it from outside this machine, as it is set up now."""
+        first = re.search(r"^listener \d+(.*)$", read(self.configuration), re.MULTILINE)
+        return first is not None and not first[1]
+
     def users(self) -> tuple[User, ...]:
         return roles.users(read(self.folder / "acl"))
 
@@ -123,12 +134,6 @@ class BrokerFiles:
         if listening.names and not self.authority.exists():
             certificates.make(self.folder, listening.names, GROUP)
         self.let_in(User(CONTROLLER_NAME, Role.CONTROLLER), password, house)
-        # The house may have another name by now, and with it every topic.
-        acl = self.folder / "acl"
-        text = read(acl)
-        for user in roles.users(text):
-            text = roles.with_user(text, user, house)
-        self._write(acl, text)
         write(self.configuration, self._text(listening), mode=0o644)
 
     def _text(self, listening: Listening) -> str:
@@ -144,8 +149,12 @@ class BrokerFiles:
         """Let somebody in, in the place of whoever had that name. Raises AccessError, OSError."""
         self._must_be_set_up()
         acl, passwd = self.folder / "acl", self.folder / "passwd"
+        text = roles.with_user(read(acl), user, house)
+        # The house may have another name by now, and with it every topic; or its contact has come to the bus.
+        for known in roles.users(text):
+            text = roles.with_user(text, known, house)
         # What he may do first: with the password alone he could do nothing, and wonder why.
-        self._write(acl, roles.with_user(read(acl), user, house))
+        self._write(acl, text)
         self._write(passwd, passwords.with_user(read(passwd), user.name, password))
 
     def keep_out(self, name: str) -> None:

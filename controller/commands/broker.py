@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from argparse import BooleanOptionalAction
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,9 +67,8 @@ def add_broker(parser: argparse.ArgumentParser) -> None:
         return made
 
     begin = step("init", "let nobody in without a password, and the house's network to the broker", _init)
-    begin.add_argument(
-        "--tls", action="store_true", help="encrypted, on port 8883, with certificates made here and now"
-    )
+    says = "encrypted, on port 8883, with certificates made here and now; or no longer (default: as it is)"
+    begin.add_argument("--tls", action=BooleanOptionalAction, help=says)
     begin.add_argument(
         "--plain", action="store_true", help="beside --tls: port 1883 as well, for devices that know none"
     )
@@ -117,20 +117,26 @@ def _with_place(arguments: argparse.Namespace, call: Callable[[argparse.Namespac
 
 
 def _init(arguments: argparse.Namespace, place: _Place) -> int:
-    if not arguments.tls and (arguments.plain or arguments.name):
+    tls = place.files.has_tls if arguments.tls is None else arguments.tls
+    if not tls and (arguments.plain or arguments.name):
         raise AccessError("--plain and --name go with --tls")
     if wrong := [name for name in arguments.name or () if not _ADDRESS.fullmatch(name)]:
         raise AccessError(f"{wrong[0]!r} is neither a name nor an address of a machine")
-    names = tuple(arguments.name or own_names()) if arguments.tls else ()
-    listening = Listening(names, plain=arguments.plain or not arguments.tls)
+    names = tuple(arguments.name or own_names()) if tls else ()
+    # Done again without a word on either, it takes nothing back: a device that came in yesterday comes in today.
+    as_it_was = arguments.tls is None and place.files.is_plain
+    listening = Listening(names, plain=arguments.plain or not tls or as_it_was)
+    certified = place.files.authority.exists()
     kept = place.config_dir.absolute() / PASSWORD_FILE
     password = read(kept).strip() or new_password()
     place.files.set_up(place.house, listening, password)
     write(kept, password + "\n", mode=0o640, group=CONTROLLER_NAME)
     written = _log_in(place, kept)
     say(f"Mosquitto lets in whoever has a name and a password, at port {_ports(listening)}.")
-    if listening.names:
-        say(f"Its certificate is for {', '.join(names)}. Give the devices {place.files.authority}.")
+    if names:
+        stays = f"the one that was there: for other names remove {place.files.authority}, and do this again"
+        say(f"Its certificate is {stays if certified else 'for ' + ', '.join(names)}.")
+        say(f"Give the devices {place.files.authority}.")
     say(f"The controller is {CONTROLLER_NAME!r}; its password is in {kept}{written}.")
     _restart(place)
     say("Let the devices in, each for itself: sudo loadshed broker add-user NAME --role device")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import stat
 import subprocess
@@ -120,6 +121,52 @@ def test_a_house_is_set_up_by_three_commands(typed: Typed, capsys: pytest.Captur
     assert files.knows("hot-tub", password)
     assert typed.broker("list") == 0
     assert "device of hot-tub" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "listeners"),
+    [
+        (("--tls",), (), ["1883 127.0.0.1", "8883"]),
+        (("--tls", "--plain"), (), ["1883", "8883"]),
+        (("--tls",), ("--plain",), ["1883", "8883"]),
+        (("--tls", "--plain"), ("--tls",), ["1883 127.0.0.1", "8883"]),
+        (("--tls",), ("--no-tls",), ["1883"]),
+        ((), ("--tls",), ["1883 127.0.0.1", "8883"]),
+        ((), (), ["1883"]),
+    ],
+)
+def test_done_again_it_takes_no_door_away_unless_told_to(
+    typed: Typed, first: tuple[str, ...], again: tuple[str, ...], listeners: list[str]
+) -> None:
+    """Typed once more in a hurry, `init` neither shuts devices out nor lets their passwords go unencrypted."""
+    assert typed.broker("init", *first) == 0
+    assert typed.broker("init", *again) == 0
+    assert re.findall(r"^listener (.*)$", BrokerFiles(typed.etc).configuration.read_text(), re.MULTILINE) == listeners
+
+
+def test_a_certificate_that_stays_is_not_said_to_be_for_new_names(
+    typed: Typed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every device knows it; whoever needs another is told how to get it."""
+    assert typed.broker("init", "--tls", "--name", "pi.lan") == 0
+    assert "certificate is for pi.lan." in capsys.readouterr().out
+    assert typed.broker("init", "--tls", "--name", "other.lan") == 0
+    said = capsys.readouterr().out
+    assert "other.lan" not in said
+    assert f"remove {BrokerFiles(typed.etc).authority}" in said
+
+
+def test_a_contact_that_comes_to_the_bus_later_is_heard_by_who_was_let_in_before(typed: Typed) -> None:
+    """The controller above all: else nobody would ever tell it of a transfer."""
+    assert typed.broker("init") == 0
+    installer = typed.config / "installer.toml"
+    wired = re.search(r"^source = .*\npin = .*$", installer.read_text(), re.MULTILINE)
+    assert wired is not None
+    on_bus = 'source = "mqtt"\ntopic = "ats/contact"'
+    installer.write_text(installer.read_text().replace(wired[0], on_bus))
+    assert typed.broker("add-user", "ats", "--role", "device", "--contact") == 0
+    _, _, controllers = (typed.etc / "loadshed" / "acl").read_text().partition(f"user {CONTROLLER_NAME}\n")
+    assert "topic read ats/contact" in controllers.partition("\n\n")[0]
 
 
 def test_secrets_are_nobodys_to_read(typed: Typed, tmp_path: Path) -> None:

@@ -98,7 +98,8 @@ _TEXTS = {
     Alarm.DISK_FAILING: _Text(
         "The controller cannot write to its disk{detail}. Shedding goes on; after a power cut now it would not know "
         "what it switched off.",
-        "Free space, or replace the SD card.",
+        "Free space, or replace the SD card. Where the reason is a right that is missing, the folder is not loadshed's "
+        "own any more: `sudo chown -R loadshed: /var/lib/loadshed`.",
     ),
     Alarm.METER_STALE: _Text(
         "The meter has not answered for three polls{detail}. Demand is not shown.",

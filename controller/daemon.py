@@ -69,6 +69,7 @@ class Daemon:
         self._state_dir = state_dir
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
+        self._reading = asyncio.Lock()
         self._awake = asyncio.Event()  # the first shed, if one was due, has left
         self._trusted = False
         self._greeted = False
@@ -118,10 +119,12 @@ class Daemon:
                 sdnotify.notify("STOPPING=1")
                 for task in running:
                     task.cancel()
+                self._inbox.close()
                 self._carry_out(self._engine.closing())
                 self._recorder.end(clock.monotonic())
                 self._speak()
         finally:
+            self._inbox.close()
             await asyncio.to_thread(self._store.close)
 
     # --- in ----------------------------------------------------------------------------------------------------------
@@ -246,6 +249,11 @@ class Daemon:
         self._reloading = self._loop.create_task(self._reload_circuits(reply))
 
     async def _reload_circuits(self, reply: object) -> None:
+        # One after the other: of two at once the older may be kept later, and would be in force from then on.
+        async with self._reading:
+            await self._read_circuits(reply)
+
+    async def _read_circuits(self, reply: object) -> None:
         """Read circuits.toml again. A wrong file is refused whole, and so is one that drops what is owed."""
         read = await asyncio.to_thread(with_circuits, self._configuration, self._config_dir)
         wrong = read.sentences if isinstance(read, Mistakes) else self._engine.objections(read.panel)

@@ -156,7 +156,9 @@ class House:
 
     def write_circuits(self, circuits: Iterable[Wired] | str) -> None:
         text = circuits if isinstance(circuits, str) else circuits_toml(circuits)
-        (self.config / "circuits.toml").write_text(text, encoding="utf-8")
+        half = self.config / "circuits.toml.half"  # nobody reads what is half written
+        half.write_text(text, encoding="utf-8")
+        half.replace(self.config / "circuits.toml")
 
     # --- what is done ------------------------------------------------------------------------------------------------
 

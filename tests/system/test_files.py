@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,20 @@ async def test_retagging_is_obeyed_at_once_on_standby_and_by_the_next_outage(tmp
         house.opens()
         await house.until(lambda: house.happened("state", mark, state="standby"), "it is shed")
         assert {*house.words("OFF", mark)} == {"pump", "tub", "car"}
+
+
+async def test_of_two_reloads_at_once_the_later_file_is_in_force(tmp_path: Path) -> None:
+    """Saved twice in a moment, and read twice: the older reading was kept last, and stayed in force unsaid."""
+    async with House(tmp_path) as house:
+        await house.begin()
+        for tag in ("essential", "nonessential") * 5:
+            first = asyncio.create_task(house.ask("reload"))
+            mark = house.mark
+            await house.until(lambda mark=mark: next(house.recorder.on("ask/reload", mark), None), "it is asked")  # type: ignore[misc]
+            house.write_circuits(changed("tub", tag=tag))
+            answers = (await house.ask("reload"), await first)
+            assert all(ok for ok, _ in answers), answers
+            await house.until(lambda tag=tag: house.circuit("tub")["tag"] == tag, f"the tub is {tag}")  # type: ignore[misc]
 
 
 async def test_a_wrong_file_is_refused_whole_and_the_one_in_force_outlives_restarts(tmp_path: Path) -> None:

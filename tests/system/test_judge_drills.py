@@ -73,6 +73,9 @@ AGAIN = said(11.5, f"{BASE}controller/availability", "online")
             id="one forgotten",
         ),
         pytest.param(OVER + to(16.6, "car", "ON"), "which was off before", id="what it did not shed"),
+        pytest.param(
+            SHED + known(13, 11.55) + off(11.6, "tub") + off(11.8, "tub"), "again after", id="tried again too early"
+        ),
         pytest.param(OVER + ended(20.0, on_standby=False, off="car tub"), "not named", id="not given back"),
     ],
 )
@@ -94,6 +97,15 @@ def test_the_judge_bites_in_a_drill(log: Log, sentence: str) -> None:
         pytest.param(
             SHED + contact(12.0, "open") + known(13, 12.0) + told(12.2, "drill_taken_over") + off(12.2, "tub"),
             id="taken over by a transfer",
+        ),
+        pytest.param(
+            SHED
+            + contact(12.0, "open")
+            + known(13, 12.0)
+            + off(12.07, "tub")
+            + off(12.11, "tub")
+            + told(12.2, "drill_taken_over"),
+            id="tried in the drill, and anew by the transfer",
         ),
         pytest.param(
             SHED

@@ -48,6 +48,13 @@ class Inbox:
         self._soon = False
         self._caught_up = False
         self._alarm_clock: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    def close(self) -> None:
+        """Take no turn any more: where nothing can be written, nothing is decided. What still comes is dropped."""
+        self._closed = True
+        if self._alarm_clock is not None:
+            self._alarm_clock.cancel()
 
     def put(self, event: Event) -> None:
         """Let an event wait for the next turn, which follows at once. On the loop only."""
@@ -69,6 +76,8 @@ class Inbox:
     def turn(self) -> None:
         """Let the engine take what waits, carry out what it wants, and set the clock for its next deadline."""
         self._soon = False
+        if self._closed:
+            return
         now, due = self._clock(), self._engine.deadline()
         if due is not None and now - due > LATE_S and not self._caught_up:
             self._caught_up = True

@@ -56,7 +56,8 @@ class Course:
     """One drill, followed. Each word taken returns what to tell a person of it, a line each.
 
     `id`: None: it has not begun. `began`: RFC 3339. `began_at`, `over_at`: of the listener's clock. `because`: why it
-    was over. `dropped`: why it never began. `taken_over`: a real transfer came. `not_back`: each circuit with why.
+    was over. `dropped`: why it never began. `taken_over`: a real transfer came. `all_clear`: the controller said that
+    all is over, and `not_back` is what it named then, each circuit with why.
     `missed`: the connection, or the controller, was away meanwhile, and words with it.
     """
 
@@ -73,6 +74,8 @@ class Course:
         self.taken_over = False
         self.ended_at: float | None = None
         self.not_back: dict[str, str] = {}
+        self.all_clear = False
+        self.positions: dict[str, str] = {}
         self.missed = False
         self._here = True
 
@@ -124,6 +127,10 @@ class Course:
             return [*self._taken_over(fields, at)]
         return []
 
+    def circuit(self, circuit: str, fields: Mapping[str, Json]) -> None:
+        """Take one message of `circuits/<circuit>`: where it is, whatever was missed."""
+        self.positions[circuit] = str(fields.get("position"))
+
     def availability(self, word: str) -> list[str]:
         """Take one message of `controller/availability`."""
         was, self._here = self._here, word == "online"
@@ -163,7 +170,7 @@ class Course:
     def _ended(self, fields: Mapping[str, Json], at: float) -> Iterator[str]:
         if fields.get("outage") != self.id:
             return
-        self.ended_at = at
+        self.ended_at, self.all_clear = at, True
         if isinstance(not_back := fields.get("not_back"), dict):
             self.not_back = {circuit: str(why) for circuit, why in not_back.items()}
         for circuit, why in self.not_back.items():

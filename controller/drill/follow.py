@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from controller.commands.ask import ask
 from controller.commands.status import remembered, topics
+from controller.drill.course import utc_s
 from controller.drill.result import SETTLE_S
 from controller.setup.devices import RefusedError
 from hw.dial import BrokerError
 from hw.mqtt import Link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from controller.commands.site import Site
     from controller.drill.course import Course
@@ -34,8 +35,28 @@ BEGINS_S = 15.0
 METER_S = 20.0
 """So long after the last circuit is back the meter may still tell what it draws: an edge at 1 kW takes 18 s."""
 
+CLOCK_SET_S = 30.0
+
 GONE_S = 600.0
 """A controller that has been gone for so long is for a person to look after."""
+
+
+class ControllersClock:
+    """Places what the controller says by its own clock on ours: a listener that is late reads of the same moments."""
+
+    def __init__(self) -> None:
+        self._ahead_s: float | None = None
+
+    def at(self, fields: Mapping[str, Json], now: float) -> float:
+        """Return when it was, in seconds of our clock. `now`: when it was heard. What tells no time was just now."""
+        said = utc_s(fields)
+        if said is None:
+            return now
+        ahead_s = now - said
+        # The least that was ever seen is nearest to no delay at all; much more is a clock that somebody has set.
+        if self._ahead_s is None or not 0 <= ahead_s - self._ahead_s < CLOCK_SET_S:
+            self._ahead_s = ahead_s
+        return said + self._ahead_s
 
 
 class Follower:
@@ -47,6 +68,7 @@ class Follower:
         self._readings = readings
         self._by = by
         self._say = say
+        self._clock = ControllersClock()
         self._answer: asyncio.Task[tuple[bool, str]] | None = None
         self._ending: asyncio.Task[tuple[bool, str]] | None = None
         self._agreed_at: float | None = None
@@ -147,12 +169,14 @@ class Follower:
             if not isinstance(fields, dict):
                 return
             if name == "demand":
-                self._readings.take(fields, now)
+                self._readings.take(fields, self._clock.at(fields, now))
             elif name == "events":
                 self._agreed(fields)
-                self._tell(self._course.event(fields, now))
+                self._tell(self._course.event(fields, self._clock.at(fields, now)))
             elif name == "controller/state":
                 self._tell(self._course.state(fields, now))
+            elif name.startswith("circuits/"):
+                self._course.circuit(name.removeprefix("circuits/"), fields)
 
     def _tell(self, lines: Iterable[str]) -> None:
         for line in lines:

@@ -176,10 +176,10 @@ def _position(word: Json) -> Position | None:
 
 
 def _fate(circuit: Circuit, position: Position | None, *, taken_over: bool) -> tuple[Fate, str]:
-    if circuit.tag is Tag.ESSENTIAL:
-        return Fate.STAYS, "essential"
     if circuit.protected:
         return Fate.STAYS, "protected: no command ever goes to it"
+    if circuit.tag is Tag.ESSENTIAL:
+        return Fate.STAYS, "essential"
     if (reason := why_uncontrollable(circuit)) is not None:
         return Fate.BY_HAND, reason
     if taken_over:

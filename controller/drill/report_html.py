@@ -44,7 +44,7 @@ def _head(result: Result, site: str) -> Iterator[str]:
         (
             (f"{len(off)} of {len(result.outcomes)}", "circuits went off"),
             ("?" if slowest is None else took(slowest), "the slowest of them"),
-            (str(sum(1 for one in result.outcomes if one.fare.on_at is not None)), "came back"),
+            (str(sum(1 for one in result.outcomes if one.back)), "came back"),
             ("unknown" if result.demand.fell is None else rise_words(result.demand.fell), "demand fell by"),
             (kw_words(result.demand.shed), "drawn while shed"),
         )

@@ -151,7 +151,7 @@ def _outcome_fields(outcome: Outcome) -> dict[str, Json]:
         "off": fare.off_at is not None,
         "off_after_s": fare.off_after_s,
         "off_tries": fare.off_tries,
-        "on": fare.on_at is not None,
+        "on": outcome.back,
         "on_after_s": fare.on_after_s,
         "on_tries": fare.on_tries,
         "kw": None if outcome.drew is None else outcome.drew.kw,

@@ -10,6 +10,7 @@ from controller.drill.course import TAKEN_OVER, TRIPPED, Fare
 from controller.drill.plan import Return
 from controller.drill.plan_text import what_to_do
 from controller.drill.readings import Figure, Readings, Rise, rise
+from rules.panel import Position
 
 if TYPE_CHECKING:
     from controller.drill.course import Course
@@ -26,6 +27,7 @@ COARSE = "the register alone takes a minute to show a step, and the circuits com
 NO_FIGURE = "the meter had no figure"
 TOO_SOON = "the next circuit came on before the meter had told"
 TOO_LATE = "the meter had not told when the drill ended"
+UNHEARD = "the controller, or the way to it, was gone meanwhile"
 NONE_SEEN = "none seen: it may not have run"
 
 
@@ -33,7 +35,8 @@ NONE_SEEN = "none seen: it may not have run"
 class Outcome:
     """How one circuit did. `says`: in a few words. `failed`: it did not obey. `waits`: for a person, as it is meant to.
 
-    `drew`: by how much demand rose as it came back; None: not known, and `drew_not` says why, where that is its own.
+    `back`: on again, when the drill was over. `drew`: by how much demand rose as it came back; None: not known, and
+    `drew_not` says why, where that is its own.
     """
 
     line: Line
@@ -41,6 +44,7 @@ class Outcome:
     says: str
     failed: bool
     waits: bool
+    back: bool
     drew: Rise | None
     drew_not: str
 
@@ -84,6 +88,8 @@ class Result:
         """Return it in one sentence."""
         if self.course.dropped:
             return f"It never began: {self.course.dropped}."
+        if self.failed and all(one.says == UNHEARD for one in self.failed):
+            return f"NOT PROVED, for {UNHEARD}; as far as was heard {self._obeyed()}."
         if self.failed:
             return f"FAILED: {'; '.join(f'{one.line.name}: {one.says}' for one in self.failed)}."
         if self.course.taken_over:
@@ -95,7 +101,7 @@ class Result:
 
     def _obeyed(self) -> str:
         off = [one.fare.off_after_s for one in self.outcomes if one.fare.off_at is not None]
-        back = sum(1 for one in self.outcomes if one.fare.on_at is not None)
+        back = sum(1 for one in self.outcomes if one.back)
         slowest = max((after_s for after_s in off if after_s is not None), default=None)
         within = "" if slowest is None else f" within {took(slowest)}"
         return f"{len(off)} of {len(self.outcomes)} circuits went off{within}, and {back} came back"
@@ -124,7 +130,8 @@ def _outcome(line: Line, course: Course, readings: Readings, demand: Demand, unt
     told = not demand.circuits_not and fare.on_at is not None
     drew = _drew(fare, course, readings, demand, until) if told else ""
     rose = drew if isinstance(drew, Rise) else None
-    return Outcome(line, fare, says, failed, waits, rose, drew if isinstance(drew, str) else "")
+    back = fare.on_at is not None or _is_on(line, fare, course)
+    return Outcome(line, fare, says, failed, waits, back, rose, drew if isinstance(drew, str) else "")
 
 
 def _judged(line: Line, fare: Fare, course: Course, *, waits: bool, left: bool) -> tuple[str, bool]:
@@ -145,16 +152,27 @@ def _back(line: Line, fare: Fare, course: Course, *, left: bool) -> tuple[str, b
         return "off and on again", False
     if fare.fate:
         return fare.fate, False
+    if _is_on(line, fare, course):
+        watched = "watched for a minute more, for an OFF may still take effect"
+        return f"off and on again; {watched if course.all_clear else 'when, was not heard'}", False
     if course.ended_at is None:
         return "off; nobody followed how it came back" if left else "off, when the drill was cut short", False
-    if course.missed and str(line.id) not in course.not_back:
-        return "off; how it came back was not heard", False
     return f"NOT BACK: {course.not_back.get(str(line.id), 'it did not confirm')}", True
+
+
+def _is_on(line: Line, fare: Fare, course: Course) -> bool:
+    """Tell whether it is on though nobody heard it say so after our ON.
+
+    By the all-clear, which names all that is not; where even that was missed, by what stands on the bus.
+    """
+    if course.all_clear:
+        return fare.on_tries > 0 and str(line.id) not in course.not_back
+    return course.missed and course.ended_at is not None and course.positions.get(str(line.id)) == Position.ON.value
 
 
 def _never_off(fare: Fare, course: Course) -> tuple[str, bool]:
     if course.missed:
-        return "not heard: the controller, or the way to it, was gone meanwhile", True
+        return UNHEARD, True
     if not fare.off_tries:
         return "was never told to go off", course.ended_at is not None
     tries = "1 command" if fare.off_tries == 1 else f"{fare.off_tries} commands"

@@ -11,7 +11,7 @@ from controller.drill.course import Course, Fare
 from controller.drill.readings import Readings, Rise
 from controller.drill.report_html import result_html
 from controller.drill.report_text import result_fields, result_text
-from controller.drill.result import COARSE, NO_METER, NONE_SEEN, TOO_SOON, result
+from controller.drill.result import COARSE, NO_METER, NONE_SEEN, TOO_SOON, UNHEARD, result
 from controller.engine import EngineSettings
 from rules.panel import Circuit, Kind, Position, Restore
 from tests.controller.drill_house import Drilled
@@ -251,7 +251,8 @@ def test_the_state_alone_tells_what_was_missed() -> None:
     assert course.state({"state": "utility", "outage": None, "kind": None}, 3.0)
     assert course.done
     found = result(house.plan(), course, Readings(5.0), "Ann", 4.0)
-    assert {one.says for one in found.failed} == {"not heard: the controller, or the way to it, was gone meanwhile"}
+    assert {one.says for one in found.failed} == {UNHEARD}
+    assert found.verdict.startswith("NOT PROVED")
     other = Course(house.plan())
     other.away()
     other.state({"state": "standby", "outage": 3, "kind": "drill"}, 2.0)
@@ -331,3 +332,17 @@ def test_nothing_that_was_off_before_comes_on() -> None:
     assert house.breaker("dryer").position is Position.OFF
     assert [str(one.line.id) for one in house.result().outcomes] == ["hot-tub", "pump"]
     assert house.result().passed
+
+
+def test_where_a_circuit_is_stands_on_the_bus_whatever_was_missed() -> None:
+    """Heard to go off; the way back was missed, and it is on: when, was not heard."""
+    house = Drilled(circuit("pump"), circuit("hot-tub"))
+    course = house.follow(60.0)
+    house.wait(20.0)
+    course.away()
+    for name, position in (("pump", "on"), ("hot-tub", "off")):
+        course.circuit(name, {"position": position})
+    course.state({"state": "utility", "outage": None, "kind": None}, house.now)
+    found = house.result()
+    assert outcome(found, "pump").says == "off and on again; when, was not heard"
+    assert [str(one.line.id) for one in found.failed] == ["hot-tub"]

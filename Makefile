@@ -26,7 +26,7 @@ help:
 	@echo "make mutation  break what decides in each small way; list what no test notices (half an hour)"
 	@echo "make nights    play random nights with faults and crashes: N=1000 ARGS='--jobs 2', or again: SEED=4711"
 	@echo "make torture   real brokers and programs, killed and starved: N=500 ARGS='--json FILE', or again: SEED=4 HOUSE=3-2"
-	@echo "make test-appliance   the package on a virtual Pi whose power is cut: CUTS=50, ONLY=cuts (root, 5 GB, hours)"
+	@echo "make test-appliance   the package on a virtual Pi whose power is cut: CUTS=50, ONLY=cuts (root, 5 GB, an hour)"
 	@echo "make deb       build the package for Raspberry Pi OS and Debian, into dist/"
 	@echo "make lock      resolve the versions in requirements*.lock anew (needs uv)"
 	@echo "make clean     remove everything that was built"
@@ -66,7 +66,7 @@ test-appliance: $(VENV)/all.stamp deb
 	@$(call command,qemu-system-x86_64,qemu-system-x86)
 	@$(call command,qemu-img,qemu-utils)
 	@$(call command,debootstrap,debootstrap)
-	$(BIN)/python -m tests.appliance --cuts $(or $(CUTS),50) $(ONLY)
+	$(BIN)/python -m tests.appliance --cuts $(or $(CUTS),50) --at-once $(or $(AT_ONCE),1) $(ONLY)
 
 # The libraries that travel inside are pure Python, and pip knows each by its hash. Needs no root.
 deb: $(VENV)/run.stamp

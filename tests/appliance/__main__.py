@@ -1,6 +1,6 @@
-"""Builds the virtual Pi, installs the package, cuts its power, and measures. `make test-appliance CUTS=50`.
+"""Builds the virtual Pi, installs the package, sets it up, cuts its power, and measures. `make test-appliance CUTS=50`.
 
-Not part of `make test`: it needs root, some gigabytes and, for fifty cuts, some hours.
+Not part of `make test`: it needs root, some gigabytes and, for fifty cuts, an hour.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ import time
 from pathlib import Path
 
 from tests.appliance import image
+from tests.appliance.commissioning import commissioned
 from tests.appliance.cuts import cut_power
+from tests.appliance.drill import drilled
 from tests.appliance.figures import MOST, figures
-from tests.appliance.install import installed
+from tests.appliance.house import WrongError
+from tests.appliance.install import configured, installed
 from tests.appliance.losses import unflushed_writes_are_lost
 from tests.appliance.shell import ROOT, CannotError, say
 
-PARTS = ("losses", "figures", "cuts")
+PARTS = ("losses", "figures", "setup", "drill", "cuts")
 NEEDED = {
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-img": "qemu-utils",
@@ -40,12 +43,22 @@ def main() -> int:
             say(asyncio.run(unflushed_writes_are_lost(debian)))
         if {*options.parts} == {"losses"}:
             return 0
-        pi = installed(debian, options.package or _built_package())
-        ok = "figures" not in options.parts or _measure(pi, options.rounds)
-        return 0 if ("cuts" not in options.parts or _cut(pi, options.cuts, options.seed)) and ok else 1
+        return 0 if _house_is_right(installed(debian, options.package or _built_package()), options) else 1
+    except WrongError as error:
+        say(f"WRONG: {error}")
+        return 1
     except CannotError as error:
         say(str(error))
         return 2
+
+
+def _house_is_right(pi: image.Image, options: argparse.Namespace) -> bool:
+    ok = "figures" not in options.parts or _measure(configured(pi), options.rounds)
+    if {"setup", "drill", "cuts"} & {*options.parts}:
+        pi = commissioned(pi, anew="setup" in options.parts)
+    if "drill" in options.parts:
+        say(f"drilled; the reports are in {asyncio.run(drilled(pi))}")
+    return ("cuts" not in options.parts or _cut(pi, options)) and ok
 
 
 def _options() -> argparse.Namespace:
@@ -53,6 +66,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("parts", nargs="*", default=PARTS, help=f"{', '.join(PARTS)} (default: all)")
     parser.add_argument("--package", type=Path, help="the .deb to install (default: the newest in dist/)")
     parser.add_argument("--cuts", type=int, default=50)
+    parser.add_argument("--at-once", type=int, default=1, help="so many houses at once, where there are cores for it")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="the same seed throws the same dice")
     parser.add_argument("--rounds", type=int, default=5, help="how often each figure is taken")
     options = parser.parse_args()
@@ -85,9 +99,9 @@ def _measure(pi: image.Image, rounds: int) -> bool:
     return all(figure.ratio <= MOST for figure in found)
 
 
-def _cut(pi: image.Image, cuts: int, seed: int) -> bool:
-    tally = asyncio.run(cut_power(pi, cuts, seed))
-    say(f"seed {seed}: {tally}")
+def _cut(pi: image.Image, options: argparse.Namespace) -> bool:
+    tally = asyncio.run(cut_power(pi, options.cuts, options.seed, options.at_once))
+    say(f"seed {options.seed}, {options.at_once} at once: {tally}")
     for sentence in tally.wrong:
         say(f"WRONG: {sentence}")
     return not tally.wrong

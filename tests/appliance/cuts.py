@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
@@ -12,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rules.panel import Position
-from tests.appliance.house import SHED, House, WrongError
+from tests.appliance.house import JOURNAL, SHED, House, WrongError
 from tests.appliance.machine import BOOT_S, Disk
 from tests.appliance.shell import CannotError, folder, say
 from tests.system.on_bus import CONTACT, RECONNECTED
@@ -26,14 +27,12 @@ if TYPE_CHECKING:
 STUCK_S = 600.0
 """Longer than all a Pi has to do once it is up, in an emulator on a machine with other work."""
 
+DRILL_S = 6.0
+
 HEARD_S = 2.0
 """After an edge, commands that were on their way still count for the contact as it stood before."""
 
-_JOURNAL = "journalctl -b -u loadshed -o short-monotonic --no-pager"
-_FIRST_OFF = _JOURNAL + " | grep -m 1 'OFF sent'"
-_CONNECTED = f"until {_JOURNAL} | grep -q 'connected to the broker'; do sleep 1; done"
-
-_OFF_ON_DISK = "python3 /usr/local/lib/appliance/off_on_disk.py"
+_FIRST_OFF = JOURNAL + " | grep -m 1 'OFF sent'"
 
 
 class Moment(Enum):
@@ -42,13 +41,18 @@ class Moment(Enum):
     AT_THE_EDGE = "within two seconds of the opening"
     ON_STANDBY = "later on standby"
     COMING_BACK = "after the contact has closed"
+    IN_A_DRILL = "amid a live drill"
     WHILE_BOOTING = "again, while it booted"
 
 
 @dataclass
 class Tally:
-    """What was seen. `wrong`: sentences. `off_after_s`: kernel start to first OFF, of each boot in the dark."""
+    """What was seen in all houses. `wrong`: sentences. `off_after_s`: kernel start to first OFF, in the dark.
 
+    `wanted`: so many cuts are enough.
+    """
+
+    wanted: int
     cuts: int = 0
     outages: int = 0
     moments: Counter[str] = field(default_factory=Counter)
@@ -69,18 +73,19 @@ class Tally:
 
 @dataclass
 class Campaign:
-    """Outages in one house, each with a power cut or two, until there have been enough cuts."""
+    """Outages in one house, each with a power cut or two, until there have been enough cuts in all houses."""
 
+    name: str
     house: House
     disk: Disk
     dice: random.Random
-    tally: Tally = field(default_factory=Tally)
+    tally: Tally
 
-    async def play(self, cuts: int) -> None:
-        """Cut the power so often. Raises WrongError where a house does not find its way back."""
+    async def play(self) -> None:
+        """Cut the power again and again. Raises WrongError where the house does not find its way back."""
         await self._boot(contact_open=False)
         await self._is_back(0, set())
-        while self.tally.cuts < cuts:
+        while self.tally.cuts < self.tally.wanted and not self.tally.wrong:
             self.tally.outages += 1
             await self._outage()
 
@@ -93,16 +98,21 @@ class Campaign:
             await self._is_shed()
             await self.house.contact(is_open=False)
         await self._is_back(mark, off_before)
-        say(f"    every circuit right; off before, and off: {_listed(off_before)}")
+        self._say(f"every circuit right; off before, and off: {_listed(off_before)}")
 
     async def _opens_and_more(self) -> Moment:
         """Open the contact, and return when it is time for the cut, and which time that is."""
-        moment = self.dice.choice((Moment.AT_THE_EDGE, Moment.ON_STANDBY, Moment.COMING_BACK))
-        if moment is Moment.AT_THE_EDGE:
+        moment = self.dice.choice((Moment.AT_THE_EDGE, Moment.ON_STANDBY, Moment.COMING_BACK, Moment.IN_A_DRILL))
+        # Where everything is off already there is nothing to drill.
+        if moment is Moment.IN_A_DRILL and self.house.at(Position.OFF) != {*SHED}:
+            await self.house.asks("drill", {"for_s": DRILL_S})
+            await asyncio.sleep(self.dice.uniform(0.0, DRILL_S + 4.0))
+            return moment
+        if moment in (Moment.AT_THE_EDGE, Moment.IN_A_DRILL):
             # Nobody waits for the edge: the cut may come before it, while it settles, or amid the commands.
             self.house.contact_opens_by_itself()
             await asyncio.sleep(self.dice.uniform(0.0, 2.0))
-            return moment
+            return Moment.AT_THE_EDGE
         await self.house.contact(is_open=True)
         await asyncio.sleep(self.dice.uniform(0.5, 8.0))
         if moment is Moment.COMING_BACK:
@@ -117,7 +127,7 @@ class Campaign:
             position = Position.OFF if circuit in off_before else Position.ON
             if circuit not in self.house.at(position):
                 self.house.flip(circuit, position)
-        await self.house.machine.must(" ".join((_OFF_ON_DISK, *sorted(off_before))))
+        await self.house.on_disk(Position.OFF, off_before)
         return off_before
 
     async def _cut_and_boot(self, moment: Moment) -> bool:
@@ -138,14 +148,17 @@ class Campaign:
         return contact_open
 
     def _speaks(self, mark: int) -> bool:
-        """Tell whether the controller has said anything since a mark."""
-        return any("/controller/" in one.topic and not one.retained for one in self.house.recorder.said[mark:])
+        """Tell whether the controller has said anything since a mark: its demand changes as often as it asks for it."""
+        return any(
+            not one.retained and ("/controller/" in one.topic or one.topic.endswith("/demand"))
+            for one in self.house.recorder.said[mark:]
+        )
 
     async def _cut(self, moment: Moment) -> None:
         await self.house.machine.cut()
         self.tally.cuts += 1
         self.tally.moments[moment.value] += 1
-        say(f"cut {self.tally.cuts}: {moment.value}; off then: {_listed(self.house.at(Position.OFF))}")
+        self._say(f"cut {self.tally.cuts}: {moment.value}; off then: {_listed(self.house.at(Position.OFF))}")
 
     def _some_rebooted(self) -> None:
         """Let some breakers lose their own power as well: they come back as they were."""
@@ -154,15 +167,16 @@ class Campaign:
                 self.house.hub.say(breaker.reboot())
 
     async def _boot(self, *, contact_open: bool) -> None:
+        mark = self.house.mark
         await self._power_on(contact_open=contact_open)
         how = "open" if contact_open else "closed"
         self.tally.boots[how] += 1
-        say(f"    booted with the contact {how}")
+        self._say(f"booted with the contact {how}")
         await self.house.machine.is_up()
         # Until the Pi has spoken in this life, what the broker says of it is an old memory.
-        await self.house.machine.must(_CONNECTED)
+        await self.house.until(partial(self._speaks, mark), "the Pi speaks", BOOT_S)
         async with asyncio.timeout(BOOT_S):
-            await asyncio.gather(self.house.recorder.connected.wait(), self.house.hub.connected.wait())
+            await self.house.hub.connected.wait()
         await asyncio.sleep(HEARD_S)
 
     async def _power_on(self, *, contact_open: bool) -> None:
@@ -192,6 +206,9 @@ class Campaign:
         if wrong := wrong_commands(self.house.recorder.said[mark:], off_before):
             raise WrongError("; ".join(wrong))
 
+    def _say(self, sentence: str) -> None:
+        say(f"{time.strftime('%H:%M:%S')} {self.name}: {sentence}")
+
     def _last_boot(self) -> int:
         said = self.house.recorder.said
         return max((number for number, one in enumerate(said) if one.topic == RECONNECTED), default=0)
@@ -217,15 +234,24 @@ def wrong_commands(said: Iterable[Said], off_before: set[str]) -> list[str]:
     return wrong
 
 
-async def cut_power(image: Image, cuts: int, seed: int) -> Tally:
-    """Return what so many power cuts came to; the same seed throws the same dice."""
-    disk = Disk(image.disk, folder() / "cuts.qcow2")
-    async with House(image, folder()) as house:
-        campaign = Campaign(house, disk, random.Random(seed))  # noqa: S311 - chance, no secret
+async def cut_power(image: Image, cuts: int, seed: int, at_once: int) -> Tally:
+    """Return what so many power cuts came to, in so many houses at once; the same seed throws the same dice."""
+    tally = Tally(cuts)
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(1, at_once + 1):
+            dice = random.Random(f"{seed} {number}")  # noqa: S311 - chance, no secret
+            tasks.create_task(_cut_in(f"house {number}", image, dice, tally))
+    return tally
+
+
+async def _cut_in(name: str, image: Image, dice: random.Random, tally: Tally) -> None:
+    place = folder() / name.replace(" ", "-")
+    place.mkdir(exist_ok=True)
+    disk = Disk(image.disk, place / "cuts.qcow2")
+    async with House(image, place) as house:
         try:
-            await campaign.play(cuts)
+            await Campaign(name, house, disk, dice, tally).play()
         except (WrongError, CannotError) as error:
-            campaign.tally.wrong.append(str(error))
-            if house.machine.is_on:
-                say((await house.machine.do(_JOURNAL)).text)
-    return campaign.tally
+            tally.wrong.append(f"{name}: {error}")
+            await house.keep_journal(place)
+            say(f"{name}: its journal is in {place}")

@@ -7,6 +7,7 @@ import time
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from controller.commands.ask import ask
 from hw.dial import Broker
 from hw.simulated.breakers import BreakersOnBus, SimulatedBreaker
 from hw.simulated.meter import SimulatedMeter
@@ -18,10 +19,12 @@ from tests.system.house import REMOTE, SITE, USUAL, circuits_toml
 from tests.system.on_bus import CONTACT, Recorder, Said
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
     from typing import Self
 
+    from controller.effects import Json
+    from controller.events import AskKind
     from tests.appliance.image import Image
 
 T = TypeVar("T")
@@ -30,26 +33,33 @@ LOOK_S = 0.25
 MODEL = "2N208-021"
 KW_BEHIND_EACH = 1.5
 
-INSTALLER = f"""\
-[site]
-id = "{SITE}"
-[contact]
-source = "gpio"
-pin = 17
+WAITS = """\
 [shed]
 confirm_s = 2.0
 [restore]
 utility_stable_s = 3.0
 stagger_s = 0.5
 flap_transfers = 0
+"""
+"""What a hundred outages can afford."""
+
+INSTALLER = f"""\
+[site]
+id = "{SITE}"
+[contact]
+source = "gpio"
+pin = 17
+{WAITS}
 [meter]
 model = "{MODEL}"
 port = "/dev/ttyS1"
 poll_s = 2.0
 """
-"""As an installer would write it, but for waits that a hundred outages can afford."""
+"""As an installer would write it, but for the waits."""
 
 CIRCUITS = circuits_toml(USUAL)
+SWITCHED = tuple(circuit.id for circuit in USUAL if circuit.breaker in REMOTE)
+"""What can be switched from afar."""
 SHED = tuple(circuit.id for circuit in USUAL if circuit.tag == "nonessential" and circuit.breaker in REMOTE)
 """What a transfer switches off."""
 
@@ -58,17 +68,41 @@ class WrongError(Exception):
     """The house is not as it should be."""
 
 
-class House:
-    """Everything outside the Pi, and the Pi. Use it as an async context."""
+JOURNAL = "journalctl -b -u loadshed -o short-monotonic --no-pager"
 
-    def __init__(self, image: Image, folder: Path) -> None:
+_ON_DISK = "python3 /usr/local/lib/appliance/on_disk.py"
+
+HUB, RECORDER, PERSON = "hub", "recorder", "ann"
+"""Whoever is outside and on the bus, by the name with which it comes in."""
+
+
+def password_file(logins: Path, name: str) -> Path:
+    """Return where the password of somebody outside lies."""
+    return logins / f"{name}.password"
+
+
+class House:
+    """Everything outside the Pi, and the Pi. Use it as an async context.
+
+    `folder`: the emulator's own. `kw_behind_each`: what each breaker that is on draws.
+    """
+
+    def __init__(self, image: Image, folder: Path, kw_behind_each: float = KW_BEHIND_EACH) -> None:
         port = free_port()
-        self.broker = Broker(port=port)
+
+        def login(name: str) -> Broker:
+            if image.logins is None:
+                return Broker(port=port)
+            return Broker(port=port, username=name, password_file=password_file(image.logins, name))
+
+        self._person = login(PERSON)
         self._news = asyncio.Event()
-        remote = [SimulatedBreaker(CircuitId(circuit.id)) for circuit in USUAL if circuit.breaker in REMOTE]
-        self.hub = BreakersOnBus(remote, self.broker, SITE, time.monotonic, self._switched)
-        self.recorder = Recorder(self.broker, SITE, self._news.set)
+        remote = [SimulatedBreaker(CircuitId(circuit)) for circuit in SWITCHED]
+        self.hub = BreakersOnBus(remote, login(HUB), SITE, time.monotonic, self._switched)
+        self.recorder_login = login(RECORDER)
+        self.recorder = Recorder(self.recorder_login, SITE, self._news.set)
         self.meter = SimulatedMeter(MODEL)
+        self._kw_behind_each = kw_behind_each
         self._build = (image, folder, port)
         self._running = AsyncExitStack()
 
@@ -109,6 +143,16 @@ class House:
         self.hub.say(self.hub.breakers[CircuitId(circuit)].flip_by_hand(position))
         self._switched()
 
+    async def asks(self, request: AskKind, fields: dict[str, Json]) -> None:
+        """Ask for something as a person's program does. Raises WrongError where it is refused."""
+        done, reason = await ask(self._person, SITE, request, {"by": PERSON, **fields})
+        if not done:
+            raise WrongError(f"{request} was refused: {reason}; {self.story()}")
+
+    async def on_disk(self, position: Position, circuits: Iterable[str]) -> None:
+        """Wait until the Pi has written that just these are at a position. Raises CannotError where it never does."""
+        await self.machine.must(" ".join((_ON_DISK, position.value, *sorted(circuits))))
+
     # --- what is seen ------------------------------------------------------------------------------------------------
 
     @property
@@ -142,13 +186,19 @@ class House:
             raise WrongError(f"in vain for {within_s:g} s: {what}; {self.story()}") from None
         return seen
 
+    async def keep_journal(self, place: Path) -> None:
+        """Write down what the controller said since the last boot, for whoever must find out why."""
+        if self.machine.is_on:
+            text = (await self.machine.do(JOURNAL)).text
+            await asyncio.to_thread((place / "journal.txt").write_text, text, encoding="utf-8")
+
     def story(self) -> str:
         """Return how the house stands, for whoever must find out why."""
         off = ", ".join(sorted(self.at(Position.OFF))) or "nothing"
         return f"off: {off}; the Pi said last: {self.last('controller/state')}"
 
     def _switched(self) -> None:
-        self.meter.kw = KW_BEHIND_EACH * len(self.at(Position.ON))
+        self.meter.kw = self._kw_behind_each * len(self.at(Position.ON))
         self._news.set()
 
 

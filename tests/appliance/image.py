@@ -7,12 +7,14 @@ something else.
 from __future__ import annotations
 
 import hashlib
+import lzma
 import shutil
 import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.access.broker import PORT
 from tests.appliance import gpio_sim
 from tests.appliance.shell import GUEST, ROOT, CannotError, done, folder, in_root, is_done, run, say
 
@@ -24,22 +26,45 @@ _PACKAGES = (
 # Raspberry Pi OS has python3-lgpio. Debian has not, and PyPI has it compiled for bookworm's Python.
 _LGPIO = "lgpio==0.2.2.0 --hash=sha256:e9f4f3915abe5ae0ffdb4b96f485076d80a663876d839e2d3fd9218a71b9873e"
 _UNITS = ("gpio-wires.service", "proc-cpuinfo.mount", "appliance-agent.service", "systemd-networkd.service")
+# What neither loadshed nor anything it needs waits for: housekeeping, and logins. An emulator pays for each of them.
+_MASKED = (
+    *("e2scrub_reap.service", "e2scrub_all.timer", "fstrim.timer", "apt-daily.timer", "apt-daily-upgrade.timer"),
+    *("dpkg-db-backup.timer", "systemd-tmpfiles-clean.timer", "systemd-pstore.service"),
+    *("systemd-update-utmp.service", "systemd-update-utmp-runlevel.service"),
+    *("systemd-logind.service", "getty@tty1.service", "serial-getty@ttyS0.service", "serial-getty@hvc0.service"),
+    *(f"modprobe@{module}.service" for module in ("drm", "dm_mod", "efi_pstore", "fuse", "loop")),
+    *("sys-kernel-debug.mount", "sys-kernel-tracing.mount", "dev-hugepages.mount", "dev-mqueue.mount"),
+)
 _SIZE = "3G"
+_XZ = b"\xfd7zXZ\x00"
+
+OPEN_PORT = 1884
+"""Where a broker that was set up for a test lets everybody in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A disk and what the emulator boots it with. `disk`: qcow2, never written to again."""
+    """A disk and what the emulator boots it with. `disk`: qcow2, never written to again.
+
+    `logins`: of a Pi that was commissioned, where the passwords of those outside lie: its broker knows everybody by
+    name, and its meter hangs on a USB adapter. None: everybody may come in, and the meter hangs on the board's line.
+    """
 
     disk: Path
     kernel: Path
     initrd: Path
+    logins: Path | None = None
+
+    @property
+    def broker_port(self) -> int:
+        """Return where its broker listens to those outside."""
+        return OPEN_PORT if self.logins is None else PORT
 
 
 def build() -> Image:
     """Return the disk, built where it is not there yet. Raises CannotError."""
-    image = Image(folder() / "debian.qcow2", folder() / "vmlinuz", folder() / "initrd.img")
-    made_from = (*_PACKAGES, _LGPIO, *_guest_files())
+    image = Image(folder() / "debian.qcow2", folder() / "vmlinux", folder() / "initrd.img")
+    made_from = (*_PACKAGES, _LGPIO, *_MASKED, *_guest_files())
     stamp = folder() / "debian.stamp"
     if is_done(stamp, made_from):
         return image
@@ -51,7 +76,7 @@ def build() -> Image:
     _clear(root)
     run("cp", "-a", base, root)
     _furnish(root, kernel, module)
-    shutil.copy(root / "boot" / f"vmlinuz-{kernel}", image.kernel)
+    image.kernel.write_bytes(_unpacked((root / "boot" / f"vmlinuz-{kernel}").read_bytes()))
     shutil.copy(root / "boot" / f"initrd.img-{kernel}", image.initrd)
     _pack(root, image.disk)
     _clear(root)
@@ -101,6 +126,7 @@ def _furnish(root: Path, kernel: str, module: Path) -> None:
     in_root(root, "depmod", kernel)
     in_root(root, "systemd-sysusers")
     in_root(root, "systemctl", "enable", *_UNITS)
+    in_root(root, "systemctl", "mask", *_MASKED)
     in_root(root, "update-initramfs", "-u", "-k", kernel)
     in_root(root, "apt-get", "clean")
 
@@ -114,6 +140,14 @@ def _lgpio() -> list[Path]:
     target = ("--python-version=3.11", "--platform=manylinux_2_34_x86_64", "--dest", wheels)
     run(*pip, *target, "-r", wanted)
     return list(wheels.glob("lgpio-*.whl"))
+
+
+def _unpacked(kernel: bytes) -> bytes:
+    """Return a kernel without what unpacks it: seconds of each boot, where the processor is emulated."""
+    begins = kernel.find(_XZ)
+    if begins < 0:
+        raise CannotError("Debian packs its kernel in another way by now: tests/appliance/image.py knows xz")
+    return lzma.LZMADecompressor().decompress(kernel[begins:])
 
 
 def _pack(root: Path, disk: Path) -> None:

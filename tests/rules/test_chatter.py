@@ -67,6 +67,13 @@ def test_a_fault_stands_until_an_hour_has_been_quiet_and_says_its_worst() -> Non
     assert one.fault(9000.0) is None
 
 
+def test_a_contact_that_chatters_for_ever_takes_no_more_memory() -> None:
+    """More than a thousand within an hour tell nothing new."""
+    one = bounced(*each(1.0, 3000))
+    assert one.fault(3000.0) == STEPS[-1]
+    assert len(one._bursts) == STEPS[-1]
+
+
 @given(st.lists(st.floats(0.0, 20_000.0), max_size=200))
 def test_the_deadline_of_a_fault_always_ends_it(times: list[float]) -> None:
     """No rounding may leave a deadline that has come and changes nothing."""

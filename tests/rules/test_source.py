@@ -206,6 +206,28 @@ def test_the_memory_of_a_contact_whose_device_is_offline_waits_for_the_device() 
     assert one.due(10.1) is UTILITY
 
 
+def test_what_a_device_said_itself_counts_again_when_it_is_back_without_a_word() -> None:
+    """It has not moved, or it would have said so."""
+    one = on_utility()
+    one.seen(STANDBY, 4.0)
+    assert one.due(4.1) is STANDBY
+    one.lost(5.0, offline=True)
+    assert one.settled is UNKNOWN
+    one.alive(10.0)
+    assert one.due(10.1) is STANDBY
+
+
+def test_a_device_that_spoke_is_there_and_the_brokers_memory_of_it_counts() -> None:
+    """It was offline until then."""
+    one = on_utility()
+    one.lost(5.0, offline=True)
+    one.seen(UTILITY, 6.0)
+    assert one.due(6.1) is UTILITY
+    one.remembered(STANDBY, 7.0)
+    one.remembered(UTILITY, 8.0)
+    assert one.due(8.1) is UTILITY
+
+
 def test_what_was_said_before_the_broker_went_does_not_count_after() -> None:
     """The device may have said something else meanwhile: the broker's memory is asked anew."""
     one = on_utility()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,23 +60,60 @@ exit codes: 0 done; 1 could not be done, with the reason; 2 wrong use; 78 wrong 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     words = sys.argv[1:] if argv is None else argv
-    arguments = _parser(words).parse_args(words)
     try:
-        return int(arguments.call(arguments))
+        code = _called(words)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `loadshed report | head`
-        sys.stderr.close()
+        # What nobody reads any more must go somewhere: the interpreter complains where it cannot, at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    return code
+
+
+def _called(words: Sequence[str]) -> int:
+    try:
+        arguments = _parser(words).parse_args(words)
+    except SystemExit:
+        sys.stdout.flush()  # --help may have a reader that is gone, too
+        raise
+    return int(arguments.call(arguments))
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse's, but for a word too many: the command that it was typed for says so, not all of them together."""
+
+    def parse_known_args(  # type: ignore[override]  # those of typeshed take a namespace of any kind
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Return what was understood; nothing else is left, or the program has ended."""
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}; `{self.prog} --help` lists what there is")
+        return known, unknown
+
+
+class _Version(argparse.Action):
+    """Says the version, which is looked up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from controller.setup.card import version  # noqa: PLC0415
+
+        sys.stdout.write(f"loadshed {version()}\n")
+        parser.exit()
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="loadshed",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the program's version and exit")
+    if words[:1] and words[0] not in _COMMANDS and not words[0].startswith("-"):
+        parser.error(f"there is no command {words[0]!r}{_meant(words[0])}; `loadshed --help` lists what there is")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     # The parser of the command that is called is all that a start in the dark needs.
     for name in words[:1] if words[:1] and words[0] in _COMMANDS else _COMMANDS:
@@ -83,9 +121,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _add(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, command: _Command, *, wanted: bool
-) -> None:
+def _add(commands: argparse._SubParsersAction[_Parser], name: str, command: _Command, *, wanted: bool) -> None:
     says = command.says
     parser = commands.add_parser(
         name,
@@ -96,6 +132,13 @@ def _add(
     if wanted:
         module = sys.modules[__name__] if command.module == __name__ else import_module(command.module)
         getattr(module, f"add_{name.replace('-', '_')}")(parser)
+
+
+def _meant(word: str) -> str:
+    from controller.configuration.mistakes import twin  # noqa: PLC0415
+
+    meant = twin(word, _COMMANDS)
+    return f" (did you mean {meant!r}?)" if meant is not None else ""
 
 
 def folders(parser: argparse.ArgumentParser, *, config: bool = False, state: bool = False) -> None:

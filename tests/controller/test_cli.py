@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -86,6 +88,41 @@ def test_wrong_use_ends_with_2_and_one_line_that_says_why(
     """What cannot be meant is refused before anything is touched."""
     assert run(*words) == 2
     assert "error:" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("stauts",), "(did you mean 'status'?)"),
+        (("frobnicate",), "there is no command 'frobnicate'; "),
+        (("status", "--jsn"), "loadshed status: error: unrecognized arguments: --jsn; `loadshed status --help`"),
+        (("ask", "off", "hot", "tub"), "loadshed ask: error: unrecognized arguments: tub"),
+        (("broker", "init", "--tsl"), "`loadshed broker init --help`"),
+    ],
+)
+def test_a_typo_is_answered_by_what_was_meant(
+    words: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the nearest command, and by the help of the command whose option it should have been."""
+    assert run(*words) == 2
+    assert says in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_it_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """The first thing that anybody who is to help will ask."""
+    assert run("--version") == 0
+    assert re.fullmatch(r"loadshed \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("words", [("--help",), ("check", "--config", str(EXAMPLES))])
+def test_a_reader_that_is_gone_is_no_error(words: tuple[str, ...]) -> None:
+    """`loadshed check | head -1`: little is written, and all of it only as the program ends."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    command = [sys.executable, "-m", "controller", *words]
+    with os.fdopen(write_end, "w") as nobody:
+        ran = subprocess.run(command, stdout=nobody, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 def test_run_imports_nothing_of_the_other_commands() -> None:

@@ -166,6 +166,14 @@ class Nights(RuleBasedStateMachine):
     def a_person_asks_for_all(self) -> None:
         self.house.ask("restore", None)
 
+    @rule(for_s=st.sampled_from((5.0, 60.0)))
+    def a_person_asks_for_a_drill(self, for_s: float) -> None:
+        self.house.ask("drill", None, for_s=for_s)
+
+    @rule()
+    def a_person_ends_the_drill(self) -> None:
+        self.house.ask("drill-end", None)
+
     @rule(circuit=CIRCUITS)
     def the_owner_turns_a_tag(self, circuit: CircuitId) -> None:
         circuits = dict(self.house.program.panel.circuits)

@@ -5,10 +5,11 @@ Named tuples: a dataclass takes six times as long to be made, and a start in the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from rules.lean import dataclass
 from rules.moment import Moment  # noqa: TC001  # the store builds effects, moments with them
 
 if TYPE_CHECKING:

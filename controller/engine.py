@@ -7,7 +7,7 @@ from the state after the last event. So a stall neither invents nor hides an out
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from controller import events as ev
@@ -23,6 +23,7 @@ from controller.sparing import Sparing
 from controller.switching import Switchboard
 from controller.transfer import Transfer
 from controller.watchman import Watchman
+from rules.lean import dataclass
 from rules.ledger import Ledger
 from rules.panel import Position
 from rules.reports import Reports

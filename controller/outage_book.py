@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from controller.effects import DropOutage, KeepHistory, KeepOutage
+from rules.lean import dataclass
 from rules.moment import Moment
 from rules.panel import Position
 

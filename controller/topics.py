@@ -6,8 +6,8 @@ Whatever anybody publishes on a topic we read ends here as an event, as a refusa
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from dataclasses import field
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from controller import payloads
 from controller.effects import SwitchOn
@@ -21,6 +21,7 @@ from controller.events import (
     ContactLost,
 )
 from rules.drill import LONGEST_S, SHORTEST_S
+from rules.lean import dataclass
 from rules.panel import CircuitId, Position
 
 if TYPE_CHECKING:
@@ -75,8 +76,7 @@ class ContactTopics:
     unavailable: str = "offline"
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(NamedTuple):
     """One message from the broker, as it came. `retained`: the broker's memory, not a word said now."""
 
     at: float
@@ -87,8 +87,7 @@ class Arrived:
     correlation: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(NamedTuple):
     """One message to publish. `expiry_s`: seconds after which the broker must forget it; None keeps it."""
 
     topic: str

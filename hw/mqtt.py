@@ -11,8 +11,7 @@ import contextlib
 import logging
 import select
 import ssl
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
@@ -21,6 +20,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from hw.dial import Broker, BrokerError, dial, tune
+from rules.lean import dataclass
 
 if TYPE_CHECKING:
     import socket
@@ -41,8 +41,7 @@ PACKET_MOST_BYTES = 2 * 1024 * 1024
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     """One message, as it came. `retained`: the broker's memory."""
 
     topic: str

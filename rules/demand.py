@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from rules.lean import dataclass
 from rules.register import LARGEST_METER_KW, OVERLOAD, TICK_KW_S, Register, Verdict
 from rules.windows import LONGEST_WINDOW_S, EnergyCurve, Mean, Peak
 from rules.witness import Witnesses

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from rules.lean import dataclass
 from rules.moment import Moment
 from rules.panel import Position
 

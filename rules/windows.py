@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from dataclasses import dataclass
+
+from rules.lean import dataclass
 
 LONGEST_WINDOW_S = 900.0
 FLOOR_S = 180.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from controller.configuration.mistakes import Mistakes
@@ -25,6 +24,7 @@ from controller.configuration.tables import (
     SiteSettings,
     StoreSettings,
 )
+from rules.lean import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

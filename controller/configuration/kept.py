@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from controller.configuration.mistakes import Mistakes
@@ -25,6 +24,7 @@ from controller.configuration.settings import (
     read_file,
 )
 from controller.storage.schema import sync_folder
+from rules.lean import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from controller.configuration.mistakes import twin
 from controller.configuration.rules import NotAllowedError, Rule
+from rules.lean import dataclass
 
 if TYPE_CHECKING:
     from dataclasses import Field

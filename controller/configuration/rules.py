@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 from controller.configuration.mistakes import either, twin
+from rules.lean import dataclass
 
 if TYPE_CHECKING:
     from enum import Enum

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import stat
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from controller.configuration.circuits import read_circuits
 from controller.configuration.installer import Installer, read_installer
 from controller.configuration.mistakes import Mistake, Mistakes, Notes
+from rules.lean import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,6 +144,8 @@ def read_file(path: Path) -> str | Mistakes:
         content = _content(path)
     except FileNotFoundError:
         return _refused(path.name, f"missing: there is no such file in {path.parent}; write one, or name the folder")
+    except NotADirectoryError:
+        return _refused(path.name, f"{path.parent} is a file: name the folder that it lies in")
     except OSError as error:
         return _refused(path.name, f"cannot be read from {path.parent}: {error.strerror or error}")
     if isinstance(content, str):

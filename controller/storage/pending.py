@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from controller.effects import DropOutage, Happened, KeepEntry, KeepHistory, KeepOutage, KeepPulses, KeepSample
+from rules.lean import dataclass
 
 if TYPE_CHECKING:
     from controller.effects import DiskEffect

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from controller.evidence.lines import End, Start, Turn, to_line
+from rules.lean import dataclass
 
 if TYPE_CHECKING:
     import sqlite3

@@ -232,6 +232,16 @@ def test_a_believed_on_has_paid_what_was_confirmed_off() -> None:
     assert night.reports.believe(night.panel[TUB], 200.0) is Outcome.CAME_BACK
 
 
+def test_an_on_of_ours_is_no_longer_under_way_once_the_broker_remembers_it_done() -> None:
+    """The debt is paid by it, and nothing more is waited for."""
+    night = Night()
+    night.shed()
+    night.on(150.0)
+    night.remembers(ON)
+    assert night.reports.believe(night.panel[TUB], 200.0) is Outcome.CONFIRMED_ON
+    assert (night.entry().debt, night.entry().on_pending) == (None, False)
+
+
 @pytest.mark.parametrize("phase", [SHEDS, UTILITY])
 def test_time_alone_means_nothing_where_nothing_is_owed_or_under_way(phase: Phase) -> None:
     """Nobody is woken for it."""

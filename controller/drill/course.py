@@ -55,10 +55,10 @@ class Fare:
 class Course:
     """One drill, followed. Each word taken returns what to tell a person of it, a line each.
 
-    `id`: None: it has not begun. `began`: RFC 3339. `began_at`, `over_at`: of the listener's clock. `because`: why it
-    was over. `dropped`: why it never began. `taken_over`: a real transfer came. `all_clear`: the controller said that
-    all is over, and `not_back` is what it named then, each circuit with why.
-    `missed`: the connection, or the controller, was away meanwhile, and words with it.
+    `id`: None: it has not begun. `began`: RFC 3339; `clock_trusted`: by a clock known to be right. `began_at`,
+    `over_at`: of the listener's clock. `because`: why it was over. `dropped`: why it never began. `taken_over`: a real
+    transfer came. `all_clear`: the controller said that all is over, and `not_back` is what it named then, each circuit
+    with why. `missed`: the connection, or the controller, was away meanwhile, and words with it.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -66,6 +66,7 @@ class Course:
         self.fares: dict[str, Fare] = {}
         self.id: int | None = None
         self.began = ""
+        self.clock_trusted = True
         self.began_at: float | None = None
         self.for_s = plan.for_s
         self.over_at: float | None = None
@@ -149,6 +150,7 @@ class Course:
         if self.id is not None or not isinstance(fields.get("outage"), int):
             return []
         self.id, self.began, self.began_at = int(str(fields["outage"])), str(fields.get("at")), at
+        self.clock_trusted = "clock" not in fields
         return [f"Drill {self.id} has begun: everything nonessential that can be switched is told OFF."]
 
     def _state(self, fields: Mapping[str, Json], _at: float) -> Iterator[str]:

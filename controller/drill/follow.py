@@ -207,7 +207,7 @@ class Follower:
         if self._ending is not None and self._ending.done():
             done, reason = self._ending.result()
             self._ending = None
-            if not done and not self._course.done:
+            if not done and not self._course.done and self._site.broker.version == "5":
                 self._say(f"Not ended by us: {reason}. It ends by itself.")
 
     # --- the end -----------------------------------------------------------------------------------------------------

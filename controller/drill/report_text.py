@@ -47,7 +47,8 @@ def title(result: Result) -> str:
 def began(result: Result) -> str:
     """Return when it began, in the reader's own time zone."""
     try:
-        return f"{datetime.fromisoformat(result.course.began).astimezone():%a %d %b %Y, %H:%M:%S %Z}"
+        sure = "" if result.course.clock_trusted else " (by a clock that may be wrong)"
+        return f"{datetime.fromisoformat(result.course.began).astimezone():%a %d %b %Y, %H:%M:%S %Z}{sure}"
     except ValueError:
         return "never" if result.course.id is None else "?"
 
@@ -116,6 +117,7 @@ def result_fields(result: Result, site: str) -> dict[str, Json]:
         "kind": "drill",
         "site": site,
         "began": course.began or None,
+        **({} if course.clock_trusted else {"clock": "untrusted"}),
         "by": result.by,
         "for_s": result.plan.for_s,
         "held_s": None if over_s is None else round(over_s, 3),

@@ -11,6 +11,7 @@ from controller.drill.plan import Return
 from controller.drill.plan_text import what_to_do
 from controller.drill.readings import Figure, Readings, Rise, rise
 from rules.panel import Position
+from rules.shed import TRIES
 
 if TYPE_CHECKING:
     from controller.drill.course import Course
@@ -175,6 +176,8 @@ def _never_off(fare: Fare, course: Course) -> tuple[str, bool]:
         return UNHEARD, True
     if not fare.off_tries:
         return "was never told to go off", course.ended_at is not None
+    if course.ended_at is None and fare.off_tries < TRIES:
+        return "told to go off, and not confirmed yet, when it was cut short", False
     tries = "1 command" if fare.off_tries == 1 else f"{fare.off_tries} commands"
     return f"NOT CONFIRMED OFF after {tries}", True
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from controller.commands.cli import main
+from controller.commands.values import duration
 from controller.drill.known import known_kw
 from controller.drill.plan import Fate, Known, Plan, Return
 from controller.drill.plan_text import plan_fields, plan_text, what_to_do
@@ -15,7 +17,7 @@ from controller.engine import EngineSettings
 from controller.setup import records
 from controller.setup.records import Proof, Records
 from rules.panel import CircuitId, Kind, Position, Restore
-from tests.controller.drill_house import Drilled
+from tests.controller.drill_house import INSTALLER, Drilled
 from tests.house import circuit, essential
 from tests.pages import flat
 
@@ -207,3 +209,35 @@ def test_a_breaker_that_refuses_is_no_reason_to_refuse() -> None:
     house = Drilled(circuit("hot-tub"))
     house.breaker("hot-tub").has(refuses=True)
     assert house.plan().refused is None
+
+
+# --- the command line ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "seconds"), [("90", 90.0), ("60s", 60.0), ("1.5min", 90.0), ("5 min", 300.0), ("1h", 3600.0)]
+)
+def test_a_time_is_typed_as_people_write_it(typed: str, seconds: float) -> None:
+    """With its unit, or in seconds."""
+    assert duration(typed) == seconds
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"), [("4s", "use 5s to 60min"), ("2h", "use 5s to 60min"), ("soon", "90s, 5min or 1h")]
+)
+def test_a_time_that_is_none_is_refused_with_what_is_allowed(
+    typed: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is looked at."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["drill", "--dry", "--for", typed])
+    assert says in capsys.readouterr().err
+
+
+def test_wrong_files_are_named_all_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As for every command: 78."""
+    assert main(["drill", "--dry", "--config", str(tmp_path)]) == 78
+    assert "installer.toml" in capsys.readouterr().err
+    (tmp_path / "installer.toml").write_text(INSTALLER, encoding="utf-8")
+    assert main(["drill", "--dry", "--config", str(tmp_path)]) == 78
+    assert "circuits.toml" in capsys.readouterr().err

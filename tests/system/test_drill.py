@@ -138,14 +138,22 @@ async def test_a_drill_from_consent_to_report(tmp_path: Path) -> None:
 
 async def _the_log_knows_it(house: House) -> None:
     """Of the other commands, each says so."""
-    for words, told in ((("outages",), "drill"), (("report", "1"), "Drill 1\n")):
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "controller", *words, "--state", str(house.state_dir)),
-            cwd=ROOT,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        said, _ = await process.communicate()
-        assert told in said.decode()
+    log = ("--state", str(house.state_dir))
+    assert "drill" in await _said("outages", *log)
+    assert (await _said("report", "1", *log)).startswith("Drill 1\n")
+    found = json.loads(await _said("ready", "--json", "--config", str(house.config), *log))
+    reasons = {reason["id"] for reason in found["reasons"]}
+    assert "transfer-never" in reasons
+    assert not {"drill-never", "drill-failed", "drill-long-ago", "unproved"} & reasons
+
+
+async def _said(*words: str) -> str:
+    """Return what another command writes."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "controller", *words), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+    return said.decode()
 
 
 async def test_without_consent_nothing_is_switched(tmp_path: Path) -> None:
@@ -201,8 +209,8 @@ async def test_a_second_ctrl_c_leaves_and_the_controller_goes_on(tmp_path: Path)
 
 
 async def test_whatever_comes_between_is_said_and_followed(tmp_path: Path) -> None:
-    """A real transfer, a daemon that is killed, a broker that goes away."""
-    await together(_taken_over(tmp_path), _killed(tmp_path), _away(tmp_path))
+    """A real transfer, a daemon that is killed, a broker that goes away; and a broker that carries no answers."""
+    await together(_taken_over(tmp_path), _killed(tmp_path), _away(tmp_path), _unanswered(tmp_path))
 
 
 async def _taken_over(folder: Path) -> None:
@@ -251,6 +259,22 @@ async def _away(folder: Path) -> None:
         assert "The broker is there again." in drill.text
         assert all(one["off"] and one["on"] for one in drill.report()["circuits"].values())
         await house.is_back()
+
+
+async def _unanswered(folder: Path) -> None:
+    """MQTT 3.1.1: the log says what became of the request."""
+    async with House(folder / "old") as house:
+        installer = house.timing.toml(house.mosquitto.port).replace("[broker]", '[broker]\nversion = "3.1.1"')
+        house.write_installer(installer)
+        await ready(house)
+        async with Drill(house, "--live", "--yes", *HELD) as drill:
+            await drill.says("Agreed: 4 circuits are switched off")
+            await drill.says(ALL_OFF)
+            code, said = await ran(house, "--live", "--yes")
+            assert (code, "not now: " in said) == (1, True)
+            drill.gets(signal.SIGINT)
+            assert await drill.ended() == 0, drill.text
+        assert "Not ended" not in drill.text
 
 
 async def test_what_may_not_be_is_refused_before_anything_is_asked(tmp_path: Path) -> None:

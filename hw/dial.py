@@ -7,8 +7,9 @@ import contextlib
 import socket
 import ssl
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from rules.lean import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,8 +49,13 @@ class Broker:
         try:
             return self.password_file.read_text(encoding="utf-8").strip()
         except (OSError, ValueError) as error:
-            trouble = f"cannot read the broker's password from {self.password_file}: {error}"
-            raise BrokerError(f"{trouble}. Write it there, readable by loadshed's user") from error
+            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            do = (
+                "it is for root and the group loadshed: the same command with sudo"
+                if isinstance(error, PermissionError)
+                else "write it there, readable by loadshed's user"
+            )
+            raise BrokerError(f"cannot read the broker's password from {self.password_file}: {why}: {do}") from error
 
 
 async def dial(broker: Broker) -> socket.socket:

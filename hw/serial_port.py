@@ -74,4 +74,4 @@ def held(port: str) -> str | None:
 def _what_is_there() -> str:
     by_id = Path("/dev/serial/by-id")
     names = sorted(str(entry) for entry in by_id.iterdir()) if by_id.is_dir() else []
-    return "there are " + ", ".join(names) if names else "is the adapter plugged in? No serial adapter is"
+    return "there are " + ", ".join(names) if names else "no serial adapter is plugged in"

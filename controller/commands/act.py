@@ -50,7 +50,7 @@ def _ask(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
         return WRONG_CONFIGURATION
     done, reason = asyncio.run(ask(site.broker, site.id, arguments.request, fields))
     if not done:
-        complain(reason)
+        complain(reason + (_meant(arguments) if "no circuit is named" in reason else ""))
         return NOT_DONE
     say(reason)
     return DONE
@@ -70,6 +70,22 @@ def _request_fields(parser: argparse.ArgumentParser, arguments: argparse.Namespa
     if arguments.now:
         fields["now"] = True
     return fields
+
+
+def _meant(arguments: argparse.Namespace) -> str:
+    """Return the circuit that was probably meant, where there is none of the name that was typed."""
+    from controller.configuration.mistakes import Mistakes, twin  # noqa: PLC0415
+    from controller.configuration.settings import CIRCUITS_FILE, parse_circuits, read_file  # noqa: PLC0415
+
+    text = read_file(arguments.config.absolute() / CIRCUITS_FILE)
+    panel = text if isinstance(text, Mistakes) else parse_circuits(text)
+    word = arguments.circuit
+    if isinstance(panel, Mistakes) or word is None or word in (*panel.circuits, "all"):
+        return ""
+    named = {circuit.name: circuit.id for circuit in panel}
+    meant = twin(word, [*panel.circuits, *named])
+    lists = "`loadshed status` names them all"
+    return f"; {lists}" if meant is None else f": did you mean {named.get(meant, meant)}? {lists}"
 
 
 def whoever() -> str:

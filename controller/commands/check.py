@@ -72,7 +72,8 @@ def unreadable_files(configuration: Configuration) -> tuple[Mistake, ...]:
         try:
             Path(name).read_bytes()
         except OSError as error:
-            notes.add(("broker", key), f"cannot be read: {error.strerror or error}", name)
+            do = " by you: `sudo loadshed check`" if isinstance(error, PermissionError) else ""
+            notes.add(("broker", key), f"cannot be read{do}: {error.strerror or error}", name)
     return notes.sorted()
 
 

@@ -63,7 +63,7 @@ def _metrics(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return DONE
     except OSError as error:
-        complain(f"{error.filename or arguments.file} cannot be written: {error.strerror or error}")
+        complain(f"{arguments.file} cannot be written: {error.strerror or error}; --file names another")
     return NOT_DONE
 
 

@@ -48,7 +48,8 @@ def copy_all(config_dir: Path, state_dir: Path, into: Path) -> tuple[str, ...]:
     except FileExistsError as error:
         raise BackupError(f"{into} is there already: name a new folder") from error
     except OSError as error:
-        raise BackupError(f"cannot copy {error.filename or state_dir} to {into}: {error.strerror or error}") from error
+        what = error.filename or state_dir
+        raise BackupError(f"cannot make the copy in {into}: {what}: {error.strerror or error}") from error
     if not names:
         into.rmdir()
         raise BackupError(f"there is nothing to copy in {config_dir} and {state_dir}")

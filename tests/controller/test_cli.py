@@ -15,7 +15,7 @@ import pytest
 from controller.commands.cli import _COMMANDS, main
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 COMMANDS = tuple(_COMMANDS)
@@ -173,6 +173,51 @@ def test_status_and_ask_need_installer_toml_alone(folder: Path, capsys: pytest.C
     assert run("status", "--config", str(folder)) == 78
     assert run("ask", "reload", "--config", str(folder)) == 78
     assert "installer.toml: missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("hottub", "did you mean hot-tub? `loadshed status` names them all"),
+        ("Hot Tub", "did you mean hot-tub?"),
+        ("Car charge", "did you mean car-charger?"),
+        ("cellar", "named 'cellar'; `loadshed status` names them all"),
+    ],
+)
+def test_a_circuit_that_is_misspelt_is_answered_by_its_likely_twin(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], word: str, says: str
+) -> None:
+    """By the name in topics, also for who types the name that people use."""
+
+    async def ask(*_: object) -> tuple[bool, str]:
+        return False, f"no circuit is named {word!r}"
+
+    monkeypatch.setattr("controller.commands.ask.ask", ask)
+    assert run("ask", "on", word, "--config", str(folder)) == 1
+    assert says in capsys.readouterr().err
+
+
+def test_a_password_for_others_asks_for_sudo(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is the controller's: whoever looks at the house as themselves is told how to, and is not told to write it."""
+    secret = folder / "broker.password"
+    text = (folder / "installer.toml").read_text(encoding="utf-8")
+    login = f'[broker]\nusername = "loadshed"\npassword_file = "{secret}"\n'
+    (folder / "installer.toml").write_text(text.replace("[broker]\n", login), encoding="utf-8")
+
+    def refused(path: Path, read: Callable[..., str | bytes], **how: str) -> str | bytes:
+        if path == secret:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path, **how)
+
+    for name in ("read_text", "read_bytes"):
+        read = getattr(Path, name)
+        monkeypatch.setattr(Path, name, lambda path, read=read, **how: refused(path, read, **how))
+    assert run("check", "--config", str(folder)) == 78
+    assert "cannot be read by you: `sudo loadshed check`" in capsys.readouterr().err
+    assert run("status", "--config", str(folder)) == 1
+    assert "the same command with sudo" in " ".join(capsys.readouterr().out.split())
 
 
 # --- the meter's tools -----------------------------------------------------------------------------------------------

@@ -105,7 +105,7 @@ class Campaign:
         moment = self.dice.choice((Moment.AT_THE_EDGE, Moment.ON_STANDBY, Moment.COMING_BACK, Moment.IN_A_DRILL))
         # Where everything is off already there is nothing to drill.
         if moment is Moment.IN_A_DRILL and self.house.at(Position.OFF) != {*SHED}:
-            await self.house.asks("drill", {"for_s": DRILL_S})
+            await self.house.drills(DRILL_S, STUCK_S)
             await asyncio.sleep(self.dice.uniform(0.0, DRILL_S + 4.0))
             return moment
         if moment in (Moment.AT_THE_EDGE, Moment.IN_A_DRILL):

@@ -97,6 +97,7 @@ async def _is_on(house: House) -> None:
 
 async def _is_back(house: House, after: str) -> None:
     await house.until(lambda: house.is_quiet(0) and not house.at(Position.OFF), f"all is back after {after}", BOOT_S)
+    await house.until(house.owes_nothing, f"nothing is owed after {after}", BOOT_S)
     say(f"    {after}: everything is on again")
 
 

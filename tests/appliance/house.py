@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from controller.effects import Json
-    from controller.events import AskKind
     from tests.appliance.image import Image
 
 T = TypeVar("T")
@@ -143,11 +141,16 @@ class House:
         self.hub.say(self.hub.breakers[CircuitId(circuit)].flip_by_hand(position))
         self._switched()
 
-    async def asks(self, request: AskKind, fields: dict[str, Json]) -> None:
-        """Ask for something as a person's program does. Raises WrongError where it is refused."""
-        done, reason = await ask(self._person, SITE, request, {"by": PERSON, **fields})
-        if not done:
-            raise WrongError(f"{request} was refused: {reason}; {self.story()}")
+    async def drills(self, for_s: float, within_s: float) -> None:
+        """Ask for a drill as a person's program does, until it is granted. Raises WrongError where it never is.
+
+        After an outage it is refused for a minute, while an OFF that crossed an ON may still take effect.
+        """
+        give_up_at = time.monotonic() + within_s
+        while not (answer := await ask(self._person, SITE, "drill", {"by": PERSON, "for_s": for_s}))[0]:
+            if time.monotonic() > give_up_at:
+                raise WrongError(f"no drill for {within_s:g} s: {answer[1]}; {self.story()}")
+            await asyncio.sleep(1.0)
 
     async def on_disk(self, position: Position, circuits: Iterable[str]) -> None:
         """Wait until the Pi has written that just these are at a position. Raises CannotError where it never does."""
@@ -173,6 +176,11 @@ class House:
         """Tell whether the Pi has said since a mark that it is on utility, and that no outage is open."""
         state = self.last("controller/state", since)
         return state.get("state") == "utility" and state["outage"] is None and not state["unconfirmed"]
+
+    def owes_nothing(self) -> bool:
+        """Tell whether the Pi says that nothing is owed any more, nor watched."""
+        state = self.last("controller/state")
+        return state.get("state") == "utility" and not state["owed"]
 
     async def until(self, found: Callable[[], T], what: str, within_s: float) -> T:
         """Return what `found` returns once it is true; raises WrongError where it never is."""

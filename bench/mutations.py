@@ -120,7 +120,13 @@ MUTATIONS = (
         "    Row(State.RESTORING, Trigger.ON_STANDBY, State.SHEDDING),\n",
         "",
     ),
-    M("states", "ended when restored", TRANSFER, "book.closed(self.contact.settled_at,", "book.closed(at,"),
+    M(
+        "states",
+        "ended when restored",
+        TRANSFER,
+        "self.contact.settled_at if self._drill_over_at is None",
+        "at if self._drill_over_at is None",
+    ),
     # --- shedding
     M("shedding 1", "anything is shed", SHED, "if not sheddable(circuit) or entry.taken_over", "if entry.taken_over"),
     M("shedding 1", "the unknown is left on", SHED, "entry.known not in _OFF", "entry.known is Position.ON"),
@@ -299,15 +305,15 @@ MUTATIONS = (
         "ledger 2",
         "no row at the first edge",
         TRANSFER,
-        "            self._chronicle.book.about(at, self._positions())\n",
+        "            self._chronicle.book.about(at, self.positions())\n",
         "            pass\n",
     ),
     M(
         "ledger 2",
         "about to shed is nothing",
         LEDGER,
-        "if about and (on or",
-        "if not about and (on or",
+        "if about and sheds and (on or",
+        "if not about and sheds and (on or",
     ),
     M(
         "ledger 2",
@@ -352,13 +358,13 @@ MUTATIONS = (
         "return Position.ON  # it fell with the power",
         "return Position.OFF  # it fell with the power",
     ),
-    M("ledger 6", "why is it off: no answer", WHY, "return _BY[entry.debt.cause] + sent", 'return "off" + sent'),
+    M("ledger 6", "why is it off: no answer", WHY, "else _BY[entry.debt.cause]) + sent", 'else "off") + sent'),
     M(
         "ledger",
         "the doubtful forgotten in silence",
         LEDGER,
-        "entry.doubtful = on and not about",
-        "entry.doubtful = on and about",
+        "entry.doubtful = on and sheds is not about",
+        "entry.doubtful = on and sheds is about",
     ),
     # --- changes
     M(

@@ -310,6 +310,18 @@ def test_it_is_tried_again_when_the_device_shows_life_also_on_utility() -> None:
     assert (house.state.owed, house.alarm("owed"), house.alarm("breaker-silent")) == ((), None, None)
 
 
+def test_a_device_that_only_says_again_where_it_is_shows_life_too() -> None:
+    """Many never write that they are there; their next report, long after the third try, is all that will come."""
+    house = shed(circuit("hot-tub"))
+    house.breaker("hot-tub").has(silent=True)
+    given_back(house, 600.0)
+    house.breaker("hot-tub").has()
+    house.breaker("hot-tub").says("OFF")
+    house.wait(10.0)
+    assert house.breaker("hot-tub").position is ON
+    assert house.owed() == []
+
+
 @pytest.mark.parametrize("after_s", [0.5, 4.9])
 def test_it_is_tried_again_when_it_comes_back_at_once_after_the_third_try(after_s: float) -> None:
     """It was away, so it has heard none of them: that is no refusal, and nothing else may come from it for hours."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
 
 _GAP = "  "
-_NARROWEST_LAST = 24
+_NARROWEST_LAST = 20
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -30,16 +30,28 @@ def table(
 ) -> str:
     """Return rows under their heads. The last column is wrapped where the line would be wider than `width`.
 
+    Where not even so much of it fits that it could be read, on a phone's terminal, each row is a paragraph of its own.
     `right`: the columns to align right, from 0.
     """
     cells = [[*row] for row in rows]
     wide = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
     before_last = sum(wide[:-1]) + len(_GAP) * (len(wide) - 1)
-    wide[-1] = min(wide[-1], max(_NARROWEST_LAST, (width or terminal_width()) - before_last))
+    room = (width or terminal_width()) - before_last
+    if room < min(wide[-1], _NARROWEST_LAST):
+        return "\n".join(line for row in cells for line in _stacked(heads, row, width or terminal_width()))
+    wide[-1] = min(wide[-1], room)
     lines = [_line(heads, wide, right), _GAP.join("─" * one for one in wide)]
     for row in cells:
         lines += _wrapped(row, wide, right)
     return "\n".join(lines)
+
+
+def _stacked(heads: Sequence[str], row: Sequence[str], width: int) -> Iterator[str]:
+    """Yield a row without columns: what it is about, and each cell that is not empty behind its head."""
+    yield f"{heads[0]} {row[0]}"
+    told = ", ".join(f"{head} {cell}" for head, cell in zip(heads[1:-1], row[1:-1], strict=True) if cell)
+    for text in (told, f"{heads[-1]}: {row[-1]}" if row[-1] else ""):
+        yield from textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="    ")
 
 
 def _wrapped(row: Sequence[str], wide: Sequence[int], right: Container[int]) -> Iterator[str]:

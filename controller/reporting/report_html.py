@@ -30,7 +30,7 @@ def _head(story: Story) -> Iterator[str]:
     yield f"<h1>{title(outage)}</h1>"
     yield f'<p class="when">{escape(day_and_time(outage.began))} – {escape(ended)}</p>'
     if not outage.began.trusted:
-        yield "<p>The clock was not known to be right in this outage: times of day may be off, durations are not.</p>"
+        yield "<p>The clock was not known to be right then: times of day may be off, durations are not.</p>"
     peak = next((peak for peak in story.peaks if peak.what in ("15 minutes", SHORTER)), None)
     pairs = (
         (span(story.lasted_s) if outage.ended else "still lasts", "lasted"),
@@ -53,7 +53,7 @@ def _transfers(outage: OutageRow) -> Iterator[tuple[str, str]]:
 def _demand(story: Story) -> Iterator[str]:
     yield "<h2>Demand</h2>"
     if not story.samples:
-        yield "<p>Demand was not measured in this outage.</p>"
+        yield "<p>Demand was not measured.</p>"
         return
     yield _picture(story)
     yield '<p class="small">An average begins once all of its window lies in the outage.</p>'

@@ -52,7 +52,7 @@ def _head(story: Story) -> Iterator[str]:
     none = "none: a person asked for it" if outage.kind == DRILL else ""
     yield f"transfers  {none or outage.transfers}{several}"
     if not outage.began.trusted:
-        yield wrapped("The clock was not known to be right in this outage: times of day may be off, durations are not.")
+        yield wrapped("The clock was not known to be right then: times of day may be off, durations are not.")
 
 
 # --- circuits --------------------------------------------------------------------------------------------------------

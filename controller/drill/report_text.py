@@ -96,7 +96,8 @@ def demand_rows(result: Result) -> Iterator[tuple[str, str]]:
 def _share(demand: Demand, rated: float | None) -> str:
     if demand.shed is None or not rated:
         return ""
-    return f", {demand.shed.kw / rated:.0%} of what the generator is rated"
+    too_much = demand.shed.kw > rated and not demand.shed.at_most
+    return f", {demand.shed.kw / rated:.0%} of what the generator is rated" + (": TOO MUCH FOR IT" if too_much else "")
 
 
 def _by_hand(result: Result) -> Iterator[str]:

@@ -317,6 +317,13 @@ def test_the_page_shows_all_of_it_and_needs_nothing_else() -> None:
     assert "<script" not in page
 
 
+def test_a_shed_house_that_is_too_much_for_the_generator_is_said_so() -> None:
+    """Every breaker obeyed, and it would stall all the same: too little is nonessential."""
+    house = drilled(circuit("pump"), base_kw=15.0)
+    assert "15.00 kW, 107% of what the generator is rated: TOO MUCH FOR IT" in result_text(house.result())
+    assert "TOO MUCH" not in result_text(drilled(circuit("pump"), base_kw=10.0).result())
+
+
 def test_the_json_is_complete_and_unknown_is_null() -> None:
     """For programs, and for the next drill's list."""
     house = drilled(circuit("pump"), circuit("porch", kind=Kind.STANDARD))

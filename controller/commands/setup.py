@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +52,10 @@ def _setup(arguments: argparse.Namespace) -> int:
     from controller.setup.guide import guide  # noqa: PLC0415
     from controller.setup.person import Person  # noqa: PLC0415
 
+    reads_only = arguments.step == "card" and arguments.out is not None
+    if not (reads_only or _may_write(arguments.config.absolute())):
+        complain(f"you may not write in {arguments.config}: sudo loadshed setup")
+        return NOT_DONE
     ground = Ground.of(arguments.config.absolute(), arguments.state.absolute(), Person())
     if isinstance(ground, Mistakes):
         sys.stderr.write(mistakes_text(ground, arguments.config) + "\n")
@@ -69,3 +74,8 @@ def _setup(arguments: argparse.Namespace) -> int:
         return DONE if asyncio.run(until_told()) else NOT_DONE
     except asyncio.CancelledError:
         return NOT_DONE
+
+
+def _may_write(folder: Path) -> bool:
+    """Tell whether a folder, or the nearest there is of those in which it would be made, may be written."""
+    return os.access(next(path for path in (folder, *folder.parents) if path.exists()), os.W_OK)

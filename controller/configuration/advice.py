@@ -24,6 +24,8 @@ LEAST_STABLE_FOR_A_GRID_SENSOR_S = 20.0
 # Its pins are read at boot by the firmware, which looks for an expansion board there.
 BOARD_ID_PINS = (0, 1)
 CONSOLE_PINS = (14, 15)
+# The largest standby generator that is made for a house has 150 kW.
+LARGEST_GENERATOR_KW = 200.0
 # The two poles of one handle sit one above the other, on one side of the panel.
 POLES_APART = 2
 
@@ -40,6 +42,7 @@ def advice(configuration: Configuration) -> tuple[Mistake, ...]:
     _stable_wait(configuration, installer)
     _broker(configuration, installer)
     _meters(configuration, installer)
+    _generator(configuration, installer)
     circuits = Notes(CIRCUITS_FILE, configuration.sources.circuits)
     for circuit in configuration.panel:
         _circuit(circuit, circuits)
@@ -98,6 +101,12 @@ def _stable_wait(configuration: Configuration, notes: Notes) -> None:
     elif isinstance(configuration.contact, MqttContact) and wait_s < LEAST_STABLE_FOR_A_GRID_SENSOR_S:
         says = "too short if this device senses the grid and not the switch's auxiliary contact"
         notes.add(place, f"{says}: {switches}", wait_s)
+
+
+def _generator(configuration: Configuration, notes: Notes) -> None:
+    generator = configuration.installer.generator
+    if generator is not None and generator.kw > LARGEST_GENERATOR_KW:
+        notes.add(("generator", "kw"), "more than any house has: in kilowatts, not in watts", generator.kw)
 
 
 def _broker(configuration: Configuration, notes: Notes) -> None:

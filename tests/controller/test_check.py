@@ -94,6 +94,10 @@ def test_each_shed_circuit_is_told_how_it_comes_back(more: str, back: str) -> No
         ("[restore]\nutility_stable_s = 0", "longer than the switch's own wait"),
         ('[broker]\nversion = "3.1.1"', "commands cannot expire there"),
         ('[broker]\nhost = "hub"\nusername = "me"', "without ca_file (TLS) the password is readable on the way"),
+        (
+            "[generator]\nkw = 22000",
+            "installer.toml:7: [generator] kw = 22000.0: more than any house has: in kilowatts",
+        ),
         ('[meter]\nport = "/dev/x"\nmodel = "EM-340"', 'model = "EM-340": not a model number we know'),
         ('[meter]\nport = "/dev/x"\nmodel = "BL3-240-200-SP-PKG"', "undocumented"),
         ('[meter]\nport = "/dev/x"\n[meters.a]\ndevice_id = 2\nmodel = "x"', '[meters.a] model = "x": not a model'),

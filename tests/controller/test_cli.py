@@ -220,6 +220,21 @@ def test_a_password_for_others_asks_for_sudo(
     assert "the same command with sudo" in " ".join(capsys.readouterr().out.split())
 
 
+def test_whoever_may_not_write_is_told_before_the_questions(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not after them; a card that goes elsewhere needs no such right."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    for config in (folder, tmp_path / "not" / "yet" / "there"):
+        assert run("setup", "--config", str(config), "--state", str(tmp_path)) == 1
+        said = capsys.readouterr()
+        assert "sudo loadshed setup" in said.err
+        assert said.out == ""
+    card = tmp_path / "card.html"
+    assert run("setup", "card", "--config", str(folder), "--state", str(tmp_path), "--out", str(card)) == 0
+    assert card.exists()
+
+
 # --- the meter's tools -----------------------------------------------------------------------------------------------
 
 

@@ -44,7 +44,7 @@ check: $(VENV)/all.stamp
 
 # They mostly wait, for processes, brokers and time-outs: more at once than there are cores.
 tests: $(VENV)/all.stamp system-packages
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 bench: $(VENV)/all.stamp system-packages
 	$(BIN)/python -m bench $(ARGS)

@@ -1,8 +1,15 @@
-"""For all tests: how many examples Hypothesis tries where each run must be short, and that none is timed."""
+"""For all tests: how many examples Hypothesis tries, that none is timed, and which tests stay together."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadScopeScheduling
 
 # How long an example takes says how busy the machine is, and of the program nothing.
 settings.register_profile(
@@ -15,3 +22,22 @@ settings.load_profile("untimed")
 
 # `make mutation` runs the tests of each of some thousand mutants: few examples, and the same ones each time.
 settings.register_profile("few", parent=settings.get_profile("ci"), max_examples=10)
+
+TOGETHER = ("tests/controller/test_nights.py", "tests/controller/test_demo.py", "tests/packaging/test_deb.py")
+"""Their tests share what is dear, each file its own: a campaign of nights, a play, a package."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Share the tests among processes one by one, save those that belong together.
+
+    By hand: the plugin's own groups are lost on pytest 9.2, which keeps the names of tests elsewhere.
+    """
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415  # not everybody has it
+
+    class OneByOne(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return file if file in TOGETHER else nodeid
+
+    return OneByOne(config, log)

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 pytest.importorskip("amqtt")
 
-# One play serves two tests.
-pytestmark = pytest.mark.xdist_group("demo")
-
 # It takes ten seconds on an idle machine.
 PATIENCE_S = 60
 DEMO = (sys.executable, "-m", "controller", "demo", "--short")

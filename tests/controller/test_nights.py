@@ -16,9 +16,6 @@ from tests.virtual.nights import Campaign, campaign, in_parallel, story
 if TYPE_CHECKING:
     from pathlib import Path
 
-# They are one campaign.
-pytestmark = pytest.mark.xdist_group("nights")
-
 NIGHTS = 300
 BATCH = 50
 

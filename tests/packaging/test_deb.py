@@ -17,10 +17,7 @@ from controller.commands import cli
 ROOT = Path(__file__).parents[2]
 EPOCH = "1767225600"
 
-pytestmark = [
-    pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="there is no dpkg-deb here"),
-    pytest.mark.xdist_group("deb"),  # one package serves all
-]
+pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="there is no dpkg-deb here")
 
 MOST_BYTES = 10_000_000
 MOST_INSTALLED_BYTES = 40_000_000

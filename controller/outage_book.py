@@ -111,7 +111,7 @@ class OutageBook:
         assert self.outage is not None  # noqa: S101  # about() wrote it
         self._drilled, self.drilled_at = True, at
         self._know_better(positions)
-        self._keep(replace(self.outage, stage="open"))
+        self._keep(replace(self.outage, stage="open", began=self._moment(at)))
 
     def _know_better(self, positions: Mapping[CircuitId, Position]) -> None:
         assert self.outage is not None  # noqa: S101  # about() wrote it

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rules.panel import Circuit
 
 _BY = {
-    Cause.SHED: "switched off by the controller: nonessential, on standby",
+    Cause.SHED: "switched off by the controller: nonessential",
     Cause.FELL: "fell with the power in the transfer (it wakes off)",
     Cause.DOUBTFUL: "off since a restart in the outage, perhaps by the controller",
 }

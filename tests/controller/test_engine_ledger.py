@@ -345,7 +345,7 @@ def test_why_is_it_off_is_answered_from_the_disk_as_well() -> None:
     house.contact.open()
     house.wait(10.0)
     house.restart(rebooted=True)
-    assert "switched off by the controller: nonessential, on standby" in house.view("hot-tub").why
+    assert "switched off by the controller: nonessential" in house.view("hot-tub").why
     assert "off by a hand" in house.view("dryer").why
 
 

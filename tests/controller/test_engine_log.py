@@ -66,7 +66,13 @@ OUTAGE: tuple[Line, ...] = (
     (171.1, "commanded_on", TUB, {"rule": "given_back", "outage": 1, "closed_at": 161.0, "tries": 1}, True),
     (171.14, "confirmed_on", TUB, {"after_s": 0.04}, True),
     (171.14, "state", None, {"state": "utility", "was": "restoring", "because": "every circuit is settled"}, True),
-    (171.14, "outage_ended", None, {"outage": 1, "kind": "outage", "energy_kwh": None, "peak_15min_kw": None, "owed": []}, False),
+    (
+        171.14,
+        "outage_ended",
+        None,
+        {"outage": 1, "kind": "outage", "energy_kwh": None, "peak_15min_kw": None, "owed": []},
+        False,
+    ),
     (171.14, "all_clear", None, {"outage": 1, "kind": "outage", "not_back": {}}, False),
 )
 

@@ -125,8 +125,8 @@ Drawn from the table in `controller/machine.py` that runs; a test holds this pag
 {diagram()}```
 
 *Unfinished*: an outage is open on disk, or something is owed. *Settled*: each circuit is confirmed, beyond us, or tried
-three times. *Stable*: utility known and unbroken for `utility_stable_s`. *Drill*: an outage that a person asked for, while
-the contact stays closed; a transfer in it ends it and begins in one moment, and it goes on as an outage.
+three times. *Stable*: utility known and unbroken for `utility_stable_s`. *Drill*: an outage that a person asked for, on
+utility; a transfer in it ends it and begins in one moment, and it goes on as an outage.
 
 Ignored, on purpose:
 

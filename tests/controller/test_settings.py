@@ -284,7 +284,11 @@ def test_a_missing_folder_a_folder_a_pipe_and_a_file_out_of_reach_are_mistakes(t
     blocked = load(tmp_path)
     (tmp_path / "a-file").touch()
     out_of_reach = load(tmp_path / "a-file")
-    for mistakes, sentence in ((missing, "missing"), (blocked, "is not a file"), (out_of_reach, "a-file is a file: name the folder")):
+    for mistakes, sentence in (
+        (missing, "missing"),
+        (blocked, "is not a file"),
+        (out_of_reach, "a-file is a file: name the folder"),
+    ):
         assert isinstance(mistakes, Mistakes)
         assert [sentence in told for told in mistakes.sentences] == [True, True]
 

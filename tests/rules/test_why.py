@@ -22,7 +22,7 @@ TRIPPED_BY_ITSELF = "tripped: find out why, and reset it by hand"
 OWED = Entry(position=OFF, live=True, debt=DEBT)
 
 PLANNED = replace(DEBT, commanded=False, confirmed=False)
-BY_US = "switched off by the controller: nonessential, on standby"
+BY_US = "switched off by the controller: nonessential"
 IN_ITS_TURN = "comes back when utility is stable, in its turn"
 ASKED = "comes back when a person asks (restore)"
 NO_ANSWER = "three commands to switch it on brought no answer: it is tried again when its device shows life"

@@ -36,6 +36,12 @@ def words(segment: Segment) -> list[tuple[str, str]]:
     ]
 
 
+def is_recorded(state_dir: Path, word: str, times: int) -> bool:
+    """Tell whether the disk has so many commands of this word."""
+    sent = [command for segment in segments(state_dir) for command in words(segment)]
+    return sum(one == word for one, _ in sent) >= times
+
+
 async def replayed(state_dir: Path) -> dict[str, Any]:
     """Return what `loadshed replay` says of a state folder; it ends with 0."""
     command = (sys.executable, "-m", "controller", "replay", "--json", "--state", str(state_dir))
@@ -52,6 +58,8 @@ async def test_an_outage_with_a_kill_in_it_is_decided_the_same_again(tmp_path: P
         await house.begin()
         house.opens()
         await house.is_shed()
+        # What was not written yet dies with the program, and that is no mistake.
+        await house.until(lambda: is_recorded(house.state_dir, "OFF", len(SHED)), "the disk has the shed")
         await house.program.kill()
         mark = len(house.recorder.said)
         await house.program.start()

@@ -72,8 +72,9 @@ def unreadable_files(configuration: Configuration) -> tuple[Mistake, ...]:
         try:
             Path(name).read_bytes()
         except OSError as error:
-            do = " by you: `sudo loadshed check`" if isinstance(error, PermissionError) else ""
-            notes.add(("broker", key), f"cannot be read{do}: {error.strerror or error}", name)
+            why = f"cannot be read: {error.strerror or error}"
+            do = "; it may be only you who cannot: `sudo loadshed check`" if isinstance(error, PermissionError) else ""
+            notes.add(("broker", key), why + do, name)
     return notes.sorted()
 
 

@@ -8,6 +8,7 @@ again: waking on standby is a normal start.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from typing import TYPE_CHECKING
@@ -172,6 +173,8 @@ class Daemon:
 
     async def _watch_clock(self) -> None:
         await self._awake.wait()
+        gc.freeze()  # what the start has made stays: no later search for garbage, amid an outage perhaps, looks at it
+        gc.enable()
         while True:
             trusted = clock.trusted()
             if trusted and not self._trusted:

@@ -161,8 +161,13 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    import gc  # noqa: PLC0415
     import logging  # noqa: PLC0415
     import signal  # noqa: PLC0415
+
+    # What is imported stays: to look through it for garbage again and again is four hundredths of a start. The daemon
+    # has it looked for again once the first shed has left.
+    gc.disable()
 
     # Until the loop takes it over: asked to end while it is still starting, it has done nothing, and ends well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -176,7 +176,7 @@ def _put_files(package: Package) -> None:
         _copy(unit, package.stage / "usr/lib/systemd/system" / unit.name)
     for source, target in PLACES.items():
         _copy(ROOT / source, package.stage / target)
-    for page in (ROOT / "docs").rglob("*.md"):
+    for page in [*(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").glob("*.svg")]:
         _copy(page, package.stage / DOC / page.relative_to(ROOT))
     # By this the program knows its own version: the card, the recording and a bug report say it.
     metadata = f"Metadata-Version: 2.1\nName: loadshed\nVersion: {package.version}\n"

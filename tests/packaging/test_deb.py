@@ -159,6 +159,18 @@ def test_check_accepts_the_example_it_gives(deb: Deb) -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
+def test_a_page_has_its_pictures(deb: Deb) -> None:
+    """The wiring is a drawing first; on the Pi too."""
+    doc = deb.tree / "usr/share/doc/loadshed"
+    shown = [
+        (page, picture)
+        for page in doc.rglob("*.md")
+        for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
+    ]
+    assert shown
+    assert [(page, picture) for page, picture in shown if not (page.parent / picture).is_file()] == []
+
+
 def test_the_rehearsal_needs_nothing_but_itself(deb: Deb, tmp_path: Path) -> None:
     """It runs before the new libraries are there."""
     examples = deb.tree / "usr/share/loadshed/examples"

@@ -8,6 +8,9 @@ from typing import NamedTuple
 NOTICE_S = 1.0
 """From the request to the first OFF, at least."""
 
+LATE_ROUNDS = 10
+"""So many answers after its time was up a drill has surely been said to be over."""
+
 
 class Request(NamedTuple):
     """A drill that was asked for, and not answered yet. `at`: the program cannot have heard of it earlier."""
@@ -28,6 +31,7 @@ class Drill:
     began: float | None = None
     on: set[str] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
+    late: int = 0
 
     @property
     def earliest_end(self) -> float:
@@ -38,6 +42,11 @@ class Drill:
         if by < self.asked.at + NOTICE_S:
             return False
         return self.began is None or since <= self.began + self.asked.for_s
+
+    def overstays(self, since: float) -> bool:
+        """Take an answer, given after `since`; tell whether with it the drill has surely gone on for too long."""
+        self.late += self.unbroken and self.began is not None and since > self.began + self.asked.for_s
+        return self.late == LATE_ROUNDS
 
     def surely_holds(self, by: float) -> bool:
         """Tell whether circuits were held off until then, whatever the machine did."""

@@ -34,6 +34,7 @@ from tests.system.on_bus import EDGE, RECONNECTED, WITNESS, witnessed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from tests.system.drill import Drill
     from tests.system.on_bus import Said
 
 # What is written into the recorder's log off the bus, with JSON behind it.
@@ -208,6 +209,7 @@ class Judge:
             self._online = True
             self.facts.known.answered(number, one.at)
             self._opening_told(self.facts.known.rounds)
+            self._drill_goes_on(self.facts.drills.now)
             return
         match one.topic.split("/")[2:]:
             case ["ask", "witness"]:
@@ -229,6 +231,10 @@ class Judge:
                 self._command(circuit, one)
             case ["events"]:
                 self._event(one.fields, one.at)
+
+    def _drill_goes_on(self, drill: Drill | None) -> None:
+        if drill is not None and drill.overstays(self.facts.known.since):
+            self.wrong.append(f"a drill of {drill.asked.for_s:g} s goes on and on")
 
     def _opening_told(self, rounds: int) -> None:
         if not self._judging or rounds != ENOUGH_ROUNDS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -45,6 +46,7 @@ SHED = (
 )
 OVER = SHED + known(13, 16.0) + to(16.06, "pump", "ON") + told(16.07, "drill_over", because="its time is up")
 BACK = OVER + is_at(16.08, "pump", "ON") + known(14, 16.2) + to(16.4, "tub", "ON") + is_at(16.41, "tub", "ON")
+LATE = [*chain.from_iterable(known(number, 15.0 + number / 10) for number in range(13, 35))]
 AGAIN = said(11.5, f"{BASE}controller/availability", "online")
 
 
@@ -54,6 +56,7 @@ AGAIN = said(11.5, f"{BASE}controller/availability", "online")
         pytest.param(ACCEPTED + off(10.9, "pump"), "nor was a drill on", id="before its notice was over"),
         pytest.param(ASKED + answered(10.02, ok=False) + off(11.1, "pump"), "nor was a drill on", id="refused"),
         pytest.param(SHED + known(13, 16.2) + off(16.3, "tub"), "nor was a drill on", id="beyond its time"),
+        pytest.param(SHED + LATE, "a drill of 5 s goes on and on", id="without end"),
         pytest.param(OVER + off(16.5, "tub"), "nor was a drill on", id="over"),
         pytest.param(
             SHED + RESTARTED + AGAIN + known(13, 11.7) + off(11.9, "tub"), "nor was a drill on", id="after a restart"
@@ -87,7 +90,7 @@ def test_the_judge_bites_in_a_drill(log: Log, sentence: str) -> None:
 @pytest.mark.parametrize(
     "log",
     [
-        pytest.param(BACK + ended(20.0, on_standby=False, off="car"), id="a plain drill"),
+        pytest.param(BACK + LATE + ended(20.0, on_standby=False, off="car"), id="a plain drill"),
         pytest.param(ASKED + off(11.05, "pump", "tub"), id="its answer was not heard"),
         pytest.param(SHED + off(11.6, "tub"), id="a second try"),
         pytest.param(

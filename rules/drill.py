@@ -41,7 +41,7 @@ def _objections(standing: Standing) -> Iterator[tuple[bool, str]]:
     yield unfinished, "an outage, or a drill, is not over yet: wait until everything is back"
     yield not standing.stable, "utility has not been unbroken for long enough yet: ask again in a while"
     yield bool(under_way), f"these may still move by what was sent last: {under_way}: ask again in a minute"
-    yield bool(owed), f"these are still owed from before: {owed}: `restore` or `forget` them first"
+    yield bool(owed), f"these are still owed from before: {owed}: `loadshed ask restore` or `forget` them first"
     yield not standing.connected, "the broker is away: no breaker can be reached"
     yield standing.disk_failing, "the disk takes nothing: after a crash nobody would know what to give back"
     nothing = "there is nothing to switch off: no nonessential circuit that can be switched is on"

@@ -186,10 +186,10 @@ class Daemon:
     # --- out ---------------------------------------------------------------------------------------------------------
 
     def _send(self, commands: Sequence[SwitchOff | SwitchOn]) -> None:
-        """Send the commands, some at a time: the broker passes on the first while the next are packed."""
+        """Send the first command alone, then some at a time: the broker passes them on while the next are packed."""
         for place, command in enumerate(commands, 1):
             self._bus.publish(self._topics.command(command))
-            if place % COMMANDS_AT_A_TIME == 0:
+            if place == 1 or place % COMMANDS_AT_A_TIME == 0:
                 self._bus.flush()
         if commands:
             self._bus.flush()

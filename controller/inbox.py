@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,22 +16,8 @@ if TYPE_CHECKING:
 HEARTBEAT_S = 1.0
 """A turn is taken at least this often: the watchdog is fed by turns, not by a timer of its own."""
 
-AFTER_COMMANDS_S = 0.02
-"""What is to be written and told waits so long behind commands, or until the next turn: broker and breakers have both
-hands full, often on this same small machine."""
-
 LATE_S = 0.05
 """A deadline found so late means that we stalled: what happened meanwhile may lie unread, and is taken first."""
-
-
-class _Half(NamedTuple):
-    """A turn whose commands have left, and of which nothing is written or told yet."""
-
-    events: list[Event]
-    now: float
-    commands: Sequence[SwitchOff | SwitchOn]
-    left: float
-    decided: bool
 
 
 class Inbox:
@@ -63,11 +49,9 @@ class Inbox:
         self._caught_up = False
         self._alarm_clock: asyncio.TimerHandle | None = None
         self._closed = False
-        self._half: _Half | None = None
 
     def close(self) -> None:
         """Take no turn any more: where nothing can be written, nothing is decided. What still comes is dropped."""
-        self._account()
         self._closed = True
         if self._alarm_clock is not None:
             self._alarm_clock.cancel()
@@ -94,7 +78,6 @@ class Inbox:
         self._soon = False
         if self._closed:
             return
-        self._account()
         now, due = self._clock(), self._engine.deadline()
         if due is not None and now - due > LATE_S and not self._caught_up:
             self._caught_up = True
@@ -109,25 +92,12 @@ class Inbox:
         self._send(commands)
         left = self._clock()
         self._engine.carried_out(left)
-        decided = decides_at is not None and decides_at <= now
-        self._half = _Half(events, now, commands, left, decided)
-        if commands:
-            self._wake_at(left + AFTER_COMMANDS_S, self._account)
-        else:
-            self._account()
-
-    def _account(self) -> None:
-        """Take the second half of a turn, whose commands have left: what is to be written and told of it."""
-        if self._half is None:
-            return
-        (events, now, commands, left, decided), self._half = self._half, None
         effects = self._engine.account(now)
         self._carry_out(effects)
+        decided = decides_at is not None and decides_at <= now
         self._recorder.turn(events, now, commands, left, effects, decided=decided)
-        due = self._engine.deadline()
-        self._wake_at(now + HEARTBEAT_S if due is None else min(due, now + HEARTBEAT_S), self._hurry)
-
-    def _wake_at(self, at: float, call: Callable[[], None]) -> None:
         if self._alarm_clock is not None:
             self._alarm_clock.cancel()
-        self._alarm_clock = self._loop.call_at(at, call)
+        due = self._engine.deadline()
+        at = now + HEARTBEAT_S if due is None else min(due, now + HEARTBEAT_S)
+        self._alarm_clock = self._loop.call_at(at, self._hurry)

@@ -112,9 +112,9 @@ def test_two_thousand_mistakes_are_found_in_no_time() -> None:
     """Each has its line, and the text is scanned once for all of them: else this takes minutes."""
     circuit = '[circuits.c{0}]\nspace = {1}\nbreaker = "gen2"\ntag = "{2}"\n'
     tags = ("essential", "nonesential", "esential")
-    began = time.monotonic()
+    began = time.process_time()  # the machine may be busy with something else
     wrong = parse_circuits("".join(circuit.format(n, n + 1, tags[n % 3]) for n in range(3000)))
-    took_s = time.monotonic() - began
+    took_s = time.process_time() - began
     assert isinstance(wrong, Mistakes)
     assert {one.line for one in wrong if one.key == "tag"} == {4 * n + 4 for n in range(3000) if n % 3}
     assert took_s < 3.0

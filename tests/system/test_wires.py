@@ -26,7 +26,7 @@ PIN = 17
 async def test_two_meters_are_followed_and_demand_is_logged_while_on_backup(tmp_path: Path) -> None:
     """Real frames over a pseudo-terminal: rows of the house's meter, and the other's register on the bus."""
     home, well = SimulatedMeter(device_id=1, energy_kwh=100.03), SimulatedMeter(device_id=2, energy_kwh=7.0)
-    home.kw = 60.0
+    home.kw = 120.0
     async with serve_pty([home, well]) as port:
         meters = f'[meter]\nport = "{port}"\npoll_s = 0.1\nsample_s = 0.1\n[meters.well]\ndevice_id = 2\n'
         async with House(tmp_path, installer_more=meters) as house:
@@ -37,7 +37,8 @@ async def test_two_meters_are_followed_and_demand_is_logged_while_on_backup(tmp_
             await house.is_shed()
             began = _energy(house, "demand") or 0.0
             mark = house.mark
-            await house.until(lambda: (_energy(house, "demand") or 0.0) > began, "the register has moved")
+            # Of two ticks one at least fell after the outage's first reading.
+            await house.until(lambda: (_energy(house, "demand") or 0.0) > began + 0.15, "the register has moved twice")
             await house.until(lambda: len([*house.recorder.on("demand", mark)]) > 20, "it was read often enough")
             mark = house.mark
             house.closes()
@@ -56,7 +57,7 @@ def _demand_is_on_disk(house: House) -> None:
         (outage,) = log.outages()
         rows = [*log.samples(outage.id)]
     assert outage.energy_kwh is not None
-    assert 0.1 <= outage.energy_kwh <= 2.0
+    assert 0.1 <= outage.energy_kwh <= 4.0
     assert len(rows) > 10
     energies = [row.energy_kwh for row in rows if row.energy_kwh is not None]
     assert energies == sorted(energies)

@@ -57,7 +57,7 @@ def held(result: Result) -> str:
     """Return how long circuits were held off, and why no longer."""
     course = result.course
     if course.began_at is None or course.over_at is None:
-        return f"{span(result.plan.for_s)} were asked for"
+        return f"for an unknown time ({span(result.plan.for_s)} was asked for)"
     return f"{span(course.over_at - course.began_at)} of {span(result.plan.for_s)}: {course.because}"
 
 

@@ -80,6 +80,7 @@ class Campaign:
     disk: Disk
     dice: random.Random
     tally: Tally
+    _off_before: set[str] = field(default_factory=set)
 
     async def play(self) -> None:
         """Cut the power again and again. Raises WrongError where the house does not find its way back."""
@@ -102,7 +103,8 @@ class Campaign:
 
     async def _opens_and_more(self) -> Moment:
         """Open the contact, and return when it is time for the cut, and which time that is."""
-        moment = self.dice.choice((Moment.AT_THE_EDGE, Moment.ON_STANDBY, Moment.COMING_BACK, Moment.IN_A_DRILL))
+        moments = (Moment.AT_THE_EDGE, Moment.ON_STANDBY, Moment.COMING_BACK)
+        moment = self.dice.choice((*moments, *moments, Moment.IN_A_DRILL))
         # Where everything is off already there is nothing to drill.
         if moment is Moment.IN_A_DRILL and self.house.at(Position.OFF) != {*SHED}:
             await self.house.drills(DRILL_S, STUCK_S)
@@ -121,14 +123,18 @@ class Campaign:
         return moment
 
     async def _some_are_off_before(self) -> set[str]:
-        """Switch some off by hand, and wait until the Pi has written every one."""
-        off_before = {circuit for circuit in SHED if self.dice.random() < 0.25}
-        for circuit in SHED:
-            position = Position.OFF if circuit in off_before else Position.ON
-            if circuit not in self.house.at(position):
-                self.house.flip(circuit, position)
-        await self.house.on_disk(Position.OFF, off_before)
-        return off_before
+        """Switch some off by hand, now and then, and wait until the Pi has written every one."""
+        if self.dice.random() < 0.4:
+            off_before = {circuit for circuit in SHED if self.dice.random() < 0.4}
+            # What goes off while an OFF of ours may still take effect counts as ours, and is given back.
+            await self.house.until(self.house.owes_nothing, "nothing is owed any more", STUCK_S)
+            for circuit in SHED:
+                position = Position.OFF if circuit in off_before else Position.ON
+                if circuit not in self.house.at(position):
+                    self.house.flip(circuit, position)
+            self._off_before = off_before
+        await self.house.on_disk(Position.OFF, self._off_before)
+        return self._off_before
 
     async def _cut_and_boot(self, moment: Moment) -> bool:
         """Cut, perhaps cut the boot as well, and return how the contact stands when it has booted at last."""

@@ -185,7 +185,9 @@ class Mischief:
         await self.house.program.kill()
         self._writable(True)
         small_disk.make_room(self.house.state_dir)
-        self.forgets = why
+        if self.forgets != WAL_DELETED:
+            # Of a deleted log no program can know; what it left may be nothing, and nothing cut off is not damaged.
+            self.forgets = why
         self.house.recorder.note(judge.LEDGER_LOST)
         return self.house.state_dir / LEDGER
 

@@ -103,7 +103,9 @@ async def _boot_in_the_dark(house: House, disk: Disk) -> None:
     await house.contact(is_open=False)
     for circuit in SHED:
         house.flip(circuit, Position.ON)
-    await machine.must("sleep 5; systemctl stop loadshed")
+    # On, and known to be on: for a minute after our OFF that is not taken for settled.
+    await house.until(house.owes_nothing, "what is on again is no longer owed", BOOT_S)
+    await machine.must("systemctl stop loadshed")
 
 
 @dataclass

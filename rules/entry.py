@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass  # not the quick kind: one of these is made for each circuit, between contact and OFF
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from rules.lean import dataclass
 from rules.moment import Moment
 from rules.panel import Position
 

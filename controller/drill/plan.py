@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from rules.control import why_uncontrollable
 from rules.drill import Standing, why_not
-from rules.panel import Position, Restore, Tag
+from rules.panel import CircuitId, Position, Restore, Tag
 from rules.restore import ReturnQueue
 from rules.shed import shed_order
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from controller.configuration.settings import Configuration
     from controller.drill.readings import Figure
     from controller.effects import Json
-    from rules.panel import Circuit, CircuitId, Panel
+    from rules.panel import Circuit, Panel
 
 _OFF = (Position.OFF, Position.TRIPPED)
 
@@ -149,7 +149,7 @@ def plan(
     lines = [_line(panel[circuit], told, known.get(circuit)) for circuit in shed_order(panel)]
     after_s = return_times(panel, lines, for_s, configuration.restore.stagger_s)
     return Plan(
-        tuple(_with_return(line, after_s) for line in lines),
+        tuple(replace(line, back_after_s=after_s.get(line.id)) for line in lines),
         for_s,
         demand,
         configuration.generator.kw if configuration.generator else None,
@@ -199,13 +199,6 @@ def _returns(circuit: Circuit, position: Position | None, why: str) -> Return:
     return {Restore.AUTO: Return.IN_TURN, Restore.ASK: Return.ASK, Restore.NEVER: Return.NEVER}[circuit.restore]
 
 
-def _with_return(line: Line, after_s: Mapping[CircuitId, float]) -> Line:
-    back_s = after_s.get(line.id)
-    return Line(
-        line.circuit, line.fate, line.why, line.position, line.answers, line.known, line.returns, back_after_s=back_s
-    )
-
-
 def return_times(panel: Panel, lines: Sequence[Line], for_s: float, stagger_s: float) -> dict[CircuitId, float]:
     """Return how long after the drill's end each circuit is switched on again, where nothing keeps it from that.
 
@@ -244,13 +237,16 @@ def _refused(told: Told | None, trouble: str | None, to_shed: int) -> str | None
     if told is None:
         return trouble
     state = told.state or {}
+    owed = set(_names(state, "owed"))
+    # What is on and owed is only watched, for a minute: nobody need pay, or forget, that.
+    watched = {circuit for circuit in owed if told.circuits.get(CircuitId(circuit), {}).get("position") == "on"}
     standing = Standing(
         state=str(state.get("state")),
         on_utility=state.get("source") == "utility",
         stable=state.get("stable_at") is None,
         outage_open=state.get("outage") is not None,
-        owed=_names(state, "owed"),
-        under_way=_names(state, "unconfirmed"),
+        owed=tuple(sorted(owed - watched)),
+        under_way=tuple(sorted({*_names(state, "unconfirmed")} | watched)),
         connected=True,
         disk_failing="disk-failing" in told.alarms,
         sheds=to_shed,

@@ -12,7 +12,7 @@ ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 export PATH := $(PATH):/usr/sbin:/sbin
 
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
-	--no-annotate --python-version 3.11
+	--no-annotate --no-strip-extras --python-version 3.11
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test check deb tests test-appliance bench mutants mutation nights torture lock clean system-packages

@@ -7,9 +7,11 @@ import re
 import shutil
 import subprocess
 import tomllib
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from controller import beginning, clock
 from controller.commands import cli
@@ -145,7 +147,21 @@ def locked(name: str) -> dict[str, str]:
     assert "://" not in text, "a lock file names no server"
     entries = re.split(r"\n(?=\S)", text)
     assert all("--hash=sha256:" in entry for entry in entries if entry.strip())
-    return dict(re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE))
+    return dict(re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==([\w.]+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("lock", ["requirements-run.lock", "requirements-demo.lock", "requirements.lock"])
+def test_an_extra_that_a_package_asks_for_stands_on_its_pin(lock: str) -> None:
+    """Where only `coverage` is pinned, bookworm's pip takes a newer release for `coverage[toml]`, and refuses it."""
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    for package in locked(lock):
+        try:
+            wanted = [Requirement(line) for line in requires(package) or ()]
+        except PackageNotFoundError:
+            continue  # another system's
+        for one in wanted:
+            if one.extras and (one.marker is None or one.marker.evaluate({"extra": ""})):
+                assert re.search(rf"^{one.name}\[[\w,-]+\]==", text, re.MULTILINE | re.IGNORECASE), f"{package}: {one}"
 
 
 def test_what_is_installed_for_the_demo_is_what_is_tested() -> None:

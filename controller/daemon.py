@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from controller import beginning, clock, sdnotify
 from controller import events as ev
-from controller.bus import Bus
 from controller.configuration import kept
 from controller.configuration.mistakes import Mistakes
 from controller.configuration.settings import with_circuits
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from controller.bus import Bus
     from controller.configuration.settings import Configuration
     from controller.effects import DiskEffect, Effect
     from controller.wired import WiredContact
@@ -96,9 +96,9 @@ class Daemon:
         self._recorder = Recorder(start, self._store.record)
         doing = self._send, self._carry_out, self._catch_up
         self._inbox = Inbox(self._engine, *doing, recorder=self._recorder, clock=clock.monotonic)
-        self._topics = Topics(configuration.site.id, panel.circuits.keys(), beginning.contact_topics(configuration))
-        self._bus = Bus(beginning.broker(configuration), self._topics, self._heard, clock.monotonic)
         self._contact = self._wired_contact()
+        self._topics = Topics(configuration.site.id, panel.circuits.keys(), beginning.contact_topics(configuration))
+        self._bus = self._connection()
         for sentence in refusal_lines(wrong):
             _log.error("%s", sentence)
         if refused or wrong:
@@ -149,6 +149,12 @@ class Daemon:
         from controller.wired import WiredContact  # noqa: PLC0415  # gpiozero is dear, and an MQTT contact needs none
 
         return WiredContact(contact, self._inbox.put, self._inbox.put_from_thread)
+
+    def _connection(self) -> Bus:
+        # Imported behind the contact, which settles meanwhile: on a Pi the one takes as long as the other.
+        from controller.bus import Bus  # noqa: PLC0415
+
+        return Bus(beginning.broker(self._configuration), self._topics, self._heard, clock.monotonic)
 
     async def _read_contact(self) -> None:
         if self._contact is None:

@@ -104,8 +104,8 @@ def tune(sock: socket.socket, option: str, value: int) -> None:
 
 async def _addresses(broker: Broker) -> list[_Address]:
     try:
-        # A written address needs no resolver, and no thread at a start in the dark.
-        return _looked_up(broker, socket.AI_NUMERICHOST)
+        # A written address needs no resolver, and no thread at a start in the dark; nor, in bytes, a codec for names.
+        return _looked_up(broker.host.encode(), broker.port, socket.AI_NUMERICHOST)
     except socket.gaierror:
         return await _resolved(broker)
 
@@ -121,7 +121,7 @@ async def _resolved(broker: Broker) -> list[_Address]:
 
     def ask() -> None:
         try:
-            answer: list[_Address] | OSError = _looked_up(broker, 0)
+            answer: list[_Address] | OSError = _looked_up(broker.host, broker.port)
         except OSError as error:
             answer = error
         with contextlib.suppress(RuntimeError):  # the loop ended meanwhile
@@ -135,8 +135,8 @@ async def _resolved(broker: Broker) -> list[_Address]:
     return answer
 
 
-def _looked_up(broker: Broker, flags: int) -> list[_Address]:
-    found = socket.getaddrinfo(broker.host, broker.port, type=socket.SOCK_STREAM, flags=flags)
+def _looked_up(host: str | bytes, port: int, flags: int = 0) -> list[_Address]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
     return [(family, address) for family, _, _, _, address in found]
 
 

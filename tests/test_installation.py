@@ -60,14 +60,24 @@ def test_the_watchdog_is_fed_in_time() -> None:
 
 
 def test_the_clock_has_a_witness_where_the_controller_may_not_ask() -> None:
-    """The unit that may touches the file that the program looks for, and is enabled with the controller's."""
+    """The unit that may touches the file that the program looks for; its timer is enabled with the controller's."""
     assert one("ProtectClock") == "yes"
-    witness = one("Also").split()[0]
-    text = (UNIT.parent / witness).read_text(encoding="utf-8")
+    timer = UNIT.parent / one("Also").split()[0]
+    text = timer.with_suffix(".service").read_text(encoding="utf-8")
     (folder,) = re.findall(r"^RuntimeDirectory=(.*)$", text, re.MULTILINE)
     (file,) = re.findall(r'touch "\$RUNTIME_DIRECTORY/(\w+)"', text)
     assert Path("/run") / folder / file in clock.SYNCHRONIZED
-    assert f"WantedBy={UNIT.name}\n" in text
+    assert f"WantedBy={UNIT.name}\n" in timer.read_text(encoding="utf-8")
+
+
+def test_nothing_starts_beside_the_controller_but_its_broker() -> None:
+    """On one core, in the dark, whatever starts at the same moment is time until the first OFF."""
+    beside = {path.name for path in UNIT.parent.iterdir() if f"WantedBy={UNIT.name}\n" in path.read_text("utf-8")}
+    assert beside == {"loadshed-broker.service", "loadshed-clock.timer"} == {*one("Also").split()}
+    (delay,) = re.findall(
+        r"^OnActiveSec=(\d+)s$", (UNIT.parent / "loadshed-clock.timer").read_text("utf-8"), re.MULTILINE
+    )
+    assert int(delay) >= 30
 
 
 def test_nothing_is_waited_for() -> None:
@@ -128,11 +138,15 @@ def test_the_unit_leaves_an_attacker_little() -> None:
         assert ran.returncode == 0, ran.stdout
 
 
-@pytest.mark.parametrize("path", sorted(UNIT.parent.glob("*.service")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    sorted(path for path in UNIT.parent.iterdir() if path.suffix in (".service", ".timer")),
+    ids=lambda path: path.name,
+)
 def test_systemd_understands_each_unit(path: Path, tmp_path: Path) -> None:
     """Every line is a key of a section; where systemd is at hand, it is asked about each."""
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
-    assert all(re.fullmatch(r"\[(Unit|Service|Install)\]|[A-Z][A-Za-z]+=.*", line) for line in lines)
+    assert all(re.fullmatch(r"\[(Unit|Service|Timer|Install)\]|[A-Z][A-Za-z]+=.*", line) for line in lines)
     if (systemd := shutil.which("systemd-analyze")) is not None:
         copy = tmp_path / path.name
         copy.write_text("\n".join(lines).replace("/usr/bin/loadshed ", "/bin/true "), encoding="utf-8")

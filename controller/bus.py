@@ -41,7 +41,8 @@ _log = logging.getLogger(__name__)
 class Bus:
     """The connection to the broker, and its return.
 
-    `on_event` is called on the loop, never from within `publish` or `flush`. `clock`: monotonic seconds.
+    `on_event` is called on the loop, never from within `publish` or `flush`; it may only hand over: what it published
+    itself would leave before we listen. `clock`: monotonic seconds.
     """
 
     def __init__(
@@ -127,8 +128,8 @@ class Bus:
         try:
             self._greet(link)
             while True:
-                self._take(link.read())
                 await link.wait()
+                self._take(link.read())
         except asyncio.CancelledError:
             self.publish(self._topics.availability(online=False))
             await link.close()
@@ -138,16 +139,17 @@ class Bus:
             link.abort()
 
     def _greet(self, link: Link) -> None:
-        # The subscriptions go first, on the same stream: the confirmations of what follows are heard live.
+        self._said = None
+        self._met = True
+        # Told before anything is sent: what is due now leaves in one segment with the subscriptions, behind them, and
+        # not only when the broker has answered those.
+        self._on_event(BusConnected(self._clock()))
+        # The subscriptions stand first on the stream: the confirmations of what follows are heard live.
         first, *others, requests = self._topics.subscriptions()
         link.subscribe([first])
         link.subscribe(others)
         # A request to be retained is refused at once, not only when it comes back from the broker's memory.
         link.subscribe([requests], as_published=True)
-        self._said = None
-        self._met = True
-        self._on_event(BusConnected(self._clock()))
-        link.flush()
 
     def _suspicion(self, failed: int) -> str:
         """Return what repeated short connections make one think of: once, until one has held again.

@@ -68,8 +68,8 @@ class InputLine:
         self._name = f"GPIO {pin}"
         self._on_edge = on_edge
         self._carried = Carried()
-        self._failures = _failures()
         factory = factory or _pi()
+        self._failures = _failures()  # only now: lgpio's own error is known once the factory has imported it
         from gpiozero import InputDevice  # noqa: PLC0415 — 50 ms that no start without GPIO should pay
 
         with _explained(self._name, self._failures):

@@ -134,6 +134,20 @@ def test_a_contact_on_a_pi_opens_its_chip_with_pull_up_and_without_debounce(pi5:
     contact.close()
 
 
+def test_a_busy_pin_is_told_at_the_very_first_line(pi5: SimulatedLgpio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the line that imports lgpio, whose error must be known by then, or the program ends, again and again."""
+
+    def imported() -> ModuleType:
+        monkeypatch.setitem(sys.modules, "lgpio", pi5)
+        return pi5
+
+    monkeypatch.delitem(sys.modules, "lgpio")
+    monkeypatch.setattr(gpio, "_import_lgpio", imported)
+    pi5.busy = True
+    with pytest.raises(GpioError, match="GPIO 17: GPIO busy — another program"):
+        Contact(PIN, "closed", lambda *_: None, lambda *_: None)
+
+
 def test_the_kernels_nanoseconds_become_monotonic_seconds(pi5: SimulatedLgpio) -> None:
     """Through gpiozero unchanged but for the unit."""
     told: list[tuple[bool, float]] = []

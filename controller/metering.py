@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import Enum
 from math import inf
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from controller.effects import KeepSample
 from controller.events import EnergyRead, KwhPulseSeen, MeterSilent, PulseSeen
 from rules.demand import EDGE_KWH, STALE_POLLS, Demand
-from rules.lean import dataclass
+from rules.lean import dataclass, replace
 from rules.register import LARGEST_METER_KW, OVERLOAD, TICK_KW_S, Verdict, register_rise
 from rules.totaliser import Totaliser
 

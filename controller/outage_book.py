@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from controller.effects import DropOutage, KeepHistory, KeepOutage
-from rules.lean import dataclass
+from rules.lean import dataclass, replace
 from rules.moment import Moment
 from rules.panel import Position
 

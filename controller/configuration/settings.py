@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import stat
 import tomllib
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from controller.configuration.circuits import read_circuits
 from controller.configuration.installer import Installer, read_installer
 from controller.configuration.mistakes import Mistake, Mistakes, Notes
-from rules.lean import dataclass
+from rules.lean import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from controller import clock
@@ -18,7 +17,7 @@ from controller.storage.schema import LEDGER, SAMPLES, UNREADABLE, UselessError,
 from controller.storage.tape import Tape, pack, remove_old_evidence
 from controller.storage.tidy import BATCH, remove_old_events, remove_old_samples
 from controller.views import Wall
-from rules.lean import dataclass
+from rules.lean import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rules.lean import dataclass as quick
+from rules.lean import replaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +88,26 @@ def test_what_the_one_refuses_the_other_refuses(how: dict[str, bool], call: Call
     for cls in both(**how):
         with pytest.raises(TypeError):
             call(cls)
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_some_fields_are_changed_and_the_others_kept(how: dict[str, bool]) -> None:
+    """On either's objects; what is worked out is worked out anew, and no field is invented."""
+    for cls in both(**how):
+        one = cls(3, notes=["a"])
+        changed, twin = replaced(one, space=4, name="x"), replace(one, space=4, name="x")
+        assert asdict(changed) == asdict(twin)
+        assert (changed.doubled, one.space) == (8, 3)
+        with pytest.raises(TypeError):
+            replaced(one, watts=3)
+
+
+def test_to_change_a_field_asks_the_standard_library_for_nothing() -> None:
+    """It would define the class once more, between a contact and its first OFF."""
+    cls: Any = quick(frozen=True)(type("Fresh", (), {"__annotations__": {"amps": float}, "amps": 20.0}))
+    asked = vars(cls)["__dataclass_fields__"]
+    assert replaced(cls(), amps=15.0).amps == 15.0
+    assert vars(cls)["__dataclass_fields__"] is asked
 
 
 def test_equal_fields_of_one_class_make_equal_objects() -> None:

@@ -37,6 +37,7 @@ HOT_TUB = CircuitId("hot-tub")
 CIRCUITS = tuple(CircuitId(f"c{n}") for n in range(40))
 TOPICS = Topics("home", {HOT_TUB, *CIRCUITS}, ContactTopics("ats/contact", "ats/status"))
 SOON_S = 10.0
+CONNACK = bytes((0x20, 3, 0, 0, 0))  # MQTT v5, 3.2: accepted, no session, no properties
 
 
 @pytest.fixture
@@ -339,7 +340,7 @@ def test_confirmations_are_heard_live_because_subscriptions_go_first(mosquitto: 
     async def story() -> BreakerReported:
         async with world(mosquitto.broker, "loadshed/home/breakers/+/set") as device:
             listener = Listener(mosquitto.broker)
-            listener.do = lambda event: shed(listener.bus, event)
+            listener.do = sheds_at_its_next_turn(listener)
             task = asyncio.create_task(listener.bus.run())
             await device.until(bool)
             device.say("loadshed/home/breakers/hot-tub/state", b"OFF", retain=True)
@@ -348,12 +349,44 @@ def test_confirmations_are_heard_live_because_subscriptions_go_first(mosquitto: 
             await asyncio.wait([task])
             return report
 
-    def shed(bus: Bus, event: Event) -> None:
-        if isinstance(event, BusConnected):
-            bus.publish(TOPICS.command(SwitchOff(HOT_TUB, 5)))
-
     report = run(story())
     assert (report.circuit, report.position, report.retained) == (HOT_TUB, Position.OFF, False)
+
+
+def test_what_is_due_leaves_in_one_segment_with_the_subscriptions() -> None:
+    """A broker on this same core would answer those first, and the OFF would wait for its turn."""
+
+    def first_words(door: socket.socket) -> bytes:
+        # In a thread: it hears each segment as it comes.
+        conversation, _ = door.accept()
+        with conversation:
+            conversation.recv(1000)
+            conversation.sendall(CONNACK)
+            return conversation.recv(1000)
+
+    async def story(door: socket.socket) -> bytes:
+        async with listening(Broker(port=door.getsockname()[1])) as listener:
+            listener.do = sheds_at_its_next_turn(listener)
+            async with asyncio.timeout(SOON_S):
+                return await asyncio.to_thread(first_words, door)
+
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        said = run(story(door))
+    assert said.index(b"breakers/+/state") < said.index(b"loadshed/home/ask/+") < said.index(b"breakers/hot-tub/set")
+
+
+def sheds_at_its_next_turn(listener: Listener) -> Callable[[Event], None]:
+    """Return what the daemon does when the bus tells it of a connection: it takes its turn, and sends at once."""
+
+    def shed() -> None:
+        listener.bus.publish(TOPICS.command(SwitchOff(HOT_TUB, 5)))
+        listener.bus.flush()
+
+    def hear(event: Event) -> None:
+        if isinstance(event, BusConnected):
+            asyncio.get_running_loop().call_soon(shed)
+
+    return hear
 
 
 def test_what_the_broker_remembers_comes_with_the_retain_flag(mosquitto: Mosquitto) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from importlib import import_module
@@ -66,10 +67,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `loadshed report | head`
-        # What nobody reads any more must go somewhere: the interpreter complains where it cannot, at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_the_rest_go()
         return 0
+    except OSError as error:  # `loadshed report >FILE`
+        if error.errno != errno.ENOSPC:
+            raise
+        _let_the_rest_go()
+        sys.stderr.write(f"loadshed: {error.strerror}: make room, or write it elsewhere\n")
+        return 1
     return code
+
+
+def _let_the_rest_go() -> None:
+    """Give what nobody takes any more somewhere to go: the interpreter complains where it cannot, at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _called(words: Sequence[str]) -> int:

@@ -125,6 +125,15 @@ def test_a_reader_that_is_gone_is_no_error(words: tuple[str, ...]) -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
+def test_an_answer_that_finds_no_room_is_said() -> None:
+    """`loadshed report >FILE` on a full card: a sentence, no traceback, and no 0."""
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "controller", "check", "--config", str(EXAMPLES)]
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr == "loadshed: No space left on device: make room, or write it elsewhere\n"
+
+
 def test_run_imports_nothing_of_the_other_commands() -> None:
     """Milliseconds at a start in the dark are milliseconds of overload: the parser of `run` knows only `run`."""
     program = (

@@ -131,6 +131,9 @@ class Daemon:
     # --- in ----------------------------------------------------------------------------------------------------------
 
     def _heard(self, event: ev.Event) -> None:
+        if isinstance(event, ev.BusConnected):
+            # Another connection, whether or not anybody looked in between: the broker has said our last will.
+            self._greeted = False
         if isinstance(event, ev.Asked) and event.request == "reload":
             self._reload(event.reply)
         else:

@@ -124,6 +124,8 @@ async def _resolved(broker: Broker) -> list[_Address]:
             answer: list[_Address] | OSError = _looked_up(broker.host, broker.port)
         except OSError as error:
             answer = error
+        except UnicodeError as error:  # no name at all: an empty label, or one that is too long
+            answer = OSError(str(error))
         with contextlib.suppress(RuntimeError):  # the loop ended meanwhile
             loop.call_soon_threadsafe(settle, answer)
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 CONFIG_DIR = Path("/etc/loadshed")
 STATE_DIR = Path("/var/lib/loadshed")
 
+UNSAYABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Where stdout goes, nobody reads any more, or there is no room: never the fault of what is read."""
+
 
 class _Command(NamedTuple):
     """One command: what it does, in a line, and the module that knows it by `add_<command>(parser)`."""
@@ -61,6 +64,8 @@ exit codes: 0 done; 1 could not be done, with the reason; 2 wrong use; 78 wrong 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     words = sys.argv[1:] if argv is None else argv
+    if sys.stdout is None:  # closed by whoever called: `>&-`
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as we
     try:
         code = _called(words)
         sys.stdout.flush()
@@ -70,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _let_the_rest_go()
         return 0
     except OSError as error:  # `loadshed report >FILE`
-        if error.errno != errno.ENOSPC:
+        if error.errno not in UNSAYABLE:
             raise
         _let_the_rest_go()
         sys.stderr.write(f"loadshed: {error.strerror}: make room, or write it elsewhere\n")

@@ -75,7 +75,7 @@ ContactSettings = GpioContact | MqttContact
 class BrokerSettings:
     """Where the MQTT broker is. `ca_file` given: TLS. `version`: of MQTT. None: not used."""
 
-    host: Annotated[str, Text(r"\S+", "a host name or an address")] = "127.0.0.1"
+    host: Annotated[str, Text(r"[^\s.\[\]/]{1,63}(\.[^\s.\[\]/]{1,63})*\.?", "a host name or an address")] = "127.0.0.1"
     port: Annotated[int, Whole(1, 65535, "a port")] = 1883
     username: Annotated[str | None, WORDS] = None
     password_file: Annotated[str | None, FILE] = None

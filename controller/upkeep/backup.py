@@ -34,6 +34,9 @@ def copy_all(config_dir: Path, state_dir: Path, into: Path) -> tuple[str, ...]:
 
     No password and no key is among them. Raises BackupError, also where the folder is there already.
     """
+    for place, option in ((config_dir, "--config"), (state_dir, "--state")):
+        if not place.is_dir():
+            raise BackupError(f"there is no folder {place}: name the house's own with {option}")
     try:
         into.mkdir(parents=True, mode=0o750)
         names = [layout.file for layout in copy_databases(state_dir, into)]

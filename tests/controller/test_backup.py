@@ -92,8 +92,23 @@ def test_no_copy_takes_the_place_of_another(
     (tmp_path / "copy").mkdir()
     assert main(["backup", str(tmp_path / "copy"), *words]) == 1
     assert "is there already" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
     with pytest.raises(BackupError, match="nothing to copy"):
-        copy_all(tmp_path / "none", tmp_path / "none", tmp_path / "new")
+        copy_all(tmp_path / "empty", tmp_path / "empty", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("option", ["--config", "--state"])
+def test_half_a_house_is_no_backup(
+    option: str, config: Path, state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mistyped folder: its half would be missed on the day the card dies."""
+    folders = {"--config": config, "--state": state, option: tmp_path / "typo"}
+    words = [str(word) for pair in folders.items() for word in pair]
+    assert main(["backup", str(tmp_path / "new"), *words]) == 1
+    said = capsys.readouterr().err
+    assert f"no folder {tmp_path / 'typo'}" in said
+    assert option in said
     assert not (tmp_path / "new").exists()
 
 

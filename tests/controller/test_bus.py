@@ -19,7 +19,7 @@ from controller.commands.ask import ask
 from controller.effects import Answer, SwitchOff
 from controller.events import Asked, BreakerReported, BusConnected, BusLost, ContactAlive, ContactChanged
 from controller.topics import ContactTopics, Publication, Topics
-from hw.dial import Broker, BrokerError
+from hw.dial import Broker, BrokerError, dial
 from hw.mqtt import Link
 from rules.panel import CircuitId, Position
 from tests.mosquitto import Mosquitto, held_port
@@ -351,6 +351,13 @@ def test_confirmations_are_heard_live_because_subscriptions_go_first(mosquitto: 
 
     report = run(story())
     assert (report.circuit, report.position, report.retained) == (HOT_TUB, Position.OFF, False)
+
+
+@pytest.mark.parametrize("host", ["192.168.1..5", ".lan", f"{'x' * 64}.lan"])
+def test_a_host_that_is_no_name_is_a_broker_that_cannot_be_reached(host: str) -> None:
+    """What Python's codec for names says of it is no accident of ours: one sentence, at once."""
+    with pytest.raises(BrokerError, match="is not found"):
+        run(dial(Broker(host=host)))
 
 
 def test_what_is_due_leaves_in_one_segment_with_the_subscriptions() -> None:

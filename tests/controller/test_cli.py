@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller.commands.cli import _COMMANDS, main
+from tests.controller.state_folder import Ear, store_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -125,13 +126,30 @@ def test_a_reader_that_is_gone_is_no_error(words: tuple[str, ...]) -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
-def test_an_answer_that_finds_no_room_is_said() -> None:
-    """`loadshed report >FILE` on a full card: a sentence, no traceback, and no 0."""
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", ["check", "outages"])
+def test_an_answer_that_finds_no_room_is_said(command: str, unbuffered: str, tmp_path: Path) -> None:
+    """`loadshed outages >FILE` on a full card: a sentence that blames no log, no traceback, and no 0."""
+    store_in(tmp_path, Ear()).load()
+    words = {"check": ("--config", str(EXAMPLES)), "outages": ("--state", str(tmp_path))}[command]
     with Path("/dev/full").open("w") as full:
-        command = [sys.executable, "-m", "controller", "check", "--config", str(EXAMPLES)]
-        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        ran = subprocess.run(
+            [sys.executable, "-m", "controller", command, *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )
     assert ran.returncode == 1
     assert ran.stderr == "loadshed: No space left on device: make room, or write it elsewhere\n"
+
+
+def test_a_closed_stdout_is_no_error() -> None:
+    """`loadshed check >&-`, as some who call it from a script do."""
+    command = f'exec "{sys.executable}" -m controller check --config "{EXAMPLES}" >&-'
+    ran = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 def test_run_imports_nothing_of_the_other_commands() -> None:

@@ -1,0 +1,35 @@
+"""What the wiring itself keeps in mind, apart from the program that tests/system runs."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+from controller import events as ev
+from controller.daemon import Daemon
+from controller.topics import Publication, Topics
+
+
+def test_each_connection_is_greeted_though_nobody_saw_the_last_one_end() -> None:
+    """Lost and made again within the 20 ms in which words wait behind commands: the broker has said our last will."""
+    said: list[Publication] = []
+
+    async def story() -> None:
+        daemon = Daemon.__new__(Daemon)
+        parts = {
+            "_bus": SimpleNamespace(connected=True, publish=said.append),
+            "_inbox": SimpleNamespace(put=lambda _event: None),
+            "_topics": Topics("home", (), None),
+            "_loop": asyncio.get_running_loop(),
+            "_awake": asyncio.Event(),
+            "_greeted": False,
+        }
+        for name, part in parts.items():
+            setattr(daemon, name, part)
+        for _ in range(2):
+            daemon._heard(ev.BusLost(0.0, "it hung up"))
+            daemon._heard(ev.BusConnected(0.0))
+            daemon._greet()
+
+    asyncio.run(story())
+    assert [one.payload for one in said] == [b"online", b"online"]

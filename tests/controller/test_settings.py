@@ -219,6 +219,20 @@ def test_what_should_be_a_table_and_is_none_is_told(text: str, sentence: str) ->
     assert sentence in said(text)[-1]
 
 
+@pytest.mark.parametrize("host", ["192.168.1..5", ".lan", "[::1]", "mqtt://broker.lan", f"{'x' * 64}.lan", ""])
+def test_a_host_that_can_be_none_is_refused(host: str) -> None:
+    """At the desk, not in the dark."""
+    assert "use a host name or an address" in only(said(f'{INSTALLER}[broker]\nhost = "{host}"\n'))
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "::1", "fe80::1%eth0", "my_pi.local", "broker.lan.", "bröker.lan"]
+)
+def test_a_host_is_a_name_or_an_address(host: str) -> None:
+    """As the resolver takes them."""
+    assert good(f'{INSTALLER}[broker]\nhost = "{host}"\n').broker.host == host
+
+
 def test_a_misspelt_word_is_told_as_the_guide_to_style_has_it() -> None:
     """An error tells its reader what to do next."""
     text = CIRCUITS.replace('"nonessential"', '"nonesential"')

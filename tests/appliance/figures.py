@@ -26,7 +26,14 @@ _WITNESS = (
     "\"exec mosquitto_sub -q 0 -F '%U %t' -t 'loadshed/+/breakers/+/set' >>/run/witness\""
 )
 _CLOCKS = "python3 -c 'import time; print(time.time() - time.monotonic())'"
-_OPEN = "echo $EPOCHREALTIME; echo pull-up >/sys/devices/platform/gpio-sim.0/gpiochip0/sim_gpio17/pull"
+# It opens by itself two seconds after our hand inside has let go, and is told of two seconds later: a trace of the one
+# core showed that hand's `bash` and `base64` taking turns with the controller in the very time that is measured here.
+_QUIET = "read -rt 2 <>/run/quiet"
+_OPENS_ALONE = f"""\
+rm -f /run/opened; [ -p /run/quiet ] || mkfifo /run/quiet
+( {_QUIET}; at=$EPOCHREALTIME; echo pull-up >/sys/devices/platform/gpio-sim.0/gpiochip0/sim_gpio17/pull
+{_QUIET}; echo $at >/run/opened ) >/dev/null 2>&1 &"""
+_OPENED_AT = "until [ -s /run/opened ]; do sleep 0.2; done; cat /run/opened"
 _STARTED_AT = "systemctl show --value -p InactiveExitTimestampMonotonic {unit}"
 # Walls take time to build, and each call into the kernel passes through them: a probe outside of them would start, and
 # react, in another way than the controller. What the unit says of its program alone is left out.
@@ -129,8 +136,9 @@ class Bench:
     async def edge(self, sender: Sender) -> float:
         """Return the seconds from the edge to the first OFF; then give all back."""
         mark = self.house.mark
-        opened_at = float(await self.house.machine.must(_OPEN))
+        await self.house.machine.must(_OPENS_ALONE)
         await self._heard(sender, mark)
+        opened_at = float(await self.house.machine.must(_OPENED_AT))
         off_at = await self._first_off(sender, opened_at)
         await self._back(sender)
         return off_at - opened_at

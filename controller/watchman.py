@@ -155,4 +155,6 @@ class Watchman:
         stale_since = self._demand.stale_since
         if stale_since is None or self.generator.stopped_at is not None:
             return None
-        return stale_since + (STALE_ON_STANDBY_AFTER_S if self._transfer.house.now.sheds else 0.0)
+        # What has been said stays said: an opening does not mend the meter.
+        waits = self._transfer.house.now.sheds and self._said.get(Alarm.METER_STALE) is None
+        return stale_since + (STALE_ON_STANDBY_AFTER_S if waits else 0.0)

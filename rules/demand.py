@@ -181,11 +181,16 @@ class Demand:
         self._ticks.forget(peaks.ticks)
 
     def peak_kw(self, peaks: Peaks, now: float) -> float | None:
-        """Return the peak so far; in the first 15 minutes after `since` the average since then. None is unknown."""
+        """Return the peak so far; in the first 15 minutes after `since` the average since then. None is unknown.
+
+        Where nobody speaks of the present, the average goes as far as the meter was heard: silence is not rest.
+        """
         highest = peaks.kw(edges_alone=not self._doubted)
         if highest is not None or now - peaks.since >= LONGEST_WINDOW_S:
             return highest
-        return self._choose(now).curve.mean_since(peaks.since, now)
+        chosen = self._choose(now)
+        silent_s = chosen.age_s if chosen.quality is Quality.STALE else None
+        return chosen.curve.mean_since(peaks.since, now - (silent_s or 0.0))
 
     def view(self, now: float) -> DemandView:
         """Return everything known about demand at `now`."""

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 CONFIG_DIR = Path("/etc/loadshed")
 STATE_DIR = Path("/var/lib/loadshed")
 
-UNSAYABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+UNSAYABLE = (errno.EPIPE, errno.EIO, *_NO_ROOM)
 """Where stdout goes, nobody reads any more, or there is no room: never the fault of what is read."""
 
 
@@ -75,10 +76,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         _let_the_rest_go()
         return 0
     except OSError as error:  # `loadshed report >FILE`
-        if error.errno not in UNSAYABLE:
+        if error.errno not in UNSAYABLE or error.filename is not None:
             raise
         _let_the_rest_go()
-        sys.stderr.write(f"loadshed: {error.strerror}: make room, or write it elsewhere\n")
+        advice = "make room, or write it elsewhere" if error.errno in _NO_ROOM else "write it elsewhere"
+        sys.stderr.write(f"loadshed: {error.strerror}: {advice}\n")
         return 1
     return code
 

@@ -131,7 +131,7 @@ def _with_log(arguments: argparse.Namespace, look: Callable[[argparse.Namespace,
     except FileNotFoundError:
         complain(f"there is no log in {arguments.state}: has `loadshed run` been started with this --state?")
     except (sqlite3.DatabaseError, UselessError, OSError) as error:
-        if isinstance(error, OSError) and error.errno in UNSAYABLE:
+        if isinstance(error, OSError) and error.errno in UNSAYABLE and error.filename is None:
             raise
         complain(f"the log in {arguments.state} cannot be read: {error}")
     return NOT_DONE

@@ -20,6 +20,11 @@ def say(text: str = "") -> None:
     sys.stdout.write(text + "\n")
 
 
+def sentence(text: str) -> str:
+    """Return the text with a full stop, where it does not end in a sign of its own: many an error ends by asking."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
 def terminal_width() -> int:
     """Return how many signs fit on a line of the terminal; 120 where stdout is none."""
     return shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 120

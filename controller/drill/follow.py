@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from controller.commands.ask import ask
 from controller.commands.status import remembered, topics
+from controller.commands.tables import sentence
 from controller.drill.course import utc_s
 from controller.drill.result import SETTLE_S
 from controller.setup.devices import RefusedError
@@ -151,7 +152,8 @@ class Follower:
             await link.wait(LOOK_S)
         except BrokerError as error:
             if self._connected:
-                self._say(f"THE BROKER IS AWAY: {error}. What is said meanwhile is missed; the drill ends by itself.")
+                away = sentence(f"THE BROKER IS AWAY: {error}")
+                self._say(f"{away} What is said meanwhile is missed; the drill ends by itself.")
             self._connected = self._here = False
             self._course.away()
             await asyncio.sleep(AGAIN_S)
@@ -203,12 +205,12 @@ class Follower:
             if not done:
                 raise RefusedError(reason)
             self._agreed_at = time.monotonic()
-            self._say(f"Agreed: {reason}.")
+            self._say(sentence(f"Agreed: {reason}"))
         if self._ending is not None and self._ending.done():
             done, reason = self._ending.result()
             self._ending = None
             if not done and not self._course.done and self._site.broker.version == "5":
-                self._say(f"Not ended by us: {reason}. It ends by itself.")
+                self._say(f"{sentence(f'Not ended by us: {reason}')} It ends by itself.")
 
     # --- the end -----------------------------------------------------------------------------------------------------
 

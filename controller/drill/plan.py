@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from controller.commands.tables import sentence
 from rules.control import why_uncontrollable
 from rules.drill import Standing, why_not
 from rules.panel import CircuitId, Position, Restore, Tag
@@ -225,7 +226,9 @@ def _unknown(
     told: Told | None, trouble: str | None, demand: Figure | None, lines: Sequence[Line], *, has_meter: bool
 ) -> Iterator[str]:
     if told is None:
-        yield f"Where each breaker is now, which do not answer, what is on hold, what the house draws: {trouble}."
+        yield sentence(
+            f"Where each breaker is now, which do not answer, what is on hold, what the house draws: {trouble}"
+        )
     elif demand is None:
         yield "What the house draws now: " + ("the meter has no figure." if has_meter else "there is no meter.")
     if never := [line.name for line in lines if line.fate is Fate.GOES_OFF and line.known is None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.commands.tables import figure, span, table, wrapped
+from controller.commands.tables import figure, sentence, span, table, wrapped
 from controller.drill.plan import Fate, Return
 from controller.setup.card import AT_THE_PANEL
 
@@ -25,7 +25,7 @@ def plan_text(plan: Plan) -> str:
         [table(heads, rows)],
         [wrapped(sentence) for sentence in _sentences(plan)],
         _listed("What cannot be said now:", plan.unknown),
-        [wrapped(f"A live drill would be REFUSED now: {plan.refused}.")] if plan.refused else [],
+        [wrapped(sentence(f"A live drill would be REFUSED now: {plan.refused}"))] if plan.refused else [],
     )
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from controller.commands.tables import sentence
 from controller.configuration.tables import MqttContact
 from controller.setup.broker import broker
 from controller.setup.card import FILE, write_card
@@ -46,7 +47,8 @@ async def guide(ground: Ground, step: str | None, card: Path | None) -> bool:
         ground.person.say("\nSetup ends here. What was written stays; `loadshed setup` goes on from it.")
         raise
     except GoneError as error:
-        ground.person.say(f"\nSetup ends here: {error}. What was written stays; `loadshed setup` goes on from it.")
+        ends = sentence(f"\nSetup ends here: {error}")
+        ground.person.say(f"{ends} What was written stays; `loadshed setup` goes on from it.")
         return False
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""

@@ -145,6 +145,16 @@ def test_an_answer_that_finds_no_room_is_said(command: str, unbuffered: str, tmp
     assert ran.stderr == "loadshed: No space left on device: make room, or write it elsewhere\n"
 
 
+def test_a_terminal_that_is_gone_is_said_without_a_traceback() -> None:
+    """The line to the house breaks while `loadshed check` prints: the kernel answers EIO."""
+    ours, theirs = os.openpty()
+    os.close(ours)
+    command = [sys.executable, "-m", "controller", "check", "--config", str(EXAMPLES)]
+    with os.fdopen(theirs, "w") as gone:
+        ran = subprocess.run(command, stdout=gone, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (1, "loadshed: Input/output error: write it elsewhere\n")
+
+
 def test_a_closed_stdout_is_no_error() -> None:
     """`loadshed check >&-`, as some who call it from a script do."""
     command = f'exec "{sys.executable}" -m controller check --config "{EXAMPLES}" >&-'

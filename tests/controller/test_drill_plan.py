@@ -124,6 +124,9 @@ def test_without_a_broker_the_files_say_what_they_can() -> None:
     assert fates(plan)["hot-tub"] is Fate.GOES_OFF
     assert plan.refused == "the broker at home:1883 refuses"
     assert "what the house draws: the broker at home:1883 refuses." in flat(plan_text(plan))
+    asks = flat(plan_text(Drilled(*HOUSE).plan(trouble="the broker at home:1883 says nothing: does it hang?")))
+    assert "does it hang?" in asks
+    assert "?." not in asks
 
 
 def _in_an_outage(house: Drilled) -> None:

@@ -121,6 +121,31 @@ def test_a_meter_that_falls_silent_is_said_aloud_and_why() -> None:
     assert house.alarm("meter-stale") is None
 
 
+def test_an_opening_does_not_mend_a_meter_that_is_known_to_be_silent() -> None:
+    """What was said of it a moment before the transfer stays said; it is not told as over, to be told again later."""
+    house = metered()
+    meter = Meter(house)
+    meter.answers(30.0)
+    meter.is_silent(20.0)
+    assert house.alarm("meter-stale") is not None
+    house.contact.open()
+    for _ in range(100):
+        house.wait(1.0)
+        assert house.alarm("meter-stale") is not None
+
+
+def test_a_meter_that_falls_silent_with_the_transfer_has_a_while() -> None:
+    """It loses its power with the house, and comes back with the generator."""
+    house = metered()
+    meter = Meter(house)
+    meter.answers(30.0)
+    house.contact.open()
+    meter.is_silent(90.0)
+    assert house.alarm("meter-stale") is None
+    meter.is_silent(30.0)
+    assert house.alarm("meter-stale") is not None
+
+
 def test_a_meter_that_never_answered_is_stale_without_a_reason() -> None:
     """Nobody even said that it was silent: its task may have died."""
     house = metered()

@@ -153,6 +153,31 @@ def test_a_short_outage_has_its_average_for_a_peak() -> None:
     assert view.peak_15min_kw == pytest.approx(12.0, abs=0.1)
 
 
+@pytest.mark.parametrize("settings", [BOTH, REGISTER])
+def test_the_average_of_a_short_outage_does_not_fall_while_the_meter_is_silent(settings: MeterSettings) -> None:
+    """It goes as far as the meter was heard, and no further: silence is not rest."""
+    house = House(settings)
+    house.draw(6.0, 600.0)
+    house.metering.outage_began(house.now)
+    house.draw(6.0, 240.0)
+    for _ in range(40):
+        house.fall_silent(10.0)
+        peak = house.metering.outage_peak_kw(house.now)
+        assert peak == pytest.approx(6.0, abs=0.6), house.now
+    house.metering.outage_ended(house.now)
+    assert house.metering.outage_peak_kw(house.now) == peak
+
+
+def test_a_meter_that_was_silent_before_the_outage_says_nothing_of_its_peak() -> None:
+    """Not the average of the time before it, nor 0."""
+    house = House(REGISTER)
+    house.draw(6.0, 600.0)
+    house.fall_silent(60.0)
+    house.metering.outage_began(house.now)
+    house.fall_silent(60.0)
+    assert house.metering.outage_peak_kw(house.now) is None
+
+
 def test_the_register_goes_stale_three_polls_after_the_last_reading_and_says_so_once() -> None:
     """The deadline is named before, and not again until it is fresh."""
     house = House()

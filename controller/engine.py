@@ -174,6 +174,10 @@ class Engine:
             times.append(switches.give_back_at(self._now))
         return min((at for at in times if at is not None), default=None)
 
+    def opens_at(self) -> float | None:
+        """Return when an opening that is settling will have settled (monotonic s); None: none is."""
+        return self._transfer.contact.deadline() if self._transfer.opening else None
+
     def carried_out(self, at: float) -> None:
         """Take the moment at which the last turn's commands had left."""
         self._switches.carried_out(at)

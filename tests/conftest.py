@@ -1,4 +1,4 @@
-"""For all tests: how many examples Hypothesis tries, that none is timed, and which tests stay together."""
+"""For all tests: a broker, how many examples Hypothesis tries, that none is timed, and which tests stay together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.mosquitto import Mosquitto
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from xdist.remote import Producer
     from xdist.scheduler import LoadScopeScheduling
 
@@ -22,6 +27,14 @@ settings.load_profile("untimed")
 
 # `make mutation` runs the tests of each of some thousand mutants: few examples, and the same ones each time.
 settings.register_profile("few", parent=settings.get_profile("ci"), max_examples=10)
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """Run a broker for one test."""
+    with Mosquitto(tmp_path) as running:
+        yield running
+
 
 TOGETHER = ("tests/controller/test_nights.py", "tests/controller/test_demo.py", "tests/packaging/test_deb.py")
 """Their tests share what is dear, each file its own: a campaign of nights, a play, a package."""

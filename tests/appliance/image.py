@@ -21,6 +21,8 @@ from tests.appliance.shell import GUEST, ROOT, CannotError, done, folder, in_roo
 _SUITE, _MIRROR = "bookworm", "http://deb.debian.org/debian"
 _PACKAGES = (
     *("systemd-sysv", "dbus", "udev", "kmod", "procps", "initramfs-tools", "linux-image-amd64"),
+    # It keeps the clock of every Raspberry Pi OS. Without it loadshed-clock.service would start timedated each 30 s.
+    "systemd-timesyncd",
     *("python3", "mosquitto", "mosquitto-clients"),
 )
 # Raspberry Pi OS has python3-lgpio. Debian has not, and PyPI has it compiled for bookworm's Python.

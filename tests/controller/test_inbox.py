@@ -16,24 +16,45 @@ from controller.evidence.recorder import Recorder
 from controller.inbox import HEARTBEAT_S, Inbox
 from hw.simulated.virtual_time import run_virtual
 from rules.panel import Panel
+from tests.house import circuit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from controller.effects import Effect
+    from controller.effects import Effect, SwitchOff, SwitchOn
+
+TUB = circuit("hot-tub")
+SETTLE_S = EngineSettings().settle_s
 
 
 class Desk:
-    """An inbox before a real engine, and the moments of its turns."""
+    """An inbox before a real engine, and the moments of its turns.
+
+    `commands`: what left, and when. A nap takes a millisecond that the loop knows nothing of; `in_nap` is done in each.
+    """
 
     def __init__(self) -> None:
-        self.now = asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
+        self.napped_s = 0.0
+        self.in_nap: Callable[[], None] = lambda: None
         self.turns: list[float] = []
+        self.commands: list[tuple[float, SwitchOff | SwitchOn]] = []
         settings, began = EngineSettings(), self.now()
-        engine = Engine(Panel({}), settings, Memory(), "boot", began, rebooted=False)
-        recorder = Recorder(Start("boot", began, False, Panel({}), settings, Memory()), lambda _part: None)
-        doing = (lambda _commands: None), self.carry_out, (lambda: None)
-        self.inbox = Inbox(engine, *doing, recorder=recorder, clock=self.now)
+        panel = Panel({TUB.id: TUB})
+        engine = Engine(panel, settings, Memory(), "boot", began, rebooted=False)
+        recorder = Recorder(Start("boot", began, False, panel, settings, Memory()), lambda _part: None)
+        doing = self.send, self.carry_out, (lambda: None)
+        self.inbox = Inbox(engine, *doing, recorder=recorder, clock=self.now, nap=self.nap)
+
+    def now(self) -> float:
+        return self._loop.time() + self.napped_s
+
+    def nap(self, _seconds: float) -> None:
+        self.napped_s += 0.001
+        self.in_nap()
+
+    def send(self, commands: Sequence[SwitchOff | SwitchOn]) -> None:
+        self.commands += [(self.now(), command) for command in commands]
 
     def carry_out(self, _effects: Sequence[Effect]) -> None:
         self.turns.append(self.now())
@@ -70,3 +91,59 @@ def test_no_turn_is_taken_once_it_is_closed(waits: bool) -> None:
         return before, len(desk.turns)
 
     assert run_virtual(story()) == (1, 1)
+
+
+async def opened(desk: Desk) -> float:
+    """Open the contact of a house on utility, and return when; wait until an opening would have settled."""
+    desk.inbox.put(ev.BusConnected(desk.now()))
+    desk.inbox.put(ev.ContactChanged(desk.now(), False))
+    await asyncio.sleep(5.0)
+    at = desk.now()
+    desk.inbox.put(ev.ContactChanged(at, True))
+    await asyncio.sleep(2 * SETTLE_S)
+    desk.inbox.close()
+    return at
+
+
+def test_the_end_of_an_opening_is_awaited_awake() -> None:
+    """Not slept through: the loop wakes up to a millisecond late, a processor that has rested later still."""
+
+    async def story() -> tuple[float, float, float]:
+        desk = Desk()
+        at = await opened(desk)
+        ((left, _),) = desk.commands
+        return at + SETTLE_S, left, desk.napped_s
+
+    due, left, napped_s = run_virtual(story())
+    assert due <= left <= due + 0.0011
+    assert 0.004 <= napped_s <= 0.0061
+
+
+def test_a_bounce_of_the_last_moment_is_taken_before_the_opening_is_judged() -> None:
+    """It was handed over by lgpio's thread while we waited, awake."""
+
+    async def story() -> int:
+        desk = Desk()
+
+        def bounce() -> None:
+            desk.in_nap = lambda: None
+            desk.inbox.put_from_thread(ev.ContactChanged(desk.now(), False))
+
+        desk.in_nap = bounce
+        await opened(desk)
+        return len(desk.commands)
+
+    assert run_virtual(story()) == 0
+
+
+def test_nothing_else_is_awaited_awake() -> None:
+    """A contact that closes, a heartbeat: a processor that could rest is let rest."""
+
+    async def story() -> float:
+        desk = Desk()
+        desk.inbox.put(ev.ContactChanged(desk.now(), False))
+        await asyncio.sleep(5 * HEARTBEAT_S)
+        desk.inbox.close()
+        return desk.napped_s
+
+    assert run_virtual(story()) == 0.0

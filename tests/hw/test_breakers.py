@@ -14,14 +14,11 @@ from hw.simulated.breakers import BreakersOnBus, Commanded, Faults, Report, Simu
 from hw.simulated.broker import embedded_broker
 from hw.simulated.house import FastClock, House, Load, one_outage, play
 from rules.panel import CircuitId, Kind, Position
-from tests.mosquitto import Mosquitto
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from hw.dial import Broker
     from hw.mqtt import Heard
+    from tests.mosquitto import Mosquitto
 
 TUB = CircuitId("tub")
 ONLINE = Report(TUB, "availability", "online")
@@ -189,13 +186,6 @@ def test_a_play_tells_each_act() -> None:
 
 
 # --- on the bus ------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
-    """Run a broker for one test."""
-    with Mosquitto(tmp_path) as running:
-        yield running
 
 
 async def on_the_bus(breakers: BreakersOnBus) -> asyncio.Task[None]:

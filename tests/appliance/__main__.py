@@ -22,8 +22,9 @@ from tests.appliance.house import WrongError
 from tests.appliance.install import configured, installed
 from tests.appliance.losses import unflushed_writes_are_lost
 from tests.appliance.shell import ROOT, CannotError, say
+from tests.appliance.upgrade import upgraded
 
-PARTS = ("losses", "figures", "setup", "drill", "cuts")
+PARTS = ("losses", "figures", "setup", "drill", "upgrade", "cuts")
 NEEDED = {
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-img": "qemu-utils",
@@ -54,10 +55,12 @@ def main() -> int:
 
 def _house_is_right(pi: image.Image, options: argparse.Namespace) -> bool:
     ok = "figures" not in options.parts or _measure(configured(pi), options.rounds)
-    if {"setup", "drill", "cuts"} & {*options.parts}:
+    if {"setup", "drill", "upgrade", "cuts"} & {*options.parts}:
         pi = commissioned(pi, anew="setup" in options.parts)
     if "drill" in options.parts:
         say(f"drilled; the reports are in {asyncio.run(drilled(pi))}")
+    if "upgrade" in options.parts:
+        upgraded(pi, options.upgrade_to or options.package or _built_package())
     return ("cuts" not in options.parts or _cut(pi, options)) and ok
 
 
@@ -65,6 +68,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests.appliance", description=__doc__)
     parser.add_argument("parts", nargs="*", default=PARTS, help=f"{', '.join(PARTS)} (default: all)")
     parser.add_argument("--package", type=Path, help="the .deb to install (default: the newest in dist/)")
+    says = "the .deb to upgrade to (default: that of --package, over itself)"
+    parser.add_argument("--upgrade-to", type=Path, metavar="PACKAGE", help=says)
     parser.add_argument("--cuts", type=int, default=50)
     parser.add_argument("--at-once", type=int, default=1, help="so many houses at once, where there are cores for it")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="the same seed throws the same dice")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +29,7 @@ async def drilled(image: Image) -> Path:
     """Return the folder with the reports. Raises WrongError where a drill does not do what it must."""
     layers = Disk(image.disk, folder() / "drill.qcow2")
     async with House(image, folder()) as house:
-        await _boot(house, layers)
+        await house.boots(layers)
         person = await Terminal.at(house.machine)
         try:
             await _to_its_end(house, person)
@@ -39,19 +38,10 @@ async def drilled(image: Image) -> Path:
         finally:
             (folder() / "drill.txt").write_text(person.screen, encoding="utf-8")
             await house.keep_journal(folder())
-        await _boot(house, layers)
-        await _is_back(house, "the power cut in the middle of a drill")
+        await house.boots(layers)
+        await house.is_back("the power cut in the middle of a drill")
         await _outages(house, ["outage", "drill", "outage", "drill"])
         return await _copied(house)
-
-
-async def _boot(house: House, layers: Disk) -> None:
-    mark = house.mark
-    await house.machine.power_on(await asyncio.to_thread(layers.begin))
-    await house.machine.is_up()
-    await house.until(lambda: house.is_quiet(mark), "the Pi says that all is well", BOOT_S)
-    async with asyncio.timeout(BOOT_S):
-        await house.hub.connected.wait()
 
 
 async def _to_its_end(house: House, person: Terminal) -> None:
@@ -63,7 +53,7 @@ async def _to_its_end(house: House, person: Terminal) -> None:
     await _is_on(house)
     if code := await person.ended():
         raise WrongError(f"the live drill ended with {code}:\n{person.screen}")
-    await _is_back(house, "a drill that went to its end")
+    await house.is_back("a drill that went to its end")
 
 
 async def _taken_over(house: House, person: Terminal) -> None:
@@ -78,7 +68,7 @@ async def _taken_over(house: House, person: Terminal) -> None:
     if (off := house.at(Position.OFF)) != {*SHED}:
         raise WrongError(f"a transfer took the drill over, and off are {sorted(off)}")
     await house.contact(is_open=False)
-    await _is_back(house, "a drill that a transfer took over")
+    await house.is_back("a drill that a transfer took over")
 
 
 async def _cut_off(house: House, person: Terminal) -> None:
@@ -93,12 +83,6 @@ async def _cut_off(house: House, person: Terminal) -> None:
 async def _is_on(house: House) -> None:
     await house.until(lambda: house.last("controller/state").get("kind") == "drill", "a drill is on", BOOT_S)
     await house.until(lambda: house.at(Position.OFF) == {*SHED}, "everything nonessential is off", BOOT_S)
-
-
-async def _is_back(house: House, after: str) -> None:
-    await house.until(lambda: house.is_quiet(0) and not house.at(Position.OFF), f"all is back after {after}", BOOT_S)
-    await house.until(house.owes_nothing, f"nothing is owed after {after}", BOOT_S)
-    say(f"    {after}: everything is on again")
 
 
 async def _outages(house: House, kinds: list[str]) -> None:

@@ -13,7 +13,8 @@ from hw.simulated.breakers import BreakersOnBus, SimulatedBreaker
 from hw.simulated.meter import SimulatedMeter
 from hw.simulated.meter_port import serve_pty
 from rules.panel import CircuitId, Position
-from tests.appliance.machine import Machine
+from tests.appliance.machine import BOOT_S, Machine
+from tests.appliance.shell import say
 from tests.mosquitto import free_port
 from tests.system.house import REMOTE, SITE, USUAL, circuits_toml
 from tests.system.on_bus import CONTACT, Recorder, Said
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tests.appliance.image import Image
+    from tests.appliance.machine import Disk
 
 T = TypeVar("T")
 
@@ -156,6 +158,15 @@ class House:
         """Wait until the Pi has written that just these are at a position. Raises CannotError where it never does."""
         await self.machine.must(" ".join((_ON_DISK, position.value, *sorted(circuits))))
 
+    async def boots(self, layers: Disk, more: tuple[str, ...] = ()) -> None:
+        """Switch the Pi on, on a fresh layer; return when it says that all is well. `more`: words of the emulator's."""
+        mark = self.mark
+        await self.machine.power_on(await asyncio.to_thread(layers.begin), more=more)
+        await self.machine.is_up()
+        await self.until(lambda: self.is_quiet(mark), "the Pi says that all is well", BOOT_S)
+        async with asyncio.timeout(BOOT_S):
+            await self.hub.connected.wait()
+
     # --- what is seen ------------------------------------------------------------------------------------------------
 
     @property
@@ -181,6 +192,12 @@ class House:
         """Tell whether the Pi says that nothing is owed any more, nor watched."""
         state = self.last("controller/state")
         return state.get("state") == "utility" and not state["owed"]
+
+    async def is_back(self, after: str) -> None:
+        """Wait until everything is on, and nothing owed. Raises WrongError where it never is."""
+        await self.until(lambda: self.is_quiet(0) and not self.at(Position.OFF), f"all is back after {after}", BOOT_S)
+        await self.until(self.owes_nothing, f"nothing is owed after {after}", BOOT_S)
+        say(f"    {after}: everything is on again")
 
     async def until(self, found: Callable[[], T], what: str, within_s: float) -> T:
         """Return what `found` returns once it is true; raises WrongError where it never is."""

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from tests.appliance.image import Image
 
 # dpkg alone: what the package needs is there, and inside there is no network to fetch it from.
-_INSTALL = "head -c {size} /dev/vdb >/run/loadshed.deb && dpkg -i /run/loadshed.deb"
+INSTALL = "head -c {size} /dev/vdb >/run/loadshed.deb && dpkg -i /run/loadshed.deb"
+"""Takes the package from the disk as which it is handed in (`parcel`)."""
+
 _CONFIGURE = "loadshed check && systemctl enable loadshed"
 
 _BROKER = f"""\
@@ -39,7 +41,7 @@ def installed(image: Image, package: Path) -> Image:
     """Return the image with this package installed, and nothing else done to it."""
     with_it = replace(image, disk=folder() / "installed.qcow2")
     stamp = folder() / "installed.stamp"
-    made_from = (_digest(package), str(image.disk.stat().st_mtime_ns), _INSTALL)
+    made_from = (_digest(package), str(image.disk.stat().st_mtime_ns), INSTALL)
     if not is_done(stamp, made_from):
         stamp.unlink(missing_ok=True)
         say(f"installing {package.name} on the virtual Pi")
@@ -65,7 +67,7 @@ def configured(image: Image) -> Image:
 
 async def _install(image: Image, package: Path, size: int, disk: Path) -> None:
     async with in_one_run(image, disk, parcel(package)) as machine:
-        say(await machine.must(_INSTALL.format(size=size)))
+        say(await machine.must(INSTALL.format(size=size)))
 
 
 async def _configure(image: Image, disk: Path) -> None:

@@ -27,6 +27,9 @@ The loop sleeps in whole milliseconds, and a processor that has rested wakes slo
 (decision 0016).
 """
 
+LOOK_S = 0.0001
+"""Between two looks at the clock other threads have the processor for so long: longer naps let it rest."""
+
 
 class Inbox:
     """Takes events from anywhere on the loop, and lets the engine take its turn.
@@ -58,7 +61,7 @@ class Inbox:
         self._waiting: list[Event] = []
         self._soon = False
         self._caught_up = False
-        self._alarm_clock: asyncio.TimerHandle | None = None
+        self._alarm_clock: asyncio.Handle | None = None
         self._closed = False
 
     def close(self) -> None:
@@ -117,7 +120,9 @@ class Inbox:
             self._alarm_clock = self._loop.call_at(at, self._hurry)
 
     def _await(self, at: float) -> None:
-        """Stay awake until then, and take a turn behind what other threads have handed over meanwhile."""
-        while self._clock() < at:
-            self._nap(0.0)
-        self._hurry()
+        """Stay awake until then, round after round of the loop: what comes meanwhile has its turn before."""
+        if self._clock() < at:
+            self._nap(LOOK_S)
+            self._alarm_clock = self._loop.call_soon(self._await, at)
+        else:
+            self._hurry()

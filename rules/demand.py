@@ -183,14 +183,23 @@ class Demand:
     def peak_kw(self, peaks: Peaks, now: float) -> float | None:
         """Return the peak so far; in the first 15 minutes after `since` the average since then. None is unknown.
 
-        Where nobody speaks of the present, the average goes as far as the meter was heard: silence is not rest.
+        The average by ticks, or of a meter that has fallen silent, goes as far as it was heard: silence is not rest.
         """
         highest = peaks.kw(edges_alone=not self._doubted)
         if highest is not None or now - peaks.since >= LONGEST_WINDOW_S:
             return highest
         chosen = self._choose(now)
-        silent_s = chosen.age_s if chosen.quality is Quality.STALE else None
-        return chosen.curve.mean_since(peaks.since, now - (silent_s or 0.0))
+        if chosen.quality is Quality.PULSES:
+            return chosen.curve.mean_since(peaks.since, now)
+        return None if chosen.quality is Quality.NONE else self._mean_heard(peaks.since)
+
+    def _mean_heard(self, since: float) -> float | None:
+        """Return the average since then, to the last word of whichever witness was heard last; None: none was."""
+        last_at, curve = self.register_at, self._ticks
+        edge_at = self._edges.last_at if self._witnesses.trusted else None
+        if edge_at is not None and (last_at is None or edge_at > last_at):
+            last_at, curve = edge_at, self._edges
+        return None if last_at is None or last_at <= since else curve.mean_since(since, last_at)
 
     def view(self, now: float) -> DemandView:
         """Return everything known about demand at `now`."""

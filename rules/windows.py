@@ -130,10 +130,13 @@ class EnergyCurve:
         return Mean(self._mean_so_far(now), full=False)
 
     def mean_since(self, began: float, now: float) -> float | None:
-        """Return the average since `began`, at most 15 minutes ago, or since the first count if that is later."""
+        """Return the average since `began`, at most 15 minutes ago, or since the first count if that is later.
+
+        None until one whole interval was seen: in so short a time the count that has not come yet is most of it.
+        """
         if self._start is None or began < self._start:
             return self._mean_so_far(now)
-        return self._kw_between(began, now) if now > began else None
+        return self._kw_between(began, now) if now > began and self._last_pace() is not None else None
 
     def _mean_so_far(self, now: float) -> float | None:
         # From the first count on: where in its interval the start fell is not known.

@@ -8,17 +8,52 @@ import os
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, TextIO, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+T = TypeVar("T")
 
 CONFIG_DIR = Path("/etc/loadshed")
 STATE_DIR = Path("/var/lib/loadshed")
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-UNSAYABLE = (errno.EPIPE, errno.EIO, *_NO_ROOM)
-"""Where stdout goes, nobody reads any more, or there is no room: never the fault of what is read."""
+
+
+class UnsayableError(Exception):
+    """Stdout takes no more. Not an OSError: whoever reads something must not take it for the fault of that."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class _Stdout:
+    """Stdout, whose failures can be told from those of everything else."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._told(lambda: self._stream.write(text))
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        self._told(self._stream.flush)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+    @staticmethod
+    def _told(do: Callable[[], T]) -> T:
+        try:
+            return do()
+        except OSError as error:
+            raise UnsayableError(error) from error
 
 
 class _Command(NamedTuple):
@@ -67,27 +102,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     if sys.stdout is None:  # closed by whoever called: `>&-`
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as we
+    stdout = sys.stdout
+    sys.stdout = cast("TextIO", _Stdout(stdout))
     try:
         code = _called(words)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `loadshed report | head`
-        _let_the_rest_go()
-        return 0
-    except OSError as error:  # `loadshed report >FILE`
-        if error.errno not in UNSAYABLE or error.filename is not None:
+    except UnsayableError as error:
+        # What nobody takes any more must go somewhere: the interpreter complains where it cannot, at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+        return 0 if error.cause.errno == errno.EPIPE else _no_room(error.cause)  # EPIPE: `loadshed report | head`
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
             raise
-        _let_the_rest_go()
-        advice = "make room, or write it elsewhere" if error.errno in _NO_ROOM else "write it elsewhere"
-        sys.stderr.write(f"loadshed: {error.strerror}: {advice}\n")
-        return 1
+        return _no_room(error)
+    finally:
+        sys.stdout = stdout
     return code
 
 
-def _let_the_rest_go() -> None:
-    """Give what nobody takes any more somewhere to go: the interpreter complains where it cannot, at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _no_room(error: OSError) -> int:
+    """Say what could not be written; return the exit code."""
+    what = f"{error.filename}: " if error.filename else ""
+    advice = "make room, or write it elsewhere" if error.errno in _NO_ROOM else "write it elsewhere"
+    sys.stderr.write(f"loadshed: {what}{error.strerror}: {advice}\n")
+    return 1
 
 
 def _called(words: Sequence[str]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from controller.commands.cli import UNSAYABLE, folders
+from controller.commands.cli import folders
 from controller.commands.tables import say
 
 if TYPE_CHECKING:
@@ -131,8 +131,6 @@ def _with_log(arguments: argparse.Namespace, look: Callable[[argparse.Namespace,
     except FileNotFoundError:
         complain(f"there is no log in {arguments.state}: has `loadshed run` been started with this --state?")
     except (sqlite3.DatabaseError, UselessError, OSError) as error:
-        if isinstance(error, OSError) and error.errno in UNSAYABLE and error.filename is None:
-            raise
         complain(f"the log in {arguments.state} cannot be read: {error}")
     return NOT_DONE
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from controller.commands.tables import span, took
+from controller.commands.tables import sentence, span, took
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -176,7 +176,7 @@ class Course:
         if isinstance(not_back := fields.get("not_back"), dict):
             self.not_back = {circuit: str(why) for circuit, why in not_back.items()}
         for circuit, why in self.not_back.items():
-            yield f"{self._name(circuit)} is not back: {why}."
+            yield sentence(f"{self._name(circuit)} is not back: {why}")
         yield "All clear."
 
     def _started(self, _fields: Mapping[str, Json], _at: float) -> Iterator[str]:

@@ -23,7 +23,7 @@ def plan_text(plan: Plan) -> str:
     parts = (
         [wrapped(_summary(plan))],
         [table(heads, rows)],
-        [wrapped(sentence) for sentence in _sentences(plan)],
+        [wrapped(said) for said in _sentences(plan)],
         _listed("What cannot be said now:", plan.unknown),
         [wrapped(sentence(f"A live drill would be REFUSED now: {plan.refused}"))] if plan.refused else [],
     )

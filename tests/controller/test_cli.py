@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import pytest
 
@@ -153,6 +155,23 @@ def test_a_terminal_that_is_gone_is_said_without_a_traceback() -> None:
     with os.fdopen(theirs, "w") as gone:
         ran = subprocess.run(command, stdout=gone, stderr=subprocess.PIPE, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (1, "loadshed: Input/output error: write it elsewhere\n")
+
+
+def test_a_log_that_cannot_be_read_is_not_the_fault_of_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A dying card answers EIO to whoever reads, and the kernel does to whoever writes to a terminal that is gone."""
+    (tmp_path / "ledger.db").symlink_to("/proc/self/mem")
+    (tmp_path / "ledger.db-wal").touch()
+    assert run("outages", "--state", str(tmp_path)) == 1
+    assert f"the log in {tmp_path} cannot be read: [Errno 5]" in capsys.readouterr().err
+
+
+def test_a_file_for_which_there_is_no_room_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """A card without inodes, or over its quota."""
+    with patch("controller.commands.cli._called", side_effect=OSError(errno.ENOSPC, "No space left on device", "x")):
+        assert run("demo") == 1
+    assert capsys.readouterr().err == "loadshed: x: No space left on device: make room, or write it elsewhere\n"
 
 
 def test_a_closed_stdout_is_no_error() -> None:

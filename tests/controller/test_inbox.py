@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from controller.effects import Memory
 from controller.engine import Engine, EngineSettings
 from controller.evidence.lines import Start
 from controller.evidence.recorder import Recorder
-from controller.inbox import HEARTBEAT_S, Inbox
+from controller.inbox import AWAKE_S, HEARTBEAT_S, Inbox
 from hw.simulated.virtual_time import run_virtual
 from rules.panel import Panel
 from tests.house import circuit
@@ -33,13 +34,13 @@ class Desk:
     `commands`: what left, and when. A nap takes a millisecond that the loop knows nothing of; `in_nap` is done in each.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settle_s: float = SETTLE_S) -> None:
         self._loop = asyncio.get_running_loop()
         self.napped_s = 0.0
         self.in_nap: Callable[[], None] = lambda: None
         self.turns: list[float] = []
         self.commands: list[tuple[float, SwitchOff | SwitchOn]] = []
-        settings, began = EngineSettings(), self.now()
+        settings, began = EngineSettings(settle_s=settle_s), self.now()
         panel = Panel({TUB.id: TUB})
         engine = Engine(panel, settings, Memory(), "boot", began, rebooted=False)
         recorder = Recorder(Start("boot", began, False, panel, settings, Memory()), lambda _part: None)
@@ -49,7 +50,8 @@ class Desk:
     def now(self) -> float:
         return self._loop.time() + self.napped_s
 
-    def nap(self, _seconds: float) -> None:
+    def nap(self, seconds: float) -> None:
+        assert seconds <= 0.0002  # longer, and the processor rests
         self.napped_s += 0.001
         self.in_nap()
 
@@ -93,14 +95,14 @@ def test_no_turn_is_taken_once_it_is_closed(waits: bool) -> None:
     assert run_virtual(story()) == (1, 1)
 
 
-async def opened(desk: Desk) -> float:
+async def opened(desk: Desk, settle_s: float = SETTLE_S) -> float:
     """Open the contact of a house on utility, and return when; wait until an opening would have settled."""
     desk.inbox.put(ev.BusConnected(desk.now()))
     desk.inbox.put(ev.ContactChanged(desk.now(), False))
-    await asyncio.sleep(5.0)
+    await asyncio.sleep(3.0 + settle_s)
     at = desk.now()
     desk.inbox.put(ev.ContactChanged(at, True))
-    await asyncio.sleep(2 * SETTLE_S)
+    await asyncio.sleep(3.0 + settle_s)
     desk.inbox.close()
     return at
 
@@ -119,21 +121,53 @@ def test_the_end_of_an_opening_is_awaited_awake() -> None:
     assert 0.004 <= napped_s <= 0.0061
 
 
-def test_a_bounce_of_the_last_moment_is_taken_before_the_opening_is_judged() -> None:
-    """It was handed over by lgpio's thread while we waited, awake."""
+@pytest.mark.parametrize("by_thread", [True, False], ids=["gpio", "mqtt"])
+@pytest.mark.parametrize("turn_waits", [False, True], ids=["alone", "beside-another-turn"])
+def test_a_bounce_of_the_last_moment_is_taken_before_the_opening_is_judged(by_thread: bool, turn_waits: bool) -> None:
+    """While we wait, awake, lgpio's thread hands it over, or it comes on the bus: nothing is switched off."""
 
     async def story() -> int:
-        desk = Desk()
+        desk, loop = Desk(), asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
 
-        def bounce() -> None:
-            desk.in_nap = lambda: None
-            desk.inbox.put_from_thread(ev.ContactChanged(desk.now(), False))
+            def hear() -> None:
+                ours.recv(1)
+                desk.inbox.put(ev.ContactChanged(desk.now(), False))
 
-        desk.in_nap = bounce
-        await opened(desk)
-        return len(desk.commands)
+            def bounce() -> None:
+                desk.in_nap = lambda: None
+                if by_thread:
+                    desk.inbox.put_from_thread(ev.ContactChanged(desk.now(), False))
+                else:
+                    theirs.send(b"c")
+
+            loop.add_reader(ours, hear)
+            desk.in_nap = bounce
+            if turn_waits:
+                # In the round of the loop in which the wait begins.
+                began = loop.time() + 3.0 + SETTLE_S
+                loop.call_at(began + SETTLE_S - AWAKE_S - 1e-10, desk.inbox.put, ev.PulseSeen(began))
+            await opened(desk)
+            loop.remove_reader(ours)
+            return len(desk.commands)
 
     assert run_virtual(story()) == 0
+
+
+@pytest.mark.parametrize("settle_s", [0.0, 0.003, 0.1, 2.0, 5.0])
+def test_however_long_a_contact_settles_off_leaves_then_and_the_watchdog_is_fed(settle_s: float) -> None:
+    """The installer's file allows 0 to 5 s."""
+
+    async def story() -> tuple[float, float]:
+        desk = Desk(settle_s)
+        at = await opened(desk, settle_s)
+        ((left, _),) = desk.commands[:1]
+        return left - at, max(later - sooner for sooner, later in pairwise(desk.turns))
+
+    after_s, longest_s = run_virtual(story())
+    assert settle_s - 1e-9 <= after_s <= settle_s + 0.0021
+    assert longest_s <= HEARTBEAT_S + 0.01
 
 
 def test_nothing_else_is_awaited_awake() -> None:

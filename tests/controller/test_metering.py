@@ -15,14 +15,21 @@ REGISTER = MeterSettings(max_kw=48.0, poll_s=5.0)
 class House:
     """A steady load through a meter that is polled, with edges where they are wired."""
 
-    def __init__(self, settings: MeterSettings = BOTH, tenths: int = 1000) -> None:
+    def __init__(
+        self, settings: MeterSettings = BOTH, tenths: int = 1000, *, answers: bool = True, loses_edges: bool = False
+    ) -> None:
         self.metering = Metering(settings, 0.0)
+        self.wired = settings.pulses
+        self.answers, self.loses_edges = answers, loses_edges
         self.now = 0.0
         self.kw_s = tenths * 360.0
         self.noted: list[str] = []
         self.poll()
 
     def poll(self) -> None:
+        if not self.answers:
+            self.metering.take(MeterSilent(self.now, "no answer"))
+            return
         self.noted += [line.event for line in self.metering.take(EnergyRead(self.now, int(self.kw_s / 360.0 + 1e-9)))]
 
     def draw(self, kw: float, seconds: float) -> None:
@@ -33,7 +40,8 @@ class House:
             before = self.kw_s
             while self.kw_s // 18.0 < (before + kw * step) // 18.0:
                 self.kw_s = (self.kw_s // 18.0 + 1) * 18.0
-                self.metering.take(PulseSeen(self.now + (self.kw_s - before) / kw))
+                if self.wired and not (self.loses_edges and self.kw_s % 36.0 < 18.0):
+                    self.metering.take(PulseSeen(self.now + (self.kw_s - before) / kw))
             self.kw_s = before + kw * step
             self.now += step
             self.poll()
@@ -166,6 +174,55 @@ def test_the_average_of_a_short_outage_does_not_fall_while_the_meter_is_silent(s
         assert peak == pytest.approx(6.0, abs=0.6), house.now
     house.metering.outage_ended(house.now)
     assert house.metering.outage_peak_kw(house.now) == peak
+
+
+def peaks_in_silence(house: House) -> list[float | None]:
+    """Return the outage's peak, each ten seconds of five minutes in which nothing is heard at all."""
+    peaks = []
+    for _ in range(30):
+        house.fall_silent(10.0)
+        peaks.append(house.metering.outage_peak_kw(house.now))
+    return peaks
+
+
+def test_the_average_of_a_short_outage_goes_by_the_witness_that_was_heard_last() -> None:
+    """The register falls silent a minute into the outage, the edges five minutes later."""
+    house = House()
+    house.draw(6.0, 600.0)
+    house.metering.outage_began(house.now)
+    house.draw(6.0, 60.0)
+    house.answers = False
+    house.draw(6.0, 300.0)
+    assert peaks_in_silence(house) == pytest.approx([6.0] * 30, abs=0.2)
+
+
+def test_edges_in_doubt_do_not_stretch_the_average() -> None:
+    """Every other one is lost, and they go on when the register has fallen silent: they are no witness."""
+    house = House(loses_edges=True)
+    house.draw(6.0, 900.0)
+    house.metering.outage_began(house.now)
+    house.draw(6.0, 240.0)
+    house.answers = False
+    for _ in range(30):
+        house.draw(6.0, 10.0)
+        assert house.metering.outage_peak_kw(house.now) == pytest.approx(6.0, abs=0.6)
+
+
+def test_edges_alone_have_an_average_when_they_have_stopped() -> None:
+    """The register has never answered."""
+    house = House(answers=False)
+    house.draw(6.0, 600.0)
+    house.metering.outage_began(house.now)
+    house.draw(6.0, 240.0)
+    assert peaks_in_silence(house) == pytest.approx([6.0] * 30, abs=0.2)
+
+
+def test_a_register_that_has_not_ticked_yet_has_no_average() -> None:
+    """Four minutes without a tick may be 0 or 1.4 kW: unknown is not told as 0."""
+    house = House(REGISTER)
+    house.metering.outage_began(house.now)
+    house.draw(1.0, 240.0)
+    assert house.metering.outage_peak_kw(house.now) is None
 
 
 def test_a_meter_that_was_silent_before_the_outage_says_nothing_of_its_peak() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,7 +28,6 @@ from tests.tape import TapedHouse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from controller.evidence.lines import Segment
 
@@ -130,6 +130,16 @@ def test_an_export_that_cannot_be_written_is_said(
     keep(tmp_path, *lives(outage))
     assert main(["replay", str(tmp_path), "--export", str(tmp_path)]) == 1
     assert f"{tmp_path} cannot be written: " in capsys.readouterr().err
+
+
+def test_a_recording_is_not_to_blame_for_a_full_card(outage: list[Part], tmp_path: Path) -> None:
+    """`loadshed replay >FILE`: what is read is whole, and there is no room for what is said of it."""
+    keep(tmp_path, *lives(outage))
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-u", "-m", "controller", "replay", str(tmp_path)]
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr == "loadshed: No space left on device: make room, or write it elsewhere\n"
 
 
 def test_another_decision_is_shown_and_ends_with_1(

@@ -23,7 +23,7 @@ LATE_S = 0.05
 AWAKE_S = 0.005
 """So long before an opening settles we wait for it awake.
 
-The loop sleeps in whole milliseconds, and a processor that has rested wakes slowly: 2 to 14 ms late on the virtual Pi
+The loop sleeps in whole milliseconds, and a processor that has rested wakes slowly: 2 to 6 ms late on the virtual Pi
 (decision 0016).
 """
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rules.panel import Position
 from tests.appliance.house import SHED, House
-from tests.appliance.machine import BOOT_S, Disk
+from tests.appliance.machine import BOOT_S, Disk, wire
 from tests.appliance.shell import folder, say
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _CLOCKS = "python3 -c 'import time; print(time.time() - time.monotonic())'"
 _QUIET = "read -rt 2 <>/run/quiet"
 _OPENS_ALONE = f"""\
 rm -f /run/opened; [ -p /run/quiet ] || mkfifo /run/quiet
-( {_QUIET}; at=$EPOCHREALTIME; echo pull-up >/sys/devices/platform/gpio-sim.0/gpiochip0/sim_gpio17/pull
+( {_QUIET}; at=$EPOCHREALTIME; {wire(is_open=True)}
 {_QUIET}; echo $at >/run/opened ) >/dev/null 2>&1 &"""
 _OPENED_AT = "until [ -s /run/opened ]; do sleep 0.2; done; cat /run/opened"
 _STARTED_AT = "systemctl show --value -p InactiveExitTimestampMonotonic {unit}"

@@ -77,7 +77,8 @@ def parcel(path: Path) -> tuple[str, ...]:
     return ("-drive", f"file={path},format=raw,if=virtio,readonly=on")
 
 
-def _wire(*, is_open: bool) -> str:
+def wire(*, is_open: bool) -> str:
+    """Return the guest's command that moves the contact."""
     pull = "pull-up" if is_open else "pull-down"
     return f"echo {pull} >/sys/devices/platform/gpio-sim.0/gpiochip0/sim_gpio17/pull"
 
@@ -148,11 +149,11 @@ class Machine:
 
     async def contact(self, *, is_open: bool) -> None:
         """Move the transfer switch's contact; return when it has moved."""
-        await self.must(_wire(is_open=is_open))
+        await self.must(wire(is_open=is_open))
 
     def contact_opens_by_itself(self) -> None:
         """Have the contact opened without waiting for it. Nothing else can be done inside until a cut."""
-        self._order(_wire(is_open=True))
+        self._order(wire(is_open=True))
 
     async def cut(self) -> None:
         """Take its power away, in the middle of whatever it does."""

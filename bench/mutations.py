@@ -15,9 +15,14 @@ class Mutation(NamedTuple):
     new: str
 
 
-SOURCE, MACHINE, SHED, RESTORE = "rules/source.py", "controller/machine.py", "rules/shed.py", "rules/restore.py"
-CONTROL, ENTRY, LEDGER, REPORTS = "rules/control.py", "rules/entry.py", "rules/ledger.py", "rules/reports.py"
-REQUESTS, WHY, BOOK = "rules/requests.py", "rules/why.py", "controller/outage_book.py"
+SOURCE, MACHINE, SHED, RESTORE = "rules/contact.py", "controller/machine.py", "rules/shed.py", "rules/restore.py"
+CONTROL, ENTRY, LEDGER, REPORTS = (
+    "rules/controllability.py",
+    "rules/ledger_entry.py",
+    "rules/ledger.py",
+    "rules/device_reports.py",
+)
+REQUESTS, WHY, BOOK = "rules/requests.py", "rules/explain.py", "controller/outage_book.py"
 ENGINE, TRANSFER, SWITCHING = "controller/engine.py", "controller/transfer.py", "controller/switching.py"
 PEOPLE, WATCH = "controller/people.py", "controller/watchman.py"
 

@@ -11,7 +11,7 @@ from controller.engine import EngineSettings
 from controller.outage_book import Flap
 from controller.topics import ContactTopics
 from hw.dial import Broker
-from rules.control import commandable
+from rules.controllability import commandable
 from rules.panel import Panel
 from rules.shed import Pace
 

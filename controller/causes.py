@@ -11,8 +11,8 @@ from rules.restore import recalled
 if TYPE_CHECKING:
     from controller.effects import Json, SwitchOn
     from controller.transfer import Transfer
-    from rules.entry import Debt, Entry
     from rules.ledger import Ledger
+    from rules.ledger_entry import Debt, Entry
     from rules.panel import Circuit, CircuitId, Panel
 
 

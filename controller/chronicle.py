@@ -8,7 +8,7 @@ from controller.alarm_book import Alarm, AlarmBook
 from controller.effects import Answer, Happened, KeepEntry
 from controller.outage_book import OutageBook
 from controller.telling import Telling
-from rules.reports import Outcome
+from rules.device_reports import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

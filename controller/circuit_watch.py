@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from controller.alarm_book import Alarm
-from rules.generator import Generator
-from rules.lasting import Lasting
+from rules.explain import kept_off_by
+from rules.generator_loss import Generator
+from rules.on_delay import Lasting
 from rules.panel import Position, Tag
 from rules.shed import TRIES, wants_off
-from rules.why import kept_off_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

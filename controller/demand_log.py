@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from controller.effects import Json, KeepOutage
     from controller.events import EnergyRead, KwhPulseSeen, MeterNoted, MeterSilent, PulseSeen
     from controller.metering import Metering
-    from rules.demand import DemandView
+    from rules.metering.demand import DemandView
 
 PULSES_S, PULSES_IN_OUTAGE_S = 3600.0, 60.0
 """The count is written this often: what a crash loses the register still knows."""

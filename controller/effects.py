@@ -9,8 +9,8 @@ from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from rules.boot_time import Moment  # noqa: TC001  # the store builds effects, moments with them
 from rules.lean import dataclass
-from rules.moment import Moment  # noqa: TC001  # the store builds effects, moments with them
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -23,13 +23,13 @@ from controller.sparing import Sparing
 from controller.switching import Switchboard
 from controller.transfer import Transfer
 from controller.watchman import Watchman
+from rules.contact import Contact, Source
+from rules.device_reports import Reports
 from rules.lean import dataclass
 from rules.ledger import Ledger
 from rules.panel import Position
-from rules.reports import Reports
 from rules.requests import objections
 from rules.shed import Pace
-from rules.source import Contact, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from controller.effects import Effect, Json, Memory
     from controller.metering import Metering
     from controller.views import AlarmView, CircuitView, StateView
-    from rules.demand import DemandView
+    from rules.metering.demand import DemandView
     from rules.panel import CircuitId, Panel
 
 MOST_LOSSES, LOSSES_WITHIN_S = 6, 600.0

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from controller.effects import KeepSample
 from controller.events import EnergyRead, KwhPulseSeen, MeterSilent, PulseSeen
-from rules.demand import EDGE_KWH, STALE_POLLS, Demand
 from rules.lean import dataclass, replace
-from rules.register import LARGEST_METER_KW, OVERLOAD, TICK_KW_S, Verdict, register_rise
-from rules.totaliser import Totaliser
+from rules.metering.demand import EDGE_KWH, STALE_POLLS, Demand
+from rules.metering.register import LARGEST_METER_KW, OVERLOAD, TICK_KW_S, Verdict, register_rise
+from rules.metering.totalizer import Totaliser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from controller.effects import Json
-    from rules.demand import DemandView, Peaks
-    from rules.witness import Finding
+    from rules.metering.demand import DemandView, Peaks
+    from rules.metering.pulse_check import Finding
 
 BLIND_S = 600.0
 """So long on standby without a tick or an edge: the current transformers may be on the wrong side of the switch."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from controller.effects import DropOutage, KeepHistory, KeepOutage
+from rules.boot_time import Moment
 from rules.lean import dataclass, replace
-from rules.moment import Moment
 from rules.panel import Position
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from controller.effects import DiskEffect, Memory
-    from rules.entry import Debt
+    from rules.ledger_entry import Debt
     from rules.panel import CircuitId
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from controller.effects import Happened, Json, TellMeter
     from controller.views import AlarmView, CircuitView, StateView, Wall
-    from rules.demand import DemandView
+    from rules.metering.demand import DemandView
 
 
 def rfc3339(utc_s: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rules import requests
-from rules.entry import Hold, Wish
+from rules.ledger_entry import Hold, Wish
 from rules.panel import Position
 from rules.requests import Reply
 from rules.restore import Verdict, verdict

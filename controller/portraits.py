@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from controller.views import CircuitView, StateView
-from rules.control import controllable
+from rules.controllability import controllable
+from rules.explain import why
 from rules.panel import Tag
-from rules.why import why
 
 if TYPE_CHECKING:
     from controller.switching import Switchboard
     from controller.transfer import Transfer
-    from rules.entry import Entry
+    from rules.boot_time import Moment
     from rules.ledger import Ledger
-    from rules.moment import Moment
+    from rules.ledger_entry import Entry
     from rules.panel import Circuit, Panel
 
 

@@ -10,9 +10,9 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from controller.effects import SwitchOff, SwitchOn
-from rules.control import commandable
+from rules.controllability import commandable
+from rules.device_reports import Phase
 from rules.panel import Position
-from rules.reports import Phase
 from rules.restore import ReturnQueue, Verdict, recalled, rested_at, verdict
 from rules.shed import TRIES, next_off_at, pause_after_off, shed_order, wants_off
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from controller.machine import State
-    from rules.entry import Entry, Wish
+    from rules.device_reports import Reports
     from rules.ledger import Ledger
+    from rules.ledger_entry import Entry, Wish
     from rules.panel import Circuit, CircuitId, Panel
-    from rules.reports import Reports
     from rules.shed import Pace
 
 Command = SwitchOff | SwitchOn

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from controller.effects import Answer, Happened, Json, SwitchOff, TellMeter
     from controller.events import Event
     from controller.views import AlarmView, CircuitView, StateView, Wall
-    from rules.demand import DemandView
+    from rules.metering.demand import DemandView
 
 # A position or an availability is one word; a request is a small object. Longer is refused before it is decoded.
 WORD_MOST_BYTES = 64

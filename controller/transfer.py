@@ -8,13 +8,13 @@ from controller.machine import House, State, Trigger
 from controller.outage_book import DRILL
 from controller.sparing import Sparing
 from rules.chatter import Chatter
-from rules.control import commandable
+from rules.contact import Contact, Source
+from rules.controllability import commandable
+from rules.device_reports import Outcome, Phase, Reports
+from rules.explain import why
 from rules.panel import Position
-from rules.reports import Outcome, Phase, Reports
 from rules.restore import Verdict, verdict
 from rules.shed import shed_plan
-from rules.source import Contact, Source
-from rules.why import why
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from controller.alarm_book import Alarm
 from controller.circuit_watch import CircuitWatch
-from rules.source import Source
+from rules.contact import Source
 
 if TYPE_CHECKING:
     from controller.chronicle import Chronicle
     from controller.demand_log import DemandLog
     from controller.switching import Switchboard
     from controller.transfer import Transfer
-    from rules.generator import Generator
+    from rules.generator_loss import Generator
     from rules.ledger import Ledger
 
 CONTACT_UNKNOWN_AFTER_S = 30.0

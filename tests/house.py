@@ -15,7 +15,7 @@ from controller import effects as do
 from controller import events as ev
 from controller.engine import Engine, EngineSettings
 from hw.simulated.breakers import SimulatedBreaker
-from rules.control import controllable
+from rules.controllability import controllable
 from rules.panel import Circuit, CircuitId, Kind, Panel, Tag
 from tests.house_disk import Disk
 from tests.house_parts import LATENCY_S, Broker, Contact, Hand

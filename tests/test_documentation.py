@@ -164,7 +164,7 @@ def test_each_link_leads_somewhere(page: Path) -> None:
 
 @each_page
 def test_each_file_named_exists(page: Path) -> None:
-    """`rules/entry.py` is where the page says."""
+    """`rules/ledger_entry.py` is where the page says."""
     named = re.findall(
         r"`((?:rules|hw|controller|bench|tests|systemd|docs)/(?:[\w/-]+\.[\w.]+)?)`", page.read_text(encoding="utf-8")
     )

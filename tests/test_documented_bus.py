@@ -17,13 +17,13 @@ from controller.effects import Happened, TellMeter
 from controller.topics import ASK_KINDS, Arrived, Topics
 from controller.views import CircuitView, StateView, Wall
 from rules import requests
-from rules.demand import DemandView, Quality
-from rules.entry import Debt, Entry
-from rules.moment import Moment
+from rules.boot_time import Moment
+from rules.device_reports import Outcome
+from rules.explain import why
+from rules.ledger_entry import Debt, Entry
+from rules.metering.demand import DemandView, Quality
+from rules.metering.register import Verdict
 from rules.panel import Circuit, CircuitId, Kind, Position, Tag
-from rules.register import Verdict
-from rules.reports import Outcome
-from rules.why import why
 from tests.mosquitto import Mosquitto
 from tests.pages import MQTT, README, ROOT, block, blocks, commands, each_page, table
 

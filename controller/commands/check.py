@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from controller.configuration.advice import advice
 from controller.configuration.mistakes import Notes
 from controller.configuration.settings import INSTALLER_FILE
-from rules.control import controllable, sheddable, why_uncontrollable
+from rules.controllability import controllable, sheddable, why_uncontrollable
 from rules.panel import Override, Restore, Tag, Wakes
 from rules.shed import shed_order
 

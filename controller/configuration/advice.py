@@ -9,7 +9,7 @@ from controller.configuration.mistakes import Notes
 from controller.configuration.read import keys_of
 from controller.configuration.settings import CIRCUITS_FILE, INSTALLER_FILE
 from controller.configuration.tables import GpioContact, MqttContact
-from rules.control import sheddable, why_uncontrollable
+from rules.controllability import sheddable, why_uncontrollable
 from rules.panel import Restore, Tag
 
 if TYPE_CHECKING:

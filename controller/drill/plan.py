@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from controller.commands.tables import sentence
-from rules.control import why_uncontrollable
+from rules.controllability import why_uncontrollable
 from rules.drill import Standing, why_not
 from rules.panel import CircuitId, Position, Restore, Tag
 from rules.restore import ReturnQueue

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from statistics import harmonic_mean
 from typing import TYPE_CHECKING
 
-from rules.demand import EDGE_KW_S, Quality
-from rules.register import TICK_KW_S
+from rules.metering.demand import EDGE_KW_S, Quality
+from rules.metering.register import TICK_KW_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

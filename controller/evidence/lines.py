@@ -16,7 +16,7 @@ from controller import events as ev
 from controller.effects import KeepHistory, KeepOutage, Memory, SwitchOff, SwitchOn
 from controller.engine import EngineSettings
 from controller.views import Wall
-from rules.moment import Moment
+from rules.boot_time import Moment
 from rules.panel import Circuit, CircuitId, Kind, Override, Panel, Position, Restore, Tag, Wakes
 
 if TYPE_CHECKING:

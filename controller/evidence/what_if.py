@@ -17,7 +17,7 @@ from controller import events as ev
 from controller.effects import DropOutage, KeepEntry, KeepHistory, KeepOutage, Memory, SwitchOff, SwitchOn
 from controller.engine import Engine
 from controller.evidence.replay import Given, engine_of
-from rules.control import commandable
+from rules.controllability import commandable
 from rules.panel import Panel, Position
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from controller.effects import Happened
 from controller.journal import line
-from rules.control import why_uncontrollable
+from rules.controllability import why_uncontrollable
 from rules.panel import Restore, Tag
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from controller.setup.files import write
-from rules.control import controllable, sheddable
+from rules.controllability import controllable, sheddable
 from rules.panel import Override, Restore, Tag
 from rules.shed import shed_order
 

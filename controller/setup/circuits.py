@@ -14,7 +14,7 @@ from controller.configuration.tables import NAME, CircuitEntry
 from controller.setup.devices import heard_on_bus
 from controller.setup.person import by_key, or_nothing
 from hw.dial import BrokerError
-from rules.control import controllable, sheddable, why_uncontrollable
+from rules.controllability import controllable, sheddable, why_uncontrollable
 from rules.panel import Circuit, CircuitId, Kind, Panel, Restore, Tag
 
 if TYPE_CHECKING:

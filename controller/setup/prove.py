@@ -15,7 +15,7 @@ from controller.setup.devices import RefusedError, devices
 from controller.setup.ground import now_utc
 from controller.setup.records import Proof
 from hw.dial import BrokerError
-from rules.control import commandable, controllable
+from rules.controllability import commandable, controllable
 from rules.panel import CircuitId, Position
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from controller.storage.rows import read_entries, read_histories, read_outages
 from controller.storage.schema import LEDGER, SAMPLES, UselessError, open_for_reading
-from rules.moment import Moment
+from rules.boot_time import Moment
 from rules.panel import Position
 
 if TYPE_CHECKING:

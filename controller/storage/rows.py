@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller.effects import KeepHistory, KeepOutage, Memory
 from controller.storage.tape import write_blocks
-from rules.moment import Moment
+from rules.boot_time import Moment
 from rules.panel import CircuitId
 
 if TYPE_CHECKING:

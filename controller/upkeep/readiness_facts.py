@@ -26,7 +26,7 @@ from controller.storage.schema import UselessError
 from controller.upkeep.readiness import Facts
 from hw.dial import Broker, BrokerError
 from hw.mqtt import Link
-from rules.control import controllable, sheddable
+from rules.controllability import controllable, sheddable
 from rules.panel import Tag
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from controller.drill.readings import Readings
 from controller.drill.result import result
 from controller.metering import Metering, MeterSettings
 from controller.views import Wall
-from rules.demand import EDGE_KW_S
+from rules.metering.demand import EDGE_KW_S
 from rules.panel import Circuit, CircuitId, Panel, Position
 from tests.house import House
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from controller.effects import Happened, KeepEntry, KeepHistory, KeepOutage, KeepSample
 from controller.storage.store import Pace, Store
-from rules.moment import Moment
+from rules.boot_time import Moment
 from rules.panel import CircuitId
 
 if TYPE_CHECKING:

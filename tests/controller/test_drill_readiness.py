@@ -11,7 +11,7 @@ from controller.effects import KeepHistory, KeepOutage
 from controller.storage.reader import Log
 from controller.storage.store import Store
 from controller.upkeep.readiness_facts import _days_since, drill_failed
-from rules.moment import Moment
+from rules.boot_time import Moment
 from rules.panel import CircuitId
 
 if TYPE_CHECKING:

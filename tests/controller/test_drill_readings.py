@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.drill.readings import Figure, Readings, Rise, rise
-from rules.demand import EDGE_KW_S, Demand
+from rules.metering.demand import EDGE_KW_S, Demand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

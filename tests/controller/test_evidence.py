@@ -14,7 +14,7 @@ from controller.evidence.lines import TICKET, End, EvidenceError, Part, Start, T
 from controller.evidence.replay import played
 from controller.outage_book import Flap
 from controller.views import Wall
-from rules.moment import Moment
+from rules.boot_time import Moment
 from rules.panel import CircuitId, Panel, Position, Wakes
 from rules.shed import Pace
 from tests.house import circuit, essential

@@ -6,7 +6,7 @@ import pytest
 
 from controller.events import EnergyRead, MeterSilent, PulseSeen
 from controller.metering import Freshness, Mark, Metering, MeterSettings
-from rules.demand import Quality
+from rules.metering.demand import Quality
 
 BOTH = MeterSettings(max_kw=48.0, poll_s=5.0, pulses=True)
 REGISTER = MeterSettings(max_kw=48.0, poll_s=5.0)

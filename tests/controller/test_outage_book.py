@@ -6,8 +6,8 @@ import pytest
 
 from controller.effects import DropOutage, KeepHistory, KeepOutage, Memory
 from controller.outage_book import Flap, OutageBook
-from rules.entry import Debt
-from rules.moment import Moment
+from rules.boot_time import Moment
+from rules.ledger_entry import Debt
 from rules.panel import CircuitId, Position
 
 TUB = CircuitId("hot-tub")

@@ -16,7 +16,7 @@ from controller.configuration import kept
 from controller.configuration.settings import Configuration, Sources, parse
 from controller.effects import Happened, KeepEntry, KeepHistory, KeepOutage, KeepSample
 from controller.storage.store import Store
-from rules.moment import Moment
+from rules.boot_time import Moment
 from rules.panel import CircuitId
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from controller.storage.reader import Log, SampleRow, When
 from controller.storage.schema import UselessError
 from controller.storage.store import Pace
 from controller.storage.tidy import BATCH, remove_old_events, remove_old_samples
-from rules.moment import Moment
+from rules.boot_time import Moment
 from tests.controller.state_folder import (
     BOOT,
     FRIDGE,

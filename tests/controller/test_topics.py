@@ -21,7 +21,7 @@ from controller.events import (
 )
 from controller.topics import Arrived, ContactTopics, Refusal, Repetitions, Ticket, Topics
 from controller.views import AlarmView, CircuitView, StateView, Wall
-from rules.demand import DemandView, Quality
+from rules.metering.demand import DemandView, Quality
 from rules.panel import CircuitId, Kind, Position, Tag
 
 HOT_TUB = CircuitId("hot-tub")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from rules.entry import to_row
+from rules.ledger_entry import to_row
 from rules.panel import Kind, Position, Restore, Tag
 from tests.virtual.device import Origin
 

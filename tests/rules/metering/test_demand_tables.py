@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rules.demand import Demand, Peaks, Quality
+from rules.metering.demand import Demand, Peaks, Quality
 
 NONE, PULSES, COARSE, STALE = Quality.NONE, Quality.PULSES, Quality.COARSE, Quality.STALE
 POLL_S = 20.0

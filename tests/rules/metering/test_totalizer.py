@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.register import Register, Verdict
-from rules.totaliser import KWH_EDGE_KWH, Totaliser
+from rules.metering.register import Register, Verdict
+from rules.metering.totalizer import KWH_EDGE_KWH, Totaliser
 
 if TYPE_CHECKING:
-    from rules.witness import Finding
+    from rules.metering.pulse_check import Finding
 
 MAX_KW = 48.0
 EDGE_KW_S, TICK_KW_S = 1800.0, 360.0

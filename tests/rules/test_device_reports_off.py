@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rules.entry import Cause, Debt, Switched
+from rules.device_reports import Outcome
 from rules.ledger import HAND
+from rules.ledger_entry import Cause, Debt, Switched
 from rules.panel import Kind, Position, Wakes
-from rules.reports import Outcome
 from tests.house import circuit
 from tests.rules.reported import CHARGER, TUB, UTILITY, Night
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rules.windows import EnergyCurve, Mean, Peak, Rate
+from rules.metering.energy_curve import EnergyCurve, Mean, Peak, Rate
 
 UNIT_KW_S = 18.0
 

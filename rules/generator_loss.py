@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from rules.entry import Entry
+    from rules.ledger_entry import Entry
     from rules.panel import CircuitId
 
 AT_ONCE_S = 90.0

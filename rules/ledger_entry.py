@@ -6,7 +6,7 @@ from dataclasses import dataclass  # not the quick kind: one of these is made fo
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from rules.moment import Moment
+from rules.boot_time import Moment
 from rules.panel import Position
 
 if TYPE_CHECKING:

@@ -9,15 +9,15 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from rules.control import commandable, sheddable
-from rules.entry import Cause
+from rules.controllability import commandable, sheddable
 from rules.ledger import HAND, US
+from rules.ledger_entry import Cause
 from rules.panel import Override, Position, Wakes
 from rules.restore import LATE_OFF_S, LATE_ON_S
 
 if TYPE_CHECKING:
-    from rules.entry import Debt, Entry
     from rules.ledger import Ledger
+    from rules.ledger_entry import Debt, Entry
     from rules.panel import Circuit, CircuitId
 
 

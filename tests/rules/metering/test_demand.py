@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.demand import Demand, Quality
+from rules.metering.demand import Demand, Quality
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,13 +6,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from rules.lean import dataclass
-from rules.register import LARGEST_METER_KW, OVERLOAD, TICK_KW_S, Register, Verdict
-from rules.windows import LONGEST_WINDOW_S, EnergyCurve, Mean, Peak
-from rules.witness import Witnesses
+from rules.metering.energy_curve import LONGEST_WINDOW_S, EnergyCurve, Mean, Peak
+from rules.metering.pulse_check import Witnesses
+from rules.metering.register import LARGEST_METER_KW, OVERLOAD, TICK_KW_S, Register, Verdict
 
 if TYPE_CHECKING:
-    from rules.windows import Rate
-    from rules.witness import Finding
+    from rules.metering.energy_curve import Rate
+    from rules.metering.pulse_check import Finding
 
 EDGE_KW_S = 18.0
 """One edge of the 10 Wh output is 5 Wh: 18 kW for one second."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rules.control import commandable, controllable, sheddable, why_uncontrollable
+from rules.controllability import commandable, controllable, sheddable, why_uncontrollable
 from rules.panel import Kind, Tag
 from tests.house import circuit
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rules.entry import Debt, Switched, Wish
+from rules.device_reports import Outcome, Phase
 from rules.ledger import HAND
+from rules.ledger_entry import Debt, Switched, Wish
 from rules.panel import Position
-from rules.reports import Outcome, Phase
 from tests.rules.reported import CHARGER, SHEDS, TUB, UTILITY, Night
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rules.entry import Cause, Debt, Entry, Hold, Switched, from_row, to_row
-from rules.moment import Moment
+from rules.boot_time import Moment
+from rules.ledger_entry import Cause, Debt, Entry, Hold, Switched, from_row, to_row
 from rules.panel import Position
 
 if TYPE_CHECKING:
-    from rules.entry import Json
+    from rules.ledger_entry import Json
 
 ON, OFF, TRIPPED, UNKNOWN = Position.ON, Position.OFF, Position.TRIPPED, Position.UNKNOWN
 THEN, NOW = Moment("boot-1", 50.0), Moment("boot-1", 90.0)

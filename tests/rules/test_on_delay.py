@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rules.lasting import Lasting
+from rules.on_delay import Lasting
 from rules.panel import CircuitId
 
 TUB, DRYER, FRIDGE = CircuitId("hot-tub"), CircuitId("dryer"), CircuitId("fridge")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rules.register import LARGEST_METER_KW, OVERLOAD, Verdict
-from rules.witness import KWH_EDGES_PER_TICK, Witnesses
+from rules.metering.pulse_check import KWH_EDGES_PER_TICK, Witnesses
+from rules.metering.register import LARGEST_METER_KW, OVERLOAD, Verdict
 
 if TYPE_CHECKING:
-    from rules.witness import Finding
+    from rules.metering.pulse_check import Finding
 
 KWH_EDGE_KWH = 0.5
 _EDGE_KW_S = 1800.0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.register import ROLLOVER_TENTHS, Register, Verdict, register_rise
+from rules.metering.register import ROLLOVER_TENTHS, Register, Verdict, register_rise
 
 POLL_S = 5.0
 

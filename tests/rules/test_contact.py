@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rules.source import Contact, Source
+from rules.contact import Contact, Source
 
 SETTLE_S = 0.1
 UTILITY, STANDBY, UNKNOWN = Source.UTILITY, Source.STANDBY, Source.UNKNOWN

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rules.witness import KWH_EDGES_PER_TICK, Finding, Witnesses
+from rules.metering.pulse_check import KWH_EDGES_PER_TICK, Finding, Witnesses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from rules.entry import Switched
+from rules.device_reports import Outcome, Phase
 from rules.ledger import HAND, US
+from rules.ledger_entry import Switched
 from rules.panel import Position
-from rules.reports import Outcome, Phase
 from tests.rules.reported import CHARGER, DOUBTS, LATE_S, SAUNA, SHEDS, TUB, UTILITY, Night
 
 ON, OFF, TRIPPED, UNKNOWN = Position.ON, Position.OFF, Position.TRIPPED, Position.UNKNOWN

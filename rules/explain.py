@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rules.control import why_uncontrollable
-from rules.entry import Cause
+from rules.controllability import why_uncontrollable
+from rules.ledger_entry import Cause
 from rules.panel import Position, Tag
 from rules.restore import Verdict, recalled, verdict
 from rules.shed import TRIES
 
 if TYPE_CHECKING:
-    from rules.entry import Entry
+    from rules.ledger_entry import Entry
     from rules.panel import Circuit
 
 _BY = {

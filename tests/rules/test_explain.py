@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from rules.entry import Cause, Debt, Entry, Hold, Switched
-from rules.moment import Moment
+from rules.boot_time import Moment
+from rules.explain import kept_off_by, stays_on, why
+from rules.ledger_entry import Cause, Debt, Entry, Hold, Switched
 from rules.panel import Circuit, Kind, Position, Restore
-from rules.why import kept_off_by, stays_on, why
 from tests.house import circuit, essential
 
 ON, OFF, TRIPPED, UNKNOWN = Position.ON, Position.OFF, Position.TRIPPED, Position.UNKNOWN

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rules.entry import Entry
-from rules.generator import AT_ONCE_S, Generator, has_stopped
+from rules.generator_loss import AT_ONCE_S, Generator, has_stopped
+from rules.ledger_entry import Entry
 from rules.panel import CircuitId
 
 NAMES = tuple(CircuitId(f"circuit-{number}") for number in range(20))

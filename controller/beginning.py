@@ -10,7 +10,7 @@ from controller.configuration.tables import GpioContact, MqttContact
 from controller.engine import EngineSettings
 from controller.outage_book import Flap
 from controller.topics import ContactTopics
-from hw.dial import Broker
+from hw.broker_socket import Broker
 from rules.controllability import commandable
 from rules.panel import Panel
 from rules.shed import Pace

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from controller.effects import Answer
 from controller.events import Asked, BusConnected, BusLost
 from controller.topics import Arrived, Refusal, Repetitions, Ticket
-from hw.dial import BrokerError
+from hw.broker_socket import BrokerError
 from hw.mqtt import Link, Will
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from controller.events import Event
     from controller.topics import Publication, Topics
-    from hw.dial import Broker
+    from hw.broker_socket import Broker
     from hw.mqtt import Heard
 
 # From one try's begin to the next one's. The first comes at once; two seconds are promised at most.

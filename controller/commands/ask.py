@@ -8,7 +8,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from controller.payloads import to_json
-from hw.dial import BrokerError
+from hw.broker_socket import BrokerError
 from hw.mqtt import Link
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from controller.effects import Json
     from controller.events import AskKind
-    from hw.dial import Broker
+    from hw.broker_socket import Broker
     from hw.mqtt import Heard
 
 ANSWER_S = 10.0

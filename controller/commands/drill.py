@@ -107,7 +107,7 @@ def _plan(arguments: argparse.Namespace, site: Site, configuration: Configuratio
     from controller.drill.known import known_kw  # noqa: PLC0415
     from controller.drill.plan import plan  # noqa: PLC0415
     from controller.drill.readings import Figure  # noqa: PLC0415
-    from hw.dial import BrokerError  # noqa: PLC0415
+    from hw.broker_socket import BrokerError  # noqa: PLC0415
 
     told: Told | None = None
     try:
@@ -142,7 +142,7 @@ def _live(arguments: argparse.Namespace, site: Site, plan: Plan) -> int:
 
     from controller.drill.plan_text import plan_text  # noqa: PLC0415
     from controller.setup.devices import RefusedError  # noqa: PLC0415
-    from hw.dial import BrokerError  # noqa: PLC0415
+    from hw.broker_socket import BrokerError  # noqa: PLC0415
 
     _aloud(arguments, plan_text(plan) + "\n")
     if plan.refused is not None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from controller.effects import Json
     from controller.upkeep.readiness import Readiness
-    from hw.dial import Broker
+    from hw.broker_socket import Broker
 
 NOT_READY = 3
 """The exit code of a house that was judged, and is not ready: 1 says that it could not be judged, or not be told."""
@@ -85,7 +85,7 @@ def fields(found: Readiness) -> dict[str, Json]:
 async def _publish(broker: Broker, site: str, found: Readiness) -> bool:
     """Say it on the bus; return whether the broker took it."""
     from controller.payloads import to_json  # noqa: PLC0415
-    from hw.dial import BrokerError  # noqa: PLC0415
+    from hw.broker_socket import BrokerError  # noqa: PLC0415
     from hw.mqtt import Link  # noqa: PLC0415
 
     try:

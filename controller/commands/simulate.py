@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args, get_type_hints
 
 from hw.simulated.meter import Quirks, SimulatedMeter
-from hw.simulated.meter_port import serve_pty, serve_tcp
+from hw.simulated.meter_server import serve_pty, serve_tcp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

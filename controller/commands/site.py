@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from controller.configuration.installer import Installer
-    from hw.dial import Broker
+    from hw.broker_socket import Broker
 
 _NO_METER_POLL_S = 5.0
 

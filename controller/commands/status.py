@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from controller.commands.site import Site
     from controller.effects import Json
-    from hw.dial import Broker
+    from hw.broker_socket import Broker
 
     Fields = dict[str, Json]
 

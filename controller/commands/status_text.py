@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from controller.commands.status import Told, collect, is_stale, said_ago_s, status_fields
 from controller.commands.tables import say, span, table, wrapped
-from hw.dial import BrokerError
+from hw.broker_socket import BrokerError
 from rules.controllability import why_uncontrollable
 from rules.panel import Circuit, CircuitId, Kind, Tag
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from controller.commissioning.bench import DONE, NOT_DONE, ask_identity, read_twice, say_model
 from hw.meter_line import NoAnswer, Trouble
 from hw.meter_registers import ROLLS_OVER_AT, Block, joined
-from hw.meter_tap import listen
+from hw.passive_listener import listen
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

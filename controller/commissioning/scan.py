@@ -8,7 +8,7 @@ from controller.commissioning.bench import DONE, NOT_DONE
 from controller.commissioning.write import HIGHEST_ID, LOWEST_ID
 from hw.meter_line import Heard, Trouble
 from hw.meter_registers import Block, joined
-from hw.meter_tap import listen
+from hw.passive_listener import listen
 from hw.serial_port import held
 
 if TYPE_CHECKING:

@@ -16,14 +16,14 @@ from hw.simulated.broker import demo_broker
 from hw.simulated.contact import SimulatedPins, Wire
 from hw.simulated.house import House, Load
 from hw.simulated.meter import SimulatedMeter
-from hw.simulated.meter_port import run_pulses, serve_pty
+from hw.simulated.meter_server import run_pulses, serve_pty
 from rules.panel import CircuitId, Kind, Position
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from hw.dial import Broker
+    from hw.broker_socket import Broker
     from hw.simulated.breakers import Report
 
 SITE = "demo"

@@ -15,7 +15,7 @@ from controller.commands.tables import sentence
 from controller.drill.course import utc_s
 from controller.drill.result import SETTLE_S
 from controller.setup.devices import RefusedError
-from hw.dial import BrokerError
+from hw.broker_socket import BrokerError
 from hw.mqtt import Link
 
 if TYPE_CHECKING:

@@ -19,13 +19,13 @@ from controller.commands.cli import main
 from controller.configuration.tables import BrokerSettings, SiteSettings
 from controller.setup.files import text_of
 from controller.setup.person import by_key, or_nothing
-from hw.dial import BrokerError
+from hw.broker_socket import BrokerError
 from hw.mqtt import Link
 
 if TYPE_CHECKING:
     from controller.setup.ground import Ground
     from controller.setup.person import Person
-    from hw.dial import Broker
+    from hw.broker_socket import Broker
 
 ECHO_S = 5.0
 AGAIN_S = 0.5

@@ -13,7 +13,7 @@ from controller.configuration.rules import NotAllowedError, Spaces
 from controller.configuration.tables import NAME, CircuitEntry
 from controller.setup.devices import heard_on_bus
 from controller.setup.person import by_key, or_nothing
-from hw.dial import BrokerError
+from hw.broker_socket import BrokerError
 from rules.controllability import controllable, sheddable, why_uncontrollable
 from rules.panel import Circuit, CircuitId, Kind, Panel, Restore, Tag
 

@@ -12,7 +12,7 @@ from controller.setup.contact_watch import UnreadableError, watched
 from controller.setup.ground import now_utc
 from controller.setup.person import by_key, or_nothing
 from controller.setup.records import ContactSeen, wired
-from hw.dial import BrokerError
+from hw.broker_socket import BrokerError
 
 if TYPE_CHECKING:
     from controller.configuration.tables import ContactSettings

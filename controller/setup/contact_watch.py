@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from controller import beginning
 from controller.configuration.tables import GpioContact
 from controller.setup.swing import LONGEST_S, MOST_EDGES, Edge, Swing, swing
+from hw.broker_socket import BrokerError
 from hw.contact import Contact
-from hw.dial import BrokerError
 from hw.gpio import GpioError
 from hw.mqtt import Link
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from controller.configuration.settings import Configuration
     from controller.configuration.tables import ContactSettings
     from controller.topics import ContactTopics
-    from hw.dial import Broker
+    from hw.broker_socket import Broker
     from hw.mqtt import Heard
 
 POLL_S = 0.25

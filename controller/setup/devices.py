@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from controller.commands.ask import ask
-from hw.dial import BrokerError
+from hw.broker_socket import BrokerError
 from hw.mqtt import Link
 from rules.panel import CircuitId, Position
 from rules.shed import TRIES
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from controller.events import AskKind
-    from hw.dial import Broker
+    from hw.broker_socket import Broker
 
 RETAINED_S = 5.0
 WORDS = {"ON": Position.ON, "OFF": Position.OFF, "TRIPPED": Position.TRIPPED}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from controller.setup.person import Person
     from controller.setup.records import Records
-    from hw.dial import Broker
+    from hw.broker_socket import Broker
 
 USUAL = Installer(
     site=SiteSettings("home"),

@@ -14,7 +14,7 @@ from controller.setup.demand import demand_of
 from controller.setup.devices import RefusedError, devices
 from controller.setup.ground import now_utc
 from controller.setup.records import Proof
-from hw.dial import BrokerError
+from hw.broker_socket import BrokerError
 from rules.controllability import commandable, controllable
 from rules.panel import CircuitId, Position
 

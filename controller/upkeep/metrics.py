@@ -18,7 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from controller.commands.status import Told, is_stale, topics
-from hw.dial import BrokerError
+from hw.broker_socket import BrokerError
 from hw.mqtt import Link
 
 if TYPE_CHECKING:

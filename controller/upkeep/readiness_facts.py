@@ -24,7 +24,7 @@ from controller.setup import records
 from controller.storage.reader import Log
 from controller.storage.schema import UselessError
 from controller.upkeep.readiness import Facts
-from hw.dial import Broker, BrokerError
+from hw.broker_socket import Broker, BrokerError
 from hw.mqtt import Link
 from rules.controllability import controllable, sheddable
 from rules.panel import Tag

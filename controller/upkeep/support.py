@@ -33,7 +33,7 @@ from controller.storage.reader import Log
 from controller.storage.schema import LEDGER, SAMPLES, UselessError, open_for_reading
 from controller.upkeep.readiness import judge
 from controller.upkeep.readiness_facts import House, gathered
-from hw.dial import BrokerError
+from hw.broker_socket import BrokerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -141,7 +141,7 @@ def _wait(config_dir: Path, patience_s: float) -> int:
 
 def _asker(site: Site) -> Callable[[], str | None]:
     from controller.commands.status import collect  # noqa: PLC0415
-    from hw.dial import BrokerError  # noqa: PLC0415
+    from hw.broker_socket import BrokerError  # noqa: PLC0415
 
     def state() -> str | None:
         try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hw.dial import BrokerError
+from hw.broker_socket import BrokerError
 from hw.mqtt import Link
 from rules.panel import Position
 from tests.appliance.house import HUB, PERSON, RECORDER, SHED, SWITCHED, WAITS, House, WrongError, password_file

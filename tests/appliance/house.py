@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from controller.commands.ask import ask
-from hw.dial import Broker
+from hw.broker_socket import Broker
 from hw.simulated.breakers import BreakersOnBus, SimulatedBreaker
 from hw.simulated.meter import SimulatedMeter
-from hw.simulated.meter_port import serve_pty
+from hw.simulated.meter_server import serve_pty
 from rules.panel import CircuitId, Position
 from tests.appliance.machine import BOOT_S, Machine
 from tests.appliance.shell import say

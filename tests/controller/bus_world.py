@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from controller.events import Event
-    from hw.dial import Broker
+    from hw.broker_socket import Broker
     from hw.mqtt import Heard
 
 T = TypeVar("T")

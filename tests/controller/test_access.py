@@ -13,7 +13,7 @@ import pytest
 from controller.access import passwords
 from controller.access.broker import BrokerFiles, Listening
 from controller.access.roles import CONTROLLER_NAME, House, Role, User
-from hw.dial import Broker, BrokerError
+from hw.broker_socket import Broker, BrokerError
 from hw.mqtt import Link, Will
 from tests.mosquitto import HOST, Mosquitto, held_port
 

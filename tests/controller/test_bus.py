@@ -14,7 +14,7 @@ import pytest
 from controller.effects import SwitchOff
 from controller.events import BreakerReported, BusConnected, BusLost, ContactChanged
 from controller.topics import Publication
-from hw.dial import Broker, BrokerError
+from hw.broker_socket import Broker, BrokerError
 from hw.mqtt import Link
 from rules.panel import CircuitId, Position
 from tests.controller.bus_world import (

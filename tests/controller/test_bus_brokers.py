@@ -12,7 +12,7 @@ import pytest
 from controller.effects import SwitchOff
 from controller.events import BusConnected
 from controller.topics import Publication
-from hw.dial import Broker, BrokerError, dial
+from hw.broker_socket import Broker, BrokerError, dial
 from hw.mqtt import Link
 from tests.controller.bus_world import (
     CIRCUITS,

@@ -10,7 +10,7 @@ from controller.bus import Allowance
 from controller.commands.ask import ask
 from controller.effects import Answer
 from controller.events import Asked, BreakerReported, BusConnected, ContactAlive
-from hw.dial import Broker
+from hw.broker_socket import Broker
 from tests.controller.bus_world import (
     TOPICS,
     Listener,

@@ -19,9 +19,9 @@ from controller.commissioning.write import reset_peak, set_id
 from hw import meter_pdu  # noqa: F401 - not in a thread while virtual time runs
 from hw.meter_line import Line
 from hw.meter_registers import Block
-from hw.simulated.line import Faults, FaultyLine
 from hw.simulated.meter import Quirks, SimulatedMeter
-from hw.simulated.meter_port import serve_pty, serve_tcp
+from hw.simulated.meter_server import serve_pty, serve_tcp
+from hw.simulated.serial_line import Faults, FaultyLine
 from hw.simulated.virtual_time import run_virtual
 
 if TYPE_CHECKING:

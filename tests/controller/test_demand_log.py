@@ -18,7 +18,7 @@ from controller.reporting.report import story
 from controller.reporting.report_data import story_csv, story_json
 from controller.storage.reader import Log
 from controller.views import Wall
-from hw.dial import Broker
+from hw.broker_socket import Broker
 from rules.panel import Kind, Position
 from tests.controller.state_folder import BOOT, Ear, outage, store_in
 from tests.house import House, circuit

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from controller.commands.site import Site
 from controller.payloads import rfc3339
 from controller.upkeep.metrics import Heard, House, watch
-from hw.dial import Broker
+from hw.broker_socket import Broker
 from hw.mqtt import Link
 from tests.mosquitto import Mosquitto
 

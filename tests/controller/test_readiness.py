@@ -15,7 +15,7 @@ from controller.setup import records
 from controller.setup.records import Records
 from controller.upkeep.readiness import READY, RESERVED, Facts, judge
 from controller.upkeep.readiness_facts import feeders, own_addresses, strangers, throttled, ups_known, worn_percent
-from hw.dial import Broker
+from hw.broker_socket import Broker
 from rules.panel import Panel
 from tests.mosquitto import Mosquitto, held_port
 from tests.system.house import House

@@ -18,7 +18,7 @@ from controller.configuration.settings import Configuration, load
 from controller.setup import records
 from hw.simulated.house import House, Load
 from hw.simulated.meter import SimulatedMeter
-from hw.simulated.meter_port import serve_pty
+from hw.simulated.meter_server import serve_pty
 from rules.panel import CircuitId, Position, Restore, Tag
 from tests.controller.setup_house import HEATER, ROUTER, TUB, configured, on_bus
 from tests.controller.setup_typist import Typist, typist

@@ -13,7 +13,7 @@ import pytest
 from hw.meter_line import Heard, Line
 from hw.meter_registers import Block
 from hw.simulated.meter import SimulatedMeter
-from hw.simulated.meter_port import serve_pty
+from hw.simulated.meter_server import serve_pty
 from tests.controller.setup_house import configured
 from tests.controller.setup_typist import Typist, typist
 from tests.mosquitto import Mosquitto

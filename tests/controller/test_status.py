@@ -12,7 +12,7 @@ from controller.commands.cli import main
 from controller.commands.site import Site
 from controller.commands.status import Told, collect, status_fields
 from controller.commands.status_text import status_text
-from hw.dial import Broker
+from hw.broker_socket import Broker
 from hw.mqtt import Link
 from tests.mosquitto import Mosquitto
 

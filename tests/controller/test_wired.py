@@ -20,9 +20,9 @@ from controller.wired import AGAIN_S, POLL_S, WiredContact, pulse_lines, watch_m
 from hw import meter_pdu  # noqa: F401  # the library is brought in here, not in a thread while virtual time runs
 from hw.gpio import InputLine
 from hw.simulated.contact import SimulatedPins, Wire
-from hw.simulated.line import Faults, FaultyLine
 from hw.simulated.meter import Quirks, SimulatedMeter
-from hw.simulated.meter_port import serve_pty
+from hw.simulated.meter_server import serve_pty
+from hw.simulated.serial_line import Faults, FaultyLine
 from hw.simulated.virtual_time import run_virtual
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import pytest
 
 from controller.payloads import rfc3339
 from hw.simulated.meter import SimulatedMeter
-from hw.simulated.meter_port import run_pulses
+from hw.simulated.meter_server import run_pulses
 from rules.metering.demand import EDGE_KW_S
 from rules.panel import Position
 from tests.system.house import BYSTANDERS, SHED, SITE, House, Timing, Wired, together

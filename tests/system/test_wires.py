@@ -13,7 +13,7 @@ from controller.storage.reader import Log
 from hw import gpio
 from hw.simulated.contact import SimulatedPins, Wire
 from hw.simulated.meter import SimulatedMeter
-from hw.simulated.meter_port import serve_pty
+from hw.simulated.meter_server import serve_pty
 from rules.panel import Position
 from tests.system.house import House
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hw.simulated.meter import Quirks, SimulatedMeter
 from hw.simulated.meter_frames import is_sealed, request_length, sealed
-from hw.simulated.meter_port import collided, run_pulses, serve_pty, serve_tcp
+from hw.simulated.meter_server import collided, run_pulses, serve_pty, serve_tcp
 from hw.simulated.virtual_time import run_virtual
 
 if TYPE_CHECKING:

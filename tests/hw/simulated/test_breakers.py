@@ -16,7 +16,7 @@ from hw.simulated.house import FastClock, House, Load, one_outage, play
 from rules.panel import CircuitId, Kind, Position
 
 if TYPE_CHECKING:
-    from hw.dial import Broker
+    from hw.broker_socket import Broker
     from hw.mqtt import Heard
     from tests.mosquitto import Mosquitto
 

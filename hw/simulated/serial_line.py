@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, cast
 
 from hw.simulated.meter_frames import sealed
-from hw.simulated.meter_port import Bus
+from hw.simulated.meter_server import Bus
 
 if TYPE_CHECKING:
     import random

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hw.meter_watch import FindingKind, Noted, Refresh, Watch
+from hw.meter_diagnostics import FindingKind, Noted, Refresh, Watch
 
 
 def _kinds(found: list[Noted]) -> list[FindingKind]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.configuration.tables import GpioContact, MqttContact
-from controller.engine import EngineSettings
-from controller.outage_book import Flap
+from controller.core.engine import EngineSettings
+from controller.core.outage_record import Flap
 from controller.topics import ContactTopics
 from hw.broker_socket import Broker
 from rules.controllability import commandable
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from controller.configuration.settings import Configuration
-    from controller.effects import Memory
-    from controller.metering import Metering
+    from controller.core.effects import Memory
+    from controller.core.meter_tracker import Metering
     from rules.panel import Circuit, CircuitId
 
 CREDENTIAL = "broker.password"
@@ -82,7 +82,7 @@ def metering(configuration: Configuration, now: float, counted: int, kwh_counted
     if meter is None:
         return None
     # Imported here: a house without a meter does not pay for it at a start in the dark.
-    from controller.metering import Metering, MeterSettings  # noqa: PLC0415
+    from controller.core.meter_tracker import Metering, MeterSettings  # noqa: PLC0415
     from hw import models  # noqa: PLC0415
 
     model = models.parse(meter.model)

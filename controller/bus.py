@@ -10,8 +10,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, NoReturn
 
-from controller.effects import Answer
-from controller.events import Asked, BusConnected, BusLost
+from controller.core.effects import Answer
+from controller.core.events import Asked, BusConnected, BusLost
 from controller.topics import Arrived, Refusal, Repetitions, Ticket
 from hw.broker_socket import BrokerError
 from hw.mqtt import Link, Will
@@ -19,7 +19,7 @@ from hw.mqtt import Link, Will
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from controller.events import Event
+    from controller.core.events import Event
     from controller.topics import Publication, Topics
     from hw.broker_socket import Broker
     from hw.mqtt import Heard

@@ -14,13 +14,14 @@ import signal
 from typing import TYPE_CHECKING
 
 from controller import beginning, clock, sdnotify
-from controller import events as ev
 from controller.configuration import kept
 from controller.configuration.mistakes import Mistakes
 from controller.configuration.settings import with_circuits
 from controller.configuration.tables import GpioContact
-from controller.effects import Happened, SwitchOff, SwitchOn
-from controller.engine import Engine
+from controller.core import events as ev
+from controller.core.effects import Happened, SwitchOff, SwitchOn
+from controller.core.engine import Engine
+from controller.core.views import Wall
 from controller.evidence.lines import Start
 from controller.evidence.recorder import Recorder
 from controller.inbox import Inbox
@@ -28,7 +29,6 @@ from controller.journal import line, refusal_lines
 from controller.lock import FolderLock, HeldError
 from controller.storage.store import Store
 from controller.topics import Topics
-from controller.views import Wall
 from controller.words import Word, publication
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from controller.bus import Bus
     from controller.configuration.settings import Configuration
-    from controller.effects import DiskEffect, Effect
+    from controller.core.effects import DiskEffect, Effect
     from controller.wired import WiredContact
 
 ALREADY_RUNNING = 1

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from controller.effects import Effect, SwitchOff, SwitchOn
-    from controller.engine import Engine
-    from controller.events import Event
+    from controller.core.effects import Effect, SwitchOff, SwitchOn
+    from controller.core.engine import Engine
+    from controller.core.events import Event
     from controller.evidence.recorder import Recorder
 
 HEARTBEAT_S = 1.0

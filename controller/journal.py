@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from controller.effects import Happened, Json
+    from controller.core.effects import Happened, Json
 
 MISTAKES_MOST = 50
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from controller.effects import Happened, Json, TellMeter
-    from controller.views import AlarmView, CircuitView, StateView, Wall
+    from controller.core.effects import Happened, Json, TellMeter
+    from controller.core.views import AlarmView, CircuitView, StateView, Wall
     from rules.metering.demand import DemandView
 
 

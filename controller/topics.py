@@ -10,8 +10,8 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from controller import payloads
-from controller.effects import SwitchOn
-from controller.events import (
+from controller.core.effects import SwitchOn
+from controller.core.events import (
     Asked,
     AskKind,
     AvailabilityReported,
@@ -27,9 +27,9 @@ from rules.panel import CircuitId, Position
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
-    from controller.effects import Answer, Happened, Json, SwitchOff, TellMeter
-    from controller.events import Event
-    from controller.views import AlarmView, CircuitView, StateView, Wall
+    from controller.core.effects import Answer, Happened, Json, SwitchOff, TellMeter
+    from controller.core.events import Event
+    from controller.core.views import AlarmView, CircuitView, StateView, Wall
     from rules.metering.demand import DemandView
 
 # A position or an availability is one word; a request is a small object. Longer is refused before it is decoded.

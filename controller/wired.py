@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from controller import events as ev
+from controller.core import events as ev
 from hw.contact import Contact
 from hw.gpio import GpioError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.effects import (
+from controller.core.effects import (
     Answer,
     TellAlarm,
     TellCircuit,
@@ -17,9 +17,9 @@ from controller.effects import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from controller.engine import Engine
+    from controller.core.engine import Engine
+    from controller.core.views import Wall
     from controller.topics import Publication, Topics
-    from controller.views import Wall
 
 Word = TellState | TellCircuit | TellDemand | TellMeter | TellAlarm | TellEvent | Answer
 

@@ -11,9 +11,9 @@ from heapq import heappop, heappush
 from itertools import count, pairwise
 from typing import TYPE_CHECKING
 
-from controller import effects as do
-from controller import events as ev
-from controller.engine import Engine, EngineSettings
+from controller.core import effects as do
+from controller.core import events as ev
+from controller.core.engine import Engine, EngineSettings
 from hw.simulated.breakers import SimulatedBreaker
 from rules.controllability import controllable
 from rules.panel import Circuit, CircuitId, Kind, Panel, Tag
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from controller.metering import Metering
-    from controller.views import AlarmView, CircuitView, StateView
+    from controller.core.meter_tracker import Metering
+    from controller.core.views import AlarmView, CircuitView, StateView
     from hw.simulated.breakers import Report
 
 TURNS_AT_ONE_MOMENT = 200

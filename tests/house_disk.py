@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from controller import effects as do
+from controller.core import effects as do
 
 if TYPE_CHECKING:
     from rules.panel import CircuitId

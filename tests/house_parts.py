@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from controller import events as ev
+from controller.core import events as ev
 from hw.simulated.breakers import SOUND, Faults, SimulatedBreaker
 from rules.panel import CircuitId, Position
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from controller.effects import SwitchOff, SwitchOn
+from controller.core.effects import SwitchOff, SwitchOn
 from controller.evidence.lines import Start
 from controller.evidence.recorder import Recorder
 from tests.house import House
@@ -12,9 +12,9 @@ from tests.house import House
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from controller.effects import Effect
-    from controller.engine import Engine
-    from controller.events import Event
+    from controller.core.effects import Effect
+    from controller.core.engine import Engine
+    from controller.core.events import Event
     from controller.evidence.lines import Part
     from rules.panel import Circuit
 

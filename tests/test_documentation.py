@@ -16,7 +16,7 @@ from controller.configuration.mistakes import Mistakes
 from controller.configuration.read import keys_of
 from controller.configuration.settings import Configuration, Sources, load, parse, parse_circuits, parse_installer
 from controller.configuration.tables import CONTACTS, SINGLE_TABLES, CircuitEntry
-from controller.machine import diagram
+from controller.core.state_machine import diagram
 from rules.panel import Panel
 from tests.pages import README, ROOT, block, blocks, commands, each_page, flat, mentioned
 

@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from controller import payloads
-from controller.alarm_book import Alarm, AlarmBook
-from controller.effects import Happened, TellMeter
+from controller.core.alarms import Alarm, AlarmBook
+from controller.core.effects import Happened, TellMeter
+from controller.core.views import CircuitView, StateView, Wall
 from controller.topics import ASK_KINDS, Arrived, Topics
-from controller.views import CircuitView, StateView, Wall
 from rules import requests
 from rules.boot_time import Moment
 from rules.device_reports import Outcome

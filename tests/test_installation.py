@@ -17,9 +17,9 @@ from controller import beginning, clock
 from controller.commands import cli
 from controller.commands.look import NOT_DONE
 from controller.commands.ready import NOT_READY
+from controller.core.system_alarms import CLOCK_IN_OUTAGE_AFTER_S
 from controller.daemon import WATCHDOG_S, WRONG_CONFIGURATION
 from controller.inbox import HEARTBEAT_S
-from controller.watchman import CLOCK_IN_OUTAGE_AFTER_S
 
 ROOT = Path(__file__).parents[1]
 UNIT = ROOT / "systemd" / "loadshed.service"

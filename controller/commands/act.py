@@ -11,7 +11,7 @@ from controller.commands.tables import say
 if TYPE_CHECKING:
     import argparse
 
-    from controller.effects import Json
+    from controller.core.effects import Json
 
 # --- ask -------------------------------------------------------------------------------------------------------------
 

@@ -14,8 +14,8 @@ from hw.mqtt import Link
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from controller.effects import Json
-    from controller.events import AskKind
+    from controller.core.effects import Json
+    from controller.core.events import AskKind
     from hw.broker_socket import Broker
     from hw.mqtt import Heard
 

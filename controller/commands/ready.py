@@ -13,7 +13,7 @@ from controller.commands.tables import say, wrapped
 if TYPE_CHECKING:
     import argparse
 
-    from controller.effects import Json
+    from controller.core.effects import Json
     from controller.upkeep.readiness import Readiness
     from hw.broker_socket import Broker
 

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
-from controller.effects import SwitchOff
+from controller.core.effects import SwitchOff
 from controller.evidence.replay import Tally
 from controller.journal import line
 from controller.payloads import rfc3339
@@ -14,7 +14,7 @@ from controller.payloads import rfc3339
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from controller.effects import Happened, Json
+    from controller.core.effects import Happened, Json
     from controller.evidence.lines import Command, Segment, Start
     from controller.evidence.replay import Played, Step
 

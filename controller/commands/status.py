@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from controller.commands.site import Site
-    from controller.effects import Json
+    from controller.core.effects import Json
     from hw.broker_socket import Broker
 
     Fields = dict[str, Json]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from controller.commands.site import Site
-    from controller.effects import Json
+    from controller.core.effects import Json
 
     Fields = dict[str, Json]
 

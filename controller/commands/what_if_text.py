@@ -12,7 +12,7 @@ from controller.commands.tables import table, wrapped
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from controller.effects import Json
+    from controller.core.effects import Json
     from controller.evidence.replay import Given
     from controller.evidence.what_if import WhatIf
     from rules.panel import CircuitId

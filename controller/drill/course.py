@@ -11,8 +11,8 @@ from controller.commands.tables import sentence, span, took
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from controller.core.effects import Json
     from controller.drill.plan import Plan
-    from controller.effects import Json
 
 TRIPPED, TAKEN_OVER = "tripped", "taken over by a person"
 _FATES = {"tripped": TRIPPED, "taken_over": TAKEN_OVER, "came_back_by_itself": "came on by itself or by hand"}

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from controller.commands.site import Site
+    from controller.core.effects import Json
+    from controller.core.events import AskKind
     from controller.drill.course import Course
     from controller.drill.readings import Readings
-    from controller.effects import Json
-    from controller.events import AskKind
 
 LOOK_S = 0.2
 AGAIN_S = 1.0

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from controller.commands.status import Told
     from controller.configuration.settings import Configuration
+    from controller.core.effects import Json
     from controller.drill.readings import Figure
-    from controller.effects import Json
     from rules.panel import Circuit, Panel
 
 _OFF = (Position.OFF, Position.TRIPPED)

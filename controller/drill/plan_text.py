@@ -11,9 +11,9 @@ from controller.setup.card import AT_THE_PANEL
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from controller.core.effects import Json
     from controller.drill.plan import Known, Line, Plan
     from controller.drill.readings import Figure, Rise
-    from controller.effects import Json
 
 
 def plan_text(plan: Plan) -> str:

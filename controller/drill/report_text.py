@@ -12,8 +12,8 @@ from controller.setup.card import AT_THE_PANEL, STAYS_ON
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from controller.core.effects import Json
     from controller.drill.result import Demand, Outcome, Result
-    from controller.effects import Json
 
 HEADS = ("circuit", "off after", "tries", "on after", "tries", "draws", "how it did")
 

@@ -12,10 +12,10 @@ from dataclasses import asdict, fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from controller import events as ev
-from controller.effects import KeepHistory, KeepOutage, Memory, SwitchOff, SwitchOn
-from controller.engine import EngineSettings
-from controller.views import Wall
+from controller.core import events as ev
+from controller.core.effects import KeepHistory, KeepOutage, Memory, SwitchOff, SwitchOn
+from controller.core.engine import EngineSettings
+from controller.core.views import Wall
 from rules.boot_time import Moment
 from rules.panel import Circuit, CircuitId, Kind, Override, Panel, Position, Restore, Tag, Wakes
 

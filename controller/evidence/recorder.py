@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller import events as ev
-from controller.effects import DropOutage, Happened, KeepEntry, KeepHistory, KeepOutage
+from controller.core import events as ev
+from controller.core.effects import DropOutage, Happened, KeepEntry, KeepHistory, KeepOutage
 from controller.evidence.lines import End, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
 
-    from controller.effects import Effect
+    from controller.core.effects import Effect
     from controller.evidence.lines import Command, Part, Start
 
 _METER = (ev.EnergyRead, ev.MeterSilent, ev.MeterNoted, ev.OtherMeterHeard, ev.PulseSeen, ev.KwhPulseSeen)

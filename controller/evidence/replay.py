@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from controller.effects import Happened
-from controller.engine import Engine
+from controller.core.effects import Happened
+from controller.core.engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -13,9 +13,9 @@ from itertools import zip_longest
 from statistics import median
 from typing import TYPE_CHECKING
 
-from controller import events as ev
-from controller.effects import DropOutage, KeepEntry, KeepHistory, KeepOutage, Memory, SwitchOff, SwitchOn
-from controller.engine import Engine
+from controller.core import events as ev
+from controller.core.effects import DropOutage, KeepEntry, KeepHistory, KeepOutage, Memory, SwitchOff, SwitchOn
+from controller.core.engine import Engine
 from controller.evidence.replay import Given, engine_of
 from rules.controllability import commandable
 from rules.panel import Panel, Position
@@ -23,8 +23,8 @@ from rules.panel import Panel, Position
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from controller.effects import Effect
-    from controller.engine import EngineSettings
+    from controller.core.effects import Effect
+    from controller.core.engine import EngineSettings
     from controller.evidence.lines import Command, Segment, Start
     from rules.panel import CircuitId
 

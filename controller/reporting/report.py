@@ -7,7 +7,7 @@ from itertools import groupby, pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
-from controller.effects import Happened
+from controller.core.effects import Happened
 from controller.journal import line
 from rules.controllability import why_uncontrollable
 from rules.panel import Restore, Tag

@@ -13,7 +13,7 @@ from controller.reporting.report import LONG_WINDOW_S, seconds_between
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from controller.effects import Json
+    from controller.core.effects import Json
     from controller.reporting.report import Story
     from controller.storage.reader import HistoryRow, OutageRow, SampleRow, When
 

@@ -18,7 +18,7 @@ from rules.shed import TRIES
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from controller.events import AskKind
+    from controller.core.events import AskKind
     from hw.broker_socket import Broker
 
 RETAINED_S = 5.0

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from controller.core.views import Wall
     from controller.storage.schema import Layout, UselessError
-    from controller.views import Wall
 
 Rows = TypeVar("Rows", Ledger, Samples)
 

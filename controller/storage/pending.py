@@ -6,11 +6,11 @@ from collections import deque
 from dataclasses import field
 from typing import TYPE_CHECKING
 
-from controller.effects import DropOutage, Happened, KeepEntry, KeepHistory, KeepOutage, KeepPulses, KeepSample
+from controller.core.effects import DropOutage, Happened, KeepEntry, KeepHistory, KeepOutage, KeepPulses, KeepSample
 from rules.lean import dataclass
 
 if TYPE_CHECKING:
-    from controller.effects import DiskEffect
+    from controller.core.effects import DiskEffect
     from controller.storage.tape import Block
     from rules.panel import CircuitId
 

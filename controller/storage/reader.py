@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from controller.effects import Json, KeepHistory, KeepOutage, OutageStage
+    from controller.core.effects import Json, KeepHistory, KeepOutage, OutageStage
     from rules.panel import CircuitId
 
 _Place = tuple[int, float]

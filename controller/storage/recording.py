@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from controller.core.views import Wall
 from controller.evidence.lines import EvidenceError, Start, from_line, segment
 from controller.storage.tape import unpack
-from controller.views import Wall
 
 if TYPE_CHECKING:
     import sqlite3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from controller.effects import KeepHistory, KeepOutage, Memory
+from controller.core.effects import KeepHistory, KeepOutage, Memory
 from controller.storage.tape import write_blocks
 from rules.boot_time import Moment
 from rules.panel import CircuitId
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Mapping
 
-    from controller.effects import Json
+    from controller.core.effects import Json
+    from controller.core.views import Wall
     from controller.storage.pending import Ledger, Samples
-    from controller.views import Wall
 
 # Openings further back than this number of outages are of no use to anybody's waiting time.
 REMEMBERED_OUTAGES = 20

@@ -8,7 +8,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from controller import clock
-from controller.effects import Happened, KeepEntry, KeepHistory, KeepPulses, KeepSample, Memory
+from controller.core.effects import Happened, KeepEntry, KeepHistory, KeepPulses, KeepSample, Memory
+from controller.core.views import Wall
 from controller.evidence.lines import End
 from controller.storage.lane import Lane, Rows
 from controller.storage.pending import Ledger, Mirror, Samples
@@ -16,14 +17,13 @@ from controller.storage.rows import read_memory, read_pulse_counts, write_ledger
 from controller.storage.schema import LEDGER, SAMPLES, UNREADABLE, UselessError, is_ours, open_for_reading
 from controller.storage.tape import Tape, pack, remove_old_evidence
 from controller.storage.tidy import BATCH, remove_old_events, remove_old_samples
-from controller.views import Wall
 from rules.lean import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from controller.effects import DiskEffect, Json
+    from controller.core.effects import DiskEffect, Json
     from controller.evidence.lines import Part
 
 

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from controller.bus import Bus
-from controller.events import BusConnected, ContactAlive
+from controller.core.events import BusConnected, ContactAlive
 from controller.topics import ContactTopics, Publication, Topics
 from hw.mqtt import Link
 from rules.panel import CircuitId
@@ -16,7 +16,7 @@ from rules.panel import CircuitId
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from controller.events import Event
+    from controller.core.events import Event
     from hw.broker_socket import Broker
     from hw.mqtt import Heard
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from controller import effects as do
-from controller import events as ev
 from controller import payloads
 from controller.commands.status import Told
 from controller.configuration.installer import Installer
 from controller.configuration.settings import Configuration, Sources, parse_installer
+from controller.core import effects as do
+from controller.core import events as ev
+from controller.core.meter_tracker import Metering, MeterSettings
+from controller.core.views import Wall
 from controller.drill.course import Course
 from controller.drill.plan import plan
 from controller.drill.readings import Readings
 from controller.drill.result import result
-from controller.metering import Metering, MeterSettings
-from controller.views import Wall
 from rules.metering.demand import EDGE_KW_S
 from rules.panel import Circuit, CircuitId, Panel, Position
 from tests.house import House
@@ -24,10 +24,10 @@ from tests.house import House
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from controller.core.engine import EngineSettings
     from controller.drill.plan import Known, Plan
     from controller.drill.readings import Figure
     from controller.drill.result import Result
-    from controller.engine import EngineSettings
     from hw.simulated.breakers import Report
 
 WALL = Wall(1_790_000_000.0, trusted=True)

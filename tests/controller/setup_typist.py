@@ -13,11 +13,12 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.pages import ROOT
+
 if TYPE_CHECKING:
     import signal
     from collections.abc import AsyncIterator
 
-ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0
 
 

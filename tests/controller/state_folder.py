@@ -6,7 +6,7 @@ import queue
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from controller.effects import Happened, KeepEntry, KeepHistory, KeepOutage, KeepSample
+from controller.core.effects import Happened, KeepEntry, KeepHistory, KeepOutage, KeepSample
 from controller.storage.store import Pace, Store
 from rules.boot_time import Moment
 from rules.panel import CircuitId
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from controller.effects import OutageStage
+    from controller.core.effects import OutageStage
 
 BOOT, LATER_BOOT = "boot-1", "boot-2"
 TUB, FRIDGE = CircuitId("hot-tub"), CircuitId("fridge")

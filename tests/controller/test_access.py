@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -16,11 +15,13 @@ from controller.access.roles import CONTROLLER_NAME, House, Role, User
 from hw.broker_socket import Broker, BrokerError
 from hw.mqtt import Link, Will
 from tests.mosquitto import HOST, Mosquitto, held_port
+from tests.pages import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+EXAMPLES = ROOT / "docs" / "examples"
 HOUSE = House("home", contact=("ats/contact", "ats/status"))
 PATIENCE_S = 10.0
 

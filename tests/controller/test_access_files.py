@@ -17,8 +17,9 @@ from controller.access.roles import CONTROLLER_NAME, House, Role, User
 from controller.commands.cli import main
 from controller.configuration.mistakes import Mistakes
 from controller.configuration.settings import parse_installer
+from tests.pages import ROOT
 
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+EXAMPLES = ROOT / "docs" / "examples"
 HOUSE = House("home", contact=("ats/contact", "ats/status"))
 
 USERS = (

@@ -16,8 +16,9 @@ from controller.storage.schema import LEDGER, SAMPLES, open_for_writing
 from controller.upkeep import upgrade
 from controller.upkeep.backup import LAYOUTS, BackupError, copy_all
 from controller.upkeep.upgrade import PATIENCE_S, rehearse, settled
+from tests.pages import ROOT
 
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+EXAMPLES = ROOT / "docs" / "examples"
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from controller.effects import SwitchOff
-from controller.events import BreakerReported, BusConnected, BusLost, ContactChanged
+from controller.core.effects import SwitchOff
+from controller.core.events import BreakerReported, BusConnected, BusLost, ContactChanged
 from controller.topics import Publication
 from hw.broker_socket import Broker, BrokerError
 from hw.mqtt import Link
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from controller.bus import Bus
-    from controller.events import Event
+    from controller.core.events import Event
     from hw.mqtt import Heard
     from tests.mosquitto import Mosquitto
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.effects import SwitchOff
-from controller.events import BusConnected
+from controller.core.effects import SwitchOff
+from controller.core.events import BusConnected
 from controller.topics import Publication
 from hw.broker_socket import Broker, BrokerError, dial
 from hw.mqtt import Link

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from controller.bus import Allowance
 from controller.commands.ask import ask
-from controller.effects import Answer
-from controller.events import Asked, BreakerReported, BusConnected, ContactAlive
+from controller.core.effects import Answer
+from controller.core.events import Asked, BreakerReported, BusConnected, ContactAlive
 from hw.broker_socket import Broker
 from tests.controller.bus_world import (
     TOPICS,
@@ -23,7 +23,7 @@ from tests.mosquitto import Mosquitto, held_port
 if TYPE_CHECKING:
     import pytest
 
-    from controller.events import Event
+    from controller.core.events import Event
 
 # --- what anybody may publish ----------------------------------------------------------------------------------------
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from controller.commands.check import CircuitLine, describe, unreadable_files
 from controller.configuration.settings import Configuration, Sources, load, parse
+from tests.pages import ROOT
 
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXAMPLES = ROOT / "docs" / "examples"
 INSTALLER = '[site]\nid = "home"\n[contact]\nsource = "gpio"\npin = 17\n'
 NETWORK = '[circuits.network]\nspace = 1\nbreaker = "gen2"\ntag = "essential"\nprotected = true\n'
 HOT_TUB = '[circuits.hot-tub]\nspace = [9, 11]\nbreaker = "gen2"\ntag = "nonessential"\n'

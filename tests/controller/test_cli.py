@@ -16,11 +16,12 @@ import pytest
 
 from controller.commands.cli import _COMMANDS, main
 from tests.controller.state_folder import Ear, store_in
+from tests.pages import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+EXAMPLES = ROOT / "docs" / "examples"
 COMMANDS = tuple(_COMMANDS)
 PATIENCE_S = 20
 

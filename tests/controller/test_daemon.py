@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from types import SimpleNamespace
 
-from controller import events as ev
+from controller.core import events as ev
 from controller.daemon import Daemon
 from controller.topics import Publication, Topics
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from controller.core.engine import EngineSettings
 from controller.drill.course import Course, Fare
 from controller.drill.readings import Readings, Rise
 from controller.drill.report_html import result_html
 from controller.drill.report_text import result_fields, result_text
 from controller.drill.result import COARSE, NO_METER, NONE_SEEN, TOO_SOON, UNHEARD, result
-from controller.engine import EngineSettings
 from rules.panel import Circuit, Kind, Position, Restore
 from tests.controller.drill_house import Drilled
 from tests.house import circuit, essential

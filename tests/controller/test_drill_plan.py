@@ -9,11 +9,11 @@ import pytest
 
 from controller.commands.cli import main
 from controller.commands.values import duration
+from controller.core.engine import EngineSettings
 from controller.drill.known import known_kw
 from controller.drill.plan import Fate, Known, Plan, Return
 from controller.drill.plan_text import plan_fields, plan_text, what_to_do
 from controller.drill.readings import Figure
-from controller.engine import EngineSettings
 from controller.setup import records
 from controller.setup.records import Proof, Records
 from rules.panel import CircuitId, Kind, Position, Restore

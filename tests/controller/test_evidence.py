@@ -7,13 +7,13 @@ from typing import Any, get_args
 
 import pytest
 
-from controller import events as ev
-from controller.effects import KeepHistory, KeepOutage, Memory, SwitchOff, SwitchOn
-from controller.engine import EngineSettings
+from controller.core import events as ev
+from controller.core.effects import KeepHistory, KeepOutage, Memory, SwitchOff, SwitchOn
+from controller.core.engine import EngineSettings
+from controller.core.outage_record import Flap
+from controller.core.views import Wall
 from controller.evidence.lines import TICKET, End, EvidenceError, Part, Start, Turn, from_line, segments, to_line
 from controller.evidence.replay import played
-from controller.outage_book import Flap
-from controller.views import Wall
 from rules.boot_time import Moment
 from rules.panel import CircuitId, Panel, Position, Wakes
 from rules.shed import Pace

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller import events as ev
-from controller.effects import Memory
-from controller.engine import Engine, EngineSettings
+from controller.core import events as ev
+from controller.core.effects import Memory
+from controller.core.engine import Engine, EngineSettings
 from controller.evidence.lines import Start
 from controller.evidence.recorder import Recorder
 from controller.inbox import AWAKE_S, HEARTBEAT_S, Inbox
@@ -22,7 +22,7 @@ from tests.house import circuit
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from controller.effects import Effect, SwitchOff, SwitchOn
+    from controller.core.effects import Effect, SwitchOff, SwitchOn
 
 TUB = circuit("hot-tub")
 SETTLE_S = EngineSettings().settle_s

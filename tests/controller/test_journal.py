@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.effects import Happened
+from controller.core.effects import Happened
 from controller.journal import MISTAKES_MOST, line, refusal_lines
 from rules.panel import CircuitId
 

@@ -6,13 +6,17 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from controller.configuration.kept import FOLDER, MOST_KEPT, configuration_for_start, keep, last_entry, last_good
 from controller.configuration.settings import Configuration, Sources, parse
 from rules.panel import CircuitId, Tag
+from tests.pages import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 INSTALLER = '[site]\nid = "home"\n[contact]\nsource = "gpio"\npin = 17\n'
 HOT_TUB = '[circuits.hot-tub]\nspace = [9, 11]\nbreaker = "gen2"\ntag = "nonessential"\n'
@@ -188,7 +192,7 @@ def test_a_crash_between_any_two_steps_loses_nothing_that_was_kept(folders: Fold
     """Either the old one or the new one is whole, and the next start keeps on."""
     folders.start()
     folders.write(circuits=HOT_TUB + FRIDGE)
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     for steps in range(40):
         command = [sys.executable, "-c", KEEPER, str(folders.config), str(folders.state), str(steps)]
         died = subprocess.run(command, env=environment, check=False).returncode == 9

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller import events as ev
-from controller.effects import Happened, KeepSample, Memory, SwitchOff
-from controller.engine import EngineSettings
+from controller.core import events as ev
+from controller.core.effects import Happened, KeepSample, Memory, SwitchOff
+from controller.core.engine import EngineSettings
 from controller.evidence.lines import End, Part, Start, Turn, segments, to_line
 from controller.evidence.recorder import Recorder
 from controller.evidence.replay import played
@@ -20,7 +20,7 @@ from tests.tape import TapedHouse
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from controller.effects import Effect
+    from controller.core.effects import Effect
 
 FRIDGE, TUB = CircuitId("fridge"), CircuitId("hot-tub")
 ON, OFF = Position.ON, Position.OFF

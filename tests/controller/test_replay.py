@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from controller.commands.cli import main
-from controller.effects import SwitchOff
+from controller.core.effects import SwitchOff
 from controller.evidence.lines import End, Part, Start, Turn, to_line
 from controller.storage.reader import Log
 from controller.storage.recording import recorded

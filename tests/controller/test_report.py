@@ -14,7 +14,7 @@ import pytest
 from controller.commands.cli import main
 from controller.configuration import kept
 from controller.configuration.settings import Configuration, Sources, parse
-from controller.effects import Happened, KeepEntry, KeepHistory, KeepOutage, KeepSample
+from controller.core.effects import Happened, KeepEntry, KeepHistory, KeepOutage, KeepSample
 from controller.storage.store import Store
 from rules.boot_time import Moment
 from rules.panel import CircuitId
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from controller.effects import DiskEffect, Json, OutageStage
+    from controller.core.effects import DiskEffect, Json, OutageStage
 
 BOOT, LATER = "boot-1", "boot-2"
 BEGAN_UTC = 1_790_000_000.0

@@ -28,8 +28,9 @@ from controller.configuration.settings import (
 )
 from controller.configuration.tables import GpioContact, MqttContact, RestoreSettings, ShedSettings
 from rules.panel import Circuit, CircuitId, Kind, Override, Panel, Restore, Tag, Wakes
+from tests.pages import ROOT
 
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+EXAMPLES = ROOT / "docs" / "examples"
 INSTALLER = '[site]\nid = "home"\n[contact]\nsource = "gpio"\npin = 17\n'
 CIRCUITS = '[circuits.hot-tub]\nspace = [9, 11]\nbreaker = "gen2"\ntag = "nonessential"\n'
 

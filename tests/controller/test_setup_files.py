@@ -7,7 +7,6 @@ import os
 import re
 import string
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,11 +26,14 @@ from controller.setup.records import ContactSeen, Proof, Records
 from controller.setup.swing import LONGEST_S, MOST_EDGES, Edge, swing
 from controller.setup.toml_text import with_table
 from rules.panel import Circuit, CircuitId, Kind, Override, Panel, Restore, Tag, Wakes
+from tests.pages import ROOT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from controller.configuration.installer import Installer
 
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+EXAMPLES = ROOT / "docs" / "examples"
 INSTALLER = (EXAMPLES / "installer.toml").read_text(encoding="utf-8")
 CIRCUITS = (EXAMPLES / "circuits.toml").read_text(encoding="utf-8")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.effects import DropOutage, Happened, KeepHistory, KeepPulses, Memory
+from controller.core.effects import DropOutage, Happened, KeepHistory, KeepPulses, Memory
 from controller.storage.pending import MOST_EVENTS, MOST_SAMPLES, Ledger, Samples
 from controller.storage.reader import Log, SampleRow, When
 from controller.storage.schema import UselessError
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from controller.effects import DiskEffect
+    from controller.core.effects import DiskEffect
 
 
 def written(folder: Path, *batches: Iterable[DiskEffect], boot: str = BOOT, offset: float = 1000.0) -> Memory:

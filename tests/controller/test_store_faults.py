@@ -9,11 +9,11 @@ import subprocess
 import sys
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.effects import Memory
+from controller.core.effects import Memory
 from controller.storage.reader import Log
 from controller.storage.schema import LEDGER, UselessError, open_for_reading, open_for_writing
 from rules.panel import CircuitId
@@ -30,8 +30,11 @@ from tests.controller.state_folder import (
     sample,
     store_in,
 )
+from tests.pages import ROOT
 
-ROOT = Path(__file__).parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
+
 # More than the making of the database leaves in its log.
 COMMITS_BYTES = 60_000
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller import payloads
-from controller.effects import Answer, Happened, SwitchOff, SwitchOn
-from controller.events import (
+from controller.core.effects import Answer, Happened, SwitchOff, SwitchOn
+from controller.core.events import (
     Asked,
     AvailabilityReported,
     BreakerReported,
@@ -19,8 +19,8 @@ from controller.events import (
     ContactChanged,
     ContactLost,
 )
+from controller.core.views import AlarmView, CircuitView, StateView, Wall
 from controller.topics import Arrived, ContactTopics, Refusal, Repetitions, Ticket, Topics
-from controller.views import AlarmView, CircuitView, StateView, Wall
 from rules.metering.demand import DemandView, Quality
 from rules.panel import CircuitId, Kind, Position, Tag
 

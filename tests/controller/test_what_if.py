@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller import events as ev
+from controller.core import events as ev
 from controller.evidence.lines import Turn, segments, to_line
 from controller.evidence.what_if import WhatIf
 from rules.panel import CircuitId, Panel, Position, Restore, Tag

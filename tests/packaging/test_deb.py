@@ -13,8 +13,8 @@ from typing import NamedTuple
 import pytest
 
 from controller.commands import cli
+from tests.pages import ROOT
 
-ROOT = Path(__file__).parents[2]
 EPOCH = "1767225600"
 
 pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="there is no dpkg-deb here")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from controller.events import AskKind
+    from controller.core.events import AskKind
     from tests.system.house import House, Wired
     from tests.system.plan import Fault
 

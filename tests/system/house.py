@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from controller.events import AskKind
+    from controller.core.events import AskKind
 
 T = TypeVar("T")
 

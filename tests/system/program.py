@@ -8,13 +8,14 @@ import resource
 import signal
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tests.pages import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
 END_S = 30.0
 # Root writes where nobody may; without these rights it obeys a folder's mode as the daemon's own user does.
 _OVERRIDES = "-dac_override,-dac_read_search"

@@ -19,8 +19,8 @@ from hw.simulated.meter import SimulatedMeter
 from hw.simulated.meter_server import run_pulses
 from rules.metering.demand import EDGE_KW_S
 from rules.panel import Position
+from tests.pages import ROOT
 from tests.system.house import BYSTANDERS, SHED, SITE, House, Timing, Wired, together
-from tests.system.program import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

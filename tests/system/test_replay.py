@@ -8,12 +8,12 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from controller.effects import SwitchOff
+from controller.core.effects import SwitchOff
 from controller.evidence.lines import End
 from controller.storage.recording import recorded
 from controller.storage.schema import LEDGER, open_for_reading
+from tests.pages import ROOT
 from tests.system.house import SHED, House
-from tests.system.program import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

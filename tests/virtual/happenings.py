@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from controller.events import AskKind
+    from controller.core.events import AskKind
     from rules.panel import Panel
     from tests.virtual.device import Device
     from tests.virtual.house import House

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from controller import events as ev
+from controller.core import events as ev
 from rules.panel import CircuitId, Kind, Position
 from tests.virtual.bus import Broker, Queued
 from tests.virtual.clockwork import Clockwork
@@ -18,8 +18,8 @@ from tests.virtual.wire import WIRE_S, Wire
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from controller.engine import EngineSettings
-    from controller.events import AskKind, Event
+    from controller.core.engine import EngineSettings
+    from controller.core.events import AskKind, Event
     from rules.panel import Panel
 
 _REMOTE = (Kind.GEN2, Kind.RELAY)

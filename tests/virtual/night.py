@@ -8,8 +8,8 @@ from math import exp, log
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
-from controller.engine import EngineSettings
-from controller.outage_book import Flap
+from controller.core.engine import EngineSettings
+from controller.core.outage_record import Flap
 from rules.panel import Position
 from rules.shed import Pace
 from tests.virtual import panels

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeGuard, cast, get_args
 
-from controller import events as ev
 from controller.beginning import panel_for_start
-from controller.effects import (
+from controller.core import events as ev
+from controller.core.effects import (
     Happened,
     KeepHistory,
     KeepOutage,
@@ -16,9 +16,9 @@ from controller.effects import (
     TellCircuit,
     TellState,
 )
-from controller.engine import Engine
+from controller.core.engine import Engine
+from controller.core.meter_tracker import Metering, MeterSettings
 from controller.evidence.lines import Start
-from controller.metering import Metering, MeterSettings
 from controller.words import Word
 from rules.panel import Position
 from tests.tape import Tape
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from random import Random
 
-    from controller.effects import DiskEffect, Effect, Json, Memory
-    from controller.engine import EngineSettings
+    from controller.core.effects import DiskEffect, Effect, Json, Memory
+    from controller.core.engine import EngineSettings
     from controller.evidence.lines import Part
     from rules.panel import Circuit, CircuitId, Panel
     from tests.virtual.device import Device

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from controller import payloads
+from controller.bus import payloads
+from controller.bus.topics import ASK_KINDS, Arrived, Topics
 from controller.core.alarms import Alarm, AlarmBook
 from controller.core.effects import Happened, TellMeter
 from controller.core.views import CircuitView, StateView, Wall
-from controller.topics import ASK_KINDS, Arrived, Topics
 from rules import requests
 from rules.boot_time import Moment
 from rules.device_reports import Outcome

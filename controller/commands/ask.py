@@ -7,7 +7,7 @@ import json
 import secrets
 from typing import TYPE_CHECKING
 
-from controller.payloads import to_json
+from controller.bus.payloads import to_json
 from hw.broker_socket import BrokerError
 from hw.mqtt import Link
 

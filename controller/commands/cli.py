@@ -230,7 +230,7 @@ def _run(arguments: argparse.Namespace) -> int:
     # Until the loop takes it over: asked to end while it is still starting, it has done nothing, and ends well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     from controller.daemon import run  # noqa: PLC0415
-    from controller.owner import become_owner  # noqa: PLC0415
+    from controller.runtime.privileges import become_owner  # noqa: PLC0415
 
     # The journal writes the time and the unit's name itself.
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)

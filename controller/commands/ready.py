@@ -69,7 +69,7 @@ def text(found: Readiness) -> str:
 
 def fields(found: Readiness) -> dict[str, Json]:
     """Return the judgement for programs: the payload of `readiness`."""
-    from controller import clock  # noqa: PLC0415
+    from controller.runtime import clock  # noqa: PLC0415
 
     wall = clock.wall()
     return {
@@ -84,7 +84,7 @@ def fields(found: Readiness) -> dict[str, Json]:
 
 async def _publish(broker: Broker, site: str, found: Readiness) -> bool:
     """Say it on the bus; return whether the broker took it."""
-    from controller.payloads import to_json  # noqa: PLC0415
+    from controller.bus.payloads import to_json  # noqa: PLC0415
     from hw.broker_socket import BrokerError  # noqa: PLC0415
     from hw.mqtt import Link  # noqa: PLC0415
 

@@ -6,10 +6,10 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
+from controller.bus.payloads import rfc3339
 from controller.core.effects import SwitchOff
 from controller.evidence.replay import Tally
-from controller.journal import line
-from controller.payloads import rfc3339
+from controller.runtime.journal import line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from controller import beginning
 from controller.configuration.mistakes import Mistakes
 from controller.configuration.settings import INSTALLER_FILE, Configuration, Sources, parse_installer, read_file
+from controller.runtime import startup
 from rules.panel import Panel
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def read_site(config_dir: Path) -> Site | Mistakes:
     installer = read_installer_file(config_dir)
     if isinstance(installer, Mistakes):
         return installer
-    broker = beginning.broker(Configuration(installer, Panel({}), Sources("", "")))
+    broker = startup.broker(Configuration(installer, Panel({}), Sources("", "")))
     return Site(
         installer.site.id,
         broker,

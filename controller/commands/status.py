@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from controller.payloads import rfc3339
+from controller.bus.payloads import rfc3339
 from hw.mqtt import Link
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from controller.core.effects import Happened
-from controller.journal import line
+from controller.runtime.journal import line
 from rules.controllability import why_uncontrollable
 from rules.panel import Restore, Tag
 

@@ -7,8 +7,8 @@ import io
 import json
 from typing import TYPE_CHECKING
 
-from controller.clock import told
 from controller.reporting.report import LONG_WINDOW_S, seconds_between
+from controller.runtime.clock import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

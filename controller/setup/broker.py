@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from controller import beginning
 from controller.access.broker import PORT
 from controller.access.files import write
 from controller.access.roles import CONTROLLER_NAME
 from controller.commands.cli import main
 from controller.configuration.tables import BrokerSettings, SiteSettings
+from controller.runtime import startup
 from controller.setup.files import text_of
 from controller.setup.person import by_key, or_nothing
 from hw.broker_socket import BrokerError
@@ -48,7 +48,7 @@ async def broker(ground: Ground) -> bool:
         settings = ground.installer.broker if made_now else await _login(ground, there)
         tried = replace(ground.configuration, installer=replace(ground.installer, site=site, broker=settings))
         for_s = ground.patience.restart_s if made_now else 0.0
-        trouble = await _tried(person, beginning.broker(tried), site.id, for_s)
+        trouble = await _tried(person, startup.broker(tried), site.id, for_s)
         if trouble is None:
             return ground.write_installer(site=site, broker=settings)
         person.say(f"It does not work: {trouble}")

@@ -8,8 +8,8 @@ import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from controller import beginning
 from controller.configuration.tables import GpioContact
+from controller.runtime import startup
 from controller.setup.swing import LONGEST_S, MOST_EDGES, Edge, Swing, swing
 from hw.broker_socket import BrokerError
 from hw.contact import Contact
@@ -19,9 +19,9 @@ from hw.mqtt import Link
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from controller.bus.topics import ContactTopics
     from controller.configuration.settings import Configuration
     from controller.configuration.tables import ContactSettings
-    from controller.topics import ContactTopics
     from hw.broker_socket import Broker
     from hw.mqtt import Heard
 
@@ -128,10 +128,10 @@ async def _poll(contact: Contact) -> None:
 
 @asynccontextmanager
 async def _device(configuration: Configuration, found: Watched) -> AsyncIterator[None]:
-    topics = beginning.contact_topics(configuration)
+    topics = startup.contact_topics(configuration)
     if topics is None:
         raise UnreadableError("this contact is on no bus")
-    listening = asyncio.create_task(_listen(beginning.broker(configuration), topics, found))
+    listening = asyncio.create_task(_listen(startup.broker(configuration), topics, found))
     try:
         yield
     finally:

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from controller import beginning
 from controller.access.broker import ETC
+from controller.bus.payloads import rfc3339
 from controller.configuration.installer import Installer
 from controller.configuration.mistakes import Mistakes
 from controller.configuration.settings import CIRCUITS_FILE, INSTALLER_FILE, Configuration, Sources
@@ -19,7 +19,7 @@ from controller.configuration.tables import (
     SiteSettings,
     StoreSettings,
 )
-from controller.payloads import rfc3339
+from controller.runtime import startup
 from controller.setup import files, records
 from rules.panel import Panel
 
@@ -108,7 +108,7 @@ class Ground:
 
     @property
     def broker(self) -> Broker:
-        return beginning.broker(self.configuration)
+        return startup.broker(self.configuration)
 
     def read_again(self) -> bool:
         """Take in what another program has written into the files; return whether they are right."""

@@ -7,10 +7,10 @@ import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from controller import clock
 from controller.core.effects import Happened, KeepEntry, KeepHistory, KeepPulses, KeepSample, Memory
 from controller.core.views import Wall
 from controller.evidence.lines import End
+from controller.runtime import clock
 from controller.storage.lane import Lane, Rows
 from controller.storage.pending import Ledger, Mirror, Samples
 from controller.storage.rows import read_memory, read_pulse_counts, write_ledger, write_samples

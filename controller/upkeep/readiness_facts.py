@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller import clock
 from controller.commands.status import Told, collect, is_stale
 from controller.configuration.advice import named
+from controller.runtime import clock
 from controller.setup import records
 from controller.storage.reader import Log
 from controller.storage.schema import UselessError

@@ -20,6 +20,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from controller.bus.payloads import rfc3339
 from controller.commands.check import describe, unreadable_files
 from controller.commands.check_text import description_text, mistakes_text
 from controller.commands.ready import text as readiness_text
@@ -27,7 +28,6 @@ from controller.commands.site import read_site
 from controller.commands.status import Told, collect, status_fields
 from controller.configuration.mistakes import Mistakes
 from controller.configuration.settings import CIRCUITS_FILE, INSTALLER_FILE, Configuration, load
-from controller.payloads import rfc3339
 from controller.reporting.report_data import outages_json
 from controller.storage.reader import Log
 from controller.storage.schema import LEDGER, SAMPLES, UselessError, open_for_reading

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from controller import payloads
+from controller.bus import payloads
 from controller.commands.status import Told
 from controller.configuration.installer import Installer
 from controller.configuration.settings import Configuration, Sources, parse_installer

@@ -14,8 +14,8 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from controller.bus.payloads import rfc3339
 from controller.commands.site import Site
-from controller.payloads import rfc3339
 from controller.upkeep.metrics import Heard, House, watch
 from hw.broker_socket import Broker
 from hw.mqtt import Link

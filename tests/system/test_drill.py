@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from controller.payloads import rfc3339
+from controller.bus.payloads import rfc3339
 from hw.simulated.meter import SimulatedMeter
 from hw.simulated.meter_server import run_pulses
 from rules.metering.demand import EDGE_KW_S

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeGuard, cast, get_args
 
-from controller.beginning import panel_for_start
+from controller.bus.publisher import Word
 from controller.core import events as ev
 from controller.core.effects import (
     Happened,
@@ -19,7 +19,7 @@ from controller.core.effects import (
 from controller.core.engine import Engine
 from controller.core.meter_tracker import Metering, MeterSettings
 from controller.evidence.lines import Start
-from controller.words import Word
+from controller.runtime.startup import panel_for_start
 from rules.panel import Position
 from tests.tape import Tape
 from tests.virtual import invariants

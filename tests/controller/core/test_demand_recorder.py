@@ -6,7 +6,7 @@ import csv
 import json
 from typing import TYPE_CHECKING
 
-from controller import payloads
+from controller.bus import payloads
 from controller.commands.site import Site
 from controller.commands.status import Told
 from controller.commands.status_text import status_text

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller import payloads
+from controller.bus import payloads
+from controller.bus.topics import Arrived, ContactTopics, Refusal, Repetitions, Ticket, Topics
 from controller.core.effects import Answer, Happened, SwitchOff, SwitchOn
 from controller.core.events import (
     Asked,
@@ -20,7 +21,6 @@ from controller.core.events import (
     ContactLost,
 )
 from controller.core.views import AlarmView, CircuitView, StateView, Wall
-from controller.topics import Arrived, ContactTopics, Refusal, Repetitions, Ticket, Topics
 from rules.metering.demand import DemandView, Quality
 from rules.panel import CircuitId, Kind, Position, Tag
 

@@ -14,7 +14,7 @@ from controller.core.effects import Memory
 from controller.core.engine import Engine, EngineSettings
 from controller.evidence.lines import Start
 from controller.evidence.recorder import Recorder
-from controller.inbox import AWAKE_S, HEARTBEAT_S, Inbox
+from controller.runtime.engine_loop import AWAKE_S, HEARTBEAT_S, Inbox
 from hw.simulated.virtual_time import run_virtual
 from rules.panel import Panel
 from tests.house import circuit

@@ -17,9 +17,9 @@ from controller.core.effects import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from controller.bus.topics import Publication, Topics
     from controller.core.engine import Engine
     from controller.core.views import Wall
-    from controller.topics import Publication, Topics
 
 Word = TellState | TellCircuit | TellDemand | TellMeter | TellAlarm | TellEvent | Answer
 

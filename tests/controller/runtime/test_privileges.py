@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.lock import FILE
-from controller.owner import become_owner
+from controller.runtime.privileges import become_owner
+from controller.runtime.state_lock import FILE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,8 +22,8 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become som
 RUNS = """
 import os, sys
 from pathlib import Path
-from controller.lock import FolderLock
-from controller.owner import become_owner
+from controller.runtime.state_lock import FolderLock
+from controller.runtime.privileges import become_owner
 folder = Path(sys.argv[1])
 print(become_owner(folder), os.getuid(), os.getgid(), os.getgroups(), FolderLock(folder).unheld)
 """

@@ -10,17 +10,17 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, NoReturn
 
+from controller.bus.topics import Arrived, Refusal, Repetitions, Ticket
 from controller.core.effects import Answer
 from controller.core.events import Asked, BusConnected, BusLost
-from controller.topics import Arrived, Refusal, Repetitions, Ticket
 from hw.broker_socket import BrokerError
 from hw.mqtt import Link, Will
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from controller.bus.topics import Publication, Topics
     from controller.core.events import Event
-    from controller.topics import Publication, Topics
     from hw.broker_socket import Broker
     from hw.mqtt import Heard
 

@@ -7,9 +7,9 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-from controller.bus import Bus
+from controller.bus.connection import Bus
+from controller.bus.topics import ContactTopics, Publication, Topics
 from controller.core.events import BusConnected, ContactAlive
-from controller.topics import ContactTopics, Publication, Topics
 from hw.mqtt import Link
 from rules.panel import CircuitId
 

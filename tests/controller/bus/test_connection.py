@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from controller.bus.topics import Publication
 from controller.core.effects import SwitchOff
 from controller.core.events import BreakerReported, BusConnected, BusLost, ContactChanged
-from controller.topics import Publication
 from hw.broker_socket import Broker, BrokerError
 from hw.mqtt import Link
 from rules.panel import CircuitId, Position
-from tests.controller.bus_world import (
+from tests.controller.bus.bus_world import (
     CIRCUITS,
     HOT_TUB,
     SOON_S,
@@ -33,7 +33,7 @@ from tests.controller.bus_world import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from controller.bus import Bus
+    from controller.bus.connection import Bus
     from controller.core.events import Event
     from hw.mqtt import Heard
     from tests.mosquitto import Mosquitto

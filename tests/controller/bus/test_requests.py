@@ -6,12 +6,12 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
-from controller.bus import Allowance
+from controller.bus.connection import Allowance
 from controller.commands.ask import ask
 from controller.core.effects import Answer
 from controller.core.events import Asked, BreakerReported, BusConnected, ContactAlive
 from hw.broker_socket import Broker
-from tests.controller.bus_world import (
+from tests.controller.bus.bus_world import (
     TOPICS,
     Listener,
     listening,

@@ -11,8 +11,8 @@ import time
 from functools import cache
 from pathlib import Path
 
+from controller.bus.payloads import rfc3339
 from controller.core.views import Wall
-from controller.payloads import rfc3339
 
 # systemd-timesyncd touches the first once the clock has been set from the network, and loadshed-clock.service the other
 # where chrony or another does that; /run is empty at each boot.

@@ -9,7 +9,7 @@ import json
 from dataclasses import field
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
-from controller import payloads
+from controller.bus import payloads
 from controller.core.effects import SwitchOn
 from controller.core.events import (
     Asked,

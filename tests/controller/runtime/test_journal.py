@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from controller.core.effects import Happened
-from controller.journal import MISTAKES_MOST, line, refusal_lines
+from controller.runtime.journal import MISTAKES_MOST, line, refusal_lines
 from rules.panel import CircuitId
 
 

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from controller.bus.topics import ContactTopics
 from controller.configuration.tables import GpioContact, MqttContact
 from controller.core.engine import EngineSettings
 from controller.core.outage_record import Flap
-from controller.topics import ContactTopics
 from hw.broker_socket import Broker
 from rules.controllability import commandable
 from rules.panel import Panel

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from controller.bus.topics import Publication
 from controller.core.effects import SwitchOff
 from controller.core.events import BusConnected
-from controller.topics import Publication
 from hw.broker_socket import Broker, BrokerError, dial
 from hw.mqtt import Link
-from tests.controller.bus_world import (
+from tests.controller.bus.bus_world import (
     CIRCUITS,
     HOT_TUB,
     TOPICS,

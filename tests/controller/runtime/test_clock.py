@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controller import clock, sdnotify
+from controller.runtime import clock, systemd_notify
 
 
 def test_the_boot_has_the_kernels_id_and_keeps_it() -> None:
@@ -58,13 +58,13 @@ def test_systemd_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, abstra
         systemd.settimeout(5)
         systemd.bind(f"\0{path}" if abstract else path)
         monkeypatch.setenv("NOTIFY_SOCKET", f"@{path}" if abstract else path)
-        sdnotify.notify("READY=1")
+        systemd_notify.notify("READY=1")
         assert systemd.recv(100) == b"READY=1"
 
 
 def test_without_systemd_nothing_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nor does one that went away do harm."""
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    sdnotify.notify("READY=1")
+    systemd_notify.notify("READY=1")
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
-    sdnotify.notify("READY=1")
+    systemd_notify.notify("READY=1")

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from controller.bus.publisher import Word, publication
 from controller.bus.topics import Topics
-from controller.configuration import kept
-from controller.configuration.mistakes import Mistakes
-from controller.configuration.settings import with_circuits
-from controller.configuration.tables import GpioContact
+from controller.config import history
+from controller.config.errors import Mistakes
+from controller.config.loader import with_circuits
+from controller.config.model import GpioContact
 from controller.core import events as ev
 from controller.core.effects import Happened, SwitchOff, SwitchOn
 from controller.core.engine import Engine
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from controller.bus.connection import Bus
-    from controller.configuration.settings import Configuration
+    from controller.config.loader import Configuration
     from controller.core.effects import DiskEffect, Effect
     from controller.runtime.gpio_devices import WiredContact
 
@@ -87,7 +87,7 @@ class Daemon:
         )
         memory = self._store.load()
         panel, wrong = startup.panel_for_start(
-            configuration.panel, memory, lambda circuit: kept.last_entry(state_dir, circuit)
+            configuration.panel, memory, lambda circuit: history.last_entry(state_dir, circuit)
         )
         settings, rebooted = startup.engine_settings(configuration), memory.boot not in (None, clock.boot_id())
         metering = startup.metering(configuration, now, memory.pulse_count, memory.kwh_pulse_count)
@@ -272,9 +272,9 @@ class Daemon:
         if isinstance(read, Mistakes) or wrong:
             self._refuse(wrong, reply)
             return
-        await asyncio.to_thread(kept.keep, self._state_dir, read)
+        await asyncio.to_thread(history.keep, self._state_dir, read)
         if wrong := self._engine.objections(read.panel):  # what has come to be owed meanwhile counts as well
-            await asyncio.to_thread(kept.keep, self._state_dir, self._configuration)
+            await asyncio.to_thread(history.keep, self._state_dir, self._configuration)
             self._refuse(wrong, reply)
             return
         old, self._configuration = self._configuration.panel, read
@@ -302,7 +302,7 @@ def run(config_dir: Path, state_dir: Path) -> int:
         return ALREADY_RUNNING
     if lock.unheld is not None:
         _log.warning("%s", lock.unheld)
-    start = kept.configuration_for_start(config_dir, state_dir)
+    start = history.configuration_for_start(config_dir, state_dir)
     for sentence in refusal_lines(start.refused):
         _log.error("%s", sentence)
     if start.configuration is None:

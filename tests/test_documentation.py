@@ -12,10 +12,10 @@ import pytest
 from controller.commands import cli
 from controller.commands.check import describe
 from controller.commands.check_text import description_text, mistakes_text
-from controller.configuration.mistakes import Mistakes
-from controller.configuration.read import keys_of
-from controller.configuration.settings import Configuration, Sources, load, parse, parse_circuits, parse_installer
-from controller.configuration.tables import CONTACTS, SINGLE_TABLES, CircuitEntry
+from controller.config.errors import Mistakes
+from controller.config.loader import Configuration, Sources, load, parse, parse_circuits, parse_installer
+from controller.config.model import CONTACTS, SINGLE_TABLES, CircuitEntry
+from controller.config.table_reader import keys_of
 from controller.core.state_machine import diagram
 from rules.panel import Panel
 from tests.pages import README, ROOT, block, blocks, commands, each_page, flat, mentioned

@@ -8,9 +8,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from gpiozero.pins.mock import MockFactory
 
-from controller.configuration.installer import Installer
-from controller.configuration.settings import parse_installer
-from controller.configuration.tables import GpioContact
+from controller.config.installer import Installer
+from controller.config.loader import parse_installer
+from controller.config.model import GpioContact
 from controller.setup.ground import USUAL
 from tests.pages import README, ROOT, block, flat
 

@@ -74,8 +74,8 @@ def _request_fields(parser: argparse.ArgumentParser, arguments: argparse.Namespa
 
 def _meant(arguments: argparse.Namespace) -> str:
     """Return the circuit that was probably meant, where there is none of the name that was typed."""
-    from controller.configuration.mistakes import Mistakes, twin  # noqa: PLC0415
-    from controller.configuration.settings import CIRCUITS_FILE, parse_circuits, read_file  # noqa: PLC0415
+    from controller.config.errors import Mistakes, twin  # noqa: PLC0415
+    from controller.config.loader import CIRCUITS_FILE, parse_circuits, read_file  # noqa: PLC0415
 
     text = read_file(arguments.config.absolute() / CIRCUITS_FILE)
     panel = text if isinstance(text, Mistakes) else parse_circuits(text)

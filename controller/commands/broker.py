@@ -21,9 +21,9 @@ from controller.access.roles import CONTROLLER_NAME, NAME, House, Role, User
 from controller.commands.cli import folders
 from controller.commands.look import DONE, NOT_DONE, WRONG_CONFIGURATION, complain
 from controller.commands.tables import say, table
-from controller.configuration.mistakes import Mistakes
-from controller.configuration.settings import CIRCUITS_FILE, INSTALLER_FILE, parse_circuits, parse_installer
-from controller.configuration.tables import MqttContact
+from controller.config.errors import Mistakes
+from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, parse_circuits, parse_installer
+from controller.config.model import MqttContact
 
 if TYPE_CHECKING:
     import argparse

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.configuration.advice import advice
-from controller.configuration.mistakes import Notes
-from controller.configuration.settings import INSTALLER_FILE
+from controller.config.advice import advice
+from controller.config.errors import Notes
+from controller.config.loader import INSTALLER_FILE
 from rules.controllability import controllable, sheddable, why_uncontrollable
 from rules.panel import Override, Restore, Tag, Wakes
 from rules.shed import shed_order
 
 if TYPE_CHECKING:
-    from controller.configuration.mistakes import Mistake
-    from controller.configuration.settings import Configuration
+    from controller.config.errors import Mistake
+    from controller.config.loader import Configuration
     from rules.panel import Circuit, CircuitId
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from controller.commands.check import CircuitLine, Description
-    from controller.configuration.mistakes import Mistakes
+    from controller.config.errors import Mistakes
 
 
 def description_text(description: Description) -> str:

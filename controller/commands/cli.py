@@ -193,7 +193,7 @@ def _add(commands: argparse._SubParsersAction[_Parser], name: str, command: _Com
 
 
 def _meant(word: str) -> str:
-    from controller.configuration.mistakes import twin  # noqa: PLC0415
+    from controller.config.errors import twin  # noqa: PLC0415
 
     meant = twin(word, _COMMANDS)
     return f" (did you mean {meant!r}?)" if meant is not None else ""

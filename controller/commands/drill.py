@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from controller.commands.site import Site
     from controller.commands.status import Told
-    from controller.configuration.settings import Configuration
+    from controller.config.loader import Configuration
     from controller.drill.plan import Plan
     from controller.drill.result import Result
 
@@ -66,8 +66,8 @@ def _for_s(text: str) -> float:
 
 def _drill(arguments: argparse.Namespace) -> int:
     from controller.commands.check_text import mistakes_text  # noqa: PLC0415
-    from controller.configuration.mistakes import Mistakes  # noqa: PLC0415
-    from controller.configuration.settings import load  # noqa: PLC0415
+    from controller.config.errors import Mistakes  # noqa: PLC0415
+    from controller.config.loader import load  # noqa: PLC0415
 
     site = site_or_complaint(arguments.config)
     if site is None:

@@ -41,8 +41,8 @@ def add_check(parser: argparse.ArgumentParser) -> None:
 def _check(arguments: argparse.Namespace) -> int:
     from controller.commands.check import describe, unreadable_files  # noqa: PLC0415
     from controller.commands.check_text import description_text, mistakes_text  # noqa: PLC0415
-    from controller.configuration.mistakes import Mistakes  # noqa: PLC0415
-    from controller.configuration.settings import load  # noqa: PLC0415
+    from controller.config.errors import Mistakes  # noqa: PLC0415
+    from controller.config.loader import load  # noqa: PLC0415
 
     configuration = load(arguments.config.absolute())
     if isinstance(configuration, Mistakes):
@@ -80,7 +80,7 @@ def site_or_complaint(config_dir: Path) -> Site | None:
     """Return the site that a folder's files are about; None where they are wrong, which is then said."""
     from controller.commands.check_text import mistakes_text  # noqa: PLC0415
     from controller.commands.site import read_site  # noqa: PLC0415
-    from controller.configuration.mistakes import Mistakes  # noqa: PLC0415
+    from controller.config.errors import Mistakes  # noqa: PLC0415
 
     site = read_site(config_dir)
     if isinstance(site, Mistakes):
@@ -149,7 +149,7 @@ def _outages(arguments: argparse.Namespace, log: Log) -> int:
 
 
 def _report(arguments: argparse.Namespace, log: Log) -> int:
-    from controller.configuration.kept import last_good  # noqa: PLC0415
+    from controller.config.history import last_good  # noqa: PLC0415
     from controller.reporting.report import story  # noqa: PLC0415
 
     outage = log.outage(arguments.number)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from controller.commands.site import Site
     from controller.commissioning.bench import Bench
     from controller.commissioning.doctor import Evidence, KnownLoad
-    from controller.configuration.tables import MeterSettings
+    from controller.config.model import MeterSettings
     from hw.meter_line import Line
 
     Tool = Callable[[Bench, Line], Awaitable[int]]
@@ -144,7 +144,7 @@ def _settings(arguments: argparse.Namespace) -> MeterSettings | int | None:
     """Return [meter] of the file; None where there is none, or it cannot be read and the port is given anyway."""
     from controller.commands.check_text import mistakes_text  # noqa: PLC0415
     from controller.commands.site import read_installer_file  # noqa: PLC0415
-    from controller.configuration.mistakes import Mistakes  # noqa: PLC0415
+    from controller.config.errors import Mistakes  # noqa: PLC0415
 
     installer = read_installer_file(arguments.config)
     if not isinstance(installer, Mistakes):

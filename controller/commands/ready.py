@@ -39,8 +39,8 @@ def _ready(arguments: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415
 
     from controller.commands.check_text import mistakes_text  # noqa: PLC0415
-    from controller.configuration.mistakes import Mistakes  # noqa: PLC0415
-    from controller.configuration.settings import load  # noqa: PLC0415
+    from controller.config.errors import Mistakes  # noqa: PLC0415
+    from controller.config.loader import load  # noqa: PLC0415
     from controller.upkeep.readiness import RESERVED, judge  # noqa: PLC0415
     from controller.upkeep.readiness_facts import House, gathered  # noqa: PLC0415
 

@@ -120,8 +120,8 @@ def _play_otherwise(arguments: argparse.Namespace, found: list[Segment]) -> int:
     """Decide by another configuration, and show which circuits fare otherwise."""
     from controller.commands import what_if_text  # noqa: PLC0415
     from controller.commands.check_text import mistakes_text  # noqa: PLC0415
-    from controller.configuration.mistakes import Mistakes  # noqa: PLC0415
-    from controller.configuration.settings import load  # noqa: PLC0415
+    from controller.config.errors import Mistakes  # noqa: PLC0415
+    from controller.config.loader import load  # noqa: PLC0415
     from controller.evidence.what_if import WhatIf  # noqa: PLC0415
     from controller.runtime.startup import engine_settings  # noqa: PLC0415  # with another configuration only
 

@@ -47,7 +47,7 @@ def _setup(arguments: argparse.Namespace) -> int:
     import signal  # noqa: PLC0415
 
     from controller.commands.check_text import mistakes_text  # noqa: PLC0415
-    from controller.configuration.mistakes import Mistakes  # noqa: PLC0415
+    from controller.config.errors import Mistakes  # noqa: PLC0415
     from controller.setup.ground import Ground  # noqa: PLC0415
     from controller.setup.guide import guide  # noqa: PLC0415
     from controller.setup.person import Person  # noqa: PLC0415

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from controller.configuration.mistakes import Mistakes
-from controller.configuration.settings import INSTALLER_FILE, Configuration, Sources, parse_installer, read_file
+from controller.config.errors import Mistakes
+from controller.config.loader import INSTALLER_FILE, Configuration, Sources, parse_installer, read_file
 from controller.runtime import startup
 from rules.panel import Panel
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from controller.configuration.installer import Installer
+    from controller.config.installer import Installer
     from hw.broker_socket import Broker
 
 _NO_METER_POLL_S = 5.0

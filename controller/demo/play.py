@@ -116,7 +116,7 @@ def _journal_on(screen: Screen) -> Iterator[None]:
 
 
 def _report(folder: Path, keep: Path | None) -> int:
-    from controller.configuration.kept import last_good  # noqa: PLC0415
+    from controller.config.history import last_good  # noqa: PLC0415
     from controller.reporting.report import story  # noqa: PLC0415
     from controller.reporting.report_text import story_text  # noqa: PLC0415
     from controller.storage.reader import Log  # noqa: PLC0415
@@ -163,11 +163,11 @@ class _Demo:
 
     async def _daemon(self) -> None:
         """Be `loadshed run`, from its files on."""
-        from controller.configuration import kept  # noqa: PLC0415
+        from controller.config import history  # noqa: PLC0415
         from controller.daemon import Daemon  # noqa: PLC0415
 
         state_dir = self._folder / "state"
-        start = kept.configuration_for_start(self._folder / "config", state_dir)
+        start = history.configuration_for_start(self._folder / "config", state_dir)
         if start.configuration is None:
             raise RuntimeError("; ".join(start.refused))
         await Daemon(start.configuration, start.refused, self._folder / "config", state_dir).run()

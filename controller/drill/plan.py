@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from controller.commands.status import Told
-    from controller.configuration.settings import Configuration
+    from controller.config.loader import Configuration
     from controller.core.effects import Json
     from controller.drill.readings import Figure
     from rules.panel import Circuit, Panel

@@ -15,7 +15,7 @@ from rules.panel import Restore, Tag
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from controller.configuration.settings import Configuration
+    from controller.config.loader import Configuration
     from controller.storage.reader import EventRow, Log, OutageRow, SampleRow, When
     from rules.panel import Circuit, CircuitId
 

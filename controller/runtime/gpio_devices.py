@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from gpiozero import Factory
 
-    from controller.configuration.settings import Configuration
-    from controller.configuration.tables import GpioContact, MeterSettings
+    from controller.config.loader import Configuration
+    from controller.config.model import GpioContact, MeterSettings
     from hw.meter import Told
     from hw.pulses import Pulses
     from hw.serial_port import Connect

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.bus.topics import ContactTopics
-from controller.configuration.tables import GpioContact, MqttContact
+from controller.config.model import GpioContact, MqttContact
 from controller.core.engine import EngineSettings
 from controller.core.outage_record import Flap
 from hw.broker_socket import Broker
@@ -18,7 +18,7 @@ from rules.shed import Pace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from controller.configuration.settings import Configuration
+    from controller.config.loader import Configuration
     from controller.core.effects import Memory
     from controller.core.meter_tracker import Metering
     from rules.panel import Circuit, CircuitId

@@ -15,7 +15,7 @@ from controller.access.broker import PORT
 from controller.access.files import write
 from controller.access.roles import CONTROLLER_NAME
 from controller.commands.cli import main
-from controller.configuration.tables import BrokerSettings, SiteSettings
+from controller.config.model import BrokerSettings, SiteSettings
 from controller.runtime import startup
 from controller.setup.files import text_of
 from controller.setup.person import by_key, or_nothing

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from controller.access.roles import CONTROLLER_NAME
-from controller.configuration.advice import COMPRESSOR, DEPENDED_ON, STARTS_UNATTENDED, named
-from controller.configuration.circuits import RESERVED
-from controller.configuration.rules import NotAllowedError, Spaces
-from controller.configuration.tables import NAME, CircuitEntry
+from controller.config.advice import COMPRESSOR, DEPENDED_ON, STARTS_UNATTENDED, named
+from controller.config.circuits import RESERVED
+from controller.config.model import NAME, CircuitEntry
+from controller.config.validators import NotAllowedError, Spaces
 from controller.setup.devices import heard_on_bus
 from controller.setup.person import by_key, or_nothing
 from hw.broker_socket import BrokerError

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from controller.commands.status import collect
-from controller.configuration.tables import GpioContact, MqttContact
+from controller.config.model import GpioContact, MqttContact
 from controller.setup.contact_watch import UnreadableError, watched
 from controller.setup.ground import now_utc
 from controller.setup.person import by_key, or_nothing
@@ -15,7 +15,7 @@ from controller.setup.records import ContactSeen, wired
 from hw.broker_socket import BrokerError
 
 if TYPE_CHECKING:
-    from controller.configuration.tables import ContactSettings
+    from controller.config.model import ContactSettings
     from controller.setup.contact_watch import Watched
     from controller.setup.ground import Ground
     from controller.setup.person import Person

@@ -8,7 +8,7 @@ import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from controller.configuration.tables import GpioContact
+from controller.config.model import GpioContact
 from controller.runtime import startup
 from controller.setup.swing import LONGEST_S, MOST_EDGES, Edge, Swing, swing
 from hw.broker_socket import BrokerError
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from controller.bus.topics import ContactTopics
-    from controller.configuration.settings import Configuration
-    from controller.configuration.tables import ContactSettings
+    from controller.config.loader import Configuration
+    from controller.config.model import ContactSettings
     from hw.broker_socket import Broker
     from hw.mqtt import Heard
 

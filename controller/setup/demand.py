@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from controller.commands.site import Site
-    from controller.configuration.tables import MeterSettings
+    from controller.config.model import MeterSettings
     from controller.setup.ground import Ground
 
 

@@ -7,8 +7,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 from controller.commands.check import unreadable_files
-from controller.configuration.mistakes import Mistakes
-from controller.configuration.settings import load
+from controller.config.errors import Mistakes
+from controller.config.loader import load
 
 if TYPE_CHECKING:
     from controller.setup.ground import Ground

@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.configuration.mistakes import Mistakes
-from controller.configuration.settings import CIRCUITS_FILE, INSTALLER_FILE, parse_circuits, parse_installer, read_file
-from controller.configuration.tables import (
+from controller.config.errors import Mistakes
+from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, parse_circuits, parse_installer, read_file
+from controller.config.model import (
     BrokerSettings,
     CircuitEntry,
     RestoreSettings,
@@ -22,7 +22,7 @@ from controller.storage.schema import sync_folder
 from rules.panel import Panel
 
 if TYPE_CHECKING:
-    from controller.configuration.installer import Installer
+    from controller.config.installer import Installer
     from rules.panel import Circuit
 
 EXAMPLES = Path("/usr/share/loadshed/examples")

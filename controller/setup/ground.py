@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from controller.access.broker import ETC
 from controller.bus.payloads import rfc3339
-from controller.configuration.installer import Installer
-from controller.configuration.mistakes import Mistakes
-from controller.configuration.settings import CIRCUITS_FILE, INSTALLER_FILE, Configuration, Sources
-from controller.configuration.tables import (
+from controller.config.errors import Mistakes
+from controller.config.installer import Installer
+from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, Configuration, Sources
+from controller.config.model import (
     BrokerSettings,
     GpioContact,
     RestoreSettings,

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from controller.commands.tables import sentence
-from controller.configuration.tables import MqttContact
+from controller.config.model import MqttContact
 from controller.setup.broker import broker
 from controller.setup.card import FILE, write_card
 from controller.setup.circuits import circuits

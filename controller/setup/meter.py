@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from controller.commissioning.bench import Bench, ask_identity, read_twice
 from controller.commissioning.scan import SCAN_TIMEOUT_S
-from controller.configuration.tables import MeterSettings
+from controller.config.model import MeterSettings
 from controller.setup.person import by_key, or_nothing
 from hw.meter_line import Heard, Line, NoAnswer, Trouble
 from hw.meter_registers import Block, joined

@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from controller.commands.tables import wrapped
-from controller.configuration.read import keys_of
-from controller.configuration.rules import NotAllowedError
+from controller.config.table_reader import keys_of
+from controller.config.validators import NotAllowedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

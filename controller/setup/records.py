@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from controller.configuration.tables import ContactSettings
+    from controller.config.model import ContactSettings
 
 FILE = "setup.json"
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from controller.configuration.read import keys_of
-from controller.configuration.rules import plain
+from controller.config.table_reader import keys_of
+from controller.config.validators import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

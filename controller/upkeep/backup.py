@@ -8,8 +8,8 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from controller.configuration.kept import FOLDER
-from controller.configuration.settings import CIRCUITS_FILE, INSTALLER_FILE
+from controller.config.history import FOLDER
+from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE
 from controller.storage.schema import LEDGER, SAMPLES, sync_folder
 
 if TYPE_CHECKING:

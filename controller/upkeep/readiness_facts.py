@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.commands.status import Told, collect, is_stale
-from controller.configuration.advice import named
+from controller.config.advice import named
 from controller.runtime import clock
 from controller.setup import records
 from controller.storage.reader import Log
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from controller.commands.site import Site
-    from controller.configuration.settings import Configuration
+    from controller.config.loader import Configuration
     from controller.storage.reader import OutageRow
     from rules.panel import Panel
 

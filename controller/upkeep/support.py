@@ -26,8 +26,8 @@ from controller.commands.check_text import description_text, mistakes_text
 from controller.commands.ready import text as readiness_text
 from controller.commands.site import read_site
 from controller.commands.status import Told, collect, status_fields
-from controller.configuration.mistakes import Mistakes
-from controller.configuration.settings import CIRCUITS_FILE, INSTALLER_FILE, Configuration, load
+from controller.config.errors import Mistakes
+from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, Configuration, load
 from controller.reporting.report_data import outages_json
 from controller.storage.reader import Log
 from controller.storage.schema import LEDGER, SAMPLES, UselessError, open_for_reading

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.commands.cli import folders
-from controller.configuration.mistakes import Mistakes
-from controller.configuration.settings import load
+from controller.config.errors import Mistakes
+from controller.config.loader import load
 from controller.storage.schema import UselessError, open_for_writing
 from controller.upkeep.backup import LAYOUTS, BackupError, copy_all, copy_databases
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from controller.bus import payloads
 from controller.commands.status import Told
-from controller.configuration.installer import Installer
-from controller.configuration.settings import Configuration, Sources, parse_installer
+from controller.config.installer import Installer
+from controller.config.loader import Configuration, Sources, parse_installer
 from controller.core import effects as do
 from controller.core import events as ev
 from controller.core.meter_tracker import Metering, MeterSettings

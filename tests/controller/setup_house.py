@@ -7,7 +7,7 @@ import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from controller.configuration.settings import Configuration, load
+from controller.config.loader import Configuration, load
 from controller.setup import records
 from controller.setup.records import ContactSeen, Records, wired
 from hw.simulated.breakers import BreakersOnBus

@@ -15,8 +15,8 @@ from controller.access import passwords, roles
 from controller.access.broker import BrokerFiles, with_login
 from controller.access.roles import CONTROLLER_NAME, House, Role, User
 from controller.commands.cli import main
-from controller.configuration.mistakes import Mistakes
-from controller.configuration.settings import parse_installer
+from controller.config.errors import Mistakes
+from controller.config.loader import parse_installer
 from tests.pages import ROOT
 
 EXAMPLES = ROOT / "docs" / "examples"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from controller.commands.cli import main
-from controller.configuration import kept
-from controller.configuration.settings import Configuration, load
+from controller.config import history
+from controller.config.loader import Configuration, load
 from controller.storage.schema import LEDGER, SAMPLES, open_for_writing
 from controller.upkeep import upgrade
 from controller.upkeep.backup import LAYOUTS, BackupError, copy_all
@@ -38,7 +38,7 @@ def state(tmp_path: Path, config: Path) -> Path:
         ledger.execute("INSERT INTO entries VALUES ('hot-tub', '{}')")
     configuration = load(config)
     assert isinstance(configuration, Configuration)
-    assert kept.keep(folder, configuration) is None
+    assert history.keep(folder, configuration) is None
     return folder
 
 
@@ -73,7 +73,7 @@ def test_a_backup_holds_all_but_secrets(config: Path, state: Path, tmp_path: Pat
     copy = tmp_path / "copy"
     copied = copy_all(config, state, copy)
     assert copied == (LEDGER.file, SAMPLES.file, "installer.toml", "circuits.toml", "configuration")
-    assert kept.last_good(copy) == load(config)
+    assert history.last_good(copy) == load(config)
     assert not any(b"secret" in text for text in content(copy).values())
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller.commands.check import CircuitLine, describe, unreadable_files
-from controller.configuration.settings import Configuration, Sources, load, parse
+from controller.config.loader import Configuration, Sources, load, parse
 from tests.pages import ROOT
 
 if TYPE_CHECKING:

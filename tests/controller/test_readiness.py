@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from controller.commands.ready import NOT_READY, text
-from controller.configuration.settings import parse_circuits
+from controller.config.loader import parse_circuits
 from controller.setup import records
 from controller.setup.records import Records
 from controller.upkeep.readiness import READY, RESERVED, Facts, judge

@@ -12,8 +12,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from controller.commands.cli import main
-from controller.configuration import kept
-from controller.configuration.settings import Configuration, Sources, parse
+from controller.config import history
+from controller.config.loader import Configuration, Sources, parse
 from controller.core.effects import Happened, KeepEntry, KeepHistory, KeepOutage, KeepSample
 from controller.storage.store import Store
 from rules.boot_time import Moment
@@ -114,7 +114,7 @@ def state(tmp_path: Path) -> Path:
     write(tmp_path, [outage(), *histories(), *samples, *silent, note, event(390.0, "started", rebooted=True)])
     configuration = parse(Sources(INSTALLER, CIRCUITS))
     assert isinstance(configuration, Configuration)
-    kept.keep(tmp_path, configuration)
+    history.keep(tmp_path, configuration)
     return tmp_path
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller.commands.cli import main
-from controller.configuration.settings import Configuration, load
+from controller.config.loader import Configuration, load
 from controller.setup import records
 from hw.simulated.house import House, Load
 from hw.simulated.meter import SimulatedMeter

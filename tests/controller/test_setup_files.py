@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.configuration.mistakes import Mistakes
-from controller.configuration.settings import parse_circuits, parse_installer
-from controller.configuration.tables import BrokerSettings, GeneratorSettings, GpioContact, MeterSettings, SiteSettings
+from controller.config.errors import Mistakes
+from controller.config.loader import parse_circuits, parse_installer
+from controller.config.model import BrokerSettings, GeneratorSettings, GpioContact, MeterSettings, SiteSettings
 from controller.setup import records
 from controller.setup.card import card_html
 from controller.setup.circuits import slug
@@ -31,7 +31,7 @@ from tests.pages import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from controller.configuration.installer import Installer
+    from controller.config.installer import Installer
 
 EXAMPLES = ROOT / "docs" / "examples"
 INSTALLER = (EXAMPLES / "installer.toml").read_text(encoding="utf-8")

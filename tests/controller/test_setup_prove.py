@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller.commands.site import Site
-from controller.configuration.mistakes import Mistakes
-from controller.configuration.tables import MeterSettings
+from controller.config.errors import Mistakes
+from controller.config.model import MeterSettings
 from controller.setup import records
 from controller.setup.demand import demand_of
 from controller.setup.ground import Ground, Patience

@@ -7,7 +7,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from controller.configuration.settings import Configuration, load
+from controller.config.loader import Configuration, load
 from controller.daemon import Daemon
 from controller.storage.reader import Log
 from hw import gpio

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.configuration.settings import Configuration, Sources, parse
-from controller.configuration.tables import GpioContact, MeterSettings
+from controller.config.loader import Configuration, Sources, parse
+from controller.config.model import GpioContact, MeterSettings
 from controller.core import events as ev
 from controller.runtime.gpio_devices import AGAIN_S, POLL_S, WiredContact, pulse_lines, watch_meter
 from hw import meter_pdu  # noqa: F401  # the library is brought in here, not in a thread while virtual time runs

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from controller.configuration.mistakes import Mistakes
-from controller.configuration.read import keys_of, note_unknown, read_known, read_table
-from controller.configuration.rules import NotAllowedError
-from controller.configuration.tables import (
+from controller.config.errors import Mistakes
+from controller.config.model import (
     CONTACTS,
     NAME,
     REQUIRED_TABLES,
@@ -24,12 +22,14 @@ from controller.configuration.tables import (
     SiteSettings,
     StoreSettings,
 )
+from controller.config.table_reader import keys_of, note_unknown, read_known, read_table
+from controller.config.validators import NotAllowedError
 from rules.lean import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from controller.configuration.mistakes import Notes
+    from controller.config.errors import Notes
 
 Table = TypeVar("Table")
 KNOWN = (*SINGLE_TABLES, "contact", "meters")

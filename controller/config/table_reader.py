@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from controller.configuration.mistakes import twin
-from controller.configuration.rules import NotAllowedError, Rule
+from controller.config.errors import twin
+from controller.config.validators import NotAllowedError, Rule
 from rules.lean import dataclass
 
 if TYPE_CHECKING:
     from dataclasses import Field
 
-    from controller.configuration.mistakes import Notes
+    from controller.config.errors import Notes
 
     Path = tuple[str, ...]
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from controller.configuration.mistakes import Notes
-from controller.configuration.read import keys_of
-from controller.configuration.settings import CIRCUITS_FILE, INSTALLER_FILE
-from controller.configuration.tables import GpioContact, MqttContact
+from controller.config.errors import Notes
+from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE
+from controller.config.model import GpioContact, MqttContact
+from controller.config.table_reader import keys_of
 from rules.controllability import sheddable, why_uncontrollable
 from rules.panel import Restore, Tag
 
 if TYPE_CHECKING:
-    from controller.configuration.mistakes import Mistake
-    from controller.configuration.settings import Configuration
+    from controller.config.errors import Mistake
+    from controller.config.loader import Configuration
     from rules.panel import Circuit
 
 # Utility that comes back may fail again at once; the transfer switches themselves wait 15 s and more.

@@ -7,7 +7,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Protocol, TypeGuard
 
-from controller.configuration.mistakes import either, twin
+from controller.config.errors import either, twin
 from rules.lean import dataclass
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ These classes are the one definition: the reader, the advice of `check` and the 
 
 from typing import Annotated, Literal
 
-from controller.configuration.rules import ID_PATTERN, Flag, Member, Number, Spaces, Text, Whole, Word
+from controller.config.validators import ID_PATTERN, Flag, Member, Number, Spaces, Text, Whole, Word
 from rules.lean import dataclass
 from rules.panel import Circuit, CircuitId, Kind, Override, Restore, Tag, Wakes
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.configuration.mistakes import Mistakes
-from controller.configuration.read import keys_of, note_unknown, read_table
-from controller.configuration.rules import NotAllowedError, Spaces
-from controller.configuration.tables import NAME, CircuitEntry
+from controller.config.errors import Mistakes
+from controller.config.model import NAME, CircuitEntry
+from controller.config.table_reader import keys_of, note_unknown, read_table
+from controller.config.validators import NotAllowedError, Spaces
 from rules.panel import CircuitId, Panel, Tag
 
 if TYPE_CHECKING:
-    from controller.configuration.mistakes import Notes
+    from controller.config.errors import Notes
     from rules.panel import Circuit
 
 # `ask restore all` means every circuit, so none may bear that name.

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.configuration.locate import line_of, lines_of
-from controller.configuration.mistakes import Mistakes
-from controller.configuration.settings import parse_circuits
+from controller.config.errors import Mistakes
+from controller.config.loader import parse_circuits
+from controller.config.toml_lines import line_of, lines_of
 
 TEXT = '''\
 # a comment with [brackets] and = signs

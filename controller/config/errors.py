@@ -83,7 +83,7 @@ class Notes:
         self.found.append(Mistake(self.file, says, self._line(path), ".".join(spelt(name) for name in path)))
 
     def _line(self, path: tuple[str, ...]) -> int:
-        from controller.configuration.locate import line_of, lines_of  # noqa: PLC0415  # a right file needs no line
+        from controller.config.toml_lines import line_of, lines_of  # noqa: PLC0415  # a right file needs no line
 
         if self._lines is None:
             self._lines = lines_of(self.text)

@@ -15,9 +15,8 @@ import jsonschema
 import pytest
 
 from controller import configuration
-from controller.configuration.mistakes import Mistakes
-from controller.configuration.schema import circuits_schema, installer_schema, written
-from controller.configuration.settings import (
+from controller.config.errors import Mistakes
+from controller.config.loader import (
     Configuration,
     Sources,
     load,
@@ -26,7 +25,8 @@ from controller.configuration.settings import (
     parse_installer,
     with_circuits,
 )
-from controller.configuration.tables import GpioContact, MqttContact, RestoreSettings, ShedSettings
+from controller.config.model import GpioContact, MqttContact, RestoreSettings, ShedSettings
+from controller.config.schema import circuits_schema, installer_schema, written
 from rules.panel import Circuit, CircuitId, Kind, Override, Panel, Restore, Tag, Wakes
 from tests.pages import ROOT
 
@@ -338,7 +338,7 @@ def test_a_reload_of_a_wrong_file_is_refused_whole(tmp_path: Path, text: str | N
 def test_a_start_imports_nothing_that_only_a_mistake_needs() -> None:
     """Milliseconds at the start are milliseconds of overload."""
     program = (
-        "import sys; from pathlib import Path; from controller.configuration.settings import load;"
+        "import sys; from pathlib import Path; from controller.config.loader import load;"
         f"load(Path({str(EXAMPLES)!r})); print(*({{'difflib', 'ctypes', 'logging'}} & sys.modules.keys()))"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -349,7 +349,7 @@ def test_a_start_imports_nothing_that_only_a_mistake_needs() -> None:
 
 
 def test_the_schemas_are_those_the_reader_goes_by() -> None:
-    """Made anew by `python -m controller.configuration.schema`."""
+    """Made anew by `python -m controller.config.schema`."""
     folder = Path(configuration.__path__[0])
     assert (folder / "installer.schema.json").read_text(encoding="utf-8") == written(installer_schema())
     assert (folder / "circuits.schema.json").read_text(encoding="utf-8") == written(circuits_schema())

@@ -1,6 +1,6 @@
 """The JSON Schemas of both files, for editors: made from the same definitions as the reader.
 
-`python -m controller.configuration.schema` writes them anew.
+`python -m controller.config.schema` writes them anew.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.configuration.read import keys_of
-from controller.configuration.rules import ID_PATTERN, plain
-from controller.configuration.tables import (
+from controller.config.model import (
     CONTACTS,
     REQUIRED_TABLES,
     SINGLE_TABLES,
     CircuitEntry,
     ExtraMeterSettings,
 )
+from controller.config.table_reader import keys_of
+from controller.config.validators import ID_PATTERN, plain
 
 if TYPE_CHECKING:
-    from controller.configuration.rules import Schema
+    from controller.config.validators import Schema
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 

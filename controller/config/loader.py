@@ -7,16 +7,16 @@ import stat
 import tomllib
 from typing import TYPE_CHECKING
 
-from controller.configuration.circuits import read_circuits
-from controller.configuration.installer import Installer, read_installer
-from controller.configuration.mistakes import Mistake, Mistakes, Notes
+from controller.config.circuits import read_circuits
+from controller.config.errors import Mistake, Mistakes, Notes
+from controller.config.installer import Installer, read_installer
 from rules.lean import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from controller.configuration.tables import (
+    from controller.config.model import (
         BrokerSettings,
         ContactSettings,
         ExtraMeterSettings,

@@ -11,8 +11,8 @@ import re
 import zlib
 from typing import TYPE_CHECKING
 
-from controller.configuration.mistakes import Mistakes
-from controller.configuration.settings import (
+from controller.config.errors import Mistakes
+from controller.config.loader import (
     CIRCUITS_FILE,
     INSTALLER_FILE,
     Configuration,

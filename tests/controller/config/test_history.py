@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.configuration.kept import FOLDER, MOST_KEPT, configuration_for_start, keep, last_entry, last_good
-from controller.configuration.settings import Configuration, Sources, parse
+from controller.config.history import FOLDER, MOST_KEPT, configuration_for_start, keep, last_entry, last_good
+from controller.config.loader import Configuration, Sources, parse
 from rules.panel import CircuitId, Tag
 from tests.pages import ROOT
 
@@ -169,8 +169,8 @@ def test_a_state_folder_that_cannot_be_written_stops_no_start(folders: Folders) 
 KEEPER = """
 import os, sys
 from pathlib import Path
-from controller.configuration.kept import keep
-from controller.configuration.settings import load
+from controller.config.history import keep
+from controller.config.loader import load
 
 steps = int(sys.argv[3])
 

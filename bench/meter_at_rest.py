@@ -17,7 +17,7 @@ from threading import Event, Thread
 
 from bench.at_rest import CIRCUITS, SECONDS, SETTLE_S, cpu_s
 from bench.programs import INSTALLER, house
-from controller.storage.rows import read_pulse_counts
+from controller.storage.queries import read_pulse_counts
 from controller.storage.schema import SAMPLES, open_for_reading
 from tests.mosquitto import Mosquitto
 

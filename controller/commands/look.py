@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from controller.commands.site import Site
     from controller.reporting.report import Story
-    from controller.storage.reader import Log
+    from controller.storage.log_reader import Log
 
 DONE, NOT_DONE, WRONG_CONFIGURATION = 0, 1, 78
 
@@ -119,7 +119,7 @@ def add_report(parser: argparse.ArgumentParser) -> None:
 def _with_log(arguments: argparse.Namespace, look: Callable[[argparse.Namespace, Log], int]) -> int:
     import sqlite3  # noqa: PLC0415
 
-    from controller.storage.reader import Log  # noqa: PLC0415
+    from controller.storage.log_reader import Log  # noqa: PLC0415
     from controller.storage.schema import UselessError  # noqa: PLC0415
 
     try:

@@ -191,7 +191,7 @@ def _evidence(state_dir: Path) -> Evidence:
 
     from controller.commissioning.doctor import Evidence  # noqa: PLC0415
     from controller.reporting.report import seconds_between  # noqa: PLC0415
-    from controller.storage.reader import Log  # noqa: PLC0415
+    from controller.storage.log_reader import Log  # noqa: PLC0415
     from controller.storage.schema import UselessError  # noqa: PLC0415
 
     try:

@@ -16,7 +16,7 @@ from controller.commands.look import DONE, NOT_DONE, WRONG_CONFIGURATION, compla
 from controller.commands.replay_text import as_json, as_text
 from controller.evidence.lines import EvidenceError, segments, to_lines
 from controller.evidence.replay import Wanted, Within, compared
-from controller.storage.recording import recorded
+from controller.storage.recording_reader import recorded
 from controller.storage.schema import LEDGER, UselessError, open_for_reading
 
 if TYPE_CHECKING:

@@ -119,7 +119,7 @@ def _report(folder: Path, keep: Path | None) -> int:
     from controller.config.history import last_good  # noqa: PLC0415
     from controller.reporting.report import story  # noqa: PLC0415
     from controller.reporting.report_text import story_text  # noqa: PLC0415
-    from controller.storage.reader import Log  # noqa: PLC0415
+    from controller.storage.log_reader import Log  # noqa: PLC0415
 
     state_dir = folder / "state"
     with Log(state_dir) as log:

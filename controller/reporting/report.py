@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from controller.config.loader import Configuration
-    from controller.storage.reader import EventRow, Log, OutageRow, SampleRow, When
+    from controller.storage.log_reader import EventRow, Log, OutageRow, SampleRow, When
     from rules.panel import Circuit, CircuitId
 
 ACCURACY = "±0.5 % at power factor 1, ±0.75 % at 0.5, from 1 % to 100 % of the rated current (the maker's figures)"

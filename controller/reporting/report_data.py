@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from controller.core.effects import Json
     from controller.reporting.report import Story
-    from controller.storage.reader import HistoryRow, OutageRow, SampleRow, When
+    from controller.storage.log_reader import HistoryRow, OutageRow, SampleRow, When
 
 
 def outages_json(outages: Iterable[OutageRow]) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from controller.reporting.report import Fare, Story
-    from controller.storage.reader import OutageRow
+    from controller.storage.log_reader import OutageRow
 
 
 def story_html(story: Story) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from controller.reporting.report import Fare, Peak, Story
-    from controller.storage.reader import OutageRow, When
+    from controller.storage.log_reader import OutageRow, When
 
 _CURVE_MARGIN = 20
 

@@ -21,7 +21,7 @@ from controller.commands.status import Told, collect, is_stale
 from controller.config.advice import named
 from controller.runtime import clock
 from controller.setup import records
-from controller.storage.reader import Log
+from controller.storage.log_reader import Log
 from controller.storage.schema import UselessError
 from controller.upkeep.readiness import Facts
 from hw.broker_socket import Broker, BrokerError
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from controller.commands.site import Site
     from controller.config.loader import Configuration
-    from controller.storage.reader import OutageRow
+    from controller.storage.log_reader import OutageRow
     from rules.panel import Panel
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")

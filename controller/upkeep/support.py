@@ -29,7 +29,7 @@ from controller.commands.status import Told, collect, status_fields
 from controller.config.errors import Mistakes
 from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, Configuration, load
 from controller.reporting.report_data import outages_json
-from controller.storage.reader import Log
+from controller.storage.log_reader import Log
 from controller.storage.schema import LEDGER, SAMPLES, UselessError, open_for_reading
 from controller.upkeep.readiness import judge
 from controller.upkeep.readiness_facts import House, gathered

@@ -15,7 +15,7 @@ from unittest.mock import patch
 import pytest
 
 from controller.commands.cli import _COMMANDS, main
-from tests.controller.state_folder import Ear, store_in
+from tests.controller.storage.state_folder import Ear, store_in
 from tests.pages import ROOT
 
 if TYPE_CHECKING:

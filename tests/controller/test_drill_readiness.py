@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller.core.effects import KeepHistory, KeepOutage
-from controller.storage.reader import Log
+from controller.storage.log_reader import Log
 from controller.storage.store import Store
 from controller.upkeep.readiness_facts import _days_since, drill_failed
 from rules.boot_time import Moment

@@ -17,11 +17,11 @@ import pytest
 from controller.commands.cli import main
 from controller.core.effects import SwitchOff
 from controller.evidence.lines import End, Part, Start, Turn, to_line
-from controller.storage.reader import Log
-from controller.storage.recording import recorded
+from controller.storage.log_reader import Log
+from controller.storage.recording_buffer import Tape, pack, remove_old_evidence, unpack, write_blocks
+from controller.storage.recording_reader import recorded
 from controller.storage.schema import LEDGER, open_for_reading, open_for_writing
-from controller.storage.tape import Tape, pack, remove_old_evidence, unpack, write_blocks
-from tests.controller.state_folder import Ear, store_in
+from tests.controller.storage.state_folder import Ear, store_in
 from tests.controller.test_evidence import recorded_night
 from tests.pages import ROOT
 from tests.tape import TapedHouse

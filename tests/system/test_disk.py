@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.storage.reader import Log
+from controller.storage.log_reader import Log
 from tests.system.house import House
 from tests.system.program import WITHOUT_ROOTS_RIGHTS
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller.core.effects import SwitchOff
 from controller.evidence.lines import End
-from controller.storage.recording import recorded
+from controller.storage.recording_reader import recorded
 from controller.storage.schema import LEDGER, open_for_reading
 from tests.pages import ROOT
 from tests.system.house import SHED, House

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from controller.config.loader import Configuration, load
 from controller.daemon import Daemon
-from controller.storage.reader import Log
+from controller.storage.log_reader import Log
 from hw import gpio
 from hw.simulated.contact import SimulatedPins, Wire
 from hw.simulated.meter import SimulatedMeter

@@ -16,7 +16,7 @@ from resource import RLIM_INFINITY, RLIMIT_FSIZE, getrlimit, setrlimit
 from typing import TYPE_CHECKING, NamedTuple
 
 from controller.core.effects import Happened, KeepPulses, KeepSample
-from controller.storage.rows import read_memory
+from controller.storage.queries import read_memory
 from controller.storage.schema import LEDGER, SAMPLES, UselessError, open_for_reading, open_for_writing
 from controller.storage.store import Store
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from controller.core.effects import DiskEffect, Memory
-    from controller.storage.lane import Lane, Rows
+    from controller.storage.write_queue import Lane, Rows
 
 SECTOR_BYTES = 512
 LAZY_S = 5.0

@@ -14,7 +14,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from controller import configuration
+from controller import config
 from controller.config.errors import Mistakes
 from controller.config.loader import (
     Configuration,
@@ -350,7 +350,7 @@ def test_a_start_imports_nothing_that_only_a_mistake_needs() -> None:
 
 def test_the_schemas_are_those_the_reader_goes_by() -> None:
     """Made anew by `python -m controller.config.schema`."""
-    folder = Path(configuration.__path__[0])
+    folder = Path(config.__path__[0])
     assert (folder / "installer.schema.json").read_text(encoding="utf-8") == written(installer_schema())
     assert (folder / "circuits.schema.json").read_text(encoding="utf-8") == written(circuits_schema())
 

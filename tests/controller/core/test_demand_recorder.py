@@ -17,10 +17,10 @@ from controller.core.meter_tracker import Metering, MeterSettings
 from controller.core.views import Wall
 from controller.reporting.report import story
 from controller.reporting.report_data import story_csv, story_json
-from controller.storage.reader import Log
+from controller.storage.log_reader import Log
 from hw.broker_socket import Broker
 from rules.panel import Kind, Position
-from tests.controller.state_folder import BOOT, Ear, outage, store_in
+from tests.controller.storage.state_folder import BOOT, Ear, outage, store_in
 from tests.house import House, circuit
 
 if TYPE_CHECKING:

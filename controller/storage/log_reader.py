@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from controller.storage.rows import read_entries, read_histories, read_outages
+from controller.storage.queries import read_entries, read_histories, read_outages
 from controller.storage.schema import LEDGER, SAMPLES, UselessError, open_for_reading
 from rules.boot_time import Moment
 from rules.panel import Position

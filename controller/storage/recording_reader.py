@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from controller.core.views import Wall
 from controller.evidence.lines import EvidenceError, Start, from_line, segment
-from controller.storage.tape import unpack
+from controller.storage.recording_buffer import unpack
 
 if TYPE_CHECKING:
     import sqlite3

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from controller.core.effects import KeepHistory, KeepOutage, Memory
-from controller.storage.tape import write_blocks
+from controller.storage.recording_buffer import write_blocks
 from rules.boot_time import Moment
 from rules.panel import CircuitId
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from controller.core.effects import Json
     from controller.core.views import Wall
-    from controller.storage.pending import Ledger, Samples
+    from controller.storage.pending_rows import Ledger, Samples
 
 # Openings further back than this number of outages are of no use to anybody's waiting time.
 REMEMBERED_OUTAGES = 20

@@ -11,7 +11,7 @@ from rules.lean import dataclass
 
 if TYPE_CHECKING:
     from controller.core.effects import DiskEffect
-    from controller.storage.tape import Block
+    from controller.storage.recording_buffer import Block
     from rules.panel import CircuitId
 
 # A busy outage of a large house tells some 500 events; a day of samples each 5 s has 17 280.

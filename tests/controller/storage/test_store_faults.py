@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller.core.effects import Memory
-from controller.storage.reader import Log
+from controller.storage.log_reader import Log
 from controller.storage.schema import LEDGER, UselessError, open_for_reading, open_for_writing
 from rules.panel import CircuitId
-from tests.controller.state_folder import (
+from tests.controller.storage.state_folder import (
     BOOT,
     FRIDGE,
     LATER_BOOT,
@@ -62,7 +62,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from controller.storage.store import Store
-from tests.controller.state_folder import *
+from tests.controller.storage.state_folder import *
 
 store = Store(Path(sys.argv[1]), BOOT, print, print)
 memory = store.load()
@@ -284,7 +284,7 @@ def test_a_file_of_a_newer_program_is_set_aside_and_not_spoilt(tmp_path: Path) -
 FULL = """
 import resource, sys
 from pathlib import Path
-from tests.controller.state_folder import *
+from tests.controller.storage.state_folder import *
 
 ear = Ear()
 store = store_in(Path(sys.argv[1]), ear)
@@ -326,8 +326,8 @@ def test_a_full_disk_is_said_once_and_written_to_when_there_is_room(tmp_path: Pa
 READ_ONLY = """
 import os, shutil, sys, tempfile
 from pathlib import Path
-from tests.controller.state_folder import *
-from controller.storage.reader import Log
+from tests.controller.storage.state_folder import *
+from controller.storage.log_reader import Log
 
 if os.geteuid() == 0:
     os.setuid(65534)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller.core.effects import DropOutage, Happened, KeepHistory, KeepPulses, Memory
-from controller.storage.pending import MOST_EVENTS, MOST_SAMPLES, Ledger, Samples
-from controller.storage.reader import Log, SampleRow, When
+from controller.storage.log_reader import Log, SampleRow, When
+from controller.storage.pending_rows import MOST_EVENTS, MOST_SAMPLES, Ledger, Samples
+from controller.storage.retention import BATCH, remove_old_events, remove_old_samples
 from controller.storage.schema import UselessError
 from controller.storage.store import Pace
-from controller.storage.tidy import BATCH, remove_old_events, remove_old_samples
 from rules.boot_time import Moment
-from tests.controller.state_folder import (
+from tests.controller.storage.state_folder import (
     BOOT,
     FRIDGE,
     LATER_BOOT,

@@ -6,8 +6,8 @@ import sqlite3
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from controller.storage.pending import Ledger, Samples
-from controller.storage.rows import write_boot
+from controller.storage.pending_rows import Ledger, Samples
+from controller.storage.queries import write_boot
 from controller.storage.schema import UNREADABLE, open_for_writing, set_aside, useless
 from rules.lean import dataclass
 

@@ -56,10 +56,10 @@ mutation: $(VENV)/mutation.stamp
 	$(BIN)/python -m bench.survivors $(ARGS)
 
 nights: $(VENV)/all.stamp
-	$(BIN)/python -m tests.virtual.nights $(N) $(if $(SEED),--seed $(SEED)) $(ARGS)
+	$(BIN)/python -m tests.virtual.random_outages $(N) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 torture: $(VENV)/all.stamp system-packages
-	$(BIN)/python -m tests.system.torture $(N) $(if $(SEED),--seed $(SEED)) $(if $(HOUSE),--house $(HOUSE)) $(ARGS)
+	$(BIN)/python -m tests.stress.stress $(N) $(if $(SEED),--seed $(SEED)) $(if $(HOUSE),--house $(HOUSE)) $(ARGS)
 
 # A virtual Pi: everything large lies in LOADSHED_APPLIANCE (/var/tmp/appliance) and is kept for the next time.
 test-appliance: $(VENV)/all.stamp deb

@@ -24,8 +24,8 @@ from controller.core.effects import (
 )
 from controller.core.engine import Engine, EngineSettings
 from controller.core.meter_tracker import Metering, MeterSettings
-from controller.evidence.lines import Start
-from controller.evidence.recorder import Recorder
+from controller.recording.format import Start
+from controller.recording.recorder import Recorder
 from controller.storage.store import Pace, Store
 from rules.panel import Circuit, CircuitId, Kind, Panel, Position, Tag
 

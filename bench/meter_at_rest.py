@@ -73,7 +73,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
         folder = Path(name)
         house(folder, CIRCUITS)
-        simulate = [sys.executable, "-m", "controller", "simulate", "meter", "--link", str(folder / "meter")]
+        simulate = [sys.executable, "-m", "clients", "simulate", "meter", "--link", str(folder / "meter")]
         with subprocess.Popen([*simulate, "--kw", f"{KW:g}"], stdout=subprocess.DEVNULL) as simulator:
             try:
                 with Mosquitto(folder) as mosquitto:

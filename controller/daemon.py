@@ -23,8 +23,8 @@ from controller.core import events as ev
 from controller.core.effects import Happened, SwitchOff, SwitchOn
 from controller.core.engine import Engine
 from controller.core.views import Wall
-from controller.evidence.lines import Start
-from controller.evidence.recorder import Recorder
+from controller.recording.format import Start
+from controller.recording.recorder import Recorder
 from controller.runtime import clock, startup, systemd_notify
 from controller.runtime.engine_loop import Inbox
 from controller.runtime.journal import line, refusal_lines

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.commands import cli
-from controller.commands.check import describe
-from controller.commands.check_text import description_text, mistakes_text
+from clients.bus_client.check import describe
+from clients.cli import cli
+from clients.cli.check_view import description_text, mistakes_text
 from controller.config.errors import Mistakes
 from controller.config.loader import Configuration, Sources, load, parse, parse_circuits, parse_installer
 from controller.config.model import CONTACTS, SINGLE_TABLES, CircuitEntry

@@ -173,7 +173,7 @@ def the_readmes_house(folder: Path) -> Iterator[int]:
     with Mosquitto(folder) as mosquitto:
         (folder / "installer.toml").write_text(ON_THE_BUS.format(port=mosquitto.port), encoding="utf-8")
         (folder / "circuits.toml").write_text(block(README, "toml", "[circuits.hot-tub]"), encoding="utf-8")
-        command = [sys.executable, "-m", "controller", "run", "--config", str(folder), "--state", str(folder / "state")]
+        command = [sys.executable, "-m", "clients", "run", "--config", str(folder), "--state", str(folder / "state")]
         with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as daemon:
             try:
                 assert daemon.stderr is not None

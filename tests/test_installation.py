@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from controller.commands import cli
-from controller.commands.look import NOT_DONE
-from controller.commands.ready import NOT_READY
+from clients.cli import cli
+from clients.cli.look import NOT_DONE
+from clients.cli.ready import NOT_READY
 from controller.core.system_alarms import CLOCK_IN_OUTAGE_AFTER_S
 from controller.daemon import WATCHDOG_S, WRONG_CONFIGURATION
 from controller.runtime import clock, startup

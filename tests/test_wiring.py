@@ -8,10 +8,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from gpiozero.pins.mock import MockFactory
 
+from clients.setup.session import USUAL
 from controller.config.installer import Installer
 from controller.config.loader import parse_installer
 from controller.config.model import GpioContact
-from controller.setup.ground import USUAL
 from tests.pages import README, ROOT, block, flat
 
 DRAWING = ROOT / "docs" / "wiring.svg"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from controller.core.effects import Effect, SwitchOff, SwitchOn
     from controller.core.engine import Engine
     from controller.core.events import Event
-    from controller.evidence.recorder import Recorder
+    from controller.recording.recorder import Recorder
 
 HEARTBEAT_S = 1.0
 """A turn is taken at least this often: the watchdog is fed by turns, not by a timer of its own."""

@@ -12,14 +12,14 @@ from dataclasses import field
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from controller.evidence.lines import End, Start, Turn, to_line
+from controller.recording.format import End, Start, Turn, to_line
 from rules.lean import dataclass
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from controller.evidence.lines import Part
+    from controller.recording.format import Part
 
 MOST_EVENTS = 50_000
 """So many events and commands wait for the next block. A storm of them ends the recording, not the program."""

@@ -6,14 +6,14 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from controller.core.views import Wall
-from controller.evidence.lines import EvidenceError, Start, from_line, segment
+from controller.recording.format import EvidenceError, Start, from_line, segment
 from controller.storage.recording_buffer import unpack
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
 
-    from controller.evidence.lines import Part, Segment
+    from controller.recording.format import Part, Segment
 
 
 def recorded(db: sqlite3.Connection, unreadable: list[str]) -> Iterator[Segment]:

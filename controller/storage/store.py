@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from controller.core.effects import Happened, KeepEntry, KeepHistory, KeepPulses, KeepSample, Memory
 from controller.core.views import Wall
-from controller.evidence.lines import End
+from controller.recording.format import End
 from controller.runtime import clock
 from controller.storage.pending_rows import Ledger, Mirror, Samples
 from controller.storage.queries import read_memory, read_pulse_counts, write_ledger, write_samples
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from controller.core.effects import DiskEffect, Json
-    from controller.evidence.lines import Part
+    from controller.recording.format import Part
 
 
 @dataclass(frozen=True, slots=True)

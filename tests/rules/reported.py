@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rules.device_reports import Phase, Reports
 from rules.ledger import Ledger
 from rules.panel import Circuit, CircuitId, Kind, Override, Panel, Position, Wakes
-from tests.house import circuit, essential
+from tests.virtual_house import circuit, essential
 
 if TYPE_CHECKING:
     from rules.boot_time import Moment

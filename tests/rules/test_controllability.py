@@ -6,7 +6,7 @@ import pytest
 
 from rules.controllability import commandable, controllable, sheddable, why_uncontrollable
 from rules.panel import Kind, Tag
-from tests.house import circuit
+from tests.virtual_house import circuit
 
 KINDS = (
     # kind, may be commanded, why not

@@ -10,8 +10,8 @@ from rules.device_reports import Outcome
 from rules.ledger import HAND
 from rules.ledger_entry import Cause, Debt, Switched
 from rules.panel import Kind, Position, Wakes
-from tests.house import circuit
 from tests.rules.reported import CHARGER, TUB, UTILITY, Night
+from tests.virtual_house import circuit
 
 if TYPE_CHECKING:
     from rules.panel import Circuit

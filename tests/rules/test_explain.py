@@ -10,7 +10,7 @@ from rules.boot_time import Moment
 from rules.explain import kept_off_by, stays_on, why
 from rules.ledger_entry import Cause, Debt, Entry, Hold, Switched
 from rules.panel import Circuit, Kind, Position, Restore
-from tests.house import circuit, essential
+from tests.virtual_house import circuit, essential
 
 ON, OFF, TRIPPED, UNKNOWN = Position.ON, Position.OFF, Position.TRIPPED, Position.UNKNOWN
 THEN = Moment("boot", 50.0)

@@ -9,7 +9,7 @@ import pytest
 from rules.ledger import US, Ledger
 from rules.ledger_entry import Cause, Debt, Hold, Switched, Wish
 from rules.panel import CircuitId, Panel, Position
-from tests.house import circuit, essential
+from tests.virtual_house import circuit, essential
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -31,7 +31,7 @@ class Program:
     """One daemon. `on_news`: called at each line it writes, and when it ends. `prefix`: see `WITHOUT_ROOTS_RIGHTS`."""
 
     def __init__(self, config: Path, state: Path, on_news: Callable[[], None], prefix: tuple[str, ...] = ()) -> None:
-        run = (sys.executable, "-m", "controller", "run", "--config", str(config), "--state", str(state))
+        run = (sys.executable, "-m", "clients", "run", "--config", str(config), "--state", str(state))
         self._command = (*prefix, *WITH_ITS_TEST, *run)
         self.config, self.state = config, state
         self._on_news = on_news

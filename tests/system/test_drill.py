@@ -20,7 +20,7 @@ from hw.simulated.meter_server import run_pulses
 from rules.metering.demand import EDGE_KW_S
 from rules.panel import Position
 from tests.pages import ROOT
-from tests.system.house import BYSTANDERS, SHED, SITE, House, Timing, Wired, together
+from tests.system.process_house import BYSTANDERS, SHED, SITE, House, Timing, Wired, together
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ class Drill:
         out = house.folder / "out"
         out.mkdir(exist_ok=True)
         folders = ("--config", str(house.config), "--state", str(house.state_dir), "--out", str(out))
-        self._command = (sys.executable, "-m", "controller", "drill", *words, *folders)
+        self._command = (sys.executable, "-m", "clients", "drill", *words, *folders)
         self._house = house
         self._terminal = terminal
         self.out = out
@@ -150,7 +150,7 @@ async def _the_log_knows_it(house: House) -> None:
 async def _said(*words: str) -> str:
     """Return what another command writes."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "controller", *words), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", "clients", *words), cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
     said, _ = await process.communicate()
     return said.decode()

@@ -18,10 +18,10 @@ from controller.core.effects import (
 )
 from controller.core.engine import Engine
 from controller.core.meter_tracker import Metering, MeterSettings
-from controller.evidence.lines import Start
+from controller.recording.format import Start
 from controller.runtime.startup import panel_for_start
 from rules.panel import Position
-from tests.tape import Tape
+from tests.recorded_house import Tape
 from tests.virtual import invariants
 from tests.virtual.device import Origin
 from tests.virtual.disk import Disk, Loss
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from controller.core.effects import DiskEffect, Effect, Json, Memory
     from controller.core.engine import EngineSettings
-    from controller.evidence.lines import Part
+    from controller.recording.format import Part
     from rules.panel import Circuit, CircuitId, Panel
     from tests.virtual.device import Device
 

@@ -6,8 +6,8 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
+from clients.bus_client.request import ask
 from controller.bus.connection import Allowance
-from controller.commands.ask import ask
 from controller.core.effects import Answer
 from controller.core.events import Asked, BreakerReported, BusConnected, ContactAlive
 from hw.broker_socket import Broker

@@ -7,7 +7,7 @@ from controller.core.meter_tracker import Metering, MeterSettings
 from controller.core.outage_record import Flap
 from rules.panel import Position, Restore, Wakes
 from tests.controller.core.test_engine_metering import POLL_S, Meter
-from tests.house import House, circuit, essential
+from tests.virtual_house import House, circuit, essential
 
 OFF, ON = Position.OFF, Position.ON
 FRIDGE, TUB, DRYER = essential("fridge"), circuit("hot-tub", amps=50.0), circuit("dryer", amps=30.0)

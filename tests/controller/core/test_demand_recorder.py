@@ -6,22 +6,22 @@ import csv
 import json
 from typing import TYPE_CHECKING
 
+from clients.bus_client.site import Site
+from clients.bus_client.status import Told
+from clients.cli.status_view import status_text
+from clients.reports.export import story_csv, story_json
+from clients.reports.outage_report import story
 from controller.bus import payloads
-from controller.commands.site import Site
-from controller.commands.status import Told
-from controller.commands.status_text import status_text
 from controller.core import events as ev
 from controller.core.demand_recorder import ALIKE_WITHIN_S, MOST_ALIKE
 from controller.core.effects import KeepPulses, TellDemand, TellMeter
 from controller.core.meter_tracker import Metering, MeterSettings
 from controller.core.views import Wall
-from controller.reporting.report import story
-from controller.reporting.report_data import story_csv, story_json
 from controller.storage.log_reader import Log
 from hw.broker_socket import Broker
 from rules.panel import Kind, Position
 from tests.controller.storage.state_folder import BOOT, Ear, outage, store_in
-from tests.house import House, circuit
+from tests.virtual_house import House, circuit
 
 if TYPE_CHECKING:
     from pathlib import Path

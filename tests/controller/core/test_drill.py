@@ -10,7 +10,7 @@ from controller.core import events as ev
 from controller.core.engine import EngineSettings
 from rules.drill import NOTICE_S
 from rules.panel import CircuitId, Position, Restore
-from tests.house import House, circuit, essential
+from tests.virtual_house import House, circuit, essential
 
 ON, OFF = Position.ON, Position.OFF
 SHED = ["well-pump", "dryer", "hot-tub", "ev-charger"]

@@ -9,8 +9,8 @@ import pytest
 
 from controller.core import events as ev
 from rules.panel import CircuitId, Kind, Panel, Position, Restore, Tag
-from tests.house import USUAL, House, circuit, essential
-from tests.house_parts import LATENCY_S
+from tests.virtual_house import USUAL, House, circuit, essential
+from tests.virtual_house_parts import LATENCY_S
 
 if TYPE_CHECKING:
     from controller.core.events import AskKind

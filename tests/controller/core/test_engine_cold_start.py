@@ -6,7 +6,7 @@ import pytest
 
 from hw.simulated import breakers as device
 from rules.panel import Kind, Position, Wakes
-from tests.house import USUAL, House, circuit, essential
+from tests.virtual_house import USUAL, House, circuit, essential
 
 ON = Position.ON
 

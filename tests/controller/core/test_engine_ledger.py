@@ -8,7 +8,7 @@ import pytest
 
 from controller.core.effects import KeepEntry, SwitchOff
 from rules.panel import CircuitId, Panel, Position, Wakes
-from tests.house import House, circuit, essential
+from tests.virtual_house import House, circuit, essential
 
 ON, OFF, UNKNOWN = Position.ON, Position.OFF, Position.UNKNOWN
 ALL_OF_IT = ["ev-charger", "hot-tub", "dryer", "well-pump"]

@@ -10,7 +10,7 @@ from controller.core import effects as do
 from controller.core import events as ev
 from controller.core.engine import EngineSettings
 from rules.panel import CircuitId, Kind, Position, Wakes
-from tests.house import House, circuit, essential
+from tests.virtual_house import House, circuit, essential
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

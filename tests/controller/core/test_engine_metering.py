@@ -6,7 +6,7 @@ from controller.core import events as ev
 from controller.core.effects import TellDemand, TellMeter
 from controller.core.engine import EngineSettings
 from controller.core.meter_tracker import Metering, MeterSettings
-from tests.house import House, circuit
+from tests.virtual_house import House, circuit
 
 POLL_S = 5.0
 TENTHS_A_POLL = 1  # 0.1 kWh each 5 s: 72 kW would be much; the model's rating is not known here

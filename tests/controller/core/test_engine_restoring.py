@@ -6,8 +6,8 @@ import pytest
 
 from controller.core.engine import EngineSettings
 from rules.panel import Position, Restore
-from tests.house import House, circuit, pauses
-from tests.house_parts import LATENCY_S
+from tests.virtual_house import House, circuit, pauses
+from tests.virtual_house_parts import LATENCY_S
 
 ON, OFF, TRIPPED = Position.ON, Position.OFF, Position.TRIPPED
 IN_TURN = ["well-pump", "dryer", "hot-tub", "ev-charger"]

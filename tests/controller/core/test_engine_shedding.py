@@ -9,8 +9,8 @@ from controller.core.effects import DiskEffect, SwitchOff, TellAlarm
 from controller.core.engine import EngineSettings
 from rules.panel import CircuitId, Kind, Position
 from rules.shed import Pace
-from tests.house import House, circuit, pauses
-from tests.house_parts import LATENCY_S
+from tests.virtual_house import House, circuit, pauses
+from tests.virtual_house_parts import LATENCY_S
 
 ON, OFF = Position.ON, Position.OFF
 ALL_OF_IT = ["ev-charger", "hot-tub", "dryer", "well-pump"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from controller.core import events as ev
 from controller.core.engine import LOSSES_WITHIN_S, MOST_LOSSES, EngineSettings
 from rules.panel import Position
-from tests.house import House, circuit
+from tests.virtual_house import House, circuit
 
 ON, OFF = Position.ON, Position.OFF
 BY_BUS = EngineSettings(contact_on_bus=True)

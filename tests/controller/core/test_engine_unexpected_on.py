@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hw.simulated.breakers import Wakes
 from rules.panel import Override, Position
-from tests.house import House, circuit, pauses
+from tests.virtual_house import House, circuit, pauses
 
 ON, OFF = Position.ON, Position.OFF
 ALL_OF_IT = ["ev-charger", "hot-tub", "dryer", "well-pump"]

@@ -19,9 +19,9 @@ from controller.core.outage_record import Flap
 from rules.panel import Position, Tag
 from rules.shed import Pace
 from tests.virtual import panels
-from tests.virtual.house import House
-from tests.virtual.morning import settle_down
 from tests.virtual.night import QUIET_S
+from tests.virtual.random_house import House
+from tests.virtual.recovery_check import settle_down
 
 if TYPE_CHECKING:
     from controller.core.events import AskKind

@@ -5,7 +5,7 @@ from __future__ import annotations
 from controller.core.effects import Happened, TellAlarm, TellCircuit, TellDemand, TellEvent, TellState
 from controller.core.publish_queue import MOST_EVENTS, Telling
 from rules.panel import CircuitId
-from tests.house import House
+from tests.virtual_house import House
 
 TUB = CircuitId("hot-tub")
 

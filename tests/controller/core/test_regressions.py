@@ -9,8 +9,8 @@ from controller.core import events as ev
 from controller.core.engine import EngineSettings
 from rules.panel import Circuit, CircuitId, Panel, Position, Tag, Wakes
 from rules.shed import Pace
-from tests.virtual.house import House
 from tests.virtual.panels import circuit
+from tests.virtual.random_house import House
 
 if TYPE_CHECKING:
     from controller.core.engine import Engine

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rules.panel import Position
-from tests.house import House, circuit
+from tests.virtual_house import House, circuit
 
 ON, OFF = Position.ON, Position.OFF
 

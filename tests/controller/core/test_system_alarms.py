@@ -5,7 +5,7 @@ from __future__ import annotations
 from controller.core import events as ev
 from controller.core.engine import EngineSettings
 from rules.panel import Position
-from tests.house import House, circuit, essential
+from tests.virtual_house import House, circuit, essential
 
 TUB = circuit("hot-tub")
 

@@ -12,12 +12,12 @@ import pytest
 from controller.core import events as ev
 from controller.core.effects import Memory
 from controller.core.engine import Engine, EngineSettings
-from controller.evidence.lines import Start
-from controller.evidence.recorder import Recorder
+from controller.recording.format import Start
+from controller.recording.recorder import Recorder
 from controller.runtime.engine_loop import AWAKE_S, HEARTBEAT_S, Inbox
 from hw.simulated.virtual_time import run_virtual
 from rules.panel import Panel
-from tests.house import circuit
+from tests.virtual_house import circuit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

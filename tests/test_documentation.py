@@ -70,10 +70,10 @@ def test_the_reference_shows_every_key_of_the_installer_with_its_default() -> No
     shown = parse_installer(text)
     assert not isinstance(shown, Mistakes)
     tables = SINGLE_TABLES | {"contact": CONTACTS["gpio"]}
-    for table, kind in tables.items():
+    for section, kind in tables.items():
         for key in keys_of(kind):
-            if table != "broker" or key.default is not None:
-                assert re.search(rf"^#?{key.name} = ", text, re.MULTILINE), f"[{table}] {key.name}"
+            if section != "broker" or key.default is not None:
+                assert re.search(rf"^#?{key.name} = ", text, re.MULTILINE), f"[{section}] {key.name}"
     bare = parse_installer("\n".join((*REQUIRED, '[meter]\nport = "/dev/ttyUSB0"', "[generator]")))
     assert not isinstance(bare, Mistakes)
     assert (shown.broker, shown.shed, shown.restore) == (bare.broker, bare.shed, bare.restore)

@@ -174,7 +174,8 @@ def _torture(runs: Sequence[Mapping[str, Any]]) -> list[str]:
         f"Slowest results: all circuits shed {slowest_s('calm to all shed'):.1f} s after the last fault,",
         f"and all restored {slowest_s('contact closed to all back'):.1f} s after the contact closed",
         "(configured waits are fractions of a second).",
-        "If a ledger was destroyed (corrupt, truncated, or its log deleted), no program can know which circuits are owed.",
+        "If a ledger was destroyed (corrupt, truncated, or its log deleted),",
+        "no program can know which circuits are owed.",
         f"The program reports this. Such circuits are counted separately: {lost}.",
     )
 

@@ -188,9 +188,9 @@ def test_each_file_named_exists(page: Path) -> None:
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs" / "decisions").glob("*.md")), ids=lambda page: page.stem)
 def test_a_decision_is_half_a_page(page: Path) -> None:
-    """The question, what was decided, and what it costs."""
+    """It states the question, the decision and the cost, in 300 words or fewer."""
     text = page.read_text(encoding="utf-8")
-    assert all(f"**{part}.**" in text for part in ("The question", "Decided", "The price"))
+    assert all(f"**{part}.**" in text for part in ("Question", "Decision", "Cost"))
     assert len(text.split()) <= 300
 
 

@@ -117,18 +117,23 @@ def test_the_diagram_in_the_documents_is_the_table_that_runs() -> None:
 def document() -> str:
     """Return the page of the states, with its diagram drawn from the table."""
     ignored = "\n".join(f"- `{state.value}`: {_ignored_in(state)}" for state in State if _ignored_in(state))
-    return f"""# The states of the house
+    return f"""# States of the house
 
-Drawn from the table in `controller/core/state_machine.py` that runs; a test holds this page current.
+The diagram is drawn from the transition table in `controller/core/state_machine.py` that the program runs.
+A test checks that this page matches it.
 
 ```mermaid
 {diagram()}```
 
-*Unfinished*: an outage is open on disk, or something is owed. *Settled*: each circuit is confirmed, beyond us, or tried
-three times. *Stable*: utility known and unbroken for `utility_stable_s`. *Drill*: an outage that a person asked for, on
-utility; a transfer in it ends it and begins in one moment, and it goes on as an outage.
+- *Unfinished*: an outage is open on disk, or a circuit is owed. *Finished*: neither is the case.
+- *Settled*, while shedding: each circuit is confirmed, tripped, under manual override, or has had three attempts.
+  While restoring: each owed circuit is on, tripped, under manual override, on hold, waiting for a user, or has had
+  three attempts.
+- *Stable*: utility known and uninterrupted for `utility_stable_s`.
+- *Drill*: an outage started by a user request while the house is on utility. A transfer ends the drill and starts an
+  outage at the same moment, with the same record.
 
-Ignored, on purpose:
+These pairs of state and trigger are deliberately ignored:
 
 {ignored}
 """

@@ -11,9 +11,9 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from hw.pulses import Pulses
-from hw.simulated.contact import SimulatedPins, Wire
+from hw.simulated.contact import SimulatedPins, SimulatedWire
 from hw.simulated.pulse_wires import PulseOutput
-from rules.metering.demand import Demand
+from rules.metering.demand import DemandEstimator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,9 +59,9 @@ class Path:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.demand = Demand(MAX_KW, 5.0, pulses=True)
+        self.demand = DemandEstimator(MAX_KW, 5.0, pulses=True)
         pins = SimulatedPins(self.clock)
-        self.wire = Wire(pins, PIN)
+        self.wire = SimulatedWire(pins, PIN)
         self.line = Pulses(PIN, self.demand.pulse, MAX_KW, later=self.clock.later, factory=pins, clock=self.clock)
         self.output = PulseOutput(self.wire, self.clock.move_to)
 
@@ -78,7 +78,7 @@ def step_by_pulses(phase: float) -> float:
 
 def step_by_register(phase: float, poll_s: float = 1.0) -> float:
     """Return the same by the register alone, polled each second; `phase`: of the step in its tick."""
-    demand = Demand(MAX_KW, poll_s, pulses=False)
+    demand = DemandEstimator(MAX_KW, poll_s, pulses=False)
     stepped, at = 180.0 * (2 + phase), 0.0
     while at <= stepped or (demand.view(at).kw or 0.0) < 9.0:
         at += poll_s
@@ -163,9 +163,9 @@ def _energy_at(history: deque[tuple[float, float]], at: float) -> float:
 def edges(count: int = 20_000) -> list[Row]:
     """Return how many edges a second the process takes, from the pin's callback to the estimator, none lost."""
     clock = Clock()
-    demand = Demand(None, 5.0, pulses=True)
+    demand = DemandEstimator(None, 5.0, pulses=True)
     pins = SimulatedPins(clock)
-    wire = Wire(pins, PIN)
+    wire = SimulatedWire(pins, PIN)
     line = Pulses(PIN, demand.pulse, None, later=clock.later, factory=pins, clock=clock)
     began = time.perf_counter()
     for index in range(count):

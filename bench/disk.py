@@ -13,42 +13,42 @@ from pathlib import Path
 from bench.at_rest import written_bytes
 from controller.core import events as ev
 from controller.core.effects import (
-    Happened,
-    KeepEntry,
-    KeepHistory,
-    KeepOutage,
-    KeepPulses,
-    KeepSample,
+    LogEvent,
+    SaveEntry,
+    SaveHistory,
+    SaveOutage,
+    SavePulses,
+    SaveSample,
     SwitchOff,
     SwitchOn,
 )
 from controller.core.engine import Engine, EngineSettings
-from controller.core.meter_tracker import Metering, MeterSettings
-from controller.recording.format import Start
+from controller.core.meter_tracker import MeterTracker, MeterTrackerSettings
+from controller.recording.format import SessionStart
 from controller.recording.recorder import Recorder
-from controller.storage.store import Pace, Store
+from controller.storage.store import Store, WriteTimings
 from rules.panel import Circuit, CircuitId, Kind, Panel, Position, Tag
 
 CIRCUITS = 40
 FASTER = 60.0
 BACKUP_S = 3300.0
 HOUR_S = 3600.0
-_ROWS = (Happened, KeepEntry, KeepHistory, KeepOutage, KeepPulses, KeepSample)
+_ROWS = (LogEvent, SaveEntry, SaveHistory, SaveOutage, SavePulses, SaveSample)
 
 
 class Hour:
     """One hour: utility, 55 minutes of standby, and back."""
 
     def __init__(self, folder: Path) -> None:
-        pace = Pace(5.0 / FASTER, 60.0 / FASTER, evidence_s=20.0 / FASTER, evidence_idle_s=600.0 / FASTER)
+        pace = WriteTimings(5.0 / FASTER, 60.0 / FASTER, evidence_s=20.0 / FASTER, evidence_idle_s=600.0 / FASTER)
         self._store = Store(folder, "bench", print, lambda: None, pace=pace)
         panel = Panel.of(
             *(Circuit(CircuitId(f"c{n}"), f"c{n}", (n + 1,), Kind.GEN2, Tag.NONESSENTIAL) for n in range(CIRCUITS))
         )
-        metering = Metering(MeterSettings(max_kw=48.0, poll_s=5.0, pulses=False), 0.0)
+        metering = MeterTracker(MeterTrackerSettings(max_kw=48.0, poll_s=5.0, pulses=False), 0.0)
         memory = self._store.load()
         self._engine = Engine(panel, EngineSettings(), memory, "bench", 0.0, metering=metering)
-        start = Start("bench", 0.0, rebooted=False, panel=panel, settings=EngineSettings(), memory=memory)
+        start = SessionStart("bench", 0.0, rebooted=False, panel=panel, settings=EngineSettings(), memory=memory)
         self._recorder = Recorder(start, self._store.record)
         self._panel = panel
         self._began = time.monotonic()
@@ -77,9 +77,9 @@ class Hour:
         return (time.monotonic() - self._began) * FASTER
 
     def _turn(self, events: list[ev.Event]) -> list[ev.Event]:
-        now, decides_at = self._now(), self._engine.decides_at()
+        now, decides_at = self._now(), self._engine.next_decision_at()
         effects = self._engine.advance(events, now)
-        self._engine.carried_out(now)
+        self._engine.commands_sent(now)
         self._store.put(effect for effect in effects if isinstance(effect, _ROWS))
         commands = [effect for effect in effects if isinstance(effect, SwitchOff | SwitchOn)]
         decided = decides_at is not None and decides_at <= now

@@ -30,13 +30,13 @@ def follow(config: Path, state: Path) -> int:
     """Run the program on simulated pins whose 10 Wh output turns over each 375 ms."""
     from controller import daemon  # noqa: PLC0415 - the parent needs none of it
     from hw import gpio  # noqa: PLC0415
-    from hw.simulated.contact import SimulatedPins, Wire  # noqa: PLC0415
+    from hw.simulated.contact import SimulatedPins, SimulatedWire  # noqa: PLC0415
 
     pins, never = SimulatedPins(time.monotonic), Event()
-    gpio.use(pins)
+    gpio.set_pin_factory(pins)
 
     def draw() -> None:
-        ten, kwh = Wire(pins, 27), Wire(pins, 22)
+        ten, kwh = SimulatedWire(pins, 27), SimulatedWire(pins, 22)
         for edge in count(1):
             never.wait(EDGE_S)
             ten.toggle()

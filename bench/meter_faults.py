@@ -12,12 +12,12 @@ import time
 from dataclasses import dataclass
 
 from hw import meter_pdu  # noqa: F401 - the library is brought in here, not in a thread while virtual time runs
-from hw.meter import EnergyHeard, Meter, MeterAt, MeterFellSilent, Told
-from hw.meter_line import Line
+from hw.meter import EnergyReading, MeterAddress, MeterEvent, MeterTimeout, PolledMeter
+from hw.meter_line import RtuLine
 from hw.models import parse
-from hw.simulated.meter import Quirks, SimulatedMeter
+from hw.simulated.meter import MeterFaults, SimulatedMeter
 from hw.simulated.meter_server import serve_pty
-from hw.simulated.serial_line import Faults, FaultyLine
+from hw.simulated.serial_line import FaultyLine, LineFaults
 from hw.simulated.virtual_time import run_virtual
 
 MODEL = parse("1N240-02D")
@@ -58,11 +58,11 @@ class Truth:
         self._tally.polls += 1
         self._before = self._register()
 
-    def judge(self, told: Told) -> None:
+    def judge(self, told: MeterEvent) -> None:
         """Take what the driver tells."""
-        if isinstance(told, MeterFellSilent):
+        if isinstance(told, MeterTimeout):
             self._tally.silent += 1
-        elif isinstance(told, EnergyHeard):
+        elif isinstance(told, EnergyReading):
             self._tally.heard += 1
             gone = (self._register() - self._before) % 10**7
             self._tally.false += (told.tenths - self._before) % 10**7 > gone
@@ -75,11 +75,11 @@ async def _on_a_bad_line(polls: int, share: float, seed: int, forged: float) -> 
     loop = asyncio.get_running_loop()
     dice = random.Random(seed)  # noqa: S311 - the same faults each time
     meter = SimulatedMeter(MODEL.text, energy_kwh=999_990.0, clock=loop.time)
-    line = FaultyLine([meter], Faults(dice, share, forged=forged))
+    line = FaultyLine([meter], LineFaults(dice, share, forged=forged))
     tally = Tally()
     truth = Truth(meter, tally)
-    driver = Meter(
-        Line("a bad line", connect=line.connect), MeterAt("meter", model=MODEL), truth.judge, clock=loop.time
+    driver = PolledMeter(
+        RtuLine("a bad line", connect=line.connect), MeterAddress("meter", model=MODEL), truth.judge, clock=loop.time
     )
     began = time.perf_counter()
     for poll in range(polls):
@@ -97,14 +97,14 @@ async def _on_a_bad_line(polls: int, share: float, seed: int, forged: float) -> 
 
 async def _on_a_pty(polls: int) -> Tally:
     # The clock runs fast so that the register ticks while the polls go as quickly as the wire allows.
-    meter = SimulatedMeter(MODEL.text, clock=lambda: 100 * time.monotonic(), quirks=Quirks(noise=0.1))
+    meter = SimulatedMeter(MODEL.text, clock=lambda: 100 * time.monotonic(), quirks=MeterFaults(noise=0.1))
     meter.kw = MOST_KW
     tally = Tally()
     truth = Truth(meter, tally)
     began = time.perf_counter()
     async with serve_pty(meter) as port:
-        line = Line(port, timeout_s=0.1, quiet_s=0.05)
-        driver = Meter(line, MeterAt("meter"), truth.judge, clock=meter.clock)
+        line = RtuLine(port, timeout_s=0.1, quiet_s=0.05)
+        driver = PolledMeter(line, MeterAddress("meter"), truth.judge, clock=meter.clock)
         for _ in range(polls):
             truth.begin()
             await driver.poll()

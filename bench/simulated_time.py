@@ -13,10 +13,10 @@ import time
 from statistics import median
 from typing import TYPE_CHECKING
 
-from controller.core.effects import Memory, SwitchOff, SwitchOn
+from controller.core.effects import SavedState, SwitchOff, SwitchOn
 from controller.core.engine import Engine, EngineSettings
 from controller.core.events import AvailabilityReported, BreakerReported, BusConnected, ContactChanged
-from controller.core.outage_record import Flap
+from controller.core.outage_record import FlapSettings
 from rules.panel import Circuit, CircuitId, Kind, Panel, Position, Tag
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ class Home:
             *(Circuit(name, name, (1,), Kind.GEN2, Tag.NONESSENTIAL, rank=1 + at % 9) for at, name in enumerate(names))
         )
         # A grid that fails this often would be waited for ever longer: not what is measured here.
-        self._engine = Engine(self._panel, EngineSettings(flap=Flap(transfers=0)), Memory(), "boot", 0.0)
+        self._engine = Engine(
+            self._panel, EngineSettings(flapping=FlapSettings(transfers=0)), SavedState(), "boot", 0.0
+        )
         self.now = 0.0
         self.switched = 0
         self._turn(ContactChanged(0.0, open=False), BusConnected(0.0))
@@ -70,7 +72,7 @@ class Home:
     def _turn(self, *events: Event) -> None:
         """Take a turn, and the turns of the devices' answers, which come one by one."""
         effects = self._engine.advance(events, self.now)
-        self._engine.carried_out(self.now)
+        self._engine.commands_sent(self.now)
         words = {SwitchOff: Position.OFF, SwitchOn: Position.ON}
         commanded = [one for one in effects if isinstance(one, SwitchOff | SwitchOn)]
         self.switched += len(commanded)

@@ -13,32 +13,32 @@ import logging
 import signal
 from typing import TYPE_CHECKING
 
-from controller.bus.publisher import Word, publication
+from controller.bus.publisher import Publishable, render
 from controller.bus.topics import Topics
 from controller.config import history
-from controller.config.errors import Mistakes
-from controller.config.loader import with_circuits
+from controller.config.errors import ConfigErrors
+from controller.config.loader import reload_circuits
 from controller.config.model import GpioContact
 from controller.core import events as ev
-from controller.core.effects import Happened, SwitchOff, SwitchOn
+from controller.core.effects import LogEvent, SwitchOff, SwitchOn
 from controller.core.engine import Engine
-from controller.core.views import Wall
-from controller.recording.format import Start
+from controller.core.views import WallClock
+from controller.recording.format import SessionStart
 from controller.recording.recorder import Recorder
 from controller.runtime import clock, startup, systemd_notify
-from controller.runtime.engine_loop import Inbox
-from controller.runtime.journal import line, refusal_lines
-from controller.runtime.state_lock import FolderLock, HeldError
+from controller.runtime.engine_loop import EngineLoop
+from controller.runtime.journal import format_event, refusal_lines
+from controller.runtime.state_lock import StateDirLock, StateDirLockedError
 from controller.storage.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from controller.bus.connection import Bus
+    from controller.bus.connection import BusClient
     from controller.config.loader import Configuration
     from controller.core.effects import DiskEffect, Effect
-    from controller.runtime.gpio_devices import WiredContact
+    from controller.runtime.gpio_devices import ContactLine
 
 ALREADY_RUNNING = 1
 WRONG_CONFIGURATION = 78
@@ -47,12 +47,12 @@ WRONG_CONFIGURATION = 78
 WATCHDOG_S = 2.0
 CLOCK_S = 10.0
 
-AWAKE_S, AWAKE_ALONE_S = 1.0, 5.0
+STARTUP_DONE_S, STARTUP_DONE_OFFLINE_S = 1.0, 5.0
 """What no shed waits for is imported so long after the first connection; without one, so long after the start."""
 
-COMMANDS_AT_A_TIME = 8
+COMMANDS_PER_SEGMENT = 8
 
-AFTER_COMMANDS_S = 0.02
+PUBLISH_DELAY_S = 0.02
 """Words wait so long behind commands: broker and breakers have both hands full, often on this same small machine."""
 
 _log = logging.getLogger("loadshed")
@@ -71,13 +71,13 @@ class Daemon:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._reading = asyncio.Lock()
-        self._awake = asyncio.Event()  # the first shed, if one was due, has left
+        self._startup_done = asyncio.Event()  # the first shed, if one was due, has left
         self._trusted = False
-        self._greeted = False
+        self._announced = False
         self._fed_at = float("-inf")
-        self._unsaid: list[Word] = []
-        self._unwritten: list[Happened] = []
-        self._hushed = False
+        self._pending_publications: list[Publishable] = []
+        self._pending_journal: list[LogEvent] = []
+        self._publications_deferred = False
         self._store = Store(
             state_dir,
             clock.boot_id(),
@@ -86,16 +86,16 @@ class Daemon:
             samples_days=configuration.store.samples_days,
         )
         memory = self._store.load()
-        panel, wrong = startup.panel_for_start(
+        panel, wrong = startup.initial_panel(
             configuration.panel, memory, lambda circuit: history.last_entry(state_dir, circuit)
         )
         settings, rebooted = startup.engine_settings(configuration), memory.boot not in (None, clock.boot_id())
-        metering = startup.metering(configuration, now, memory.pulse_count, memory.kwh_pulse_count)
+        metering = startup.meter_tracker(configuration, now, memory.pulse_count, memory.kwh_pulse_count)
         self._engine = Engine(panel, settings, memory, clock.boot_id(), now, rebooted=rebooted, metering=metering)
-        start = Start(clock.boot_id(), now, rebooted, panel, settings, memory)
+        start = SessionStart(clock.boot_id(), now, rebooted, panel, settings, memory)
         self._recorder = Recorder(start, self._store.record)
-        doing = self._send, self._carry_out, self._catch_up
-        self._inbox = Inbox(self._engine, *doing, recorder=self._recorder, clock=clock.monotonic)
+        doing = self._send, self._apply_effects, self._catch_up
+        self._inbox = EngineLoop(self._engine, *doing, recorder=self._recorder, clock=clock.monotonic)
         self._contact = self._wired_contact()
         self._topics = Topics(configuration.site.id, panel.circuits.keys(), startup.contact_topics(configuration))
         self._bus = self._connection()
@@ -113,7 +113,7 @@ class Daemon:
             async with asyncio.TaskGroup() as tasks:
                 running = [tasks.create_task(self._bus.run()), tasks.create_task(self._read_contact())]
                 self._inbox.turn()
-                self._loop.call_later(AWAKE_ALONE_S, self._awake.set)
+                self._loop.call_later(STARTUP_DONE_OFFLINE_S, self._startup_done.set)
                 running += [tasks.create_task(self._watch_meter()), tasks.create_task(self._watch_clock())]
                 systemd_notify.notify("READY=1")
                 await self._stop.wait()
@@ -121,20 +121,20 @@ class Daemon:
                 for task in running:
                     task.cancel()
                 self._inbox.close()
-                self._carry_out(self._engine.closing())
+                self._apply_effects(self._engine.closing())
                 self._recorder.end(clock.monotonic())
-                self._speak()
+                self._flush_publications()
         finally:
             self._inbox.close()
             await asyncio.to_thread(self._store.close)
 
     # --- in ----------------------------------------------------------------------------------------------------------
 
-    def _heard(self, event: ev.Event) -> None:
+    def _on_event(self, event: ev.Event) -> None:
         if isinstance(event, ev.BusConnected):
             # Another connection, whether or not anybody looked in between: the broker has said our last will.
-            self._greeted = False
-        if isinstance(event, ev.Asked) and event.request == "reload":
+            self._announced = False
+        if isinstance(event, ev.Requested) and event.request == "reload":
             self._reload(event.reply)
         else:
             self._inbox.put(event)
@@ -145,19 +145,19 @@ class Daemon:
         _log.error("%s", reason)
         self._inbox.put_from_thread(ev.DiskFailed(clock.monotonic(), reason))
 
-    def _wired_contact(self) -> WiredContact | None:
+    def _wired_contact(self) -> ContactLine | None:
         contact = self._configuration.contact
         if not isinstance(contact, GpioContact):
             return None
-        from controller.runtime.gpio_devices import WiredContact  # noqa: PLC0415  # gpiozero is dear, and an MQTT contact needs none
+        from controller.runtime.gpio_devices import ContactLine  # noqa: PLC0415  # gpiozero is dear, and an MQTT contact needs none
 
-        return WiredContact(contact, self._inbox.put, self._inbox.put_from_thread)
+        return ContactLine(contact, self._inbox.put, self._inbox.put_from_thread)
 
-    def _connection(self) -> Bus:
+    def _connection(self) -> BusClient:
         # Imported behind the contact, which settles meanwhile: on a Pi the one takes as long as the other.
-        from controller.bus.connection import Bus  # noqa: PLC0415
+        from controller.bus.connection import BusClient  # noqa: PLC0415
 
-        return Bus(startup.broker(self._configuration), self._topics, self._heard, clock.monotonic)
+        return BusClient(startup.broker(self._configuration), self._topics, self._on_event, clock.monotonic)
 
     async def _read_contact(self) -> None:
         if self._contact is None:
@@ -175,13 +175,13 @@ class Daemon:
         if self._configuration.meter is None:
             await self._stop.wait()
             return
-        await self._awake.wait()
+        await self._startup_done.wait()
         from controller.runtime.gpio_devices import watch_meter  # noqa: PLC0415  # after the first shed
 
         await watch_meter(self._configuration, self._inbox.put, self._inbox.put_from_thread)
 
     async def _watch_clock(self) -> None:
-        await self._awake.wait()
+        await self._startup_done.wait()
         gc.freeze()  # what the start has made stays: no later search for garbage, amid an outage perhaps, looks at it
         gc.enable()
         while True:
@@ -198,53 +198,53 @@ class Daemon:
         """Send the first command alone, then some at a time: the broker passes them on while the next are packed."""
         for place, command in enumerate(commands, 1):
             self._bus.publish(self._topics.command(command))
-            if place == 1 or place % COMMANDS_AT_A_TIME == 0:
+            if place == 1 or place % COMMANDS_PER_SEGMENT == 0:
                 self._bus.flush()
         if commands:
             self._bus.flush()
-            self._hush()
+            self._defer_publications()
 
-    def _hush(self) -> None:
+    def _defer_publications(self) -> None:
         """Let words wait behind commands."""
-        if not self._hushed:
-            self._hushed = True
-            self._loop.call_later(AFTER_COMMANDS_S, self._speak)
+        if not self._publications_deferred:
+            self._publications_deferred = True
+            self._loop.call_later(PUBLISH_DELAY_S, self._flush_publications)
 
-    def _carry_out(self, effects: Sequence[Effect]) -> None:
+    def _apply_effects(self, effects: Sequence[Effect]) -> None:
         """Do the rest of what the engine wants: rows at once, words when it is their turn."""
         rows: list[DiskEffect] = []
         for effect in effects:
-            if isinstance(effect, Word):
-                self._unsaid.append(effect)
+            if isinstance(effect, Publishable):
+                self._pending_publications.append(effect)
             elif not isinstance(effect, SwitchOff | SwitchOn):
                 rows.append(effect)
         if rows:
             self._store.put(rows)
-        self._unwritten += [row for row in rows if isinstance(row, Happened)]
+        self._pending_journal += [row for row in rows if isinstance(row, LogEvent)]
         self._feed_watchdog()
-        if not self._hushed:
-            self._speak()
+        if not self._publications_deferred:
+            self._flush_publications()
 
-    def _speak(self) -> None:
+    def _flush_publications(self) -> None:
         """Say what is to be said, on the bus and in the journal."""
-        self._hushed = False
-        self._greet()
-        unsaid, self._unsaid = self._unsaid, []
-        wall, now = Wall(clock.offset(), self._trusted), clock.monotonic()
+        self._publications_deferred = False
+        self._announce_online()
+        unsaid, self._pending_publications = self._pending_publications, []
+        wall, now = WallClock(clock.offset(), self._trusted), clock.monotonic()
         for word in unsaid:
-            if (said := publication(word, self._engine, self._topics, wall, now)) is not None:
+            if (said := render(word, self._engine, self._topics, wall, now)) is not None:
                 self._bus.publish(said)
-        unwritten, self._unwritten = self._unwritten, []
+        unwritten, self._pending_journal = self._pending_journal, []
         for happened in unwritten:
-            _log.info("%s", line(happened))
+            _log.info("%s", format_event(happened))
 
-    def _greet(self) -> None:
+    def _announce_online(self) -> None:
         """Say that we are there, at each connection, behind its first commands."""
-        if self._bus.connected != self._greeted:
-            self._greeted = self._bus.connected
+        if self._bus.connected != self._announced:
+            self._announced = self._bus.connected
             self._bus.publish(self._topics.availability(online=True))
-        if self._greeted:
-            self._loop.call_later(AWAKE_S, self._awake.set)
+        if self._announced:
+            self._loop.call_later(STARTUP_DONE_S, self._startup_done.set)
 
     def _feed_watchdog(self) -> None:
         """Tell systemd that the engine has taken a turn: a hung one is started anew."""
@@ -267,21 +267,21 @@ class Daemon:
 
     async def _read_circuits(self, reply: object) -> None:
         """Read circuits.toml again. A wrong file is refused whole, and so is one that drops what is owed."""
-        read = await asyncio.to_thread(with_circuits, self._configuration, self._config_dir)
-        wrong = read.sentences if isinstance(read, Mistakes) else self._engine.objections(read.panel)
-        if isinstance(read, Mistakes) or wrong:
+        read = await asyncio.to_thread(reload_circuits, self._configuration, self._config_dir)
+        wrong = read.sentences if isinstance(read, ConfigErrors) else self._engine.objections(read.panel)
+        if isinstance(read, ConfigErrors) or wrong:
             self._refuse(wrong, reply)
             return
-        await asyncio.to_thread(history.keep, self._state_dir, read)
+        await asyncio.to_thread(history.save, self._state_dir, read)
         if wrong := self._engine.objections(read.panel):  # what has come to be owed meanwhile counts as well
-            await asyncio.to_thread(history.keep, self._state_dir, self._configuration)
+            await asyncio.to_thread(history.save, self._state_dir, self._configuration)
             self._refuse(wrong, reply)
             return
         old, self._configuration = self._configuration.panel, read
         self._topics = Topics(self._topics.site, read.panel.circuits.keys(), self._topics.contact)
         self._inbox.put(ev.CircuitsChanged(clock.monotonic(), read.panel, reply))
         added = (circuit.id for circuit in read.panel if circuit.id not in old)
-        self._bus.know(self._topics, tuple(self._topics.of_circuit(circuit) for circuit in added))
+        self._bus.set_topics(self._topics, tuple(self._topics.of_circuit(circuit) for circuit in added))
 
     def _refuse(self, wrong: Sequence[str], reply: object = None) -> None:
         """Refuse a file, and say why in the journal: who sends SIGHUP gets no other answer."""
@@ -296,8 +296,8 @@ def run(config_dir: Path, state_dir: Path) -> int:
     0 on SIGTERM; 1 where another runs on the same state folder; 78 where no good configuration was ever in force.
     """
     try:
-        lock = FolderLock(state_dir)
-    except HeldError as error:
+        lock = StateDirLock(state_dir)
+    except StateDirLockedError as error:
         _log.error("%s", error)
         return ALREADY_RUNNING
     if lock.unheld is not None:
@@ -308,8 +308,8 @@ def run(config_dir: Path, state_dir: Path) -> int:
     if start.configuration is None:
         _log.error("no good configuration was ever in force: mend the files, `loadshed check` shows all that is wrong")
         return WRONG_CONFIGURATION
-    if start.unkept is not None:
-        _log.warning("%s", start.unkept)
+    if start.save_error is not None:
+        _log.warning("%s", start.save_error)
     asyncio.run(_serve(start.configuration, start.refused, config_dir, state_dir))
     return 0
 

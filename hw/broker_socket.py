@@ -58,7 +58,7 @@ class Broker:
             raise BrokerError(f"cannot read the broker's password from {self.password_file}: {why}: {do}") from error
 
 
-async def dial(broker: Broker) -> socket.socket:
+async def connect(broker: Broker) -> socket.socket:
     """Return a connected, non-blocking socket; TLS where asked. Raises BrokerError."""
     try:
         async with asyncio.timeout(REACH_S):
@@ -88,15 +88,15 @@ async def _reach(broker: Broker) -> socket.socket:
             sock.close()
             raise
         else:
-            tune(sock, "TCP_NODELAY", 1)  # a command is 40 bytes: it must not wait for more
-            tune(sock, "TCP_USER_TIMEOUT", UNACKNOWLEDGED_MS)
+            set_tcp_option(sock, "TCP_NODELAY", 1)  # a command is 40 bytes: it must not wait for more
+            set_tcp_option(sock, "TCP_USER_TIMEOUT", UNACKNOWLEDGED_MS)
             return sock
     if isinstance(trouble, ConnectionRefusedError):
         raise BrokerError(f"nothing listens at {broker}: is the broker running?") from trouble
     raise BrokerError(f"the broker at {broker} cannot be reached: {trouble}") from trouble
 
 
-def tune(sock: socket.socket, option: str, value: int) -> None:
+def set_tcp_option(sock: socket.socket, option: str, value: int) -> None:
     """Set a TCP option by its name in `socket`, where the system has it: some of them are Linux's alone."""
     if (number := getattr(socket, option, None)) is not None:
         sock.setsockopt(socket.IPPROTO_TCP, number, value)

@@ -21,7 +21,7 @@ knows better when.
 """
 
 
-class Contact:
+class ContactInput:
     """Reports the contact at once, and from then on each change, with the moment it happened.
 
     `pin`: BCM number; the contact stands between the pin and ground, the pull-up is internal. `normally`: how the wires

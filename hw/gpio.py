@@ -29,7 +29,7 @@ class GpioError(Exception):
     """A GPIO line cannot be had. The message says what to do."""
 
 
-class Carried:
+class DeferredException:
     """Brings an exception out of lgpio's thread, where it would end all edges without a word, to whoever polls."""
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class InputLine:
             raise GpioError(f"there is no GPIO {pin}: use a BCM number from {_PINS.start} to {_PINS.stop - 1}")
         self._name = f"GPIO {pin}"
         self._on_edge = on_edge
-        self._carried = Carried()
+        self._carried = DeferredException()
         factory = factory or _pi()
         self._failures = _failures()  # only now: lgpio's own error is known once the factory has imported it
         from gpiozero import InputDevice  # noqa: PLC0415 — 50 ms that no start without GPIO should pay
@@ -111,7 +111,7 @@ def choose_chip(labels: Mapping[int, str]) -> int:
 _factory: Factory | None = None
 
 
-def use(factory: Factory) -> None:
+def set_pin_factory(factory: Factory) -> None:
     """Let these be the pins of every line that names none itself: a simulated house's, where there is no Pi."""
     global _factory  # noqa: PLW0603 — as below
     _factory = factory

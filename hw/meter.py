@@ -11,10 +11,10 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hw.meter_diagnostics import Noted, Watch, agree
-from hw.meter_line import Heard, Line, NoAnswer, Trouble
+from hw.meter_diagnostics import Finding, MeterDiagnostics, agree
+from hw.meter_line import FailureKind, NoResponse, Response, RtuLine
 from hw.meter_registers import ROLLS_OVER_AT, Block, MeterReading, joined, with_block
-from hw.models import NotAModel
+from hw.models import UnknownModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hw.models import Model
     from hw.serial_port import Connect
 
-    Tell = Callable[["Told"], None]
+    Tell = Callable[["MeterEvent"], None]
 
 RETRIES = 2
 # So many reads settle one poll at most, be they refused, garbled or at odds with each other.
@@ -45,21 +45,21 @@ _ALL_FAILS_AT_MOST = 10
 _ALL_AGAIN_S = 3600.0
 _REFUSAL_WEIGHS = 4
 _REOPEN_WITHIN_S = 3.0
-_ANY_MODEL = NotAModel("", ())
+_ANY_MODEL = UnknownModel("", ())
 
 
 @dataclass(frozen=True, slots=True)
-class MeterAt:
+class MeterAddress:
     """One meter on the line. `poll_s`: seconds from poll to poll. `model`: None where nobody wrote it."""
 
     name: str
     device_id: int = 1
     poll_s: float = 5.0
-    model: Model | NotAModel | None = None
+    model: Model | UnknownModel | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class EnergyHeard:
+class EnergyReading:
     """The energy register, believed: `tenths` of a kWh (raw, rolls over at 10⁷), true at `at`."""
 
     meter: str
@@ -68,7 +68,7 @@ class EnergyHeard:
 
 
 @dataclass(frozen=True, slots=True)
-class MeterFellSilent:
+class MeterTimeout:
     """A poll that brought nothing to be believed."""
 
     meter: str
@@ -90,15 +90,15 @@ class MeterFinding:
     """Something was found out about the meter."""
 
     meter: str
-    noted: Noted
+    noted: Finding
 
 
-Told = EnergyHeard | MeterFellSilent | ReadingTaken | MeterFinding
+MeterEvent = EnergyReading | MeterTimeout | ReadingTaken | MeterFinding
 
 
 async def run(
     port: str,
-    meters: Sequence[MeterAt],
+    meters: Sequence[MeterAddress],
     tell: Tell,
     *,
     clock: Callable[[], float] = time.monotonic,
@@ -109,17 +109,17 @@ async def run(
     `port`: a serial device, or `tcp://host:port`. `clock`: stamps what is told, in seconds. Whatever the line does is
     told, never raised. A meter that is silent costs the others one time-out for each of its tries.
     """
-    line = Line(port, connect=connect)
+    line = RtuLine(port, connect=connect)
     try:
         async with asyncio.TaskGroup() as group:
             for meter in meters:
-                group.create_task(_poll_for_ever(Meter(line, meter, tell, clock=clock)))
+                group.create_task(_poll_for_ever(PolledMeter(line, meter, tell, clock=clock)))
     finally:
         line.close()
     raise AssertionError("unreachable: a poll loop ended")
 
 
-async def _poll_for_ever(meter: Meter) -> NoReturn:
+async def _poll_for_ever(meter: PolledMeter) -> NoReturn:
     loop = asyncio.get_running_loop()
     while True:
         began = loop.time()
@@ -128,7 +128,7 @@ async def _poll_for_ever(meter: Meter) -> NoReturn:
         await asyncio.sleep(max(0.0, began + period_s - loop.time()))
 
 
-class Meter:
+class PolledMeter:
     """One meter: asks, doubts, and tells what stands up to doubt.
 
     A garbled frame passes the CRC once in 65 536. So every value is read twice, and counts only when both reads agree;
@@ -136,13 +136,15 @@ class Meter:
     requests never ask for the same number of words, so a late or repeated answer never fits the next request.
     """
 
-    def __init__(self, line: Line, at: MeterAt, tell: Tell, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, line: RtuLine, at: MeterAddress, tell: Tell, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.at = at
         self.reading = MeterReading()
         self._line = line
         self._tell = tell
         self._clock = clock
-        self._watch = Watch()
+        self._watch = MeterDiagnostics()
         self._believed: tuple[float, int] | None = None
         self._last_words = 0
         self._all_failed = 0
@@ -153,13 +155,13 @@ class Meter:
     async def poll(self) -> bool:
         """Read the energy, and another block if it is time; return whether the port was open."""
         believed = await self._energy()
-        if isinstance(believed, NoAnswer):
-            self._tell(MeterFellSilent(self.at.name, self._clock(), believed.reason))
+        if isinstance(believed, NoResponse):
+            self._tell(MeterTimeout(self.at.name, self._clock(), believed.reason))
             self._suspect_power_loss()
-            return believed.trouble is not Trouble.PORT
+            return believed.failure is not FailureKind.PORT
         self._believed = at, tenths = believed
         self.reading = replace(self.reading, energy_tenths=tenths)
-        self._tell(EnergyHeard(self.at.name, at, tenths))
+        self._tell(EnergyReading(self.at.name, at, tenths))
         self._found(self._watch.energy(at, tenths))
         now = asyncio.get_running_loop().time()
         if not self._has_all and now >= self._all_again_at:
@@ -171,31 +173,31 @@ class Meter:
 
     # --- energy ------------------------------------------------------------------------------------------------------
 
-    async def _energy(self) -> tuple[float, int] | NoAnswer:
+    async def _energy(self) -> tuple[float, int] | NoResponse:
         """Return the energy that successive reads agree on, and when it was first seen."""
         seen: list[tuple[float, int]] = []
         failures = 0
         for _ in range(_READS_AT_MOST):
             tenths = await self._energy_once()
-            if isinstance(tenths, NoAnswer):
+            if isinstance(tenths, NoResponse):
                 failures += 1
                 seen.clear()
-                if failures > RETRIES or tenths.trouble is Trouble.PORT:
+                if failures > RETRIES or tenths.failure is FailureKind.PORT:
                     return tenths
                 continue
             failures = 0
             seen = [*(one for one in seen if one[1] == tenths), (self._clock(), tenths)]
             if len(seen) >= (2 if self._plausible(*seen[0]) else 3):
                 return seen[0]
-        return NoAnswer(Trouble.NOISE, "the reads of the energy register do not agree")
+        return NoResponse(FailureKind.NOISE, "the reads of the energy register do not agree")
 
-    async def _energy_once(self) -> int | NoAnswer:
+    async def _energy_once(self) -> int | NoResponse:
         heard = await self._read(self._energy_block())
-        if isinstance(heard, NoAnswer):
+        if isinstance(heard, NoResponse):
             return heard
         tenths = joined(heard.words[:2])
         if tenths >= ROLLS_OVER_AT:
-            return NoAnswer(Trouble.NOISE, f"{tenths} tenths are more than the register can hold", heard.raw)
+            return NoResponse(FailureKind.NOISE, f"{tenths} tenths are more than the register can hold", heard.raw)
         return tenths
 
     def _plausible(self, at: float, tenths: int) -> bool:
@@ -217,15 +219,15 @@ class Meter:
         """Whether the six-register read works: some meters may know only the pairs."""
         return self._all_failed < _ALL_FAILS_AT_MOST
 
-    async def _read(self, block: Block) -> Heard | NoAnswer:
+    async def _read(self, block: Block) -> Response | NoResponse:
         if block.words == self._last_words:
             spacer = Block.ENERGY if block.words == 1 else Block.RESET_COUNTER
             heard = await self._read_once(spacer)
-            if isinstance(heard, NoAnswer):
+            if isinstance(heard, NoResponse):
                 return heard
         return await self._read_once(block)
 
-    async def _read_once(self, block: Block) -> Heard | NoAnswer:
+    async def _read_once(self, block: Block) -> Response | NoResponse:
         self._last_words = block.words
         heard = await self._line.read(self.at.device_id, block)
         self._note_all(block, heard)
@@ -237,16 +239,16 @@ class Meter:
         self._others.remove(Block.TO_GRID)
         self._others.append(Block.ENERGY_AND_ALL)
 
-    def _note_all(self, block: Block, heard: Heard | NoAnswer) -> None:
+    def _note_all(self, block: Block, heard: Response | NoResponse) -> None:
         """Learn whether the six-register read fails where the two-register one works."""
         if not self._has_all:
             return
         if block is not Block.ENERGY_AND_ALL:
-            self._all_failed = 0 if isinstance(heard, NoAnswer) else self._all_failed
-        elif isinstance(heard, Heard):
+            self._all_failed = 0 if isinstance(heard, NoResponse) else self._all_failed
+        elif isinstance(heard, Response):
             self._all_failed = 0
         else:
-            self._all_failed += _REFUSAL_WEIGHS if heard.trouble is Trouble.REFUSED else 1
+            self._all_failed += _REFUSAL_WEIGHS if heard.failure is FailureKind.REFUSED else 1
         if not self._has_all:
             self._all_again_at = asyncio.get_running_loop().time() + _ALL_AGAIN_S
             self._others.remove(Block.ENERGY_AND_ALL)
@@ -266,9 +268,9 @@ class Meter:
         block = self._others[0]
         first = await self._read(block)
         first_at = self._clock()
-        second = await self._read(block) if isinstance(first, Heard) else first
+        second = await self._read(block) if isinstance(first, Response) else first
         at = self._clock()
-        if isinstance(first, NoAnswer) or isinstance(second, NoAnswer):
+        if isinstance(first, NoResponse) or isinstance(second, NoResponse):
             self._others.rotate(-1)
         elif _agree(block, (first_at, first.words), (at, second.words)):
             self._others.rotate(-1)
@@ -279,7 +281,7 @@ class Meter:
         self.reading = with_block(self.reading, block, words)
         self._tell(ReadingTaken(self.at.name, at, self.reading))
 
-    def _judge(self, block: Block, at: float, words: tuple[int, ...]) -> list[Noted]:
+    def _judge(self, block: Block, at: float, words: tuple[int, ...]) -> list[Finding]:
         value = joined(words)
         match block:
             case Block.UPTIME:
@@ -295,7 +297,7 @@ class Meter:
             case _:
                 return []
 
-    def _found(self, noted: list[Noted]) -> None:
+    def _found(self, noted: list[Finding]) -> None:
         for one in noted:
             self._tell(MeterFinding(self.at.name, one))
 

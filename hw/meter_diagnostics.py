@@ -26,7 +26,7 @@ class FindingKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class Finding:
     """Something found out, and the sentence that tells it. `at`: seconds, of the clock the readings carry."""
 
     at: float
@@ -61,7 +61,7 @@ class Refresh:
 
 
 @dataclass
-class Watch:
+class MeterDiagnostics:
     """One meter's memory of itself."""
 
     _uptime: tuple[float, int] | None = None
@@ -74,7 +74,7 @@ class Watch:
     _refresh: Refresh = field(default_factory=Refresh)
     _said: set[FindingKind] = field(default_factory=set)
 
-    def energy(self, at: float, tenths: int) -> list[Noted]:
+    def energy(self, at: float, tenths: int) -> list[Finding]:
         """Take an accepted reading of the energy register."""
         self._energy = tenths
         self._first_energy = tenths if self._first_energy is None else self._first_energy
@@ -82,9 +82,9 @@ class Watch:
         if refresh_s is None or refresh_s < _COARSE_S:
             return []
         sentence = f"the energy register changes only about every {refresh_s:.0f} s: demand from it is coarse"
-        return self._once(Noted(at, FindingKind.COARSE, sentence))
+        return self._once(Finding(at, FindingKind.COARSE, sentence))
 
-    def uptime(self, at: float, uptime_s: int) -> list[Noted]:
+    def uptime(self, at: float, uptime_s: int) -> list[Finding]:
         """Take an accepted uptime."""
         last, self._uptime = self._uptime, (at, uptime_s)
         if last is None or uptime_s >= last[1] + (at - last[0]) - UPTIME_SLACK_S:
@@ -92,9 +92,9 @@ class Watch:
         self._steady_40005 = False
         dark_s = max(0.0, at - uptime_s - last[0])
         sentence = f"the meter lost power within the {dark_s:.0f} s before it came up, {uptime_s} s ago"
-        return [Noted(at, FindingKind.POWER_LOST, sentence)]
+        return [Finding(at, FindingKind.POWER_LOST, sentence)]
 
-    def program_id(self, at: float, program_id: int) -> list[Noted]:
+    def program_id(self, at: float, program_id: int) -> list[Finding]:
         """Take an accepted program id; it is unique per serial number."""
         last, self._program_id = self._program_id, program_id
         if last in {None, program_id}:
@@ -102,26 +102,26 @@ class Watch:
         self._said.clear()
         self._uptime = self._reset_counter = self._at_40005 = self._first_energy = None
         self._refresh = Refresh()
-        return [Noted(at, FindingKind.REPLACED, f"another meter: program id {program_id} where {last} was")]
+        return [Finding(at, FindingKind.REPLACED, f"another meter: program id {program_id} where {last} was")]
 
-    def reset_counter(self, at: float, counter: int) -> list[Noted]:
+    def reset_counter(self, at: float, counter: int) -> list[Finding]:
         """Take an accepted demand reset counter. This program never resets by itself, so a change is a hand's."""
         last, self._reset_counter = self._reset_counter, counter
         if last in {None, counter}:
             return []
         self._steady_40005 = False
         sentence = f"the peak was reset at the meter (key switch or another program): counter {last} → {counter}"
-        return [Noted(at, FindingKind.PEAK_RESET, sentence)]
+        return [Finding(at, FindingKind.PEAK_RESET, sentence)]
 
-    def peak(self, at: float, hundredths: int) -> list[Noted]:
+    def peak(self, at: float, hundredths: int) -> list[Finding]:
         """Take an accepted peak (40061)."""
         risen = 0 if self._energy is None or self._first_energy is None else self._energy - self._first_energy
         if hundredths or risen < _NO_OPTION_AFTER_TENTHS:
             return []
         sentence = f"the peak register stays 0 after {risen / 10:g} kWh: the meter lacks the demand option"
-        return self._once(Noted(at, FindingKind.NO_DEMAND_OPTION, sentence))
+        return self._once(Finding(at, FindingKind.NO_DEMAND_OPTION, sentence))
 
-    def beside_energy(self, at: float, energy: int, to_grid: int, at_40005: int) -> list[Noted]:
+    def beside_energy(self, at: float, energy: int, to_grid: int, at_40005: int) -> list[Finding]:
         """Take what the six-register read holds beside the energy."""
         last, self._at_40005 = self._at_40005, at_40005
         steady, self._steady_40005 = self._steady_40005, True
@@ -131,19 +131,19 @@ class Watch:
                 f"40005 fell from {last / 100:.2f} to {at_40005 / 100:.2f} without a reset: "
                 "it is present demand, not the peak"
             )
-            found += self._once(Noted(at, FindingKind.PRESENT_DEMAND, sentence))
+            found += self._once(Finding(at, FindingKind.PRESENT_DEMAND, sentence))
         return found
 
-    def _grid(self, at: float, energy: int, to_grid: int) -> list[Noted]:
+    def _grid(self, at: float, energy: int, to_grid: int) -> list[Finding]:
         if not to_grid:
             return []
         if to_grid == energy:
             sentence = "energy to the grid repeats energy from the grid: bogus, not used"
-            return self._once(Noted(at, FindingKind.TO_GRID_BOGUS, sentence))
+            return self._once(Finding(at, FindingKind.TO_GRID_BOGUS, sentence))
         sentence = f"energy to the grid reads {to_grid / 10:g} kWh of its own: unverified, not used"
-        return self._once(Noted(at, FindingKind.TO_GRID_MOVES, sentence))
+        return self._once(Finding(at, FindingKind.TO_GRID_MOVES, sentence))
 
-    def _once(self, noted: Noted) -> list[Noted]:
+    def _once(self, noted: Finding) -> list[Finding]:
         new = noted.kind not in self._said
         self._said.add(noted.kind)
         return [noted] if new else []

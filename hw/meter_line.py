@@ -13,13 +13,13 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from hw.meter_requests import Read, ReportId
-from hw.response_filter import Ear, speaks
-from hw.serial_port import claim, held, why_closed
+from hw.response_filter import ResponseFilter, contains_response
+from hw.serial_port import lock_gateway, open_error, port_in_use
 
 if TYPE_CHECKING:
     import socket
 
-    from hw.meter_pdu import Wire
+    from hw.meter_pdu import ModbusClient
     from hw.meter_registers import Block
     from hw.meter_requests import Awaited, Request
     from hw.serial_port import Connect
@@ -37,7 +37,7 @@ _REOPEN_AFTER = 10
 _DOUBLED = "more than one answer came: two meters on one id, another program that asks, or a bad line"
 
 
-class Trouble(Enum):
+class FailureKind(Enum):
     """Why there is no answer."""
 
     PORT = "port"
@@ -48,16 +48,16 @@ class Trouble(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class NoAnswer:
+class NoResponse:
     """Nothing that can be trusted came back. `reason`: for a person; `raw`: what was heard instead."""
 
-    trouble: Trouble
+    failure: FailureKind
     reason: str
     raw: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Response:
     """A well-formed answer of the right device, function and length.
 
     `words`: of a read. `raw`: all that was heard, the CRC included.
@@ -67,7 +67,7 @@ class Heard:
     raw: bytes
 
 
-class Line:
+class RtuLine:
     """A serial port (`/dev/ttyUSB0`) or a gateway (`tcp://host:port`, RTU frames over TCP).
 
     A serial port is locked against every other program that asks for the lock. `timeout_s`: for an answer, once.
@@ -78,11 +78,11 @@ class Line:
         self, port: str, *, timeout_s: float = TIMEOUT_S, quiet_s: float = QUIET_S, connect: Connect | None = None
     ) -> None:
         self.port = port
-        self._ear = Ear()
+        self._ear = ResponseFilter()
         self._timeout_s = timeout_s
         self._quiet_s = quiet_s
         self._connect = connect
-        self._wire: Wire | None = None
+        self._wire: ModbusClient | None = None
         self._claim: socket.socket | None = None
         self._turn = asyncio.Lock()
         self._free_at = 0.0
@@ -93,18 +93,18 @@ class Line:
         self._silent_exchanges = 0
         self._reconnect_s, self._reconnect_at = _RECONNECT_S[0], 0.0
 
-    async def read(self, device_id: int, block: Block) -> Heard | NoAnswer:
+    async def read(self, device_id: int, block: Block) -> Response | NoResponse:
         """Read one documented block of one meter, once."""
         return await self.ask(Read(device_id, block))
 
-    async def ask(self, request: Request) -> Heard | NoAnswer:
+    async def ask(self, request: Request) -> Response | NoResponse:
         """Send one request, once, when it is its turn and the line is quiet."""
         loop = asyncio.get_running_loop()
         # Waited for outside the turn: one meter's time-out costs the others nothing more.
         await _until(self._quiet_until.get(request.device_id, 0.0))
         async with self._turn:
             wire = await self._opened()
-            if isinstance(wire, NoAnswer):
+            if isinstance(wire, NoResponse):
                 return wire
             await _until(self._free_at)
             heard = await self._exchange(wire, request)
@@ -121,7 +121,7 @@ class Line:
             self._claim.close()
         self._claim = None
 
-    async def _exchange(self, wire: Wire, request: Request) -> Heard | NoAnswer:
+    async def _exchange(self, wire: ModbusClient, request: Request) -> Response | NoResponse:
         strays, answer = await wire.ask(request)
         if answer:
             await asyncio.sleep(self._linger_s(request))
@@ -131,10 +131,10 @@ class Line:
         if answer is None:
             return _unanswered(raw, self._timeout_s)
         if answer.exception is not None:
-            return NoAnswer(Trouble.REFUSED, f"the meter refused with exception {answer.exception}", raw)
-        if doubled or self._ear.disturbed or speaks(request.awaited, beside):
-            return NoAnswer(Trouble.DOUBLED, _DOUBLED, raw)
-        return Heard(answer.words, raw)
+            return NoResponse(FailureKind.REFUSED, f"the meter refused with exception {answer.exception}", raw)
+        if doubled or self._ear.disturbed or contains_response(request.awaited, beside):
+            return NoResponse(FailureKind.DOUBLED, _DOUBLED, raw)
+        return Response(answer.words, raw)
 
     def _linger_s(self, request: Request) -> float:
         """Return how long to listen on after an answer.
@@ -152,14 +152,16 @@ class Line:
         A meter whose last request was answered has then answered twice, which is one meter too many; after a failure it
         is only late. The second answer of one may come in while another is asked.
         """
-        self._doubled |= {device_id for device_id, awaited in self._answered.items() if speaks(awaited, heard)}
+        self._doubled |= {
+            device_id for device_id, awaited in self._answered.items() if contains_response(awaited, heard)
+        }
         doubled = asked in self._doubled
         self._doubled.discard(asked)
         return doubled
 
-    def _note(self, heard: Heard | NoAnswer, request: Request, now: float) -> None:
+    def _note(self, heard: Response | NoResponse, request: Request, now: float) -> None:
         device_id = request.device_id
-        if isinstance(heard, Heard):
+        if isinstance(heard, Response):
             self._answered[device_id] = request.awaited
             self._alone.add(device_id)
             self._silent_exchanges = 0
@@ -167,12 +169,12 @@ class Line:
         self._answered.pop(device_id, None)
         self._alone.discard(device_id)
         self._quiet_until[device_id] = now + self._quiet_s
-        self._silent_exchanges += heard.trouble is Trouble.SILENCE
+        self._silent_exchanges += heard.failure is FailureKind.SILENCE
         if self._silent_exchanges >= _REOPEN_AFTER:
             self._silent_exchanges = 0
             self.close()
 
-    async def _opened(self) -> Wire | NoAnswer:
+    async def _opened(self) -> ModbusClient | NoResponse:
         if self._wire and self._wire.connected:
             return self._wire
         loop = asyncio.get_running_loop()
@@ -185,32 +187,32 @@ class Line:
             self.close()
             self._reconnect_at = loop.time() + self._reconnect_s
             self._reconnect_s = min(2 * self._reconnect_s, _RECONNECT_S[1])
-        return NoAnswer(Trouble.PORT, self._why_closed())
+        return NoResponse(FailureKind.PORT, self._why_closed())
 
     def _claimed(self) -> bool:
         """Tell whether the port is ours to open; a serial port's own lock says so when it is opened."""
         if self.port.startswith("tcp://"):
-            self._claim = claim(self.port)
+            self._claim = lock_gateway(self.port)
             return self._claim is not None
         return True
 
     def _why_closed(self) -> str:
-        in_use = held(self.port) if self.port.startswith("tcp://") else None
-        return in_use or why_closed(self.port)
+        in_use = port_in_use(self.port) if self.port.startswith("tcp://") else None
+        return in_use or open_error(self.port)
 
-    async def _new_wire(self) -> Wire:
+    async def _new_wire(self) -> ModbusClient:
         if "hw.meter_pdu" not in sys.modules:
             # The library takes a small Pi half a second to import: not on the loop that sheds.
             await asyncio.to_thread(importlib.import_module, "hw.meter_pdu")
-        from hw.meter_pdu import Wire  # noqa: PLC0415
+        from hw.meter_pdu import ModbusClient  # noqa: PLC0415
 
-        return Wire(self.port, self._timeout_s, self._ear, self._connect)
+        return ModbusClient(self.port, self._timeout_s, self._ear, self._connect)
 
 
-def _unanswered(raw: bytes, timeout_s: float) -> NoAnswer:
+def _unanswered(raw: bytes, timeout_s: float) -> NoResponse:
     if not raw:
-        return NoAnswer(Trouble.SILENCE, f"no answer within {timeout_s:g} s")
-    return NoAnswer(Trouble.NOISE, f"{len(raw)} bytes came, but no whole answer to what was asked", raw)
+        return NoResponse(FailureKind.SILENCE, f"no answer within {timeout_s:g} s")
+    return NoResponse(FailureKind.NOISE, f"{len(raw)} bytes came, but no whole answer to what was asked", raw)
 
 
 async def _until(at: float) -> None:

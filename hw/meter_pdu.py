@@ -28,7 +28,7 @@ from hw.serial_port import BAUD
 
 if TYPE_CHECKING:
     from hw.meter_requests import Request, SetId
-    from hw.response_filter import Ear
+    from hw.response_filter import ResponseFilter
     from hw.serial_port import Connect
 
 # Each time-out is told once, in our words: the library would write a line of its own to the journal as well.
@@ -112,14 +112,14 @@ class Answer:
     exception: int | None
 
 
-class Wire:
+class ModbusClient:
     """An open port, through which one request at a time goes out, once, and its answer comes in or does not.
 
     Retries and reconnections are not the library's: it retries at once, into the late answer, and its reconnection
     would compete with ours for the port's lock.
     """
 
-    def __init__(self, port: str, timeout_s: float, ear: Ear, connect: Connect | None) -> None:
+    def __init__(self, port: str, timeout_s: float, ear: ResponseFilter, connect: Connect | None) -> None:
         self._ear = ear
         self._client = _client(port, timeout_s, ear)
         self._client.register(ReportIdResponse)
@@ -163,7 +163,7 @@ def _end_if_told_to() -> None:
         raise asyncio.CancelledError
 
 
-def _client(port: str, timeout_s: float, ear: Ear) -> AsyncModbusSerialClient | AsyncModbusTcpClient:
+def _client(port: str, timeout_s: float, ear: ResponseFilter) -> AsyncModbusSerialClient | AsyncModbusTcpClient:
     if port.startswith("tcp://"):
         where = urlsplit(port)
         return AsyncModbusTcpClient(

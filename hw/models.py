@@ -21,7 +21,7 @@ OVERLOAD = 1.1
 LARGEST_KW = math.sqrt(3) * 600 * 1200 / 1000
 
 
-class Link(Enum):
+class MeterLink(Enum):
     """How the meter speaks on RS485. Made before 26 Feb 2011, it sends by itself, in a format nobody documents."""
 
     LEGACY = "sends by itself every 5 minutes, undocumented"
@@ -46,7 +46,7 @@ class Model:
     grounded_delta: bool
     ct_amps: int | None
     demand_option: bool | None
-    link: Link
+    link: MeterLink
     notes: tuple[str, ...] = ()
 
     @property
@@ -71,7 +71,7 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class NotAModel:
+class UnknownModel:
     """A text that is no model number we know, and why, as sentences. Metering goes on without it."""
 
     text: str
@@ -83,7 +83,7 @@ class NotAModel:
         return OVERLOAD * LARGEST_KW
 
 
-def parse(text: str) -> Model | NotAModel:
+def parse(text: str) -> Model | UnknownModel:
     """Return the one meaning of a model number, or why it has none."""
     compact = re.sub(r"[\s-]+", "", text).upper()
     if compact.startswith("BL"):
@@ -92,7 +92,7 @@ def parse(text: str) -> Model | NotAModel:
         return _until_2011(text, compact)
     if compact.startswith(("1", "2")):
         return _since_2011(text, compact)
-    return NotAModel(text, ("it begins with none of BL, S1, S2, 1 or 2",))
+    return UnknownModel(text, ("it begins with none of BL, S1, S2, 1 or 2",))
 
 
 # --- before March 2009: BL3-240-200-SP-PKG ---------------------------------------------------------------------------
@@ -102,17 +102,19 @@ _OLD_VOLTS = {"2": (120, 277), "3": (208, 240, 480), "": (208, 480, 600)}
 _OLD_DELTA_VOLTS = (240,)
 
 
-def _before_2009(text: str, compact: str) -> Model | NotAModel:
+def _before_2009(text: str, compact: str) -> Model | UnknownModel:
     form = re.fullmatch(r"BL(\d{6,8})(GL)?(SP|SO)PKG", compact, re.ASCII)
     if not form:
-        return NotAModel(text, ("a BL number is built like BL3-240-200-SP-PKG: wires, volts, CT, [GL], SP or SO, PKG",))
+        return UnknownModel(
+            text, ("a BL number is built like BL3-240-200-SP-PKG: wires, volts, CT, [GL], SP or SO, PKG",)
+        )
     delta = form[2] is not None
     reasons: list[str] = []
     for wires, volts, ct in _old_splits(form[1]):
         reasons = _old_mistakes(wires, volts, ct, delta)
         if not reasons:
             return _old_model(text, wires, volts, ct, delta)
-    return NotAModel(text, tuple(reasons))
+    return UnknownModel(text, tuple(reasons))
 
 
 def _old_splits(digits: str) -> list[tuple[str, int, int]]:
@@ -139,7 +141,7 @@ def _old_mistakes(wires: str, volts: int, ct: int, delta: bool) -> list[str]:
 def _old_model(text: str, wires: str, volts: int, ct: int, delta: bool) -> Model:
     series = 1000 if wires else 2000
     count = int(wires or 4)
-    return Model(text, series, count, _phases(count, volts), volts, delta, ct, None, Link.LEGACY)
+    return Model(text, series, count, _phases(count, volts), volts, delta, ct, None, MeterLink.LEGACY)
 
 
 # --- March 2009 to July 2011: S1240N-01-01-021-01 --------------------------------------------------------------------
@@ -153,12 +155,12 @@ _CT_LIMIT_NOTE = (
 )
 
 
-def _until_2011(text: str, compact: str) -> Model | NotAModel:
+def _until_2011(text: str, compact: str) -> Model | UnknownModel:
     # Nobody documents how wide capacity and installed are, so the number is read from both ends.
     form = re.fullmatch(r"S([12])(\d{3})([A-Z])(\d*)(\d{3})(\d{2})", compact, re.ASCII)
     if not form:
         order = "series, volts, enclosure, capacity, installed, CT, option"
-        return NotAModel(text, (f"an S number is built like S1240N-01-01-021-01: {order}",))
+        return UnknownModel(text, (f"an S number is built like S1240N-01-01-021-01: {order}",))
     series, volts, enclosure, middle, ct, option = form.groups()
     mistakes = [
         *_unless(int(volts) in _MIDDLE_VOLTS[series], f"{volts} V: S{series} has {_listed(_MIDDLE_VOLTS[series])}"),
@@ -168,7 +170,7 @@ def _until_2011(text: str, compact: str) -> Model | NotAModel:
         *_unless(option in _MIDDLE_OPTIONS, f"option {option}: one of {_listed(_MIDDLE_OPTIONS)}"),
     ]
     if mistakes:
-        return NotAModel(text, tuple(mistakes))
+        return UnknownModel(text, tuple(mistakes))
     return _middle_model(text, series, int(volts), middle=middle, ct=ct, option=option)
 
 
@@ -183,7 +185,7 @@ def _middle_model(text: str, series: str, volts: int, *, middle: str, ct: str, o
     demand = None if option == "02" else _MIDDLE_OPTIONS[option]
     phases = _phases(wires, volts)
     return Model(
-        text, int(series) * 1000, wires, phases, volts, False, int(ct[:2]) * 100, demand, Link.EITHER, tuple(notes)
+        text, int(series) * 1000, wires, phases, volts, False, int(ct[:2]) * 100, demand, MeterLink.EITHER, tuple(notes)
     )
 
 
@@ -194,10 +196,10 @@ _NEW_CTS = {"01": 100, "02": 200, "04": 400, "06": 600, "08": 800, "12": 1200, "
 _NEW_OPTIONS = {"1": False, "D": True}
 
 
-def _since_2011(text: str, compact: str) -> Model | NotAModel:
+def _since_2011(text: str, compact: str) -> Model | UnknownModel:
     form = re.fullmatch(r"([12])([A-Z])(\d{2}[\dG])([0-9A-Z]{2})([0-9A-Z])", compact, re.ASCII)
     if not form:
-        return NotAModel(text, ("such a number is built like 2N208-021: series, enclosure, volts, CT, option",))
+        return UnknownModel(text, ("such a number is built like 2N208-021: series, enclosure, volts, CT, option",))
     series, enclosure, volts, ct, option = form.groups()
     mistakes = [
         *_unless(enclosure in "NR", f"enclosure {enclosure}: N (indoor) or R (outdoor)"),
@@ -206,7 +208,7 @@ def _since_2011(text: str, compact: str) -> Model | NotAModel:
         *_unless(option == "1" or option.isalpha(), f"option {option}: 1 (none), D (demand) or another letter"),
     ]
     if mistakes:
-        return NotAModel(text, tuple(mistakes))
+        return UnknownModel(text, tuple(mistakes))
     return _new_model(text, series, volts, ct, option)
 
 
@@ -230,7 +232,7 @@ def _new_model(text: str, series: str, volts: str, ct: str, option: str) -> Mode
         delta,
         _NEW_CTS[ct],
         _NEW_OPTIONS.get(option),
-        Link.MODBUS,
+        MeterLink.MODBUS,
         tuple(notes),
     )
 

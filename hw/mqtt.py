@@ -19,7 +19,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from hw.broker_socket import Broker, BrokerError, dial, tune
+from hw.broker_socket import Broker, BrokerError, connect, set_tcp_option
 from rules.lean import dataclass
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ PACKET_MOST_BYTES = 2 * 1024 * 1024
 _log = logging.getLogger(__name__)
 
 
-class Heard(NamedTuple):
+class Message(NamedTuple):
     """One message, as it came. `retained`: the broker's memory."""
 
     topic: str
@@ -68,7 +68,7 @@ class _Client(Client):
         return self.dialled
 
 
-class Link:
+class MqttConnection:
     """A connection the broker accepted. Made by `Link.open`; when it ends, `wait` says why."""
 
     def __init__(self, broker: Broker, client: _Client, sock: socket.socket, complain: Callable[[str], None]) -> None:
@@ -76,9 +76,9 @@ class Link:
         self._v5 = broker.version == "5"
         self._client = client
         self._sock = sock
-        self._complain = complain
+        self._on_warning = complain
         self._loop = asyncio.get_running_loop()
-        self._inbox: list[Heard] = []
+        self._inbox: list[Message] = []
         self._woken = asyncio.Event()
         self._accepted = False
         self._ended: str | None = None
@@ -97,14 +97,14 @@ class Link:
         will: Will | None = None,
         keepalive_s: int = KEEPALIVE_S,
         complain: Callable[[str], None] = _log.warning,
-    ) -> Link:
+    ) -> MqttConnection:
         """Return a link the broker accepted. Raises BrokerError with a sentence that tells what to do.
 
         A broker that hangs is noticed after two `keepalive_s`. `complain` is told what the broker forbids on a link
         that stands.
         """
         password = broker.password()
-        sock = await dial(broker)
+        sock = await connect(broker)
         client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id,
@@ -175,7 +175,7 @@ class Link:
             self._together(on=False)
         self._watch_for_room(self._client.want_write())
 
-    def read(self) -> list[Heard]:
+    def read(self) -> list[Message]:
         """Return what has come so far, without waiting, at most a few hundred messages; [] when there is nothing."""
         for _ in range(READ_MOST):
             if self._ended is not None or not self._pending():
@@ -267,7 +267,7 @@ class Link:
         Forty commands then leave as one segment: else each of them wakes the broker for itself.
         """
         if self._ended is None:
-            tune(self._sock, "TCP_CORK", int(on))
+            set_tcp_option(self._sock, "TCP_CORK", int(on))
 
     def _acknowledge(self) -> None:
         """Have the kernel acknowledge what came, now.
@@ -276,7 +276,7 @@ class Link:
         up to 40 ms. The kernel forgets this wish by itself, hence after each read.
         """
         if self._ended is None:
-            tune(self._sock, "TCP_QUICKACK", 1)
+            set_tcp_option(self._sock, "TCP_QUICKACK", 1)
 
     def _flush_soon(self, *_: object) -> None:
         self._loop.call_soon(self.flush)
@@ -335,7 +335,7 @@ class Link:
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         properties: Any = message.properties
         self._inbox.append(
-            Heard(
+            Message(
                 message.topic,
                 bytes(message.payload),
                 message.retain,
@@ -348,11 +348,13 @@ class Link:
         self, _client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: object
     ) -> None:
         if any(reason.is_failure for reason in reasons):
-            self._complain(f"the broker at {self._broker} forbids reading: {_access(self._broker)}")
+            self._on_warning(f"the broker at {self._broker} forbids reading: {_access(self._broker)}")
 
     def _on_publish(self, _client: Client, _data: object, _mid: int, reason: ReasonCode, _properties: object) -> None:
         if reason.is_failure:
-            self._complain(f"the broker at {self._broker} refuses what we publish ({reason}): {_access(self._broker)}")
+            self._on_warning(
+                f"the broker at {self._broker} refuses what we publish ({reason}): {_access(self._broker)}"
+            )
 
 
 def _properties(kind: int) -> Properties:

@@ -6,7 +6,7 @@ import time
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from hw.gpio import Carried, InputLine
+from hw.gpio import DeferredException, InputLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,7 +104,7 @@ class Pulses:
         self._hold_s = filter_s(max_kw, edge_kw_s)
         self._filter = EdgeFilter(self._hold_s)
         self._lock = Lock()
-        self._carried = Carried()
+        self._carried = DeferredException()
         self.count = 0
         self._line = InputLine(pin, self._edge, factory)
 

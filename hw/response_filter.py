@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 _KEPT_BYTES = 1024
 
 
-class Ear:
+class ResponseFilter:
     """Everything heard since the last request, and what it was."""
 
     def __init__(self) -> None:
         self.echoes: bool | None = None  # whether the adapter echoes; None: not known yet
         self._awaited: Awaited | None = None
-        self._sent = self._raw = self._strays = b""
+        self._sent = self._raw = self._unsolicited = b""
         self._echo_gone = False
         self.disturbed = False  # whether something that failed its CRC came before the answer
 
@@ -32,7 +32,7 @@ class Ear:
 
     def expect(self, sent: bytes, awaited: Awaited) -> bytes:
         """Begin to listen for the answer to what is about to be sent; return what came unasked before."""
-        strays, self._strays = self._strays, b""
+        strays, self._unsolicited = self._unsolicited, b""
         self._sent, self._awaited, self._raw = sent, awaited, b""
         self._echo_gone = self.disturbed = False
         return strays
@@ -52,7 +52,7 @@ class Ear:
         if sending:
             return data
         if self._awaited is None:
-            self._strays = (self._strays + data)[-_KEPT_BYTES:]
+            self._unsolicited = (self._unsolicited + data)[-_KEPT_BYTES:]
             return b""
         # The library drops what failed its CRC: the rest then no longer continues what was there.
         self.disturbed |= not data.startswith(self._raw)
@@ -72,6 +72,6 @@ class Ear:
         return self._echo_gone or not self._sent.startswith(self._raw)
 
 
-def speaks(awaited: Awaited, heard: bytes) -> bool:
+def contains_response(awaited: Awaited, heard: bytes) -> bool:
     """Tell whether bytes hold what could be an answer of the same device to the same kind of request."""
     return awaited.speaker in heard or awaited.refusal in heard

@@ -23,7 +23,7 @@ class Connect(Protocol):
     ) -> tuple[asyncio.BaseTransport, asyncio.BaseProtocol]: ...
 
 
-def why_closed(port: str) -> str:
+def open_error(port: str) -> str:
     """Return the likely reason why a port that could not be opened is closed. Touches no line."""
     if port.startswith("tcp://"):
         return f"{urlsplit(port).netloc} does not accept connections: check the gateway's power, address and port"
@@ -36,7 +36,7 @@ def why_closed(port: str) -> str:
     return f"{port} is held by another program (the controller itself?): stop that first"
 
 
-def claim(port: str) -> socket.socket | None:
+def lock_gateway(port: str) -> socket.socket | None:
     """Return a claim on a gateway that no other program of ours on this machine can have; None: another has it.
 
     A serial port has a lock of its own; a gateway serves whoever comes, and two who ask at once spoil each other's
@@ -51,13 +51,13 @@ def claim(port: str) -> socket.socket | None:
     return claimed
 
 
-def held(port: str) -> str | None:
+def port_in_use(port: str) -> str | None:
     """Return why a port cannot be had right now; None: it can.
 
     Takes it for a moment, under the lock that the controller takes too.
     """
     if port.startswith("tcp://"):
-        claimed = claim(port)
+        claimed = lock_gateway(port)
         if claimed is None:
             return f"{port} is asked by another program (the controller itself?): stop that first"
         claimed.close()
@@ -67,7 +67,7 @@ def held(port: str) -> str | None:
     try:
         Serial(port, BAUD, exclusive=True).close()
     except SerialException:
-        return why_closed(port)
+        return open_error(port)
     return None
 
 

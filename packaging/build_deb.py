@@ -197,7 +197,7 @@ def _commands_for_manual() -> str:
     from clients.cli.cli import _COMMANDS  # noqa: PLC0415 — the project is no package of this one's
 
     return "\n".join(
-        f".TP\n.B {name}\n{command.says[0].upper()}{command.says[1:]}." for name, command in _COMMANDS.items()
+        f".TP\n.B {name}\n{command.help[0].upper()}{command.help[1:]}." for name, command in _COMMANDS.items()
     )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Moment(NamedTuple):
+class BootTime(NamedTuple):
     """The boot's id and its monotonic seconds: a Pi has no clock of its own, and wall time jumps."""
 
     boot: str
     mono: float
 
-    def since(self, now: Moment) -> float | None:
+    def since(self, now: BootTime) -> float | None:
         """Return the seconds from here to `now`; None where the machine has booted between."""
         return now.mono - self.mono if now.boot == self.boot else None

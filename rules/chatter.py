@@ -16,7 +16,7 @@ STEPS = (10, 20, 50, 100, 200, 500, 1000)
 """Figures that are told: each bounce would be a message of its own."""
 
 
-class Chatter:
+class ChatterDetector:
     """Counts the bursts of bounces of the last hour, at most a thousand.
 
     The bounces with which the contact settles in a new position are its own: they are not counted.

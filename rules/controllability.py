@@ -20,7 +20,7 @@ def controllable(circuit: Circuit) -> bool:
     return circuit.kind not in _WHY_NOT
 
 
-def why_uncontrollable(circuit: Circuit) -> str | None:
+def uncontrollable_reason(circuit: Circuit) -> str | None:
     """Return why no command can switch the circuit; None where one can."""
     return _WHY_NOT.get(circuit.kind)
 

@@ -10,41 +10,41 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from rules.controllability import commandable, sheddable
-from rules.ledger import HAND, US
-from rules.ledger_entry import Cause
+from rules.ledger import BY_CONTROLLER, BY_HAND
+from rules.ledger_entry import ShedCause
 from rules.panel import Override, Position, Wakes
 from rules.restore import LATE_OFF_S, LATE_ON_S
 
 if TYPE_CHECKING:
     from rules.ledger import Ledger
-    from rules.ledger_entry import Debt, Entry
+    from rules.ledger_entry import CircuitEntry, ShedRecord
     from rules.panel import Circuit, CircuitId
 
 
-class Phase(Enum):
+class ReportContext(Enum):
     """What the house wants of nonessential circuits while a report is judged."""
 
-    SHEDS = "sheds"  # on standby, or not known to have left it
-    DOUBTS = "doubts"  # nothing is known, or an edge has not settled
+    SHEDDING = "sheds"  # on standby, or not known to have left it
+    UNCERTAIN = "doubts"  # nothing is known, or an edge has not settled
     UTILITY = "utility"
 
 
-class Outcome(Enum):
+class ReportOutcome(Enum):
     """What a report or the passing of time turned out to mean. The value names the event in the log."""
 
     CONFIRMED_OFF = "confirmed_off"
-    ON_AGAIN = "on_again"
-    SUSPECT = "on_again_maybe_by_a_person"
+    UNEXPECTED_ON = "on_again"
+    POSSIBLE_OVERRIDE = "on_again_maybe_by_a_person"
     TAKEN_OVER = "taken_over"
     TRIPPED = "tripped"
     CONFIRMED_ON = "confirmed_on"
-    CAME_BACK = "came_back_by_itself"
-    WISH_DONE = "request_done"
-    FELL = "fell_with_the_power"
-    DOUBTFUL = "off_for_unknown_reasons"
+    ON_WITHOUT_COMMAND = "came_back_by_itself"
+    REQUEST_COMPLETED = "request_done"
+    OFF_AFTER_POWER_LOSS = "fell_with_the_power"
+    OFF_UNEXPLAINED = "off_for_unknown_reasons"
 
 
-class Reports:
+class DeviceReports:
     """Judges what devices say, and keeps the ledger by it.
 
     `confirm_s`: within so long of a change of a device's availability, what it reports may be a reboot's doing.
@@ -56,22 +56,22 @@ class Reports:
 
     # --- what is said ------------------------------------------------------------------------------------------------
 
-    def live(self, circuit: Circuit, position: Position, at: float, phase: Phase) -> Outcome | None:
+    def live(self, circuit: Circuit, position: Position, at: float, phase: ReportContext) -> ReportOutcome | None:
         """Take a live report; return what it turned out to mean, None where nothing of note."""
         entry = self._ledger[circuit.id]
-        before, first = entry.remembered, not entry.live
+        before, first = entry.retained_position, not entry.live
         entry.position, entry.live, entry.reported_at = position, True, at
-        self._remember(circuit.id, entry)
+        self._keep_retained(circuit.id, entry)
         self._sign_of_life(entry, at)
         if position is Position.ON:
-            entry.doubtful, entry.fell_at = False, None
-            return self._came_on(circuit, entry, at, phase)
-        entry.suspect_since = None
+            entry.off_unexplained, entry.power_loss_off_at = False, None
+            return self._reported_on(circuit, entry, at, phase)
+        entry.possible_override_since = None
         if position is Position.TRIPPED:
-            entry.fell_at = None
+            entry.power_loss_off_at = None
             return self._tripped(circuit, entry, at)
-        woke = first and self._ledger.rebooted and not entry.writes_availability
-        return self._went_off(circuit, entry, before, at, woke=woke)
+        woke = first and self._ledger.rebooted and not entry.publishes_availability
+        return self._reported_off(circuit, entry, before, at, woke=woke)
 
     def retained(self, circuit: Circuit, position: Position) -> None:
         """Take what the broker remembers. It is not what is: it confirms nothing, and ends nothing yet."""
@@ -79,23 +79,28 @@ class Reports:
         if entry.live and entry.position is position:
             return
         entry.position, entry.live = position, False
-        debt = entry.debt
-        if debt is not None and debt.provisional and not debt.weighed and entry.known is Position.UNKNOWN:
-            may_fall = self._ledger.may_have_fallen(circuit)
+        debt = entry.shed_record
+        if (
+            debt is not None
+            and debt.before_unverified
+            and not debt.retained_untrusted
+            and entry.known is Position.UNKNOWN
+        ):
+            may_fall = self._ledger.may_be_off_after_power_loss(circuit)
             fell = may_fall and position is Position.OFF and debt.before is Position.ON
             if not fell:
                 debt.before = Position.UNKNOWN  # disk and broker differ: nobody knows
                 self._ledger.changed.add(circuit.id)
 
     def availability(
-        self, circuit: Circuit, at: float, phase: Phase, *, online: bool, retained: bool
-    ) -> Outcome | None:
+        self, circuit: Circuit, at: float, phase: ReportContext, *, online: bool, retained: bool
+    ) -> ReportOutcome | None:
         """Take a device's word, or its last will's, that it answers or not."""
         entry = self._ledger[circuit.id]
         came_back = online and not entry.available
-        entry.writes_availability, entry.available = True, online
+        entry.publishes_availability, entry.available = True, online
         if came_back:
-            self._tried_anew(entry)
+            self._reset_retry(entry)
         if retained:
             if came_back:  # it was away when we last heard of it: it has lived since
                 self._sign_of_life(entry, at)
@@ -103,234 +108,246 @@ class Reports:
         entry.availability_at = at
         if online:
             self._sign_of_life(entry, at)
-        if entry.suspect_since is not None:
-            entry.suspect_since = None  # a reboot, not a hand
-            return Outcome.ON_AGAIN if phase is Phase.SHEDS else None
-        if online and entry.fell_at is not None and at <= entry.fell_at + self._confirm_s:
-            return self._fell(circuit, entry, at)
+        if entry.possible_override_since is not None:
+            entry.possible_override_since = None  # a reboot, not a hand
+            return ReportOutcome.UNEXPECTED_ON if phase is ReportContext.SHEDDING else None
+        if online and entry.power_loss_off_at is not None and at <= entry.power_loss_off_at + self._confirm_s:
+            return self._off_after_power_loss(circuit, entry, at)
         return None
 
     def connected(self) -> None:
         """The broker came back: what was proved in the old connection proves nothing now."""
         for _, entry in self._ledger:
-            self._tried_anew(entry)
-            entry.suspect_since, entry.off_heard = None, False
-            if entry.debt is not None and entry.off_sent_at is not None:
-                entry.debt.weighed = True  # an off that the broker remembers may be our own OFF's
+            self._reset_retry(entry)
+            entry.possible_override_since, entry.off_confirmed_live = None, False
+            if entry.shed_record is not None and entry.off_sent_at is not None:
+                entry.shed_record.retained_untrusted = True  # an off that the broker remembers may be our own OFF's
 
     # --- the passing of time -----------------------------------------------------------------------------------------
 
-    def deadline(self, circuit: CircuitId, phase: Phase) -> float | None:
+    def deadline(self, circuit: CircuitId, phase: ReportContext) -> float | None:
         """Return when time alone will next mean something for this circuit; None: never, as things stand."""
         entry = self._ledger[circuit]
-        if entry.suspect_since is not None:
-            return entry.suspect_since + self._confirm_s
-        if phase is Phase.UTILITY and self._surely_on(entry) and self._may_fall_late(entry):
-            return self._late_until(entry)
+        if entry.possible_override_since is not None:
+            return entry.possible_override_since + self._confirm_s
+        if phase is ReportContext.UTILITY and self._is_known_on(entry) and self._may_switch_off_late(entry):
+            return self._late_off_until(entry)
         return None
 
-    def tick(self, circuit: Circuit, at: float, phase: Phase) -> Outcome | None:
+    def on_deadline(self, circuit: Circuit, at: float, phase: ReportContext) -> ReportOutcome | None:
         """Play what time alone decides: whether it was a person, and whether an OFF may still take effect."""
         entry = self._ledger[circuit.id]
-        if entry.suspect_since is not None and at >= entry.suspect_since + self._confirm_s:
+        if entry.possible_override_since is not None and at >= entry.possible_override_since + self._confirm_s:
             return self._taken_over(circuit.id, at)
-        return self.judge(circuit, at) if phase is Phase.UTILITY else None
+        return self.close_if_on(circuit, at) if phase is ReportContext.UTILITY else None
 
-    def judge(self, circuit: Circuit, at: float) -> Outcome | None:
+    def close_if_on(self, circuit: Circuit, at: float) -> ReportOutcome | None:
         """On utility: end a debt that was never called in, or that the circuit has paid by being on."""
         entry = self._ledger[circuit.id]
-        debt = entry.debt
+        debt = entry.shed_record
         if debt is None:
             return None
         if not debt.commanded:
-            self._ledger.forgive(circuit.id)
+            self._ledger.clear(circuit.id)
             return None
-        if not self._surely_on(entry):
+        if not self._is_known_on(entry):
             return None
-        if self._may_fall_late(entry) and at < self._late_until(entry):
+        if self._may_switch_off_late(entry) and at < self._late_off_until(entry):
             return None  # the OFF may still take effect: then it is ours, and given back
-        ours, entry.on_pending = entry.on_pending or debt.back_at is not None, False
+        ours, entry.on_pending = entry.on_pending or debt.on_reported_at is not None, False
         if ours:
-            self._ledger.switched(circuit.id, Position.ON, US, at)
-        self._ledger.forgive(circuit.id)
-        return Outcome.CONFIRMED_ON if ours else Outcome.CAME_BACK
+            self._ledger.record_switch(circuit.id, Position.ON, BY_CONTROLLER, at)
+        self._ledger.clear(circuit.id)
+        return ReportOutcome.CONFIRMED_ON if ours else ReportOutcome.ON_WITHOUT_COMMAND
 
-    def believe(self, circuit: Circuit, at: float) -> Outcome | None:
+    def accept_retained(self, circuit: Circuit, at: float) -> ReportOutcome | None:
         """Utility is stable: take the broker's memory of an available device for what is."""
         entry = self._ledger[circuit.id]
-        if entry.live or not entry.available or entry.position in (Position.UNKNOWN, entry.remembered):
-            return self.judge(circuit, at)
-        before = entry.remembered
-        self._remember(circuit.id, entry)
+        if entry.live or not entry.available or entry.position in (Position.UNKNOWN, entry.retained_position):
+            return self.close_if_on(circuit, at)
+        before = entry.retained_position
+        self._keep_retained(circuit.id, entry)
         if entry.position is Position.TRIPPED:
             return self._tripped(circuit, entry, at)
         if entry.position is Position.OFF:
-            return self._off_without_us(circuit, entry, before, at, woke=self._ledger.rebooted)
-        return self.judge(circuit, at)
+            return self._off_without_command(circuit, entry, before, at, woke=self._ledger.rebooted)
+        return self.close_if_on(circuit, at)
 
     # --- on ----------------------------------------------------------------------------------------------------------
 
-    def _came_on(self, circuit: Circuit, entry: Entry, at: float, phase: Phase) -> Outcome | None:
+    def _reported_on(
+        self, circuit: Circuit, entry: CircuitEntry, at: float, phase: ReportContext
+    ) -> ReportOutcome | None:
         ours, entry.on_pending = entry.on_pending, False
-        if entry.wish is not None and entry.wish.position is Position.ON:
-            entry.wish = None
-            return Outcome.WISH_DONE
-        debt = entry.debt
+        if entry.request is not None and entry.request.position is Position.ON:
+            entry.request = None
+            return ReportOutcome.REQUEST_COMPLETED
+        debt = entry.shed_record
         if debt is None:
             return None
         if ours:
-            return self._our_on(circuit, debt, at, phase)
+            return self._commanded_on(circuit, debt, at, phase)
         if not debt.confirmed:
-            self._was_on(circuit.id, debt)
-            return self.judge(circuit, at) if phase is Phase.UTILITY else None
-        return self._on_again(circuit, entry, at, phase)
+            self._still_on(circuit.id, debt)
+            return self.close_if_on(circuit, at) if phase is ReportContext.UTILITY else None
+        return self._unexpected_on(circuit, entry, at, phase)
 
-    def _our_on(self, circuit: Circuit, debt: Debt, at: float, phase: Phase) -> Outcome | None:
+    def _commanded_on(
+        self, circuit: Circuit, debt: ShedRecord, at: float, phase: ReportContext
+    ) -> ReportOutcome | None:
         entry = self._ledger[circuit.id]
-        if phase is Phase.SHEDS and sheddable(circuit):
-            return Outcome.ON_AGAIN  # the contact has opened since
-        if (entry.off_pending or entry.off_behind) and at < self._late_until(entry):
-            entry.off_heard = False  # said again, it is no hand's doing
-            debt.back_at = at
+        if phase is ReportContext.SHEDDING and sheddable(circuit):
+            return ReportOutcome.UNEXPECTED_ON  # the contact has opened since
+        if (entry.off_pending or entry.more_offs_in_flight) and at < self._late_off_until(entry):
+            entry.off_confirmed_live = False  # said again, it is no hand's doing
+            debt.on_reported_at = at
             return None  # it may say what it was: an OFF that nobody answered may still take effect
-        entry.off_pending = entry.off_behind = False
-        self._ledger.switched(circuit.id, Position.ON, US, at)
-        self._ledger.forgive(circuit.id)
-        return Outcome.CONFIRMED_ON
+        entry.off_pending = entry.more_offs_in_flight = False
+        self._ledger.record_switch(circuit.id, Position.ON, BY_CONTROLLER, at)
+        self._ledger.clear(circuit.id)
+        return ReportOutcome.CONFIRMED_ON
 
-    def _was_on(self, circuit: CircuitId, debt: Debt) -> None:
+    def _still_on(self, circuit: CircuitId, debt: ShedRecord) -> None:
         """Judge a circuit that reports on before our OFF reached it: it was on before, unless the disk says off.
 
         Then nobody knows: a breaker may wake on in the transfer.
         """
-        if debt.provisional:
+        if debt.before_unverified:
             debt.before = Position.UNKNOWN if debt.before is Position.OFF else Position.ON
-            debt.provisional = False
+            debt.before_unverified = False
             self._ledger.changed.add(circuit)
 
-    def _on_again(self, circuit: Circuit, entry: Entry, at: float, phase: Phase) -> Outcome | None:
+    def _unexpected_on(
+        self, circuit: Circuit, entry: CircuitEntry, at: float, phase: ReportContext
+    ) -> ReportOutcome | None:
         """Judge a circuit that was confirmed off and is on: by a person's hand, or by a reboot in the transfer."""
-        if phase is Phase.SHEDS and entry.off_pending:
+        if phase is ReportContext.SHEDDING and entry.off_pending:
             return None  # it is being shed again already, and says again what it said
         # Back on utility, an OFF of ours that may yet take effect is watched first: else it were said to be theirs.
-        crossed = phase is not Phase.SHEDS and entry.off_behind and at < self._late_until(entry)
-        proof = not crossed and self._may_be_a_person(circuit, entry, at)
-        entry.off_heard = False
-        if proof and entry.writes_availability:
-            entry.suspect_since = at
+        crossed = phase is not ReportContext.SHEDDING and entry.more_offs_in_flight and at < self._late_off_until(entry)
+        proof = not crossed and self._is_manual_override(circuit, entry, at)
+        entry.off_confirmed_live = False
+        if proof and entry.publishes_availability:
+            entry.possible_override_since = at
         elif proof:
-            entry.ons += 1
-            if entry.ons > 1:
+            entry.unexplained_on_count += 1
+            if entry.unexplained_on_count > 1:
                 return self._taken_over(circuit.id, at)
-        if phase is Phase.UTILITY and (paid := self.judge(circuit, at)) is not None:
+        if phase is ReportContext.UTILITY and (paid := self.close_if_on(circuit, at)) is not None:
             return paid
-        return Outcome.ON_AGAIN if entry.suspect_since is None else Outcome.SUSPECT
+        return ReportOutcome.UNEXPECTED_ON if entry.possible_override_since is None else ReportOutcome.POSSIBLE_OVERRIDE
 
-    def _may_be_a_person(self, circuit: Circuit, entry: Entry, at: float) -> bool:
+    def _is_manual_override(self, circuit: Circuit, entry: CircuitEntry, at: float) -> bool:
         changed, our_on = entry.availability_at, entry.on_sent_at
         return (
             circuit.override is Override.ALLOW
             and (our_on is None or at > our_on + LATE_ON_S)
             and self._ledger.outage is not None
-            and entry.off_heard
+            and entry.off_confirmed_live
             and (changed is None or at > changed + self._confirm_s)
         )
 
-    def _taken_over(self, circuit: CircuitId, at: float) -> Outcome:
+    def _taken_over(self, circuit: CircuitId, at: float) -> ReportOutcome:
         self._ledger.take_over(circuit)
-        self._ledger.switched(circuit, Position.ON, HAND, at)
-        return Outcome.TAKEN_OVER
+        self._ledger.record_switch(circuit, Position.ON, BY_HAND, at)
+        return ReportOutcome.TAKEN_OVER
 
     # --- off, tripped ------------------------------------------------------------------------------------------------
 
-    def _went_off(self, circuit: Circuit, entry: Entry, before: Position, at: float, *, woke: bool) -> Outcome | None:
+    def _reported_off(
+        self, circuit: Circuit, entry: CircuitEntry, before: Position, at: float, *, woke: bool
+    ) -> ReportOutcome | None:
         ours, entry.off_pending = entry.off_pending, False
         if ours:
             entry.on_pending = False if entry.sent is Position.OFF else entry.on_pending
-            entry.tries = 0 if entry.sent is Position.OFF else entry.tries
-        if entry.wish is not None and entry.wish.position is Position.OFF:
-            entry.wish = None
-            return Outcome.WISH_DONE
-        if (debt := entry.debt) is not None:
+            entry.attempts = 0 if entry.sent is Position.OFF else entry.attempts
+        if entry.request is not None and entry.request.position is Position.OFF:
+            entry.request = None
+            return ReportOutcome.REQUEST_COMPLETED
+        if (debt := entry.shed_record) is not None:
             return self._confirmed(circuit.id, entry, debt, at, ours=ours or before is Position.ON)
         since = entry.availability_at
         woke = woke or (since is not None and entry.available and at <= since + self._confirm_s)
-        return None if ours else self._off_without_us(circuit, entry, before, at, woke=woke)
+        return None if ours else self._off_without_command(circuit, entry, before, at, woke=woke)
 
-    def _confirmed(self, circuit: CircuitId, entry: Entry, debt: Debt, at: float, *, ours: bool) -> Outcome | None:
-        entry.off_heard = True
-        debt.provisional, debt.back_at = False, None
+    def _confirmed(
+        self, circuit: CircuitId, entry: CircuitEntry, debt: ShedRecord, at: float, *, ours: bool
+    ) -> ReportOutcome | None:
+        entry.off_confirmed_live = True
+        debt.before_unverified, debt.on_reported_at = False, None
         if debt.confirmed and not ours:
             return None  # it says again what it said
-        debt.off_at = self._ledger.moment(at)
+        debt.off_at = self._ledger.boot_time(at)
         self._ledger.changed.add(circuit)
         news, debt.confirmed = not debt.confirmed, True
-        return Outcome.CONFIRMED_OFF if news else None
+        return ReportOutcome.CONFIRMED_OFF if news else None
 
-    def _off_without_us(
-        self, circuit: Circuit, entry: Entry, before: Position, at: float, *, woke: bool
-    ) -> Outcome | None:
-        if before is not Position.ON or entry.debt is not None:
+    def _off_without_command(
+        self, circuit: Circuit, entry: CircuitEntry, before: Position, at: float, *, woke: bool
+    ) -> ReportOutcome | None:
+        if before is not Position.ON or entry.shed_record is not None:
             return None
         if circuit.wakes is Wakes.OFF and commandable(circuit):
-            entry.fell_at = at
+            entry.power_loss_off_at = at
             if woke:
-                return self._fell(circuit, entry, at)
-        self._ledger.switched(circuit.id, Position.OFF, HAND, at)
-        if not entry.doubtful:
+                return self._off_after_power_loss(circuit, entry, at)
+        self._ledger.record_switch(circuit.id, Position.OFF, BY_HAND, at)
+        if not entry.off_unexplained:
             return None
-        entry.doubtful = False
-        debt = self._ledger.owe(circuit.id, at, Cause.DOUBTFUL)
-        debt.waits = True
+        entry.off_unexplained = False
+        debt = self._ledger.record_shed(circuit.id, at, ShedCause.UNEXPLAINED)
+        debt.needs_request = True
         if self._ledger.outage is None:
             debt.before = before  # no outage's record says otherwise: on, as the disk has it
-        return Outcome.DOUBTFUL
+        return ReportOutcome.OFF_UNEXPLAINED
 
-    def _fell(self, circuit: Circuit, entry: Entry, at: float) -> Outcome:
-        entry.fell_at = None
-        debt = self._ledger.owe(circuit.id, at, Cause.FELL)
-        debt.before, debt.confirmed, debt.provisional = Position.ON, True, False
-        self._ledger.switched(circuit.id, Position.OFF, "the power cut (it wakes off)", at)
-        return Outcome.FELL
+    def _off_after_power_loss(self, circuit: Circuit, entry: CircuitEntry, at: float) -> ReportOutcome:
+        entry.power_loss_off_at = None
+        debt = self._ledger.record_shed(circuit.id, at, ShedCause.POWER_LOSS)
+        debt.before, debt.confirmed, debt.before_unverified = Position.ON, True, False
+        self._ledger.record_switch(circuit.id, Position.OFF, "the power cut (it wakes off)", at)
+        return ReportOutcome.OFF_AFTER_POWER_LOSS
 
-    def _tripped(self, circuit: Circuit, entry: Entry, at: float) -> Outcome:
-        entry.off_pending = entry.off_behind = entry.on_pending = False
-        entry.wish = None
+    def _tripped(self, circuit: Circuit, entry: CircuitEntry, at: float) -> ReportOutcome:
+        entry.off_pending = entry.more_offs_in_flight = entry.on_pending = False
+        entry.request = None
         if entry.owed:
             self._ledger.take_over(circuit.id)  # a person's from now on, also when they reset it
-        self._ledger.forgive(circuit.id)  # about to be switched off, and it need not be: nobody's
-        self._ledger.switched(circuit.id, Position.TRIPPED, "its own protection", at)
-        return Outcome.TRIPPED
+        self._ledger.clear(circuit.id)  # about to be switched off, and it need not be: nobody's
+        self._ledger.record_switch(circuit.id, Position.TRIPPED, "its own protection", at)
+        return ReportOutcome.TRIPPED
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    def _remember(self, circuit: CircuitId, entry: Entry) -> None:
-        if entry.remembered is not entry.position:
-            entry.remembered = entry.position
+    def _keep_retained(self, circuit: CircuitId, entry: CircuitEntry) -> None:
+        if entry.retained_position is not entry.position:
+            entry.retained_position = entry.position
             self._ledger.changed.add(circuit)
-            self._ledger.leave_off(circuit, left_off=entry.left_off and entry.position is Position.OFF)
+            self._ledger.leave_off(circuit, left_off=entry.left_off_manually and entry.position is Position.OFF)
 
     @staticmethod
-    def _tried_anew(entry: Entry) -> None:
+    def _reset_retry(entry: CircuitEntry) -> None:
         """Begin the tries anew: what was away has not heard our last ON, however short a time ago, and refused none."""
-        entry.fresh = True
+        entry.retry_reset = True
         if entry.sent is Position.ON:
-            entry.tries = 0
+            entry.attempts = 0
 
-    def _sign_of_life(self, entry: Entry, at: float) -> None:
-        entry.pause_s = min(entry.pause_s, self._confirm_s)
+    def _sign_of_life(self, entry: CircuitEntry, at: float) -> None:
+        entry.retry_interval_s = min(entry.retry_interval_s, self._confirm_s)
         # Within confirm_s it is an answer (a refusal): a device that refuses must not be asked for ever.
         if entry.sent is Position.ON and at > entry.sent_at + self._confirm_s:
-            entry.tries = 0
+            entry.attempts = 0
 
     @staticmethod
-    def _surely_on(entry: Entry) -> bool:
+    def _is_known_on(entry: CircuitEntry) -> bool:
         return entry.known is Position.ON and (entry.live or entry.available)
 
     @staticmethod
-    def _may_fall_late(entry: Entry) -> bool:
-        return entry.debt is not None and (entry.off_pending or entry.off_behind or not entry.debt.confirmed)
+    def _may_switch_off_late(entry: CircuitEntry) -> bool:
+        return entry.shed_record is not None and (
+            entry.off_pending or entry.more_offs_in_flight or not entry.shed_record.confirmed
+        )
 
-    def _late_until(self, entry: Entry) -> float:
+    def _late_off_until(self, entry: CircuitEntry) -> float:
         since = self._ledger.started if entry.off_sent_at is None else entry.off_sent_at
-        return since + entry.off_lives_s + LATE_OFF_S
+        return since + entry.off_expiry_s + LATE_OFF_S

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SHORTEST_S, USUAL_S, LONGEST_S = 5.0, 60.0, 3600.0
+SHORTEST_S, DEFAULT_S, LONGEST_S = 5.0, 60.0, 3600.0
 """Long enough for a breaker to confirm; no longer than a freezer or a fish tank can do without its circuit."""
 
 NOTICE_S = 1.0
 """From the request to the first OFF: the disk learns what is about to be shed before anything is."""
 
 
-class Standing(NamedTuple):
+class DrillPreconditions(NamedTuple):
     """How the house stands as a drill is asked for. `sheds`: how many circuits it would switch off."""
 
     state: str
@@ -28,12 +28,12 @@ class Standing(NamedTuple):
     sheds: int
 
 
-def why_not(standing: Standing) -> str | None:
+def refusal_reason(standing: DrillPreconditions) -> str | None:
     """Return why a drill must not begin now, for whoever asks; None where it may."""
     return next((says for holds, says in _objections(standing) if holds), None)
 
 
-def _objections(standing: Standing) -> Iterator[tuple[bool, str]]:
+def _objections(standing: DrillPreconditions) -> Iterator[tuple[bool, str]]:
     """Yield what may stand against it, the gravest first, each with whether it does."""
     owed, under_way = ", ".join(standing.owed), ", ".join(standing.under_way)
     yield not standing.on_utility, "the contact is not known to be closed: a drill is for a house on utility"

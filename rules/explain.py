@@ -4,43 +4,43 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rules.controllability import why_uncontrollable
-from rules.ledger_entry import Cause
+from rules.controllability import uncontrollable_reason
+from rules.ledger_entry import ShedCause
 from rules.panel import Position, Tag
-from rules.restore import Verdict, recalled, verdict
-from rules.shed import TRIES
+from rules.restore import RestoreDecision, restore_decision, retagged_essential
+from rules.shed import MAX_ATTEMPTS
 
 if TYPE_CHECKING:
-    from rules.ledger_entry import Entry
+    from rules.ledger_entry import CircuitEntry
     from rules.panel import Circuit
 
 _BY = {
-    Cause.SHED: "switched off by the controller: nonessential",
-    Cause.FELL: "fell with the power in the transfer (it wakes off)",
-    Cause.DOUBTFUL: "off since a restart in the outage, perhaps by the controller",
+    ShedCause.SHED: "switched off by the controller: nonessential",
+    ShedCause.POWER_LOSS: "fell with the power in the transfer (it wakes off)",
+    ShedCause.UNEXPLAINED: "off since a restart in the outage, perhaps by the controller",
 }
 
 _BY_DRILL = "switched off by the controller: nonessential, for a drill"
 
 _BACK = {
-    Verdict.RETURNS: "comes back when utility is stable, in its turn",
-    Verdict.IS_ON: "reports on",
-    Verdict.TRIPPED: "has tripped: reset it by hand",
-    Verdict.ASKS: "comes back when a person asks (restore)",
-    Verdict.STAYS_OFF: "stays off until a person switches it on (restore is never)",
-    Verdict.WAS_OFF: "was off before, and stays off",
-    Verdict.BEFORE_UNKNOWN: "nobody knows whether it was on before: ask `restore` to have it back",
-    Verdict.NOT_OURS: "may not be commanded: switch it by hand",
+    RestoreDecision.RESTORE: "comes back when utility is stable, in its turn",
+    RestoreDecision.IS_ON: "reports on",
+    RestoreDecision.TRIPPED: "has tripped: reset it by hand",
+    RestoreDecision.WAITS_FOR_REQUEST: "comes back when a person asks (restore)",
+    RestoreDecision.STAYS_OFF: "stays off until a person switches it on (restore is never)",
+    RestoreDecision.WAS_OFF: "was off before, and stays off",
+    RestoreDecision.BEFORE_UNKNOWN: "nobody knows whether it was on before: ask `restore` to have it back",
+    RestoreDecision.NOT_BY_CONTROLLER: "may not be commanded: switch it by hand",
 }
 
 _KEPT_OFF = {
-    Verdict.ASKS: "waits until a person asks",
-    Verdict.STAYS_OFF: "restore is never",
-    Verdict.BEFORE_UNKNOWN: "nobody knows whether it was on before",
+    RestoreDecision.WAITS_FOR_REQUEST: "waits until a person asks",
+    RestoreDecision.STAYS_OFF: "restore is never",
+    RestoreDecision.BEFORE_UNKNOWN: "nobody knows whether it was on before",
 }
 
 
-def why(circuit: Circuit, entry: Entry, *, drill: bool = False) -> str:
+def explain(circuit: Circuit, entry: CircuitEntry, *, drill: bool = False) -> str:
     """Return one sentence for the owner on why the circuit is as it is, and what will become of it.
 
     `drill`: what was shed was shed for a drill.
@@ -56,47 +56,53 @@ def why(circuit: Circuit, entry: Entry, *, drill: bool = False) -> str:
     return "; ".join(parts)
 
 
-def _back(circuit: Circuit, entry: Entry) -> str:
-    found = verdict(circuit, entry)
-    if found is Verdict.RETURNS and entry.sent is Position.ON and entry.tries >= TRIES:
+def _back(circuit: Circuit, entry: CircuitEntry) -> str:
+    found = restore_decision(circuit, entry)
+    if found is RestoreDecision.RESTORE and entry.sent is Position.ON and entry.attempts >= MAX_ATTEMPTS:
         return "three commands to switch it on brought no answer: it is tried again when its device shows life"
-    if found is Verdict.RETURNS and entry.debt is not None and recalled(circuit, entry.debt):
+    if (
+        found is RestoreDecision.RESTORE
+        and entry.shed_record is not None
+        and retagged_essential(circuit, entry.shed_record)
+    ):
         rest = f", when it has rested its {circuit.min_off_s:.0f} s" if circuit.min_off_s else ""
         return f"comes back at once{rest}: it is essential now"
     return _BACK[found]
 
 
-def kept_off_by(circuit: Circuit, entry: Entry) -> str | None:
+def reason_kept_off(circuit: Circuit, entry: CircuitEntry) -> str | None:
     """Return whose word keeps a circuit off when the outage is over; None where nothing but an answer is missing."""
-    found = verdict(circuit, entry)
-    if found is Verdict.ON_HOLD and entry.hold is not None:
+    found = restore_decision(circuit, entry)
+    if found is RestoreDecision.ON_HOLD and entry.hold is not None:
         return f"on hold by {entry.hold.by or 'somebody'}{f', {entry.hold.note}' if entry.hold.note else ''}"
     if found in _KEPT_OFF:
         return _KEPT_OFF[found]
-    if entry.left_off:
-        return f"off by {entry.switched.who if entry.switched is not None else 'somebody'}"
+    if entry.left_off_manually:
+        return f"off by {entry.last_switch.actor if entry.last_switch is not None else 'somebody'}"
     return None
 
 
-def stays_on(circuit: Circuit) -> str | None:
+def reason_not_shed(circuit: Circuit) -> str | None:
     """Return why a transfer to standby does not switch the circuit off; None where it does."""
     if circuit.tag is Tag.ESSENTIAL:
         return "essential: stays on"
     if circuit.protected:
         return "protected: never commanded"
-    reason = why_uncontrollable(circuit)
+    reason = uncontrollable_reason(circuit)
     return None if reason is None else f"UNCONTROLLABLE ({reason}): stays ON unless switched by hand"
 
 
-def _position(circuit: Circuit, entry: Entry, *, drill: bool) -> str:
+def _position(circuit: Circuit, entry: CircuitEntry, *, drill: bool) -> str:
     if entry.position is Position.TRIPPED:
         return "tripped: find out why, and reset it by hand"
     if entry.taken_over:
         return "a person's for the rest of this outage"
-    if entry.debt is not None and entry.owed:
-        sent = "" if entry.debt.confirmed else ", not confirmed yet"
-        return (_BY_DRILL if drill and entry.debt.cause is Cause.SHED else _BY[entry.debt.cause]) + sent
-    last = entry.switched
+    if entry.shed_record is not None and entry.owed:
+        sent = "" if entry.shed_record.confirmed else ", not confirmed yet"
+        return (
+            _BY_DRILL if drill and entry.shed_record.cause is ShedCause.SHED else _BY[entry.shed_record.cause]
+        ) + sent
+    last = entry.last_switch
     if entry.position is Position.OFF:
-        return f"off by {last.who}" if last is not None and last.position is Position.OFF else "off, and not by us"
-    return stays_on(circuit) or "nonessential: goes off on standby"
+        return f"off by {last.actor}" if last is not None and last.position is Position.OFF else "off, and not by us"
+    return reason_not_shed(circuit) or "nonessential: goes off on standby"

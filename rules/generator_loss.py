@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from rules.ledger_entry import Entry
+    from rules.ledger_entry import CircuitEntry
     from rules.panel import CircuitId
 
 AT_ONCE_S = 90.0
@@ -22,7 +22,7 @@ MOST_SILENT = 10
 """Where at most one device in so many still answers, all of them are gone: one may hang on a battery."""
 
 
-def has_stopped(gone: int, answering: int, *, meter_answers: bool | None) -> bool:
+def has_lost_power(gone: int, answering: int, *, meter_answers: bool | None) -> bool:
     """Tell whether a house on standby has lost its power.
 
     `gone`: devices that fell silent together; `answering`: those that still answer. `meter_answers`: None where there
@@ -34,7 +34,7 @@ def has_stopped(gone: int, answering: int, *, meter_answers: bool | None) -> boo
     return MOST_SILENT * answering <= gone + answering
 
 
-class Generator:
+class GeneratorLossDetector:
     """Follows the devices of a house on standby. `stopped_at`: None while there is no sign that it has stopped.
 
     Only devices that write their availability are evidence, and only those that lived on this standby: a last will
@@ -61,7 +61,7 @@ class Generator:
         self._opened_at = self.stopped_at = None
         self._went.clear()
 
-    def device(self, circuit: CircuitId, entry: Entry, now: float) -> None:
+    def update(self, circuit: CircuitId, entry: CircuitEntry, now: float) -> None:
         """Take what is known of a device by `now`."""
         if entry.available:
             self._answers(circuit, entry)
@@ -70,13 +70,13 @@ class Generator:
             if said_now and self._lives(circuit, now):
                 self._falls_silent(circuit, now)
 
-    def follow(self, circuits: Container[CircuitId]) -> None:
+    def set_circuits(self, circuits: Container[CircuitId]) -> None:
         """Forget circuits that are no longer in the file."""
         self._answering = {one: at for one, at in self._answering.items() if one in circuits}
         self._went = {one: at for one, at in self._went.items() if one in circuits}
 
-    def _answers(self, circuit: CircuitId, entry: Entry) -> None:
-        if not entry.writes_availability:
+    def _answers(self, circuit: CircuitId, entry: CircuitEntry) -> None:
+        if not entry.publishes_availability:
             return
         self._answering[circuit] = entry.availability_at
         self._went.pop(circuit, None)
@@ -92,7 +92,7 @@ class Generator:
             del self._went[next(iter(self._went))]
         self._went[circuit] = now
 
-    def judge(self, *, meter_answers: bool | None) -> bool | None:
+    def evaluate(self, *, meter_answers: bool | None) -> bool | None:
         """Return, once each time, that it has stopped (True) or runs again (False); None: nothing new.
 
         It runs again when the meter answers, or half of the devices that went are back.
@@ -100,7 +100,7 @@ class Generator:
         if self._opened_at is None:
             return None
         if self.stopped_at is None:
-            if not has_stopped(len(self._went), len(self._answering), meter_answers=meter_answers):
+            if not has_lost_power(len(self._went), len(self._answering), meter_answers=meter_answers):
                 return None
             self.gone, self.stopped_at = len(self._went), next(iter(self._went.values()))
             return True

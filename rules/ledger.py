@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rules.boot_time import Moment
+from rules.boot_time import BootTime
 from rules.controllability import commandable, sheddable
-from rules.ledger_entry import Cause, Debt, Entry, Hold, Switched, Wish, from_row, to_row
+from rules.ledger_entry import CircuitEntry, Hold, LastSwitch, PendingRequest, ShedCause, ShedRecord, from_row, to_row
 from rules.panel import Position, Wakes
 from rules.restore import LATE_ON_S
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rules.ledger_entry import Json
     from rules.panel import Circuit, CircuitId, Panel
 
-US = "the controller"
-HAND = "a hand, or the device itself"
+BY_CONTROLLER = "the controller"
+BY_HAND = "a hand, or the device itself"
 
 
 class Ledger:
@@ -32,23 +32,25 @@ class Ledger:
 
     def __init__(self, panel: Panel, boot: str, at: float) -> None:
         self._boot = boot
-        self._entries: dict[CircuitId, Entry] = {circuit.id: Entry() for circuit in panel}
+        self._entries: dict[CircuitId, CircuitEntry] = {circuit.id: CircuitEntry() for circuit in panel}
         self.started = at
         self.rebooted = False  # the machine has booted since the disk was last written
         self.outage: int | None = None  # the open outage
         self.before: Mapping[CircuitId, Position] = {}  # each circuit's position when it began
-        self.owing: set[CircuitId] = set()  # circuits with a debt
+        self.owed_circuits: set[CircuitId] = set()  # circuits with a debt
         self.changed: set[CircuitId] = set()
-        self.ended: list[tuple[CircuitId, Debt]] = []  # debts that have ended, until the engine has written how
+        self.closed_records: list[
+            tuple[CircuitId, ShedRecord]
+        ] = []  # debts that have ended, until the engine has written how
 
-    def __getitem__(self, circuit: CircuitId) -> Entry:
+    def __getitem__(self, circuit: CircuitId) -> CircuitEntry:
         return self._entries[circuit]
 
-    def __iter__(self) -> Iterator[tuple[CircuitId, Entry]]:
+    def __iter__(self) -> Iterator[tuple[CircuitId, CircuitEntry]]:
         return iter(self._entries.items())
 
-    def moment(self, at: float) -> Moment:
-        return Moment(self._boot, at)
+    def boot_time(self, at: float) -> BootTime:
+        return BootTime(self._boot, at)
 
     # --- the disk ----------------------------------------------------------------------------------------------------
 
@@ -58,13 +60,13 @@ class Ledger:
         for circuit, row in rows.items():
             if circuit in self._entries:
                 try:
-                    self._entries[circuit] = from_row(row, self.moment(self.started))
+                    self._entries[circuit] = from_row(row, self.boot_time(self.started))
                 except (KeyError, TypeError, ValueError):
                     unread.append(circuit)
-        self.owing = {circuit for circuit, entry in self if entry.debt is not None}
-        for circuit in self.owing:
+        self.owed_circuits = {circuit for circuit, entry in self if entry.shed_record is not None}
+        for circuit in self.owed_circuits:
             # What was commanded before this start may still take effect.
-            self[circuit].on_sent_at, self[circuit].off_behind = self.started, True
+            self[circuit].on_sent_at, self[circuit].more_offs_in_flight = self.started, True
         return tuple(unread)
 
     def resume(self, panel: Panel, *, about: bool) -> None:
@@ -76,14 +78,14 @@ class Ledger:
         """
         for circuit in panel:
             entry, sheds = self[circuit.id], sheddable(circuit)
-            if not commandable(circuit) or entry.taken_over or entry.debt is not None:
+            if not commandable(circuit) or entry.taken_over or entry.shed_record is not None:
                 continue
-            on = entry.remembered is Position.ON
-            if about and sheds and (on or (entry.remembered is Position.UNKNOWN and circuit.id in self.before)):
-                debt = self.owe(circuit.id, self.started)
+            on = entry.retained_position is Position.ON
+            if about and sheds and (on or (entry.retained_position is Position.UNKNOWN and circuit.id in self.before)):
+                debt = self.record_shed(circuit.id, self.started)
                 # The row of the first edge is where `before` was written: no memory of the broker's outweighs it.
-                debt.provisional = debt.before is Position.UNKNOWN
-            entry.doubtful = on and sheds is not about
+                debt.before_unverified = debt.before is Position.UNKNOWN
+            entry.off_unexplained = on and sheds is not about
 
     def take_changes(self) -> Iterable[tuple[CircuitId, dict[str, Json]]]:
         """Return the rows to write, and forget that they changed."""
@@ -91,56 +93,60 @@ class Ledger:
         self.changed.clear()
         return rows
 
-    def follow(self, panel: Panel) -> None:
+    def set_panel(self, panel: Panel) -> None:
         """Follow a changed file: circuits that stay keep their lines."""
-        self._entries = {circuit.id: self._entries.get(circuit.id, Entry()) for circuit in panel}
-        self.owing &= self._entries.keys()
+        self._entries = {circuit.id: self._entries.get(circuit.id, CircuitEntry()) for circuit in panel}
+        self.owed_circuits &= self._entries.keys()
 
     # --- debts -------------------------------------------------------------------------------------------------------
 
-    def owe(self, circuit: CircuitId, at: float, cause: Cause = Cause.SHED, *, commanded: bool = True) -> Debt:
+    def record_shed(
+        self, circuit: CircuitId, at: float, cause: ShedCause = ShedCause.SHED, *, commanded: bool = True
+    ) -> ShedRecord:
         """Note that the circuit is off by us, or about to be. What is owed already keeps its `before`."""
         entry = self[circuit]
-        if entry.debt is None:
+        if entry.shed_record is None:
             before = self.before.get(circuit, entry.position_before(wakes_off=False))
-            now = self.moment(at)
+            now = self.boot_time(at)
             # What broker and disk say alike is settled; the one alone, or the two at odds, are hearsay.
             provisional = entry.known is Position.UNKNOWN
-            entry.debt = Debt(self.outage or 0, before, now, now, cause, commanded=commanded, provisional=provisional)
-            self.owing.add(circuit)
+            entry.shed_record = ShedRecord(
+                self.outage or 0, before, now, now, cause, commanded=commanded, before_unverified=provisional
+            )
+            self.owed_circuits.add(circuit)
             self.changed.add(circuit)
-        return entry.debt
+        return entry.shed_record
 
-    def may_have_fallen(self, circuit: Circuit) -> bool:
+    def may_be_off_after_power_loss(self, circuit: Circuit) -> bool:
         """Tell whether an `off` that is news to us may be the power's doing, and not a hand's.
 
         Only a relay that wakes off falls; and where nothing but this program was started anew, no power was gone.
         """
         return circuit.wakes is Wakes.OFF and (self.rebooted or self[circuit.id].reported_at is not None)
 
-    def forgive(self, circuit: CircuitId) -> None:
+    def clear(self, circuit: CircuitId) -> None:
         """End the debt, if any: it is paid, or it is a person's now."""
         entry = self[circuit]
-        if entry.debt is not None:
-            if entry.debt.commanded:
-                self.ended.append((circuit, entry.debt))
-            entry.debt, entry.off_behind = None, False
-            self.owing.discard(circuit)
+        if entry.shed_record is not None:
+            if entry.shed_record.commanded:
+                self.closed_records.append((circuit, entry.shed_record))
+            entry.shed_record, entry.more_offs_in_flight = None, False
+            self.owed_circuits.discard(circuit)
             self.changed.add(circuit)
         self.leave_off(circuit, left_off=False)
 
     def leave_off(self, circuit: CircuitId, *, left_off: bool) -> None:
         """Note that a person left off what was on before the outage; or that it is on again, or meant to be off."""
         entry = self[circuit]
-        if entry.left_off is not left_off:
-            entry.left_off = left_off
+        if entry.left_off_manually is not left_off:
+            entry.left_off_manually = left_off
             self.changed.add(circuit)
 
     def take_over(self, circuit: CircuitId) -> None:
         """Leave the circuit to the person who switched it, for the rest of the outage."""
-        self.forgive(circuit)
+        self.clear(circuit)
         entry = self[circuit]
-        entry.suspect_since = None
+        entry.possible_override_since = None
         if self.outage is not None and not entry.taken_over:
             entry.taken_over = True
             self.changed.add(circuit)
@@ -149,43 +155,43 @@ class Ledger:
         """End the outage: what was taken over in it is the rules' again. Debts stay."""
         before, self.outage, self.before = self.before, None, {}
         for circuit, entry in self._entries.items():
-            if before.get(circuit) is Position.ON and entry.position is Position.OFF and entry.debt is None:
+            if before.get(circuit) is Position.ON and entry.position is Position.OFF and entry.shed_record is None:
                 self.leave_off(circuit, left_off=True)
             if entry.taken_over:
                 entry.taken_over = False
                 self.changed.add(circuit)
-            entry.ons = 0
-            entry.suspect_since = None
+            entry.unexplained_on_count = 0
+            entry.possible_override_since = None
 
     # --- what people ask ---------------------------------------------------------------------------------------------
 
     def hold(self, circuit: CircuitId, hold: Hold) -> None:
         self[circuit].hold = hold
-        self[circuit].wish = None
+        self[circuit].request = None
         self.changed.add(circuit)
 
     def release(self, circuit: CircuitId) -> None:
         """End a hold. It switches nothing: what was owed then waits until a person asks."""
         entry = self[circuit]
         entry.hold = None
-        if entry.debt is not None:
-            entry.debt.waits, entry.debt.released = True, False
+        if entry.shed_record is not None:
+            entry.shed_record.needs_request, entry.shed_record.released = True, False
         self.changed.add(circuit)
 
-    def call_in(self, circuit: CircuitId) -> None:
+    def release_for_restore(self, circuit: CircuitId) -> None:
         """Pay the debt on a person's word, whatever the rules say of it."""
         entry = self[circuit]
-        if entry.debt is not None:
-            entry.debt.released, entry.tries = True, 0
+        if entry.shed_record is not None:
+            entry.shed_record.released, entry.attempts = True, 0
             self.changed.add(circuit)
 
-    def wish(self, circuit: CircuitId, wish: Wish) -> None:
+    def add_request(self, circuit: CircuitId, wish: PendingRequest) -> None:
         """Note the position a person asked for: the circuit is theirs from now on."""
         self.take_over(circuit)
         entry = self[circuit]
-        entry.wish = wish
+        entry.request = wish
         if entry.sent is wish.position:
-            entry.tries = 0
+            entry.attempts = 0
 
     # --- commands ----------------------------------------------------------------------------------------------------
 
@@ -196,16 +202,16 @@ class Ledger:
         # is this OFF that has taken effect.
         crossed = entry.on_sent_at is not None and at < entry.on_sent_at + LATE_ON_S
         unsure = entry.off_pending or crossed or entry.known is not Position.ON
-        entry.off_behind, entry.off_lives_s = entry.off_behind or unsure, pause_s
+        entry.more_offs_in_flight, entry.off_expiry_s = entry.more_offs_in_flight or unsure, pause_s
         self._sent(entry, Position.OFF, at, pause_s)
-        entry.off_pending, entry.off_sent_at, entry.off_heard = True, at, False
+        entry.off_pending, entry.off_sent_at, entry.off_confirmed_live = True, at, False
         if ours:
-            known = entry.debt is not None and entry.debt.commanded
-            debt = self.owe(circuit, at)
-            debt.off_at = self.moment(at)
+            known = entry.shed_record is not None and entry.shed_record.commanded
+            debt = self.record_shed(circuit, at)
+            debt.off_at = self.boot_time(at)
             if not known:  # each further try is no news to the disk
                 debt.commanded, debt.since = True, debt.off_at
-                self.switched(circuit, Position.OFF, US, at)
+                self.record_switch(circuit, Position.OFF, BY_CONTROLLER, at)
 
     def on_sent(self, circuit: CircuitId, at: float, pause_s: float) -> None:
         """Note that ON left at `at`."""
@@ -214,11 +220,11 @@ class Ledger:
         entry.on_pending, entry.on_sent_at = True, at
 
     @staticmethod
-    def _sent(entry: Entry, position: Position, at: float, pause_s: float) -> None:
-        entry.tries = entry.tries + 1 if entry.sent is position else 1
-        entry.sent, entry.sent_at, entry.pause_s, entry.fresh = position, at, pause_s, False
+    def _sent(entry: CircuitEntry, position: Position, at: float, pause_s: float) -> None:
+        entry.attempts = entry.attempts + 1 if entry.sent is position else 1
+        entry.sent, entry.sent_at, entry.retry_interval_s, entry.retry_reset = position, at, pause_s, False
 
-    def switched(self, circuit: CircuitId, position: Position, who: str, at: float) -> None:
+    def record_switch(self, circuit: CircuitId, position: Position, who: str, at: float) -> None:
         """Note who moved the circuit; `who` is a phrase for its owner."""
-        self[circuit].switched = Switched(position, who, self.moment(at))
+        self[circuit].last_switch = LastSwitch(position, who, self.boot_time(at))
         self.changed.add(circuit)

@@ -4,73 +4,75 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rules.controllability import why_uncontrollable
+from rules.controllability import uncontrollable_reason
 from rules.lean import dataclass
 from rules.panel import Position
 
 if TYPE_CHECKING:
-    from rules.ledger_entry import Entry
+    from rules.ledger_entry import CircuitEntry
     from rules.panel import Circuit, Panel
 
 NOT_A_LOCK = "a hold is a request to this program, not a lock-out: lock the breaker before you work on the circuit"
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class RequestDecision:
     """The answer to a request, and a sentence for the person."""
 
     ok: bool
     reason: str
 
 
-def switch_off(circuit: Circuit) -> Reply:
+def switch_off(circuit: Circuit) -> RequestDecision:
     """Answer a request to switch the circuit off."""
     if (why := _may_not(circuit)) is not None:
-        return Reply(ok=False, reason=why)
-    return Reply(ok=True, reason=f"{circuit.name} is being switched off; it is yours now")
+        return RequestDecision(ok=False, reason=why)
+    return RequestDecision(ok=True, reason=f"{circuit.name} is being switched off; it is yours now")
 
 
-def switch_on(circuit: Circuit, entry: Entry, wait_s: float, *, insists: bool) -> Reply:
+def switch_on(circuit: Circuit, entry: CircuitEntry, wait_s: float, *, force: bool) -> RequestDecision:
     """Answer a request to switch the circuit on; `wait_s`: how long the load must still rest."""
     if (why := _may_not(circuit)) is not None:
-        return Reply(ok=False, reason=why)
+        return RequestDecision(ok=False, reason=why)
     if (why := _must_not_come_on(circuit, entry)) is not None:
-        return Reply(ok=False, reason=why)
-    if wait_s > 0 and not insists:
-        return Reply(
+        return RequestDecision(ok=False, reason=why)
+    if wait_s > 0 and not force:
+        return RequestDecision(
             ok=True, reason=f"{circuit.name} must rest: it is switched on in {wait_s:.0f} s (now: true insists)"
         )
-    return Reply(ok=True, reason=f"{circuit.name} is being switched on; it is yours now")
+    return RequestDecision(ok=True, reason=f"{circuit.name} is being switched on; it is yours now")
 
 
-def give_back(circuit: Circuit, entry: Entry, *, on_utility: bool) -> Reply:
+def restore(circuit: Circuit, entry: CircuitEntry, *, on_utility: bool) -> RequestDecision:
     """Answer a request to give back what is owed."""
     if not on_utility:
-        return Reply(ok=False, reason="not on utility: nothing is given back before it returns (`on` switches one on)")
+        return RequestDecision(
+            ok=False, reason="not on utility: nothing is given back before it returns (`on` switches one on)"
+        )
     if not entry.owed:
-        return Reply(ok=False, reason=f"{circuit.name} is not owed: {circuit.id} was not switched off by us")
+        return RequestDecision(ok=False, reason=f"{circuit.name} is not owed: {circuit.id} was not switched off by us")
     if (why := _may_not(circuit)) is not None:
-        return Reply(ok=False, reason=why)
+        return RequestDecision(ok=False, reason=why)
     if (why := _must_not_come_on(circuit, entry)) is not None:
-        return Reply(ok=False, reason=why)
-    return Reply(ok=True, reason=f"{circuit.name} is given back in its turn")
+        return RequestDecision(ok=False, reason=why)
+    return RequestDecision(ok=True, reason=f"{circuit.name} is given back in its turn")
 
 
-def release(circuit: Circuit, entry: Entry) -> Reply:
+def release(circuit: Circuit, entry: CircuitEntry) -> RequestDecision:
     """Answer a request to release a hold."""
     if entry.hold is None:
-        return Reply(ok=False, reason=f"{circuit.name} is not on hold")
-    return Reply(ok=True, reason="released; nothing was switched: `restore` or `on` brings it back")
+        return RequestDecision(ok=False, reason=f"{circuit.name} is not on hold")
+    return RequestDecision(ok=True, reason="released; nothing was switched: `restore` or `on` brings it back")
 
 
-def forget(circuit: Circuit, entry: Entry) -> Reply:
+def forget(circuit: Circuit, entry: CircuitEntry) -> RequestDecision:
     """Answer a request to forget a debt."""
-    if entry.debt is None and not entry.left_off:
-        return Reply(ok=False, reason=f"{circuit.name} is not owed")
-    return Reply(ok=True, reason=f"{circuit.name} is no longer owed: it stays as it is")
+    if entry.shed_record is None and not entry.left_off_manually:
+        return RequestDecision(ok=False, reason=f"{circuit.name} is not owed")
+    return RequestDecision(ok=True, reason=f"{circuit.name} is no longer owed: it stays as it is")
 
 
-def objections(old: Panel, new: Panel, owed: tuple[Circuit, ...]) -> tuple[str, ...]:
+def reload_conflicts(old: Panel, new: Panel, owed: tuple[Circuit, ...]) -> tuple[str, ...]:
     """Say what a changed file would take from our reach while it is still owed; nothing said, nothing wrong."""
     said = []
     for circuit in owed:
@@ -91,11 +93,11 @@ def objections(old: Panel, new: Panel, owed: tuple[Circuit, ...]) -> tuple[str, 
 def _may_not(circuit: Circuit) -> str | None:
     if circuit.protected:
         return f"{circuit.name} is protected: it is never commanded"
-    why = why_uncontrollable(circuit)
+    why = uncontrollable_reason(circuit)
     return None if why is None else f"{circuit.name} cannot be switched: {why}"
 
 
-def _must_not_come_on(circuit: Circuit, entry: Entry) -> str | None:
+def _must_not_come_on(circuit: Circuit, entry: CircuitEntry) -> str | None:
     if (hold := entry.hold) is not None:
         return f"{circuit.name} is on hold by {hold.by or 'somebody'}{f' ({hold.note})' if hold.note else ''}"
     if entry.position is Position.TRIPPED:

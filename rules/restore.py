@@ -7,11 +7,11 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, NamedTuple
 
 from rules.controllability import commandable
-from rules.ledger_entry import Cause
+from rules.ledger_entry import ShedCause
 from rules.panel import Position, Restore, Tag
 
 if TYPE_CHECKING:
-    from rules.ledger_entry import Debt, Entry
+    from rules.ledger_entry import CircuitEntry, ShedRecord
     from rules.panel import Circuit, CircuitId
 
 LATE_OFF_S = 60.0
@@ -24,60 +24,64 @@ LATE_ON_S = 60.0
 hub look like a hand that switches on again."""
 
 
-class Verdict(Enum):
+class RestoreDecision(Enum):
     """What becomes of a circuit once utility is stable. Only `RETURNS` is switched on by the rules."""
 
-    RETURNS = "returns"
+    RESTORE = "returns"
     NOT_OWED = "not owed"
     IS_ON = "is on"
     TRIPPED = "tripped"
     ON_HOLD = "on hold"
-    ASKS = "waits until a person asks"
+    WAITS_FOR_REQUEST = "waits until a person asks"
     STAYS_OFF = "restore is never"
     WAS_OFF = "was off before"
     BEFORE_UNKNOWN = "nobody knows whether it was on before"
-    NOT_OURS = "may not be commanded"
+    NOT_BY_CONTROLLER = "may not be commanded"
 
 
-def verdict(circuit: Circuit, entry: Entry) -> Verdict:
+def restore_decision(circuit: Circuit, entry: CircuitEntry) -> RestoreDecision:
     """Say whether the rules give this circuit back, and why not."""
-    debt = entry.debt
+    debt = entry.shed_record
     if debt is None or not debt.commanded or entry.taken_over:
-        return Verdict.NOT_OWED
+        return RestoreDecision.NOT_OWED
     if not commandable(circuit):
-        return Verdict.NOT_OURS
+        return RestoreDecision.NOT_BY_CONTROLLER
     if entry.position is Position.TRIPPED:
-        return Verdict.TRIPPED
-    if entry.position is Position.ON and entry.heard_since_off:
-        return Verdict.IS_ON
+        return RestoreDecision.TRIPPED
+    if entry.position is Position.ON and entry.reported_since_off:
+        return RestoreDecision.IS_ON
     if entry.hold is not None:
-        return Verdict.ON_HOLD
-    return Verdict.RETURNS if debt.released else _unasked(circuit, debt)
+        return RestoreDecision.ON_HOLD
+    return RestoreDecision.RESTORE if debt.released else _without_request(circuit, debt)
 
 
-def _unasked(circuit: Circuit, debt: Debt) -> Verdict:
+def _without_request(circuit: Circuit, debt: ShedRecord) -> RestoreDecision:
     if debt.before is Position.UNKNOWN:
-        return Verdict.BEFORE_UNKNOWN
+        return RestoreDecision.BEFORE_UNKNOWN
     if debt.before is not Position.ON:
-        return Verdict.WAS_OFF
-    if recalled(circuit, debt):
-        return Verdict.RETURNS
+        return RestoreDecision.WAS_OFF
+    if retagged_essential(circuit, debt):
+        return RestoreDecision.RESTORE
     if circuit.restore is Restore.NEVER:
-        return Verdict.STAYS_OFF
-    return Verdict.ASKS if debt.waits or circuit.restore is Restore.ASK else Verdict.RETURNS
+        return RestoreDecision.STAYS_OFF
+    return (
+        RestoreDecision.WAITS_FOR_REQUEST
+        if debt.needs_request or circuit.restore is Restore.ASK
+        else RestoreDecision.RESTORE
+    )
 
 
-def recalled(circuit: Circuit, debt: Debt) -> bool:
+def retagged_essential(circuit: Circuit, debt: ShedRecord) -> bool:
     """Tell whether the owner has retagged a shed circuit essential: a person's request, obeyed on standby too.
 
     What fell with the power was essential all along, and waits for utility.
     """
-    return circuit.tag is Tag.ESSENTIAL and debt.cause is Cause.SHED and not debt.waits
+    return circuit.tag is Tag.ESSENTIAL and debt.cause is ShedCause.SHED and not debt.needs_request
 
 
-def rested_at(circuit: Circuit, entry: Entry) -> float:
+def earliest_on_at(circuit: Circuit, entry: CircuitEntry) -> float:
     """Return from when on the load may be switched on again (monotonic s): compressors must rest."""
-    return entry.debt.off_at.mono + circuit.min_off_s if entry.debt is not None else 0.0
+    return entry.shed_record.off_at.mono + circuit.min_off_s if entry.shed_record is not None else 0.0
 
 
 class _Place(NamedTuple):
@@ -87,7 +91,7 @@ class _Place(NamedTuple):
     circuit: CircuitId
 
 
-class ReturnQueue:
+class RestoreQueue:
     """The circuits on their way back: one at a time, rank 1 first, `stagger_s` apart.
 
     One that must rest lets the next in rank go first. One that did not answer is tried again only where that delays
@@ -100,7 +104,7 @@ class ReturnQueue:
         self._places: dict[CircuitId, _Place] = {}
         self._first: list[tuple[int, int, _Place]] = []
         self._resting: list[_Place] = []
-        self._again: list[_Place] = []
+        self._retries: list[_Place] = []
 
     def __len__(self) -> int:
         return len(self._places)
@@ -113,7 +117,7 @@ class ReturnQueue:
         place = _Place(ready_at, rank, order, circuit)
         if self._places.get(circuit) != place:
             self._places[circuit] = place
-            heappush(self._again if again else self._resting, place)
+            heappush(self._retries if again else self._resting, place)
 
     def remove(self, circuit: CircuitId) -> None:
         """Take a circuit out: it is back, or no longer comes back."""
@@ -123,15 +127,15 @@ class ReturnQueue:
         """Note that an ON was sent at `at`, to whomever: the next waits for its turn."""
         self._slot = max(self._slot, at + self._stagger_s)
 
-    def take(self, now: float) -> CircuitId | None:
+    def pop_due(self, now: float) -> CircuitId | None:
         """Return the circuit to switch on now, and let it wait no longer; None where none may."""
         if now < self._slot:
             return None
         self._wake(now)
         if self._first:
             circuit = heappop(self._first)[2].circuit
-        elif (again := self._head(self._again)) is not None and again.at <= now and not self._delays(now):
-            circuit = heappop(self._again).circuit
+        elif (again := self._head(self._retries)) is not None and again.at <= now and not self._delays(now):
+            circuit = heappop(self._retries).circuit
         else:
             return None
         del self._places[circuit]
@@ -143,7 +147,7 @@ class ReturnQueue:
         self._wake(slot)
         if self._first:
             return slot
-        resting, again = self._head(self._resting), self._head(self._again)
+        resting, again = self._head(self._resting), self._head(self._retries)
         if again is None:
             return None if resting is None else resting.at
         turn = max(slot, again.at)

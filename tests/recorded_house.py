@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from controller.core.effects import SwitchOff, SwitchOn
-from controller.recording.format import Start
+from controller.recording.format import SessionStart
 from controller.recording.recorder import Recorder
-from tests.virtual_house import House
+from tests.virtual_house import VirtualHouse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Tape:
     """Stands before an engine, does as it does, and has each turn recorded in `parts`."""
 
-    def __init__(self, engine: Engine, start: Start, parts: list[Part]) -> None:
+    def __init__(self, engine: Engine, start: SessionStart, parts: list[Part]) -> None:
         self._engine = engine
         self._recorder = Recorder(start, parts.append)
         self._turn: tuple[tuple[Event, ...], float, list[Effect], bool] | None = None
@@ -32,21 +32,21 @@ class Tape:
 
     def advance(self, events: Sequence[Event], now: float) -> list[Effect]:
         """Take a turn, and remember it until its commands have left."""
-        due = self._engine.decides_at()
+        due = self._engine.next_decision_at()
         effects = self._engine.advance(events, now)
         self._turn = tuple(events), now, effects, due is not None and due <= now
         return effects
 
     def carried_out(self, at: float) -> None:
         """Take the moment at which the turn's commands had left, and record the turn."""
-        self._engine.carried_out(at)
+        self._engine.commands_sent(at)
         assert self._turn is not None
         events, now, effects, due = self._turn
         commands = [effect for effect in effects if isinstance(effect, SwitchOff | SwitchOn)]
         self._recorder.turn(events, now, commands, at, effects, decided=due)
 
 
-class TapedHouse(House):
+class TapedHouse(VirtualHouse):
     """The virtual house with a tape in it. `parts`: what was recorded, a start for each life of the program."""
 
     def __init__(self, *circuits: Circuit, **words: Any) -> None:
@@ -58,6 +58,6 @@ class TapedHouse(House):
         if self._engine is not None and not isinstance(self._engine, Tape):
             memory = self.disk.memory()
             again = memory.boot not in (None, self._boot)
-            start = Start(self._boot, self.mono, again, self.panel, self.settings, memory)
+            start = SessionStart(self._boot, self.mono, again, self.panel, self.settings, memory)
             self._engine = Tape(self._engine, start, self.parts)  # type: ignore[assignment]  # it does as it does
         super().turn()

@@ -12,9 +12,9 @@ import pytest
 from clients.bus_client.check import describe
 from clients.cli import cli
 from clients.cli.check_view import description_text, mistakes_text
-from controller.config.errors import Mistakes
+from controller.config.errors import ConfigErrors
 from controller.config.loader import Configuration, Sources, load, parse, parse_circuits, parse_installer
-from controller.config.model import CONTACTS, SINGLE_TABLES, CircuitEntry
+from controller.config.model import CONTACTS, SINGLE_TABLES, CircuitSettings
 from controller.config.table_reader import keys_of
 from controller.core.state_machine import diagram
 from rules.panel import Panel
@@ -61,21 +61,21 @@ def test_each_piece_of_a_file_is_right(page: Path) -> None:
             continue
         given = "".join(f"{table}\n" for table, head in REQUIRED.items() if head not in text)
         read = parse_installer(text + given)
-        assert not isinstance(read, Mistakes), read.sentences
+        assert not isinstance(read, ConfigErrors), read.sentences
 
 
 def test_the_reference_shows_every_key_of_the_installer_with_its_default() -> None:
     """An omitted key has the default shown in docs/configuration.md."""
     text = block(CONFIGURATION, "toml", "[site]")
     shown = parse_installer(text)
-    assert not isinstance(shown, Mistakes)
+    assert not isinstance(shown, ConfigErrors)
     tables = SINGLE_TABLES | {"contact": CONTACTS["gpio"]}
     for section, kind in tables.items():
         for key in keys_of(kind):
             if section != "broker" or key.default is not None:
                 assert re.search(rf"^#?{key.name} = ", text, re.MULTILINE), f"[{section}] {key.name}"
     bare = parse_installer("\n".join((*REQUIRED, '[meter]\nport = "/dev/ttyUSB0"', "[generator]")))
-    assert not isinstance(bare, Mistakes)
+    assert not isinstance(bare, ConfigErrors)
     assert (shown.broker, shown.shed, shown.restore) == (bare.broker, bare.shed, bare.restore)
     assert (shown.store, shown.generator, shown.meters) == (bare.store, bare.generator, bare.meters)
     assert shown.meter is not None
@@ -85,9 +85,9 @@ def test_the_reference_shows_every_key_of_the_installer_with_its_default() -> No
 def test_the_homeowner_page_shows_every_key_of_a_circuit() -> None:
     """The example has each key, and the reference has a row for each."""
     text = block(HOMEOWNER, "toml", "[circuits.hot-tub]")
-    for key in keys_of(CircuitEntry):
+    for key in keys_of(CircuitSettings):
         assert re.search(rf"^{key.name} = ", text, re.MULTILINE), key.name
-    assert table(CONFIGURATION, "key") == {key.name for key in keys_of(CircuitEntry)}
+    assert table(CONFIGURATION, "key") == {key.name for key in keys_of(CircuitSettings)}
 
 
 def test_the_homeowner_page_shows_the_output_of_check() -> None:
@@ -103,7 +103,7 @@ def test_the_homeowner_page_shows_the_output_of_check() -> None:
 def test_the_homeowner_page_shows_an_error_as_check_prints_it() -> None:
     """With file, line, allowed values, and the closest match."""
     wrong = parse_circuits('[circuits.hot-tub]\nspace = 9\nbreaker = "gen2"\ntag = "nonesential"\n')
-    assert isinstance(wrong, Mistakes)
+    assert isinstance(wrong, ConfigErrors)
     assert block(HOMEOWNER, "text", "nonesential").strip() in mistakes_text(wrong, Path("/etc/loadshed"))
 
 

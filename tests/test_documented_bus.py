@@ -12,17 +12,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from controller.bus import payloads
-from controller.bus.topics import ASK_KINDS, Arrived, Topics
-from controller.core.alarms import Alarm, AlarmBook
-from controller.core.effects import Happened, TellMeter
-from controller.core.views import CircuitView, StateView, Wall
+from controller.bus.topics import ASK_KINDS, IncomingMessage, Topics
+from controller.core.alarms import ActiveAlarms, Alarm
+from controller.core.effects import LogEvent, PublishMeter
+from controller.core.views import CircuitView, StateView, WallClock
 from rules import requests
-from rules.boot_time import Moment
-from rules.device_reports import Outcome
-from rules.explain import why
-from rules.ledger_entry import Debt, Entry
+from rules.boot_time import BootTime
+from rules.device_reports import ReportOutcome
+from rules.explain import explain
+from rules.ledger_entry import CircuitEntry, ShedRecord
 from rules.metering.demand import DemandView, Quality
-from rules.metering.register import Verdict
+from rules.metering.register import ReadingVerdict
 from rules.panel import Circuit, CircuitId, Kind, Position, Tag
 from tests.mosquitto import Mosquitto
 from tests.pages import HOMEOWNER, INTEGRATOR, MQTT, ROOT, block, blocks, commands, each_page, table
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-WALL = Wall(0.0, trusted=True)
+WALL = WallClock(0.0, trusted=True)
 # By these the code names an event.
 CALLS = ("note", "_note_bus", "Noted")
 
@@ -60,10 +60,10 @@ def test_a_circuit_looks_like_its_example() -> None:
     """Also the reason: it is what the rules say of such a circuit."""
     shown = example("why")
     circuit = Circuit(CircuitId("hot-tub"), shown["name"], (9, 11), Kind.GEN2, Tag.NONESSENTIAL)
-    then = Moment("boot", 1.0)
-    debt = Debt(7, Position.ON, then, then, confirmed=True)
-    entry = Entry(position=Position.OFF, live=True, debt=debt, reported_at=2.0)
-    assert why(circuit, entry) == shown["why"]
+    then = BootTime("boot", 1.0)
+    debt = ShedRecord(7, Position.ON, then, then, confirmed=True)
+    entry = CircuitEntry(position=Position.OFF, live=True, shed_record=debt, reported_at=2.0)
+    assert explain(circuit, entry) == shown["why"]
     view = CircuitView(
         id=circuit.id,
         name=circuit.name,
@@ -93,16 +93,16 @@ def test_demand_looks_like_its_example() -> None:
 def test_a_meter_an_event_and_an_alarm_look_like_their_examples() -> None:
     """The alarm in its own words."""
     shown = example("meter")
-    told = TellMeter(shown["meter"], seconds(shown["at"]), shown["energy_kwh"])
+    told = PublishMeter(shown["meter"], seconds(shown["at"]), shown["energy_kwh"])
     assert json.loads(payloads.meter(told, WALL)) == shown
     shown = example("event")
     about = {key: shown[key] for key in shown if key not in ("at", "event", "circuit")}
     about["opened_at"] = seconds(shown["opened_at"])
-    happened = Happened(seconds(shown["at"]), shown["event"], CircuitId(shown["circuit"]), about)
+    happened = LogEvent(seconds(shown["at"]), shown["event"], CircuitId(shown["circuit"]), about)
     assert json.loads(payloads.event(happened, WALL)) == shown
     shown = example("means")
-    book = AlarmBook()
-    book.put(Alarm(shown["id"]), seconds(shown["since"]), circuits=(CircuitId("car-charger"),))
+    book = ActiveAlarms()
+    book.set(Alarm(shown["id"]), seconds(shown["since"]), circuits=(CircuitId("car-charger"),))
     (alarm,) = book
     assert json.loads(payloads.alarm(alarm, WALL)) == shown
 
@@ -111,7 +111,7 @@ def test_a_request_and_its_answer_look_like_their_examples() -> None:
     """The request is understood as it stands; the answer is what the rules say."""
     topics = Topics("home", [CircuitId("hot-tub")])
     payload = json.dumps(example("by")).encode()
-    asked = topics.parse(Arrived(1.0, "loadshed/home/ask/on", payload, response_topic="me"))
+    asked = topics.parse(IncomingMessage(1.0, "loadshed/home/ask/on", payload, response_topic="me"))
     assert getattr(asked, "by", asked) == "Ann"
     router = Circuit(CircuitId("router"), "Router", (1,), Kind.GEN2, Tag.ESSENTIAL, protected=True)
     reply = requests.switch_off(router)
@@ -120,8 +120,8 @@ def test_a_request_and_its_answer_look_like_their_examples() -> None:
 
 def noted() -> set[str]:
     """Return the names of all events that the code can note."""
-    names = {"commanded_off", "commanded_on"} | {outcome.value for outcome in Outcome}
-    names |= {f"meter_{verdict.name.lower()}" for verdict in Verdict if verdict.name not in ("GOOD", "FIRST")}
+    names = {"commanded_off", "commanded_on"} | {outcome.value for outcome in ReportOutcome}
+    names |= {f"meter_{verdict.name.lower()}" for verdict in ReadingVerdict if verdict.name not in ("GOOD", "FIRST")}
     for path in (ROOT / "controller").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in CALLS:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from gpiozero.pins.mock import MockFactory
 
-from clients.setup.session import USUAL
+from clients.setup.session import DEFAULTS
 from controller.config.installer import Installer
 from controller.config.loader import parse_installer
 from controller.config.model import GpioContact
@@ -54,7 +54,7 @@ def test_the_pins_are_those_of_the_reference_and_of_setup(drawing: ET.Element) -
     assert isinstance(shown, Installer)
     assert shown.meter is not None
     assert isinstance(shown.contact, GpioContact)
-    assert shown.contact.pin == USUAL.contact.pin  # type: ignore[union-attr]
+    assert shown.contact.pin == DEFAULTS.contact.pin  # type: ignore[union-attr]
     expected = {
         f"GPIO {shown.contact.pin} contact",
         f"GPIO {shown.meter.pulse_pin} 10 Wh",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from controller.core.meter_tracker import Metering
+    from controller.core.meter_tracker import MeterTracker
     from controller.core.views import AlarmView, CircuitView, StateView
     from hw.simulated.breakers import Report
 
@@ -66,7 +66,7 @@ class Command:
     expires_s: int
 
 
-class House:
+class VirtualHouse:
     """The house. Times in seconds; `now` is the world's, `mono` the monotonic clock of the running boot."""
 
     def __init__(
@@ -75,7 +75,7 @@ class House:
         settings: EngineSettings | None = None,
         is_open: bool = False,
         started: bool = True,
-        metering: Callable[[float], Metering] | None = None,
+        metering: Callable[[float], MeterTracker] | None = None,
     ) -> None:
         self.settings = settings or EngineSettings()
         self.panel = Panel.of(*(circuits or USUAL))
@@ -83,7 +83,7 @@ class House:
         self.disk = Disk()
         self.commands: list[Command] = []
         self.effects: list[do.Effect] = []
-        self.answers: dict[object, do.Answer] = {}
+        self.answers: dict[object, do.SendReply] = {}
         self.breakers = {one.id: SimulatedBreaker(one.id, remote=controllable(one)) for one in self.panel}
         self.contact = Contact(self, is_open=is_open)
         self.broker = Broker(self)
@@ -192,7 +192,7 @@ class House:
             self.dies_after = None
             self.crash()
             return
-        self._engine.carried_out(self.mono)
+        self._engine.commands_sent(self.mono)
 
     def happens(self, *events: ev.Event) -> None:
         """Put events before the engine, and let it take its turn."""
@@ -221,7 +221,7 @@ class House:
                 self._command(circuit, "OFF", expires_s)
             case do.SwitchOn(circuit, expires_s):
                 self._command(circuit, "ON", expires_s)
-            case do.Answer(reply):
+            case do.SendReply(reply):
                 self.answers[reply] = effect
             case _:
                 pass
@@ -262,11 +262,11 @@ class House:
         self.contact.close()
         self.wait(120.0)
 
-    def ask(self, request: ev.AskKind, name: str | None = None, **words: Any) -> do.Answer:
+    def ask(self, request: ev.AskKind, name: str | None = None, **words: Any) -> do.SendReply:
         """Ask as a person does; return the answer."""
         ticket = f"ticket-{next(self._order)}"
         circuit = None if name is None else CircuitId(name)
-        self.happens(ev.Asked(self.mono, request, circuit, reply=ticket, **words))
+        self.happens(ev.Requested(self.mono, request, circuit, reply=ticket, **words))
         return self.answers[ticket]
 
     def rewrite(self, *circuits: Circuit, reply: object = None) -> None:
@@ -303,5 +303,5 @@ class House:
     def alarm(self, name: str) -> AlarmView | None:
         return self.engine.alarm_view(name)
 
-    def happened(self, event: str) -> list[do.Happened]:
+    def happened(self, event: str) -> list[do.LogEvent]:
         return [line for line in self.disk.log if line.event == event]

@@ -17,34 +17,34 @@ class Disk:
     """What survives the process: the rows, through JSON and back, as the store would have them."""
 
     entries: dict[CircuitId, str] = field(default_factory=dict)
-    outages: dict[int, do.KeepOutage] = field(default_factory=dict)
-    histories: dict[tuple[int, CircuitId], do.KeepHistory] = field(default_factory=dict)
-    log: list[do.Happened] = field(default_factory=list)
-    samples: list[do.KeepSample] = field(default_factory=list)
+    outages: dict[int, do.SaveOutage] = field(default_factory=dict)
+    histories: dict[tuple[int, CircuitId], do.SaveHistory] = field(default_factory=dict)
+    log: list[do.LogEvent] = field(default_factory=list)
+    samples: list[do.SaveSample] = field(default_factory=list)
     boot: str | None = None
 
     def write(self, effect: do.Effect, boot: str) -> None:
         match effect:
-            case do.KeepEntry(circuit, row):
+            case do.SaveEntry(circuit, row):
                 self.entries[circuit] = json.dumps(row)
-            case do.KeepOutage(id=number):
+            case do.SaveOutage(id=number):
                 self.outages[number] = effect
-            case do.DropOutage(number):
+            case do.DeleteOutage(number):
                 del self.outages[number]
-            case do.KeepHistory(outage, circuit):
+            case do.SaveHistory(outage, circuit):
                 self.histories[outage, circuit] = effect
-            case do.Happened():
-                json.dumps(dict(effect.about))
+            case do.LogEvent():
+                json.dumps(dict(effect.details))
                 self.log.append(effect)
-            case do.KeepSample():
+            case do.SaveSample():
                 self.samples.append(effect)
             case _:
                 return
         self.boot = boot
 
-    def memory(self) -> do.Memory:
+    def memory(self) -> do.SavedState:
         unclosed = [row for row in self.outages.values() if row.stage != "closed"]
-        return do.Memory(
+        return do.SavedState(
             entries={circuit: json.loads(row) for circuit, row in self.entries.items()},
             outage=unclosed[-1] if unclosed else None,
             history=tuple(self.histories.values()),

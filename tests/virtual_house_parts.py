@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from controller.core import events as ev
-from hw.simulated.breakers import SOUND, Faults, SimulatedBreaker
+from hw.simulated.breakers import SOUND, BreakerFaults, SimulatedBreaker
 from rules.panel import CircuitId, Position
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hw.simulated.breakers import Report
-    from tests.virtual_house import House
+    from tests.virtual_house import VirtualHouse
 
 LATENCY_S = 0.02
 RECONNECT_S = 0.2
@@ -21,7 +21,7 @@ RECONNECT_S = 0.2
 class Contact:
     """The auxiliary contact on its wire: closed on utility, open on standby."""
 
-    def __init__(self, house: House, *, is_open: bool) -> None:
+    def __init__(self, house: VirtualHouse, *, is_open: bool) -> None:
         self._house = house
         self.is_open = is_open
 
@@ -63,7 +63,7 @@ class Contact:
 class Broker:
     """The broker: it remembers the last word on each topic, and may be away."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: VirtualHouse) -> None:
         self._house = house
         self._retained: dict[tuple[CircuitId, str], str] = {}
         self.up = True
@@ -116,7 +116,7 @@ class Broker:
 class Hand:
     """What a person, the power or bad luck does to one breaker."""
 
-    def __init__(self, house: House, breaker: SimulatedBreaker) -> None:
+    def __init__(self, house: VirtualHouse, breaker: SimulatedBreaker) -> None:
         self._house = house
         self._it = breaker
 
@@ -136,7 +136,7 @@ class Hand:
 
     def has(self, **faults: Any) -> None:
         """Give it faults by name; none: it is sound again."""
-        self._it.faults = Faults(**faults) if faults else SOUND
+        self._it.faults = BreakerFaults(**faults) if faults else SOUND
 
     def says(self, word: str, leaf: str = "state") -> None:
         """Let it say something, true or not."""

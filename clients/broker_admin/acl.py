@@ -39,7 +39,7 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class TopicLayout:
     """Where the topics are. `contact`: those of an MQTT contact, with its availability; none where it is on a pin."""
 
     site: str
@@ -50,7 +50,7 @@ class House:
         return f"loadshed/{self.site}/"
 
 
-def lines(user: User, house: House) -> tuple[str, ...]:
+def lines(user: User, house: TopicLayout) -> tuple[str, ...]:
     """Return what a user may do, as the access list says it. What is not in it is forbidden."""
     base = house.base
     if user.role is Role.CONTROLLER:
@@ -64,7 +64,7 @@ def lines(user: User, house: House) -> tuple[str, ...]:
     return (*hears, f"topic deny {base}ask/#", f"topic deny {base}answers/#")
 
 
-def _of_device(user: User, house: House) -> tuple[str, ...]:
+def _of_device(user: User, house: TopicLayout) -> tuple[str, ...]:
     """Return what a device may do: hear its own commands, and say its own position. Never another's."""
     own: list[str] = []
     for circuit in user.circuits:
@@ -75,7 +75,7 @@ def _of_device(user: User, house: House) -> tuple[str, ...]:
     return tuple(own)
 
 
-def block(user: User, house: House) -> str:
+def user_section(user: User, house: TopicLayout) -> str:
     """Return a user's part of the access list; its first line says what the user was made for."""
     return "\n".join((f"{_MARK}{user}", f"user {user.name}", *lines(user, house)))
 
@@ -85,11 +85,11 @@ def users(access_list: str) -> tuple[User, ...]:
     return tuple(user for part in _parts(access_list) if (user := _user(part)) is not None)
 
 
-def with_user(access_list: str, user: User, house: House) -> str:
+def with_user(access_list: str, user: User, house: TopicLayout) -> str:
     """Return the list with this user, in the place it had; the lines of others stay as they are."""
     parts = _parts(access_list)
     place = next((n for n, part in enumerate(parts) if _name(part) == user.name), len(parts))
-    return _joined([*parts[:place], block(user, house), *parts[place + 1 :]])
+    return _joined([*parts[:place], user_section(user, house), *parts[place + 1 :]])
 
 
 def without_user(access_list: str, name: str) -> str:

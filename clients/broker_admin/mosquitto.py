@@ -14,7 +14,7 @@ from controller.atomic_file import read, write
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clients.broker_admin.acl import House
+    from clients.broker_admin.acl import TopicLayout
 
 ETC = Path("/etc/mosquitto")
 GROUP = "mosquitto"
@@ -63,7 +63,7 @@ class AccessError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
+class Listeners:
     """Where the broker is reached from outside this machine, which itself always reaches it at `port`, without TLS.
 
     `names`: the broker's own, for its certificate; none: no TLS. `plain`: from outside at `port` as well.
@@ -76,7 +76,7 @@ class Listening:
 
 
 @dataclass(frozen=True, slots=True)
-class BrokerFiles:
+class MosquittoConfig:
     """The broker's folder."""
 
     etc: Path = ETC
@@ -116,7 +116,7 @@ class BrokerFiles:
     def users(self) -> tuple[User, ...]:
         return acl.users(read(self.folder / "acl"))
 
-    def set_up(self, house: House, listening: Listening, password: str) -> None:
+    def set_up(self, house: TopicLayout, listening: Listeners, password: str) -> None:
         """Write what the broker is to read, and let the controller in. Who was let in before, stays.
 
         Certificates that are there stay as well: every device knows them. Raises AccessError, OSError.
@@ -133,10 +133,10 @@ class BrokerFiles:
             folder.mkdir(parents=True, exist_ok=True)
         if listening.names and not self.authority.exists():
             certificates.make(self.folder, listening.names, GROUP)
-        self.let_in(User(CONTROLLER_NAME, Role.CONTROLLER), password, house)
+        self.add_user(User(CONTROLLER_NAME, Role.CONTROLLER), password, house)
         write(self.configuration, self._text(listening), mode=0o644)
 
-    def _text(self, listening: Listening) -> str:
+    def _text(self, listening: Listeners) -> str:
         text = _CONFIGURATION.format(folder=self.folder)
         # The controller's own way in needs neither certificates nor a clock.
         text += _PLAIN.format(port=listening.port, address="" if listening.plain else " 127.0.0.1")
@@ -145,7 +145,7 @@ class BrokerFiles:
             text += _TLS.format(port=listening.tls_port, folder=self.folder, **made)
         return text
 
-    def let_in(self, user: User, password: str, house: House) -> None:
+    def add_user(self, user: User, password: str, house: TopicLayout) -> None:
         """Let somebody in, in the place of whoever had that name. Raises AccessError, OSError."""
         self._must_be_set_up()
         acl_file, passwd = self.folder / "acl", self.folder / "passwd"
@@ -157,7 +157,7 @@ class BrokerFiles:
         self._write(acl_file, text)
         self._write(passwd, passwords.with_user(read(passwd), user.name, password))
 
-    def keep_out(self, name: str) -> None:
+    def remove_user(self, name: str) -> None:
         """Let somebody in no longer. Raises AccessError where there is nobody of that name, OSError."""
         acl_file, passwd = self.folder / "acl", self.folder / "passwd"
         if name not in {user.name for user in self.users()}:
@@ -165,7 +165,7 @@ class BrokerFiles:
         self._write(passwd, passwords.without_user(read(passwd), name))
         self._write(acl_file, acl.without_user(read(acl_file), name))
 
-    def knows(self, name: str, password: str) -> bool:
+    def check_password(self, name: str, password: str) -> bool:
         """Tell whether somebody is let in with this password."""
         return passwords.matches(read(self.folder / "passwd"), name, password)
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.config.advice import advice
-from controller.config.errors import Notes
+from controller.config.errors import ErrorCollector
 from controller.config.loader import INSTALLER_FILE
-from rules.controllability import controllable, sheddable, why_uncontrollable
+from rules.controllability import controllable, sheddable, uncontrollable_reason
 from rules.panel import Override, Restore, Tag, Wakes
 from rules.shed import shed_order
 
 if TYPE_CHECKING:
-    from controller.config.errors import Mistake
+    from controller.config.errors import ConfigError
     from controller.config.loader import Configuration
     from rules.panel import Circuit, CircuitId
 
@@ -33,14 +33,14 @@ class CircuitLine:
     amps: str
     breaker: str
     tag: str
-    fate: str
+    action: str
     why: str
-    back: str
+    restore: str
     uncontrollable: bool
 
     def __str__(self) -> str:
-        back = f"; {self.back}" if self.back else ""
-        return f"{self.circuit} ({self.spaces}, {self.breaker}, {self.tag}): {self.fate}: {self.why}{back}"
+        back = f"; {self.restore}" if self.restore else ""
+        return f"{self.circuit} ({self.spaces}, {self.breaker}, {self.tag}): {self.action}: {self.why}{back}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Description:
 
     circuits: tuple[CircuitLine, ...]
     summary: str
-    advice: tuple[Mistake, ...]
+    advice: tuple[ConfigError, ...]
 
 
 def describe(configuration: Configuration) -> Description:
@@ -59,12 +59,12 @@ def describe(configuration: Configuration) -> Description:
     return Description(lines, _summary(lines, len(shed)), advice(configuration))
 
 
-def unreadable_files(configuration: Configuration) -> tuple[Mistake, ...]:
+def unreadable_files(configuration: Configuration) -> tuple[ConfigError, ...]:
     """Return a mistake for each file that the configuration names and that cannot be read.
 
     Looked at by `check` alone: at a start the last good configuration would name the same file.
     """
-    notes = Notes(INSTALLER_FILE, configuration.sources.installer)
+    notes = ErrorCollector(INSTALLER_FILE, configuration.sources.installer)
     broker = configuration.broker
     for key, name in (("password_file", broker.password_file), ("ca_file", broker.ca_file)):
         if name is None:
@@ -87,15 +87,15 @@ def _line(circuit: Circuit, shed: list[CircuitId]) -> CircuitLine:
         amps="" if circuit.amps is None else f"{circuit.amps:g} A",
         breaker=circuit.kind.value,
         tag=circuit.tag.value,
-        fate=fate,
+        action=fate,
         why=why,
-        back=_back(circuit) if sheddable(circuit) else "",
+        restore=_back(circuit) if sheddable(circuit) else "",
         uncontrollable=not controllable(circuit),
     )
 
 
 def _fate(circuit: Circuit, shed: list[CircuitId]) -> tuple[str, str]:
-    reason = why_uncontrollable(circuit)
+    reason = uncontrollable_reason(circuit)
     if circuit.tag is Tag.NONESSENTIAL and reason is not None:
         return "UNCONTROLLABLE, stays ON", f"{reason}; only a hand can switch it off"
     if circuit.protected:

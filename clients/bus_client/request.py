@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from controller.bus.payloads import to_json
 from hw.broker_socket import BrokerError
-from hw.mqtt import Link
+from hw.mqtt import MqttConnection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from controller.core.effects import Json
     from controller.core.events import AskKind
     from hw.broker_socket import Broker
-    from hw.mqtt import Heard
+    from hw.mqtt import Message
 
 ANSWER_S = 10.0
 
 
-async def ask(
+async def send_request(
     broker: Broker, site: str, request: AskKind, fields: Mapping[str, Json], *, timeout_s: float = ANSWER_S
 ) -> tuple[bool, str]:
     """Return whether the daemon did what was asked, and its reason; or False and why nobody could be asked."""
     try:
-        link = await Link.open(broker, f"loadshed-ask-{secrets.token_hex(4)}")
+        link = await MqttConnection.open(broker, f"loadshed-ask-{secrets.token_hex(4)}")
     except BrokerError as error:
         return False, str(error)
     try:
@@ -42,7 +42,7 @@ async def ask(
 
 
 async def _asked(
-    link: Link, broker: Broker, site: str, request: AskKind, fields: Mapping[str, Json]
+    link: MqttConnection, broker: Broker, site: str, request: AskKind, fields: Mapping[str, Json]
 ) -> tuple[bool, str]:
     correlation = secrets.token_bytes(8)
     answers = f"loadshed/{site}/answers/{secrets.token_hex(8)}"
@@ -58,7 +58,7 @@ async def _asked(
         await link.wait()
 
 
-def _answer(heard: Heard) -> tuple[bool, str]:
+def _answer(heard: Message) -> tuple[bool, str]:
     try:
         said = json.loads(heard.payload)
     except ValueError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from controller.config.errors import Mistakes
+from controller.config.errors import ConfigErrors
 from controller.config.loader import INSTALLER_FILE, Configuration, Sources, parse_installer, read_file
 from controller.runtime import startup
 from rules.panel import Panel
@@ -33,10 +33,10 @@ class Site:
     inverted: bool = False
 
 
-def read_site(config_dir: Path) -> Site | Mistakes:
+def read_site(config_dir: Path) -> Site | ConfigErrors:
     """Return the site of a folder, or all that is wrong in installer.toml; a typo in circuits.toml is no matter."""
     installer = read_installer_file(config_dir)
-    if isinstance(installer, Mistakes):
+    if isinstance(installer, ConfigErrors):
         return installer
     broker = startup.broker(Configuration(installer, Panel({}), Sources("", "")))
     return Site(
@@ -48,7 +48,7 @@ def read_site(config_dir: Path) -> Site | Mistakes:
     )
 
 
-def read_installer_file(config_dir: Path) -> Installer | Mistakes:
+def read_installer_file(config_dir: Path) -> Installer | ConfigErrors:
     """Return what installer.toml in a folder says, or all that is wrong in it."""
     text = read_file(config_dir.absolute() / INSTALLER_FILE)
-    return text if isinstance(text, Mistakes) else parse_installer(text)
+    return text if isinstance(text, ConfigErrors) else parse_installer(text)

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from controller.bus.payloads import rfc3339
-from hw.mqtt import Link
+from hw.mqtt import MqttConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,7 +32,7 @@ SETTLED_BY_EDGES_S, SETTLED_BY_TICKS_S = 30.0, 300.0
 
 
 @dataclass
-class Told:
+class HouseStatus:
     """What one site's controller has said. None, or no entry: nothing was said."""
 
     availability: str | None = None
@@ -78,10 +78,10 @@ def topics(site: str) -> tuple[str, ...]:
     return tuple(base + name for name in ("controller/+", "circuits/+", "demand", "alarms/+"))
 
 
-async def collect(broker: Broker, site: str, *, enough_s: float = ENOUGH_S) -> Told:
+async def fetch_status(broker: Broker, site: str, *, enough_s: float = ENOUGH_S) -> HouseStatus:
     """Return what the broker keeps of a site. Raises BrokerError where the broker is away."""
-    link = await Link.open(broker, f"loadshed-status-{secrets.token_hex(4)}")
-    told = Told()
+    link = await MqttConnection.open(broker, f"loadshed-status-{secrets.token_hex(4)}")
+    told = HouseStatus()
     try:
         await remembered(link, site, told.take, topics(site), enough_s=enough_s)
     finally:
@@ -90,7 +90,7 @@ async def collect(broker: Broker, site: str, *, enough_s: float = ENOUGH_S) -> T
 
 
 async def remembered(
-    link: Link,
+    link: MqttConnection,
     site: str,
     take: Callable[[str, bytes], object],
     filters: Iterable[str],
@@ -123,18 +123,18 @@ async def settled_kw(site: Site) -> float | None:
 
     By edges a step down shows within 16 s, by the register's ticks within five minutes.
     """
-    before = (await collect(site.broker, site.id)).demand or {}
+    before = (await fetch_status(site.broker, site.id)).demand or {}
     await asyncio.sleep(SETTLED_BY_TICKS_S if before.get("kw_quality") == "coarse" else SETTLED_BY_EDGES_S)
-    return present_kw(await collect(site.broker, site.id), site, time.time())
+    return present_kw(await fetch_status(site.broker, site.id), site, time.time())
 
 
-def present_kw(told: Told, site: Site, now: float) -> float | None:
+def present_kw(told: HouseStatus, site: Site, now: float) -> float | None:
     """Return what the house draws by the controller's last word; None: it has no figure, or that is not the present."""
     kw = None if told.demand is None or is_stale(told.demand, site, now) else told.demand.get("kw")
     return float(kw) if isinstance(kw, int | float) else None
 
 
-def status_fields(site: Site, told: Told, reason: str | None, now: float) -> Fields:
+def status_fields(site: Site, told: HouseStatus, reason: str | None, now: float) -> Fields:
     """Return the status for programs. `known` false: `reason` says why, and what was said last is called so."""
     said: Fields = {
         "state": told.state,
@@ -146,21 +146,21 @@ def status_fields(site: Site, told: Told, reason: str | None, now: float) -> Fie
     return {**fields, **said} if reason is None else {**fields, "reason": reason, "last_said": said}
 
 
-def _present_demand(told: Told, site: Site, now: float) -> Fields | None:
+def _present_demand(told: HouseStatus, site: Site, now: float) -> Fields | None:
     """Return demand, without its present figure where that is not the present."""
     if told.demand is None or not is_stale(told.demand, site, now):
         return told.demand
-    return {**told.demand, "kw": None, "kw_quality": "stale", "said_s_ago": said_ago_s(told.demand, now)}
+    return {**told.demand, "kw": None, "kw_quality": "stale", "said_s_ago": age_s(told.demand, now)}
 
 
 def is_stale(demand: Fields, site: Site, now: float) -> bool:
     """Tell whether demand was said too long ago to be shown as the present."""
-    ago_s = said_ago_s(demand, now)
+    ago_s = age_s(demand, now)
     # In the future is no better than long ago: somebody's clock is wrong, and nobody knows how old it is.
     return ago_s is None or abs(ago_s) > STALE_POLLS * site.poll_s + 1.0
 
 
-def said_ago_s(fields: Fields, now: float, key: str = "at") -> float | None:
+def age_s(fields: Fields, now: float, key: str = "at") -> float | None:
     """Return how long ago something was, by this machine's clock (negative: in the future); None: not to be known."""
     try:
         return now - datetime.fromisoformat(str(fields.get(key))).timestamp()

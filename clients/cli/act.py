@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clients.cli.cli import folders
-from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, complain, site_or_complaint
-from clients.terminal.tables import say
+from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error, site_or_error
+from clients.terminal.tables import print_line
 
 if TYPE_CHECKING:
     import argparse
@@ -42,17 +42,17 @@ def add_ask(parser: argparse.ArgumentParser) -> None:
 def _ask(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415
 
-    from clients.bus_client.request import ask  # noqa: PLC0415
+    from clients.bus_client.request import send_request  # noqa: PLC0415
 
     fields = _request_fields(parser, arguments)
-    site = site_or_complaint(arguments.config)
+    site = site_or_error(arguments.config)
     if site is None:
         return WRONG_CONFIGURATION
-    done, reason = asyncio.run(ask(site.broker, site.id, arguments.request, fields))
+    done, reason = asyncio.run(send_request(site.broker, site.id, arguments.request, fields))
     if not done:
-        complain(reason + (_meant(arguments) if "no circuit is named" in reason else ""))
+        print_error(reason + (_meant(arguments) if "no circuit is named" in reason else ""))
         return NOT_DONE
-    say(reason)
+    print_line(reason)
     return DONE
 
 
@@ -62,7 +62,7 @@ def _request_fields(parser: argparse.ArgumentParser, arguments: argparse.Namespa
         parser.error(f"{arguments.request}: which circuit? `loadshed status` names them")
     if arguments.request == "reload" and arguments.circuit is not None:
         parser.error("reload concerns no single circuit")
-    fields: dict[str, Json] = {"by": arguments.by or whoever()}
+    fields: dict[str, Json] = {"by": arguments.by or login_name()}
     if arguments.circuit is not None:
         fields["circuit"] = arguments.circuit
     if arguments.note is not None:
@@ -74,21 +74,21 @@ def _request_fields(parser: argparse.ArgumentParser, arguments: argparse.Namespa
 
 def _meant(arguments: argparse.Namespace) -> str:
     """Return the circuit that was probably meant, where there is none of the name that was typed."""
-    from controller.config.errors import Mistakes, twin  # noqa: PLC0415
+    from controller.config.errors import ConfigErrors, closest_match  # noqa: PLC0415
     from controller.config.loader import CIRCUITS_FILE, parse_circuits, read_file  # noqa: PLC0415
 
     text = read_file(arguments.config.absolute() / CIRCUITS_FILE)
-    panel = text if isinstance(text, Mistakes) else parse_circuits(text)
+    panel = text if isinstance(text, ConfigErrors) else parse_circuits(text)
     word = arguments.circuit
-    if isinstance(panel, Mistakes) or word is None or word in (*panel.circuits, "all"):
+    if isinstance(panel, ConfigErrors) or word is None or word in (*panel.circuits, "all"):
         return ""
     named = {circuit.name: circuit.id for circuit in panel}
-    meant = twin(word, [*panel.circuits, *named])
+    meant = closest_match(word, [*panel.circuits, *named])
     lists = "`loadshed status` names them all"
     return f"; {lists}" if meant is None else f": did you mean {named.get(meant, meant)}? {lists}"
 
 
-def whoever() -> str:
+def login_name() -> str:
     """Return the name of whoever types; empty where the system knows none."""
     import getpass  # noqa: PLC0415
 

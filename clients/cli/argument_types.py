@@ -62,9 +62,9 @@ def load(text: str) -> tuple[str, float]:
 
 def model(text: str) -> str:
     """Return the model number of a meter that was made."""
-    from hw.models import NotAModel, parse  # noqa: PLC0415
+    from hw.models import UnknownModel, parse  # noqa: PLC0415
 
-    if isinstance(meant := parse(text), NotAModel):
+    if isinstance(meant := parse(text), UnknownModel):
         raise argparse.ArgumentTypeError(f"{text}: {'; '.join(meant.reasons)}")
     return text
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clients.cli.cli import folders
-from clients.cli.look import DONE, NOT_DONE, complain
-from clients.terminal.tables import say
+from clients.cli.look import DONE, NOT_DONE, print_error
+from clients.terminal.tables import print_line
 
 if TYPE_CHECKING:
     import argparse
@@ -30,7 +30,7 @@ def _backup(arguments: argparse.Namespace) -> int:
     try:
         copied = copy_all(arguments.config, arguments.state, arguments.folder)
     except BackupError as error:
-        complain(str(error))
+        print_error(str(error))
         return NOT_DONE
-    say(f"{arguments.folder}: {', '.join(copied)}")
+    print_line(f"{arguments.folder}: {', '.join(copied)}")
     return DONE

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clients.broker_admin.acl import CONTROLLER_NAME, NAME, House, Role, User
+from clients.broker_admin.acl import CONTROLLER_NAME, NAME, Role, TopicLayout, User
 from clients.broker_admin.certificates import CertificateError
-from clients.broker_admin.mosquitto import ETC, AccessError, BrokerFiles, Listening, with_login
+from clients.broker_admin.mosquitto import ETC, AccessError, Listeners, MosquittoConfig, with_login
 from clients.broker_admin.passwords import new_password
 from clients.cli.cli import folders
-from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, complain
-from clients.terminal.tables import say, table
+from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error
+from clients.terminal.tables import print_line, table
 from controller.atomic_file import read, write
-from controller.config.errors import Mistakes
+from controller.config.errors import ConfigErrors
 from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, parse_circuits, parse_installer
 from controller.config.model import MqttContact
 
@@ -46,9 +46,9 @@ class _Place:
     """What every step needs: the house as its files say, and the broker's own."""
 
     config_dir: Path
-    house: House
+    house: TopicLayout
     circuits: tuple[str, ...] | None
-    files: BrokerFiles
+    files: MosquittoConfig
     reload: bool
 
 
@@ -89,27 +89,27 @@ def add_broker(parser: argparse.ArgumentParser) -> None:
 
 def _with_place(arguments: argparse.Namespace, call: Callable[[argparse.Namespace, _Place], int]) -> int:
     installer = parse_installer(read(arguments.config / INSTALLER_FILE))
-    if isinstance(installer, Mistakes):
-        complain(f"first mend {arguments.config / INSTALLER_FILE}: `loadshed check` shows what is wrong in it")
+    if isinstance(installer, ConfigErrors):
+        print_error(f"first mend {arguments.config / INSTALLER_FILE}: `loadshed check` shows what is wrong in it")
         return WRONG_CONFIGURATION
     panel = parse_circuits(read(arguments.config / CIRCUITS_FILE))
     contact = installer.contact
     said = (contact.topic, contact.availability_topic) if isinstance(contact, MqttContact) else ()
     place = _Place(
         arguments.config,
-        House(installer.site.id, tuple(topic for topic in said if topic)),
-        None if isinstance(panel, Mistakes) else tuple(panel.circuits),
-        BrokerFiles(arguments.etc.absolute()),
+        TopicLayout(installer.site.id, tuple(topic for topic in said if topic)),
+        None if isinstance(panel, ConfigErrors) else tuple(panel.circuits),
+        MosquittoConfig(arguments.etc.absolute()),
         reload=not arguments.no_reload and arguments.etc == ETC,
     )
     try:
         return call(arguments, place)
     except (AccessError, CertificateError) as error:
-        complain(str(error))
+        print_error(str(error))
     except PermissionError as error:
-        complain(f"{error.filename}: only root may: sudo loadshed broker …")
+        print_error(f"{error.filename}: only root may: sudo loadshed broker …")
     except OSError as error:
-        complain(f"{error.filename or arguments.etc}: {error.strerror or error}")
+        print_error(f"{error.filename or arguments.etc}: {error.strerror or error}")
     return NOT_DONE
 
 
@@ -125,25 +125,25 @@ def _init(arguments: argparse.Namespace, place: _Place) -> int:
     names = tuple(arguments.name or own_names()) if tls else ()
     # Done again without a word on either, it takes nothing back: a device that came in yesterday comes in today.
     as_it_was = arguments.tls is None and place.files.is_plain
-    listening = Listening(names, plain=arguments.plain or not tls or as_it_was)
+    listening = Listeners(names, plain=arguments.plain or not tls or as_it_was)
     certified = place.files.authority.exists()
     kept = place.config_dir.absolute() / PASSWORD_FILE
     password = read(kept).strip() or new_password()
     place.files.set_up(place.house, listening, password)
     write(kept, password + "\n", mode=0o640, group=CONTROLLER_NAME)
     written = _log_in(place, kept)
-    say(f"Mosquitto lets in whoever has a name and a password, at port {_ports(listening)}.")
+    print_line(f"Mosquitto lets in whoever has a name and a password, at port {_ports(listening)}.")
     if names:
         stays = f"the one that was there: for other names remove {place.files.authority}, and do this again"
-        say(f"Its certificate is {stays if certified else 'for ' + ', '.join(names)}.")
-        say(f"Give the devices {place.files.authority}.")
-    say(f"The controller is {CONTROLLER_NAME!r}; its password is in {kept}{written}.")
+        print_line(f"Its certificate is {stays if certified else 'for ' + ', '.join(names)}.")
+        print_line(f"Give the devices {place.files.authority}.")
+    print_line(f"The controller is {CONTROLLER_NAME!r}; its password is in {kept}{written}.")
     _restart(place)
-    say("Let the devices in, each for itself: sudo loadshed broker add-user NAME --role device")
+    print_line("Let the devices in, each for itself: sudo loadshed broker add-user NAME --role device")
     return DONE
 
 
-def _ports(listening: Listening) -> str:
+def _ports(listening: Listeners) -> str:
     tls = "8883 (TLS)" if listening.names else ""
     plain = "1883" if listening.plain else "1883 (from this machine only)"
     return " and ".join(filter(None, (tls, plain)))
@@ -155,10 +155,10 @@ def _log_in(place: _Place, password_file: Path) -> str:
     text = read(path)
     login = (f'username = "{CONTROLLER_NAME}"', f'password_file = "{password_file}"')
     said = parse_installer(text)
-    if not isinstance(said, Mistakes) and said.broker.username is not None:
+    if not isinstance(said, ConfigErrors) and said.broker.username is not None:
         return "" if said.broker.username == CONTROLLER_NAME else f". Write into {path}, [broker]: {'; '.join(login)}"
     new = with_login(text, login)
-    if isinstance(parse_installer(new), Mistakes):
+    if isinstance(parse_installer(new), ConfigErrors):
         return f". Write into {path}, [broker]: {'; '.join(login)}"
     write(path, new, mode=path.stat().st_mode & 0o777)
     return f", and {path} says so"
@@ -187,9 +187,9 @@ def _add_user(arguments: argparse.Namespace, place: _Place) -> int:
         # Before he is let in: a password that nobody has is a lock without a key.
         target.parent.mkdir(parents=True, exist_ok=True)
         write(target, password + "\n", mode=0o600)
-    place.files.let_in(user, password, place.house)
-    say(f"{user.name}: {user}")
-    say(f"password: {'in ' + str(target) if target is not None else password}")
+    place.files.add_user(user, password, place.house)
+    print_line(f"{user.name}: {user}")
+    print_line(f"password: {'in ' + str(target) if target is not None else password}")
     _reload(place)
     return DONE
 
@@ -219,8 +219,8 @@ def _wanted(arguments: argparse.Namespace, place: _Place) -> User:
 def _remove_user(arguments: argparse.Namespace, place: _Place) -> int:
     if arguments.name == CONTROLLER_NAME:
         raise AccessError("without the controller's own user nothing is shed")
-    place.files.keep_out(arguments.name)
-    say(f"{arguments.name} is let in no longer")
+    place.files.remove_user(arguments.name)
+    print_line(f"{arguments.name} is let in no longer")
     _reload(place)
     return DONE
 
@@ -229,7 +229,7 @@ def _list(_: argparse.Namespace, place: _Place) -> int:
     users = place.files.users()
     if not users:
         raise AccessError("the broker is not set up yet: sudo loadshed broker init")
-    say(table(("user", "may"), [(user.name, str(user)) for user in users]))
+    print_line(table(("user", "may"), [(user.name, str(user)) for user in users]))
     return DONE
 
 
@@ -239,7 +239,7 @@ def _list(_: argparse.Namespace, place: _Place) -> int:
 def _reload(place: _Place) -> None:
     """Have the broker read its lists again; nobody who stays is cut off."""
     if not (place.reload and _systemctl("reload", "mosquitto.service")):
-        say("Mosquitto knows it after: sudo systemctl reload mosquitto")
+        print_line("Mosquitto knows it after: sudo systemctl reload mosquitto")
 
 
 def _restart(place: _Place) -> None:
@@ -247,7 +247,7 @@ def _restart(place: _Place) -> None:
     if not (
         place.reload and _systemctl("restart", "mosquitto.service") and _systemctl("try-restart", "loadshed.service")
     ):
-        say("Now: sudo systemctl restart mosquitto; sudo systemctl try-restart loadshed")
+        print_line("Now: sudo systemctl restart mosquitto; sudo systemctl try-restart loadshed")
 
 
 def _systemctl(*words: str) -> bool:

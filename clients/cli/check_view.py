@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clients.bus_client.check import CircuitLine, Description
-    from controller.config.errors import Mistakes
+    from controller.config.errors import ConfigErrors
 
 
 def description_text(description: Description) -> str:
@@ -24,12 +24,12 @@ def description_text(description: Description) -> str:
 
 
 def _row(line: CircuitLine) -> tuple[str, ...]:
-    fate = "SHED" if line.fate == "shed" else line.fate
-    why = f"{line.why}; {line.back}" if line.back else line.why
+    fate = "SHED" if line.action == "shed" else line.action
+    why = f"{line.why}; {line.restore}" if line.restore else line.why
     return line.circuit, line.spaces, line.amps, line.breaker, line.tag, fate, why
 
 
-def mistakes_text(mistakes: Mistakes, config_dir: Path) -> str:
+def mistakes_text(mistakes: ConfigErrors, config_dir: Path) -> str:
     """Return every mistake on a line of its own."""
     count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
     return "\n".join((*mistakes.sentences, f"{count} in {config_dir}: nothing is taken until all are mended"))

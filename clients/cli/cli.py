@@ -21,7 +21,7 @@ STATE_DIR = Path("/var/lib/loadshed")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class UnsayableError(Exception):
+class OutputError(Exception):
     """Stdout takes no more. Not an OSError: whoever reads something must not take it for the fault of that."""
 
     def __init__(self, cause: OSError) -> None:
@@ -53,13 +53,13 @@ class _Stdout:
         try:
             return do()
         except OSError as error:
-            raise UnsayableError(error) from error
+            raise OutputError(error) from error
 
 
 class _Command(NamedTuple):
     """One command: what it does, in a line, and the module that knows it by `add_<command>(parser)`."""
 
-    says: str
+    help: str
     module: str
 
 
@@ -103,11 +103,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     stdout = sys.stdout
     sys.stdout = cast("TextIO", _Stdout(stdout))
     try:
-        code = _called(words)
+        code = _run_command(words)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
-    except UnsayableError as error:
+    except OutputError as error:
         # What nobody takes any more must go somewhere: the interpreter complains where it cannot, at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
         return 0 if error.cause.errno == errno.EPIPE else _no_room(error.cause)  # EPIPE: `loadshed report | head`
@@ -128,7 +128,7 @@ def _no_room(error: OSError) -> int:
     return 1
 
 
-def _called(words: Sequence[str]) -> int:
+def _run_command(words: Sequence[str]) -> int:
     try:
         arguments = _parser(words).parse_args(words)
     except SystemExit:
@@ -169,7 +169,9 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the program's version and exit")
     if words[:1] and words[0] not in _COMMANDS and not words[0].startswith("-"):
-        parser.error(f"there is no command {words[0]!r}{_meant(words[0])}; `loadshed --help` lists what there is")
+        parser.error(
+            f"there is no command {words[0]!r}{_closest_command(words[0])}; `loadshed --help` lists what there is"
+        )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     # The parser of the command that is called is all that a start in the dark needs.
     for name in words[:1] if words[:1] and words[0] in _COMMANDS else _COMMANDS:
@@ -178,7 +180,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _add(commands: argparse._SubParsersAction[_Parser], name: str, command: _Command, *, wanted: bool) -> None:
-    says = command.says
+    says = command.help
     parser = commands.add_parser(
         name,
         help=says,
@@ -190,10 +192,10 @@ def _add(commands: argparse._SubParsersAction[_Parser], name: str, command: _Com
         getattr(module, f"add_{name.replace('-', '_')}")(parser)
 
 
-def _meant(word: str) -> str:
-    from controller.config.errors import twin  # noqa: PLC0415
+def _closest_command(word: str) -> str:
+    from controller.config.errors import closest_match  # noqa: PLC0415
 
-    meant = twin(word, _COMMANDS)
+    meant = closest_match(word, _COMMANDS)
     return f" (did you mean {meant!r}?)" if meant is not None else ""
 
 
@@ -228,11 +230,11 @@ def _run(arguments: argparse.Namespace) -> int:
     # Until the loop takes it over: asked to end while it is still starting, it has done nothing, and ends well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     from controller.daemon import run  # noqa: PLC0415
-    from controller.runtime.privileges import become_owner  # noqa: PLC0415
+    from controller.runtime.privileges import drop_privileges  # noqa: PLC0415
 
     # The journal writes the time and the unit's name itself.
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("transitions").setLevel(logging.WARNING)  # it tells each callback
-    if (owner := become_owner(arguments.state)) is not None:
+    if (owner := drop_privileges(arguments.state)) is not None:
         logging.getLogger("loadshed").info("as %s, whose %s is", owner, arguments.state)
     return run(arguments.config.absolute(), arguments.state.absolute())

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from clients.cli.cli import folders
-from clients.terminal.tables import say
+from clients.terminal.tables import print_line
 
 if TYPE_CHECKING:
     import argparse
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clients.bus_client.site import Site
-    from clients.reports.outage_report import Story
-    from controller.storage.log_reader import Log
+    from clients.reports.outage_report import OutageReport
+    from controller.storage.log_reader import EventLog
 
 DONE, NOT_DONE, WRONG_CONFIGURATION = 0, 1, 78
 
 
-def complain(text: str) -> None:
+def print_error(text: str) -> None:
     """Write why something could not be done to stderr."""
     sys.stderr.write(f"loadshed: {text}\n")
 
@@ -41,16 +41,16 @@ def add_check(parser: argparse.ArgumentParser) -> None:
 def _check(arguments: argparse.Namespace) -> int:
     from clients.bus_client.check import describe, unreadable_files  # noqa: PLC0415
     from clients.cli.check_view import description_text, mistakes_text  # noqa: PLC0415
-    from controller.config.errors import Mistakes  # noqa: PLC0415
+    from controller.config.errors import ConfigErrors  # noqa: PLC0415
     from controller.config.loader import load  # noqa: PLC0415
 
     configuration = load(arguments.config.absolute())
-    if isinstance(configuration, Mistakes):
+    if isinstance(configuration, ConfigErrors):
         sys.stderr.write(mistakes_text(configuration, arguments.config) + "\n")
         return WRONG_CONFIGURATION
-    say(description_text(describe(configuration)))
+    print_line(description_text(describe(configuration)))
     if unreadable := unreadable_files(configuration):
-        sys.stderr.write(mistakes_text(Mistakes(unreadable), arguments.config) + "\n")
+        sys.stderr.write(mistakes_text(ConfigErrors(unreadable), arguments.config) + "\n")
         return WRONG_CONFIGURATION
     return DONE
 
@@ -72,18 +72,18 @@ def add_status(parser: argparse.ArgumentParser) -> None:
 def _status(arguments: argparse.Namespace) -> int:
     from clients.cli.status_view import status  # noqa: PLC0415
 
-    site = site_or_complaint(arguments.config)
+    site = site_or_error(arguments.config)
     return WRONG_CONFIGURATION if site is None else status(site, as_json=arguments.json)
 
 
-def site_or_complaint(config_dir: Path) -> Site | None:
+def site_or_error(config_dir: Path) -> Site | None:
     """Return the site that a folder's files are about; None where they are wrong, which is then said."""
     from clients.bus_client.site import read_site  # noqa: PLC0415
     from clients.cli.check_view import mistakes_text  # noqa: PLC0415
-    from controller.config.errors import Mistakes  # noqa: PLC0415
+    from controller.config.errors import ConfigErrors  # noqa: PLC0415
 
     site = read_site(config_dir)
-    if isinstance(site, Mistakes):
+    if isinstance(site, ConfigErrors):
         sys.stderr.write(mistakes_text(site, config_dir) + "\n")
         return None
     return site
@@ -116,62 +116,62 @@ def add_report(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(call=lambda arguments: _with_log(arguments, _report), form="text")
 
 
-def _with_log(arguments: argparse.Namespace, look: Callable[[argparse.Namespace, Log], int]) -> int:
+def _with_log(arguments: argparse.Namespace, look: Callable[[argparse.Namespace, EventLog], int]) -> int:
     import sqlite3  # noqa: PLC0415
 
-    from controller.storage.log_reader import Log  # noqa: PLC0415
-    from controller.storage.schema import UselessError  # noqa: PLC0415
+    from controller.storage.log_reader import EventLog  # noqa: PLC0415
+    from controller.storage.schema import UnusableDatabaseError  # noqa: PLC0415
 
     try:
-        with Log(arguments.state) as log:
+        with EventLog(arguments.state) as log:
             code = look(arguments, log)
             for what in log.unreadable:
-                complain(f"{what} cannot be read, and is left out")
+                print_error(f"{what} cannot be read, and is left out")
             return code
     except FileNotFoundError:
-        complain(f"there is no log in {arguments.state}: has `loadshed run` been started with this --state?")
-    except (sqlite3.DatabaseError, UselessError, OSError) as error:
-        complain(f"the log in {arguments.state} cannot be read: {error}")
+        print_error(f"there is no log in {arguments.state}: has `loadshed run` been started with this --state?")
+    except (sqlite3.DatabaseError, UnusableDatabaseError, OSError) as error:
+        print_error(f"the log in {arguments.state} cannot be read: {error}")
     return NOT_DONE
 
 
-def _outages(arguments: argparse.Namespace, log: Log) -> int:
+def _outages(arguments: argparse.Namespace, log: EventLog) -> int:
     from clients.reports.export import outages_json  # noqa: PLC0415
     from clients.reports.text import outages_text  # noqa: PLC0415
 
     # One that is only about to begin may yet turn out to be a bounce.
     outages = [outage for outage in log.outages() if outage.openings or outage.stage != "about"]
     if arguments.json:
-        say(outages_json(outages))
+        print_line(outages_json(outages))
     else:
-        say(outages_text(outages) if outages else "no outage so far")
+        print_line(outages_text(outages) if outages else "no outage so far")
     return DONE
 
 
-def _report(arguments: argparse.Namespace, log: Log) -> int:
-    from clients.reports.outage_report import story  # noqa: PLC0415
-    from controller.config.history import last_good  # noqa: PLC0415
+def _report(arguments: argparse.Namespace, log: EventLog) -> int:
+    from clients.reports.outage_report import build_report  # noqa: PLC0415
+    from controller.config.history import last_valid  # noqa: PLC0415
 
     outage = log.outage(arguments.number)
     if outage is None:
         which = "no outage so far" if arguments.number is None else f"no outage {arguments.number}"
-        complain(f"{which} in {arguments.state}; `loadshed outages` lists them")
+        print_error(f"{which} in {arguments.state}; `loadshed outages` lists them")
         return NOT_DONE
-    _write_story(story(log, outage, last_good(arguments.state)), arguments.form)
+    _write_story(build_report(log, outage, last_valid(arguments.state)), arguments.form)
     return DONE
 
 
-def _write_story(told: Story, form: str) -> None:
+def _write_story(told: OutageReport, form: str) -> None:
     if form == "html":
-        from clients.reports.html import story_html  # noqa: PLC0415
+        from clients.reports.html import report_html  # noqa: PLC0415
 
-        sys.stdout.write(story_html(told))
+        sys.stdout.write(report_html(told))
         return
     if form == "text":
-        from clients.reports.text import story_text  # noqa: PLC0415
+        from clients.reports.text import report_text  # noqa: PLC0415
 
-        say(story_text(told))
+        print_line(report_text(told))
         return
-    from clients.reports.export import story_csv, story_json  # noqa: PLC0415
+    from clients.reports.export import report_csv, report_json  # noqa: PLC0415
 
-    sys.stdout.write(story_csv(told) if form == "csv" else story_json(told) + "\n")
+    sys.stdout.write(report_csv(told) if form == "csv" else report_json(told) + "\n")

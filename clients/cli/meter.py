@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 
 from clients.cli import argument_types
 from clients.cli.cli import folders
-from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, complain
-from clients.terminal.tables import say
+from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error
+from clients.terminal.tables import print_line
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Awaitable, Callable
 
     from clients.bus_client.site import Site
-    from clients.meter_tools.context import Bench
-    from clients.meter_tools.doctor import Evidence, KnownLoad
+    from clients.meter_tools.context import MeterToolContext
+    from clients.meter_tools.doctor import KnownLoad, OutageEvidence
     from controller.config.model import MeterSettings
-    from hw.meter_line import Line
+    from hw.meter_line import RtuLine
 
-    Tool = Callable[[Bench, Line], Awaitable[int]]
+    Tool = Callable[[MeterToolContext, RtuLine], Awaitable[int]]
 
 _TOOLS = {
     "read": "show every register, ambiguous ones in both readings",
@@ -110,20 +110,20 @@ def _meter(arguments: argparse.Namespace) -> int:
     from clients.meter_tools.context import on_line  # noqa: PLC0415
     from clients.meter_tools.doctor import Doctor  # noqa: PLC0415
     from clients.meter_tools.scan import record  # noqa: PLC0415
-    from hw.serial_port import held  # noqa: PLC0415
+    from hw.serial_port import port_in_use  # noqa: PLC0415
 
     if arguments.tool == "record":
         return asyncio.run(record(context, arguments.file, arguments.seconds))
     tool = _tool(arguments)
-    if isinstance(tool, Doctor) and held(context.port) is not None and (site := _site(arguments)) is not None:
+    if isinstance(tool, Doctor) and port_in_use(context.port) is not None and (site := _site(arguments)) is not None:
         # Only the running controller can switch the known load, and it holds the port.
         return asyncio.run(tool.through_the_controller(context, lambda: settled_kw(site)))
     return asyncio.run(on_line(context, tool))
 
 
-def _bench(arguments: argparse.Namespace) -> Bench | int:
+def _bench(arguments: argparse.Namespace) -> MeterToolContext | int:
     """Return where to work: as the command says, else as the file does; or the exit code where neither does."""
-    from clients.meter_tools.context import Bench  # noqa: PLC0415
+    from clients.meter_tools.context import MeterToolContext  # noqa: PLC0415
     from clients.meter_tools.scan import SCAN_TIMEOUT_S  # noqa: PLC0415
     from hw.meter_line import TIMEOUT_S  # noqa: PLC0415
 
@@ -132,11 +132,11 @@ def _bench(arguments: argparse.Namespace) -> Bench | int:
         return settings
     port: str | None = arguments.port or (settings.port if settings else None)
     if port is None:
-        complain("which port? There is no [meter] in installer.toml: name one with --port /dev/ttyUSB0")
+        print_error("which port? There is no [meter] in installer.toml: name one with --port /dev/ttyUSB0")
         return NOT_DONE
-    return Bench(
+    return MeterToolContext(
         port=port,
-        say=say,
+        say=print_line,
         device_id=arguments.device_id or (settings.device_id if settings else 1),
         ask=(lambda _question: True) if arguments.yes else _asked,
         model=settings.model if settings else None,
@@ -148,22 +148,22 @@ def _settings(arguments: argparse.Namespace) -> MeterSettings | int | None:
     """Return [meter] of the file; None where there is none, or it cannot be read and the port is given anyway."""
     from clients.bus_client.site import read_installer_file  # noqa: PLC0415
     from clients.cli.check_view import mistakes_text  # noqa: PLC0415
-    from controller.config.errors import Mistakes  # noqa: PLC0415
+    from controller.config.errors import ConfigErrors  # noqa: PLC0415
 
     installer = read_installer_file(arguments.config)
-    if not isinstance(installer, Mistakes):
+    if not isinstance(installer, ConfigErrors):
         return installer.meter
     if arguments.port is not None:
         return None
     sys.stderr.write(mistakes_text(installer, arguments.config) + "\n")
-    complain("name the meter with --port to go without the file")
+    print_error("name the meter with --port to go without the file")
     return WRONG_CONFIGURATION
 
 
 def _asked(question: str) -> bool:
     """Return whether a person at the terminal says yes. Nobody there: no."""
     if not sys.stdin.isatty():
-        say(f"{question} Nobody is here to say yes: give --yes")
+        print_line(f"{question} Nobody is here to say yes: give --yes")
         return False
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
@@ -189,42 +189,42 @@ def _tool(arguments: argparse.Namespace) -> Tool:
 # --- doctor ----------------------------------------------------------------------------------------------------------
 
 
-def _evidence(state_dir: Path) -> Evidence:
+def _evidence(state_dir: Path) -> OutageEvidence:
     """Return what the log of the last outage can add; nothing where there is no log."""
     import sqlite3  # noqa: PLC0415
 
-    from clients.meter_tools.doctor import Evidence  # noqa: PLC0415
+    from clients.meter_tools.doctor import OutageEvidence  # noqa: PLC0415
     from clients.reports.outage_report import seconds_between  # noqa: PLC0415
-    from controller.storage.log_reader import Log  # noqa: PLC0415
-    from controller.storage.schema import UselessError  # noqa: PLC0415
+    from controller.storage.log_reader import EventLog  # noqa: PLC0415
+    from controller.storage.schema import UnusableDatabaseError  # noqa: PLC0415
 
     try:
-        with Log(state_dir) as log:
+        with EventLog(state_dir) as log:
             ended = [outage for outage in log.outages() if outage.ended is not None]
             if not ended or (last := ended[-1]).ended is None:
-                return Evidence()
+                return OutageEvidence()
             rows = [row for row in log.samples(last.id) if row.energy_kwh is not None and row.pulses is not None]
-    except (OSError, sqlite3.DatabaseError, UselessError):
-        return Evidence()
+    except (OSError, sqlite3.DatabaseError, UnusableDatabaseError):
+        return OutageEvidence()
     lasted_s = seconds_between(last.began, last.ended)
-    evidence = Evidence(None if lasted_s is None else lasted_s / 60.0, last.energy_kwh)
+    evidence = OutageEvidence(None if lasted_s is None else lasted_s / 60.0, last.energy_kwh)
     if not rows:
         return evidence
     first, final = rows[0], rows[-1]
     edges = (final.pulses or 0) - (first.pulses or 0)
     tenths = round(10 * ((final.energy_kwh or 0.0) - (first.energy_kwh or 0.0)))
-    return Evidence(evidence.standby_min, evidence.standby_kwh, edges, tenths)
+    return OutageEvidence(evidence.standby_min, evidence.standby_kwh, edges, tenths)
 
 
 def _site(arguments: argparse.Namespace) -> Site | None:
-    from clients.cli.look import site_or_complaint  # noqa: PLC0415
+    from clients.cli.look import site_or_error  # noqa: PLC0415
 
-    return site_or_complaint(arguments.config)
+    return site_or_error(arguments.config)
 
 
 def _known_load(arguments: argparse.Namespace) -> KnownLoad | None:
     """Return a load that the running controller switches on request; None where none is named, or no site is."""
-    from clients.bus_client.request import ask  # noqa: PLC0415
+    from clients.bus_client.request import send_request  # noqa: PLC0415
     from clients.meter_tools.doctor import KnownLoad  # noqa: PLC0415
 
     site = _site(arguments) if arguments.load else None
@@ -233,8 +233,10 @@ def _known_load(arguments: argparse.Namespace) -> KnownLoad | None:
     circuit, kw = arguments.load
 
     async def switch(on: bool) -> bool:
-        done, reason = await ask(site.broker, site.id, "on" if on else "off", {"circuit": circuit, "by": "doctor"})
-        say(f"{circuit} {'on' if on else 'off'}: {reason}")
+        done, reason = await send_request(
+            site.broker, site.id, "on" if on else "off", {"circuit": circuit, "by": "doctor"}
+        )
+        print_line(f"{circuit} {'on' if on else 'off'}: {reason}")
         return done
 
     return KnownLoad(circuit, kw, switch)
@@ -293,5 +295,5 @@ def _simulate(parser: argparse.ArgumentParser, arguments: argparse.Namespace) ->
 
 def _say_now(text: str) -> None:
     """Write a line that whoever waits for the port may read at once."""
-    say(text)
+    print_line(text)
     sys.stdout.flush()

@@ -7,8 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from clients.cli.cli import folders
-from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, complain, site_or_complaint
-from clients.terminal.tables import say, wrapped
+from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error, site_or_error
+from clients.terminal.tables import print_line, wrapped
 
 if TYPE_CHECKING:
     import argparse
@@ -39,31 +39,31 @@ def _ready(arguments: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415
 
     from clients.cli.check_view import mistakes_text  # noqa: PLC0415
-    from clients.maintenance.readiness import RESERVED, judge  # noqa: PLC0415
-    from clients.maintenance.readiness_facts import House, gathered  # noqa: PLC0415
-    from controller.config.errors import Mistakes  # noqa: PLC0415
+    from clients.maintenance.readiness import LIMITED, assess  # noqa: PLC0415
+    from clients.maintenance.readiness_facts import Installation, collect_facts  # noqa: PLC0415
+    from controller.config.errors import ConfigErrors  # noqa: PLC0415
     from controller.config.loader import load  # noqa: PLC0415
 
     configuration = load(arguments.config.absolute())
-    if isinstance(configuration, Mistakes):
+    if isinstance(configuration, ConfigErrors):
         sys.stderr.write(mistakes_text(configuration, arguments.config) + "\n")
         return WRONG_CONFIGURATION
-    site = site_or_complaint(arguments.config)
+    site = site_or_error(arguments.config)
     if site is None:
         return WRONG_CONFIGURATION
-    found = judge(asyncio.run(gathered(House(configuration, site, arguments.state))))
-    say(json.dumps(fields(found), indent=2, ensure_ascii=False) if arguments.json else text(found))
+    found = assess(asyncio.run(collect_facts(Installation(configuration, site, arguments.state))))
+    print_line(json.dumps(fields(found), indent=2, ensure_ascii=False) if arguments.json else text(found))
     if arguments.publish and not asyncio.run(_publish(site.broker, site.id, found)):
         return NOT_DONE
-    return DONE if found.score >= RESERVED else NOT_READY
+    return DONE if found.score >= LIMITED else NOT_READY
 
 
 def text(found: Readiness) -> str:
     """Return the judgement for a person."""
     lines = [f"{_WORDS[found.word]}: {found.score} of 100"]
     for reason in found.reasons:
-        lines.append(wrapped(reason.means, "       ", first=f"  -{reason.cost:<3} "))
-        lines.append(wrapped(f"do: {reason.do}", "           ", first="       "))
+        lines.append(wrapped(reason.message, "       ", first=f"  -{reason.cost:<3} "))
+        lines.append(wrapped(f"do: {reason.action}", "           ", first="       "))
     return "\n".join(lines)
 
 
@@ -75,9 +75,10 @@ def fields(found: Readiness) -> dict[str, Json]:
     return {
         "score": found.score,
         "ready": found.word,
-        **clock.told(wall.seconds(clock.monotonic()), wall.trusted),
+        **clock.json_time(wall.seconds(clock.monotonic()), wall.trusted),
         "reasons": [
-            {"id": reason.id, "cost": reason.cost, "means": reason.means, "do": reason.do} for reason in found.reasons
+            {"id": reason.id, "cost": reason.cost, "means": reason.message, "do": reason.action}
+            for reason in found.reasons
         ],
     }
 
@@ -86,12 +87,12 @@ async def _publish(broker: Broker, site: str, found: Readiness) -> bool:
     """Say it on the bus; return whether the broker took it."""
     from controller.bus.payloads import to_json  # noqa: PLC0415
     from hw.broker_socket import BrokerError  # noqa: PLC0415
-    from hw.mqtt import Link  # noqa: PLC0415
+    from hw.mqtt import MqttConnection  # noqa: PLC0415
 
     try:
-        link = await Link.open(broker, f"loadshed-ready-{site}", complain=complain)
+        link = await MqttConnection.open(broker, f"loadshed-ready-{site}", complain=print_error)
     except BrokerError as error:
-        complain(str(error))
+        print_error(str(error))
         return False
     link.publish(f"loadshed/{site}/readiness", to_json(fields(found)), retain=True)
     await link.close()

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clients.cli.cli import folders
-from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, complain
+from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error
 from clients.cli.replay_view import as_json, as_text
 from clients.replay.replay import Wanted, Within, compared
-from controller.recording.format import EvidenceError, segments, to_lines
+from controller.recording.format import RecordingError, sessions, to_lines
 from controller.storage.recording_reader import recorded
-from controller.storage.schema import LEDGER, UselessError, open_for_reading
+from controller.storage.schema import LEDGER, UnusableDatabaseError, open_for_reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from controller.recording.format import Segment
+    from controller.recording.format import Session
 
 _SQLITE = b"SQLite format 3\x00"
 
@@ -74,23 +74,23 @@ def _replay(arguments: argparse.Namespace) -> int:
             found = _segments(source, opened, unreadable)
             code = _do(arguments, found)
     except (FileNotFoundError, IsADirectoryError):
-        complain(f"there is no recording in {source}: has `loadshed run` been started with this --state?")
+        print_error(f"there is no recording in {source}: has `loadshed run` been started with this --state?")
         return NOT_DONE
-    except (sqlite3.DatabaseError, UselessError, EvidenceError, OSError, UnicodeDecodeError) as error:
-        complain(f"the recording in {source} cannot be read: {error}")
+    except (sqlite3.DatabaseError, UnusableDatabaseError, RecordingError, OSError, UnicodeDecodeError) as error:
+        print_error(f"the recording in {source} cannot be read: {error}")
         return NOT_DONE
     for what in unreadable:
-        complain(f"{what} cannot be read, and is left out")
+        print_error(f"{what} cannot be read, and is left out")
     return code
 
 
-def _do(arguments: argparse.Namespace, found: Iterable[Segment]) -> int:
+def _do(arguments: argparse.Namespace, found: Iterable[Session]) -> int:
     if arguments.export:
         return _export(found, Path(arguments.export))
     return _play(arguments, found) if arguments.other is None else _play_otherwise(arguments, [*found])
 
 
-def _segments(source: Path, opened: ExitStack, unreadable: list[str]) -> Iterable[Segment]:
+def _segments(source: Path, opened: ExitStack, unreadable: list[str]) -> Iterable[Session]:
     """Return the segments of a folder, a database or a file of lines. Raises as reading does."""
     if source.is_dir():
         source /= LEDGER.file
@@ -99,10 +99,10 @@ def _segments(source: Path, opened: ExitStack, unreadable: list[str]) -> Iterabl
     if is_database:
         layout = with_changes(LEDGER, file=source.name)
         return recorded(opened.enter_context(closing(open_for_reading(source.parent, layout))), unreadable)
-    return segments(opened.enter_context(source.open(encoding="utf-8")))
+    return sessions(opened.enter_context(source.open(encoding="utf-8")))
 
 
-def _play(arguments: argparse.Namespace, found: Iterable[Segment]) -> int:
+def _play(arguments: argparse.Namespace, found: Iterable[Session]) -> int:
     played = compared(found, Wanted(arguments.outage, arguments.since))
     tally = as_json(played, sys.stdout) if arguments.json else as_text(played, sys.stdout)
     if not tally.told:
@@ -112,21 +112,21 @@ def _play(arguments: argparse.Namespace, found: Iterable[Segment]) -> int:
 
 def _nothing(arguments: argparse.Namespace) -> int:
     which = "nothing" if arguments.outage is None else f"no outage {arguments.outage}"
-    complain(f"{which} is in the recording; `loadshed outages` lists what there was")
+    print_error(f"{which} is in the recording; `loadshed outages` lists what there was")
     return NOT_DONE
 
 
-def _play_otherwise(arguments: argparse.Namespace, found: list[Segment]) -> int:
+def _play_otherwise(arguments: argparse.Namespace, found: list[Session]) -> int:
     """Decide by another configuration, and show which circuits fare otherwise."""
     from clients.cli import what_if_view  # noqa: PLC0415
     from clients.cli.check_view import mistakes_text  # noqa: PLC0415
     from clients.replay.what_if import WhatIf  # noqa: PLC0415
-    from controller.config.errors import Mistakes  # noqa: PLC0415
+    from controller.config.errors import ConfigErrors  # noqa: PLC0415
     from controller.config.loader import load  # noqa: PLC0415
     from controller.runtime.startup import engine_settings  # noqa: PLC0415  # with another configuration only
 
     configuration = load(arguments.other.absolute())
-    if isinstance(configuration, Mistakes):
+    if isinstance(configuration, ConfigErrors):
         sys.stderr.write(mistakes_text(configuration, arguments.other) + "\n")
         return WRONG_CONFIGURATION
     within = Within.of(found, Wanted(arguments.outage, arguments.since))
@@ -134,17 +134,17 @@ def _play_otherwise(arguments: argparse.Namespace, found: list[Segment]) -> int:
         return _nothing(arguments)
     what_if = WhatIf(found, configuration.panel, engine_settings(configuration))
     show = what_if_view.as_json if arguments.json else what_if_view.as_text
-    show(what_if, what_if_view.fates(what_if, within.holds), sys.stdout)
+    show(what_if, what_if_view.compare_circuits(what_if, within.holds), sys.stdout)
     return DONE
 
 
-def _export(found: Iterable[Segment], file: Path) -> int:
+def _export(found: Iterable[Session], file: Path) -> int:
     """Write the recording as lines."""
     written = 0
     try:
         out = file.open("w", encoding="utf-8")
     except OSError as error:
-        complain(f"{file} cannot be written: {error.strerror or error}")
+        print_error(f"{file} cannot be written: {error.strerror or error}")
         return NOT_DONE
     with out:
         for segment in found:

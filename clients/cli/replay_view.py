@@ -6,23 +6,23 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
-from clients.replay.replay import Tally
+from clients.replay.replay import ReplaySummary
 from controller.bus.payloads import rfc3339
 from controller.core.effects import SwitchOff
-from controller.runtime.journal import line
+from controller.runtime.journal import format_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from clients.replay.replay import Played, Step
-    from controller.core.effects import Happened, Json
-    from controller.recording.format import Command, Segment, Start
+    from clients.replay.replay import ReplayedTurn, Step
+    from controller.core.effects import Json, LogEvent
+    from controller.recording.format import Command, Session, SessionStart
 
 
-def as_text(steps: Iterable[Step], out: TextIO) -> Tally:
+def as_text(steps: Iterable[Step], out: TextIO) -> ReplaySummary:
     """Write the decisions as lines, and at the end what the comparison came to, which is returned."""
-    tally = Tally()
-    headed: Start | None = None
+    tally = ReplaySummary()
+    headed: SessionStart | None = None
     for step in steps:
         tally.add(step)
         if step.turn is None:
@@ -32,7 +32,7 @@ def as_text(steps: Iterable[Step], out: TextIO) -> Tally:
         if headed is not step.segment.start:
             headed = step.segment.start
             out.write(f"{_head(step.segment)}\n")
-        out.writelines(f"  {time_of(happened.at, headed)}  {line(happened)}\n" for happened in step.turn.told)
+        out.writelines(f"  {time_of(happened.at, headed)}  {format_event(happened)}\n" for happened in step.turn.told)
         if not step.turn.same:
             out.write(f"{_difference(step.turn, headed)}\n")
     if tally.told:
@@ -40,9 +40,9 @@ def as_text(steps: Iterable[Step], out: TextIO) -> Tally:
     return tally
 
 
-def as_json(steps: Iterable[Step], out: TextIO) -> Tally:
+def as_json(steps: Iterable[Step], out: TextIO) -> ReplaySummary:
     """Write one object: the decisions, and what the comparison came to, which is returned as well."""
-    tally = Tally()
+    tally = ReplaySummary()
     decisions: list[Json] = []
     for step in steps:
         tally.add(step)
@@ -59,7 +59,7 @@ def as_json(steps: Iterable[Step], out: TextIO) -> Tally:
     return tally
 
 
-def time_of(at: float, start: Start) -> str:
+def time_of(at: float, start: SessionStart) -> str:
     """Return a moment as it is told: the time of day, with a mark where the clock was not known to be right."""
     if start.wall is None:
         return f"{at - start.at:+12.3f} s"
@@ -67,7 +67,7 @@ def time_of(at: float, start: Start) -> str:
     return f"{when:%H:%M:%S}.{when.microsecond // 1000:03d}{'' if start.wall.trusted else '?'}"
 
 
-def _head(segment: Segment) -> str:
+def _head(segment: Session) -> str:
     start = segment.start
     if start.wall is None:
         day = "a start"
@@ -78,7 +78,7 @@ def _head(segment: Segment) -> str:
     return f"{day} of loadshed {start.version or '?'}{more}, {len(start.panel)} circuits{doubt}"
 
 
-def _difference(turn: Played, start: Start) -> str:
+def _difference(turn: ReplayedTurn, start: SessionStart) -> str:
     then, now = _commands(turn.turn.commands), _commands(turn.decided)
     return f"  {time_of(turn.turn.now, start)}  DIFFERS: then {then}; now {now}"
 
@@ -91,18 +91,18 @@ def _command(command: Command) -> str:
     return f"{'OFF' if isinstance(command, SwitchOff) else 'ON'} to {command.circuit} (for {command.expires_s} s)"
 
 
-def _difference_row(start: Start, turn: Played) -> Json:
+def _difference_row(start: SessionStart, turn: ReplayedTurn) -> Json:
     then: list[Json] = [_command(one) for one in turn.turn.commands]
     now: list[Json] = [_command(one) for one in turn.decided]
     return {**moment_of(turn.turn.now, start), "then": then, "now": now}
 
 
-def _event(happened: Happened, start: Start) -> Json:
-    about: dict[str, Json] = {**happened.about, **moment_of(happened.at, start), "event": happened.event}
+def _event(happened: LogEvent, start: SessionStart) -> Json:
+    about: dict[str, Json] = {**happened.details, **moment_of(happened.at, start), "event": happened.event}
     return about | ({} if happened.circuit is None else {"circuit": happened.circuit})
 
 
-def moment_of(at: float, start: Start) -> dict[str, Json]:
+def moment_of(at: float, start: SessionStart) -> dict[str, Json]:
     """Return a moment as it stands in JSON."""
     boot: dict[str, Json] = {"boot": start.boot, "monotonic_s": at}
     if start.wall is None:

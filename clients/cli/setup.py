@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clients.cli.cli import folders
-from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, complain
+from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error
 
 if TYPE_CHECKING:
     import argparse
@@ -47,19 +47,19 @@ def _setup(arguments: argparse.Namespace) -> int:
     import signal  # noqa: PLC0415
 
     from clients.cli.check_view import mistakes_text  # noqa: PLC0415
-    from clients.setup.prompt import Person  # noqa: PLC0415
-    from clients.setup.session import Ground  # noqa: PLC0415
-    from clients.setup.wizard import guide  # noqa: PLC0415
-    from controller.config.errors import Mistakes  # noqa: PLC0415
+    from clients.setup.prompt import Prompt  # noqa: PLC0415
+    from clients.setup.session import SetupSession  # noqa: PLC0415
+    from clients.setup.wizard import run_wizard  # noqa: PLC0415
+    from controller.config.errors import ConfigErrors  # noqa: PLC0415
 
     reads_only = arguments.step == "card" and arguments.out is not None
     if not (reads_only or _may_write(arguments.config.absolute())):
-        complain(f"you may not write in {arguments.config}: sudo loadshed setup")
+        print_error(f"you may not write in {arguments.config}: sudo loadshed setup")
         return NOT_DONE
-    ground = Ground.of(arguments.config.absolute(), arguments.state.absolute(), Person())
-    if isinstance(ground, Mistakes):
+    ground = SetupSession.of(arguments.config.absolute(), arguments.state.absolute(), Prompt())
+    if isinstance(ground, ConfigErrors):
         sys.stderr.write(mistakes_text(ground, arguments.config) + "\n")
-        complain("setup guesses at nothing: mend the file, or move it away to begin anew")
+        print_error("setup guesses at nothing: mend the file, or move it away to begin anew")
         return WRONG_CONFIGURATION
     ground.mosquitto = arguments.etc
 
@@ -68,7 +68,7 @@ def _setup(arguments: argparse.Namespace) -> int:
         task = asyncio.current_task()
         for which in (signal.SIGHUP, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(which, task.cancel if task else sys.exit)
-        return await guide(ground, arguments.step, arguments.out)
+        return await run_wizard(ground, arguments.step, arguments.out)
 
     try:
         return DONE if asyncio.run(until_told()) else NOT_DONE

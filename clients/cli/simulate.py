@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args, get_type_hints
 
-from hw.simulated.meter import Quirks, SimulatedMeter
+from hw.simulated.meter import MeterFaults, SimulatedMeter
 from hw.simulated.meter_server import serve_pty, serve_tcp
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class SimulatedSite:
     kw: float = 2.0
     energy_kwh: float = 12_345.6
     twins: int = 1
-    quirks: Quirks = field(default_factory=Quirks)
+    quirks: MeterFaults = field(default_factory=MeterFaults)
 
     def meters(self) -> list[SimulatedMeter]:
         """Return the meters, under load."""
@@ -77,9 +77,9 @@ async def simulate(site: SimulatedSite, say: Callable[[str], None], until: async
     return 0
 
 
-def quirks_from(settings: Sequence[str]) -> Quirks:
+def quirks_from(settings: Sequence[str]) -> MeterFaults:
     """Return the quirks written as `name=value`; raises ValueError with what is allowed."""
-    kinds = get_type_hints(Quirks)
+    kinds = get_type_hints(MeterFaults)
     chosen: dict[str, object] = {}
     for setting in settings:
         name, _, value = setting.partition("=")
@@ -87,7 +87,7 @@ def quirks_from(settings: Sequence[str]) -> Quirks:
         if name not in kinds:
             raise ValueError(f"no quirk {name}: there are {', '.join(kinds)}")
         chosen[name] = _value(name, value, kinds[name])
-    return Quirks(**chosen)  # type: ignore[arg-type]
+    return MeterFaults(**chosen)  # type: ignore[arg-type]
 
 
 def _value(name: str, value: str, kind: object) -> object:

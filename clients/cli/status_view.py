@@ -8,10 +8,10 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from clients.bus_client.status import Told, collect, is_stale, said_ago_s, status_fields
-from clients.terminal.tables import say, span, table, wrapped
+from clients.bus_client.status import HouseStatus, age_s, fetch_status, is_stale, status_fields
+from clients.terminal.tables import format_span, print_line, table, wrapped
 from hw.broker_socket import BrokerError
-from rules.controllability import why_uncontrollable
+from rules.controllability import uncontrollable_reason
 from rules.panel import Circuit, CircuitId, Kind, Tag
 
 if TYPE_CHECKING:
@@ -46,21 +46,21 @@ _INVERTED = (
 
 def status(site: Site, *, as_json: bool) -> int:
     """Show how the house stands; return 0, or 1 where that cannot be known."""
-    told = Told()
+    told = HouseStatus()
     try:
-        told = asyncio.run(collect(site.broker, site.id))
+        told = asyncio.run(fetch_status(site.broker, site.id))
         reason = told.trouble
     except BrokerError as error:
         reason = str(error)
     now = time.time()
     if as_json:
-        say(json.dumps(status_fields(site, told, reason, now), indent=2, ensure_ascii=False))
+        print_line(json.dumps(status_fields(site, told, reason, now), indent=2, ensure_ascii=False))
     else:
-        say(status_text(site, told, reason, now))
+        print_line(status_text(site, told, reason, now))
     return 0 if reason is None else 1
 
 
-def status_text(site: Site, told: Told, reason: str | None, now: float) -> str:
+def status_text(site: Site, told: HouseStatus, reason: str | None, now: float) -> str:
     """Return the screen. `reason`: why the present cannot be known; None where it can. `now`: UTC seconds."""
     if reason is not None:
         return "\n".join(_unknown(site, told, reason, now))
@@ -68,14 +68,14 @@ def status_text(site: Site, told: Told, reason: str | None, now: float) -> str:
     return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part)))
 
 
-def _unknown(site: Site, told: Told, reason: str, now: float) -> Iterator[str]:
+def _unknown(site: Site, told: HouseStatus, reason: str, now: float) -> Iterator[str]:
     yield wrapped(f"UNKNOWN how {site.id} stands: {reason}")
     if told.state is not None:
         state = _STATES.get(str(told.state.get("state")), "?")
         yield wrapped(f"What it said last, which may no longer be so: {state}, {_since(told.state, now)}.")
 
 
-def _head(told: Told, site: Site, now: float) -> Iterator[str]:
+def _head(told: HouseStatus, site: Site, now: float) -> Iterator[str]:
     state = told.state or {}
     drill = state.get("kind") == "drill"
     words, what = (_DRILL, "drill") if drill else (_STATES, "outage")
@@ -93,42 +93,42 @@ def _head(told: Told, site: Site, now: float) -> Iterator[str]:
 
 def _waits(state: Fields, now: float) -> Iterator[str]:
     """Say why nothing comes back yet, and that a house on standby seems to be without power."""
-    in_s = said_ago_s(state, now, "stable_at")
+    in_s = age_s(state, now, "stable_at")
     if in_s is not None and in_s < 0 and state.get("state") == "stabilizing":
         flaps = state.get("flaps")
         longer = f"; longer than usual, for it went away {flaps} times of late" if flaps else ""
-        yield wrapped(f"nothing comes back for {span(-in_s)} more{longer}", "  ", first="")
-    if (drill_s := said_ago_s(state, now, "drill_until")) is not None:
-        left = f"over in {span(max(0.0, -drill_s))}; `loadshed drill --end` ends it now"
+        yield wrapped(f"nothing comes back for {format_span(-in_s)} more{longer}", "  ", first="")
+    if (drill_s := age_s(state, now, "drill_until")) is not None:
+        left = f"over in {format_span(max(0.0, -drill_s))}; `loadshed drill --end` ends it now"
         yield wrapped(f"a person asked for this drill: {left}", "  ", first="")
-    if (dark_s := said_ago_s(state, now, "generator_stopped_at")) is not None:
-        yield wrapped(f"THE GENERATOR HAS STOPPED, as it seems, {span(max(0.0, dark_s))} ago", "  ", first="")
+    if (dark_s := age_s(state, now, "generator_stopped_at")) is not None:
+        yield wrapped(f"THE GENERATOR HAS STOPPED, as it seems, {format_span(max(0.0, dark_s))} ago", "  ", first="")
 
 
 def _since(state: Fields, now: float) -> str:
-    ago_s = said_ago_s(state, now, "since")
+    ago_s = age_s(state, now, "since")
     if ago_s is None:
         return "since an unknown time"
     at = datetime.fromtimestamp(now - ago_s, UTC).astimezone()
     sure = "" if state.get("clock") is None else ", by a clock that may be wrong"
-    return f"since {at:%a %d %b, %H:%M:%S} ({span(max(0.0, ago_s))}{sure})"
+    return f"since {at:%a %d %b, %H:%M:%S} ({format_span(max(0.0, ago_s))}{sure})"
 
 
-def _demand(told: Told, site: Site, now: float) -> Iterator[str]:
+def _demand(told: HouseStatus, site: Site, now: float) -> Iterator[str]:
     demand = told.demand
     if demand is None:
         return
     if is_stale(demand, site, now) or demand.get("kw") is None:
         heard_s = _number(demand, "age_s")
-        ago_s = None if heard_s is None else heard_s + max(0.0, said_ago_s(demand, now) or 0.0)
-        said = "no figure yet" if ago_s is None else f"the meter was last heard {span(ago_s)} ago"
+        ago_s = None if heard_s is None else heard_s + max(0.0, age_s(demand, now) or 0.0)
+        said = "no figure yet" if ago_s is None else f"the meter was last heard {format_span(ago_s)} ago"
         yield f"demand     unknown now: {said}"
     else:
         quality = {"coarse": ", from the coarse register"}.get(str(demand.get("kw_quality")), "")
-        heard_s = (_number(demand, "age_s") or 0.0) + max(0.0, said_ago_s(demand, now) or 0.0)
+        heard_s = (_number(demand, "age_s") or 0.0) + max(0.0, age_s(demand, now) or 0.0)
         most = "≤ " if demand.get("kw_at_most") is True else ""
         kw = f"{most}{_number(demand, 'kw'):.2f} kW now{_of_rated(site)}"
-        yield f"demand     {kw} (heard {span(heard_s)} ago{quality})"
+        yield f"demand     {kw} (heard {format_span(heard_s)} ago{quality})"
     averages = (("demand_5min_kw", "5 min"), ("demand_15min_kw", "15 min"), ("peak_15min_kw", "peak of 15 min"))
     yield "           " + ", ".join(_average(demand, key, what) for key, what in averages)
     if (energy_kwh := _number(demand, "energy_kwh")) is not None:
@@ -148,15 +148,15 @@ def _average(demand: Fields, key: str, what: str) -> str:
     return f"{what} {kw:.2f} kW" + (" (not full yet)" if isinstance(partial, list) and key in partial else "")
 
 
-def _alarms(told: Told, now: float) -> Iterator[str]:
+def _alarms(told: HouseStatus, now: float) -> Iterator[str]:
     for name, alarm in sorted(told.alarms.items()):
-        ago_s = said_ago_s(alarm, now, "since")
-        since = "" if ago_s is None else f" (for {span(max(0.0, ago_s))})"
+        ago_s = age_s(alarm, now, "since")
+        since = "" if ago_s is None else f" (for {format_span(max(0.0, ago_s))})"
         yield wrapped(f"ALARM {name}{since}: {alarm.get('means')}", "      ", first="")
         yield wrapped(f"do: {alarm.get('do')}", "          ", first="      ")
 
 
-def _circuits(told: Told) -> Iterator[str]:
+def _circuits(told: HouseStatus) -> Iterator[str]:
     heads = ("circuit", "breaker", "tag", "command", "is", "why")
     yield table(heads, [_row(name, circuit) for name, circuit in sorted(told.circuits.items(), key=_order)])
     if any(circuit.get("controllable") is False for circuit in told.circuits.values()):
@@ -181,7 +181,7 @@ def _why_not(circuit: Fields) -> str:
     says, kind = str(circuit.get("why")), str(circuit.get("breaker"))
     if "UNCONTROLLABLE" in says or kind not in (known.value for known in Kind):
         return says
-    reason = why_uncontrollable(Circuit(CircuitId(""), "", (), Kind(kind), Tag.ESSENTIAL))
+    reason = uncontrollable_reason(Circuit(CircuitId(""), "", (), Kind(kind), Tag.ESSENTIAL))
     return f"{says} ({reason})"
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from clients.cli.argument_types import amount
 from clients.cli.cli import folders
-from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, complain, site_or_complaint
-from clients.terminal.tables import say
+from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error, site_or_error
+from clients.terminal.tables import print_line
 
 if TYPE_CHECKING:
     import argparse
@@ -54,7 +54,7 @@ def _metrics(arguments: argparse.Namespace) -> int:
 
     from clients.maintenance.metrics import watch  # noqa: PLC0415
 
-    site = site_or_complaint(arguments.config)
+    site = site_or_error(arguments.config)
     if site is None:
         return WRONG_CONFIGURATION
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -63,7 +63,7 @@ def _metrics(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return DONE
     except OSError as error:
-        complain(f"{arguments.file} cannot be written: {error.strerror or error}; --file names another")
+        print_error(f"{arguments.file} cannot be written: {error.strerror or error}; --file names another")
     return NOT_DONE
 
 
@@ -90,10 +90,10 @@ def _support_bundle(arguments: argparse.Namespace) -> int:
     try:
         inside = write_bundle(Folders(arguments.config.absolute(), arguments.state.absolute()), out)
     except OSError as error:
-        complain(f"{out} cannot be written: {error.strerror or error}")
+        print_error(f"{out} cannot be written: {error.strerror or error}")
         return NOT_DONE
-    say(f"{out}:")
+    print_line(f"{out}:")
     for line in inside:
-        say(f"  {line}")
-    say("Password files and keys are not in it. Names of people and circuits are: look before you send it.")
+        print_line(f"  {line}")
+    print_line("Password files and keys are not in it. Names of people and circuits are: look before you send it.")
     return DONE

@@ -12,7 +12,7 @@ from clients.terminal.tables import table, wrapped
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from clients.replay.replay import Given
+    from clients.replay.replay import IssuedCommand
     from clients.replay.what_if import WhatIf
     from controller.core.effects import Json
     from rules.panel import CircuitId
@@ -21,51 +21,51 @@ ALIKE_S = 1.0
 """Commands so near to each other are told as the same."""
 
 
-class Fate(NamedTuple):
+class CircuitComparison(NamedTuple):
     """The commands to one circuit: as recorded, and under the other configuration."""
 
     circuit: CircuitId
-    then: tuple[Given, ...]
-    now: tuple[Given, ...]
+    recorded: tuple[IssuedCommand, ...]
+    replayed: tuple[IssuedCommand, ...]
 
     @property
     def same(self) -> bool:
-        pairs = zip(self.then, self.now, strict=False)
-        return len(self.then) == len(self.now) and all(
+        pairs = zip(self.recorded, self.replayed, strict=False)
+        return len(self.recorded) == len(self.replayed) and all(
             (one.word, one.start) == (other.word, other.start) and abs(one.at - other.at) <= ALIKE_S
             for one, other in pairs
         )
 
 
-def fates(what_if: WhatIf, within: Callable[[Given], bool]) -> list[Fate]:
+def compare_circuits(what_if: WhatIf, within: Callable[[IssuedCommand], bool]) -> list[CircuitComparison]:
     """Return the fate of each circuit that was commanded, or would have been, in the order in which they are shed."""
-    then, now = [one for one in what_if.then if within(one)], [one for one in what_if.now if within(one)]
+    then, now = [one for one in what_if.recorded if within(one)], [one for one in what_if.simulated if within(one)]
     circuits = dict.fromkeys(one.circuit for one in (*now, *then))
-    return [Fate(circuit, _of(circuit, then), _of(circuit, now)) for circuit in circuits]
+    return [CircuitComparison(circuit, _of(circuit, then), _of(circuit, now)) for circuit in circuits]
 
 
-def _of(circuit: CircuitId, given: Iterable[Given]) -> tuple[Given, ...]:
+def _of(circuit: CircuitId, given: Iterable[IssuedCommand]) -> tuple[IssuedCommand, ...]:
     return tuple(one for one in given if one.circuit == circuit)
 
 
-def as_text(what_if: WhatIf, found: Sequence[Fate], out: TextIO) -> None:
+def as_text(what_if: WhatIf, found: Sequence[CircuitComparison], out: TextIO) -> None:
     """Write a table of the circuits that fared otherwise, and what is assumed in it."""
     other = [fate for fate in found if not fate.same]
     if other:
-        rows = [(fate.circuit, _words(fate.then), _words(fate.now)) for fate in other]
+        rows = [(fate.circuit, _words(fate.recorded), _words(fate.replayed)) for fate in other]
         out.write(f"{table(('circuit', 'as it was', 'with the other configuration'), rows)}\n\n")
     out.write(f"{len(other)} of {len(found)} circuits commanded would have fared otherwise.\n")
     out.writelines(f"{wrapped(f'- {sentence}', '  ', first='')}\n" for sentence in _assumptions(what_if))
 
 
-def _words(given: Sequence[Given]) -> str:
+def _words(given: Sequence[IssuedCommand]) -> str:
     """Return the commands as they fell; of a row of the same the first time, and how many."""
     runs = [[*run] for _, run in groupby(given, key=lambda one: one.word)]
     said = (f"{run[0].word.value.upper()} {_time(run[0])}" + (f" ×{len(run)}" if len(run) > 1 else "") for run in runs)
     return ", ".join(said) or "not commanded"
 
 
-def _time(given: Given) -> str:
+def _time(given: IssuedCommand) -> str:
     return time_of(given.at, given.start).strip()
 
 
@@ -90,10 +90,10 @@ def _used(what_if: WhatIf) -> list[tuple[CircuitId, str, float]]:
     return [(circuit, word.value.upper(), answers.after_s(circuit, word) or 0.0) for circuit, word in used]
 
 
-def as_json(what_if: WhatIf, found: Sequence[Fate], out: TextIO) -> None:
+def as_json(what_if: WhatIf, found: Sequence[CircuitComparison], out: TextIO) -> None:
     """Write one object: each circuit's commands then and now, and what is assumed."""
     circuits: dict[str, Json] = {
-        fate.circuit: {"same": fate.same, "then": _rows(fate.then), "now": _rows(fate.now)} for fate in found
+        fate.circuit: {"same": fate.same, "then": _rows(fate.recorded), "now": _rows(fate.replayed)} for fate in found
     }
     assumed: list[Json] = [
         {"circuit": circuit, "word": word, "after_s": after_s} for circuit, word, after_s in _used(what_if)
@@ -108,5 +108,5 @@ def as_json(what_if: WhatIf, found: Sequence[Fate], out: TextIO) -> None:
     out.write(json.dumps(told, indent=2) + "\n")
 
 
-def _rows(given: Sequence[Given]) -> list[Json]:
+def _rows(given: Sequence[IssuedCommand]) -> list[Json]:
     return [{"word": one.word.value.upper(), **moment_of(one.at, one.start)} for one in given]

@@ -30,13 +30,13 @@ class HouseClock:
         """Return what the house's wall clock says, in seconds since 1970; it was right when the house began."""
         return self() + self._wall_offset
 
-    def turn(self, factor: float) -> None:
+    def set_speed(self, factor: float) -> None:
         """Let time go by at another pace from now on. It never jumps."""
         self._then, self._turned_at = self(), self._ours()
         self.factor = factor
 
     @contextmanager
-    def rules(self) -> Iterator[None]:
+    def patch_time(self) -> Iterator[None]:
         """Let everything in this process live by this clock, which takes the place of the system's.
 
         The daemon in a demo is the real one, with its windows of 15 minutes; a visitor has one. Import what tells the

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hw import gpio
-from hw.simulated.breakers import SOUND, BreakersOnBus, Faults
+from hw.simulated.breakers import SOUND, BreakerFaults, BreakersOnBus
 from hw.simulated.broker import demo_broker
-from hw.simulated.contact import SimulatedPins, Wire
-from hw.simulated.house import House, Load
+from hw.simulated.contact import SimulatedPins, SimulatedWire
+from hw.simulated.house import Load, SimulatedHouse
 from hw.simulated.meter import SimulatedMeter
 from hw.simulated.meter_server import run_pulses, serve_pty
 from rules.panel import CircuitId, Kind, Position
@@ -69,7 +69,7 @@ class DemoCircuit:
     more: str = ""
     essential: bool = False
     position: Position = Position.ON
-    faults: Faults = SOUND
+    faults: BreakerFaults = SOUND
     quirk: str = ""
 
     def table(self) -> str:
@@ -94,7 +94,7 @@ CIRCUITS = (
         Kind.GEN2,
         3.5,
         "rank = 7\nmin_off_s = 60",
-        faults=Faults(slow_s=4.0),
+        faults=BreakerFaults(slow_s=4.0),
         quirk="slow (4 s)",
     ),
     DemoCircuit(
@@ -102,7 +102,7 @@ CIRCUITS = (
     ),
     DemoCircuit("range", "Kitchen range", "[16, 18]", Kind.GEN2, 2.4, 'rank = 6\nrestore = "ask"'),
     DemoCircuit(
-        "dishwasher", "Dishwasher", "7", Kind.GEN2, 1.2, "rank = 4", faults=Faults(refuses=True), quirk="stuck"
+        "dishwasher", "Dishwasher", "7", Kind.GEN2, 1.2, "rank = 4", faults=BreakerFaults(refuses=True), quirk="stuck"
     ),
     DemoCircuit("porch", "Porch lights", "17", Kind.GEN1, 0.3),
     DemoCircuit("garage", "Garage outlets", "19", Kind.STANDARD, 0.5),
@@ -129,10 +129,10 @@ class DemoHouse:
         self.meter = meter
         self._stamps = _Stamps(clock)
         pins = SimulatedPins(self._stamps)
-        gpio.use(pins)
-        self._contact, self._pulses = Wire(pins, CONTACT_PIN), Wire(pins, PULSE_PIN)
+        gpio.set_pin_factory(pins)
+        self._contact, self._pulses = SimulatedWire(pins, CONTACT_PIN), SimulatedWire(pins, PULSE_PIN)
         self._contact.close()
-        self.house = House(
+        self.house = SimulatedHouse(
             [Load(CircuitId(one.id), one.kw, one.breaker, one.position) for one in CIRCUITS],
             meter=meter,
             on_contact=lambda is_open: self._contact.open() if is_open else self._contact.close(),

@@ -15,10 +15,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clients.cli.look import DONE, NOT_DONE, complain
+from clients.cli.look import DONE, NOT_DONE, print_error
 from clients.demo.clock import HouseClock
-from clients.demo.view_model import Lines, View
-from clients.terminal.tables import say
+from clients.demo.view_model import DemoView, PlainScreen
+from clients.terminal.tables import print_line
 from hw.simulated.broker import can_run
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from clients.demo.house import DemoHouse
     from clients.demo.view_model import Screen
-    from hw.mqtt import Link
+    from hw.mqtt import MqttConnection
 
 INTERRUPTED = 130
 
@@ -52,11 +52,11 @@ def demo(*, short: bool, plain: bool, keep: Path | None) -> int:
     """Play the outage and print its report; return the exit code. `keep`: where the files stay; None: nowhere."""
     missing = [name for name in _NEEDS if find_spec(name) is None] + ([] if can_run() else ["amqtt"])
     if missing:
-        complain(f"the demo needs {', '.join(missing)}: pip install 'loadshed[demo]'")
+        print_error(f"the demo needs {', '.join(missing)}: pip install 'loadshed[demo]'")
         return NOT_DONE
     with _folder(keep) as folder:
         if not _played(folder, short=short, plain=plain or not sys.stdout.isatty() or find_spec("rich") is None):
-            say("stopped")
+            print_line("stopped")
             return INTERRUPTED
         return _report(folder, keep)
 
@@ -73,8 +73,8 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 def _played(folder: Path, *, short: bool, plain: bool) -> bool:
     """Play the outage on the house's clock; return whether it came to its end."""
     clock = HouseClock()
-    view = View(clock)
-    with clock.rules(), _screen(view, plain=plain) as screen, _journal_on(screen):
+    view = DemoView(clock)
+    with clock.patch_time(), _screen(view, plain=plain) as screen, _journal_on(screen):
         try:
             with asyncio.Runner(loop_factory=clock.loop) as runner:
                 return runner.run(_Demo(clock, view, screen, folder, short=short).run())
@@ -83,9 +83,9 @@ def _played(folder: Path, *, short: bool, plain: bool) -> bool:
 
 
 @contextlib.contextmanager
-def _screen(view: View, *, plain: bool) -> Iterator[Screen]:
+def _screen(view: DemoView, *, plain: bool) -> Iterator[Screen]:
     if plain:
-        yield Lines(view)
+        yield PlainScreen(view)
         return
     from clients.demo.terminal_screen import live  # noqa: PLC0415  # rich is dear, and not there for everybody
 
@@ -116,34 +116,34 @@ def _journal_on(screen: Screen) -> Iterator[None]:
 
 
 def _report(folder: Path, keep: Path | None) -> int:
-    from clients.reports.outage_report import story  # noqa: PLC0415
-    from clients.reports.text import story_text  # noqa: PLC0415
-    from controller.config.history import last_good  # noqa: PLC0415
-    from controller.storage.log_reader import Log  # noqa: PLC0415
+    from clients.reports.outage_report import build_report  # noqa: PLC0415
+    from clients.reports.text import report_text  # noqa: PLC0415
+    from controller.config.history import last_valid  # noqa: PLC0415
+    from controller.storage.log_reader import EventLog  # noqa: PLC0415
 
     state_dir = folder / "state"
-    with Log(state_dir) as log:
+    with EventLog(state_dir) as log:
         outage = log.outage()
         if outage is None:
-            complain("the daemon wrote down no outage: this is a fault of the program")
+            print_error("the daemon wrote down no outage: this is a fault of the program")
             return NOT_DONE
-        say("\n" + story_text(story(log, outage, last_good(state_dir))))
-    say("\nTimes and durations are the house's: its clock ran faster than yours.")
+        print_line("\n" + report_text(build_report(log, outage, last_valid(state_dir))))
+    print_line("\nTimes and durations are the house's: its clock ran faster than yours.")
     if keep is not None:
-        say(f"The page with the demand curve: loadshed report --html --state {state_dir} > outage.html")
+        print_line(f"The page with the demand curve: loadshed report --html --state {state_dir} > outage.html")
     return DONE
 
 
 class _Demo:
     """The run: house, daemon, an observer on the bus, and the play."""
 
-    def __init__(self, clock: HouseClock, view: View, screen: Screen, folder: Path, *, short: bool) -> None:
+    def __init__(self, clock: HouseClock, view: DemoView, screen: Screen, folder: Path, *, short: bool) -> None:
         self._clock = clock
         self._view = view
         self._screen = screen
         self._folder = folder
         self._short = short
-        self._link: Link | None = None
+        self._link: MqttConnection | None = None
 
     async def run(self) -> bool:
         """Play to the end and return True; False where somebody stopped the daemon (Ctrl-C) before."""
@@ -194,11 +194,11 @@ class _Demo:
     async def _play(self, house: DemoHouse) -> None:
         self._tell("A simulated house on utility. Its clock runs faster than yours: × is how much")
         for scene in _short_scenes(house) if self._short else _scenes(house):
-            self._clock.turn(scene.factor)
+            self._clock.set_speed(scene.factor)
             await asyncio.sleep(scene.lasts_s)
             self._tell(scene.told)
             scene.happens()
-        self._clock.turn(12.0 if self._short else 8.0)
+        self._clock.set_speed(12.0 if self._short else 8.0)
         await self._until_over()
         self._tell("Somebody asks for the range: `loadshed ask restore range`")
         if self._link is not None:
@@ -218,10 +218,10 @@ class _Demo:
     async def _watch(self, house: DemoHouse) -> None:
         """Listen to what the daemon says on the bus, as any other program may."""
         from clients.bus_client.status import topics  # noqa: PLC0415
-        from hw.mqtt import Link  # noqa: PLC0415
+        from hw.mqtt import MqttConnection  # noqa: PLC0415
 
         base = f"loadshed/{self._view.site}/"
-        link = await Link.open(house.broker, f"demo-{secrets.token_hex(4)}")
+        link = await MqttConnection.open(house.broker, f"demo-{secrets.token_hex(4)}")
         link.subscribe(topics(self._view.site))
         link.flush()
         self._link = link

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from clients.demo.house import DemoCircuit
-    from clients.demo.view_model import View
+    from clients.demo.view_model import DemoView
 
 _BORDERS, _HEAD_LINES, _MARGIN = 2, 3, 4
 _TALL, _WIDE = 38, 100
@@ -36,7 +36,7 @@ _HANDLES = {
 
 
 @contextmanager
-def live(view: View) -> Iterator[LiveScreen]:
+def live(view: DemoView) -> Iterator[LiveScreen]:
     """Draw on the terminal's other page until the end, and leave the terminal as it was."""
     console = Console()
     with Live(console=console, auto_refresh=False, screen=True) as drawn:
@@ -46,7 +46,7 @@ def live(view: View) -> Iterator[LiveScreen]:
 class LiveScreen:
     """Draws the whole view at each refresh."""
 
-    def __init__(self, view: View, console: Console, drawn: Live) -> None:
+    def __init__(self, view: DemoView, console: Console, drawn: Live) -> None:
         self._view = view
         self._console = console
         self._drawn = drawn
@@ -71,7 +71,7 @@ class LiveScreen:
         self._drawn.update(whole, refresh=True)
 
 
-def _head(view: View) -> Panel:
+def _head(view: DemoView) -> Panel:
     contact_open = view.house is not None and view.house.house.contact_open
     contact = "contact ╱ OPEN: standby" if contact_open else "contact ─ closed: utility"
     minutes, seconds = divmod(int(view.clock() - view.clock.began), 60)
@@ -86,7 +86,7 @@ def _head(view: View) -> Panel:
     return Panel(Text.assemble(*parts), title="loadshed demo: the real daemon in a simulated house", box=box.ROUNDED)
 
 
-def _panel(view: View, circuits: list[DemoCircuit], width: int) -> Panel:
+def _panel(view: DemoView, circuits: list[DemoCircuit], width: int) -> Panel:
     grid = Table(box=None, expand=True, padding=(0, 1))
     columns = (("circuit", 15), ("tag", 12), ("breaker", 20), ("handle", 10), ("the controller says", None))
     shown = [column for column in columns if column[0] != "tag" or width >= _WIDE]
@@ -98,7 +98,7 @@ def _panel(view: View, circuits: list[DemoCircuit], width: int) -> Panel:
     return Panel(grid, title="panel", box=box.ROUNDED)
 
 
-def _row(circuit: DemoCircuit, view: View) -> dict[str, Text]:
+def _row(circuit: DemoCircuit, view: DemoView) -> dict[str, Text]:
     position = view.house.house.breaker(circuit.id).position if view.house else Position.UNKNOWN
     dark = view.house is not None and not view.house.house.powered
     word, style = _HANDLES.get(position, ("?", "dim"))
@@ -116,7 +116,7 @@ def _row(circuit: DemoCircuit, view: View) -> dict[str, Text]:
     }
 
 
-def _demand(view: View, width: int, lines: int) -> Panel:
+def _demand(view: DemoView, width: int, lines: int) -> Panel:
     figures = [kw for _, kw in view.demand]
     top = max((kw for kw in figures if kw is not None), default=0.0)
     curve = Text("\n".join(bars(figures, width, lines)), "bright_blue")
@@ -124,7 +124,7 @@ def _demand(view: View, width: int, lines: int) -> Panel:
     return Panel(curve, title=title, box=box.ROUNDED)
 
 
-def _journal(view: View, room: int) -> Panel:
+def _journal(view: DemoView, room: int) -> Panel:
     text = Text(no_wrap=True, overflow="ellipsis")
     for said in list(view.lines)[-room:]:
         text.append(f"{mark(said)}  ", "dim")

@@ -8,8 +8,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from clients.bus_client.status import Told
-from clients.terminal.tables import say
+from clients.bus_client.status import HouseStatus
+from clients.terminal.tables import print_line
 
 if TYPE_CHECKING:
     from clients.demo.clock import HouseClock
@@ -20,7 +20,7 @@ _DEMAND_EACH_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class LogLine:
     """One line. `at_s`: house seconds since the beginning. `play`: of the play, not of the daemon's journal."""
 
     at_s: float
@@ -30,14 +30,14 @@ class Said:
 
 
 @dataclass
-class View:
+class DemoView:
     """All that there is to show. `demand`: what the daemon said of it, kW by house second. `over`: all is as before."""
 
     clock: HouseClock
     site: str = "demo"
     house: DemoHouse | None = None
-    told: Told = field(default_factory=Told)
-    lines: deque[Said] = field(default_factory=lambda: deque(maxlen=_LINES))
+    told: HouseStatus = field(default_factory=HouseStatus)
+    lines: deque[LogLine] = field(default_factory=lambda: deque(maxlen=_LINES))
     demand: list[tuple[float, float | None]] = field(default_factory=list)
     had_outage: bool = False
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -53,8 +53,8 @@ class View:
             if self.had_outage and self.state == "utility":
                 self.over.set()
 
-    def tell(self, text: str, *, play: bool) -> Said:
-        said = Said(self.clock() - self.clock.began, self.clock.factor, text, play)
+    def tell(self, text: str, *, play: bool) -> LogLine:
+        said = LogLine(self.clock() - self.clock.began, self.clock.factor, text, play)
         self.lines.append(said)
         return said
 
@@ -84,16 +84,16 @@ class Screen(Protocol):
         """Show how things are now."""
 
 
-class Lines:
+class PlainScreen:
     """Plain lines, where stdout is no terminal."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: DemoView) -> None:
         self._view = view
         self._demand_at = 0.0
 
     def tell(self, text: str, *, play: bool = False) -> None:
         said = self._view.tell(text, play=play)
-        say(f"{mark(said)} {'──' if play else '  '} {text}")
+        print_line(f"{mark(said)} {'──' if play else '  '} {text}")
         sys.stdout.flush()  # as it happens, also into a pipe
 
     def refresh(self) -> None:
@@ -104,7 +104,7 @@ class Lines:
             self.tell(f"demand {self._view.demand_now}")
 
 
-def mark(said: Said) -> str:
+def mark(said: LogLine) -> str:
     """Return when a line was said, by the house's clock, and how fast that ran."""
     minutes, seconds = divmod(int(said.at_s), 60)
     return f"{minutes:02}:{seconds:02} ×{said.factor:<3g}"

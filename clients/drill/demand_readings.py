@@ -24,19 +24,19 @@ _STEP_KW_S = {Quality.PULSES.value: EDGE_KW_S, Quality.COARSE.value: TICK_KW_S}
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class PowerReading:
     """Demand in kW. `at_most`: the truth is this or less."""
 
     kw: float
-    at_most: bool = False
+    is_upper_bound: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Rise:
+class PowerStep:
     """By how much demand rose, in kW. `at_least`: what it rose from is only known to be that or less."""
 
     kw: float
-    at_least: bool = False
+    is_lower_bound: bool = False
 
 
 @dataclass(slots=True)
@@ -47,13 +47,13 @@ class _Reading:
     """
 
     at: float
-    figure: Figure
+    figure: PowerReading
     quality: str
     since: float
     sure: bool
 
 
-class Readings:
+class DemandReadings:
     """Everything that `demand` has said. Times are seconds of the listener's own clock. `poll_s`: of the register."""
 
     def __init__(self, poll_s: float) -> None:
@@ -68,22 +68,22 @@ class Readings:
         self.quality, self.silent = quality, False
         if isinstance(kw, bool) or not isinstance(kw, int | float) or kw <= 0 or quality not in _STEP_KW_S:
             return
-        figure = Figure(float(kw), fields.get("kw_at_most") is True)
+        figure = PowerReading(float(kw), fields.get("kw_at_most") is True)
         interval_s = _STEP_KW_S[quality] / figure.kw
         late_s = LATE_S + (self._poll_s if quality == Quality.COARSE.value else 0.0)
         last = self._heard[-1] if self._heard else None
         if last is None or last.quality != quality or last.figure == figure:
             # Said within the interval after the one that it tells of, before the next edge was overdue.
-            sure = not figure.at_most
+            sure = not figure.is_upper_bound
             if last is not None and last.figure == figure:
                 last.sure = sure
             self._heard.append(_Reading(at, figure, quality, at - 2 * interval_s - late_s, sure))
             return
         if not last.sure:
             # An edge came with the last word if this interval began there; else that one only said that none had come.
-            last.sure = abs(at - interval_s - last.at) <= late_s and not last.figure.at_most
+            last.sure = abs(at - interval_s - last.at) <= late_s and not last.figure.is_upper_bound
         # Demand rises by an edge alone.
-        rose = figure.kw > last.figure.kw and not figure.at_most
+        rose = figure.kw > last.figure.kw and not figure.is_upper_bound
         self._heard.append(_Reading(at, figure, quality, at - interval_s - late_s, sure=rose))
 
     @property
@@ -91,28 +91,28 @@ class Readings:
         """Tell whether the meter's pulses speak: only they see one circuit come on before the next does."""
         return self.quality == Quality.PULSES.value
 
-    def last(self, until: float) -> Figure | None:
+    def last(self, until: float) -> PowerReading | None:
         """Return the last figure told by then, as a bound where it may be no more; None: there was none."""
         found = next((one for one in reversed(self._heard) if one.at <= until), None)
-        return None if found is None else Figure(found.figure.kw, at_most=not found.sure)
+        return None if found is None else PowerReading(found.figure.kw, is_upper_bound=not found.sure)
 
-    def steady(self, since: float, until: float) -> Figure | None:
+    def steady(self, since: float, until: float) -> PowerReading | None:
         """Return the mean demand of a time in which nothing was switched; None: no whole interval fell into it."""
         figures = [one.figure.kw for one in self._heard if one.sure and since <= one.since and one.at <= until]
-        return Figure(round(harmonic_mean(figures), 3)) if figures else None
+        return PowerReading(round(harmonic_mean(figures), 3)) if figures else None
 
-    def fallen(self, since: float, until: float) -> Figure | None:
+    def fallen(self, since: float, until: float) -> PowerReading | None:
         """Return the demand after loads went off: where no whole interval fell into the time, what it is at most."""
         if (figure := self.steady(since, until)) is not None:
             return figure
         # Every interval that reaches back before the fall has a higher mean than what came after it.
         bounds = [one.figure.kw for one in self._heard if since <= one.at <= until]
-        return Figure(min(bounds), at_most=True) if bounds else None
+        return PowerReading(min(bounds), is_upper_bound=True) if bounds else None
 
 
-def rise(before: Figure, after: Figure) -> Rise | None:
+def power_step(before: PowerReading, after: PowerReading) -> PowerStep | None:
     """Return by how much demand rose; None: by nothing that could be told from noise."""
     kw = after.kw - before.kw
-    if after.at_most or kw < max(NOISE_KW, NOISE_SHARE * before.kw):
+    if after.is_upper_bound or kw < max(NOISE_KW, NOISE_SHARE * before.kw):
         return None
-    return Rise(round(kw, 2), at_least=before.at_most)
+    return PowerStep(round(kw, 2), is_lower_bound=before.is_upper_bound)

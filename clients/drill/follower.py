@@ -9,21 +9,21 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from clients.bus_client.request import ask
+from clients.bus_client.request import send_request
 from clients.bus_client.status import remembered, topics
 from clients.drill.progress import utc_s
 from clients.drill.result import SETTLE_S
 from clients.setup.breaker_client import RefusedError
 from clients.terminal.tables import sentence
 from hw.broker_socket import BrokerError
-from hw.mqtt import Link
+from hw.mqtt import MqttConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from clients.bus_client.site import Site
-    from clients.drill.demand_readings import Readings
-    from clients.drill.progress import Course
+    from clients.drill.demand_readings import DemandReadings
+    from clients.drill.progress import DrillProgress
     from controller.core.effects import Json
     from controller.core.events import AskKind
 
@@ -42,7 +42,7 @@ GONE_S = 600.0
 """A controller that has been gone for so long is for a person to look after."""
 
 
-class ControllersClock:
+class ClockAlignment:
     """Places what the controller says by its own clock on ours: a listener that is late reads of the same moments."""
 
     def __init__(self) -> None:
@@ -63,13 +63,15 @@ class ControllersClock:
 class Follower:
     """Follows one drill. `say`: told each line for a person. `by`: who asks."""
 
-    def __init__(self, site: Site, course: Course, readings: Readings, by: str, say: Callable[[str], object]) -> None:
+    def __init__(
+        self, site: Site, course: DrillProgress, readings: DemandReadings, by: str, say: Callable[[str], object]
+    ) -> None:
         self._site = site
         self._course = course
         self._readings = readings
         self._by = by
         self._say = say
-        self._clock = ControllersClock()
+        self._clock = ClockAlignment()
         self._answer: asyncio.Task[tuple[bool, str]] | None = None
         self._ending: asyncio.Task[tuple[bool, str]] | None = None
         self._agreed_at: float | None = None
@@ -79,7 +81,7 @@ class Follower:
         self._connected = False
 
     @property
-    def left(self) -> bool:
+    def abandoned(self) -> bool:
         """Tell whether the person has left before the end."""
         return self._asked_to_end > 1
 
@@ -88,7 +90,7 @@ class Follower:
         self._asked_to_end += 1
         if self._answer is None:
             return  # nothing is asked for yet, and nothing will be
-        if self.left:
+        if self.abandoned:
             self._say("Left. The controller ends the drill by itself: `loadshed status` says how it stands.")
         elif self._ending is None and not self._course.done:
             self._say("Ending the drill: everything comes back, one by one. Once more Ctrl-C leaves.")
@@ -112,10 +114,10 @@ class Follower:
         finally:
             self._answer.cancel()
             await link.close()
-            if self._ending is not None and not self.left:
+            if self._ending is not None and not self.abandoned:
                 await self._ending
 
-    async def _measured(self, link: Link) -> Link:
+    async def _measured(self, link: MqttConnection) -> MqttConnection:
         """Listen until the meter has told what the house draws now, where it can do so soon."""
         since = time.monotonic()
         if self._readings.by_pulses:
@@ -128,8 +130,8 @@ class Follower:
 
     # --- the bus -----------------------------------------------------------------------------------------------------
 
-    async def _connect(self) -> Link:
-        link = await Link.open(self._site.broker, f"loadshed-drill-{secrets.token_hex(4)}")
+    async def _connect(self) -> MqttConnection:
+        link = await MqttConnection.open(self._site.broker, f"loadshed-drill-{secrets.token_hex(4)}")
         try:
             await remembered(link, self._site.id, self._take, self._filters())
         except BrokerError:
@@ -141,7 +143,7 @@ class Follower:
     def _filters(self) -> Iterable[str]:
         return (*topics(self._site.id), f"loadshed/{self._site.id}/events")
 
-    async def _heard(self, link: Link) -> Link:
+    async def _heard(self, link: MqttConnection) -> MqttConnection:
         """Take what comes for a moment; return the connection to go on with, another one where it had ended."""
         try:
             if not self._connected:
@@ -187,7 +189,7 @@ class Follower:
     # --- the person's two requests -----------------------------------------------------------------------------------
 
     async def _ask(self, request: AskKind, fields: dict[str, Json]) -> tuple[bool, str]:
-        return await ask(self._site.broker, self._site.id, request, fields)
+        return await send_request(self._site.broker, self._site.id, request, fields)
 
     def _agreed(self, fields: dict[str, Json]) -> None:
         """Take the log's word for what became of the request: MQTT 3.1.1 carries no answer."""
@@ -220,7 +222,7 @@ class Follower:
         now, course = time.monotonic(), self._course
         if self._here:
             self._here_at = now
-        if self.left or course.dropped or course.taken_over:
+        if self.abandoned or course.dropped or course.taken_over:
             return True
         if course.ended_at is not None:
             return self._meter_has_told(course.ended_at, now)

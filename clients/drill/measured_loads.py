@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from clients.drill.plan import Known
+from clients.drill.plan import MeasuredLoad
 from clients.setup import setup_record
 from rules.panel import CircuitId
 
@@ -19,10 +19,10 @@ PATTERN = "drill-*.json"
 MOST_BYTES = 1_000_000
 
 
-def known_kw(state_dir: Path, reports: Path, site: str) -> dict[CircuitId, Known]:
+def measured_loads(state_dir: Path, reports: Path, site: str) -> dict[CircuitId, MeasuredLoad]:
     """Return what is on record, the latest of each circuit. `reports`: a folder with earlier drills' JSON."""
     proofs = setup_record.load(state_dir).proofs.items()
-    found = [(CircuitId(name), Known(one.drop_kw, one.at)) for name, one in proofs if one.drop_kw is not None]
+    found = [(CircuitId(name), MeasuredLoad(one.drop_kw, one.at)) for name, one in proofs if one.drop_kw is not None]
     found += [known for path in _reports(reports) for known in _of_report(path, site)]
     # What was found to draw nothing ran not at all then: that says nothing of what it draws.
     return {circuit: known for circuit, known in sorted(found, key=lambda one: one[1].at) if known.kw > 0}
@@ -35,7 +35,7 @@ def _reports(folder: Path) -> list[Path]:
         return []
 
 
-def _of_report(path: Path, site: str) -> Iterator[tuple[CircuitId, Known]]:
+def _of_report(path: Path, site: str) -> Iterator[tuple[CircuitId, MeasuredLoad]]:
     """Yield what a drill's report says; nothing where it is none of ours."""
     try:
         fields = json.loads(path.read_bytes()[:MOST_BYTES])
@@ -49,8 +49,8 @@ def _of_report(path: Path, site: str) -> Iterator[tuple[CircuitId, Known]]:
             yield CircuitId(str(name)), known
 
 
-def _known(fields: Mapping[str, Json], at: str) -> Known | None:
+def _known(fields: Mapping[str, Json], at: str) -> MeasuredLoad | None:
     kw = fields.get("kw")
     if isinstance(kw, bool) or not isinstance(kw, int | float):
         return None
-    return Known(float(kw), at, at_least=fields.get("kw_at_least") is True)
+    return MeasuredLoad(float(kw), at, at_least=fields.get("kw_at_least") is True)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clients.drill.plan import Fate, Return
+from clients.drill.plan import PlannedAction, RestoreMode
 from clients.setup.panel_card import AT_THE_PANEL
-from clients.terminal.tables import figure, sentence, span, table, wrapped
+from clients.terminal.tables import figure, format_span, sentence, table, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from clients.drill.demand_readings import Figure, Rise
-    from clients.drill.plan import Known, Line, Plan
+    from clients.drill.demand_readings import PowerReading, PowerStep
+    from clients.drill.plan import DrillPlan, MeasuredLoad, PlannedCircuit
     from controller.core.effects import Json
 
 
-def plan_text(plan: Plan) -> str:
+def plan_text(plan: DrillPlan) -> str:
     """Return what would happen, in the order of shedding, and all that a person should know before."""
     heads = ("circuit", "space", "is now", "draws", "in a drill", "why, and how it comes back")
     rows = [_row(line) for line in plan.lines]
@@ -30,16 +30,16 @@ def plan_text(plan: Plan) -> str:
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 
-def _summary(plan: Plan) -> str:
+def _summary(plan: DrillPlan) -> str:
     count = len(plan.goes_off)
     if not count:
         return "A drill now would switch nothing off."
     circuits = "1 circuit" if count == 1 else f"{count} circuits"
     at_once = "" if count == 1 else ", all at once,"
-    return f"A drill now would switch {circuits} off{at_once} for {span(plan.for_s)}; {_how_much(plan)}."
+    return f"A drill now would switch {circuits} off{at_once} for {format_span(plan.for_s)}; {_how_much(plan)}."
 
 
-def _how_much(plan: Plan) -> str:
+def _how_much(plan: DrillPlan) -> str:
     measured = len(plan.goes_off) - len(plan.unmeasured)
     if not measured:
         return "how many kW, was never measured"
@@ -47,37 +47,37 @@ def _how_much(plan: Plan) -> str:
     return known + (f", of {measured} of them: the rest is unknown" if plan.unmeasured else "")
 
 
-def _row(line: Line) -> tuple[str, ...]:
+def _row(line: PlannedCircuit) -> tuple[str, ...]:
     is_now = "?" if line.position is None else line.position.value
-    fate = line.fate.value.upper() if line.fate is Fate.GOES_OFF else line.fate.value
-    why = line.why if line.returns is None else f"{line.why}; {_back(line)}"
-    if line.fate is Fate.BY_HAND:
+    fate = line.action.value.upper() if line.action is PlannedAction.GOES_OFF else line.action.value
+    why = line.why if line.restore is None else f"{line.why}; {_back(line)}"
+    if line.action is PlannedAction.BY_HAND:
         is_now = "" if is_now in ("?", "unknown") else is_now  # such a breaker may have nothing to say it with
     elif line.answers is False:
         is_now += ", SILENT"
     return line.name, line.spaces, is_now, _draws(line.known), fate, why
 
 
-def _draws(known: Known | None) -> str:
+def _draws(known: MeasuredLoad | None) -> str:
     if known is None:
         return "unknown"
     return f"{'≥ ' if known.at_least else ''}{known.kw:.1f} kW ({known.at[:10]})"
 
 
-def _back(line: Line) -> str:
-    if line.back_after_s is not None:
-        return f"on again {span(line.back_after_s)} after the end"
-    return f"on again: {line.returns.value}" if line.returns is not None else ""
+def _back(line: PlannedCircuit) -> str:
+    if line.restored_after_s is not None:
+        return f"on again {format_span(line.restored_after_s)} after the end"
+    return f"on again: {line.restore.value}" if line.restore is not None else ""
 
 
-def _sentences(plan: Plan) -> Iterator[str]:
+def _sentences(plan: DrillPlan) -> Iterator[str]:
     if plan.demand is not None:
         rated = "" if plan.rated_kw is None else f"; the generator is rated {plan.rated_kw:g} kW"
         yield f"The house draws {kw_words(plan.demand)} now{rated}."
     if plan.in_turn:
-        last_s = plan.in_turn[-1].back_after_s
+        last_s = plan.in_turn[-1].restored_after_s
         order = ", ".join(line.name for line in plan.in_turn)
-        yield f"They come back in this order, the last {span(last_s)} after the end: {order}."
+        yield f"They come back in this order, the last {format_span(last_s)} after the end: {order}."
     for line in plan.waiting:
         yield f"{line.name} DOES NOT COME BACK by itself: {what_to_do(line)}."
     if plan.silent:
@@ -87,25 +87,25 @@ def _sentences(plan: Plan) -> Iterator[str]:
         yield f"By hand: {', '.join(f'{line.name} (space {line.spaces})' for line in plan.by_hand)}. {AT_THE_PANEL}"
 
 
-def what_to_do(line: Line) -> str:
+def what_to_do(line: PlannedCircuit) -> str:
     """Return what brings a circuit back that waits for a person, and why it waits."""
     restore = f"`loadshed ask restore {line.id}`"
     return {
-        Return.ASK: f'restore = "ask": {restore}',
-        Return.NEVER: 'restore = "never": switch it on at its breaker',
-        Return.ON_HOLD: f"it is on hold: `loadshed ask release {line.id}`, then {restore}",
-        Return.UNKNOWN: f"nobody knows whether it is on: {restore}",
-    }.get(line.returns or Return.IN_TURN, restore)
+        RestoreMode.ASK: f'restore = "ask": {restore}',
+        RestoreMode.NEVER: 'restore = "never": switch it on at its breaker',
+        RestoreMode.ON_HOLD: f"it is on hold: `loadshed ask release {line.id}`, then {restore}",
+        RestoreMode.UNKNOWN: f"nobody knows whether it is on: {restore}",
+    }.get(line.restore or RestoreMode.IN_TURN, restore)
 
 
-def kw_words(demand: Figure | None) -> str:
+def kw_words(demand: PowerReading | None) -> str:
     """Return a demand in words; one that is an upper bound says so."""
-    return "unknown" if demand is None else f"{'≤ ' if demand.at_most else ''}{figure(demand.kw, 'kW', 2)}"
+    return "unknown" if demand is None else f"{'≤ ' if demand.is_upper_bound else ''}{figure(demand.kw, 'kW', 2)}"
 
 
-def rise_words(rise: Rise) -> str:
+def rise_words(rise: PowerStep) -> str:
     """Return by how much demand rose or fell; one that is a lower bound says so."""
-    return f"{'≥ ' if rise.at_least else ''}{rise.kw:.1f} kW"
+    return f"{'≥ ' if rise.is_lower_bound else ''}{rise.kw:.1f} kW"
 
 
 def _listed(head: str, sentences: tuple[str, ...]) -> list[str]:
@@ -115,12 +115,12 @@ def _listed(head: str, sentences: tuple[str, ...]) -> list[str]:
 # --- for programs ----------------------------------------------------------------------------------------------------
 
 
-def plan_fields(plan: Plan) -> dict[str, Json]:
+def plan_fields(plan: DrillPlan) -> dict[str, Json]:
     """Return it for programs. Null is unknown; `back_after_s` null: it does not go off, or waits for a person."""
     return {
         "for_s": plan.for_s,
         "demand_kw": None if plan.demand is None else plan.demand.kw,
-        "demand_kw_at_most": plan.demand is not None and plan.demand.at_most,
+        "demand_kw_at_most": plan.demand is not None and plan.demand.is_upper_bound,
         "known_kw": round(plan.known_kw, 2),
         "generator_kw": plan.rated_kw,
         "unknown": [*plan.unknown],
@@ -129,17 +129,17 @@ def plan_fields(plan: Plan) -> dict[str, Json]:
     }
 
 
-def line_fields(line: Line) -> dict[str, Json]:
+def line_fields(line: PlannedCircuit) -> dict[str, Json]:
     """Return what is planned for one circuit."""
     return {
         "name": line.name,
         "space": line.spaces,
         "position": None if line.position is None else line.position.value,
         "available": line.answers,
-        "fate": line.fate.name.lower().replace("_", "-"),
+        "fate": line.action.name.lower().replace("_", "-"),
         "why": line.why,
-        "returns": None if line.returns is None else line.returns.name.lower().replace("_", "-"),
-        "back_after_s": None if line.back_after_s is None else round(line.back_after_s, 3),
+        "returns": None if line.restore is None else line.restore.name.lower().replace("_", "-"),
+        "back_after_s": None if line.restored_after_s is None else round(line.restored_after_s, 3),
         "last_measured_kw": None if line.known is None else line.known.kw,
         "last_measured_at": None if line.known is None else line.known.at,
     }

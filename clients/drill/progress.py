@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from clients.terminal.tables import sentence, span, took
+from clients.terminal.tables import format_duration, format_span, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from clients.drill.plan import Plan
+    from clients.drill.plan import DrillPlan
     from controller.core.effects import Json
 
 TRIPPED, TAKEN_OVER = "tripped", "taken over by a person"
@@ -19,7 +19,7 @@ _FATES = {"tripped": TRIPPED, "taken_over": TAKEN_OVER, "came_back_by_itself": "
 
 
 @dataclass(slots=True)
-class Fare:
+class CircuitProgress:
     """How one circuit fares. `…_after_s`: from our first command to its report; None: it has not said so.
 
     `off_at`, `on_at`: when that was heard; `on_sent_at`: when our first ON was; seconds of the listener's own clock.
@@ -33,7 +33,7 @@ class Fare:
     on_sent_at: float | None = None
     on_after_s: float | None = None
     on_at: float | None = None
-    fate: str = ""
+    result: str = ""
     _sent_utc_s: float | None = None
 
     @property
@@ -52,7 +52,7 @@ class Fare:
         return after_last_s if tries <= 1 or since_first_s is None else round(max(after_last_s, since_first_s), 3)
 
 
-class Course:
+class DrillProgress:
     """One drill, followed. Each word taken returns what to tell a person of it, a line each.
 
     `id`: None: it has not begun. `began`: RFC 3339; `clock_trusted`: by a clock known to be right. `began_at`,
@@ -61,9 +61,9 @@ class Course:
     with why. `missed`: the connection, or the controller, was away meanwhile, and words with it.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: DrillPlan) -> None:
         self._names = {str(line.id): line.name for line in plan.lines}
-        self.fares: dict[str, Fare] = {}
+        self.circuits: dict[str, CircuitProgress] = {}
         self.id: int | None = None
         self.began = ""
         self.clock_trusted = True
@@ -88,11 +88,11 @@ class Course:
     @property
     def last_on_at(self) -> float | None:
         """Return when the last circuit that came back was heard to be on."""
-        return max((fare.on_at for fare in self.fares.values() if fare.on_at is not None), default=None)
+        return max((fare.on_at for fare in self.circuits.values() if fare.on_at is not None), default=None)
 
     def next_on_after(self, at: float) -> float | None:
         """Return when the next ON left after a moment; None: none did."""
-        sent = (fare.on_sent_at for fare in self.fares.values() if fare.on_sent_at is not None)
+        sent = (fare.on_sent_at for fare in self.circuits.values() if fare.on_sent_at is not None)
         return min((one for one in sent if one > at), default=None)
 
     # --- what is heard -----------------------------------------------------------------------------------------------
@@ -155,10 +155,10 @@ class Course:
 
     def _state(self, fields: Mapping[str, Json], _at: float) -> Iterator[str]:
         if fields.get("state") == "standby":
-            silent = [name for circuit, name in self._told() if self.fares[circuit].off_at is None]
+            silent = [name for circuit, name in self._told() if self.circuits[circuit].off_at is None]
             yield (
                 f"Not confirmed after three tries: {', '.join(silent)}." if silent else "All that was told is off."
-            ) + f" It is held so until {span(self.for_s)} are over; Ctrl-C ends it at once."
+            ) + f" It is held so until {format_span(self.for_s)} are over; Ctrl-C ends it at once."
 
     def _over(self, fields: Mapping[str, Json], at: float) -> Iterator[str]:
         if fields.get("outage") == self.id:
@@ -189,7 +189,7 @@ class Course:
     # --- circuits ----------------------------------------------------------------------------------------------------
 
     def _circuit(self, event: str, circuit: str, fields: Mapping[str, Json], at: float) -> Iterator[str]:
-        fare, name = self.fares.setdefault(circuit, Fare()), self._name(circuit)
+        fare, name = self.circuits.setdefault(circuit, CircuitProgress()), self._name(circuit)
         if event == "commanded_off":
             fare.off_tries += 1
             fare.sent(utc_s(fields), first=fare.off_tries == 1)
@@ -204,13 +204,13 @@ class Course:
         elif event in ("confirmed_off", "confirmed_on"):
             yield self._confirmed(fare, name, fields, at, off=event == "confirmed_off")
         elif event in _FATES:
-            fare.fate = _FATES[event]
-            yield f"{name}: {fare.fate}."
+            fare.result = _FATES[event]
+            yield f"{name}: {fare.result}."
         elif event in ("on_again", "on_again_maybe_by_a_person"):
             yield f"{name}: on again though it was off."
 
     @staticmethod
-    def _confirmed(fare: Fare, name: str, fields: Mapping[str, Json], at: float, *, off: bool) -> str:
+    def _confirmed(fare: CircuitProgress, name: str, fields: Mapping[str, Json], at: float, *, off: bool) -> str:
         tries = fare.off_tries if off else fare.on_tries
         after_s = _number(fields.get("after_s"))
         took_s = None if after_s is None else fare.answered(utc_s(fields), after_s, tries)
@@ -218,23 +218,23 @@ class Course:
             fare.off_at, fare.off_after_s = at, took_s if fare.off_after_s is None else fare.off_after_s
         else:
             fare.on_at, fare.on_after_s = at, took_s
-        how = "" if took_s is None else f", after {took(took_s)}"
+        how = "" if took_s is None else f", after {format_duration(took_s)}"
         return f"{name}: {'off' if off else 'on again'}, it says{how}."
 
     def _name(self, circuit: str) -> str:
         return self._names.get(circuit, circuit)
 
     def _told(self) -> list[tuple[str, str]]:
-        return [(circuit, self._name(circuit)) for circuit, fare in self.fares.items() if fare.off_tries]
+        return [(circuit, self._name(circuit)) for circuit, fare in self.circuits.items() if fare.off_tries]
 
 
-_TAKE: dict[str, Callable[[Course, Mapping[str, Json], float], Iterator[str]]] = {
-    "state": Course._state,  # noqa: SLF001  # the course's own table
-    "drill_over": Course._over,  # noqa: SLF001
-    "drill_taken_over": Course._taken_over,  # noqa: SLF001
-    "all_clear": Course._ended,  # noqa: SLF001
-    "started": Course._started,  # noqa: SLF001
-    "contact_lost": Course._contact_lost,  # noqa: SLF001
+_TAKE: dict[str, Callable[[DrillProgress, Mapping[str, Json], float], Iterator[str]]] = {
+    "state": DrillProgress._state,  # noqa: SLF001  # the course's own table
+    "drill_over": DrillProgress._over,  # noqa: SLF001
+    "drill_taken_over": DrillProgress._taken_over,  # noqa: SLF001
+    "all_clear": DrillProgress._ended,  # noqa: SLF001
+    "started": DrillProgress._started,  # noqa: SLF001
+    "contact_lost": DrillProgress._contact_lost,  # noqa: SLF001
 }
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from clients.drill.demand_readings import Figure, Readings, Rise, rise
-from clients.drill.plan import Return
+from clients.drill.demand_readings import DemandReadings, PowerReading, PowerStep, power_step
+from clients.drill.plan import RestoreMode
 from clients.drill.plan_text import what_to_do
-from clients.drill.progress import TAKEN_OVER, TRIPPED, Fare
-from clients.terminal.tables import took
+from clients.drill.progress import TAKEN_OVER, TRIPPED, CircuitProgress
+from clients.terminal.tables import format_duration
 from rules.panel import Position
-from rules.shed import TRIES
+from rules.shed import MAX_ATTEMPTS
 
 if TYPE_CHECKING:
-    from clients.drill.plan import Line, Plan
-    from clients.drill.progress import Course
+    from clients.drill.plan import DrillPlan, PlannedCircuit
+    from clients.drill.progress import DrillProgress
 
 SETTLE_S = 0.5
 """After its report a motor draws several times what it will: so long what it draws does not count."""
@@ -33,50 +33,50 @@ NONE_SEEN = "none seen: it may not have run"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CircuitResult:
     """How one circuit did. `says`: in a few words. `failed`: it did not obey. `waits`: for a person, as it is meant to.
 
     `back`: on again, when the drill was over. `drew`: by how much demand rose as it came back; None: not known, and
     `drew_not` says why, where that is its own.
     """
 
-    line: Line
-    fare: Fare
-    says: str
+    line: PlannedCircuit
+    progress: CircuitProgress
+    text: str
     failed: bool
     waits: bool
     back: bool
-    drew: Rise | None
+    drew: PowerStep | None
     drew_not: str
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
+class DemandSummary:
     """The house's demand before the drill, in it, and when all was back; None: not known. `fell`: from first to second.
 
     `circuits_not`: why no circuit's own part could be told; empty where it could.
     """
 
-    before: Figure | None
-    shed: Figure | None
-    after: Figure | None
-    fell: Rise | None
-    circuits_not: str
+    before: PowerReading | None
+    shed: PowerReading | None
+    after: PowerReading | None
+    fell: PowerStep | None
+    circuits_unknown_reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class DrillResult:
     """A drill from its beginning to its end. `left`: whoever followed it left before that; `by`: who asked for it."""
 
-    plan: Plan
-    course: Course
+    plan: DrillPlan
+    course: DrillProgress
     by: str
-    outcomes: tuple[Outcome, ...]
-    demand: Demand
+    outcomes: tuple[CircuitResult, ...]
+    demand: DemandSummary
     left: bool
 
     @property
-    def failed(self) -> tuple[Outcome, ...]:
+    def failed(self) -> tuple[CircuitResult, ...]:
         return tuple(one for one in self.outcomes if one.failed)
 
     @property
@@ -89,10 +89,10 @@ class Result:
         """Return it in one sentence."""
         if self.course.dropped:
             return f"It never began: {self.course.dropped}."
-        if self.failed and all(one.says == UNHEARD for one in self.failed):
+        if self.failed and all(one.text == UNHEARD for one in self.failed):
             return f"NOT PROVED, for {UNHEARD}; as far as was heard {self._obeyed()}."
         if self.failed:
-            return f"FAILED: {'; '.join(f'{one.line.name}: {one.says}' for one in self.failed)}."
+            return f"FAILED: {'; '.join(f'{one.line.name}: {one.text}' for one in self.failed)}."
         if self.course.taken_over:
             return f"CUT SHORT by a real transfer; until then {self._obeyed()}."
         if not self.passed:
@@ -101,46 +101,58 @@ class Result:
         return f"PASSED: {self._obeyed()}" + (f"; for a person waits: {', '.join(waits)}." if waits else ".")
 
     def _obeyed(self) -> str:
-        off = [one.fare.off_after_s for one in self.outcomes if one.fare.off_at is not None]
+        off = [one.progress.off_after_s for one in self.outcomes if one.progress.off_at is not None]
         back = sum(1 for one in self.outcomes if one.back)
         slowest = max((after_s for after_s in off if after_s is not None), default=None)
-        within = "" if slowest is None else f" within {took(slowest)}"
+        within = "" if slowest is None else f" within {format_duration(slowest)}"
         return f"{len(off)} of {len(self.outcomes)} circuits went off{within}, and {back} came back"
 
 
-def result(plan: Plan, course: Course, readings: Readings, by: str, until: float, *, left: bool = False) -> Result:
+def result(
+    plan: DrillPlan, course: DrillProgress, readings: DemandReadings, by: str, until: float, *, left: bool = False
+) -> DrillResult:
     """Return what came out of it. `until`: when the last word was heard, by the listener's clock."""
     demand = _demand(course, readings, until)
-    concerned = [line for line in plan.lines if line.returns is not None or _fare(course, line).switched]
+    concerned = [line for line in plan.lines if line.restore is not None or _fare(course, line).switched]
     outcomes = (_outcome(line, course, readings, demand, until, left=left) for line in concerned)
-    return Result(plan, course, by, tuple(outcomes), demand, left)
+    return DrillResult(plan, course, by, tuple(outcomes), demand, left)
 
 
-def _fare(course: Course, line: Line) -> Fare:
-    return course.fares.get(str(line.id), Fare())
+def _fare(course: DrillProgress, line: PlannedCircuit) -> CircuitProgress:
+    return course.circuits.get(str(line.id), CircuitProgress())
 
 
 # --- one circuit -----------------------------------------------------------------------------------------------------
 
 
-def _outcome(line: Line, course: Course, readings: Readings, demand: Demand, until: float, *, left: bool) -> Outcome:
+def _outcome(
+    line: PlannedCircuit,
+    course: DrillProgress,
+    readings: DemandReadings,
+    demand: DemandSummary,
+    until: float,
+    *,
+    left: bool,
+) -> CircuitResult:
     fare = _fare(course, line)
-    waits = fare.on_at is None and fare.off_at is not None and line.returns not in (None, Return.IN_TURN)
+    waits = fare.on_at is None and fare.off_at is not None and line.restore not in (None, RestoreMode.IN_TURN)
     says, failed = _judged(line, fare, course, waits=waits, left=left)
     # What holds for all of them is said once, of the house; what never came back says so already.
-    told = not demand.circuits_not and fare.on_at is not None
+    told = not demand.circuits_unknown_reason and fare.on_at is not None
     drew = _drew(fare, course, readings, demand, until) if told else ""
-    rose = drew if isinstance(drew, Rise) else None
+    rose = drew if isinstance(drew, PowerStep) else None
     back = fare.on_at is not None or _is_on(line, fare, course)
-    return Outcome(line, fare, says, failed, waits, back, rose, drew if isinstance(drew, str) else "")
+    return CircuitResult(line, fare, says, failed, waits, back, rose, drew if isinstance(drew, str) else "")
 
 
-def _judged(line: Line, fare: Fare, course: Course, *, waits: bool, left: bool) -> tuple[str, bool]:
+def _judged(
+    line: PlannedCircuit, fare: CircuitProgress, course: DrillProgress, *, waits: bool, left: bool
+) -> tuple[str, bool]:
     """Return what became of a circuit, and whether it failed."""
-    if fare.fate == TRIPPED:
+    if fare.result == TRIPPED:
         return "TRIPPED: reset it by hand, once", True
-    if fare.fate == TAKEN_OVER:
-        return fare.fate, False
+    if fare.result == TAKEN_OVER:
+        return fare.result, False
     if fare.off_at is None:
         return _never_off(fare, course)
     if waits:
@@ -148,11 +160,11 @@ def _judged(line: Line, fare: Fare, course: Course, *, waits: bool, left: bool) 
     return _back(line, fare, course, left=left)
 
 
-def _back(line: Line, fare: Fare, course: Course, *, left: bool) -> tuple[str, bool]:
+def _back(line: PlannedCircuit, fare: CircuitProgress, course: DrillProgress, *, left: bool) -> tuple[str, bool]:
     if fare.on_at is not None:
         return "off and on again", False
-    if fare.fate:
-        return fare.fate, False
+    if fare.result:
+        return fare.result, False
     if _is_on(line, fare, course):
         watched = "watched for a minute more, for an OFF may still take effect"
         return f"off and on again; {watched if course.all_clear else 'when, was not heard'}", False
@@ -161,7 +173,7 @@ def _back(line: Line, fare: Fare, course: Course, *, left: bool) -> tuple[str, b
     return f"NOT BACK: {course.not_back.get(str(line.id), 'it did not confirm')}", True
 
 
-def _is_on(line: Line, fare: Fare, course: Course) -> bool:
+def _is_on(line: PlannedCircuit, fare: CircuitProgress, course: DrillProgress) -> bool:
     """Tell whether it is on though nobody heard it say so after our ON.
 
     By the all-clear, which names all that is not; where even that was missed, by what stands on the bus.
@@ -171,12 +183,12 @@ def _is_on(line: Line, fare: Fare, course: Course) -> bool:
     return course.missed and course.ended_at is not None and course.positions.get(str(line.id)) == Position.ON.value
 
 
-def _never_off(fare: Fare, course: Course) -> tuple[str, bool]:
+def _never_off(fare: CircuitProgress, course: DrillProgress) -> tuple[str, bool]:
     if course.missed:
         return UNHEARD, True
     if not fare.off_tries:
         return "was never told to go off", course.ended_at is not None
-    if course.ended_at is None and fare.off_tries < TRIES:
+    if course.ended_at is None and fare.off_tries < MAX_ATTEMPTS:
         return "told to go off, and not confirmed yet, when it was cut short", False
     tries = "1 command" if fare.off_tries == 1 else f"{fare.off_tries} commands"
     return f"NOT CONFIRMED OFF after {tries}", True
@@ -185,21 +197,21 @@ def _never_off(fare: Fare, course: Course) -> tuple[str, bool]:
 # --- demand ----------------------------------------------------------------------------------------------------------
 
 
-def _demand(course: Course, readings: Readings, until: float) -> Demand:
+def _demand(course: DrillProgress, readings: DemandReadings, until: float) -> DemandSummary:
     """Return the house's demand, as far as what was heard tells it."""
     if course.began_at is None:
-        return Demand(None, None, None, None, NO_FIGURE)
+        return DemandSummary(None, None, None, None, NO_FIGURE)
     before = readings.steady(course.began_at - BEFORE_S, course.began_at) or readings.last(course.began_at)
-    off = [fare.off_at for fare in course.fares.values() if fare.off_at is not None]
-    on = [fare.on_sent_at for fare in course.fares.values() if fare.on_sent_at is not None]
+    off = [fare.off_at for fare in course.circuits.values() if fare.off_at is not None]
+    on = [fare.on_sent_at for fare in course.circuits.values() if fare.on_sent_at is not None]
     shed = readings.fallen(max(off) + SETTLE_S, min(on, default=until)) if off else None
     last_on_at = course.last_on_at
     after = None if last_on_at is None else readings.steady(last_on_at + SETTLE_S, until)
-    fell = rise(shed, before) if shed is not None and before is not None else None
-    return Demand(before, shed, after, fell, _circuits_not(readings, before))
+    fell = power_step(shed, before) if shed is not None and before is not None else None
+    return DemandSummary(before, shed, after, fell, _circuits_not(readings, before))
 
 
-def _circuits_not(readings: Readings, before: Figure | None) -> str:
+def _circuits_not(readings: DemandReadings, before: PowerReading | None) -> str:
     if readings.silent:
         return NO_METER
     if not readings.by_pulses:
@@ -207,14 +219,16 @@ def _circuits_not(readings: Readings, before: Figure | None) -> str:
     return ""
 
 
-def _drew(fare: Fare, course: Course, readings: Readings, demand: Demand, until: float) -> Rise | str:
+def _drew(
+    fare: CircuitProgress, course: DrillProgress, readings: DemandReadings, demand: DemandSummary, until: float
+) -> PowerStep | str:
     """Return by how much demand rose as this circuit came back: they come back one by one. Else why nobody can say."""
     if fare.on_sent_at is None or fare.on_at is None:
         return ""
-    earlier = [one.on_at for one in course.fares.values() if one.on_at is not None and one.on_at <= fare.on_sent_at]
+    earlier = [one.on_at for one in course.circuits.values() if one.on_at is not None and one.on_at <= fare.on_sent_at]
     before = readings.steady(max(earlier) + SETTLE_S, fare.on_sent_at) if earlier else demand.shed
     next_at = course.next_on_after(fare.on_sent_at)
     after = readings.steady(fare.on_at + SETTLE_S, until if next_at is None else next_at)
     if before is None or after is None:
         return TOO_LATE if before is not None and next_at is None else TOO_SOON
-    return rise(before, after) or NONE_SEEN
+    return power_step(before, after) or NONE_SEEN

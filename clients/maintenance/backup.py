@@ -15,7 +15,7 @@ from controller.storage.schema import LEDGER, SAMPLES, sync_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from controller.storage.schema import Layout
+    from controller.storage.schema import DatabaseSchema
 
 LAYOUTS = (LEDGER, SAMPLES)
 
@@ -24,7 +24,7 @@ class BackupError(Exception):
     """No whole copy could be made. The text says why, and what to do."""
 
 
-def copy_databases(state_dir: Path, into: Path) -> tuple[Layout, ...]:
+def copy_databases(state_dir: Path, into: Path) -> tuple[DatabaseSchema, ...]:
     """Copy both databases into an empty folder; return those that there were. Raises BackupError."""
     return tuple(layout for layout in LAYOUTS if _copied(state_dir / layout.file, into / layout.file))
 

@@ -17,9 +17,9 @@ from prometheus_client import CollectorRegistry, write_to_textfile
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from clients.bus_client.status import Told, is_stale, topics
+from clients.bus_client.status import HouseStatus, is_stale, topics
 from hw.broker_socket import BrokerError
-from hw.mqtt import Link
+from hw.mqtt import MqttConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,10 +43,10 @@ _JOULES_PER_KWH = 3_600_000.0
 
 
 @dataclass
-class Heard:
+class MetricsState:
     """What has been heard so far. `broker`: whether it is there; `score`: of the readiness, None: never said."""
 
-    told: Told = field(default_factory=Told)
+    told: HouseStatus = field(default_factory=HouseStatus)
     broker: bool = False
     score: float | None = None
 
@@ -59,10 +59,10 @@ class Heard:
         self.told.take(name, payload)
 
 
-class House(Collector):
+class HouseCollector(Collector):
     """One house, as families of metrics. `now`: UTC seconds."""
 
-    def __init__(self, site: Site, heard: Heard, now: float) -> None:
+    def __init__(self, site: Site, heard: MetricsState, now: float) -> None:
         self._site, self._heard, self._now = site, heard, now
 
     def collect(self) -> Iterator[Metric]:
@@ -141,11 +141,11 @@ async def watch(
 
     `written`: called after each time. Raises OSError where the file cannot be written.
     """
-    heard = Heard()
+    heard = MetricsState()
 
     def write() -> None:
         registry = CollectorRegistry()
-        registry.register(House(site, heard, time.time()))
+        registry.register(HouseCollector(site, heard, time.time()))
         write_to_textfile(str(path), registry)
         written()
 
@@ -167,11 +167,11 @@ def _taken_away(path: Path) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-async def _follow(site: Site, heard: Heard, every_s: float, write: Callable[[], None]) -> NoReturn:
+async def _follow(site: Site, heard: MetricsState, every_s: float, write: Callable[[], None]) -> NoReturn:
     """Follow one connection, and write every so often. Raises BrokerError when it ends."""
     base = f"loadshed/{site.id}/"
-    link = await Link.open(site.broker, f"loadshed-metrics-{site.id}-{os.getpid()}")
-    heard.told, heard.broker = Told(), True
+    link = await MqttConnection.open(site.broker, f"loadshed-metrics-{site.id}-{os.getpid()}")
+    heard.told, heard.broker = HouseStatus(), True
     try:
         link.subscribe([*topics(site.id), base + "readiness"])
         link.flush()

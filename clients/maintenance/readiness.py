@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 TEST_EACH_DAYS = 182.0
 """26 weeks: contacts oxidize and generators fail to start; whoever did not try does not know."""
 
-READY, RESERVED = 90, 60
+READY, LIMITED = 90, 60
 """From this score on a house is ready; from this, with reservations. Below, it is not."""
 
 LEAST_FREE_MB, LITTLE_FREE_MB = 50.0, 500.0
@@ -35,11 +35,11 @@ class Facts:
     trouble: str | None = None
     alarms: tuple[str, ...] = ()
     offline: tuple[str, ...] = ()
-    unheard: tuple[str, ...] = ()
+    never_reported: tuple[str, ...] = ()
     uncontrollable: tuple[str, ...] = ()
-    unproved: tuple[str, ...] = ()
+    untested: tuple[str, ...] = ()
     left_off: tuple[str, ...] = ()
-    feeders: tuple[str, ...] = ()
+    unprotected_infrastructure: tuple[str, ...] = ()
     none_protected: bool = False
     inverted: bool = False
     contact_seen: bool = True
@@ -51,7 +51,7 @@ class Facts:
     disk_free_mb: float | None = None
     disk_read_only: bool = False
     disk_worn_percent: int | None = None
-    strangers: tuple[str, ...] = ()
+    anonymous_listeners: tuple[str, ...] = ()
     throttled: int | None = None
     ups_known: bool = True
 
@@ -62,8 +62,8 @@ class Reason:
 
     id: str
     cost: int
-    means: str
-    do: str
+    message: str
+    action: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +76,10 @@ class Readiness:
     @property
     def word(self) -> str:
         """Return it in a word, as programs read it."""
-        return "ready" if self.score >= READY else "reserved" if self.score >= RESERVED else "not-ready"
+        return "ready" if self.score >= READY else "reserved" if self.score >= LIMITED else "not-ready"
 
 
-def judge(facts: Facts) -> Readiness:
+def assess(facts: Facts) -> Readiness:
     """Return how ready a house is, and why not more."""
     reasons = (*_controller(facts), *_circuits(facts), *_tests(facts), *_machine(facts), *_surroundings(facts))
     score = max(0, 100 - sum(reason.cost for reason in reasons))
@@ -112,19 +112,19 @@ def _circuits(facts: Facts) -> Iterator[Reason]:
         means = f"Breakers that do not answer: {', '.join(facts.offline)}."
         do = "Look at their hub, their network and their power."
         yield Reason("breakers-offline", min(40, 10 + 10 * len(facts.offline)), means, do)
-    if facts.unheard:
-        means = f"Breakers that have never said where they are: {', '.join(facts.unheard)}."
+    if facts.never_reported:
+        means = f"Breakers that have never said where they are: {', '.join(facts.never_reported)}."
         do = "Look at their names in circuits.toml and at the topics they write."
-        yield Reason("breakers-unheard", min(40, 10 + 10 * len(facts.unheard)), means, do)
+        yield Reason("breakers-unheard", min(40, 10 + 10 * len(facts.never_reported)), means, do)
     if facts.uncontrollable:
         means = f"Nonessential, but no command can switch them: {', '.join(facts.uncontrollable)}."
         do = "Switch them off by hand in an outage (the panel-door card says so), or give them another breaker."
         yield Reason("uncontrollable", 5, means, do)
-    if facts.unproved:
-        means = f"Never tried: {', '.join(facts.unproved)}."
+    if facts.untested:
+        means = f"Never tried: {', '.join(facts.untested)}."
         yield Reason("unproved", 10, means, "`loadshed setup prove`, or let the transfer switch transfer.")
-    if facts.feeders:
-        means = f"By their names the controller, the network or the broker hangs on them: {', '.join(facts.feeders)}."
+    if facts.unprotected_infrastructure:
+        means = f"By their names the controller, the network or the broker hangs on them: {', '.join(facts.unprotected_infrastructure)}."
         yield Reason("feeders-unprotected", 15, means, "Mark them `protected = true` in circuits.toml.")
     elif facts.none_protected:
         do = "Mark what feeds controller, router, broker and breakers' hub."
@@ -177,8 +177,8 @@ _SUPPLY = "Take the maker's own supply and a short cable: it writes to its card,
 def _surroundings(facts: Facts) -> Iterator[Reason]:
     if facts.meter_stale:
         yield Reason("meter-stale", 5, "The meter does not answer.", "`loadshed meter doctor` looks further.")
-    if facts.strangers:
-        doors = ", ".join(facts.strangers)
+    if facts.anonymous_listeners:
+        doors = ", ".join(facts.anonymous_listeners)
         means = f"The broker lets anybody in without a name at {doors}: strangers may switch breakers."
         yield Reason("strangers", 30, means, "Give it passwords and an access list.")
     if not facts.ups_known:

@@ -17,15 +17,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clients.bus_client.status import Told, collect, is_stale
+from clients.bus_client.status import HouseStatus, fetch_status, is_stale
 from clients.maintenance.readiness import Facts
 from clients.setup import setup_record
 from controller.config.advice import named
 from controller.runtime import clock
-from controller.storage.log_reader import Log
-from controller.storage.schema import UselessError
+from controller.storage.log_reader import EventLog
+from controller.storage.schema import UnusableDatabaseError
 from hw.broker_socket import Broker, BrokerError
-from hw.mqtt import Link
+from hw.mqtt import MqttConnection
 from rules.controllability import controllable, sheddable
 from rules.panel import Tag
 
@@ -47,7 +47,7 @@ _SIOCGIFADDR = 0x8915
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Installation:
     """What is looked at. `root`: where /sys, /etc and so on are found."""
 
     configuration: Configuration
@@ -56,35 +56,35 @@ class House:
     root: Path = Path("/")
 
 
-async def gathered(house: House) -> Facts:
+async def collect_facts(house: Installation) -> Facts:
     """Return all that can be known of this house now."""
     facts = replace(_written(house), **_machine(house))  # type: ignore[arg-type]  # each names its own
     facts = _logged(house, facts)
     try:
-        told = await collect(house.site.broker, house.site.id)
+        told = await fetch_status(house.site.broker, house.site.id)
     except BrokerError as error:
         return replace(facts, trouble=str(error))
-    return replace(_told(house, facts, told), strangers=await strangers(house.site.broker))
+    return replace(_told(house, facts, told), anonymous_listeners=await anonymous_listeners(house.site.broker))
 
 
 # --- what is written -------------------------------------------------------------------------------------------------
 
 
-def _written(house: House) -> Facts:
+def _written(house: Installation) -> Facts:
     panel, seen = house.configuration.panel, setup_record.load(house.state_dir)
     contact = seen.contact_seen(house.configuration.contact)
     return Facts(
         uncontrollable=tuple(one.id for one in panel if one.tag is Tag.NONESSENTIAL and not controllable(one)),
-        unproved=tuple(one.id for one in panel if sheddable(one) and one.id not in seen.proofs),
+        untested=tuple(one.id for one in panel if sheddable(one) and one.id not in seen.proofs),
         left_off=seen.left_off,
-        feeders=feeders(panel),
+        unprotected_infrastructure=unprotected_infrastructure(panel),
         none_protected=not any(circuit.protected for circuit in panel),
         inverted=house.configuration.contact.normally == "open",
         contact_seen=contact is not None and contact.both_ways,
     )
 
 
-def feeders(panel: Panel) -> tuple[str, ...]:
+def unprotected_infrastructure(panel: Panel) -> tuple[str, ...]:
     """Return the circuits on which, by their names, the controller or the network hangs, and that are not protected."""
     return tuple(circuit.id for circuit in panel if not circuit.protected and named(circuit, _FEEDERS))
 
@@ -92,12 +92,12 @@ def feeders(panel: Panel) -> tuple[str, ...]:
 # --- the log ---------------------------------------------------------------------------------------------------------
 
 
-def _logged(house: House, facts: Facts) -> Facts:
+def _logged(house: Installation, facts: Facts) -> Facts:
     """Return the facts with what the log adds; without one there was no transfer, and no drill."""
     try:
-        with Log(house.state_dir) as log:
+        with EventLog(house.state_dir) as log:
             outages = log.outages()
-    except (OSError, sqlite3.DatabaseError, UselessError):
+    except (OSError, sqlite3.DatabaseError, UnusableDatabaseError):
         outages = ()
     transfers = [one for one in outages if one.kind != "drill"]
     drills = [one for one in outages if one.kind == "drill" and one.ended is not None]
@@ -107,7 +107,7 @@ def _logged(house: House, facts: Facts) -> Facts:
         facts,
         opened_days=opened_days,
         contact_seen=facts.contact_seen or opened_days is not None,
-        unproved=tuple(circuit for circuit in facts.unproved if circuit not in shed),
+        untested=tuple(circuit for circuit in facts.untested if circuit not in shed),
         drill_days=_days_since(drills),
         drill_failed=drill_failed(drills[-1]) if drills else (),
     )
@@ -132,7 +132,7 @@ def _days_since(outages: Iterable[OutageRow]) -> float | None:
 # --- the bus ---------------------------------------------------------------------------------------------------------
 
 
-def _told(house: House, facts: Facts, told: Told) -> Facts:
+def _told(house: Installation, facts: Facts, told: HouseStatus) -> Facts:
     if told.trouble is not None:
         return replace(facts, trouble=told.trouble)
     able = {name: one for name, one in told.circuits.items() if one.get("controllable") is True}
@@ -141,14 +141,14 @@ def _told(house: House, facts: Facts, told: Told) -> Facts:
         facts,
         alarms=tuple(sorted(told.alarms)),
         offline=tuple(name for name, one in able.items() if one.get("available") is False),
-        unheard=tuple(
+        never_reported=tuple(
             name for name, one in able.items() if one.get("available") is True and one.get("position") == "unknown"
         ),
         meter_stale=house.configuration.meter is not None and stale,
     )
 
 
-async def strangers(broker: Broker) -> tuple[str, ...]:
+async def anonymous_listeners(broker: Broker) -> tuple[str, ...]:
     """Return the addresses at which the broker lets in somebody without a name, from the network."""
     hosts = own_addresses() if broker.host in LOOPBACK else (broker.host,)
     plain = replace(broker, ca_file=None)
@@ -163,7 +163,7 @@ async def strangers(broker: Broker) -> tuple[str, ...]:
 async def _lets_in(door: Broker) -> bool:
     nobody = replace(door, username=None, password_file=None)
     try:
-        link = await Link.open(nobody, f"stranger-{secrets.token_hex(4)}")
+        link = await MqttConnection.open(nobody, f"stranger-{secrets.token_hex(4)}")
     except BrokerError:
         return False
     await link.close()
@@ -191,7 +191,7 @@ def _interfaces() -> tuple[str, ...]:
 # --- the machine -----------------------------------------------------------------------------------------------------
 
 
-def _machine(house: House) -> dict[str, object]:
+def _machine(house: Installation) -> dict[str, object]:
     free_mb, read_only = _disk(house.state_dir)
     return {
         "clock_trusted": clock.trusted(),

@@ -22,17 +22,17 @@ from typing import TYPE_CHECKING
 
 from clients.bus_client.check import describe, unreadable_files
 from clients.bus_client.site import read_site
-from clients.bus_client.status import Told, collect, status_fields
+from clients.bus_client.status import HouseStatus, fetch_status, status_fields
 from clients.cli.check_view import description_text, mistakes_text
 from clients.cli.ready import text as readiness_text
-from clients.maintenance.readiness import judge
-from clients.maintenance.readiness_facts import House, gathered
+from clients.maintenance.readiness import assess
+from clients.maintenance.readiness_facts import Installation, collect_facts
 from clients.reports.export import outages_json
 from controller.bus.payloads import rfc3339
-from controller.config.errors import Mistakes
+from controller.config.errors import ConfigErrors
 from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, Configuration, load
-from controller.storage.log_reader import Log
-from controller.storage.schema import LEDGER, SAMPLES, UselessError, open_for_reading
+from controller.storage.log_reader import EventLog
+from controller.storage.schema import LEDGER, SAMPLES, UnusableDatabaseError, open_for_reading
 from hw.broker_socket import BrokerError
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _had(get: Callable[[], str], otherwise: str | None = None) -> str:
     """Return what can be had; else the words for that, or the reason."""
     try:
         return get()
-    except (OSError, sqlite3.DatabaseError, UselessError) as error:
+    except (OSError, sqlite3.DatabaseError, UnusableDatabaseError) as error:
         return f"cannot be had: {error}\n" if otherwise is None else otherwise
 
 
@@ -163,20 +163,20 @@ def _versions() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _check(configuration: Configuration | Mistakes, config_dir: Path) -> str:
-    if isinstance(configuration, Mistakes):
+def _check(configuration: Configuration | ConfigErrors, config_dir: Path) -> str:
+    if isinstance(configuration, ConfigErrors):
         return mistakes_text(configuration, config_dir) + "\n"
-    unreadable = "\n".join(Mistakes(unreadable_files(configuration)).sentences)
+    unreadable = "\n".join(ConfigErrors(unreadable_files(configuration)).sentences)
     return f"{description_text(describe(configuration))}\n{unreadable}\n"
 
 
 def _status(config_dir: Path) -> str:
     site = read_site(config_dir)
-    if isinstance(site, Mistakes):
+    if isinstance(site, ConfigErrors):
         return "the configuration is wrong\n"
-    told = Told()
+    told = HouseStatus()
     try:
-        told = asyncio.run(collect(site.broker, site.id))
+        told = asyncio.run(fetch_status(site.broker, site.id))
         reason = told.trouble
     except BrokerError as error:
         reason = str(error)
@@ -185,13 +185,13 @@ def _status(config_dir: Path) -> str:
 
 def _readiness(configuration: Configuration, folders: Folders) -> str:
     site = read_site(folders.config)
-    if isinstance(site, Mistakes):
+    if isinstance(site, ConfigErrors):
         return "the configuration is wrong\n"
-    return readiness_text(judge(asyncio.run(gathered(House(configuration, site, folders.state))))) + "\n"
+    return readiness_text(assess(asyncio.run(collect_facts(Installation(configuration, site, folders.state))))) + "\n"
 
 
 def _events(state_dir: Path) -> str:
-    with Log(state_dir) as log:
+    with EventLog(state_dir) as log:
         events = deque(log.events(), LAST_EVENTS)
     lines = (
         json.dumps(
@@ -202,7 +202,7 @@ def _events(state_dir: Path) -> str:
                 "mono": event.at.moment.mono,
                 "event": event.event,
                 "circuit": event.circuit,
-                **event.about,
+                **event.details,
             },
             ensure_ascii=False,
         )
@@ -212,7 +212,7 @@ def _events(state_dir: Path) -> str:
 
 
 def _outages(state_dir: Path) -> str:
-    with Log(state_dir) as log:
+    with EventLog(state_dir) as log:
         return outages_json(list(log.outages())) + "\n"
 
 
@@ -224,7 +224,7 @@ def _databases(state_dir: Path) -> str:
                 (whole,) = db.execute("PRAGMA integrity_check(10)").fetchone()
                 (version,) = db.execute("PRAGMA user_version").fetchone()
                 lines.append(f"{layout.file}: {whole}, version {version}")
-        except (OSError, sqlite3.DatabaseError, UselessError) as error:
+        except (OSError, sqlite3.DatabaseError, UnusableDatabaseError) as error:
             lines.append(f"{layout.file}: cannot be read: {error}")
     return "\n".join(lines) + "\n"
 

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 from clients.cli.cli import folders
 from clients.maintenance.backup import LAYOUTS, BackupError, copy_all, copy_databases
-from controller.config.errors import Mistakes
+from controller.config.errors import ConfigErrors
 from controller.config.loader import load
-from controller.storage.schema import UselessError, open_for_writing
+from controller.storage.schema import UnusableDatabaseError, open_for_writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,18 +59,18 @@ def main(words: Sequence[str] | None = None) -> int:
         return _wait(arguments.config, arguments.patience)
     if arguments.step == "copy":
         return _copy(arguments.config, arguments.state, arguments.version)
-    return _report(rehearse(None if arguments.unused else arguments.config, arguments.state))
+    return _report(check_upgrade(None if arguments.unused else arguments.config, arguments.state))
 
 
 # --- before anything is replaced -------------------------------------------------------------------------------------
 
 
-def rehearse(config_dir: Path | None, state_dir: Path) -> tuple[str, ...]:
+def check_upgrade(config_dir: Path | None, state_dir: Path) -> tuple[str, ...]:
     """Return why this version cannot take the house over; nothing is changed. `config_dir`: None to leave it out."""
     against: tuple[str, ...] = ()
     if config_dir is not None:
         read = load(config_dir)
-        against = read.sentences if isinstance(read, Mistakes) else ()
+        against = read.sentences if isinstance(read, ConfigErrors) else ()
     return against + _rehearse_databases(state_dir)
 
 
@@ -83,7 +83,7 @@ def _rehearse_databases(state_dir: Path) -> tuple[str, ...]:
         with tempfile.TemporaryDirectory(prefix=".rehearsal-", dir=state_dir) as folder:
             for layout in copy_databases(state_dir, Path(folder)):
                 open_for_writing(Path(folder), layout).close()
-    except UselessError as error:
+    except UnusableDatabaseError as error:
         return (f"{error}: this version would have to set it aside and begin anew",)
     except (BackupError, OSError, sqlite3.Error) as error:
         return (f"the databases in {state_dir} cannot be taken over: {error}",)
@@ -131,21 +131,21 @@ def _wait(config_dir: Path, patience_s: float) -> int:
     from clients.bus_client.site import read_site  # noqa: PLC0415  # paho is no part of a rehearsal
 
     site = read_site(config_dir)
-    if isinstance(site, Mistakes):
+    if isinstance(site, ConfigErrors):
         return DONE
     known = _asker(site)
-    if not settled(known, patience_s, time.monotonic, time.sleep):
+    if not wait_until_settled(known, patience_s, time.monotonic, time.sleep):
         sys.stdout.write("circuits are still being switched: going on all the same, the new version continues there\n")
     return DONE
 
 
 def _asker(site: Site) -> Callable[[], str | None]:
-    from clients.bus_client.status import collect  # noqa: PLC0415
+    from clients.bus_client.status import fetch_status  # noqa: PLC0415
     from hw.broker_socket import BrokerError  # noqa: PLC0415
 
     def state() -> str | None:
         try:
-            told = asyncio.run(collect(site.broker, site.id))
+            told = asyncio.run(fetch_status(site.broker, site.id))
         except BrokerError:
             return None
         return None if told.trouble is not None or told.state is None else str(told.state.get("state"))
@@ -153,7 +153,7 @@ def _asker(site: Site) -> Callable[[], str | None]:
     return state
 
 
-def settled(
+def wait_until_settled(
     state: Callable[[], str | None], patience_s: float, now: Callable[[], float], pause: Callable[[float], None]
 ) -> bool:
     """Wait while circuits are being switched; return whether that ended in time.

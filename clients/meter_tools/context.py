@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hw.meter_identity import Identity, differences, parse_identity
-from hw.meter_line import QUIET_S, TIMEOUT_S, Heard, Line, NoAnswer, Trouble
+from hw.meter_line import QUIET_S, TIMEOUT_S, FailureKind, NoResponse, Response, RtuLine
 from hw.meter_registers import Block, MeterReading, joined, version, with_block
 from hw.meter_requests import ReportId
-from hw.models import Model, NotAModel, parse
-from hw.serial_port import held
+from hw.models import Model, UnknownModel, parse
+from hw.serial_port import port_in_use
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,7 +32,7 @@ def _never(_question: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class MeterToolContext:
     """Where a tool works and whom it talks to.
 
     `say`: takes a line of text. `ask`: takes a question and returns whether the answer was yes; without it, it is no.
@@ -50,35 +50,35 @@ class Bench:
     clock: Callable[[], float] = time.monotonic
 
 
-async def on_line(bench: Bench, tool: Callable[[Bench, Line], Awaitable[int]]) -> int:
+async def on_line(bench: MeterToolContext, tool: Callable[[MeterToolContext, RtuLine], Awaitable[int]]) -> int:
     """Run a tool on the bench's line; refused while another program, the controller for one, holds the port."""
-    refusal = held(bench.port)
+    refusal = port_in_use(bench.port)
     if refusal:
         bench.say(f"cannot begin: {refusal}")
         return NOT_DONE
-    line = Line(bench.port, timeout_s=bench.timeout_s, quiet_s=bench.quiet_s)
+    line = RtuLine(bench.port, timeout_s=bench.timeout_s, quiet_s=bench.quiet_s)
     try:
         return await tool(bench, line)
     finally:
         line.close()
 
 
-async def read_twice(line: Line, device_id: int, block: Block) -> tuple[int, ...] | NoAnswer:
+async def read_twice(line: RtuLine, device_id: int, block: Block) -> tuple[int, ...] | NoResponse:
     """Return the words on which two reads in a row agree, or why there are none after three failures.
 
     An uptime that went on by a second between both reads agrees.
     """
     last: tuple[int, ...] | None = None
-    failed = NoAnswer(Trouble.NOISE, "no two reads agree")
+    failed = NoResponse(FailureKind.NOISE, "no two reads agree")
     for _ in range(2 * _TRIES):
         heard = await line.read(device_id, block)
-        if isinstance(heard, Heard):
+        if isinstance(heard, Response):
             if last is not None and (heard.words == last or _goes_on(block, last, heard.words)):
                 return heard.words
             last = heard.words
             continue
         last, before, failed = None, failed, heard
-        if heard.trouble in {Trouble.PORT, Trouble.REFUSED} or before.trouble is Trouble.SILENCE:
+        if heard.failure in {FailureKind.PORT, FailureKind.REFUSED} or before.failure is FailureKind.SILENCE:
             break
     return failed
 
@@ -91,7 +91,7 @@ def _goes_on(block: Block, last: tuple[int, ...], now: tuple[int, ...]) -> bool:
 # --- read ------------------------------------------------------------------------------------------------------------
 
 
-async def read(bench: Bench, line: Line) -> int:
+async def read(bench: MeterToolContext, line: RtuLine) -> int:
     """Show every documented register, ambiguous ones in both readings."""
     bench.say(f"{bench.port}, id {bench.device_id}")
     say_model(bench)
@@ -117,9 +117,9 @@ _READ_ROWS = (
 )
 
 
-async def _read_row(bench: Bench, line: Line, block: Block) -> bool:
+async def _read_row(bench: MeterToolContext, line: RtuLine, block: Block) -> bool:
     words = await read_twice(line, bench.device_id, block)
-    if isinstance(words, NoAnswer):
+    if isinstance(words, NoResponse):
         number = 40005 if block is Block.ENERGY_AND_ALL else block.number
         bench.say(f"{number:<9}{_WHAT[block]:<38}{'–':>11}  {words.reason}")
         return False
@@ -154,13 +154,13 @@ _MEANS: dict[Block, Callable[[int], str]] = {
 }
 
 
-def say_model(bench: Bench, text: str | None = None) -> Model | None:
+def say_model(bench: MeterToolContext, text: str | None = None) -> Model | None:
     """Say what a model number means, or why it means nothing; return it where it is one."""
     number = text or bench.model
     if number is None:
         return None
     model = parse(number)
-    if isinstance(model, NotAModel):
+    if isinstance(model, UnknownModel):
         bench.say(f"model {number}: not understood: {'; '.join(model.reasons)}. Metering goes on.")
         return None
     rated = "rating on the CTs' label" if model.rated_kw is None else f"{model.rated_kw:.1f} kW at most"
@@ -173,7 +173,7 @@ def say_model(bench: Bench, text: str | None = None) -> Model | None:
 # --- identify --------------------------------------------------------------------------------------------------------
 
 
-async def identify(bench: Bench, line: Line) -> int:
+async def identify(bench: MeterToolContext, line: RtuLine) -> int:
     """Ask the meter who it is, and compare that with its registers; show the raw bytes where it makes no sense."""
     identity = await ask_identity(bench, line)
     reading = await _read_identity(bench, line)
@@ -191,23 +191,23 @@ async def identify(bench: Bench, line: Line) -> int:
     return DONE if identity and not found else NOT_DONE
 
 
-async def ask_identity(bench: Bench, line: Line) -> Identity | None:
+async def ask_identity(bench: MeterToolContext, line: RtuLine) -> Identity | None:
     """Return what the meter says of itself, saying the raw bytes where that cannot be made out."""
-    heard: Heard | NoAnswer = NoAnswer(Trouble.SILENCE, "not asked")
+    heard: Response | NoResponse = NoResponse(FailureKind.SILENCE, "not asked")
     for _ in range(_TRIES):
         heard = await line.ask(ReportId(bench.device_id))
-        if isinstance(heard, Heard):
+        if isinstance(heard, Response):
             break
-    identity = parse_identity(heard.raw) if isinstance(heard, Heard) else None
+    identity = parse_identity(heard.raw) if isinstance(heard, Response) else None
     if identity is None:
-        reason = heard.reason if isinstance(heard, NoAnswer) else "the answer is built in no way we know"
+        reason = heard.reason if isinstance(heard, NoResponse) else "the answer is built in no way we know"
         bench.say(f"0x11 (who are you?): {reason}")
     if heard.raw and (identity is None or identity.model is None):
         bench.say(f"  raw: {heard.raw.hex(' ')}")
     return identity
 
 
-async def _read_identity(bench: Bench, line: Line) -> MeterReading:
+async def _read_identity(bench: MeterToolContext, line: RtuLine) -> MeterReading:
     reading = MeterReading()
     for block in _IDENTITY_BLOCKS:
         words = await read_twice(line, bench.device_id, block)
@@ -216,7 +216,7 @@ async def _read_identity(bench: Bench, line: Line) -> MeterReading:
     return reading
 
 
-def _say_identity(bench: Bench, identity: Identity) -> None:
+def _say_identity(bench: MeterToolContext, identity: Identity) -> None:
     form = "with the standard's byte count" if identity.counted else "without a byte count, as the guide prints it"
     bench.say(f"the meter says ({form}): {identity.text}")
     if identity.model:

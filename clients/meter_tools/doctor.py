@@ -7,15 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from clients.meter_tools.context import DONE, NOT_DONE, ask_identity, read_twice, say_model
-from hw.meter_line import NoAnswer, Trouble
+from hw.meter_line import FailureKind, NoResponse
 from hw.meter_registers import ROLLS_OVER_AT, Block, joined
 from hw.passive_listener import listen
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from clients.meter_tools.context import Bench
-    from hw.meter_line import Line
+    from clients.meter_tools.context import MeterToolContext
+    from hw.meter_line import RtuLine
 
     Measure = Callable[[], Awaitable[float | None]]
 
@@ -31,7 +31,7 @@ _SEES_NOTHING, _READS_LOW = 0.1, 0.75
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class OutageEvidence:
     """What the log of the running controller can add; None: not known.
 
     `standby_min`, `standby_kwh`: of the last outage with circuits on. `edges`, `register_tenths`: counted by the 10 Wh
@@ -58,11 +58,11 @@ class Doctor:
     """The examination. `listen_s`: how long to listen to a meter that does not answer; 0: not at all."""
 
     listen_s: float = LISTEN_S
-    evidence: Evidence = Evidence()
+    evidence: OutageEvidence = OutageEvidence()
     known_load: KnownLoad | None = None
     measure_at_most_s: float = MEASURE_AT_MOST_S
 
-    async def __call__(self, bench: Bench, line: Line) -> int:
+    async def __call__(self, bench: MeterToolContext, line: RtuLine) -> int:
         """Examine the meter; 0 where nothing was found wrong."""
         bench.say(f"{bench.port}: opens, and nobody else holds it")
         answers = await self._answers(bench, line)
@@ -73,7 +73,7 @@ class Doctor:
             wrong.append(not await self._load_seen(bench, measure))
         return _verdict(bench, any(wrong))
 
-    async def through_the_controller(self, bench: Bench, measure: Measure) -> int:
+    async def through_the_controller(self, bench: MeterToolContext, measure: Measure) -> int:
         """Examine what can be while the controller runs and holds the port: its log, and a known load by its figures.
 
         Only then can the known load be switched by the controller itself. `measure`: the kW it publishes, once they
@@ -85,20 +85,20 @@ class Doctor:
 
     # --- does it answer? ---------------------------------------------------------------------------------------------
 
-    async def _answers(self, bench: Bench, line: Line) -> bool:
+    async def _answers(self, bench: MeterToolContext, line: RtuLine) -> bool:
         words = await read_twice(line, bench.device_id, Block.ENERGY)
-        if not isinstance(words, NoAnswer):
+        if not isinstance(words, NoResponse):
             bench.say(f"ok: a meter answers at id {bench.device_id}, energy {joined(words) / 10:.1f} kWh")
             return True
         bench.say(f"WRONG: id {bench.device_id}: {words.reason}")
-        for advice in _ADVICE[words.trouble]:
+        for advice in _ADVICE[words.failure]:
             bench.say(f"  do: {advice}")
-        if words.trouble in {Trouble.SILENCE, Trouble.NOISE} and self.listen_s:
+        if words.failure in {FailureKind.SILENCE, FailureKind.NOISE} and self.listen_s:
             line.close()
             await self._listen(bench)
         return False
 
-    async def _listen(self, bench: Bench) -> None:
+    async def _listen(self, bench: MeterToolContext) -> None:
         count = 0
 
         def hear(_at_s: float, data: bytes) -> None:
@@ -115,27 +115,27 @@ class Doctor:
 
     # --- what it says ------------------------------------------------------------------------------------------------
 
-    async def _registers(self, bench: Bench, line: Line) -> None:
+    async def _registers(self, bench: MeterToolContext, line: RtuLine) -> None:
         identity = await ask_identity(bench, line)
         if identity and identity.model:
             say_model(bench, identity.model)
         peak = await read_twice(line, bench.device_id, Block.PEAK)
-        if not isinstance(peak, NoAnswer) and not joined(peak):
+        if not isinstance(peak, NoResponse) and not joined(peak):
             bench.say("note: the peak register is 0: no demand option, or reset just now")
         everything = await read_twice(line, bench.device_id, Block.ENERGY_AND_ALL)
-        if isinstance(everything, NoAnswer):
+        if isinstance(everything, NoResponse):
             bench.say(f"note: the six-register read fails ({everything.reason}); the pairs are read one by one")
         elif joined(everything[2:4]) and joined(everything[2:4]) == joined(everything[:2]):
             bench.say("note: energy to the grid repeats energy from the grid: bogus, not used")
 
     # --- what the log says -------------------------------------------------------------------------------------------
 
-    def _logged(self, bench: Bench) -> bool:
+    def _logged(self, bench: MeterToolContext) -> bool:
         return _sees_outages(bench, self.evidence) and _counts_agree(bench, self.evidence)
 
     # --- a load that is known ----------------------------------------------------------------------------------------
 
-    async def _load_seen(self, bench: Bench, measure: Measure) -> bool:
+    async def _load_seen(self, bench: MeterToolContext, measure: Measure) -> bool:
         load = self.known_load
         if load is None:
             bench.say(
@@ -159,7 +159,7 @@ async def _switched(load: KnownLoad, on: bool, measure: Measure) -> float | None
     return await measure() if await load.switch(on) else None
 
 
-def _verdict(bench: Bench, wrong: bool) -> int:
+def _verdict(bench: MeterToolContext, wrong: bool) -> int:
     bench.say("something is wrong: see above" if wrong else "nothing wrong was found")
     return NOT_DONE if wrong else DONE
 
@@ -172,7 +172,7 @@ class _Tick(NamedTuple):
     unsure_s: float
 
 
-async def measured_kw(bench: Bench, line: Line, at_most_s: float) -> float | None:
+async def measured_kw(bench: MeterToolContext, line: RtuLine, at_most_s: float) -> float | None:
     """Return the present power, to a twentieth, from ticks of the register; None: no answer.
 
     Where they do not come in time, 0; where none was read near enough to its moment, as well as can be told.
@@ -183,7 +183,7 @@ async def measured_kw(bench: Bench, line: Line, at_most_s: float) -> float | Non
     last: tuple[int, float] | None = None
     while bench.clock() - began < at_most_s:
         words = await read_twice(line, bench.device_id, Block.ENERGY)
-        if isinstance(words, NoAnswer):
+        if isinstance(words, NoResponse):
             return None
         tenths, now = joined(words), bench.clock()
         if last is not None and tenths != last[0]:
@@ -209,7 +209,7 @@ def _between(first: _Tick, last: _Tick) -> tuple[float, float]:
     return kw, (first.unsure_s + last.unsure_s) / took_s
 
 
-def _judge_drop(bench: Bench, load: KnownLoad, drop_kw: float) -> bool:
+def _judge_drop(bench: MeterToolContext, load: KnownLoad, drop_kw: float) -> bool:
     share = drop_kw / load.kw
     told = f"{load.name} is {load.kw:g} kW, the meter saw {drop_kw:.1f} kW go"
     if share < _SEES_NOTHING:
@@ -227,7 +227,7 @@ def _judge_drop(bench: Bench, load: KnownLoad, drop_kw: float) -> bool:
     return True
 
 
-def _sees_outages(bench: Bench, evidence: Evidence) -> bool:
+def _sees_outages(bench: MeterToolContext, evidence: OutageEvidence) -> bool:
     if evidence.standby_min is None or evidence.standby_kwh is None:
         return True
     if evidence.standby_min > _BLIND_AFTER_MIN and evidence.standby_kwh <= 0:
@@ -238,7 +238,7 @@ def _sees_outages(bench: Bench, evidence: Evidence) -> bool:
     return True
 
 
-def _counts_agree(bench: Bench, evidence: Evidence) -> bool:
+def _counts_agree(bench: MeterToolContext, evidence: OutageEvidence) -> bool:
     if evidence.edges is None or evidence.register_tenths is None:
         return True
     expected = evidence.register_tenths * _EDGES_PER_TICK
@@ -255,20 +255,20 @@ def _counts_agree(bench: Bench, evidence: Evidence) -> bool:
 
 
 _ADVICE = {
-    Trouble.PORT: ("the port closed while it was used: check the adapter and its cable",),
-    Trouble.SILENCE: (
+    FailureKind.PORT: ("the port closed while it was used: check the adapter and its cable",),
+    FailureKind.SILENCE: (
         "is the meter powered? its display shows kWh",
         "swap A and B: makers name them either way round",
         "is it another id? `loadshed meter scan`",
         "9600 baud, 8 data bits, no parity, 1 stop bit: a gateway must be set so too",
         "one wire for ground between adapter and meter, if the run is long",
     ),
-    Trouble.NOISE: (
+    FailureKind.NOISE: (
         "swap A and B: a turned pair sounds like this",
         "two meters on one id sound like this as well: disconnect one",
         "is the gateway at 9600 baud, 8N1?",
         "keep the pair apart from the mains, terminate both ends of a long run",
     ),
-    Trouble.REFUSED: ("this is no Series 1000/2000 meter, or one we do not know: `loadshed meter identify`",),
-    Trouble.DOUBLED: ("two meters on one id: disconnect one, then `loadshed meter set-id` for the other",),
+    FailureKind.REFUSED: ("this is no Series 1000/2000 meter, or one we do not know: `loadshed meter identify`",),
+    FailureKind.DOUBLED: ("two meters on one id: disconnect one, then `loadshed meter set-id` for the other",),
 }

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 
 from clients.meter_tools.context import DONE, NOT_DONE, read_twice
 from hw.meter_frame import frame_of
-from hw.meter_line import Heard, NoAnswer, Trouble
+from hw.meter_line import FailureKind, NoResponse, Response
 from hw.meter_registers import Block, joined
 from hw.meter_requests import ResetPeak, SetId, set_id_forms
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from clients.meter_tools.context import Bench
-    from hw.meter_line import Line
+    from clients.meter_tools.context import MeterToolContext
+    from hw.meter_line import RtuLine
 
 LOWEST_ID, HIGHEST_ID = 1, 247
 # One answer proves no single meter: two that answer together may coincide.
 _PROOFS = 3
 
 
-async def reset_peak(bench: Bench, line: Line) -> int:
+async def reset_peak(bench: MeterToolContext, line: RtuLine) -> int:
     """Reset the peak demand, and say which of its three effects were seen: confirmation, counter, lower peak."""
     before = await _peak_and_counter(bench, line)
     if before is None:
@@ -40,20 +40,20 @@ async def reset_peak(bench: Bench, line: Line) -> int:
     after = await _peak_and_counter(bench, line)
     if after is None:
         return NOT_DONE
-    return _say_effects(bench, isinstance(answer, Heard), before, after)
+    return _say_effects(bench, isinstance(answer, Response), before, after)
 
 
-async def _peak_and_counter(bench: Bench, line: Line) -> tuple[int, int] | None:
+async def _peak_and_counter(bench: MeterToolContext, line: RtuLine) -> tuple[int, int] | None:
     peak = await read_twice(line, bench.device_id, Block.PEAK)
     counter = await read_twice(line, bench.device_id, Block.RESET_COUNTER)
     for words in (peak, counter):
-        if isinstance(words, NoAnswer):
+        if isinstance(words, NoResponse):
             bench.say(f"cannot be verified, the meter does not answer: {words.reason}")
             return None
     return joined(peak), joined(counter)  # type: ignore[arg-type]
 
 
-def _say_effects(bench: Bench, confirmed: bool, before: tuple[int, int], after: tuple[int, int]) -> int:
+def _say_effects(bench: MeterToolContext, confirmed: bool, before: tuple[int, int], after: tuple[int, int]) -> int:
     counted = after[1] == (before[1] + 1) % 0x10000
     lower = after[0] < before[0]
     bench.say(f"confirmation by the meter: {_seen(confirmed)}")
@@ -68,16 +68,16 @@ def _seen(yes: bool) -> str:
     return "seen" if yes else "not seen"
 
 
-def set_id(new_id: int) -> Callable[[Bench, Line], Awaitable[int]]:
+def set_id(new_id: int) -> Callable[[MeterToolContext, RtuLine], Awaitable[int]]:
     """Return the tool that gives the one meter at the bench's id another id."""
 
-    async def tool(bench: Bench, line: Line) -> int:
+    async def tool(bench: MeterToolContext, line: RtuLine) -> int:
         return await _set_id(bench, line, new_id)
 
     return tool
 
 
-async def _set_id(bench: Bench, line: Line, new_id: int) -> int:
+async def _set_id(bench: MeterToolContext, line: RtuLine, new_id: int) -> int:
     refusal = _refused(bench, new_id) or await _not_one_meter(bench, line) or await _taken(line, new_id)
     if refusal:
         bench.say(f"refused: {refusal}")
@@ -100,7 +100,7 @@ async def _set_id(bench: Bench, line: Line, new_id: int) -> int:
     return NOT_DONE
 
 
-def _refused(bench: Bench, new_id: int) -> str | None:
+def _refused(bench: MeterToolContext, new_id: int) -> str | None:
     if not LOWEST_ID <= new_id <= HIGHEST_ID:
         return f"id {new_id}: use {LOWEST_ID} to {HIGHEST_ID}"
     if new_id == bench.device_id:
@@ -108,23 +108,23 @@ def _refused(bench: Bench, new_id: int) -> str | None:
     return None
 
 
-async def _not_one_meter(bench: Bench, line: Line) -> str | None:
+async def _not_one_meter(bench: MeterToolContext, line: RtuLine) -> str | None:
     for _ in range(_PROOFS):
         heard = await line.read(bench.device_id, Block.UPTIME)
-        if isinstance(heard, NoAnswer):
+        if isinstance(heard, NoResponse):
             return f"not exactly one meter answers at {bench.device_id}: {heard.reason}"
     return None
 
 
-async def _taken(line: Line, new_id: int) -> str | None:
+async def _taken(line: RtuLine, new_id: int) -> str | None:
     for _ in range(2):
         heard = await line.read(new_id, Block.UPTIME)
-        if isinstance(heard, Heard) or heard.trouble is not Trouble.SILENCE:
+        if isinstance(heard, Response) or heard.failure is not FailureKind.SILENCE:
             return f"something answers at {new_id} already"
     return None
 
 
-async def _took(bench: Bench, line: Line, form: SetId, new_id: int) -> bool:
+async def _took(bench: MeterToolContext, line: RtuLine, form: SetId, new_id: int) -> bool:
     """Send one form and tell whether the meter has moved, whoever confirmed it or not."""
     answer = await line.ask(form)
     bench.say(f"sent {frame_of(form).hex(' ')}: {_told(answer)}")
@@ -132,15 +132,15 @@ async def _took(bench: Bench, line: Line, form: SetId, new_id: int) -> bool:
     return moved and not await _answers(line, bench.device_id)
 
 
-def _told(answer: Heard | NoAnswer) -> str:
-    if isinstance(answer, Heard):
+def _told(answer: Response | NoResponse) -> str:
+    if isinstance(answer, Response):
         return "confirmed by the old id"
     return f"{answer.reason}{' (' + answer.raw.hex(' ') + ')' if answer.raw else ''}"
 
 
-async def _answers(line: Line, device_id: int) -> bool:
+async def _answers(line: RtuLine, device_id: int) -> bool:
     for _ in range(2):
         heard = await line.read(device_id, Block.UPTIME)
-        if isinstance(heard, Heard) or heard.trouble is not Trouble.SILENCE:
+        if isinstance(heard, Response) or heard.failure is not FailureKind.SILENCE:
             return True
     return False

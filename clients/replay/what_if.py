@@ -13,9 +13,9 @@ from itertools import zip_longest
 from statistics import median
 from typing import TYPE_CHECKING
 
-from clients.replay.replay import Given, engine_of
+from clients.replay.replay import IssuedCommand, build_engine
 from controller.core import events as ev
-from controller.core.effects import DropOutage, KeepEntry, KeepHistory, KeepOutage, Memory, SwitchOff, SwitchOn
+from controller.core.effects import DeleteOutage, SavedState, SaveEntry, SaveHistory, SaveOutage, SwitchOff, SwitchOn
 from controller.core.engine import Engine
 from rules.controllability import commandable
 from rules.panel import Panel, Position
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from controller.core.effects import Effect
     from controller.core.engine import EngineSettings
-    from controller.recording.format import Command, Segment, Start
+    from controller.recording.format import Command, Session, SessionStart
     from rules.panel import CircuitId
 
 ANSWER_S = 60.0
@@ -38,17 +38,17 @@ GOES_ON_S = 7200.0
 """So long does the house live on after the recording's end, with nothing happening to it: what was late is told too."""
 
 
-class Answers:
+class ResponseTimes:
     """How fast the recorded devices answered, by circuit and word."""
 
-    def __init__(self, recording: Iterable[Segment]) -> None:
+    def __init__(self, recording: Iterable[Session]) -> None:
         self._took_s: dict[tuple[CircuitId, Position], list[float]] = defaultdict(list)
         self._asked: set[tuple[CircuitId, Position]] = set()
         for segment in recording:
             self._read(segment)
         self._usual_s = median([took for all_of in self._took_s.values() for took in all_of] or [USUAL_ANSWER_S])
 
-    def _read(self, segment: Segment) -> None:
+    def _read(self, segment: Session) -> None:
         waiting: dict[CircuitId, tuple[Position, float]] = {}
         for turn in segment.turns:
             for event in turn.events:
@@ -69,10 +69,10 @@ class Answers:
         return None if (circuit, word) in self._asked else self._usual_s
 
 
-class Rows:
+class SimulatedDisk:
     """What a life of the program wrote, on top of what it began from."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: SavedState) -> None:
         self._memory = memory
         self._entries = dict(memory.entries)
         self._outages = {} if memory.outage is None else {memory.outage.id: memory.outage}
@@ -82,18 +82,18 @@ class Rows:
         """Take rows in; what is told on the bus, or needs no memory, is none."""
         for row in rows:
             match row:
-                case KeepEntry():
+                case SaveEntry():
                     self._entries[row.circuit] = row.row
-                case KeepOutage():
+                case SaveOutage():
                     self._outages[row.id] = row
-                case KeepHistory():
+                case SaveHistory():
                     self._histories[row.outage, row.circuit] = row
-                case DropOutage():
+                case DeleteOutage():
                     self._outages.pop(row.id, None)
                 case _:
                     pass
 
-    def found(self, shadow: Rows, recorded: Memory) -> Memory:
+    def found(self, shadow: SimulatedDisk, recorded: SavedState) -> SavedState:
         """Return what the next start finds: where we wrote what was written then, what was found then.
 
         `shadow`: what was written then. `recorded`: what was found of it; a crash may have taken some.
@@ -116,14 +116,14 @@ class Rows:
 
 
 @dataclass(slots=True)
-class Devices:
+class SimulatedDevices:
     """Where each device is: as recorded, or as assumed from the moment on at which its commands differ.
 
     `recorded`: the position last recorded of each. `awaited`: the recorded command that is not answered yet.
     `assumed`: the position of each that is apart. `left_out`: recorded answers that were not passed on.
     """
 
-    answers: Answers
+    answers: ResponseTimes
     recorded: dict[CircuitId, Position] = field(default_factory=dict)
     awaited: dict[CircuitId, Position] = field(default_factory=dict)
     assumed: dict[CircuitId, Position] = field(default_factory=dict)
@@ -210,13 +210,13 @@ def word_of(command: Command) -> Position:
 class WhatIf:
     """A recording, decided by another panel and other settings. `then`, `now`: the commands of both, in order."""
 
-    def __init__(self, recording: Sequence[Segment], panel: Panel, settings: EngineSettings) -> None:
+    def __init__(self, recording: Sequence[Session], panel: Panel, settings: EngineSettings) -> None:
         self._panel, self._settings = panel, settings
-        self.devices = Devices(Answers(recording))
-        self.then: list[Given] = []
-        self.now: list[Given] = []
+        self.devices = SimulatedDevices(ResponseTimes(recording))
+        self.recorded: list[IssuedCommand] = []
+        self.simulated: list[IssuedCommand] = []
         self.rewritten = 0  # changes of the homeowner's file that were left out
-        self._rows = self._shadow_rows = Rows(Memory())
+        self._rows = self._shadow_rows = SimulatedDisk(SavedState())
         self._begun = False
         for segment, later in zip_longest(recording, (one.start for one in recording[1:])):
             self._live(segment, later)
@@ -226,23 +226,23 @@ class WhatIf:
         """Return the circuits that may be commanded and of which the recording holds no word."""
         return [one.id for one in self._panel if commandable(one) and one.id not in self.devices.recorded]
 
-    def _live(self, segment: Segment, later: Start | None) -> None:
+    def _live(self, segment: Session, later: SessionStart | None) -> None:
         self._begin(segment.start)
         # The recorded engine runs beside: it says how late the program was, and when it must have been dead.
-        shadow = engine_of(segment.start)
+        shadow = build_engine(segment.start)
         for turn in segment.turns:
-            due = shadow.decides_at()
+            due = shadow.next_decision_at()
             self._go_on(turn.now if due is None else min(due, turn.now))
             self.rewritten += sum(isinstance(event, ev.CircuitsChanged) for event in turn.events)
             left = turn.now if turn.left is None else turn.left
             heard = [*self.devices.hears(turn.events), *self.devices.answer(turn.now)]
             self._turn(heard, turn.now, turn.commands, left)
             self._shadow_rows.write(shadow.advance(turn.events, turn.now))
-            shadow.carried_out(left)
-        self._go_on(self._end(segment, later, shadow.decides_at()))
+            shadow.commands_sent(left)
+        self._go_on(self._end(segment, later, shadow.next_decision_at()))
 
     @staticmethod
-    def _end(segment: Segment, later: Start | None, due: float | None) -> float:
+    def _end(segment: Session, later: SessionStart | None, due: float | None) -> float:
         """Return until when the program lived, as far as is recorded; `due`: when it would have decided next."""
         if later is None and due is None:
             return segment.last_at + GOES_ON_S
@@ -250,10 +250,10 @@ class WhatIf:
             return segment.last_at
         return later.at if due is None else min(later.at, due)
 
-    def _begin(self, start: Start) -> None:
+    def _begin(self, start: SessionStart) -> None:
         memory = self._rows.found(self._shadow_rows, start.memory) if self._begun else start.memory
         self._begun, self._start, self._now = True, start, start.at
-        self._rows, self._shadow_rows = Rows(memory), Rows(start.memory)
+        self._rows, self._shadow_rows = SimulatedDisk(memory), SimulatedDisk(start.memory)
         kept = {
             circuit: start.panel[circuit]
             for circuit, row in memory.entries.items()
@@ -268,7 +268,7 @@ class WhatIf:
     def _go_on(self, until: float) -> None:
         """Play what becomes due before `until`: deadlines, and answers of assumed devices."""
         while True:
-            dues = [due for due in (self._engine.decides_at(), self.devices.next_at()) if due is not None]
+            dues = [due for due in (self._engine.next_decision_at(), self.devices.next_at()) if due is not None]
             if not dues or min(dues) >= until:
                 return
             now = max(min(dues), self._now)
@@ -278,8 +278,8 @@ class WhatIf:
         self._now = now
         effects = self._engine.advance(events, now)
         decided = [effect for effect in effects if isinstance(effect, SwitchOff | SwitchOn)]
-        self._engine.carried_out(left)
+        self._engine.commands_sent(left)
         self._rows.write(effects)
         self.devices.commanded(then, decided, left)
-        self.then += (Given(self._start, now, word_of(command), command.circuit) for command in then)
-        self.now += (Given(self._start, now, word_of(command), command.circuit) for command in decided)
+        self.recorded += (IssuedCommand(self._start, now, word_of(command), command.circuit) for command in then)
+        self.simulated += (IssuedCommand(self._start, now, word_of(command), command.circuit) for command in decided)

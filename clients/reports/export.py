@@ -8,14 +8,14 @@ import json
 from typing import TYPE_CHECKING
 
 from clients.reports.outage_report import LONG_WINDOW_S, seconds_between
-from controller.runtime.clock import told
+from controller.runtime.clock import json_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from clients.reports.outage_report import Story
+    from clients.reports.outage_report import OutageReport
     from controller.core.effects import Json
-    from controller.storage.log_reader import HistoryRow, OutageRow, SampleRow, When
+    from controller.storage.log_reader import HistoryRow, LoggedTime, OutageRow, SampleRow
 
 
 def outages_json(outages: Iterable[OutageRow]) -> str:
@@ -23,7 +23,7 @@ def outages_json(outages: Iterable[OutageRow]) -> str:
     return _text([outage_fields(outage) for outage in outages])
 
 
-def story_json(story: Story) -> str:
+def report_json(story: OutageReport) -> str:
     """Return one outage in full: the fields of the list, and its peaks, gaps, events and demand log."""
     fields = outage_fields(story.outage)
     fields["lasted_s"] = _rounded(story.lasted_s)
@@ -32,7 +32,7 @@ def story_json(story: Story) -> str:
     fields["gaps"] = [
         {**_moment("began", gap.began), **_moment("ended", gap.ended), "reason": gap.reason} for gap in story.gaps
     ]
-    fields["events"] = [{**_moment("at", event.at), "says": event.says} for event in story.told]
+    fields["events"] = [{**_moment("at", event.at), "says": event.text} for event in story.events]
     fields["demand"] = [_sample_fields(sample) for sample in story.samples]
     return _text(fields)
 
@@ -72,7 +72,7 @@ def _sample_fields(row: SampleRow) -> dict[str, Json]:
     return {
         **_moment("at", row.at),
         "kw": _rounded(row.kw),
-        "kw_at_most": row.kw_at_most,
+        "kw_at_most": row.kw_is_upper_bound,
         "kw_quality": row.kw_quality,
         "age_s": _rounded(row.age_s),
         "demand_5min_kw": _rounded(row.demand_5min_kw),
@@ -81,9 +81,9 @@ def _sample_fields(row: SampleRow) -> dict[str, Json]:
     }
 
 
-def _moment(key: str, when: When | None) -> Mapping[str, Json]:
+def _moment(key: str, when: LoggedTime | None) -> Mapping[str, Json]:
     """Return a moment; where its clock was not known to be right, it says so."""
-    return {key: None} if when is None else {**told(when.utc_s, when.trusted, key)}
+    return {key: None} if when is None else {**json_time(when.utc_s, when.trusted, key)}
 
 
 def _rounded(figure: float | None) -> float | None:
@@ -109,7 +109,7 @@ _COLUMNS = (
 )
 
 
-def story_csv(story: Story) -> str:
+def report_csv(story: OutageReport) -> str:
     """Return the demand log of one outage; unknown is an empty field, never 0."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -119,14 +119,14 @@ def story_csv(story: Story) -> str:
     return text.getvalue()
 
 
-def _cells(story: Story, row: SampleRow) -> list[object]:
+def _cells(story: OutageReport, row: SampleRow) -> list[object]:
     seconds = story.seconds(row.at)
     return [
-        told(row.at.utc_s, trusted_clock=True)["at"],
+        json_time(row.at.utc_s, trusted_clock=True)["at"],
         "trusted" if row.at.trusted else "untrusted",
         _rounded(seconds),
         _rounded(row.kw),
-        "yes" if row.kw_at_most else "no",
+        "yes" if row.kw_is_upper_bound else "no",
         row.kw_quality,
         _rounded(row.age_s),
         _rounded(row.demand_5min_kw),

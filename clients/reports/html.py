@@ -9,22 +9,22 @@ from clients.reports.chart import CurvePoint, PeakMark, demand_svg
 from clients.reports.html_page import figures, listed, page, table
 from clients.reports.outage_report import ACCURACY, DRILL, LONG_WINDOW_S, SHORT_WINDOW_S, SHORTER, title
 from clients.reports.text import before_words, clock, day_and_time, peak_words
-from clients.terminal.tables import figure, span
+from clients.terminal.tables import figure, format_span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from clients.reports.outage_report import Fare, Story
+    from clients.reports.outage_report import CircuitOutcome, OutageReport
     from controller.storage.log_reader import OutageRow
 
 
-def story_html(story: Story) -> str:
+def report_html(story: OutageReport) -> str:
     """Return the page. Needs pygal for the curve; without it the page says how to have one."""
     parts = (*_head(story), *_demand(story), *_circuits(story), *_events(story), _foot(story))
     return page(title(story.outage), parts)
 
 
-def _head(story: Story) -> Iterator[str]:
+def _head(story: OutageReport) -> Iterator[str]:
     outage = story.outage
     ended = day_and_time(outage.ended) if outage.ended else "it still lasts"
     yield f"<h1>{title(outage)}</h1>"
@@ -33,7 +33,7 @@ def _head(story: Story) -> Iterator[str]:
         yield "<p>The clock was not known to be right then: times of day may be off, durations are not.</p>"
     peak = next((peak for peak in story.peaks if peak.what in ("15 minutes", SHORTER)), None)
     pairs = (
-        (span(story.lasted_s) if outage.ended else "still lasts", "lasted"),
+        (format_span(story.lasted_s) if outage.ended else "still lasts", "lasted"),
         *_transfers(outage),
         (figure(outage.energy_kwh, "kWh"), "energy meanwhile" if outage.kind == DRILL else "energy on standby"),
         (
@@ -50,7 +50,7 @@ def _transfers(outage: OutageRow) -> Iterator[tuple[str, str]]:
         yield str(outage.transfers), "transfer to standby" if outage.transfers == 1 else "transfers to standby"
 
 
-def _demand(story: Story) -> Iterator[str]:
+def _demand(story: OutageReport) -> Iterator[str]:
     yield "<h2>Demand</h2>"
     if not story.samples:
         yield "<p>Demand was not measured.</p>"
@@ -62,12 +62,13 @@ def _demand(story: Story) -> Iterator[str]:
     if story.gaps:
         yield "<h2>Gaps in the demand</h2>"
         rows = (
-            (clock(gap.began), clock(gap.ended), escape(span(gap.seconds)), escape(gap.reason)) for gap in story.gaps
+            (clock(gap.began), clock(gap.ended), escape(format_span(gap.seconds)), escape(gap.reason))
+            for gap in story.gaps
         )
         yield table(("from", "to", "for", "why"), rows)
 
 
-def _picture(story: Story) -> str:
+def _picture(story: OutageReport) -> str:
     points = [
         CurvePoint(
             seconds,
@@ -89,16 +90,16 @@ def _picture(story: Story) -> str:
         return "<p>For the curve install the extra <code>report</code>: <code>pip install loadshed[report]</code>.</p>"
 
 
-def _circuits(story: Story) -> Iterator[str]:
+def _circuits(story: OutageReport) -> Iterator[str]:
     yield "<h2>Circuits</h2>"
-    if story.fares:
+    if story.circuits:
         heads = ("circuit", "before", "off at", "confirmed after", "on again at", "how it ended")
-        yield table(heads, (_fare(fare) for fare in story.fares))
+        yield table(heads, (_fare(fare) for fare in story.circuits))
     else:
         yield "<p>No circuit was shed.</p>"
 
 
-def _fare(fare: Fare) -> tuple[str, ...]:
+def _fare(fare: CircuitOutcome) -> tuple[str, ...]:
     confirmed = "" if fare.confirmed_after_s is None else f"{fare.confirmed_after_s:.1f} s"
     if fare.shed_at and fare.confirmed_after_s is None:
         confirmed = '<span class="wrong">never</span>'
@@ -108,12 +109,12 @@ def _fare(fare: Fare) -> tuple[str, ...]:
     return escape(fare.name), escape(before_words(fare)), clock(fare.shed_at), confirmed, clock(fare.restored_at), end
 
 
-def _events(story: Story) -> Iterator[str]:
-    if story.told:
+def _events(story: OutageReport) -> Iterator[str]:
+    if story.events:
         yield "<h2>Worth telling</h2>"
-        yield table(("at", "what"), ((clock(told.at), escape(told.says)) for told in story.told))
+        yield table(("at", "what"), ((clock(told.at), escape(told.text)) for told in story.events))
 
 
-def _foot(story: Story) -> str:
+def _foot(story: OutageReport) -> str:
     meter = f"Meter {story.meter_model}: accuracy {ACCURACY}. " if story.meter_model else ""
     return f"<footer>{escape(meter)}Demand now comes from the meter's pulses or from its energy register.</footer>"

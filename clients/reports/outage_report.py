@@ -7,16 +7,16 @@ from itertools import groupby, pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
-from controller.core.effects import Happened
-from controller.runtime.journal import line
-from rules.controllability import why_uncontrollable
+from controller.core.effects import LogEvent
+from controller.runtime.journal import format_event
+from rules.controllability import uncontrollable_reason
 from rules.panel import Restore, Tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from controller.config.loader import Configuration
-    from controller.storage.log_reader import EventRow, Log, OutageRow, SampleRow, When
+    from controller.storage.log_reader import EventLog, EventRow, LoggedTime, OutageRow, SampleRow
     from rules.panel import Circuit, CircuitId
 
 ACCURACY = "±0.5 % at power factor 1, ±0.75 % at 0.5, from 1 % to 100 % of the rated current (the maker's figures)"
@@ -54,7 +54,7 @@ _ROUTINE = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Fare:
+class CircuitOutcome:
     """How one circuit fared. `before`: its position when the outage began, None where nobody wrote it.
 
     `end`: in words; for a circuit that was not shed, why not. `shed_at`: None where it was not.
@@ -63,9 +63,9 @@ class Fare:
     circuit: CircuitId
     name: str
     before: str | None
-    shed_at: When | None
+    shed_at: LoggedTime | None
     confirmed_after_s: float | None
-    restored_at: When | None
+    restored_at: LoggedTime | None
     end: str
 
 
@@ -75,15 +75,15 @@ class Peak:
 
     what: str
     kw: float
-    at: When | None
+    at: LoggedTime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
     """A time without a figure of demand, and why."""
 
-    began: When
-    ended: When
+    began: LoggedTime
+    ended: LoggedTime
     reason: str
 
     @property
@@ -92,24 +92,24 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class NotableEvent:
     """An event worth telling, as a sentence."""
 
-    at: When
-    says: str
+    at: LoggedTime
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class OutageReport:
     """One outage in full. `configuration`: the last in force, for names and ratings; None where none is kept."""
 
     outage: OutageRow
     lasted_s: float | None
-    fares: tuple[Fare, ...]
+    circuits: tuple[CircuitOutcome, ...]
     samples: tuple[SampleRow, ...]
     peaks: tuple[Peak, ...]
     gaps: tuple[Gap, ...]
-    told: tuple[Told, ...]
+    events: tuple[NotableEvent, ...]
     configuration: Configuration | None
 
     @property
@@ -123,23 +123,23 @@ class Story:
         meter = self.configuration.meter if self.configuration else None
         return meter.model if meter else None
 
-    def seconds(self, when: When) -> float | None:
+    def seconds(self, when: LoggedTime) -> float | None:
         """Return how long after the beginning a moment was."""
         return seconds_between(self.outage.began, when)
 
 
-def story(log: Log, outage: OutageRow, configuration: Configuration | None) -> Story:
+def build_report(log: EventLog, outage: OutageRow, configuration: Configuration | None) -> OutageReport:
     """Return everything the log knows of an outage."""
     samples = tuple(log.samples(outage.id))
     events = tuple(log.events(outage))
-    return Story(
+    return OutageReport(
         outage=outage,
         lasted_s=seconds_between(outage.began, outage.ended) if outage.ended else None,
-        fares=tuple(_fares(outage, configuration)),
+        circuits=tuple(_fares(outage, configuration)),
         samples=samples,
         peaks=tuple(_peaks(outage, samples)),
         gaps=tuple(_gaps(samples, events)),
-        told=tuple(_worth_telling(events)),
+        events=tuple(_worth_telling(events)),
         configuration=configuration,
     )
 
@@ -149,7 +149,7 @@ def title(outage: OutageRow) -> str:
     return f"{'Drill' if outage.kind == DRILL else 'Outage'} {outage.id}"
 
 
-def seconds_between(first: When, second: When) -> float | None:
+def seconds_between(first: LoggedTime, second: LoggedTime) -> float | None:
     """Return the time between two moments: by the one clock where both are of one boot, by the wall's otherwise."""
     if first.moment.boot == second.moment.boot:
         return second.moment.mono - first.moment.mono
@@ -161,7 +161,7 @@ def seconds_between(first: When, second: When) -> float | None:
 # --- circuits --------------------------------------------------------------------------------------------------------
 
 
-def _fares(outage: OutageRow, configuration: Configuration | None) -> Iterator[Fare]:
+def _fares(outage: OutageRow, configuration: Configuration | None) -> Iterator[CircuitOutcome]:
     """Yield the circuits that were shed, in the order of their OFF, then those that were not though nonessential."""
     panel = configuration.panel.circuits if configuration else {}
     for row in sorted(outage.histories, key=lambda row: -panel[row.circuit].rank if row.circuit in panel else 0):
@@ -169,16 +169,16 @@ def _fares(outage: OutageRow, configuration: Configuration | None) -> Iterator[F
         name = circuit.name if circuit else row.circuit
         before = outage.before.get(row.circuit)
         end = row.end or (_WATCHED if row.is_on and outage.ended else _not_yet(outage, circuit))
-        yield Fare(row.circuit, name, before, row.shed_at, row.confirmed_after_s, row.restored_at, end)
+        yield CircuitOutcome(row.circuit, name, before, row.shed_at, row.confirmed_after_s, row.restored_at, end)
     known = {row.circuit for row in outage.histories}
     for circuit in panel.values():
         if circuit.tag is Tag.NONESSENTIAL and circuit.id not in known:
             before = outage.before.get(circuit.id)
-            yield Fare(circuit.id, circuit.name, before, None, None, None, _why_not_shed(circuit, before))
+            yield CircuitOutcome(circuit.id, circuit.name, before, None, None, None, _why_not_shed(circuit, before))
 
 
 def _why_not_shed(circuit: Circuit, before: str | None) -> str:
-    if (reason := why_uncontrollable(circuit)) is not None:
+    if (reason := uncontrollable_reason(circuit)) is not None:
         return f"UNCONTROLLABLE, stayed ON: {reason}"
     if before in ("off", "tripped"):
         return f"was {before} before, and stayed so"
@@ -209,7 +209,7 @@ def _peaks(outage: OutageRow, samples: Sequence[SampleRow]) -> Iterator[Peak]:
     elif highest is not None:
         yield Peak("15 minutes", *highest)
     fives = _inside(outage, samples, SHORT_WINDOW_S, lambda row: row.demand_5min_kw)
-    moments = _inside(outage, samples, 0.0, lambda row: None if row.kw_at_most else row.kw)
+    moments = _inside(outage, samples, 0.0, lambda row: None if row.kw_is_upper_bound else row.kw)
     for what, rows in (("5 minutes", fives), ("a moment", moments)):
         if rows:
             yield Peak(what, *max(rows, key=lambda one: one[0]))
@@ -217,7 +217,7 @@ def _peaks(outage: OutageRow, samples: Sequence[SampleRow]) -> Iterator[Peak]:
 
 def _inside(
     outage: OutageRow, samples: Sequence[SampleRow], window_s: float, figure: Callable[[SampleRow], float | None]
-) -> list[tuple[float, When]]:
+) -> list[tuple[float, LoggedTime]]:
     """Return the known figures whose window began in the outage, and when each was taken."""
     rows = ((figure(row), row.at) for row in samples if (seconds_between(outage.began, row.at) or 0.0) >= window_s)
     return [(kw, at) for kw, at in rows if kw is not None]
@@ -246,10 +246,10 @@ def _unknown(rows: list[SampleRow], events: Sequence[EventRow]) -> Gap:
     return Gap(first.at, last.at, f"the meter was silent{f' ({said})' if said else ''}")
 
 
-def _meter_notes(first: When, last: When, events: Sequence[EventRow]) -> Iterator[str]:
+def _meter_notes(first: LoggedTime, last: LoggedTime, events: Sequence[EventRow]) -> Iterator[str]:
     """Yield what was found out about the meter from shortly before a gap to shortly after."""
     for event in events:
-        says = event.about.get("says")
+        says = event.details.get("says")
         if event.event != "meter_noted" or not isinstance(says, str):
             continue
         before_s, after_s = seconds_between(event.at, first), seconds_between(last, event.at)
@@ -257,15 +257,15 @@ def _meter_notes(first: When, last: When, events: Sequence[EventRow]) -> Iterato
             yield says
 
 
-def _why_no_rows(first: When, second: When, events: Sequence[EventRow]) -> str:
+def _why_no_rows(first: LoggedTime, second: LoggedTime, events: Sequence[EventRow]) -> str:
     for event in events:
         if event.event == "started" and _between(first, event.at, second):
-            lost_power = event.about.get("rebooted") is True
+            lost_power = event.details.get("rebooted") is True
             return f"the controller was down{': it lost its power' if lost_power else ''}, and started again"
     return "no rows were written: utility was back for a while, or the controller was too busy"
 
 
-def _between(first: When, at: When, second: When) -> bool:
+def _between(first: LoggedTime, at: LoggedTime, second: LoggedTime) -> bool:
     after_s, before_s = seconds_between(first, at), seconds_between(at, second)
     return (after_s is None or after_s >= 0) and (before_s is None or before_s >= 0)
 
@@ -273,14 +273,14 @@ def _between(first: When, at: When, second: When) -> bool:
 # --- events ----------------------------------------------------------------------------------------------------------
 
 
-def _worth_telling(events: Sequence[EventRow]) -> Iterator[Told]:
+def _worth_telling(events: Sequence[EventRow]) -> Iterator[NotableEvent]:
     for event in events:
         if event.event not in _ROUTINE:
-            yield Told(event.at, _sentence(event))
+            yield NotableEvent(event.at, _sentence(event))
 
 
 def _sentence(event: EventRow) -> str:
-    about = event.about
+    about = event.details
     if isinstance(about.get("says"), str):
         return str(about["says"])
     if event.event == "alarm_raised":
@@ -291,4 +291,4 @@ def _sentence(event: EventRow) -> str:
     if event.event == "asked":
         whom = f" {event.circuit}" if event.circuit else ""
         return f"{about.get('by') or 'somebody'} asked: {about.get('request')}{whom}: {about.get('reason')}"
-    return line(Happened(event.at.moment.mono, event.event, event.circuit, event.about))
+    return format_event(LogEvent(event.at.moment.mono, event.event, event.circuit, event.details))

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from clients.reports.outage_report import ACCURACY, DRILL, SHORTER, seconds_between, title
-from clients.terminal.tables import figure, span, sparkline, table, terminal_width, wrapped
+from clients.terminal.tables import figure, format_span, sparkline, table, terminal_width, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from clients.reports.outage_report import Fare, Peak, Story
-    from controller.storage.log_reader import OutageRow, When
+    from clients.reports.outage_report import CircuitOutcome, OutageReport, Peak
+    from controller.storage.log_reader import LoggedTime, OutageRow
 
 _CURVE_MARGIN = 20
 
@@ -24,20 +24,20 @@ def outages_text(outages: Iterable[OutageRow]) -> str:
 
 
 def _row(outage: OutageRow) -> tuple[str, ...]:
-    lasted = span(seconds_between(outage.began, outage.ended)) if outage.ended else "still lasts"
+    lasted = format_span(seconds_between(outage.began, outage.ended)) if outage.ended else "still lasts"
     open_ends = sum(1 for row in outage.histories if row.end is None and not row.is_on)
     shed = f"{len(outage.histories)}" + (f", {open_ends} not back" if open_ends and outage.ended else "")
     energy, peak = figure(outage.energy_kwh, "kWh"), figure(outage.peak_15min_kw, "kW")
     return str(outage.id), outage.kind, day_and_time(outage.began), lasted, str(outage.transfers), energy, peak, shed
 
 
-def story_text(story: Story) -> str:
+def report_text(story: OutageReport) -> str:
     """Return one outage in full."""
     parts = (_head(story), _circuits(story), _demand(story), _events(story))
     return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part)))
 
 
-def _head(story: Story) -> Iterator[str]:
+def _head(story: OutageReport) -> Iterator[str]:
     outage = story.outage
     head = title(outage)
     yield head
@@ -47,7 +47,7 @@ def _head(story: Story) -> Iterator[str]:
         yield "ended      not yet"
     else:
         yield f"ended      {day_and_time(outage.ended)}"
-        yield f"lasted     {span(story.lasted_s)}"
+        yield f"lasted     {format_span(story.lasted_s)}"
     several = ", at " + ", ".join(clock(opening) for opening in outage.openings) if outage.transfers > 1 else ""
     none = "none: a person asked for it" if outage.kind == DRILL else ""
     yield f"transfers  {none or outage.transfers}{several}"
@@ -58,15 +58,15 @@ def _head(story: Story) -> Iterator[str]:
 # --- circuits --------------------------------------------------------------------------------------------------------
 
 
-def _circuits(story: Story) -> Iterator[str]:
-    if not story.fares:
+def _circuits(story: OutageReport) -> Iterator[str]:
+    if not story.circuits:
         yield "No circuit was shed."
         return
     heads = ("circuit", "before", "off at", "confirmed", "on at", "how it ended")
-    yield table(heads, [_fare(fare) for fare in story.fares])
+    yield table(heads, [_fare(fare) for fare in story.circuits])
 
 
-def _fare(fare: Fare) -> tuple[str, ...]:
+def _fare(fare: CircuitOutcome) -> tuple[str, ...]:
     if fare.shed_at is None:
         confirmed = ""
     elif fare.confirmed_after_s is None:
@@ -76,7 +76,7 @@ def _fare(fare: Fare) -> tuple[str, ...]:
     return fare.name, before_words(fare), clock(fare.shed_at), confirmed, clock(fare.restored_at), fare.end
 
 
-def before_words(fare: Fare) -> str:
+def before_words(fare: CircuitOutcome) -> str:
     """Return a circuit's position before the outage; empty for one that cannot be commanded: nobody kept it."""
     return fare.before or ("?" if fare.shed_at else "")
 
@@ -84,7 +84,7 @@ def before_words(fare: Fare) -> str:
 # --- demand ----------------------------------------------------------------------------------------------------------
 
 
-def _demand(story: Story) -> Iterator[str]:
+def _demand(story: OutageReport) -> Iterator[str]:
     if story.meter_model is None and not story.samples:
         yield "No meter: demand was not measured."
         return
@@ -96,7 +96,7 @@ def _demand(story: Story) -> Iterator[str]:
     yield from _curve(story)
     for gap in story.gaps:
         when = f"{clock(gap.began)} to {clock(gap.ended)}"
-        yield wrapped(f"gap        {when} ({span(gap.seconds)}): {gap.reason}", " " * 11, first="")
+        yield wrapped(f"gap        {when} ({format_span(gap.seconds)}): {gap.reason}", " " * 11, first="")
     yield wrapped(f"meter      {story.meter_model or 'unknown model'}: {ACCURACY}", " " * 11, first="")
 
 
@@ -106,7 +106,7 @@ def peak_words(peak: Peak) -> str:
     return f"{peak.kw:.1f} kW {over}" + (f", at {clock(peak.at)}" if peak.at else "")
 
 
-def _curve(story: Story) -> Iterator[str]:
+def _curve(story: OutageReport) -> Iterator[str]:
     figures = [row.kw for row in story.samples]
     highest = max((kw for kw in figures if kw is not None), default=None)
     if highest is not None:
@@ -117,22 +117,22 @@ def _curve(story: Story) -> Iterator[str]:
 # --- events ----------------------------------------------------------------------------------------------------------
 
 
-def _events(story: Story) -> Iterator[str]:
-    if story.told:
+def _events(story: OutageReport) -> Iterator[str]:
+    if story.events:
         yield "Worth telling"
-    for told in story.told:
-        yield wrapped(told.says, " " * 10, first=f"{clock(told.at):10}")
+    for told in story.events:
+        yield wrapped(told.text, " " * 10, first=f"{clock(told.at):10}")
 
 
 # --- times -----------------------------------------------------------------------------------------------------------
 
 
-def local(when: When) -> datetime | None:
+def local(when: LoggedTime) -> datetime | None:
     """Return a moment in the reader's own time zone; None where it is not known."""
     return None if when.utc_s is None else datetime.fromtimestamp(when.utc_s, UTC).astimezone()
 
 
-def clock(when: When | None) -> str:
+def clock(when: LoggedTime | None) -> str:
     """Return the time of day; empty where there is nothing to tell of, `?` where it is not known."""
     if when is None:
         return ""
@@ -140,7 +140,7 @@ def clock(when: When | None) -> str:
     return "?" if moment is None else f"{moment:%H:%M:%S}"
 
 
-def day_and_time(when: When) -> str:
+def day_and_time(when: LoggedTime) -> str:
     """Return a date and a time with its zone; a `?` behind a clock that was not known to be right."""
     moment = local(when)
     if moment is None:

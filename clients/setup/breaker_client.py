@@ -9,11 +9,11 @@ import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from clients.bus_client.request import ask
+from clients.bus_client.request import send_request
 from hw.broker_socket import BrokerError
-from hw.mqtt import Link
+from hw.mqtt import MqttConnection
 from rules.panel import CircuitId, Position
-from rules.shed import TRIES
+from rules.shed import MAX_ATTEMPTS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,19 +29,19 @@ class RefusedError(Exception):
     """The running controller will not do it. The text says why."""
 
 
-async def heard_on_bus(broker: Broker, site: str) -> frozenset[str]:
+async def circuits_on_bus(broker: Broker, site: str) -> frozenset[str]:
     """Return the circuits whose device has said where it is. Raises BrokerError."""
-    async with devices(broker, site) as heard:
+    async with breaker_client(broker, site) as heard:
         return frozenset(heard.positions)
 
 
 @asynccontextmanager
-async def devices(
+async def breaker_client(
     broker: Broker, site: str, *, through_controller: bool = False, confirm_s: float = 5.0
-) -> AsyncIterator[Devices]:
+) -> AsyncIterator[BreakerClient]:
     """Be on the bus with the breakers of a house, and know where each said last that it is. Raises BrokerError."""
-    link = await Link.open(broker, f"loadshed-setup-{secrets.token_hex(4)}")
-    found = Devices(broker, site, link, through_controller=through_controller, confirm_s=confirm_s)
+    link = await MqttConnection.open(broker, f"loadshed-setup-{secrets.token_hex(4)}")
+    found = BreakerClient(broker, site, link, through_controller=through_controller, confirm_s=confirm_s)
     listening = asyncio.create_task(found.listen())
     try:
         await found.remembered()
@@ -53,7 +53,7 @@ async def devices(
         await link.close()
 
 
-class Devices:
+class BreakerClient:
     """Breakers on one connection. Made by `devices`.
 
     `positions`: what each said last. `available`: as far as it writes that. `through_controller`: the daemon runs, and
@@ -61,7 +61,13 @@ class Devices:
     """
 
     def __init__(
-        self, broker: Broker, site: str, link: Link, *, through_controller: bool = False, confirm_s: float = 5.0
+        self,
+        broker: Broker,
+        site: str,
+        link: MqttConnection,
+        *,
+        through_controller: bool = False,
+        confirm_s: float = 5.0,
     ) -> None:
         self.positions: dict[CircuitId, Position] = {}
         self.available: dict[CircuitId, bool] = {}
@@ -106,7 +112,9 @@ class Devices:
         # Only what is said from now on: what was said before may be undone by a command still under way.
         self._said.pop(circuit, None)
         # The controller tries again by itself.
-        tries, within_s = (1, TRIES * self._confirm_s) if self._through_controller else (TRIES, self._confirm_s)
+        tries, within_s = (
+            (1, MAX_ATTEMPTS * self._confirm_s) if self._through_controller else (MAX_ATTEMPTS, self._confirm_s)
+        )
         for _ in range(tries):
             await self._command(circuit, wanted)
             with suppress(TimeoutError):
@@ -133,7 +141,9 @@ class Devices:
             self._link.flush()
             return
         request: AskKind = "on" if wanted is Position.ON else "off"
-        done, reason = await ask(self._broker, self._site, request, {"circuit": circuit, "by": "setup", "now": True})
+        done, reason = await send_request(
+            self._broker, self._site, request, {"circuit": circuit, "by": "setup", "now": True}
+        )
         if not done:
             raise RefusedError(reason)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clients.setup.toml_writer import table_text, with_table
-from controller.config.errors import Mistakes
+from controller.config.errors import ConfigErrors
 from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, parse_circuits, parse_installer, read_file
 from controller.config.model import (
     BrokerSettings,
-    CircuitEntry,
+    CircuitSettings,
     RestoreSettings,
     ShedSettings,
     StoreSettings,
@@ -52,19 +52,19 @@ _COMMENTS = {
 }
 
 
-def read_both(config_dir: Path, examples: Path = EXAMPLES) -> tuple[Installer | None, Panel | None] | Mistakes:
+def read_both(config_dir: Path, examples: Path = EXAMPLES) -> tuple[Installer | None, Panel | None] | ConfigErrors:
     """Return what both files say, None for one that nobody wrote yet; or every mistake in those that are there."""
     installer = _read(config_dir / INSTALLER_FILE, examples)
     circuits = _read(config_dir / CIRCUITS_FILE, examples)
     first = parse_installer(installer) if isinstance(installer, str) else installer
     second = parse_circuits(circuits) if isinstance(circuits, str) else circuits
-    if isinstance(first, Mistakes) or isinstance(second, Mistakes):
-        wrong = (part for part in (first, second) if isinstance(part, Mistakes))
-        return Mistakes(tuple(mistake for part in wrong for mistake in part))
+    if isinstance(first, ConfigErrors) or isinstance(second, ConfigErrors):
+        wrong = (part for part in (first, second) if isinstance(part, ConfigErrors))
+        return ConfigErrors(tuple(mistake for part in wrong for mistake in part))
     return first, second
 
 
-def _read(path: Path, examples: Path) -> str | Mistakes | None:
+def _read(path: Path, examples: Path) -> str | ConfigErrors | None:
     return read_file(path) if owners_text(path, examples) is not None else None
 
 
@@ -83,13 +83,13 @@ def owners_text(path: Path, examples: Path = EXAMPLES) -> str | None:
 # --- installer.toml --------------------------------------------------------------------------------------------------
 
 
-def installer_text(before: str | None, installer: Installer) -> str | Mistakes:
+def installer_text(before: str | None, installer: Installer) -> str | ConfigErrors:
     """Return the text that says this: the owner's, with the tables that changed; or what is wrong with it.
 
     `before`: the file as it is; None where there is none.
     """
     whole = _INSTALLER_HEAD + "\n".join(text for text in _tables(installer).values() if text is not None)
-    if before is None or isinstance(old := parse_installer(before), Mistakes):
+    if before is None or isinstance(old := parse_installer(before), ConfigErrors):
         return _if_right(whole)
     text, was = before, _tables(old)
     tables = _tables(installer)
@@ -100,9 +100,9 @@ def installer_text(before: str | None, installer: Installer) -> str | Mistakes:
     return text if parse_installer(text) == installer else _if_right(whole)
 
 
-def _if_right(text: str) -> str | Mistakes:
+def _if_right(text: str) -> str | ConfigErrors:
     parsed = parse_installer(text)
-    return parsed if isinstance(parsed, Mistakes) else text
+    return parsed if isinstance(parsed, ConfigErrors) else text
 
 
 def _tables(installer: Installer) -> dict[str, str | None]:
@@ -132,11 +132,11 @@ def _text(name: str, table: object) -> str:
 # --- circuits.toml ---------------------------------------------------------------------------------------------------
 
 
-def circuits_text(before: str | None, panel: Panel) -> str | Mistakes:
+def circuits_text(before: str | None, panel: Panel) -> str | ConfigErrors:
     """Return the text that says this: the owner's, with the circuits that changed; or what is wrong with it."""
     whole = _CIRCUITS_HEAD + "\n".join(_circuit_text(circuit) for circuit in panel)
-    if before is None or isinstance(old := parse_circuits(before), Mistakes):
-        return parsed if isinstance(parsed := parse_circuits(whole), Mistakes) else whole
+    if before is None or isinstance(old := parse_circuits(before), ConfigErrors):
+        return parsed if isinstance(parsed := parse_circuits(whole), ConfigErrors) else whole
     text = before
     for circuit in {**old.circuits, **panel.circuits}:
         if circuit not in panel:
@@ -146,11 +146,11 @@ def circuits_text(before: str | None, panel: Panel) -> str | Mistakes:
     parsed = parse_circuits(text)
     if isinstance(parsed, Panel) and parsed.circuits == panel.circuits:
         return text
-    return parsed if isinstance(parsed := parse_circuits(whole), Mistakes) else whole
+    return parsed if isinstance(parsed := parse_circuits(whole), ConfigErrors) else whole
 
 
 def _circuit_text(circuit: Circuit) -> str:
-    entry = CircuitEntry(
+    entry = CircuitSettings(
         space=circuit.spaces,
         breaker=circuit.kind,
         tag=circuit.tag,

@@ -8,13 +8,13 @@ import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from clients.setup.contact_movement import LONGEST_S, MOST_EDGES, Edge, Swing, swing
+from clients.setup.contact_movement import MAX_DURATION_S, MAX_EDGES, ContactMovement, Edge, contact_movement
 from controller.config.model import GpioContact
 from controller.runtime import startup
 from hw.broker_socket import BrokerError
-from hw.contact import Contact
+from hw.contact import ContactInput
 from hw.gpio import GpioError
-from hw.mqtt import Link
+from hw.mqtt import MqttConnection
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from controller.config.loader import Configuration
     from controller.config.model import ContactSettings
     from hw.broker_socket import Broker
-    from hw.mqtt import Heard
+    from hw.mqtt import Message
 
 POLL_S = 0.25
 FIRST_WORD_S = 3.0
@@ -37,7 +37,7 @@ class UnreadableError(Exception):
     """Nobody can say where the contact is. The text says why, and what to do."""
 
 
-class Watched:
+class ContactMonitor:
     """One contact, watched. `moved` puts in what happened; the rest waits for it."""
 
     def __init__(self, settle_s: float) -> None:
@@ -68,15 +68,15 @@ class Watched:
                     self.open = (await self._next()).open
         return self.open
 
-    async def moves(self) -> Swing:
+    async def moves(self) -> ContactMovement:
         """Return the next movement, once it is over, or has gone on for too long to be one. Raises UnreadableError."""
         edges = [await self._next()]
         with suppress(TimeoutError):
-            while len(edges) < MOST_EDGES and edges[-1].at - edges[0].at < LONGEST_S:
+            while len(edges) < MAX_EDGES and edges[-1].at - edges[0].at < MAX_DURATION_S:
                 async with asyncio.timeout(self._quiet_s):
                     edges.append(await self._next())
         self.open = edges[-1].open
-        return swing(edges)
+        return contact_movement(edges)
 
     async def rests(self) -> None:
         """Return when it has been at rest for a while: a chatter is over. Raises UnreadableError."""
@@ -96,18 +96,18 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched(settings: ContactSettings, configuration: Configuration) -> AsyncIterator[Watched]:
+async def contact_monitor(settings: ContactSettings, configuration: Configuration) -> AsyncIterator[ContactMonitor]:
     """Watch the contact that these settings describe. Raises UnreadableError where that cannot even begin."""
-    found = Watched(settings.settle_s)
+    found = ContactMonitor(settings.settle_s)
     watching = _wire(settings, found) if isinstance(settings, GpioContact) else _device(configuration, found)
     async with watching:
         yield found
 
 
 @asynccontextmanager
-async def _wire(settings: GpioContact, found: Watched) -> AsyncIterator[None]:
+async def _wire(settings: GpioContact, found: ContactMonitor) -> AsyncIterator[None]:
     try:
-        contact = Contact(settings.pin, settings.normally, found.moved, found.lost)
+        contact = ContactInput(settings.pin, settings.normally, found.moved, found.lost)
     except GpioError as error:
         raise UnreadableError(str(error)) from error
     polling = asyncio.create_task(_poll(contact))
@@ -120,14 +120,14 @@ async def _wire(settings: GpioContact, found: Watched) -> AsyncIterator[None]:
         contact.close()
 
 
-async def _poll(contact: Contact) -> None:
+async def _poll(contact: ContactInput) -> None:
     while True:
         await asyncio.sleep(POLL_S)
         contact.poll()
 
 
 @asynccontextmanager
-async def _device(configuration: Configuration, found: Watched) -> AsyncIterator[None]:
+async def _device(configuration: Configuration, found: ContactMonitor) -> AsyncIterator[None]:
     topics = startup.contact_topics(configuration)
     if topics is None:
         raise UnreadableError("this contact is on no bus")
@@ -140,9 +140,9 @@ async def _device(configuration: Configuration, found: Watched) -> AsyncIterator
             await listening
 
 
-async def _listen(broker: Broker, topics: ContactTopics, found: Watched) -> None:
+async def _listen(broker: Broker, topics: ContactTopics, found: ContactMonitor) -> None:
     try:
-        link = await Link.open(broker, f"loadshed-setup-{secrets.token_hex(4)}")
+        link = await MqttConnection.open(broker, f"loadshed-setup-{secrets.token_hex(4)}")
     except BrokerError as error:
         found.lost(str(error))
         return
@@ -159,7 +159,7 @@ async def _listen(broker: Broker, topics: ContactTopics, found: Watched) -> None
         link.abort()
 
 
-def _take(heard: Heard, topics: ContactTopics, found: Watched) -> None:
+def _take(heard: Message, topics: ContactTopics, found: ContactMonitor) -> None:
     word = heard.payload.decode("utf-8", "replace")
     if heard.topic != topics.topic:
         if word == topics.unavailable:

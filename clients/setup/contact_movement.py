@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MOST_EDGES = 40
+MAX_EDGES = 40
 """A sound contact bounces a few times within some 10 ms; what moves more often is a loose wire or a hum."""
 
-LONGEST_S = 3.0
+MAX_DURATION_S = 3.0
 """One that has not come to rest by then chatters, however slowly."""
 
 
@@ -24,7 +24,7 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
-class Swing:
+class ContactMovement:
     """One movement. `open`: where it came to rest. `settled_s`: from the first of its `edges` to the last."""
 
     open: bool
@@ -48,8 +48,8 @@ class Swing:
         return f"{times}, settled after {1000 * self.settled_s:.0f} ms"
 
 
-def swing(edges: Sequence[Edge]) -> Swing:
+def contact_movement(edges: Sequence[Edge]) -> ContactMovement:
     """Return what one movement was. `edges`: at least one, in order; a bounce is a change there and back."""
     took_s = edges[-1].at - edges[0].at
-    chatters = len(edges) >= MOST_EDGES or took_s >= LONGEST_S
-    return Swing(edges[-1].open, len(edges), took_s, chatters)
+    chatters = len(edges) >= MAX_EDGES or took_s >= MAX_DURATION_S
+    return ContactMovement(edges[-1].open, len(edges), took_s, chatters)

@@ -7,23 +7,23 @@ import shutil
 from typing import TYPE_CHECKING
 
 from clients.bus_client.check import unreadable_files
-from controller.config.errors import Mistakes
+from controller.config.errors import ConfigErrors
 from controller.config.loader import load
 
 if TYPE_CHECKING:
-    from clients.setup.session import Ground
+    from clients.setup.session import SetupSession
 
 UNIT = "loadshed"
 
 
-async def enable(ground: Ground) -> bool:
+async def enable(ground: SetupSession) -> bool:
     """Have systemd start the controller, now and at each boot; return whether it did. What is in the way is said."""
-    person = ground.person
+    person = ground.prompt
     reasons = _reasons(ground)
     if reasons:
         person.say("Not yet:\n" + "\n".join(f"- {reason}" for reason in reasons))
         return False
-    if not await person.yes("Start the controller now, and at each boot?", default=True):
+    if not await person.confirm("Start the controller now, and at each boot?", default=True):
         return False
     systemctl = shutil.which("systemctl")
     if systemctl is None:
@@ -41,7 +41,7 @@ async def enable(ground: Ground) -> bool:
     return True
 
 
-def _reasons(ground: Ground) -> tuple[str, ...]:
+def _reasons(ground: SetupSession) -> tuple[str, ...]:
     """Return why the unit may not be enabled; nothing, where it may."""
     seen = ground.seen.contact_seen(ground.installer.contact)
     reasons = []
@@ -50,7 +50,7 @@ def _reasons(ground: Ground) -> tuple[str, ...]:
     if not len(ground.panel):
         reasons.append("nobody has written a circuit yet: `loadshed setup circuits`")
     configuration = load(ground.config_dir.absolute())
-    wrong = configuration if isinstance(configuration, Mistakes) else Mistakes(unreadable_files(configuration))
+    wrong = configuration if isinstance(configuration, ConfigErrors) else ConfigErrors(unreadable_files(configuration))
     reasons += wrong.sentences
     reasons += [
         f"{circuit} is left off by an earlier setup: `loadshed setup prove`" for circuit in ground.seen.left_off

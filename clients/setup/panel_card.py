@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from clients.setup.session import Ground
-    from clients.setup.setup_record import Records
+    from clients.setup.session import SetupSession
+    from clients.setup.setup_record import SetupRecord
     from rules.panel import Circuit, Panel
 
 FILE = "panel-door-card.html"
@@ -64,13 +64,13 @@ _WANTED = (
 _WORK = "switch its breaker off, lock it, test that it is dead. “On hold” in the program is no lock."
 
 
-def write_card(ground: Ground, path: Path) -> bool:
+def write_card(ground: SetupSession, path: Path) -> bool:
     """Write the card of this house; return whether there was anything to write it about."""
     if not len(ground.panel):
-        ground.person.say("There is no circuit yet: `loadshed setup circuits` first.")
+        ground.prompt.say("There is no circuit yet: `loadshed setup circuits` first.")
         return False
     write(path, card_html(ground.panel, ground.site, ground.seen, time.strftime("%Y-%m-%d"), version()), keep_old=False)
-    ground.person.say(f"Written: {path}. Open it in a browser, print it, and put it on the inside of the panel's door.")
+    ground.prompt.say(f"Written: {path}. Open it in a browser, print it, and put it on the inside of the panel's door.")
     return True
 
 
@@ -85,7 +85,7 @@ def version() -> str:
         return "?"
 
 
-def card_html(panel: Panel, site: str, seen: Records, date: str, program: str) -> str:
+def card_html(panel: Panel, site: str, seen: SetupRecord, date: str, program: str) -> str:
     """Return the card. `date`: when it was made, for whoever finds it in ten years."""
     parts = (*_head(site, date), *_lists(panel, seen), *_hand(panel), _what_to_do(panel), _foot(date, program))
     body = "\n".join(parts)
@@ -105,7 +105,7 @@ def _head(site: str, date: str) -> Iterator[str]:
 # --- what happens by itself ------------------------------------------------------------------------------------------
 
 
-def _lists(panel: Panel, seen: Records) -> Iterator[str]:
+def _lists(panel: Panel, seen: SetupRecord) -> Iterator[str]:
     shed = [panel[circuit] for circuit in shed_order(panel) if sheddable(panel[circuit])]
     kept = [circuit for circuit in panel if circuit.tag is Tag.ESSENTIAL]
     yield '<div class="two">'
@@ -128,7 +128,7 @@ def _spaces(circuit: Circuit) -> str:
     return "+".join(str(space) for space in circuit.spaces)
 
 
-def _back(circuit: Circuit, seen: Records) -> str:
+def _back(circuit: Circuit, seen: SetupRecord) -> str:
     ways = {
         Restore.AUTO: "comes back by itself",
         Restore.ASK: "comes back when you ask for it",

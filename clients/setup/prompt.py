@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clients.terminal.tables import wrapped
 from controller.config.table_reader import keys_of
-from controller.config.validators import NotAllowedError
+from controller.config.validators import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,11 +23,11 @@ NOTHING = "-"
 """What is typed to have no value where one is offered."""
 
 
-class GoneError(Exception):
+class InputClosedError(Exception):
     """Nobody answers any more: the input has ended."""
 
 
-class Person:
+class Prompt:
     """Says and asks, a line at a time. `descriptor`: where the answers come from; `write`: where the words go."""
 
     def __init__(self, descriptor: int = 0, write: Callable[[str], object] = sys.stdout.write) -> None:
@@ -44,13 +44,13 @@ class Person:
 
     def say(self, text: str = "") -> None:
         """Say a line, or a paragraph that is broken where the terminal ends."""
-        self._tell("\n".join(wrapped(line, "  ", first="") if line else "" for line in text.split("\n")) + "\n")
+        self._print("\n".join(wrapped(line, "  ", first="") if line else "" for line in text.split("\n")) + "\n")
 
     async def line(self) -> str:
         """Return the next line that is typed, without its end. Raises GoneError."""
         while not self._lines:
             if self._ended:
-                raise GoneError("nobody answers any more: the input has ended")
+                raise InputClosedError("nobody answers any more: the input has ended")
             self._take(await self._more())
         return self._lines.popleft()
 
@@ -62,14 +62,14 @@ class Person:
 
     async def ask(self, question: str, default: str = "") -> str:
         """Return the answer; the default where only Enter is pressed."""
-        self._tell(f"{question}{f' [{default}]' if default else ''}: ")
+        self._print(f"{question}{f' [{default}]' if default else ''}: ")
         return (await self.line()).strip() or default
 
-    async def yes(self, question: str, *, default: bool = False) -> bool:
+    async def confirm(self, question: str, *, default: bool = False) -> bool:
         """Return whether the answer is yes; asked again until it is yes or no."""
         words = {"": default, "y": True, "yes": True, "n": False, "no": False}
         while True:
-            self._tell(f"{question} [{'Y/n' if default else 'y/N'}] ")
+            self._print(f"{question} [{'Y/n' if default else 'y/N'}] ")
             if (answer := (await self.line()).strip().lower()) in words:
                 return words[answer]
             self.say("yes or no?")
@@ -89,18 +89,18 @@ class Person:
             answer = await self.ask(question, default)
             try:
                 return read(answer)
-            except NotAllowedError as refusal:
+            except InvalidValueError as refusal:
                 self.say(str(refusal))
 
     async def secret(self, question: str) -> str:
         """Return an answer that the terminal does not show."""
         with _unseen(self._descriptor):
-            self._tell(f"{question} (it is not shown): ")
+            self._print(f"{question} (it is not shown): ")
             answer = await self.line()
         self.say()
         return answer
 
-    def _tell(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         # A terminal that is gone must not keep anybody from giving back what is off.
         with suppress(OSError):
             self._write(text)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from clients.broker_admin.mosquitto import ETC
 from clients.setup import config_files, setup_record
 from controller.bus.payloads import rfc3339
-from controller.config.errors import Mistakes
+from controller.config.errors import ConfigErrors
 from controller.config.installer import Installer
 from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, Configuration, Sources
 from controller.config.model import (
@@ -26,11 +26,11 @@ from rules.panel import Panel
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from clients.setup.prompt import Person
-    from clients.setup.setup_record import Records
+    from clients.setup.prompt import Prompt
+    from clients.setup.setup_record import SetupRecord
     from hw.broker_socket import Broker
 
-USUAL = Installer(
+DEFAULTS = Installer(
     site=SiteSettings("home"),
     contact=GpioContact("gpio", 17),
     broker=BrokerSettings(),
@@ -45,7 +45,7 @@ USUAL = Installer(
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """How long is waited, in s.
 
     `contact_s`: for a contact to move, where nobody is at a terminal to say that it was moved. `restore_s`: for a
@@ -60,7 +60,7 @@ class Patience:
 
 
 @dataclass
-class Ground:
+class SetupSession:
     """Where setup works. `installer`, `panel`: as on disk by now. `mosquitto`: the folder of this machine's broker.
 
     `examples`: where the files are that come with the program; one that nobody changed counts as not written.
@@ -68,29 +68,29 @@ class Ground:
 
     config_dir: Path
     state_dir: Path
-    person: Person
-    installer: Installer = USUAL
+    prompt: Prompt
+    installer: Installer = DEFAULTS
     panel: Panel = field(default_factory=lambda: Panel({}))
-    seen: Records = field(default_factory=setup_record.Records)
-    patience: Patience = field(default_factory=Patience)
+    seen: SetupRecord = field(default_factory=setup_record.SetupRecord)
+    timeouts: Timeouts = field(default_factory=Timeouts)
     mosquitto: Path = ETC
     examples: Path = config_files.EXAMPLES
     _copied: set[Path] = field(default_factory=set)
 
     @classmethod
     def of(
-        cls, config_dir: Path, state_dir: Path, person: Person, examples: Path = config_files.EXAMPLES
-    ) -> Ground | Mistakes:
+        cls, config_dir: Path, state_dir: Path, person: Prompt, examples: Path = config_files.EXAMPLES
+    ) -> SetupSession | ConfigErrors:
         """Return the ground with what both folders hold; or what is wrong in the files, which setup will not guess."""
         read = config_files.read_both(config_dir, examples)
-        if isinstance(read, Mistakes):
+        if isinstance(read, ConfigErrors):
             return read
         installer, panel = read
         return cls(
             config_dir,
             state_dir,
             person,
-            installer or USUAL,
+            installer or DEFAULTS,
             panel or Panel({}),
             setup_record.load(state_dir),
             examples=examples,
@@ -113,8 +113,8 @@ class Ground:
     def read_again(self) -> bool:
         """Take in what another program has written into the files; return whether they are right."""
         read = config_files.read_both(self.config_dir, self.examples)
-        if isinstance(read, Mistakes):
-            self.person.say("\n".join(read.sentences))
+        if isinstance(read, ConfigErrors):
+            self.prompt.say("\n".join(read.sentences))
             return False
         self.installer, self.panel = read[0] or self.installer, read[1] or self.panel
         return True
@@ -136,22 +136,22 @@ class Ground:
         self.panel = panel
         return True
 
-    def _write(self, path: Path, text: str | Mistakes) -> bool:
-        if isinstance(text, Mistakes):
-            self.person.say("This cannot be written:\n" + "\n".join(text.sentences))
+    def _write(self, path: Path, text: str | ConfigErrors) -> bool:
+        if isinstance(text, ConfigErrors):
+            self.prompt.say("This cannot be written:\n" + "\n".join(text.sentences))
             return False
         if config_files.text_of(path) == text:
-            self.person.say(f"{path}: nothing to change.")
+            self.prompt.say(f"{path}: nothing to change.")
             return True
         # The copy is of the file as its owner left it, not of each step between.
         backup = config_files.write(path, text, keep_old=path not in self._copied)
         self._copied.add(path)
-        self.person.say(f"Written: {path}" + (f" (as it was before: {backup.name})" if backup else ""))
+        self.prompt.say(f"Written: {path}" + (f" (as it was before: {backup.name})" if backup else ""))
         return True
 
-    def keep(self, seen: Records) -> None:
+    def keep(self, seen: SetupRecord) -> None:
         """Keep what was seen."""
-        setup_record.keep(self.state_dir, seen)
+        setup_record.save(self.state_dir, seen)
         self.seen = seen
 
 

@@ -39,7 +39,7 @@ class ContactSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class BreakerTestResult:
     """That a breaker obeyed. `off_s`, `on_s`: from command to report. `drop_kw`: None: not measured."""
 
     at: str
@@ -49,24 +49,24 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
+class SetupRecord:
     """All that is kept. `left_off`: circuits that a proof switched off and that nobody saw on again."""
 
     contact: ContactSeen | None = None
-    proofs: Mapping[str, Proof] = field(default_factory=dict)
+    proofs: Mapping[str, BreakerTestResult] = field(default_factory=dict)
     left_off: tuple[str, ...] = ()
 
     def contact_seen(self, settings: ContactSettings) -> ContactSeen | None:
         """Return what was seen of this very contact; None where nothing was, or it is wired otherwise by now."""
         return self.contact if self.contact is not None and self.contact.wired == wired(settings) else None
 
-    def with_proof(self, circuit: str, proof: Proof) -> Records:
+    def with_test_result(self, circuit: str, proof: BreakerTestResult) -> SetupRecord:
         return replace(self, proofs={**self.proofs, circuit: proof})
 
-    def about_to_switch_off(self, circuit: str) -> Records:
+    def about_to_switch_off(self, circuit: str) -> SetupRecord:
         return replace(self, left_off=tuple(dict.fromkeys((*self.left_off, circuit))))
 
-    def back_on(self, circuit: str) -> Records:
+    def back_on(self, circuit: str) -> SetupRecord:
         return replace(self, left_off=tuple(one for one in self.left_off if one != circuit))
 
 
@@ -79,21 +79,21 @@ def wired(settings: ContactSettings) -> str:
     return json.dumps({name: fields[name] for name in _WIRING if name in fields})
 
 
-def load(state_dir: Path) -> Records:
+def load(state_dir: Path) -> SetupRecord:
     """Return what was kept; nothing where there is nothing, or it cannot be understood: then it is to be seen anew."""
     try:
         said = json.loads((state_dir / FILE).read_text(encoding="utf-8"))
         contact = said["contact"]
-        return Records(
+        return SetupRecord(
             None if contact is None else ContactSeen(**contact),
-            {circuit: Proof(**proof) for circuit, proof in said["proofs"].items()},
+            {circuit: BreakerTestResult(**proof) for circuit, proof in said["proofs"].items()},
             tuple(map(str, said["left_off"])),
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return Records()
+        return SetupRecord()
 
 
-def keep(state_dir: Path, records: Records) -> None:
+def save(state_dir: Path, records: SetupRecord) -> None:
     """Keep it. Raises OSError."""
     said: dict[str, Any] = asdict(records)
     write(state_dir / FILE, json.dumps(said, indent=2) + "\n", keep_old=False)

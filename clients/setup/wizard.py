@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from clients.setup.breaker_test import prove
+from clients.setup.breaker_test import test_breakers
 from clients.setup.enable_service import enable
 from clients.setup.panel_card import FILE, write_card
-from clients.setup.prompt import GoneError
+from clients.setup.prompt import InputClosedError
 from clients.setup.steps.broker import broker
 from clients.setup.steps.circuits import circuits
 from clients.setup.steps.contact import contact
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from clients.setup.session import Ground
+    from clients.setup.session import SetupSession
 
-    Step = Callable[[Ground], Awaitable[bool]]
+    Step = Callable[[SetupSession], Awaitable[bool]]
 
 TITLES = {
     "broker": "the broker, where breakers and people meet",
@@ -36,7 +36,7 @@ TITLES = {
 """Every step, in order: a contact on the bus needs the broker first."""
 
 
-async def guide(ground: Ground, step: str | None, card: Path | None) -> bool:
+async def run_wizard(ground: SetupSession, step: str | None, card: Path | None) -> bool:
     """Take one step, or all of them in turn; return whether all that was begun was done."""
     steps = _steps(card or ground.config_dir / FILE)
     try:
@@ -44,21 +44,21 @@ async def guide(ground: Ground, step: str | None, card: Path | None) -> bool:
             return await steps[step](ground)
         return await _all(ground, steps)
     except asyncio.CancelledError:
-        ground.person.say("\nSetup ends here. What was written stays; `loadshed setup` goes on from it.")
+        ground.prompt.say("\nSetup ends here. What was written stays; `loadshed setup` goes on from it.")
         raise
-    except GoneError as error:
+    except InputClosedError as error:
         ends = sentence(f"\nSetup ends here: {error}")
-        ground.person.say(f"{ends} What was written stays; `loadshed setup` goes on from it.")
+        ground.prompt.say(f"{ends} What was written stays; `loadshed setup` goes on from it.")
         return False
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         sudo = " Run it with sudo." if isinstance(error, PermissionError) else ""
-        ground.person.say(f"\nSetup ends here: {error.strerror or error}{where}.{sudo}")
+        ground.prompt.say(f"\nSetup ends here: {error.strerror or error}{where}.{sudo}")
         return False
 
 
 def _steps(card: Path) -> dict[str, Step]:
-    async def print_card(ground: Ground) -> bool:
+    async def print_card(ground: SetupSession) -> bool:
         return write_card(ground, card)
 
     return {
@@ -66,14 +66,14 @@ def _steps(card: Path) -> dict[str, Step]:
         "contact": contact,
         "meter": meter,
         "circuits": circuits,
-        "prove": prove,
+        "prove": test_breakers,
         "card": print_card,
         "enable": enable,
     }
 
 
-async def _all(ground: Ground, steps: dict[str, Step]) -> bool:
-    person = ground.person
+async def _all(ground: SetupSession, steps: dict[str, Step]) -> bool:
+    person = ground.prompt
     person.say(
         "Enter takes what stands in brackets. Ctrl-C ends; what was written stays, and each step can be repeated."
     )

@@ -15,7 +15,7 @@ _NARROWEST_LAST = 20
 _BARS = "▁▂▃▄▅▆▇█"
 
 
-def say(text: str = "") -> None:
+def print_line(text: str = "") -> None:
     """Write a line to stdout."""
     sys.stdout.write(text + "\n")
 
@@ -81,7 +81,7 @@ def wrapped(text: str, indent: str = "", *, first: str | None = None) -> str:
     )
 
 
-def span(seconds: float | None) -> str:
+def format_span(seconds: float | None) -> str:
     """Return a length of time for a person: `4.2 s`, `25 min 10 s`, `3 h 05 min`, `2 d 04 h`; `?` for unknown."""
     if seconds is None:
         return "?"
@@ -96,7 +96,7 @@ def span(seconds: float | None) -> str:
     return f"{hours} h {left_min:02} min" if hours else f"{minutes} min {left_s:02} s"
 
 
-def took(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return how long an answer took, for a person: `45 ms`, `1.2 s`."""
     return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 

@@ -10,11 +10,11 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, NoReturn
 
-from controller.bus.topics import Arrived, Refusal, Repetitions, Ticket
-from controller.core.effects import Answer
-from controller.core.events import Asked, BusConnected, BusLost
+from controller.bus.topics import DuplicateFilter, IncomingMessage, Rejection, ReplyAddress
+from controller.core.effects import SendReply
+from controller.core.events import BusConnected, BusLost, Requested
 from hw.broker_socket import BrokerError
-from hw.mqtt import Link, Will
+from hw.mqtt import MqttConnection, Will
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from controller.bus.topics import Publication, Topics
     from controller.core.events import Event
     from hw.broker_socket import Broker
-    from hw.mqtt import Heard
+    from hw.mqtt import Message
 
 # From one try's begin to the next one's. The first comes at once; two seconds are promised at most.
 TRY_STEPS_S = (0.0, 0.1, 0.2, 0.5, 1.0)
@@ -38,7 +38,7 @@ LOG_WINDOW_S = 60.0
 _log = logging.getLogger(__name__)
 
 
-class Bus:
+class BusClient:
     """The connection to the broker, and its return.
 
     `on_event` is called on the loop, never from within `publish` or `flush`; it may only hand over: what it published
@@ -52,12 +52,12 @@ class Bus:
         self._topics = topics
         self._on_event = on_event
         self._clock = clock
-        self._link: Link | None = None
+        self._link: MqttConnection | None = None
         self._said: str | None = None
         self._met = False
         self._suspected = False
-        self._asked = Repetitions()
-        self._complaints = Allowance(LOG_MOST, LOG_WINDOW_S)
+        self._asked = DuplicateFilter()
+        self._warnings = Allowance(LOG_MOST, LOG_WINDOW_S)
 
     @property
     def topics(self) -> Topics:
@@ -78,7 +78,7 @@ class Bus:
                 held = self._clock() - began >= HELD_S
                 failed = 0 if held else failed + 1
                 self._suspected = self._suspected and not held
-                self._lose(str(error) + self._suspicion(failed))
+                self._lose(str(error) + self._duplicate_client_hint(failed))
             step_s = TRY_STEPS_S[min(failed, len(TRY_STEPS_S) - 1)]
             await asyncio.sleep(max(0.0, began + step_s - self._clock()))
 
@@ -109,7 +109,7 @@ class Bus:
         while self._link is not None and (heard := self._link.read()):
             self._take(heard)
 
-    def know(self, topics: Topics, added: tuple[tuple[str, ...], ...] = ()) -> None:
+    def set_topics(self, topics: Topics, added: tuple[tuple[str, ...], ...] = ()) -> None:
         """Go by these names from now on. `added`: the topics of new circuits, whose retained words are fetched."""
         self._topics = topics
         if self._link is None or not self._link.alive:
@@ -123,7 +123,9 @@ class Bus:
 
     async def _one_connection(self) -> None:
         will = Will(self._topics.availability_topic, self._topics.availability(online=False).payload)
-        link = await Link.open(self._broker, f"loadshed-{self._topics.site}", will=will, complain=self._complain)
+        link = await MqttConnection.open(
+            self._broker, f"loadshed-{self._topics.site}", will=will, complain=self._log_warning
+        )
         self._link = link
         try:
             self._greet(link)
@@ -138,7 +140,7 @@ class Bus:
             self._link = None
             link.abort()
 
-    def _greet(self, link: Link) -> None:
+    def _greet(self, link: MqttConnection) -> None:
         self._said = None
         self._met = True
         # Told before anything is sent: what is due now leaves in one segment with the subscriptions, behind them, and
@@ -151,7 +153,7 @@ class Bus:
         # A request to be retained is refused at once, not only when it comes back from the broker's memory.
         link.subscribe([requests], as_published=True)
 
-    def _suspicion(self, failed: int) -> str:
+    def _duplicate_client_hint(self, failed: int) -> str:
         """Return what repeated short connections make one think of: once, until one has held again.
 
         Mosquitto throws out without giving a reason.
@@ -170,32 +172,32 @@ class Bus:
 
     # --- what comes ------------------------------------------------------------------------------------------------
 
-    def _take(self, heard: list[Heard]) -> None:
+    def _take(self, heard: list[Message]) -> None:
         at = self._clock()
         for one in heard:
             self._take_one(
-                Arrived(at, one.topic, one.payload, one.retained, one.response_topic, one.correlation),
+                IncomingMessage(at, one.topic, one.payload, one.retained, one.response_topic, one.correlation),
             )
         self.flush()
 
-    def _take_one(self, message: Arrived) -> None:
+    def _take_one(self, message: IncomingMessage) -> None:
         meant = self._topics.parse(message)
-        if isinstance(meant, Asked) and isinstance(meant.reply, Ticket) and self._asked.repeats(meant.reply):
-            meant = Refusal("this request was made before (same correlation data)", meant.reply)
-        if isinstance(meant, Refusal):
+        if isinstance(meant, Requested) and isinstance(meant.reply, ReplyAddress) and self._asked.repeats(meant.reply):
+            meant = Rejection("this request was made before (same correlation data)", meant.reply)
+        if isinstance(meant, Rejection):
             self._refuse(message, meant)
         elif meant is not None:
             self._on_event(meant)
 
-    def _refuse(self, message: Arrived, refusal: Refusal) -> None:
-        self._complain(f"refused {message.topic[:100]!r}: {refusal.reason}")
-        answer = self._topics.answer(Answer(refusal.reply, ok=False, reason=refusal.reason))
+    def _refuse(self, message: IncomingMessage, refusal: Rejection) -> None:
+        self._log_warning(f"refused {message.topic[:100]!r}: {refusal.reason}")
+        answer = self._topics.answer(SendReply(refusal.reply, ok=False, reason=refusal.reason))
         if answer is not None:
             self.publish(answer)
 
-    def _complain(self, text: str) -> None:
+    def _log_warning(self, text: str) -> None:
         """Write one line, unless there were too many: a flood must not fill the journal."""
-        missed = self._complaints.take(self._clock())
+        missed = self._warnings.take(self._clock())
         if missed is not None:
             _log.warning("%s%s", text, f" (and {missed} lines like it left out)" if missed else "")
 

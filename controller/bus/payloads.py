@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from controller.core.effects import Happened, Json, TellMeter
-    from controller.core.views import AlarmView, CircuitView, StateView, Wall
+    from controller.core.effects import Json, LogEvent, PublishMeter
+    from controller.core.views import AlarmView, CircuitView, StateView, WallClock
     from rules.metering.demand import DemandView
 
 
@@ -24,7 +24,7 @@ def to_json(fields: Mapping[str, Json]) -> bytes:
     return json.dumps(fields, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def state(view: StateView, wall: Wall) -> bytes:
+def state(view: StateView, wall: WallClock) -> bytes:
     """Return the payload of `controller/state`."""
     return to_json(
         {
@@ -41,13 +41,13 @@ def state(view: StateView, wall: Wall) -> bytes:
             "uncontrollable": [*view.uncontrollable],
             "taken_over": [*view.taken_over],
             "stable_at": _maybe(view.stable_at, wall),
-            "flaps": view.flaps,
-            "generator_stopped_at": _maybe(view.generator_stopped_at, wall),
+            "flaps": view.flap_openings,
+            "generator_stopped_at": _maybe(view.generator_power_lost_at, wall),
         }
     )
 
 
-def circuit(view: CircuitView, wall: Wall) -> bytes:
+def circuit(view: CircuitView, wall: WallClock) -> bytes:
     """Return the payload of `circuits/<circuit>`; `switched_at` null: not in this boot, or not known."""
     return to_json(
         {
@@ -65,12 +65,12 @@ def circuit(view: CircuitView, wall: Wall) -> bytes:
     )
 
 
-def demand(view: DemandView, at: float, wall: Wall) -> bytes:
+def demand(view: DemandView, at: float, wall: WallClock) -> bytes:
     """Return the payload of `demand`; `at` is the monotonic second it is told for."""
     return to_json(
         {
             "kw": _rounded(view.kw),
-            "kw_at_most": view.kw_at_most,
+            "kw_at_most": view.kw_is_upper_bound,
             "kw_quality": view.kw_quality.value,
             "age_s": _rounded(view.age_s),
             "demand_5min_kw": _rounded(view.demand_5min_kw),
@@ -78,35 +78,35 @@ def demand(view: DemandView, at: float, wall: Wall) -> bytes:
             "peak_15min_kw": _rounded(view.peak_15min_kw),
             "partial": [*view.partial],
             "energy_kwh": _rounded(view.energy_kwh),
-            "totaliser_kwh": _rounded(view.totaliser_kwh),
+            "totaliser_kwh": _rounded(view.totalizer_kwh),
             "at": _when(at, wall),
             **_clock(wall),
         }
     )
 
 
-def meter(told: TellMeter, wall: Wall) -> bytes:
+def meter(told: PublishMeter, wall: WallClock) -> bytes:
     """Return `meters/<name>`: a further meter's register; null where it is silent."""
     return to_json({"meter": told.meter, "energy_kwh": told.energy_kwh, "at": _when(told.at, wall), **_clock(wall)})
 
 
-def event(happened: Happened, wall: Wall) -> bytes:
+def event(happened: LogEvent, wall: WallClock) -> bytes:
     """Return the payload of one message on `events`."""
     about = {} if happened.circuit is None else {"circuit": happened.circuit}
     told: dict[str, Json] = {"at": _when(happened.at, wall), **_clock(wall), "event": happened.event, **about}
     # What it is about never overwrites when and what it was.
-    return to_json({**{key: _told(key, value, wall) for key, value in happened.about.items()}, **told})
+    return to_json({**{key: _told(key, value, wall) for key, value in happened.details.items()}, **told})
 
 
-def alarm(view: AlarmView, wall: Wall) -> bytes:
+def alarm(view: AlarmView, wall: WallClock) -> bytes:
     """Return the payload of `alarms/<id>`."""
     return to_json(
         {
             "id": view.id,
             "since": _when(view.since, wall),
             **_clock(wall),
-            "means": view.means,
-            "do": view.do,
+            "means": view.message,
+            "do": view.action,
             "circuits": [*view.circuits],
         }
     )
@@ -117,20 +117,20 @@ def answer(ok: bool, reason: str) -> bytes:
     return to_json({"ok": ok, "reason": reason})
 
 
-def _when(at: float, wall: Wall) -> str:
+def _when(at: float, wall: WallClock) -> str:
     return rfc3339(wall.seconds(at))
 
 
-def _maybe(at: float | None, wall: Wall) -> str | None:
+def _maybe(at: float | None, wall: WallClock) -> str | None:
     return None if at is None else _when(at, wall)
 
 
-def _told(key: str, value: Json, wall: Wall) -> Json:
+def _told(key: str, value: Json, wall: WallClock) -> Json:
     """Return a value as it is told: moments of this boot mean nothing outside of it."""
     return _when(value, wall) if key.endswith("_at") and isinstance(value, float) else value
 
 
-def _clock(wall: Wall) -> dict[str, Json]:
+def _clock(wall: WallClock) -> dict[str, Json]:
     return {} if wall.trusted else {"clock": "untrusted"}
 
 

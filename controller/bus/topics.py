@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 from controller.bus import payloads
 from controller.core.effects import SwitchOn
 from controller.core.events import (
-    Asked,
     AskKind,
     AvailabilityReported,
     BreakerReported,
     ContactAlive,
     ContactChanged,
     ContactLost,
+    Requested,
 )
 from rules.drill import LONGEST_S, SHORTEST_S
 from rules.lean import dataclass
@@ -27,15 +27,15 @@ from rules.panel import CircuitId, Position
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
-    from controller.core.effects import Answer, Happened, Json, SwitchOff, TellMeter
+    from controller.core.effects import Json, LogEvent, PublishMeter, SendReply, SwitchOff
     from controller.core.events import Event
-    from controller.core.views import AlarmView, CircuitView, StateView, Wall
+    from controller.core.views import AlarmView, CircuitView, StateView, WallClock
     from rules.metering.demand import DemandView
 
 # A position or an availability is one word; a request is a small object. Longer is refused before it is decoded.
-WORD_MOST_BYTES = 64
-REQUEST_MOST_BYTES = 4096
-TEXT_MOST = 200
+MAX_DEVICE_PAYLOAD_BYTES = 64
+MAX_REQUEST_BYTES = 4096
+MAX_TEXT_LENGTH = 200
 
 ASK_KINDS: tuple[AskKind, ...] = get_args(AskKind)
 
@@ -76,7 +76,7 @@ class ContactTopics:
     unavailable: str = "offline"
 
 
-class Arrived(NamedTuple):
+class IncomingMessage(NamedTuple):
     """One message from the broker, as it came. `retained`: the broker's memory, not a word said now."""
 
     at: float
@@ -99,7 +99,7 @@ class Publication(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
+class ReplyAddress:
     """Where the answer to a request goes."""
 
     response_topic: str
@@ -107,11 +107,11 @@ class Ticket:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Rejection:
     """A message that means nothing to us, and why. `reply`: who waits for an answer; None where nobody does."""
 
     reason: str
-    reply: Ticket | None = None
+    reply: ReplyAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,33 +148,33 @@ class Topics:
         base = f"{self.base}breakers/{circuit}/"
         return base + self.profile.availability, base + self.profile.state
 
-    def parse(self, message: Arrived) -> Event | Refusal | None:
+    def parse(self, message: IncomingMessage) -> Event | Rejection | None:
         """Return what a message says; a refusal where it cannot be understood; None where it says nothing to us."""
         if self.contact is not None and message.topic == self.contact.topic:
             return self._contact_word(self.contact, message)
         if self.contact is not None and message.topic == self.contact.availability_topic:
             return self._contact_presence(self.contact, message)
         if not message.topic.startswith(self.base):
-            return Refusal("a topic we never subscribed to")
+            return Rejection("a topic we never subscribed to")
         match message.topic.removeprefix(self.base).split("/"):
             case ["breakers", circuit, leaf]:
                 return self._device(CircuitId(circuit), leaf, message)
             case ["ask", request]:
                 return self._asked(request, message)
             case _:
-                return Refusal("a topic we never subscribed to")
+                return Rejection("a topic we never subscribed to")
 
-    def _contact_word(self, contact: ContactTopics, message: Arrived) -> ContactChanged | Refusal | None:
+    def _contact_word(self, contact: ContactTopics, message: IncomingMessage) -> ContactChanged | Rejection | None:
         if not message.payload:
             return None  # a retained word was cleared: nobody said anything
         words = {contact.open.encode(): True, contact.closed.encode(): False}
         if (is_open := words.get(message.payload)) is None:
-            return Refusal(f"a contact says {contact.open!r} or {contact.closed!r}, not {_shown(message.payload)}")
+            return Rejection(f"a contact says {contact.open!r} or {contact.closed!r}, not {_shown(message.payload)}")
         return ContactChanged(message.at, open=is_open, retained=message.retained)
 
     def _contact_presence(
-        self, contact: ContactTopics, message: Arrived
-    ) -> ContactAlive | ContactLost | Refusal | None:
+        self, contact: ContactTopics, message: IncomingMessage
+    ) -> ContactAlive | ContactLost | Rejection | None:
         if message.payload == contact.unavailable.encode():
             return ContactLost(message.at, f"the contact's device says {contact.unavailable!r} on {message.topic}")
         if message.payload == contact.available.encode():
@@ -183,58 +183,58 @@ class Topics:
         if not message.payload:
             return None
         words = f"{contact.available!r} or {contact.unavailable!r}"
-        return Refusal(f"the contact's device says {words}, not {_shown(message.payload)}")
+        return Rejection(f"the contact's device says {words}, not {_shown(message.payload)}")
 
     def _device(
-        self, circuit: CircuitId, leaf: str, message: Arrived
-    ) -> BreakerReported | AvailabilityReported | Refusal | None:
+        self, circuit: CircuitId, leaf: str, message: IncomingMessage
+    ) -> BreakerReported | AvailabilityReported | Rejection | None:
         if leaf not in (self.profile.state, self.profile.availability):
-            return Refusal("a topic we never subscribed to")
+            return Rejection("a topic we never subscribed to")
         if circuit not in self.circuits:
-            return Refusal("no circuit of this name is in circuits.toml")
+            return Rejection("no circuit of this name is in circuits.toml")
         if not message.payload:
             return None  # a retained report was cleared: the device said nothing
         if leaf == self.profile.state:
             return self._position(circuit, message)
         return self._presence(circuit, message)
 
-    def _position(self, circuit: CircuitId, message: Arrived) -> BreakerReported | Refusal:
+    def _position(self, circuit: CircuitId, message: IncomingMessage) -> BreakerReported | Rejection:
         if (position := self.profile.positions.get(message.payload)) is None:
-            return Refusal(f"a position is {_words(self.profile.positions)}, not {_shown(message.payload)}")
+            return Rejection(f"a position is {_words(self.profile.positions)}, not {_shown(message.payload)}")
         return BreakerReported(message.at, circuit, position, message.retained)
 
-    def _presence(self, circuit: CircuitId, message: Arrived) -> AvailabilityReported | Refusal:
+    def _presence(self, circuit: CircuitId, message: IncomingMessage) -> AvailabilityReported | Rejection:
         if (online := self.profile.presence.get(message.payload)) is None:
-            return Refusal(f"an availability is {_words(self.profile.presence)}, not {_shown(message.payload)}")
+            return Rejection(f"an availability is {_words(self.profile.presence)}, not {_shown(message.payload)}")
         return AvailabilityReported(message.at, circuit, online, message.retained)
 
     # --- a person's request ----------------------------------------------------------------------------------------
 
-    def _asked(self, request: str, message: Arrived) -> Asked | Refusal | None:
+    def _asked(self, request: str, message: IncomingMessage) -> Requested | Rejection | None:
         if not message.payload and message.retained:
             return None
         reply = self._ticket(message)
         if message.retained:
             # Whoever asked is long gone, and it would be asked again at every connection.
-            return Refusal("a request is never retained: publish it again without the retain flag", reply)
+            return Rejection("a request is never retained: publish it again without the retain flag", reply)
         if request not in ASK_KINDS:
-            return Refusal(f"a request is one of {', '.join(ASK_KINDS)}", reply)
+            return Rejection(f"a request is one of {', '.join(ASK_KINDS)}", reply)
         fields = _request_fields(message.payload)
         if isinstance(fields, str):
-            return Refusal(fields, reply)
+            return Rejection(fields, reply)
         return self._request(ASK_KINDS[ASK_KINDS.index(request)], fields, message.at, reply)
 
     def _request(
-        self, request: AskKind, fields: Mapping[str, Json], at: float, reply: Ticket | None
-    ) -> Asked | Refusal:
+        self, request: AskKind, fields: Mapping[str, Json], at: float, reply: ReplyAddress | None
+    ) -> Requested | Rejection:
         circuit, by, note, now, for_s = (fields.get(name) for name in ("circuit", "by", "note", "now", "for_s"))
         wrong = _wrong_field(fields) or self._wrong_circuit(request, circuit)
         if wrong is None and for_s is not None and request != "drill":
             wrong = '"for_s" is for a drill'
         if wrong is not None:
-            return Refusal(wrong, reply)
+            return Rejection(wrong, reply)
         named = isinstance(circuit, str) and not (request == "restore" and circuit == "all")
-        return Asked(
+        return Requested(
             at,
             request,
             CircuitId(str(circuit)) if named else None,
@@ -254,15 +254,15 @@ class Topics:
             return f'"{request}" needs "circuit": the id of a circuit in circuits.toml'
         return None if CircuitId(circuit) in self.circuits else f"no circuit is named {_shown(circuit.encode())}"
 
-    def _ticket(self, message: Arrived) -> Ticket | None:
+    def _ticket(self, message: IncomingMessage) -> ReplyAddress | None:
         topic = message.response_topic
         if topic is None or not self._may_answer_on(topic):
             return None
-        return Ticket(topic, message.correlation)
+        return ReplyAddress(topic, message.correlation)
 
     def _may_answer_on(self, topic: str) -> bool:
         """Return whether an answer may go to this topic: a request must not make us write where devices listen."""
-        if not topic or len(topic) > TEXT_MOST or topic.startswith("$") or any(c in topic for c in "+#\0"):
+        if not topic or len(topic) > MAX_TEXT_LENGTH or topic.startswith("$") or any(c in topic for c in "+#\0"):
             return False
         if self.contact is not None and topic in (self.contact.topic, self.contact.availability_topic):
             return False
@@ -283,33 +283,33 @@ class Topics:
     def availability(self, online: bool) -> Publication:
         return self._kept("controller/availability", b"online" if online else b"offline")
 
-    def state(self, view: StateView, wall: Wall) -> Publication:
+    def state(self, view: StateView, wall: WallClock) -> Publication:
         return self._kept("controller/state", payloads.state(view, wall))
 
-    def circuit(self, view: CircuitView, wall: Wall) -> Publication:
+    def circuit(self, view: CircuitView, wall: WallClock) -> Publication:
         return self._kept(f"circuits/{view.id}", payloads.circuit(view, wall))
 
-    def no_circuit(self, circuit: CircuitId) -> Publication:
+    def cleared_circuit(self, circuit: CircuitId) -> Publication:
         return self._kept(f"circuits/{circuit}", b"")
 
-    def demand(self, view: DemandView, at: float, wall: Wall) -> Publication:
+    def demand(self, view: DemandView, at: float, wall: WallClock) -> Publication:
         return self._kept("demand", payloads.demand(view, at, wall))
 
-    def meter(self, told: TellMeter, wall: Wall) -> Publication:
+    def meter(self, told: PublishMeter, wall: WallClock) -> Publication:
         return self._kept(f"meters/{told.meter}", payloads.meter(told, wall))
 
-    def event(self, happened: Happened, wall: Wall) -> Publication:
+    def event(self, happened: LogEvent, wall: WallClock) -> Publication:
         return Publication(f"{self.base}events", payloads.event(happened, wall))
 
-    def alarm(self, view: AlarmView, wall: Wall) -> Publication:
+    def alarm(self, view: AlarmView, wall: WallClock) -> Publication:
         return self._kept(f"alarms/{view.id}", payloads.alarm(view, wall))
 
-    def no_alarm(self, alarm: str) -> Publication:
+    def cleared_alarm(self, alarm: str) -> Publication:
         return self._kept(f"alarms/{alarm}", b"")
 
-    def answer(self, answer: Answer) -> Publication | None:
+    def answer(self, answer: SendReply) -> Publication | None:
         """Return the answer to a request; None where nobody waits for one."""
-        if not isinstance(answer.reply, Ticket):
+        if not isinstance(answer.reply, ReplyAddress):
             return None
         body = payloads.answer(answer.ok, answer.reason)
         return Publication(answer.reply.response_topic, body, correlation=answer.reply.correlation)
@@ -318,14 +318,14 @@ class Topics:
         return Publication(self.base + topic, payload, retain=True)
 
 
-class Repetitions:
+class DuplicateFilter:
     """Remembers which requests were heard, so that one sent twice is done once. Bounded: the oldest is forgotten."""
 
     def __init__(self, most: int = 1000) -> None:
         self._most = most
-        self._heard: dict[Ticket, None] = {}
+        self._heard: dict[ReplyAddress, None] = {}
 
-    def repeats(self, ticket: Ticket) -> bool:
+    def repeats(self, ticket: ReplyAddress) -> bool:
         """Return whether this correlation was heard before; from now on it was. One without correlation never was."""
         if ticket.correlation is None:
             return False
@@ -339,8 +339,8 @@ class Repetitions:
 
 def _request_fields(payload: bytes) -> dict[str, Json] | str:
     """Return the request's fields, or the sentence that says what is wrong with it."""
-    if len(payload) > REQUEST_MOST_BYTES:
-        return f"a request has at most {REQUEST_MOST_BYTES} bytes, not {len(payload)}"
+    if len(payload) > MAX_REQUEST_BYTES:
+        return f"a request has at most {MAX_REQUEST_BYTES} bytes, not {len(payload)}"
     if not payload:
         return {}
     try:
@@ -354,8 +354,10 @@ def _wrong_field(fields: Mapping[str, Json]) -> str | None:
     for name, value in fields.items():
         if name in ("circuit", "by", "note"):
             # Printable only: these words end in the journal and in reports.
-            if value is not None and not (isinstance(value, str) and len(value) <= TEXT_MOST and value.isprintable()):
-                return f'"{name}" is a text of at most {TEXT_MOST} printable characters'
+            if value is not None and not (
+                isinstance(value, str) and len(value) <= MAX_TEXT_LENGTH and value.isprintable()
+            ):
+                return f'"{name}" is a text of at most {MAX_TEXT_LENGTH} printable characters'
         elif name == "now":
             if value is not None and not isinstance(value, bool):
                 return '"now" is true or false'
@@ -377,6 +379,6 @@ def _words(table: Mapping[bytes, object]) -> str:
 
 def _shown(payload: bytes) -> str:
     """Return a payload fit for one line of a journal."""
-    if len(payload) > WORD_MOST_BYTES:
+    if len(payload) > MAX_DEVICE_PAYLOAD_BYTES:
         return f"{len(payload)} bytes"
     return repr(payload.decode("utf-8", "replace"))

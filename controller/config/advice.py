@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from controller.config.errors import Notes
+from controller.config.errors import ErrorCollector
 from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE
 from controller.config.model import GpioContact, MqttContact
 from controller.config.table_reader import keys_of
-from rules.controllability import sheddable, why_uncontrollable
+from rules.controllability import sheddable, uncontrollable_reason
 from rules.panel import Restore, Tag
 
 if TYPE_CHECKING:
-    from controller.config.errors import Mistake
+    from controller.config.errors import ConfigError
     from controller.config.loader import Configuration
     from rules.panel import Circuit
 
@@ -34,23 +34,23 @@ COMPRESSOR = ("air conditioner", "a/c", "heat pump", "fridge", "refrigerator", "
 DEPENDED_ON = ("router", "modem", "access point", "broker", "loadshed", "alarm", "smoke", "medical", "oxygen", "cpap")
 
 
-def advice(configuration: Configuration) -> tuple[Mistake, ...]:
+def advice(configuration: Configuration) -> tuple[ConfigError, ...]:
     """Return everything unwise, installer.toml first, each in the order of its lines."""
-    installer = Notes(INSTALLER_FILE, configuration.sources.installer)
+    installer = ErrorCollector(INSTALLER_FILE, configuration.sources.installer)
     _tiny_values(configuration, installer)
     _contact(configuration, installer)
     _stable_wait(configuration, installer)
     _broker(configuration, installer)
     _meters(configuration, installer)
     _generator(configuration, installer)
-    circuits = Notes(CIRCUITS_FILE, configuration.sources.circuits)
+    circuits = ErrorCollector(CIRCUITS_FILE, configuration.sources.circuits)
     for circuit in configuration.panel:
         _circuit(circuit, circuits)
     _panel(configuration, circuits)
     return installer.sorted() + circuits.sorted()
 
 
-def _tiny_values(configuration: Configuration, notes: Notes) -> None:
+def _tiny_values(configuration: Configuration, notes: ErrorCollector) -> None:
     tables = {
         "contact": configuration.contact,
         "shed": configuration.shed,
@@ -63,7 +63,7 @@ def _tiny_values(configuration: Configuration, notes: Notes) -> None:
             _tiny_values_of(name, table, notes)
 
 
-def _tiny_values_of(name: str, table: object, notes: Notes) -> None:
+def _tiny_values_of(name: str, table: object, notes: ErrorCollector) -> None:
     for key in keys_of(type(table)):
         # Of the stable wait `_stable_wait` says more.
         if not key.name.endswith(("_s", "_days")) or key.name == "utility_stable_s":
@@ -73,7 +73,7 @@ def _tiny_values_of(name: str, table: object, notes: Notes) -> None:
             notes.add((name, key.name), f"less than a tenth of what is usual ({default:g})", value)
 
 
-def _contact(configuration: Configuration, notes: Notes) -> None:
+def _contact(configuration: Configuration, notes: ErrorCollector) -> None:
     contact = configuration.contact
     if contact.normally == "open":
         says = "a cut wire then reads as utility, and nothing is shed: take a normally closed contact if there is one"
@@ -84,14 +84,14 @@ def _contact(configuration: Configuration, notes: Notes) -> None:
         notes.add_table(("contact",), "without availability_topic nobody notices when the contact's device is gone")
 
 
-def _pin(pin: int, notes: Notes) -> None:
+def _pin(pin: int, notes: ErrorCollector) -> None:
     if pin in BOARD_ID_PINS:
         notes.add(("contact", "pin"), "the Pi looks for an expansion board on this pin at boot: take another", pin)
     if pin in CONSOLE_PINS:
         notes.add(("contact", "pin"), "the Pi's serial console uses this pin unless it is switched off", pin)
 
 
-def _stable_wait(configuration: Configuration, notes: Notes) -> None:
+def _stable_wait(configuration: Configuration, notes: ErrorCollector) -> None:
     wait_s = configuration.restore.utility_stable_s
     place = ("restore", "utility_stable_s")
     switches = "before it goes back, a transfer switch waits 15 to 20 s (Generac), 2 minutes (Kohler), 10 (Cummins)"
@@ -103,13 +103,13 @@ def _stable_wait(configuration: Configuration, notes: Notes) -> None:
         notes.add(place, f"{says}: {switches}", wait_s)
 
 
-def _generator(configuration: Configuration, notes: Notes) -> None:
+def _generator(configuration: Configuration, notes: ErrorCollector) -> None:
     generator = configuration.installer.generator
     if generator is not None and generator.kw > LARGEST_GENERATOR_KW:
         notes.add(("generator", "kw"), "more than any house has: in kilowatts, not in watts", generator.kw)
 
 
-def _broker(configuration: Configuration, notes: Notes) -> None:
+def _broker(configuration: Configuration, notes: ErrorCollector) -> None:
     broker = configuration.broker
     if broker.version == "3.1.1":
         says = "commands cannot expire there, so an old one may reach a breaker late: take 5 where the broker knows it"
@@ -118,7 +118,7 @@ def _broker(configuration: Configuration, notes: Notes) -> None:
         notes.add(("broker", "username"), "without ca_file (TLS) the password is readable on the way", broker.username)
 
 
-def _meters(configuration: Configuration, notes: Notes) -> None:
+def _meters(configuration: Configuration, notes: ErrorCollector) -> None:
     if configuration.meter is None:
         return
     _model(("meter", "model"), configuration.meter.model, notes)
@@ -126,29 +126,29 @@ def _meters(configuration: Configuration, notes: Notes) -> None:
         _model(("meters", name, "model"), meter.model, notes)
 
 
-def _model(place: tuple[str, ...], model: str, notes: Notes) -> None:
+def _model(place: tuple[str, ...], model: str, notes: ErrorCollector) -> None:
     # Imported here: only `check` asks, and a start in the dark has no time.
-    from hw.models import Link, NotAModel, parse  # noqa: PLC0415
+    from hw.models import MeterLink, UnknownModel, parse  # noqa: PLC0415
 
     meaning = parse(model)
-    if isinstance(meaning, NotAModel):
+    if isinstance(meaning, UnknownModel):
         notes.add(place, f"not a model number we know ({'; '.join(meaning.reasons)}): metering goes on", model)
         return
     sayings = list(meaning.notes)
-    if meaning.link is not Link.MODBUS:
+    if meaning.link is not MeterLink.MODBUS:
         sayings.append(meaning.link.value)
     if sayings:
         notes.add(place, "; ".join(sayings), model)
 
 
-def _circuit(circuit: Circuit, notes: Notes) -> None:
+def _circuit(circuit: Circuit, notes: ErrorCollector) -> None:
     path = ("circuits", circuit.id)
     match circuit.spaces:
         case (first, second) if abs(first - second) != POLES_APART:
             notes.add((*path, "space"), "two poles of one handle are usually two spaces apart", list(circuit.spaces))
     if circuit.tag is not Tag.NONESSENTIAL:
         return
-    reason = why_uncontrollable(circuit)
+    reason = uncontrollable_reason(circuit)
     if reason is not None:
         says = f"UNCONTROLLABLE ({reason}): it stays ON unless switched by hand"
         notes.add((*path, "breaker"), says, circuit.kind.value)
@@ -156,7 +156,7 @@ def _circuit(circuit: Circuit, notes: Notes) -> None:
     _load(circuit, path, notes)
 
 
-def _load(circuit: Circuit, path: tuple[str, ...], notes: Notes) -> None:
+def _load(circuit: Circuit, path: tuple[str, ...], notes: ErrorCollector) -> None:
     """Note what a shed circuit's name makes one think of."""
     if circuit.restore is Restore.AUTO and named(circuit, STARTS_UNATTENDED):
         notes.add((*path, "restore"), 'it would start unattended when utility returns: "ask" leaves that to a person')
@@ -173,7 +173,7 @@ def named(circuit: Circuit, words: tuple[str, ...]) -> bool:
     return re.search(rf"(?<![a-z])(?:{'|'.join(map(re.escape, words))})s?(?![a-z])", told) is not None
 
 
-def _panel(configuration: Configuration, notes: Notes) -> None:
+def _panel(configuration: Configuration, notes: ErrorCollector) -> None:
     panel = configuration.panel
     if not any(sheddable(circuit) for circuit in panel):
         notes.add_table(("circuits",), "nothing would be shed: no circuit is nonessential and controllable")

@@ -16,7 +16,7 @@ SHOWN_LENGTH = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
+class ConfigError:
     """One sentence about one place in a file.
 
     `line`: from 1; None where the file as a whole is meant. `table`, `key` and `value` are None where nothing so
@@ -24,7 +24,7 @@ class Mistake:
     """
 
     file: str
-    says: str
+    message: str
     line: int | None = None
     table: str | None = None
     key: str | None = None
@@ -34,16 +34,16 @@ class Mistake:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         entry = self.key if self.value is None else f"{self.key} = {self.value}"
         where = " ".join(part for part in (self.table and f"[{self.table}]", entry) if part)
-        return f"{place}: {where}: {self.says}" if where else f"{place}: {self.says}"
+        return f"{place}: {where}: {self.message}" if where else f"{place}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)
-class Mistakes:
+class ConfigErrors:
     """Everything that is wrong, of both files, in the order of their lines."""
 
-    found: tuple[Mistake, ...]
+    found: tuple[ConfigError, ...]
 
-    def __iter__(self) -> Iterator[Mistake]:
+    def __iter__(self) -> Iterator[ConfigError]:
         return iter(self.found)
 
     def __len__(self) -> int:
@@ -56,31 +56,31 @@ class Mistakes:
 
 
 @dataclass(slots=True)
-class Notes:
+class ErrorCollector:
     """Collects what is to be said about one file, and finds the line of each."""
 
     file: str
     text: str
-    found: list[Mistake] = field(default_factory=list)
+    found: list[ConfigError] = field(default_factory=list)
     _lines: Mapping[tuple[str, ...], int] | None = field(default=None, init=False, repr=False)
 
     def add(self, path: tuple[str, ...], says: str, value: object = None) -> None:
         """Note something about the key at `path` (its table's names, then its own). `value`: as tomllib read it."""
         *table, key = path
         self.found.append(
-            Mistake(
+            ConfigError(
                 file=self.file,
                 line=self._line(path),
-                table=".".join(spelt(name) for name in table) or None,
-                key=spelt(key),
+                table=".".join(to_toml(name) for name in table) or None,
+                key=to_toml(key),
                 value=None if value is None else shown(value),
-                says=says,
+                message=says,
             )
         )
 
     def add_table(self, path: tuple[str, ...], says: str) -> None:
         """Note something about a whole table."""
-        self.found.append(Mistake(self.file, says, self._line(path), ".".join(spelt(name) for name in path)))
+        self.found.append(ConfigError(self.file, says, self._line(path), ".".join(to_toml(name) for name in path)))
 
     def _line(self, path: tuple[str, ...]) -> int:
         from controller.config.toml_lines import line_of, lines_of  # noqa: PLC0415  # a right file needs no line
@@ -89,12 +89,12 @@ class Notes:
             self._lines = lines_of(self.text)
         return line_of(self._lines, path)
 
-    def sorted(self) -> tuple[Mistake, ...]:
+    def sorted(self) -> tuple[ConfigError, ...]:
         """Return the notes in the order of their lines."""
         return tuple(sorted(self.found, key=lambda mistake: mistake.line or 0))
 
 
-def spelt(key: str) -> str:
+def to_toml(key: str) -> str:
     """Return a key as TOML wants it written: bare where it may be, quoted elsewhere."""
     bare = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
     return key if bare else json.dumps(key, ensure_ascii=False)
@@ -115,7 +115,7 @@ def _spelt_value(value: object) -> str:
         case list():
             return f"[{', '.join(_spelt_value(item) for item in value)}]"
         case dict():
-            inside = ", ".join(f"{spelt(key)} = {_spelt_value(item)}" for key, item in value.items())
+            inside = ", ".join(f"{to_toml(key)} = {_spelt_value(item)}" for key, item in value.items())
             return f"{{ {inside} }}"
         case int() if abs(value).bit_length() > 4 * SHOWN_LENGTH:
             return "a number of many digits"  # Python refuses to print the longest of them
@@ -123,7 +123,7 @@ def _spelt_value(value: object) -> str:
             return str(value)
 
 
-def twin(word: object, known: Iterable[str]) -> str | None:
+def closest_match(word: object, known: Iterable[str]) -> str | None:
     """Return the known word that was most likely meant, or None where none is near."""
     # Imported here: it is dear, and a right file never needs it.
     import difflib  # noqa: PLC0415

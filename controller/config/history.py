@@ -11,7 +11,7 @@ import re
 import zlib
 from typing import TYPE_CHECKING
 
-from controller.config.errors import Mistakes
+from controller.config.errors import ConfigErrors
 from controller.config.loader import (
     CIRCUITS_FILE,
     INSTALLER_FILE,
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 FOLDER = "configuration"
 # A house retags some circuits a year. A hundred tell years back, and fill a megabyte at worst.
-MOST_KEPT = 100
+MAX_KEPT = 100
 _NAME = re.compile(r"(\d{6,})-([0-9a-f]{8})")
 _UNFINISHED = ".new"
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class StartupConfiguration:
     """What a start goes by.
 
     `configuration`: None where the files are wrong and no good ones were ever in force: end with exit code 78.
@@ -49,22 +49,22 @@ class Start:
 
     configuration: Configuration | None
     refused: tuple[str, ...] = ()
-    unkept: str | None = None
+    save_error: str | None = None
 
 
-def configuration_for_start(config_dir: Path, state_dir: Path) -> Start:
+def configuration_for_start(config_dir: Path, state_dir: Path) -> StartupConfiguration:
     """Return the configuration to start with: each file as it is where it is right, else as it last was in force."""
     loaded = load(config_dir)
     if isinstance(loaded, Configuration):
-        return Start(loaded, unkept=keep(state_dir, loaded))
-    good = last_good(state_dir)
+        return StartupConfiguration(loaded, save_error=save(state_dir, loaded))
+    good = last_valid(state_dir)
     if good is None:
-        return Start(None, loaded.sentences)
+        return StartupConfiguration(None, loaded.sentences)
     mended = _mended(config_dir, good)
-    return Start(mended, loaded.sentences, keep(state_dir, mended))
+    return StartupConfiguration(mended, loaded.sentences, save(state_dir, mended))
 
 
-def keep(state_dir: Path, configuration: Configuration) -> str | None:
+def save(state_dir: Path, configuration: Configuration) -> str | None:
     """Keep a configuration that is now in force, where it is another than before; return why it could not be kept."""
     folder = state_dir / FOLDER
     try:
@@ -74,14 +74,14 @@ def keep(state_dir: Path, configuration: Configuration) -> str | None:
             return None
         _write(folder, _number(names[-1]) + 1 if names else 1, configuration.sources)
         sync_folder(state_dir)
-        for old in names[: max(0, len(names) + 1 - MOST_KEPT)]:
+        for old in names[: max(0, len(names) + 1 - MAX_KEPT)]:
             _remove(folder / old)
     except OSError as error:
         return f"this configuration could not be kept in {folder}: {error.strerror or error}"
     return None
 
 
-def last_good(state_dir: Path) -> Configuration | None:
+def last_valid(state_dir: Path) -> Configuration | None:
     """Return the configuration that was last in force; None where none is kept that this version understands."""
     parsed = (parse(sources) for sources in _kept(state_dir))
     return next((configuration for configuration in parsed if isinstance(configuration, Configuration)), None)
@@ -91,7 +91,7 @@ def last_entry(state_dir: Path, circuit: CircuitId) -> Circuit | None:
     """Return a circuit as it last was in force: what is owed keeps its entry, also where the file drops it."""
     for sources in _kept(state_dir):
         panel = parse_circuits(sources.circuits) if circuit in sources.circuits else None
-        if panel is not None and not isinstance(panel, Mistakes) and circuit in panel:
+        if panel is not None and not isinstance(panel, ConfigErrors) and circuit in panel:
             return panel[circuit]
     return None
 
@@ -99,12 +99,12 @@ def last_entry(state_dir: Path, circuit: CircuitId) -> Circuit | None:
 def _mended(config_dir: Path, good: Configuration) -> Configuration:
     """Return the good configuration with that one of the files on disk that is right, if one is."""
     installer, circuits = read_file(config_dir / INSTALLER_FILE), read_file(config_dir / CIRCUITS_FILE)
-    if isinstance(installer, Mistakes) or isinstance(parse_installer(installer), Mistakes):
+    if isinstance(installer, ConfigErrors) or isinstance(parse_installer(installer), ConfigErrors):
         installer = good.sources.installer
-    if isinstance(circuits, Mistakes) or isinstance(parse_circuits(circuits), Mistakes):
+    if isinstance(circuits, ConfigErrors) or isinstance(parse_circuits(circuits), ConfigErrors):
         circuits = good.sources.circuits
     mended = parse(Sources(installer, circuits))
-    return good if isinstance(mended, Mistakes) else mended
+    return good if isinstance(mended, ConfigErrors) else mended
 
 
 def _kept(state_dir: Path) -> Iterator[Sources]:

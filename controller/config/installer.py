@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from controller.config.errors import Mistakes
+from controller.config.errors import ConfigErrors
 from controller.config.model import (
     CONTACTS,
     NAME,
@@ -23,13 +23,13 @@ from controller.config.model import (
     StoreSettings,
 )
 from controller.config.table_reader import keys_of, note_unknown, read_known, read_table
-from controller.config.validators import NotAllowedError
+from controller.config.validators import InvalidValueError
 from rules.lean import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from controller.config.errors import Notes
+    from controller.config.errors import ErrorCollector
 
 Table = TypeVar("Table")
 KNOWN = (*SINGLE_TABLES, "contact", "meters")
@@ -50,7 +50,7 @@ class Installer:
     generator: GeneratorSettings | None
 
 
-def read_installer(raw: dict[str, object], notes: Notes) -> Installer | Mistakes:
+def read_installer(raw: dict[str, object], notes: ErrorCollector) -> Installer | ConfigErrors:
     """Return what the file says, or every mistake in it."""
     note_unknown(raw, KNOWN, (), notes, _places(()))
     for name in REQUIRED_TABLES:
@@ -67,17 +67,17 @@ def read_installer(raw: dict[str, object], notes: Notes) -> Installer | Mistakes
     generator = _table(GeneratorSettings, "generator", raw, notes)
     _note_clashes(contact, broker, meter, meters, notes)
     if notes.found or site is None or contact is None:
-        return Mistakes(notes.sorted())
+        return ConfigErrors(notes.sorted())
     return Installer(site, contact, broker, shed, restore, meter, meters, store, generator)
 
 
-def _table(table: type[Table], name: str, raw: dict[str, object], notes: Notes) -> Table | None:
+def _table(table: type[Table], name: str, raw: dict[str, object], notes: ErrorCollector) -> Table | None:
     if name not in raw:
         return None
     return read_table(table, raw[name], (name,), notes, _places((name,)))
 
 
-def _contact(raw: dict[str, object], notes: Notes) -> ContactSettings | None:
+def _contact(raw: dict[str, object], notes: ErrorCollector) -> ContactSettings | None:
     table = raw.get("contact")
     if table is None:
         return None
@@ -92,7 +92,7 @@ def _contact(raw: dict[str, object], notes: Notes) -> ContactSettings | None:
     return read_table(kind, table, ("contact",), notes, places)
 
 
-def _note_source(table: object, notes: Notes) -> None:
+def _note_source(table: object, notes: ErrorCollector) -> None:
     if not isinstance(table, dict):
         notes.add(("contact",), "write it as a table of its own: [contact]", table)
         return
@@ -101,7 +101,7 @@ def _note_source(table: object, notes: Notes) -> None:
     read_known((GpioContact, MqttContact), keys, ("contact",), notes, _places(("contact",)))
 
 
-def _meters(raw: dict[str, object], notes: Notes) -> dict[str, ExtraMeterSettings]:
+def _meters(raw: dict[str, object], notes: ErrorCollector) -> dict[str, ExtraMeterSettings]:
     tables = raw.get("meters", {})
     if not isinstance(tables, dict):
         notes.add(("meters",), "write each meter as a table of its own: [meters.NAME]", tables)
@@ -112,7 +112,7 @@ def _meters(raw: dict[str, object], notes: Notes) -> dict[str, ExtraMeterSetting
     for name, table in tables.items():
         try:
             NAME.read(name)
-        except NotAllowedError as refusal:
+        except InvalidValueError as refusal:
             notes.add_table(("meters", name), f"{refusal} for the name")
         meter = read_table(ExtraMeterSettings, table, ("meters", name), notes, {})
         if meter:
@@ -125,7 +125,7 @@ def _note_clashes(
     broker: BrokerSettings,
     meter: MeterSettings | None,
     meters: dict[str, ExtraMeterSettings],
-    notes: Notes,
+    notes: ErrorCollector,
 ) -> None:
     _note_pins(contact, meter, notes)
     _note_ids(meter, meters, notes)
@@ -135,7 +135,7 @@ def _note_clashes(
         notes.add(("broker", "password_file"), "MQTT 3.1.1 sends no password without a username: write it too")
 
 
-def _note_pins(contact: ContactSettings | None, meter: MeterSettings | None, notes: Notes) -> None:
+def _note_pins(contact: ContactSettings | None, meter: MeterSettings | None, notes: ErrorCollector) -> None:
     pins = [(("contact", "pin"), contact.pin)] if isinstance(contact, GpioContact) else []
     if meter:
         wired = {"pulse_pin": meter.pulse_pin, "pulse_kwh_pin": meter.pulse_kwh_pin}
@@ -148,7 +148,7 @@ def _note_pins(contact: ContactSettings | None, meter: MeterSettings | None, not
         first.setdefault(pin, place)
 
 
-def _note_ids(meter: MeterSettings | None, meters: dict[str, ExtraMeterSettings], notes: Notes) -> None:
+def _note_ids(meter: MeterSettings | None, meters: dict[str, ExtraMeterSettings], notes: ErrorCollector) -> None:
     taken = {meter.device_id: "meter"} if meter else {}
     for name, extra in meters.items():
         if extra.device_id in taken:
@@ -157,7 +157,7 @@ def _note_ids(meter: MeterSettings | None, meters: dict[str, ExtraMeterSettings]
         taken.setdefault(extra.device_id, f"meters.{name}")
 
 
-def _note_words(contact: MqttContact, notes: Notes) -> None:
+def _note_words(contact: MqttContact, notes: ErrorCollector) -> None:
     if contact.open == contact.closed:
         notes.add(("contact", "closed"), 'use another word than for "open"', contact.closed)
     if contact.available == contact.unavailable:

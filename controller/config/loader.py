@@ -8,7 +8,7 @@ import tomllib
 from typing import TYPE_CHECKING
 
 from controller.config.circuits import read_circuits
-from controller.config.errors import Mistake, Mistakes, Notes
+from controller.config.errors import ConfigError, ConfigErrors, ErrorCollector
 from controller.config.installer import Installer, read_installer
 from rules.lean import dataclass, replace
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 INSTALLER_FILE = "installer.toml"
 CIRCUITS_FILE = "circuits.toml"
 # A thousand circuits written at length are a quarter of this.
-MOST_BYTES = 1_000_000
+MAX_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Configuration:
         return self.installer.generator
 
 
-def load(config_dir: Path) -> Configuration | Mistakes:
+def load(config_dir: Path) -> Configuration | ConfigErrors:
     """Return the configuration of a folder, or every mistake of both its files."""
     installer = read_file(config_dir / INSTALLER_FILE)
     circuits = read_file(config_dir / CIRCUITS_FILE)
@@ -100,44 +100,44 @@ def load(config_dir: Path) -> Configuration | Mistakes:
     return joined(first, second)
 
 
-def parse(sources: Sources) -> Configuration | Mistakes:
+def parse(sources: Sources) -> Configuration | ConfigErrors:
     """Return the configuration that two texts make, or every mistake in them."""
     installer = parse_installer(sources.installer)
     panel = parse_circuits(sources.circuits)
-    if isinstance(installer, Mistakes) or isinstance(panel, Mistakes):
+    if isinstance(installer, ConfigErrors) or isinstance(panel, ConfigErrors):
         return joined(installer, panel)
     return Configuration(installer, panel, sources)
 
 
-def with_circuits(configuration: Configuration, config_dir: Path) -> Configuration | Mistakes:
+def reload_circuits(configuration: Configuration, config_dir: Path) -> Configuration | ConfigErrors:
     """Return the configuration with its circuits read anew: what a reload does. installer.toml is not looked at."""
     text = read_file(config_dir / CIRCUITS_FILE)
-    if isinstance(text, Mistakes):
+    if isinstance(text, ConfigErrors):
         return text
     panel = parse_circuits(text)
-    if isinstance(panel, Mistakes):
+    if isinstance(panel, ConfigErrors):
         return panel
     return replace(configuration, panel=panel, sources=replace(configuration.sources, circuits=text))
 
 
-def parse_installer(text: str) -> Installer | Mistakes:
+def parse_installer(text: str) -> Installer | ConfigErrors:
     """Return what installer.toml says, or every mistake in it."""
     raw = _toml(INSTALLER_FILE, text)
-    return raw if isinstance(raw, Mistakes) else read_installer(raw, Notes(INSTALLER_FILE, text))
+    return raw if isinstance(raw, ConfigErrors) else read_installer(raw, ErrorCollector(INSTALLER_FILE, text))
 
 
-def parse_circuits(text: str) -> Panel | Mistakes:
+def parse_circuits(text: str) -> Panel | ConfigErrors:
     """Return the panel that circuits.toml describes, or every mistake in it."""
     raw = _toml(CIRCUITS_FILE, text)
-    return raw if isinstance(raw, Mistakes) else read_circuits(raw, Notes(CIRCUITS_FILE, text))
+    return raw if isinstance(raw, ConfigErrors) else read_circuits(raw, ErrorCollector(CIRCUITS_FILE, text))
 
 
-def joined(*parts: object) -> Mistakes:
+def joined(*parts: object) -> ConfigErrors:
     """Return the mistakes among these, as one."""
-    return Mistakes(tuple(mistake for part in parts if isinstance(part, Mistakes) for mistake in part))
+    return ConfigErrors(tuple(mistake for part in parts if isinstance(part, ConfigErrors) for mistake in part))
 
 
-def read_file(path: Path) -> str | Mistakes:
+def read_file(path: Path) -> str | ConfigErrors:
     """Return the text of a configuration file, or why it cannot be read."""
     try:
         content = _content(path)
@@ -158,11 +158,11 @@ def _content(path: Path) -> bytes | str:
     if not stat.S_ISREG(path.stat().st_mode):
         return f"is not a file (looked in {path.parent}): a folder or device of this name is in the way"
     with path.open("rb") as file:
-        content = file.read(MOST_BYTES + 1)
-    return content if len(content) <= MOST_BYTES else f"is longer than {MOST_BYTES} bytes: this is not ours"
+        content = file.read(MAX_BYTES + 1)
+    return content if len(content) <= MAX_BYTES else f"is longer than {MAX_BYTES} bytes: this is not ours"
 
 
-def _text(name: str, content: bytes) -> str | Mistakes:
+def _text(name: str, content: bytes) -> str | ConfigErrors:
     if content.startswith(b"\xef\xbb\xbf"):
         return _refused(name, "begins with a byte-order mark: save it as UTF-8 without one", line=1)
     try:
@@ -173,7 +173,7 @@ def _text(name: str, content: bytes) -> str | Mistakes:
         return _refused(name, "is not UTF-8 text: save it as UTF-8", line)
 
 
-def _toml(name: str, text: str) -> dict[str, object] | Mistakes:
+def _toml(name: str, text: str) -> dict[str, object] | ConfigErrors:
     try:
         return tomllib.loads(text)
     except RecursionError:
@@ -192,5 +192,5 @@ def _line(error: ValueError, text: str) -> int:
     return int(found.group(1)) if found else text.count("\n") + 1
 
 
-def _refused(name: str, says: str, line: int | None = None) -> Mistakes:
-    return Mistakes((Mistake(name, says, line),))
+def _refused(name: str, says: str, line: int | None = None) -> ConfigErrors:
+    return ConfigErrors((ConfigError(name, says, line),))

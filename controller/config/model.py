@@ -6,19 +6,19 @@ These classes are the one definition: the reader, the advice of `check` and the 
 
 from typing import Annotated, Literal
 
-from controller.config.validators import ID_PATTERN, Flag, Member, Number, Spaces, Text, Whole, Word
+from controller.config.validators import ID_PATTERN, Boolean, EnumValue, Integer, Number, OneOf, Spaces, TextValue
 from rules.lean import dataclass
 from rules.panel import Circuit, CircuitId, Kind, Override, Restore, Tag, Wakes
 
-NAME = Text(ID_PATTERN, 'a-z, 0-9 and "-" between them, at most 64 signs')
-WORDS = Text(r".*\S.*", "a text of printable signs")
-FILE = Text(r"/.+", "a path from the root, such as /etc/loadshed/broker.password")
-TOPIC = Text(r"[^+#]+", "an MQTT topic without + and #")
-PORT = Text(
+NAME = TextValue(ID_PATTERN, 'a-z, 0-9 and "-" between them, at most 64 signs')
+WORDS = TextValue(r".*\S.*", "a text of printable signs")
+FILE = TextValue(r"/.+", "a path from the root, such as /etc/loadshed/broker.password")
+TOPIC = TextValue(r"[^+#]+", "an MQTT topic without + and #")
+PORT = TextValue(
     r"/.+|tcp://(?:[^/:\[\]\s]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}", "a device such as /dev/ttyUSB0, or tcp://host:port"
 )
 # The 40-pin header of every Pi.
-PIN = Whole(0, 27, "a BCM pin number")
+PIN = Integer(0, 27, "a BCM pin number")
 SECONDS_TO_A_MINUTE = Number(0.1, 60)
 SECONDS_TO_AN_HOUR = Number(0, 3600)
 INTERVAL_S = Number(0.1, 3600)
@@ -40,9 +40,9 @@ class GpioContact:
     `open_alarm_h`: it may be open for so long before that is said, in hours; 0: it is never said.
     """
 
-    source: Annotated[Literal["gpio"], Word(("gpio", "mqtt"))]
+    source: Annotated[Literal["gpio"], OneOf(("gpio", "mqtt"))]
     pin: Annotated[int, PIN]
-    normally: Annotated[Literal["closed", "open"], Word(("closed", "open"))] = "closed"
+    normally: Annotated[Literal["closed", "open"], OneOf(("closed", "open"))] = "closed"
     settle_s: Annotated[float, Number(0, 5)] = 0.1
     open_alarm_h: Annotated[float, HOURS_TO_A_YEAR] = 24.0
 
@@ -55,15 +55,15 @@ class MqttContact:
     the payloads there. `on_lost`: whether a lost device counts as standby ("shed") or as unknown ("hold").
     """
 
-    source: Annotated[Literal["mqtt"], Word(("gpio", "mqtt"))]
+    source: Annotated[Literal["mqtt"], OneOf(("gpio", "mqtt"))]
     topic: Annotated[str, TOPIC]
     open: Annotated[str, WORDS] = "open"
     closed: Annotated[str, WORDS] = "closed"
     availability_topic: Annotated[str | None, TOPIC] = None
     available: Annotated[str, WORDS] = "online"
     unavailable: Annotated[str, WORDS] = "offline"
-    on_lost: Annotated[Literal["hold", "shed"], Word(("hold", "shed"))] = "hold"
-    normally: Annotated[Literal["closed", "open"], Word(("closed", "open"))] = "closed"
+    on_lost: Annotated[Literal["hold", "shed"], OneOf(("hold", "shed"))] = "hold"
+    normally: Annotated[Literal["closed", "open"], OneOf(("closed", "open"))] = "closed"
     settle_s: Annotated[float, Number(0, 5)] = 0.1
     open_alarm_h: Annotated[float, HOURS_TO_A_YEAR] = 24.0
 
@@ -75,12 +75,14 @@ ContactSettings = GpioContact | MqttContact
 class BrokerSettings:
     """Where the MQTT broker is. `ca_file` given: TLS. `version`: of MQTT. None: not used."""
 
-    host: Annotated[str, Text(r"[^\s.\[\]/]{1,63}(\.[^\s.\[\]/]{1,63})*\.?", "a host name or an address")] = "127.0.0.1"
-    port: Annotated[int, Whole(1, 65535, "a port")] = 1883
+    host: Annotated[str, TextValue(r"[^\s.\[\]/]{1,63}(\.[^\s.\[\]/]{1,63})*\.?", "a host name or an address")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Integer(1, 65535, "a port")] = 1883
     username: Annotated[str | None, WORDS] = None
     password_file: Annotated[str | None, FILE] = None
     ca_file: Annotated[str | None, FILE] = None
-    version: Annotated[Literal["5", "3.1.1"], Word(("5", "3.1.1"))] = "5"
+    version: Annotated[Literal["5", "3.1.1"], OneOf(("5", "3.1.1"))] = "5"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class RestoreSettings:
 
     utility_stable_s: Annotated[float, SECONDS_TO_AN_HOUR] = 10.0
     stagger_s: Annotated[float, SECONDS_TO_AN_HOUR] = 5.0
-    flap_transfers: Annotated[int, Whole(0, 100)] = 3
+    flap_transfers: Annotated[int, Integer(0, 100)] = 3
     flap_window_s: Annotated[float, Number(0, 86_400)] = 600.0
     flap_wait_max_s: Annotated[float, SECONDS_TO_AN_HOUR] = 600.0
 
@@ -111,7 +113,7 @@ class MeterSettings:
 
     port: Annotated[str, PORT]
     model: Annotated[str, WORDS] = "2N208-021"
-    device_id: Annotated[int, Whole(1, 247)] = 1
+    device_id: Annotated[int, Integer(1, 247)] = 1
     poll_s: Annotated[float, INTERVAL_S] = 5.0
     pulse_pin: Annotated[int | None, PIN] = None
     pulse_kwh_pin: Annotated[int | None, PIN] = None
@@ -122,7 +124,7 @@ class MeterSettings:
 class ExtraMeterSettings:
     """A further meter on the same bus."""
 
-    device_id: Annotated[int, Whole(1, 247)]
+    device_id: Annotated[int, Integer(1, 247)]
     model: Annotated[str, WORDS] = "2N208-021"
 
 
@@ -130,7 +132,7 @@ class ExtraMeterSettings:
 class StoreSettings:
     """How long samples are kept, in days."""
 
-    samples_days: Annotated[int, Whole(1, 36_500)] = 400
+    samples_days: Annotated[int, Integer(1, 36_500)] = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,20 +143,20 @@ class GeneratorSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class CircuitEntry:
+class CircuitSettings:
     """One `[circuits.ID]` as the homeowner writes it. `name`: None means the id."""
 
     space: Annotated[tuple[int, ...], Spaces()]
-    breaker: Annotated[Kind, Member(Kind)]
-    tag: Annotated[Tag, Member(Tag)]
+    breaker: Annotated[Kind, EnumValue(Kind)]
+    tag: Annotated[Tag, EnumValue(Tag)]
     name: Annotated[str | None, WORDS] = None
     amps: Annotated[float | None, Number(0, above=True)] = None
-    rank: Annotated[int, Whole(1, 9)] = 5
+    rank: Annotated[int, Integer(1, 9)] = 5
     min_off_s: Annotated[float, SECONDS_TO_AN_HOUR] = 0.0
-    restore: Annotated[Restore, Member(Restore)] = Restore.AUTO
-    override: Annotated[Override, Member(Override)] = Override.ALLOW
-    wakes: Annotated[Wakes, Member(Wakes)] = Wakes.AS_WAS
-    protected: Annotated[bool, Flag()] = False
+    restore: Annotated[Restore, EnumValue(Restore)] = Restore.AUTO
+    override: Annotated[Override, EnumValue(Override)] = Override.ALLOW
+    wakes: Annotated[Wakes, EnumValue(Wakes)] = Wakes.AS_WAS
+    protected: Annotated[bool, Boolean()] = False
 
     def circuit(self, name: CircuitId) -> Circuit:
         """Return the circuit of this id."""

@@ -14,7 +14,7 @@ from controller.config.model import (
     CONTACTS,
     REQUIRED_TABLES,
     SINGLE_TABLES,
-    CircuitEntry,
+    CircuitSettings,
     ExtraMeterSettings,
 )
 from controller.config.table_reader import keys_of
@@ -48,7 +48,7 @@ def circuits_schema() -> Schema:
         "$schema": DRAFT,
         "title": "loadshed: circuits.toml",
         "type": "object",
-        "properties": {"circuits": {**_named(CircuitEntry), "minProperties": 1}},
+        "properties": {"circuits": {**_named(CircuitSettings), "minProperties": 1}},
         "required": ["circuits"],
         "additionalProperties": False,
     }

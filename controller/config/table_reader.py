@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from controller.config.errors import twin
-from controller.config.validators import NotAllowedError, Rule
+from controller.config.errors import closest_match
+from controller.config.validators import InvalidValueError, Rule
 from rules.lean import dataclass
 
 if TYPE_CHECKING:
     from dataclasses import Field
 
-    from controller.config.errors import Notes
+    from controller.config.errors import ErrorCollector
 
     Path = tuple[str, ...]
 
@@ -39,7 +39,9 @@ def _key(item: Field[object]) -> Key:
     return Key(item.name, cast("Rule", rule), item.default is MISSING, item.default)
 
 
-def read_table(table: type[Table], raw: object, path: Path, notes: Notes, elsewhere: dict[str, str]) -> Table | None:
+def read_table(
+    table: type[Table], raw: object, path: Path, notes: ErrorCollector, elsewhere: dict[str, str]
+) -> Table | None:
     """Return the table; None where anything in it is wrong, which is then in `notes`.
 
     `elsewhere`: for each key that belongs to another place, the words that say where.
@@ -55,7 +57,11 @@ def read_table(table: type[Table], raw: object, path: Path, notes: Notes, elsewh
 
 
 def read_known(
-    tables: tuple[type[object], ...], raw: dict[str, object], path: Path, notes: Notes, elsewhere: dict[str, str]
+    tables: tuple[type[object], ...],
+    raw: dict[str, object],
+    path: Path,
+    notes: ErrorCollector,
+    elsewhere: dict[str, str],
 ) -> None:
     """Note what is wrong in a table that may be any of several: no key of theirs is unknown, and none is missing."""
     keys = {key.name: key for table in tables for key in keys_of(table)}
@@ -65,24 +71,24 @@ def read_known(
             _value(keys[name], raw, path, notes)
 
 
-def _value(key: Key, raw: dict[str, object], path: Path, notes: Notes) -> object:
+def _value(key: Key, raw: dict[str, object], path: Path, notes: ErrorCollector) -> object:
     place, value = (*path, key.name), raw.get(key.name)
     try:
         return key.rule.read(value)
-    except NotAllowedError as refusal:
+    except InvalidValueError as refusal:
         # TOML has no null: None is a key that is not there.
         notes.add(place, f"missing: {refusal}" if value is None else str(refusal), value)
         return None
 
 
 def note_unknown(
-    raw: dict[str, object], known: tuple[str, ...], path: Path, notes: Notes, elsewhere: dict[str, str]
+    raw: dict[str, object], known: tuple[str, ...], path: Path, notes: ErrorCollector, elsewhere: dict[str, str]
 ) -> None:
     """Note each key of `raw` that is not known, with its likely twin or the place where it belongs."""
     for name, value in raw.items():
         if name in known:
             continue
-        likely = twin(name, known)
+        likely = closest_match(name, known)
         if name in elsewhere:
             says = elsewhere[name]
         elif likely:

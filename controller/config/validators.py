@@ -7,7 +7,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Protocol, TypeGuard
 
-from controller.config.errors import either, twin
+from controller.config.errors import closest_match, either
 from rules.lean import dataclass
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ ID_PATTERN = r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?"
 MOST_SPACES = 9999
 
 
-class NotAllowedError(ValueError):
+class InvalidValueError(ValueError):
     """The value is not allowed; the text says what is."""
 
 
@@ -57,9 +57,9 @@ class Number:
     def read(self, value: object) -> float:
         # True is an int to Python. nan and inf fail the comparison below.
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise NotAllowedError(f"use {self.allowed}")
+            raise InvalidValueError(f"use {self.allowed}")
         if not self.low <= value <= self.high or (self.above and value == self.low):
-            raise NotAllowedError(f"use {self.allowed}")
+            raise InvalidValueError(f"use {self.allowed}")
         return float(value)
 
     def schema(self) -> Schema:
@@ -69,7 +69,7 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class Integer:
     """A whole number from `low` to `high`. `what` says what it counts, where that helps."""
 
     low: int
@@ -82,7 +82,7 @@ class Whole:
 
     def read(self, value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not self.low <= value <= self.high:
-            raise NotAllowedError(f"use {self.allowed}")
+            raise InvalidValueError(f"use {self.allowed}")
         return value
 
     def schema(self) -> Schema:
@@ -90,7 +90,7 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
-class Flag:
+class Boolean:
     """True or false."""
 
     @property
@@ -99,7 +99,7 @@ class Flag:
 
     def read(self, value: object) -> bool:
         if not isinstance(value, bool):
-            raise NotAllowedError(f"use {self.allowed}")
+            raise InvalidValueError(f"use {self.allowed}")
         return value
 
     def schema(self) -> Schema:
@@ -107,7 +107,7 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class OneOf:
     """One of a few words."""
 
     words: tuple[str, ...]
@@ -118,9 +118,9 @@ class Word:
 
     def read(self, value: object) -> str:
         if not isinstance(value, str) or value not in self.words:
-            likely = twin(value, self.words)
+            likely = closest_match(value, self.words)
             meant = f' (did you mean "{likely}"?)' if likely else ""
-            raise NotAllowedError(f"use {self.allowed}{meant}")
+            raise InvalidValueError(f"use {self.allowed}{meant}")
         return value
 
     def schema(self) -> Schema:
@@ -128,14 +128,14 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class EnumValue:
     """One of the words of an `Enum`, read as its member."""
 
     of: type[Enum]
 
     @property
-    def _word(self) -> Word:
-        return Word(tuple(member.value for member in self.of))
+    def _word(self) -> OneOf:
+        return OneOf(tuple(member.value for member in self.of))
 
     @property
     def allowed(self) -> str:
@@ -149,7 +149,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextValue:
     """A text that matches `pattern` from end to end and holds no control character."""
 
     pattern: str
@@ -157,7 +157,7 @@ class Text:
 
     def read(self, value: object) -> str:
         if not isinstance(value, str) or not value.isprintable() or not re.fullmatch(self.pattern, value):
-            raise NotAllowedError(f"use {self.allowed}")
+            raise InvalidValueError(f"use {self.allowed}")
         return value
 
     def schema(self) -> Schema:
@@ -176,11 +176,11 @@ class Spaces:
         items = value if isinstance(value, list) else [value]
         spaces = tuple(item for item in items if _is_space(item))
         if len(spaces) != len(items) or len(spaces) not in (1, 2) or len(set(spaces)) != len(spaces):
-            raise NotAllowedError(f"use {self.allowed}")
+            raise InvalidValueError(f"use {self.allowed}")
         return spaces
 
     def schema(self) -> Schema:
-        one = Whole(1, MOST_SPACES).schema()
+        one = Integer(1, MOST_SPACES).schema()
         two = {"type": "array", "items": one, "minItems": 1, "maxItems": 2, "uniqueItems": True}
         return {"anyOf": [one, two]}
 

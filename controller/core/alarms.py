@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 class _Text(NamedTuple):
-    means: str
-    do: str
+    message: str
+    action: str
 
 
 class Alarm(StrEnum):
@@ -27,15 +27,15 @@ class Alarm(StrEnum):
     CIRCUIT_TRIPPED = "circuit-tripped"
     ESSENTIAL_OFF = "essential-off"
     SHED_INCOMPLETE = "shed-incomplete"
-    BREAKER_SILENT = "breaker-silent"
-    OWED = "owed"
-    STILL_OFF = "still-off"
-    BROKER_AWAY = "broker-away"
+    BREAKER_NO_RESPONSE = "breaker-silent"
+    NOT_RESTORED = "owed"
+    OFF_AWAITING_USER = "still-off"
+    BROKER_DISCONNECTED = "broker-away"
     CLOCK_UNTRUSTED = "clock-untrusted"
     CONFIGURATION_REFUSED = "configuration-refused"
     DISK_FAILING = "disk-failing"
     METER_STALE = "meter-stale"
-    METER_BLIND = "meter-blind"
+    METER_NOT_COUNTING = "meter-blind"
 
 
 _TEXTS = {
@@ -69,21 +69,21 @@ _TEXTS = {
         "may carry them all.",
         "Switch them off by hand at the panel; they are told again and again meanwhile.",
     ),
-    Alarm.BREAKER_SILENT: _Text(
+    Alarm.BREAKER_NO_RESPONSE: _Text(
         "Three commands were not confirmed by: {circuits}. They may still draw power on the generator, or still be "
         "off on utility.",
         "Look at the breaker and its hub; switch it by hand where it matters. It is tried again when it answers.",
     ),
-    Alarm.OWED: _Text(
+    Alarm.NOT_RESTORED: _Text(
         "The outage is over, and these could not be given back: {circuits}.",
         "Look at the breaker and its hub; switch it on by hand. It is tried again when it answers.",
     ),
-    Alarm.STILL_OFF: _Text(
+    Alarm.OFF_AWAITING_USER: _Text(
         "The outage is over, and these stay off until a person acts: {detail}.",
         "`loadshed ask restore CIRCUIT` gives back what waits, `loadshed ask release CIRCUIT` ends a hold; or switch "
         "it on by hand. `loadshed ask forget CIRCUIT` where it is to stay off.",
     ),
-    Alarm.BROKER_AWAY: _Text(
+    Alarm.BROKER_DISCONNECTED: _Text(
         "The broker is away{detail}. No command reaches a breaker, and nobody is told anything.",
         "See whether the broker runs and the network stands; on standby switch large loads off by hand.",
     ),
@@ -105,7 +105,7 @@ _TEXTS = {
         "The meter has not answered for three polls{detail}. Demand is not shown.",
         "Check its power and the RS485 wires (A and B); `loadshed meter doctor` looks further.",
     ),
-    Alarm.METER_BLIND: _Text(
+    Alarm.METER_NOT_COUNTING: _Text(
         "The meter answers, but {detail}. It may measure the utility's side only: then demand on the generator is not "
         "known.",
         "Have an electrician see that its current transformers stand on the house's side of the transfer switch.",
@@ -113,7 +113,7 @@ _TEXTS = {
 }
 
 
-class AlarmBook:
+class ActiveAlarms:
     """The alarms that stand. `changed` collects the ids to tell, until the engine has taken them."""
 
     def __init__(self) -> None:
@@ -132,15 +132,15 @@ class AlarmBook:
     def get(self, alarm: str) -> AlarmView | None:
         return self._standing.get(alarm)
 
-    def put(self, alarm: Alarm, since: float, detail: str = "", circuits: tuple[CircuitId, ...] = ()) -> bool:
+    def set(self, alarm: Alarm, since: float, detail: str = "", circuits: tuple[CircuitId, ...] = ()) -> bool:
         """Raise the alarm, or say anew what it is about; return whether it is new.
 
         It keeps the `since` it was raised with.
         """
         text = _TEXTS[alarm]
-        means = text.means.format(circuits=", ".join(circuits), detail=detail)
+        means = text.message.format(circuits=", ".join(circuits), detail=detail)
         old = self._standing.get(alarm)
-        new = AlarmView(alarm.value, old.since if old else since, means, text.do, circuits)
+        new = AlarmView(alarm.value, old.since if old else since, means, text.action, circuits)
         if new != old:
             self._standing[new.id] = new
             self.changed.add(new.id)

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 from controller.core.effects import SwitchOff
 from rules.panel import Position
-from rules.restore import recalled
+from rules.restore import retagged_essential
 
 if TYPE_CHECKING:
     from controller.core.effects import Json, SwitchOn
     from controller.core.transfer import Transfer
     from rules.ledger import Ledger
-    from rules.ledger_entry import Debt, Entry
+    from rules.ledger_entry import CircuitEntry, ShedRecord
     from rules.panel import Circuit, CircuitId, Panel
 
 
-class Causes:
+class CommandReasons:
     """Says why each command was given, after it has left: nothing waits for it.
 
     `rule`: `shed`, `drill`, `shed_again`, `crossed`, `retagged`, `given_back`, `restored`, `asked`; `by`: the person.
@@ -33,11 +33,11 @@ class Causes:
         known, self._reloaded_at = old.circuits, at
         self._retagged = {one.id for one in new if one.id not in known or known[one.id].tag is not one.tag}
 
-    def of(self, command: SwitchOff | SwitchOn, circuit: Circuit) -> dict[str, Json]:
+    def reason_for(self, command: SwitchOff | SwitchOn, circuit: Circuit) -> dict[str, Json]:
         """Return what an event says of a command's cause, JSON-ready; moments are of this boot."""
         entry = self._ledger[command.circuit]
         position = Position.OFF if isinstance(command, SwitchOff) else Position.ON
-        wish, debt = entry.wish, entry.debt
+        wish, debt = entry.request, entry.shed_record
         if debt is None or (wish is not None and wish.position is position):
             return {"rule": "asked", "by": "" if wish is None else wish.by}  # the rules command nothing without a debt
         about: dict[str, Json] = {"outage": debt.outage}
@@ -45,7 +45,7 @@ class Causes:
             return {**self._of_off(command.circuit, entry, debt), **about, "opened_at": self._transfer.opened_at}
         return {"rule": _of_on(circuit, debt), **about, "closed_at": self._transfer.closed_at}
 
-    def _of_off(self, circuit: CircuitId, entry: Entry, debt: Debt) -> dict[str, Json]:
+    def _of_off(self, circuit: CircuitId, entry: CircuitEntry, debt: ShedRecord) -> dict[str, Json]:
         if entry.on_pending:
             return {"rule": "crossed"}  # our ON was under way when the contact opened
         if debt.confirmed and entry.position is Position.ON:
@@ -55,7 +55,7 @@ class Causes:
         return {"rule": "drill" if self._transfer.drilling else "shed"}
 
 
-def _of_on(circuit: Circuit, debt: Debt) -> str:
-    if recalled(circuit, debt):
+def _of_on(circuit: Circuit, debt: ShedRecord) -> str:
+    if retagged_essential(circuit, debt):
         return "retagged"
     return "restored" if debt.released else "given_back"

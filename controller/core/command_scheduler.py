@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING
 
 from controller.core.effects import SwitchOff, SwitchOn
 from rules.controllability import commandable
-from rules.device_reports import Phase
+from rules.device_reports import ReportContext
 from rules.panel import Position
-from rules.restore import ReturnQueue, Verdict, recalled, rested_at, verdict
-from rules.shed import TRIES, next_off_at, pause_after_off, shed_order, wants_off
+from rules.restore import RestoreDecision, RestoreQueue, earliest_on_at, restore_decision, retagged_essential
+from rules.shed import MAX_ATTEMPTS, next_off_at, retry_interval, shed_order, wants_off
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from controller.core.state_machine import State
-    from rules.device_reports import Reports
+    from rules.device_reports import DeviceReports
     from rules.ledger import Ledger
-    from rules.ledger_entry import Entry, Wish
+    from rules.ledger_entry import CircuitEntry, PendingRequest
     from rules.panel import Circuit, CircuitId, Panel
-    from rules.shed import Pace
+    from rules.shed import RetryPolicy
 
 Command = SwitchOff | SwitchOn
 
 
-class Switchboard:
+class CommandScheduler:
     """Decides what is commanded, circuit by circuit.
 
     `unsettled`: circuits on their way off or back that may still be confirmed. `unanswered`: those that did not
@@ -38,113 +38,115 @@ class Switchboard:
     said so. `sent`: the commands of this turn. `looked`: circuits that were looked at, until the watchman has been.
     """
 
-    def __init__(self, panel: Panel, ledger: Ledger, reports: Reports, pace: Pace, stagger_s: float) -> None:
+    def __init__(
+        self, panel: Panel, ledger: Ledger, reports: DeviceReports, pace: RetryPolicy, stagger_s: float
+    ) -> None:
         at = ledger.started
         self._ledger = ledger
         self._reports = reports
-        self._pace = pace
-        self._queue = ReturnQueue(stagger_s, at)
-        self._agenda: list[tuple[float, CircuitId]] = []
-        self._turn: dict[CircuitId, float] = {}
-        self._concerned: set[CircuitId] = set()
+        self._retry = pace
+        self._queue = RestoreQueue(stagger_s, at)
+        self._deadlines: list[tuple[float, CircuitId]] = []
+        self._due_at: dict[CircuitId, float] = {}
+        self._dirty: set[CircuitId] = set()
         self.eager_until = at + pace.eager_s
         self.connected = False
-        self.phase = Phase.DOUBTS
+        self.phase = ReportContext.UNCERTAIN
         self.unsettled: set[CircuitId] = set()
         self.unanswered: set[CircuitId] = set()
         self.watched: set[CircuitId] = set()
-        self.unobeyed: list[CircuitId] = []
+        self.failed_requests: list[CircuitId] = []
         self.sent: list[Command] = []
-        self.looked: set[CircuitId] = set()
-        self.follow(panel)
+        self.evaluated: set[CircuitId] = set()
+        self.set_panel(panel)
 
-    def follow(self, panel: Panel) -> None:
+    def set_panel(self, panel: Panel) -> None:
         """Work by this panel from now on."""
         self._panel = panel
         self._order = {circuit: place for place, circuit in enumerate(shed_order(panel))}
         for circuits in (self.unsettled, self.unanswered, self.watched):
             circuits.intersection_update(self._order)
-        for circuit in [circuit for circuit in self._turn if circuit not in self._order]:
-            del self._turn[circuit]
+        for circuit in [circuit for circuit in self._due_at if circuit not in self._order]:
+            del self._due_at[circuit]
             self._queue.remove(circuit)
-        self.concern(self._order)
+        self.mark_dirty(self._order)
 
-    def drop_wishes(self) -> None:
+    def drop_requests(self) -> None:
         """Forget what people asked for on utility and did not get: on standby the rules begin anew."""
         for circuit, entry in self._ledger:
-            if entry.wish is not None and entry.wish.position is Position.ON and not entry.taken_over:
-                entry.wish = None
-                self.unobeyed.append(circuit)
+            if entry.request is not None and entry.request.position is Position.ON and not entry.taken_over:
+                entry.request = None
+                self.failed_requests.append(circuit)
 
-    def concern(self, circuits: Iterable[CircuitId]) -> None:
+    def mark_dirty(self, circuits: Iterable[CircuitId]) -> None:
         """Look at these circuits before the turn ends."""
-        self._concerned.update(circuits)
+        self._dirty.update(circuits)
 
     def opened(self, at: float) -> None:
         """Begin to shed: what is wanted of every circuit has changed, and the first minutes are the dearest."""
-        self.eager_until = at + self._pace.eager_s
-        self._want_anew()
+        self.eager_until = at + self._retry.eager_s
+        self._reset_attempts()
 
     def closed(self) -> None:
         """Begin to give back."""
-        self._want_anew()
+        self._reset_attempts()
 
-    def _want_anew(self) -> None:
+    def _reset_attempts(self) -> None:
         for _, entry in self._ledger:
-            entry.fresh, entry.tries = True, 0
+            entry.retry_reset, entry.attempts = True, 0
         self.unsettled.clear()
         self.unanswered.clear()
-        self.concern(self._order)
+        self.mark_dirty(self._order)
 
     # --- time --------------------------------------------------------------------------------------------------------
 
     def deadline(self) -> float | None:
         """Return when a circuit must next be looked at; None: never, as things stand."""
-        while self._agenda and self._turn.get(self._agenda[0][1]) != self._agenda[0][0]:
-            heappop(self._agenda)
-        return self._agenda[0][0] if self._agenda else None
+        while self._deadlines and self._due_at.get(self._deadlines[0][1]) != self._deadlines[0][0]:
+            heappop(self._deadlines)
+        return self._deadlines[0][0] if self._deadlines else None
 
-    def next_turn(self) -> CircuitId:
+    def next_due_circuit(self) -> CircuitId:
         """Take the circuit whose deadline has come."""
-        _, circuit = heappop(self._agenda)
-        del self._turn[circuit]
-        self._concerned.add(circuit)
+        _, circuit = heappop(self._deadlines)
+        del self._due_at[circuit]
+        self._dirty.add(circuit)
         return circuit
 
     def expect(self, circuit: CircuitId, at: float | None) -> None:
         """Look at the circuit at `at` already, where nothing is expected earlier."""
-        if at is not None and at < self._turn.get(circuit, at + 1):
+        if at is not None and at < self._due_at.get(circuit, at + 1):
             self._wake(circuit, at)
 
     def _wake(self, circuit: CircuitId, at: float | None) -> None:
         if at is None:
-            self._turn.pop(circuit, None)
-        elif self._turn.get(circuit) != at:
-            self._turn[circuit] = at
-            heappush(self._agenda, (at, circuit))
+            self._due_at.pop(circuit, None)
+        elif self._due_at.get(circuit) != at:
+            self._due_at[circuit] = at
+            heappush(self._deadlines, (at, circuit))
 
     # --- deciding ----------------------------------------------------------------------------------------------------
 
     def decide(self, now: float, state: State) -> None:
         """Look at the circuits concerned, the first to shed first, and command what they need."""
-        concerned, self._concerned = self._concerned, set()
+        concerned, self._dirty = self._dirty, set()
         for circuit in sorted(concerned & self._order.keys(), key=self._order.__getitem__):
-            self._look(self._panel[circuit], now, state)
+            self._evaluate(self._panel[circuit], now, state)
 
-    def give_back(self, now: float, state: State) -> None:
+    def restore_due(self, now: float, state: State) -> None:
         """Switch on whose turn it is. That utility is stable and no edge unsettled is for the engine to see to."""
-        while self.connected and (circuit := self._queue.take(now)) is not None:
+        while self.connected and (circuit := self._queue.pop_due(now)) is not None:
             self._switch_on(self._panel[circuit], now)
-            self._look(self._panel[circuit], now, state)
+            self._evaluate(self._panel[circuit], now, state)
 
-    def give_back_at(self, now: float) -> float | None:
+    def restore_due_at(self, now: float) -> float | None:
         """Return when the next may be switched on, as far as the queue goes; None: nobody waits."""
         return self._queue.deadline(now) if self.connected else None
 
     def awaits(self, circuit: CircuitId) -> bool:
         """Tell whether a command to the circuit has not been confirmed."""
         entry = self._ledger[circuit]
-        if circuit in self.unanswered or entry.wish is not None:
+        if circuit in self.unanswered or entry.request is not None:
             return True
         return circuit in self.unsettled and (entry.off_pending or entry.on_pending)
 
@@ -152,76 +154,81 @@ class Switchboard:
         """Say which circuits were called back by a changed tag, and must rest yet."""
         for circuit in self._panel:
             entry = self._ledger[circuit.id]
-            rest_s = rested_at(circuit, entry) - at
-            if rest_s > 0.0 and entry.debt is not None and entry.owed and recalled(circuit, entry.debt):
+            rest_s = earliest_on_at(circuit, entry) - at
+            if (
+                rest_s > 0.0
+                and entry.shed_record is not None
+                and entry.owed
+                and retagged_essential(circuit, entry.shed_record)
+            ):
                 yield f"{circuit.name} must rest: it is switched on in {rest_s:.0f} s"
 
-    def carried_out(self, at: float) -> None:
+    def commands_sent(self, at: float) -> None:
         """Pace by the moment commands really left: a stall may lie between deciding and sending."""
         if any(isinstance(command, SwitchOn) for command in self.sent):
             self._queue.sent(at)
 
-    def _look(self, circuit: Circuit, now: float, state: State) -> None:
+    def _evaluate(self, circuit: Circuit, now: float, state: State) -> None:
         entry = self._ledger[circuit.id]
-        self.looked.add(circuit.id)
+        self.evaluated.add(circuit.id)
         wake = self._reports.deadline(circuit.id, self.phase)
         turn, unsettled = None, False
-        if entry.wish is not None and not commandable(circuit):
-            entry.wish = None  # the file has changed since
-            self.unobeyed.append(circuit.id)
-        if entry.wish is not None:
-            turn = self._grant(circuit, entry, entry.wish, now)
-        if entry.wish is not None:
+        if entry.request is not None and not commandable(circuit):
+            entry.request = None  # the file has changed since
+            self.failed_requests.append(circuit.id)
+        if entry.request is not None:
+            turn = self._serve_request(circuit, entry, entry.request, now)
+        if entry.request is not None:
             pass  # theirs, until it is done or given up
         elif state.sheds and wants_off(circuit, entry):
             turn, unsettled = self._shed(circuit, entry, now)
         else:
-            turn, unsettled = self._return(circuit, entry, now, state)
+            turn, unsettled = self._restore(circuit, entry, now, state)
         (self.unsettled.add if unsettled else self.unsettled.discard)(circuit.id)
-        is_on = entry.debt is not None and verdict(circuit, entry) is Verdict.IS_ON
+        is_on = entry.shed_record is not None and restore_decision(circuit, entry) is RestoreDecision.IS_ON
         (self.watched.add if is_on else self.watched.discard)(circuit.id)
         # What was due by now has been played; a time in the past has nothing more to say.
         self._wake(circuit.id, min((at for at in (wake, turn) if at is not None and at > now), default=None))
 
-    def _shed(self, circuit: Circuit, entry: Entry, now: float) -> tuple[float | None, bool]:
+    def _shed(self, circuit: Circuit, entry: CircuitEntry, now: float) -> tuple[float | None, bool]:
         """Switch off, or wait for the answer; return when to look again, and whether it is unsettled."""
         self._queue.remove(circuit.id)
         due = next_off_at(entry)
-        tried = entry.tries if entry.sent is Position.OFF else 0
-        if due is not None and tried >= TRIES and now >= entry.sent_at + self._pace.confirm_s:
+        tried = entry.attempts if entry.sent is Position.OFF else 0
+        if due is not None and tried >= MAX_ATTEMPTS and now >= entry.sent_at + self._retry.confirm_s:
             self.unanswered.add(circuit.id)
         if not self.connected:
             return None, True
         if due is None or due <= now:
-            pause_s = pause_after_off(entry, now, self.eager_until, self._pace)
+            pause_s = retry_interval(entry, now, self.eager_until, self._retry)
             self._ledger.off_sent(circuit.id, now, pause_s, ours=True)
             self.sent.append(SwitchOff(circuit.id, _expiry(pause_s)))
             due = now + pause_s
         return due, circuit.id not in self.unanswered
 
-    def _return(self, circuit: Circuit, entry: Entry, now: float, state: State) -> tuple[float | None, bool]:
+    def _restore(self, circuit: Circuit, entry: CircuitEntry, now: float, state: State) -> tuple[float | None, bool]:
         """Let it wait for its turn, or for the answer; return when to look again, and whether it is unsettled."""
-        recall = entry.debt is not None and recalled(circuit, entry.debt)
-        if verdict(circuit, entry) is not Verdict.RETURNS or not (recall or state.on_utility):
+        recall = entry.shed_record is not None and retagged_essential(circuit, entry.shed_record)
+        if restore_decision(circuit, entry) is not RestoreDecision.RESTORE or not (recall or state.on_utility):
             self._queue.remove(circuit.id)
             self.unanswered.discard(circuit.id)
             return None, False
-        tried = entry.tries if entry.sent is Position.ON else 0
-        answered_by = entry.sent_at + self._pace.confirm_s if tried and not entry.fresh else now
-        if tried >= TRIES:
+        tried = entry.attempts if entry.sent is Position.ON else 0
+        answered_by = entry.sent_at + self._retry.confirm_s if tried and not entry.retry_reset else now
+        if tried >= MAX_ATTEMPTS:
             self._queue.remove(circuit.id)
             if now < answered_by:
                 return answered_by, True
             self.unanswered.add(circuit.id)
             return None, False
         self.unanswered.discard(circuit.id)
-        ready_at = max(answered_by, rested_at(circuit, entry))
+        ready_at = max(answered_by, earliest_on_at(circuit, entry))
         if recall:
-            return self._recall(circuit, now, ready_at), False
+            return self._restore_retagged(circuit, now, ready_at), False
         self._queue.put(circuit.id, circuit.rank, self._order[circuit.id], ready_at, again=tried > 0)
         return None, True
 
-    def _recall(self, circuit: Circuit, now: float, ready_at: float) -> float | None:
+    def _restore_retagged(self, circuit: Circuit, now: float, ready_at: float) -> float | None:
         """Switch on what was retagged essential: at once, on standby too, for a person asked for it."""
         self._queue.remove(circuit.id)
         if not self.connected:
@@ -229,32 +236,34 @@ class Switchboard:
         if now < ready_at:
             return ready_at
         self._switch_on(circuit, now)
-        return now + self._pace.confirm_s
+        return now + self._retry.confirm_s
 
-    def _grant(self, circuit: Circuit, entry: Entry, wish: Wish, now: float) -> float | None:
+    def _serve_request(self, circuit: Circuit, entry: CircuitEntry, wish: PendingRequest, now: float) -> float | None:
         """Do as a person asked; give up after three tries."""
         self._queue.remove(circuit.id)
         same = entry.sent is wish.position
-        ready_at = max(wish.not_before, entry.sent_at + self._pace.confirm_s if same and not entry.fresh else now)
+        ready_at = max(
+            wish.not_before, entry.sent_at + self._retry.confirm_s if same and not entry.retry_reset else now
+        )
         if not self.connected:
             return None
         if now < ready_at:
             return ready_at
-        if same and entry.tries >= TRIES:
-            entry.wish = None
-            self.unobeyed.append(circuit.id)
+        if same and entry.attempts >= MAX_ATTEMPTS:
+            entry.request = None
+            self.failed_requests.append(circuit.id)
             self.unanswered.discard(circuit.id)
             return None
         if wish.position is Position.ON:
             self._switch_on(circuit, now)
         else:
-            self._ledger.off_sent(circuit.id, now, self._pace.confirm_s, ours=False)
-            self.sent.append(SwitchOff(circuit.id, _expiry(self._pace.confirm_s)))
-        return now + self._pace.confirm_s
+            self._ledger.off_sent(circuit.id, now, self._retry.confirm_s, ours=False)
+            self.sent.append(SwitchOff(circuit.id, _expiry(self._retry.confirm_s)))
+        return now + self._retry.confirm_s
 
     def _switch_on(self, circuit: Circuit, now: float) -> None:
-        self._ledger.on_sent(circuit.id, now, self._pace.confirm_s)
-        self.sent.append(SwitchOn(circuit.id, _expiry(self._pace.confirm_s)))
+        self._ledger.on_sent(circuit.id, now, self._retry.confirm_s)
+        self.sent.append(SwitchOn(circuit.id, _expiry(self._retry.confirm_s)))
         self._queue.sent(now)
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from controller.core.alarms import Alarm
-from controller.core.effects import KeepPulses
-from controller.core.rate_limit import Sparing
+from controller.core.effects import SavePulses
+from controller.core.rate_limit import RateLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from controller.core.effects import Json, KeepOutage
-    from controller.core.events import EnergyRead, KwhPulseSeen, MeterNoted, MeterSilent, PulseSeen
-    from controller.core.meter_tracker import Metering
-    from controller.core.outbox import Chronicle
+    from controller.core.effects import Json, SaveOutage
+    from controller.core.events import EnergyRead, KwhPulseSeen, MeterFindingReported, MeterSilent, PulseSeen
+    from controller.core.meter_tracker import MeterTracker
+    from controller.core.outbox import Outbox
     from rules.metering.demand import DemandView
 
 PULSES_S, PULSES_IN_OUTAGE_S = 3600.0, 60.0
@@ -22,49 +22,51 @@ PULSES_S, PULSES_IN_OUTAGE_S = 3600.0, 60.0
 
 BLIND = "it has counted nothing for ten minutes of the outage though circuits are on, which is less than 0.6 kW"
 
-MOST_ALIKE, ALIKE_WITHIN_S = 6, 3600.0
+MAX_SIMILAR, SIMILAR_WINDOW_S = 6, 3600.0
 """So many findings of one kind an hour are written; more of them say nothing new, and wear the card."""
 
 
-class DemandLog:
+class DemandRecorder:
     """Joins the meter to the outage. `sample_s`: seconds from row to row. Without a meter it does nothing."""
 
-    def __init__(self, metering: Metering | None, sample_s: float, chronicle: Chronicle) -> None:
+    def __init__(self, metering: MeterTracker | None, sample_s: float, chronicle: Outbox) -> None:
         self._metering = metering
         self._sample_s = sample_s
         self._chronicle = chronicle
         self._sample_at: float | None = None
         self._kept_pulses = self._counts()
         self._keep_pulses_at = float("-inf")
-        self._sparing = Sparing(MOST_ALIKE, ALIKE_WITHIN_S)
+        self._sparing = RateLimit(MAX_SIMILAR, SIMILAR_WINDOW_S)
         self.stale_since: float | None = None  # nobody has read the meter since
         self._said_blind = False
 
-    def take(self, event: EnergyRead | MeterSilent | PulseSeen | KwhPulseSeen) -> None:
+    def on_meter_event(self, event: EnergyRead | MeterSilent | PulseSeen | KwhPulseSeen) -> None:
         """Take what the meter did."""
         if self._metering is None:
             return
-        for noted in self._metering.take(event):
-            self._note(noted.event, event.at, noted.about)
-        self._chronicle.telling.demand = True
+        for noted in self._metering.on_meter_event(event):
+            self._note(noted.event, event.at, noted.details)
+        self._chronicle.publish_queue.demand = True
         self._keep_mark()
 
-    def found(self, event: MeterNoted) -> None:
+    def on_finding(self, event: MeterFindingReported) -> None:
         """Take what the driver found out about a meter, the house's own or a further one."""
-        self._note("meter_noted", event.at, event.about)
+        self._note("meter_noted", event.at, event.details)
 
     def _note(self, name: str, at: float, about: Mapping[str, Json]) -> None:
-        unsaid = self._sparing.lets(at, name, about.get("meter"), about.get("kind"), about.get("output"))
+        unsaid = self._sparing.allow(at, name, about.get("meter"), about.get("kind"), about.get("output"))
         if unsaid is not None:
-            self._chronicle.note(name, at, about={**about, "unsaid": unsaid} if unsaid else about)
+            self._chronicle.log_event(name, at, about={**about, "unsaid": unsaid} if unsaid else about)
 
-    def resume(self, outage: KeepOutage, at: float, boot: str) -> None:
+    def resume(self, outage: SaveOutage, at: float, boot: str) -> None:
         """Go on with the open outage's log after a crash."""
         if self._metering is not None:
-            from controller.core.meter_tracker import Mark  # noqa: PLC0415  # a house without a meter does not pay for it
+            from controller.core.meter_tracker import CounterSnapshot  # noqa: PLC0415  # a house without a meter does not pay for it
 
             began = outage.began.mono if outage.began.boot == boot else at
-            self._metering.resume(began, Mark(outage.register_tenths, outage.pulse_count), outage.peak_15min_kw)
+            self._metering.resume(
+                began, CounterSnapshot(outage.register_tenths, outage.pulse_count), outage.peak_15min_kw
+            )
             self._sample_at = at
 
     def began(self, at: float) -> None:
@@ -115,17 +117,17 @@ class DemandLog:
             self.closing()
         if (freshness := self._metering.freshness_changed(now)) is not None:
             self.stale_since = now if freshness.value == "stale" else None
-            self._chronicle.telling.demand = True
+            self._chronicle.publish_queue.demand = True
         self._tell_blind(now, blind=outage is not None and self._metering.blind(now) and may_draw())
 
     def _tell_blind(self, now: float, *, blind: bool) -> None:
         """Say, once an outage, that a meter which answers counts nothing; the alarm stands while that is so."""
         detail = BLIND if blind else ""
-        self._chronicle.alarm(Alarm.METER_BLIND, now, stands=blind, detail=detail)
+        self._chronicle.alarm(Alarm.METER_NOT_COUNTING, now, stands=blind, detail=detail)
         if blind and not self._said_blind:
             self._said_blind = True
             says = f"{detail}: do its current transformers stand on the utility's side of the transfer switch?"
-            self._chronicle.note("meter_noted", now, about={"meter": "", "kind": "blind", "says": says})
+            self._chronicle.log_event("meter_noted", now, about={"meter": "", "kind": "blind", "says": says})
 
     @property
     def answers(self) -> bool | None:
@@ -142,7 +144,7 @@ class DemandLog:
         counts = self._counts()
         if counts != self._kept_pulses:
             self._kept_pulses = counts
-            self._chronicle.sample(KeepPulses(*counts))
+            self._chronicle.sample(SavePulses(*counts))
 
     def _counts(self) -> tuple[int | None, int | None]:
         """Return the edges of both outputs; None where not wired."""
@@ -150,5 +152,5 @@ class DemandLog:
 
     def _keep_mark(self) -> None:
         """Write where the counters stood when the outage began: a restart in it must not lose them."""
-        if self._metering is not None and (mark := self._metering.outage_mark) is not None:
-            self._chronicle.book.mark(mark.register_tenths, mark.pulse_count)
+        if self._metering is not None and (mark := self._metering.outage_counters) is not None:
+            self._chronicle.record.set_counters(mark.register_tenths, mark.pulse_count)

@@ -9,7 +9,7 @@ from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from rules.boot_time import Moment  # noqa: TC001  # the store builds effects, moments with them
+from rules.boot_time import BootTime  # noqa: TC001  # the store builds effects, moments with them
 from rules.lean import dataclass
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class SwitchOn(NamedTuple):
 # --- to people and programs on the bus -------------------------------------------------------------------------------
 
 
-class Answer(NamedTuple):
+class SendReply(NamedTuple):
     """Answer a person's request; `reply` is the ticket that came with it."""
 
     reply: object
@@ -51,21 +51,21 @@ class Answer(NamedTuple):
     reason: str
 
 
-class TellState(NamedTuple):
+class PublishState(NamedTuple):
     """Publish `controller/state` anew. What it says is read from the engine when it is sent."""
 
 
-class TellCircuit(NamedTuple):
+class PublishCircuit(NamedTuple):
     """Publish `circuits/<circuit>` anew; None clears a circuit no longer in the file."""
 
     circuit: CircuitId
 
 
-class TellDemand(NamedTuple):
+class PublishDemand(NamedTuple):
     """Publish `demand` anew."""
 
 
-class TellMeter(NamedTuple):
+class PublishMeter(NamedTuple):
     """Publish `meters/<name>` anew: a further meter's energy; None: it is silent."""
 
     meter: str
@@ -73,22 +73,22 @@ class TellMeter(NamedTuple):
     energy_kwh: float | None
 
 
-class TellAlarm(NamedTuple):
+class PublishAlarm(NamedTuple):
     """Publish `alarms/<id>` anew, or clear it where the engine no longer holds it."""
 
     id: str
 
 
-class TellEvent(NamedTuple):
+class PublishEvent(NamedTuple):
     """Publish one event on `events`."""
 
-    event: Happened
+    event: LogEvent
 
 
 # --- to the disk -----------------------------------------------------------------------------------------------------
 
 
-class Happened(NamedTuple):
+class LogEvent(NamedTuple):
     """One line of the event log.
 
     `at`: monotonic seconds of this boot. `about`: what it concerns, JSON-ready, units in the keys.
@@ -98,11 +98,11 @@ class Happened(NamedTuple):
     at: float
     event: str
     circuit: CircuitId | None = None
-    about: Mapping[str, Json] = _NOTHING
-    lazy: bool = False
+    details: Mapping[str, Json] = _NOTHING
+    may_be_delayed: bool = False
 
 
-class KeepEntry(NamedTuple):
+class SaveEntry(NamedTuple):
     """Write what the ledger knows of one circuit; `row` is JSON-ready."""
 
     circuit: CircuitId
@@ -113,7 +113,7 @@ OutageStage = Literal["about", "open", "closed"]
 
 
 @dataclass(frozen=True, slots=True)
-class KeepOutage:
+class SaveOutage:
     """Write an outage. `about`: the first edge was seen and the circuits in `before` are about to be shed.
 
     `before`: each commandable circuit's position at the first edge. `energy_kwh`, `peak_15min_kw`: None is unknown.
@@ -123,9 +123,9 @@ class KeepOutage:
     id: int
     stage: OutageStage
     kind: str
-    began: Moment
-    ended: Moment | None
-    openings: tuple[Moment, ...]
+    began: BootTime
+    ended: BootTime | None
+    openings: tuple[BootTime, ...]
     before: Mapping[CircuitId, str]
     energy_kwh: float | None = None
     peak_15min_kw: float | None = None
@@ -137,26 +137,26 @@ class KeepOutage:
         return len(self.openings)
 
 
-class DropOutage(NamedTuple):
+class DeleteOutage(NamedTuple):
     """Forget an outage that never was: its first edge turned out to be a bounce."""
 
     id: int
 
 
 @dataclass(frozen=True, slots=True)
-class KeepHistory:
+class SaveHistory:
     """Write how one circuit fared in one outage. `end`: how it ended, None while it has not."""
 
     outage: int
     circuit: CircuitId
-    shed_at: Moment | None
+    shed_at: BootTime | None
     confirmed_after_s: float | None
-    restored_at: Moment | None
+    restored_at: BootTime | None
     end: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class KeepPulses:
+class SavePulses:
     """Write how many edges of the meter's outputs were counted so far, this start's and those before it.
 
     `count`: of the 10 Wh output; `kwh_count`: of the 1 kWh output. None: not wired.
@@ -166,13 +166,13 @@ class KeepPulses:
     kwh_count: int | None = None
 
 
-class KeepSample(NamedTuple):
+class SaveSample(NamedTuple):
     """Write one row of the demand log. None is unknown, never 0."""
 
     at: float
     outage: int
     kw: float | None
-    kw_at_most: bool
+    kw_is_upper_bound: bool
     kw_quality: str
     age_s: float | None
     demand_5min_kw: float | None
@@ -181,23 +181,23 @@ class KeepSample(NamedTuple):
     pulses: int | None
 
 
-DiskEffect = Happened | KeepEntry | KeepOutage | DropOutage | KeepHistory | KeepPulses | KeepSample
+DiskEffect = LogEvent | SaveEntry | SaveOutage | DeleteOutage | SaveHistory | SavePulses | SaveSample
 Effect = (
     SwitchOff
     | SwitchOn
-    | Answer
-    | TellState
-    | TellCircuit
-    | TellDemand
-    | TellMeter
-    | TellAlarm
-    | TellEvent
+    | SendReply
+    | PublishState
+    | PublishCircuit
+    | PublishDemand
+    | PublishMeter
+    | PublishAlarm
+    | PublishEvent
     | DiskEffect
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class SavedState:
     """What the disk remembers at a start.
 
     `outage`: the one not closed, if any. `last_outage`: the highest id, or 0. `boot`: the boot that last wrote; None
@@ -205,10 +205,10 @@ class Memory:
     """
 
     entries: Mapping[CircuitId, Mapping[str, Json]] = field(default_factory=dict)
-    outage: KeepOutage | None = None
-    history: tuple[KeepHistory, ...] = ()
+    outage: SaveOutage | None = None
+    history: tuple[SaveHistory, ...] = ()
     last_outage: int = 0
-    openings: tuple[Moment, ...] = ()
+    openings: tuple[BootTime, ...] = ()
     boot: str | None = None
     pulse_count: int = 0
     kwh_pulse_count: int = 0

@@ -71,7 +71,7 @@ class AvailabilityReported(NamedTuple):
 AskKind = Literal["on", "off", "restore", "hold", "release", "forget", "reload", "drill", "drill-end"]
 
 
-class Asked(NamedTuple):
+class Requested(NamedTuple):
     """A person's program asked for something.
 
     `circuit`: None means all (`restore`), or that the request concerns none (`reload`, `drill`, `drill-end`).
@@ -101,7 +101,7 @@ class ConfigurationRefused(NamedTuple):
     """A configuration file is wrong; the one in force stays. `mistakes` are sentences for its owner."""
 
     at: float
-    mistakes: tuple[str, ...]
+    errors: tuple[str, ...]
     reply: object = None
 
 
@@ -119,14 +119,14 @@ class MeterSilent(NamedTuple):
     reason: str
 
 
-class MeterNoted(NamedTuple):
+class MeterFindingReported(NamedTuple):
     """Something was found out about a meter; `about` is JSON-ready, `says` in it a sentence."""
 
     at: float
-    about: Mapping[str, str]
+    details: Mapping[str, str]
 
 
-class OtherMeterHeard(NamedTuple):
+class ExtraMeterRead(NamedTuple):
     """A further meter on the bus answered: `tenths` of a kWh, None where it was silent."""
 
     at: float
@@ -173,13 +173,13 @@ Event = (
     | BusLost
     | BreakerReported
     | AvailabilityReported
-    | Asked
+    | Requested
     | CircuitsChanged
     | ConfigurationRefused
     | EnergyRead
     | MeterSilent
-    | MeterNoted
-    | OtherMeterHeard
+    | MeterFindingReported
+    | ExtraMeterRead
     | PulseSeen
     | KwhPulseSeen
     | DiskFailed

@@ -6,19 +6,19 @@ from enum import Enum
 from math import inf
 from typing import TYPE_CHECKING
 
-from controller.core.effects import KeepSample
+from controller.core.effects import SaveSample
 from controller.core.events import EnergyRead, KwhPulseSeen, MeterSilent, PulseSeen
 from rules.lean import dataclass, replace
-from rules.metering.demand import EDGE_KWH, STALE_POLLS, Demand
-from rules.metering.register import LARGEST_METER_KW, OVERLOAD, TICK_KW_S, Verdict, register_rise
-from rules.metering.totalizer import Totaliser
+from rules.metering.demand import EDGE_KWH, STALE_POLLS, DemandEstimator
+from rules.metering.register import LARGEST_METER_KW, OVERLOAD, TICK_KW_S, ReadingVerdict, register_rise
+from rules.metering.totalizer import Totalizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from controller.core.effects import Json
     from rules.metering.demand import DemandView, Peaks
-    from rules.metering.pulse_check import Finding
+    from rules.metering.pulse_check import PulseMismatch
 
 BLIND_S = 600.0
 """So long on standby without a tick or an edge: the current transformers may be on the wrong side of the switch."""
@@ -33,7 +33,7 @@ LONGEST_UNSEEN_S = 14 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
-class MeterSettings:
+class MeterTrackerSettings:
     """`max_kw`: the rating; None where the model is not known. `poll_s`: None where only pulses are wired, no register.
 
     `pulses`, `kwh_pulses`: whether the 10 Wh and the 1 kWh output are wired.
@@ -46,7 +46,7 @@ class MeterSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class CounterSnapshot:
     """Where both counters stood when an outage began. Written to disk, it outlives a restart. None: not known then."""
 
     register_tenths: int | None
@@ -54,11 +54,11 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class MeterLogEntry:
     """Something about the meter that belongs in the log: an event's name, and what it is about, JSON-ready."""
 
     event: str
-    about: Mapping[str, Json]
+    details: Mapping[str, Json]
 
 
 class Freshness(Enum):
@@ -76,26 +76,26 @@ class _Outage:
     """
 
     began: float
-    mark: Mark
+    mark: CounterSnapshot
     peaks: Peaks
     opened: float
-    at_opening: Mark
+    at_opening: CounterSnapshot
     another_meter: bool = False
     ended: float | None = None
-    end: Mark | None = None
+    end: CounterSnapshot | None = None
     peak_kw: float | None = None
 
 
-class Metering:
+class MeterTracker:
     """One meter, followed. `now`: the monotonic second of this start.
 
     `counted`, `kwh_counted`: edges of the 10 Wh and of the 1 kWh output counted before it.
     """
 
-    def __init__(self, settings: MeterSettings, now: float, counted: int = 0, kwh_counted: int = 0) -> None:
+    def __init__(self, settings: MeterTrackerSettings, now: float, counted: int = 0, kwh_counted: int = 0) -> None:
         self._settings = settings
-        self._totaliser = Totaliser(settings.max_kw, kwh_counted) if settings.kwh_pulses else None
-        self._demand = Demand(settings.max_kw, settings.poll_s or inf, settings.pulses, counted)
+        self._totaliser = Totalizer(settings.max_kw, kwh_counted) if settings.kwh_pulses else None
+        self._demand = DemandEstimator(settings.max_kw, settings.poll_s or inf, settings.pulses, counted)
         self._started = now
         self._freshness = Freshness.FRESH
         self._outage: _Outage | None = None
@@ -103,7 +103,7 @@ class Metering:
 
     # --- events ------------------------------------------------------------------------------------------------------
 
-    def take(self, event: EnergyRead | MeterSilent | PulseSeen | KwhPulseSeen) -> tuple[Noted, ...]:
+    def on_meter_event(self, event: EnergyRead | MeterSilent | PulseSeen | KwhPulseSeen) -> tuple[MeterLogEntry, ...]:
         """Take what the meter did; return what is worth a line in the log."""
         match event:
             case PulseSeen(at=at):
@@ -120,27 +120,27 @@ class Metering:
             case EnergyRead(at=at, tenths=tenths):
                 return self._read(tenths, at)
 
-    def _read(self, tenths: int, at: float) -> tuple[Noted, ...]:
+    def _read(self, tenths: int, at: float) -> tuple[MeterLogEntry, ...]:
         before, doubt = self._demand.register_tenths, self._demand.finding
         verdict = self._demand.energy_read(tenths, at)
         if verdict.counts:
             self.silent_because = None
             self._begin_late(tenths, at)
-        if verdict is Verdict.ANOTHER_METER and self._outage is not None:
+        if verdict is ReadingVerdict.ANOTHER_METER and self._outage is not None:
             self._outage.another_meter = True
         noted = []
-        if verdict is Verdict.FIRST and self._outage is not None and self._cannot_be(self._outage.mark, tenths):
+        if verdict is ReadingVerdict.FIRST and self._outage is not None and self._cannot_be(self._outage.mark, tenths):
             self._outage.another_meter = True
             about: dict[str, Json] = {"before_kwh": _kwh(self._outage.mark.register_tenths), "energy_kwh": tenths / 10}
-            noted.append(Noted("meter_another_meter", about))
-        if verdict not in (Verdict.GOOD, Verdict.FIRST):
+            noted.append(MeterLogEntry("meter_another_meter", about))
+        if verdict not in (ReadingVerdict.GOOD, ReadingVerdict.FIRST):
             noted.append(
-                Noted(f"meter_{verdict.name.lower()}", {"before_kwh": _kwh(before), "energy_kwh": tenths / 10})
+                MeterLogEntry(f"meter_{verdict.name.lower()}", {"before_kwh": _kwh(before), "energy_kwh": tenths / 10})
             )
         noted += _noted_doubt("10 Wh", doubt, self._demand.finding)
         return (*noted, *self._totalised(before, tenths, verdict, at))
 
-    def _cannot_be(self, mark: Mark, tenths: int) -> bool:
+    def _cannot_be(self, mark: CounterSnapshot, tenths: int) -> bool:
         """Tell whether the meter that the outage began with cannot show this by now: the first reading of a start."""
         if mark.register_tenths is None:
             return False
@@ -148,7 +148,9 @@ class Metering:
         most_kw = OVERLOAD * (self._settings.max_kw or LARGEST_METER_KW)
         return rise is None or rise * TICK_KW_S > most_kw * LONGEST_UNSEEN_S
 
-    def _totalised(self, before: int | None, tenths: int, verdict: Verdict, at: float) -> Iterator[Noted]:
+    def _totalised(
+        self, before: int | None, tenths: int, verdict: ReadingVerdict, at: float
+    ) -> Iterator[MeterLogEntry]:
         """Hold the 1 kWh output against the register too."""
         if self._totaliser is None:
             return
@@ -162,16 +164,16 @@ class Metering:
     def view(self, now: float) -> DemandView:
         """Return everything known about demand at `now`."""
         view = self._demand.view(now)
-        return view if self._totaliser is None else replace(view, totaliser_kwh=self._totaliser.kwh)
+        return view if self._totaliser is None else replace(view, totalizer_kwh=self._totaliser.kwh)
 
-    def sample(self, outage: int, at: float) -> KeepSample:
+    def sample(self, outage: int, at: float) -> SaveSample:
         """Return one row of the demand log."""
         view = self.view(at)
-        return KeepSample(
+        return SaveSample(
             at=at,
             outage=outage,
             kw=view.kw,
-            kw_at_most=view.kw_at_most,
+            kw_is_upper_bound=view.kw_is_upper_bound,
             kw_quality=view.kw_quality.value,
             age_s=view.age_s,
             demand_5min_kw=view.demand_5min_kw,
@@ -220,24 +222,24 @@ class Metering:
 
     # --- the outage --------------------------------------------------------------------------------------------------
 
-    def outage_began(self, at: float) -> Mark:
+    def outage_began(self, at: float) -> CounterSnapshot:
         """Begin to count an outage, or go on with one that seemed to have ended; return what to keep on disk."""
         if self._outage is None:
             fresh = self._freshness is Freshness.FRESH
-            mark = Mark(self.register_tenths if fresh else None, self.pulse_count)
+            mark = CounterSnapshot(self.register_tenths if fresh else None, self.pulse_count)
             self._outage = _Outage(at, mark, self._demand.watch(at), at, mark)
         elif self._outage.ended is not None:
             # What moved while utility was back proves nothing of the generator's side.
-            self._outage.opened, self._outage.at_opening = at, Mark(self.register_tenths, self.pulse_count)
+            self._outage.opened, self._outage.at_opening = at, CounterSnapshot(self.register_tenths, self.pulse_count)
         self._outage.ended = self._outage.end = None
         return self._outage.mark
 
     @property
-    def outage_mark(self) -> Mark | None:
+    def outage_counters(self) -> CounterSnapshot | None:
         """Return what to keep of the open outage; it gains its register value late, where the meter wakes after us."""
         return self._outage.mark if self._outage else None
 
-    def resume(self, began: float, mark: Mark, peak_kw: float | None = None) -> None:
+    def resume(self, began: float, mark: CounterSnapshot, peak_kw: float | None = None) -> None:
         """Go on with an outage begun before this start, from the mark kept of it and the peak so far.
 
         `began`: this start's second where the machine has booted since. Edges that passed while the program was down
@@ -249,7 +251,7 @@ class Metering:
         """Hold the outage's figures as they are now: utility is back. Another `outage_began` lets them run again."""
         if self._outage is not None:
             self._outage.peak_kw = self.outage_peak_kw(at)
-            self._outage.end = Mark(self.register_tenths, self.pulse_count)
+            self._outage.end = CounterSnapshot(self.register_tenths, self.pulse_count)
             self._outage.ended = at
 
     def outage_closed(self) -> None:
@@ -291,24 +293,24 @@ class Metering:
         outage = self._outage
         if outage is None or outage.ended is not None or self._freshness is Freshness.STALE:
             return False
-        unmoved = outage.at_opening == Mark(self.register_tenths, self.pulse_count)
+        unmoved = outage.at_opening == CounterSnapshot(self.register_tenths, self.pulse_count)
         return unmoved and self.register_tenths is not None and now - outage.opened > BLIND_S
 
     def _begin_late(self, tenths: int, at: float) -> None:
         """Take the first reading of an outage that began without one: the Pi woke in the dark, the meter with it."""
         outage = self._outage
         if outage is not None and outage.mark.register_tenths is None and outage.ended is None:
-            outage.mark = Mark(tenths, outage.mark.pulse_count)
-            outage.opened, outage.at_opening = at, Mark(tenths, self.pulse_count)
+            outage.mark = CounterSnapshot(tenths, outage.mark.pulse_count)
+            outage.opened, outage.at_opening = at, CounterSnapshot(tenths, self.pulse_count)
 
 
-def _noted_doubt(output: str, before: Finding | None, found: Finding | None) -> Iterator[Noted]:
+def _noted_doubt(output: str, before: PulseMismatch | None, found: PulseMismatch | None) -> Iterator[MeterLogEntry]:
     """Yield that the edges of an output have come into doubt, or out of it; not each time it is found anew."""
     if found is not None and before is None:
         about: dict[str, Json] = {"counted": found.counted, "expected": found.expected, "says": found.says}
-        yield Noted("pulses_disagree", {"output": output, **about})
+        yield MeterLogEntry("pulses_disagree", {"output": output, **about})
     if found is None and before is not None:
-        yield Noted("pulses_agree", {"output": output})
+        yield MeterLogEntry("pulses_agree", {"output": output})
 
 
 def _kwh(tenths: int | None) -> float | None:

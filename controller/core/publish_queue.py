@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from controller.core.effects import TellAlarm, TellCircuit, TellDemand, TellEvent, TellState
+from controller.core.effects import PublishAlarm, PublishCircuit, PublishDemand, PublishEvent, PublishState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from controller.core.effects import Effect, Happened, TellMeter
+    from controller.core.effects import Effect, LogEvent, PublishMeter
     from rules.panel import CircuitId
 
-INTERVAL_S = 0.2
+MIN_INTERVAL_S = 0.2
 """`controller/state` and `demand` are told at most this often."""
 
-MOST_EVENTS = 500
+MAX_EVENTS = 500
 """So many events wait for a broker that is away; older ones are in the log on the disk."""
 
 
-class Telling:
+class PublishQueue:
     """What has changed since it was last told.
 
     `known`: circuits of which earlier starts may have told. What is no longer in the file is told to be gone.
@@ -32,15 +32,15 @@ class Telling:
         self.demand = False
         self.circuits: set[CircuitId] = set()
         self.alarms: set[str] = set()
-        self.meters: dict[str, TellMeter] = {}
-        self._events: deque[Happened] = deque(maxlen=MOST_EVENTS)
+        self.meters: dict[str, PublishMeter] = {}
+        self._events: deque[LogEvent] = deque(maxlen=MAX_EVENTS)
         self._state_at = self._demand_at = float("-inf")
 
-    def event(self, happened: Happened) -> None:
+    def event(self, happened: LogEvent) -> None:
         """Let an event wait its turn."""
         self._events.append(happened)
 
-    def everything(self, circuits: Iterable[CircuitId], alarms: Iterable[str], *, demand: bool) -> None:
+    def republish_all(self, circuits: Iterable[CircuitId], alarms: Iterable[str], *, demand: bool) -> None:
         """Tell all there is: the broker may have forgotten it."""
         self.state, self.demand = True, demand
         self._known.update(circuits)
@@ -48,21 +48,21 @@ class Telling:
         self.circuits |= self._known
         self.alarms.update(alarms)
 
-    def take(self, now: float) -> list[Effect]:
+    def drain(self, now: float) -> list[Effect]:
         """Return what may be told now, and count it as told."""
-        told: list[Effect] = [TellEvent(event) for event in self._events]
+        told: list[Effect] = [PublishEvent(event) for event in self._events]
         self._events.clear()
-        if self.state and now >= self._state_at + INTERVAL_S:
-            told.append(TellState())
+        if self.state and now >= self._state_at + MIN_INTERVAL_S:
+            told.append(PublishState())
             self.state, self._state_at = False, now
-        told += [TellCircuit(circuit) for circuit in self.circuits]
+        told += [PublishCircuit(circuit) for circuit in self.circuits]
         self.circuits.clear()
-        told += [TellAlarm(alarm) for alarm in sorted(self.alarms)]
+        told += [PublishAlarm(alarm) for alarm in sorted(self.alarms)]
         self.alarms.clear()
         told += self.meters.values()
         self.meters.clear()
-        if self.demand and now >= self._demand_at + INTERVAL_S:
-            told.append(TellDemand())
+        if self.demand and now >= self._demand_at + MIN_INTERVAL_S:
+            told.append(PublishDemand())
             self.demand, self._demand_at = False, now
         return told
 
@@ -70,7 +70,7 @@ class Telling:
         """Return when something that waits may be told; None: nothing waits for a time."""
         times = []
         if self.state:
-            times.append(self._state_at + INTERVAL_S)
+            times.append(self._state_at + MIN_INTERVAL_S)
         if self.demand:
-            times.append(self._demand_at + INTERVAL_S)
+            times.append(self._demand_at + MIN_INTERVAL_S)
         return min(times, default=None)

@@ -36,7 +36,7 @@ class State(Enum):
         return self in (State.STABILIZING, State.RESTORING, State.UTILITY)
 
     @property
-    def gives_back(self) -> bool:
+    def restores(self) -> bool:
         """Tell whether the rules may switch on what is owed (the contact permitting)."""
         return self in (State.RESTORING, State.UTILITY)
 
@@ -49,10 +49,10 @@ class Trigger(Enum):
     SETTLED = "settled"
     STABLE = "stable"
     DRILL = "drill"
-    DRILL_OVER = "drill_over"
+    DRILL_ENDED = "drill_over"
 
 
-class Row(NamedTuple):
+class Transition(NamedTuple):
     """One row of the table. `when`: "unfinished" (an outage is open or something is owed), "finished", or always."""
 
     source: State
@@ -61,23 +61,23 @@ class Row(NamedTuple):
     when: str = ""
 
 
-TABLE = (
-    Row(State.STARTING, Trigger.ON_UTILITY, State.UTILITY, "finished"),
-    Row(State.STARTING, Trigger.ON_UTILITY, State.STABILIZING, "unfinished"),
+TRANSITIONS = (
+    Transition(State.STARTING, Trigger.ON_UTILITY, State.UTILITY, "finished"),
+    Transition(State.STARTING, Trigger.ON_UTILITY, State.STABILIZING, "unfinished"),
     # The Pi browns out in the transfer too: a start with the contact open is the usual case.
-    Row(State.STARTING, Trigger.ON_STANDBY, State.SHEDDING),
-    Row(State.UTILITY, Trigger.ON_STANDBY, State.SHEDDING),
-    Row(State.SHEDDING, Trigger.SETTLED, State.STANDBY),
-    Row(State.SHEDDING, Trigger.ON_UTILITY, State.STABILIZING),
-    Row(State.STANDBY, Trigger.ON_UTILITY, State.STABILIZING),
-    Row(State.STABILIZING, Trigger.STABLE, State.RESTORING),
-    Row(State.STABILIZING, Trigger.ON_STANDBY, State.SHEDDING),
-    Row(State.RESTORING, Trigger.SETTLED, State.UTILITY),
-    Row(State.RESTORING, Trigger.ON_STANDBY, State.SHEDDING),
+    Transition(State.STARTING, Trigger.ON_STANDBY, State.SHEDDING),
+    Transition(State.UTILITY, Trigger.ON_STANDBY, State.SHEDDING),
+    Transition(State.SHEDDING, Trigger.SETTLED, State.STANDBY),
+    Transition(State.SHEDDING, Trigger.ON_UTILITY, State.STABILIZING),
+    Transition(State.STANDBY, Trigger.ON_UTILITY, State.STABILIZING),
+    Transition(State.STABILIZING, Trigger.STABLE, State.RESTORING),
+    Transition(State.STABILIZING, Trigger.ON_STANDBY, State.SHEDDING),
+    Transition(State.RESTORING, Trigger.SETTLED, State.UTILITY),
+    Transition(State.RESTORING, Trigger.ON_STANDBY, State.SHEDDING),
     # An outage that a person asked for, while the contact stays closed. A transfer in it ends it and begins in one.
-    Row(State.UTILITY, Trigger.DRILL, State.SHEDDING),
-    Row(State.SHEDDING, Trigger.DRILL_OVER, State.STABILIZING),
-    Row(State.STANDBY, Trigger.DRILL_OVER, State.STABILIZING),
+    Transition(State.UTILITY, Trigger.DRILL, State.SHEDDING),
+    Transition(State.SHEDDING, Trigger.DRILL_ENDED, State.STABILIZING),
+    Transition(State.STANDBY, Trigger.DRILL_ENDED, State.STABILIZING),
 )
 
 IGNORED = (
@@ -105,16 +105,16 @@ IGNORED = (
     # A drill is refused there.
     *((state, Trigger.DRILL) for state in State if state is not State.UTILITY),
     # It is over already, or has never begun.
-    *((state, Trigger.DRILL_OVER) for state in State if not state.sheds),
+    *((state, Trigger.DRILL_ENDED) for state in State if not state.sheds),
 )
 
 
-class House:
+class StateMachine:
     """The state of the house, `now`. `since`: the monotonic second at which it was entered, from `came_from`."""
 
     def __init__(self, at: float) -> None:
         self.since = at
-        self.came_from: State | None = None
+        self.previous: State | None = None
         self._machine = Machine(
             model=None,
             states=[state.value for state in State],
@@ -123,7 +123,7 @@ class House:
             auto_transitions=False,
             send_event=True,
         )
-        for row in TABLE:
+        for row in TRANSITIONS:
             conditions = {"unfinished": self._is_unfinished, "finished": self._is_finished}.get(row.when)
             self._machine.add_transition(
                 row.trigger.value, row.source.value, row.dest.value, conditions=conditions, after=self._entered
@@ -145,7 +145,7 @@ class House:
         self.now = State(self.state)
         if self.now is before:
             return None
-        self.came_from = before
+        self.previous = before
         return self.now
 
     def _entered(self, event: EventData) -> None:
@@ -163,7 +163,7 @@ class House:
 def diagram() -> str:
     """Return the table that runs, as a Mermaid state diagram."""
     lines = ["stateDiagram-v2", f"    [*] --> {State.STARTING.value}"]
-    for row in TABLE:
+    for row in TRANSITIONS:
         label = row.trigger.value.replace("_", " ") + (f" ({row.when})" if row.when else "")
         lines.append(f"    {row.source.value} --> {row.dest.value}: {label}")
     return "\n".join(lines) + "\n"

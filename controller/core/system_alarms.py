@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from controller.core.alarms import Alarm
-from controller.core.circuit_alarms import CircuitWatch
-from rules.contact import Source
+from controller.core.circuit_alarms import CircuitAlarmMonitor
+from rules.contact import PowerSource
 
 if TYPE_CHECKING:
-    from controller.core.command_scheduler import Switchboard
-    from controller.core.demand_recorder import DemandLog
-    from controller.core.outbox import Chronicle
+    from controller.core.command_scheduler import CommandScheduler
+    from controller.core.demand_recorder import DemandRecorder
+    from controller.core.outbox import Outbox
     from controller.core.transfer import Transfer
-    from rules.generator_loss import Generator
+    from rules.generator_loss import GeneratorLossDetector
     from rules.ledger import Ledger
 
 CONTACT_UNKNOWN_AFTER_S = 30.0
 
-BROKER_AWAY_AFTER_S = 30.0
+BROKER_DISCONNECTED_AFTER_S = 30.0
 """A broker restarts in seconds; the tries to reach it are never more than two apart."""
 
 CLOCK_AFTER_S, CLOCK_IN_OUTAGE_AFTER_S = 600.0, 60.0
@@ -30,7 +30,7 @@ STALE_ON_STANDBY_AFTER_S = 90.0
 HOUR_S = 3600.0
 
 
-class Watchman:
+class SystemAlarmMonitor:
     """Raises and clears the alarms of the house and, with `CircuitWatch`, those of its circuits.
 
     `open_alarm_s`: the contact may be open for so long, in seconds; 0: for ever.
@@ -40,10 +40,10 @@ class Watchman:
         self,
         *,
         ledger: Ledger,
-        switches: Switchboard,
+        switches: CommandScheduler,
         transfer: Transfer,
-        demand: DemandLog,
-        chronicle: Chronicle,
+        demand: DemandRecorder,
+        chronicle: Outbox,
         confirm_s: float,
         open_alarm_s: float,
     ) -> None:
@@ -53,7 +53,7 @@ class Watchman:
         self._chronicle = chronicle
         self._open_alarm_s = open_alarm_s
         self._open_alarm_h = f"{open_alarm_s / HOUR_S:g}"
-        self._circuits = CircuitWatch(
+        self._circuits = CircuitAlarmMonitor(
             ledger=ledger,
             switches=switches,
             transfer=transfer,
@@ -68,7 +68,7 @@ class Watchman:
         self._now = ledger.started
 
     @property
-    def generator(self) -> Generator:
+    def generator(self) -> GeneratorLossDetector:
         return self._circuits.generator
 
     def bus_lost(self, at: float, reason: str) -> None:
@@ -82,9 +82,9 @@ class Watchman:
     def clock_trusted(self) -> None:
         self._clock_trusted = True
 
-    def follow(self, now: float) -> None:
+    def set_panel(self, now: float) -> None:
         """Follow a changed file."""
-        self._circuits.follow(now)
+        self._circuits.set_panel(now)
 
     def deadline(self) -> float | None:
         """Return when `watch` will have something new to say, if nothing happens until then; None: never."""
@@ -99,12 +99,12 @@ class Watchman:
         )
         return min((at for at in times if at is not None and at > self._now), default=None)
 
-    def watch(self, now: float) -> None:
+    def update(self, now: float) -> None:
         """Raise and clear what is to be, as things stand at `now`."""
         self._now = now
-        self._circuits.watch(now)
+        self._circuits.update(now)
         self._watch_contact(now)
-        self._when(Alarm.BROKER_AWAY, self._broker_away_at(), self._bus_lost_at, self._bus_lost_because)
+        self._when(Alarm.BROKER_DISCONNECTED, self._broker_away_at(), self._bus_lost_at, self._bus_lost_because)
         self._when(Alarm.CLOCK_UNTRUSTED, self._clock_matters_at(), self._ledger.started)
         because = self._demand.silent_because
         self._when(Alarm.METER_STALE, self._stale_at(), self._demand.stale_since, f" ({because})" if because else "")
@@ -130,7 +130,7 @@ class Watchman:
         return contact.settled_at if contact.lost_since is None else contact.lost_since
 
     def _unknown_at(self) -> float | None:
-        unknown = self._transfer.contact.settled is Source.UNKNOWN
+        unknown = self._transfer.contact.settled is PowerSource.UNKNOWN
         return self._unknown_since() + CONTACT_UNKNOWN_AFTER_S if unknown else None
 
     def _open_since(self) -> float:
@@ -143,7 +143,7 @@ class Watchman:
         return None if never else self._open_since() + self._open_alarm_s
 
     def _broker_away_at(self) -> float | None:
-        return None if self._bus_lost_at is None else self._bus_lost_at + BROKER_AWAY_AFTER_S
+        return None if self._bus_lost_at is None else self._bus_lost_at + BROKER_DISCONNECTED_AFTER_S
 
     def _clock_matters_at(self) -> float | None:
         if self._clock_trusted:

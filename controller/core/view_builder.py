@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from controller.core.views import CircuitView, StateView
 from rules.controllability import controllable
-from rules.explain import why
+from rules.explain import explain
 from rules.panel import Tag
 
 if TYPE_CHECKING:
-    from controller.core.command_scheduler import Switchboard
+    from controller.core.command_scheduler import CommandScheduler
     from controller.core.transfer import Transfer
-    from rules.boot_time import Moment
+    from rules.boot_time import BootTime
     from rules.ledger import Ledger
-    from rules.ledger_entry import Entry
+    from rules.ledger_entry import CircuitEntry
     from rules.panel import Circuit, Panel
 
 
@@ -22,7 +22,7 @@ def state_view(
     panel: Panel,
     ledger: Ledger,
     transfer: Transfer,
-    switches: Switchboard,
+    switches: CommandScheduler,
     generator_stopped_at: float | None,
     *,
     drill_until: float | None,
@@ -42,16 +42,18 @@ def state_view(
         ),
         taken_over=tuple(circuit for circuit, entry in entries if entry.taken_over),
         stable_at=transfer.stable_due(),
-        flaps=transfer.flaps,
-        generator_stopped_at=generator_stopped_at,
+        flap_openings=transfer.flaps,
+        generator_power_lost_at=generator_stopped_at,
         kind=transfer.kind,
         drill_until=drill_until,
     )
 
 
-def circuit_view(circuit: Circuit, entry: Entry, outage: int | None, now: Moment, *, drill: bool) -> CircuitView:
+def circuit_view(
+    circuit: Circuit, entry: CircuitEntry, outage: int | None, now: BootTime, *, drill: bool
+) -> CircuitView:
     """Return one circuit. `now`: any moment of this boot. `drill`: the open outage is one."""
-    last = entry.switched
+    last = entry.last_switch
     in_this_boot = last is not None and last.at.boot == now.boot and last.position is entry.position
     return CircuitView(
         id=circuit.id,
@@ -62,11 +64,11 @@ def circuit_view(circuit: Circuit, entry: Entry, outage: int | None, now: Moment
         position=entry.position,
         available=entry.available,
         shed=is_shed(entry, outage),
-        why=why(circuit, entry, drill=drill),
+        why=explain(circuit, entry, drill=drill),
         switched_at=last.at.mono if last is not None and in_this_boot else None,
     )
 
 
-def is_shed(entry: Entry, outage: int | None) -> bool:
+def is_shed(entry: CircuitEntry, outage: int | None) -> bool:
     """Tell whether the circuit is owed from the present outage."""
-    return entry.owed and outage is not None and entry.debt is not None and entry.debt.outage == outage
+    return entry.owed and outage is not None and entry.shed_record is not None and entry.shed_record.outage == outage

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Wall:
+class WallClock:
     """The wall clock beside the monotonic one: `offset_s` is UTC seconds since 1970 less monotonic seconds.
 
     A Pi has no clock of its own: until `trusted`, every time told says so.
@@ -45,8 +45,8 @@ class StateView:
     uncontrollable: tuple[CircuitId, ...] = ()
     taken_over: tuple[CircuitId, ...] = ()
     stable_at: float | None = None
-    flaps: int = 0
-    generator_stopped_at: float | None = None
+    flap_openings: int = 0
+    generator_power_lost_at: float | None = None
     kind: str | None = None
     drill_until: float | None = None
 
@@ -76,6 +76,6 @@ class AlarmView:
 
     id: str
     since: float
-    means: str
-    do: str
+    message: str
+    action: str
     circuits: tuple[CircuitId, ...] = ()

@@ -13,10 +13,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from controller.core import events as ev
-from controller.core.effects import KeepHistory, KeepOutage, Memory, SwitchOff, SwitchOn
+from controller.core.effects import SavedState, SaveHistory, SaveOutage, SwitchOff, SwitchOn
 from controller.core.engine import EngineSettings
-from controller.core.views import Wall
-from rules.boot_time import Moment
+from controller.core.views import WallClock
+from rules.boot_time import BootTime
 from rules.panel import Circuit, CircuitId, Kind, Override, Panel, Position, Restore, Tag, Wakes
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ FORMAT = 1
 """Goes up when an older program could no longer read what a newer one writes."""
 
 
-class EvidenceError(Exception):
+class RecordingError(Exception):
     """The recording is none of ours, damaged, or from a newer program; the text says which, for its reader."""
 
 
-class Start(NamedTuple):
+class SessionStart(NamedTuple):
     """What the engine began from. `at`: monotonic s. `wall`: the wall clock beside it; None: not known.
 
     `version`: of the program that recorded.
@@ -43,12 +43,12 @@ class Start(NamedTuple):
     rebooted: bool
     panel: Panel
     settings: EngineSettings
-    memory: Memory
+    memory: SavedState
     version: str = ""
-    wall: Wall | None = None
+    wall: WallClock | None = None
 
 
-class Turn(NamedTuple):
+class EngineTurn(NamedTuple):
     """One turn of the engine: what it took at `now`, what it commanded, and when that had left (monotonic s).
 
     `left`: None where the program died before.
@@ -60,22 +60,22 @@ class Turn(NamedTuple):
     left: float | None
 
 
-class End(NamedTuple):
+class SessionEnd(NamedTuple):
     """The segment ends at this monotonic second. `cut`: why it ends before the program did; None: both ended well."""
 
     at: float
     cut: str | None = None
 
 
-Part = Start | Turn | End
+Part = SessionStart | EngineTurn | SessionEnd
 
 
-class Segment(NamedTuple):
+class Session(NamedTuple):
     """One life of the program. `end`: None where it was killed, lost its power, or goes on."""
 
-    start: Start
-    turns: tuple[Turn, ...]
-    end: End | None = None
+    start: SessionStart
+    turns: tuple[EngineTurn, ...]
+    end: SessionEnd | None = None
 
     @property
     def last_at(self) -> float:
@@ -91,9 +91,9 @@ class Segment(NamedTuple):
 def to_line(part: Part) -> str:
     """Return one part as a line of JSON, without its end."""
     match part:
-        case Start():
+        case SessionStart():
             row: dict[str, Any] = {"start": _start_row(part)}
-        case Turn():
+        case EngineTurn():
             row = {"turn": part.now}
             if part.events:
                 row["events"] = [_event_row(event) for event in part.events]
@@ -101,18 +101,18 @@ def to_line(part: Part) -> str:
                 row["out"] = [_command_row(command) for command in part.commands]
             if part.left is not None:
                 row["left"] = part.left
-        case End():
+        case SessionEnd():
             row = {"end": part.at} | ({} if part.cut is None else {"cut": part.cut})
     return json.dumps(row, separators=(",", ":"), allow_nan=False)
 
 
-def to_lines(recorded: Segment) -> Iterator[str]:
+def to_lines(recorded: Session) -> Iterator[str]:
     """Yield the lines of one segment."""
     parts: list[Part] = [recorded.start, *recorded.turns]
     yield from map(to_line, parts if recorded.end is None else [*parts, recorded.end])
 
 
-def _start_row(start: Start) -> dict[str, Any]:
+def _start_row(start: SessionStart) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "version": start.version,
@@ -135,7 +135,7 @@ def circuit_row(circuit: Circuit) -> dict[str, Any]:
     }
 
 
-def _memory_row(memory: Memory) -> dict[str, Any]:
+def _memory_row(memory: SavedState) -> dict[str, Any]:
     return {
         "entries": {circuit: dict(row) for circuit, row in memory.entries.items()},
         "outage": None if memory.outage is None else _plain(memory.outage),
@@ -164,9 +164,9 @@ def _plain(value: Any) -> Any:  # noqa: ANN401  # a field of any event or row
     match value:
         case Enum():
             return value.value
-        case Moment():
+        case BootTime():
             return [value.boot, value.mono]
-        case KeepOutage() | KeepHistory():
+        case SaveOutage() | SaveHistory():
             return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
         case tuple() | list() | Panel():
             return [circuit_row(one) if isinstance(one, Circuit) else _plain(one) for one in value]
@@ -185,13 +185,13 @@ def from_line(text: str) -> Part:
         if "turn" in row:
             events = tuple(_event(one) for one in row.get("events", ()))
             commands = tuple(_command(*one) for one in row.get("out", ()))
-            return Turn(_number(row["turn"]), events, commands, _maybe(_number, row.get("left")))
-        return End(_number(row["end"]), _maybe(str, row.get("cut")))
+            return EngineTurn(_number(row["turn"]), events, commands, _maybe(_number, row.get("left")))
+        return SessionEnd(_number(row["end"]), _maybe(str, row.get("cut")))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise EvidenceError(f"not a line of a recording ({type(error).__name__}: {error})") from error
+        raise RecordingError(f"not a line of a recording ({type(error).__name__}: {error})") from error
 
 
-def segments(lines: Iterable[str]) -> tuple[Segment, ...]:
+def sessions(lines: Iterable[str]) -> tuple[Session, ...]:
     """Return the segments that lines hold, in order. Raises `EvidenceError`, with the line's number."""
     found: list[list[Part]] = []
     for number, line in enumerate(lines, 1):
@@ -199,31 +199,31 @@ def segments(lines: Iterable[str]) -> tuple[Segment, ...]:
             continue
         try:
             part = from_line(line)
-        except EvidenceError as error:
-            raise EvidenceError(f"line {number}: {error}") from error
-        if isinstance(part, Start):
+        except RecordingError as error:
+            raise RecordingError(f"line {number}: {error}") from error
+        if isinstance(part, SessionStart):
             found.append([part])
         elif found:
             found[-1].append(part)
         else:
-            raise EvidenceError(f"line {number}: a recording begins with a start")
+            raise RecordingError(f"line {number}: a recording begins with a start")
     return tuple(segment(parts) for parts in found)
 
 
-def segment(parts: Sequence[Part]) -> Segment:
+def segment(parts: Sequence[Part]) -> Session:
     """Return the segment that a start and what follows it make."""
     start, *others = parts
-    if not isinstance(start, Start):
-        raise EvidenceError("a recording begins with a start")
-    turns = tuple(part for part in others if isinstance(part, Turn))
-    return Segment(start, turns, next((part for part in others if isinstance(part, End)), None))
+    if not isinstance(start, SessionStart):
+        raise RecordingError("a recording begins with a start")
+    turns = tuple(part for part in others if isinstance(part, EngineTurn))
+    return Session(start, turns, next((part for part in others if isinstance(part, SessionEnd)), None))
 
 
-def _start(row: Mapping[str, Any]) -> Start:
+def _start(row: Mapping[str, Any]) -> SessionStart:
     if row["format"] != FORMAT:
         raise ValueError(f"format {row['format']!r}: recorded by another loadshed, this one reads {FORMAT}")
     wall = row["wall"]
-    return Start(
+    return SessionStart(
         boot=str(row["boot"]),
         at=_number(row["at"]),
         rebooted=row["rebooted"] is True,
@@ -231,7 +231,7 @@ def _start(row: Mapping[str, Any]) -> Start:
         settings=_settings(row["settings"]),
         memory=_memory(row["memory"]),
         version=str(row["version"]),
-        wall=None if wall is None else Wall(_number(wall[0]), trusted=wall[1] is True),
+        wall=None if wall is None else WallClock(_number(wall[0]), trusted=wall[1] is True),
     )
 
 
@@ -260,8 +260,8 @@ def _circuit(row: Mapping[str, Any]) -> Circuit:
     return Circuit(**{name: _WORDS[name](value) if name in _WORDS else value for name, value in row.items()})
 
 
-def _memory(row: Mapping[str, Any]) -> Memory:
-    return Memory(
+def _memory(row: Mapping[str, Any]) -> SavedState:
+    return SavedState(
         entries={CircuitId(circuit): dict(kept) for circuit, kept in row["entries"].items()},
         outage=_maybe(_outage, row["outage"]),
         history=tuple(_history(kept) for kept in row["history"]),
@@ -273,19 +273,19 @@ def _memory(row: Mapping[str, Any]) -> Memory:
     )
 
 
-def _outage(row: Mapping[str, Any]) -> KeepOutage:
+def _outage(row: Mapping[str, Any]) -> SaveOutage:
     moments = {"began": _moment(row["began"]), "ended": _maybe(_moment, row["ended"])}
-    return KeepOutage(**{**row, **moments, "openings": tuple(_moment(one) for one in row["openings"])})
+    return SaveOutage(**{**row, **moments, "openings": tuple(_moment(one) for one in row["openings"])})
 
 
-def _history(row: Mapping[str, Any]) -> KeepHistory:
+def _history(row: Mapping[str, Any]) -> SaveHistory:
     moments = {name: _maybe(_moment, row[name]) for name in ("shed_at", "restored_at")}
-    return KeepHistory(**{**row, **moments})
+    return SaveHistory(**{**row, **moments})
 
 
-def _moment(row: list[Any]) -> Moment:
+def _moment(row: list[Any]) -> BootTime:
     boot, mono = row
-    return Moment(str(boot), _number(mono))
+    return BootTime(str(boot), _number(mono))
 
 
 def _command(word: str, circuit: str, expires_s: int) -> Command:

@@ -10,26 +10,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from controller.core import events as ev
-from controller.core.effects import DropOutage, Happened, KeepEntry, KeepHistory, KeepOutage
-from controller.recording.format import End, Turn
+from controller.core.effects import DeleteOutage, LogEvent, SaveEntry, SaveHistory, SaveOutage
+from controller.recording.format import EngineTurn, SessionEnd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
 
     from controller.core.effects import Effect
-    from controller.recording.format import Command, Part, Start
+    from controller.recording.format import Command, Part, SessionStart
 
-_METER = (ev.EnergyRead, ev.MeterSilent, ev.MeterNoted, ev.OtherMeterHeard, ev.PulseSeen, ev.KwhPulseSeen)
+_METER = (ev.EnergyRead, ev.MeterSilent, ev.MeterFindingReported, ev.ExtraMeterRead, ev.PulseSeen, ev.KwhPulseSeen)
 _DEVICES = (ev.BreakerReported, ev.AvailabilityReported)
 _SAID_AGAIN = (*_DEVICES, ev.ContactChanged, ev.ContactAlive)
-_ROWS = (Happened, KeepEntry, KeepOutage, DropOutage, KeepHistory)
+_ROWS = (LogEvent, SaveEntry, SaveOutage, DeleteOutage, SaveHistory)
 
 
 class Recorder:
     """Takes every turn of one life of the program, and hands `keep` its start and what is worth recording of it."""
 
-    def __init__(self, start: Start, keep: Callable[[Part], None]) -> None:
-        self._keep = keep
+    def __init__(self, start: SessionStart, keep: Callable[[Part], None]) -> None:
+        self._write = keep
         self._begun = False
         self._said: dict[object, ev.Event] = {}  # the last word of each, since anything came of anything
         self._held: dict[object, ev.Event] = {}
@@ -63,11 +63,11 @@ class Recorder:
             before = self._release({event.circuit for event in heard if isinstance(event, _DEVICES)})
         self._said |= {_who(event): event for event in heard if isinstance(event, _SAID_AGAIN)}
         self._begun = True
-        self._keep(Turn(now, (*before, *heard), tuple(commands), left))
+        self._write(EngineTurn(now, (*before, *heard), tuple(commands), left))
 
     def end(self, at: float) -> None:
         """Take that the program ends well."""
-        self._keep(End(at))
+        self._write(SessionEnd(at))
 
     def _repeats(self, event: ev.Event) -> bool:
         said = self._said.get(_who(event))

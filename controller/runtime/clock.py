@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from controller.bus.payloads import rfc3339
-from controller.core.views import Wall
+from controller.core.views import WallClock
 
 # systemd-timesyncd touches the first once the clock has been set from the network, and loadshed-clock.service the other
 # where chrony or another does that; /run is empty at each boot.
@@ -48,9 +48,9 @@ def trusted(*synchronized: Path) -> bool:
     return any(map(_is_there, synchronized or SYNCHRONIZED)) or _kernel_synchronized()
 
 
-def wall() -> Wall:
+def wall() -> WallClock:
     """Return what the wall clock says now, beside the monotonic one."""
-    return Wall(offset(), trusted())
+    return WallClock(offset(), trusted())
 
 
 def _is_there(path: Path) -> bool:
@@ -74,7 +74,7 @@ def _kernel_synchronized() -> bool:
     return 0 <= answer < TIME_ERROR
 
 
-def told(utc_s: float | None, trusted_clock: bool, key: str = "at") -> dict[str, str | None]:
+def json_time(utc_s: float | None, trusted_clock: bool, key: str = "at") -> dict[str, str | None]:
     """Return a moment as it stands in JSON: RFC 3339, and a word beside it until the clock is known to be right.
 
     `utc_s`: seconds since 1970; None where the boot it was taken in is not known any more.

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 HEARTBEAT_S = 1.0
 """A turn is taken at least this often: the watchdog is fed by turns, not by a timer of its own."""
 
-LATE_S = 0.05
+STALL_THRESHOLD_S = 0.05
 """A deadline found so late means that we stalled: what happened meanwhile may lie unread, and is taken first."""
 
-AWAKE_S = 0.005
+SPIN_S = 0.005
 """So long before an opening settles we wait for it awake.
 
 The loop sleeps in whole milliseconds, and a processor that has rested wakes slowly: 2 to 6 ms late on the virtual Pi
@@ -31,7 +31,7 @@ LOOK_S = 0.0001
 """Between two looks at the clock other threads have the processor for so long: longer naps let it rest."""
 
 
-class Inbox:
+class EngineLoop:
     """Takes events from anywhere on the loop, and lets the engine take its turn.
 
     `catch_up` reads the contact and empties the sockets; it is called before a late deadline is judged. `send` is given
@@ -56,7 +56,7 @@ class Inbox:
         self._catch_up = catch_up
         self._recorder = recorder
         self._clock = clock
-        self._nap = nap
+        self._sleep = nap
         self._loop = asyncio.get_running_loop()
         self._waiting: list[Event] = []
         self._soon = False
@@ -73,7 +73,7 @@ class Inbox:
     def put(self, event: Event) -> None:
         """Let an event wait for the next turn, which follows at once. On the loop only."""
         self._waiting.append(event)
-        self._hurry()
+        self._schedule_turn()
 
     def put_from_thread(self, event: Event) -> None:
         """Hand an event over from another thread."""
@@ -82,7 +82,7 @@ class Inbox:
         except RuntimeError:
             return  # the loop has ended, and with it everybody who could care
 
-    def _hurry(self) -> None:
+    def _schedule_turn(self) -> None:
         if not self._soon:
             self._soon = True
             self._loop.call_soon(self.turn)
@@ -93,36 +93,36 @@ class Inbox:
         if self._closed:
             return
         now, due = self._clock(), self._engine.deadline()
-        if due is not None and now - due > LATE_S and not self._caught_up:
+        if due is not None and now - due > STALL_THRESHOLD_S and not self._caught_up:
             self._caught_up = True
             self._catch_up()
             # One round of the loop later, so that what other threads have handed over meanwhile comes first.
-            self._hurry()
+            self._schedule_turn()
             return
         self._caught_up = False
         events, self._waiting = self._waiting, []
-        now, decides_at = self._clock(), self._engine.decides_at()
-        commands = self._engine.command(events, now)
+        now, decides_at = self._clock(), self._engine.next_decision_at()
+        commands = self._engine.decide(events, now)
         self._send(commands)
         left = self._clock()
-        self._engine.carried_out(left)
-        effects = self._engine.account(now)
+        self._engine.commands_sent(left)
+        effects = self._engine.follow_up(now)
         self._carry_out(effects)
         decided = decides_at is not None and decides_at <= now
         self._recorder.turn(events, now, commands, left, effects, decided=decided)
         if self._alarm_clock is not None:
             self._alarm_clock.cancel()
-        due, opens_at = self._engine.deadline(), self._engine.opens_at()
+        due, opens_at = self._engine.deadline(), self._engine.opening_settles_at()
         at = now + HEARTBEAT_S if due is None else min(due, now + HEARTBEAT_S)
         if opens_at is not None and opens_at <= at:
-            self._alarm_clock = self._loop.call_at(opens_at - AWAKE_S, self._await, opens_at)
+            self._alarm_clock = self._loop.call_at(opens_at - SPIN_S, self._spin_until, opens_at)
         else:
-            self._alarm_clock = self._loop.call_at(at, self._hurry)
+            self._alarm_clock = self._loop.call_at(at, self._schedule_turn)
 
-    def _await(self, at: float) -> None:
+    def _spin_until(self, at: float) -> None:
         """Stay awake until then, round after round of the loop: what comes meanwhile has its turn before."""
         if self._clock() < at:
-            self._nap(LOOK_S)
-            self._alarm_clock = self._loop.call_soon(self._await, at)
+            self._sleep(LOOK_S)
+            self._alarm_clock = self._loop.call_soon(self._spin_until, at)
         else:
-            self._hurry()
+            self._schedule_turn()

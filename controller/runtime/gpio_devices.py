@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from controller.core import events as ev
-from hw.contact import Contact
+from hw.contact import ContactInput
 from hw.gpio import GpioError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from controller.config.loader import Configuration
     from controller.config.model import GpioContact, MeterSettings
-    from hw.meter import Told
+    from hw.meter import MeterEvent
     from hw.pulses import Pulses
     from hw.serial_port import Connect
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 POLL_S = 0.25
 """A line is looked at so often besides the edges, because edges get lost, and so do exceptions in lgpio's thread."""
 
-AGAIN_S = 5.0
+RETRY_S = 5.0
 """A line that cannot be had (no rights, the pin in use) is tried again so often."""
 
 _log = logging.getLogger("loadshed")
@@ -45,7 +45,7 @@ class _Polled(Protocol):
 Device = TypeVar("Device", bound=_Polled)
 
 
-class WiredLine(Generic[Device]):
+class RetryingLine(Generic[Device]):
     """A device on a GPIO line of this Pi, had as soon as it can be.
 
     `opened` returns the device or raises GpioError; `refused` is told why not, each time the reason is another.
@@ -63,7 +63,7 @@ class WiredLine(Generic[Device]):
         """Poll the device again and again; where the line cannot be had, try to have it. Cancelled, it lets go."""
         try:
             while True:
-                await asyncio.sleep(AGAIN_S if self._device is None else POLL_S)
+                await asyncio.sleep(RETRY_S if self._device is None else POLL_S)
                 if self._device is None:
                     self._device = self._tried()
                 self.poll()
@@ -99,14 +99,14 @@ class WiredLine(Generic[Device]):
             self._refused(refusal)
 
 
-class WiredContact(WiredLine[Contact]):
+class ContactLine(RetryingLine[ContactInput]):
     """The auxiliary contact on a GPIO line of this Pi. `put` on the loop, `put_from_thread` from lgpio's thread."""
 
     def __init__(
         self, settings: GpioContact, put: Put, put_from_thread: Put, *, factory: Factory | None = None
     ) -> None:
-        def opened() -> Contact:
-            return Contact(
+        def opened() -> ContactInput:
+            return ContactInput(
                 settings.pin,
                 settings.normally,
                 lambda is_open, at: put_from_thread(ev.ContactChanged(at, is_open)),
@@ -136,34 +136,34 @@ async def watch_meter(
         # In a thread: on a small Pi these imports take half a second, and the loop has circuits to look after.
         await asyncio.to_thread(importlib.import_module, "pymodbus.client")
     from hw import models  # noqa: PLC0415
-    from hw.meter import MeterAt, run  # noqa: PLC0415
+    from hw.meter import MeterAddress, run  # noqa: PLC0415
 
-    meters = [MeterAt("", settings.device_id, settings.poll_s, models.parse(settings.model))]
+    meters = [MeterAddress("", settings.device_id, settings.poll_s, models.parse(settings.model))]
     for name, extra in configuration.meters.items():
-        meters.append(MeterAt(name, extra.device_id, settings.poll_s, models.parse(extra.model)))
+        meters.append(MeterAddress(name, extra.device_id, settings.poll_s, models.parse(extra.model)))
     async with asyncio.TaskGroup() as tasks:
         for line in pulse_lines(settings, put_from_thread, factory=factory):
             tasks.create_task(line.run())
         tasks.create_task(run(settings.port, meters, lambda told: _tell(told, put), connect=connect))
 
 
-def _tell(told: Told, put: Put) -> None:
+def _tell(told: MeterEvent, put: Put) -> None:
     """Turn what a meter's driver tells into events."""
-    from hw.meter import EnergyHeard, MeterFellSilent, MeterFinding  # noqa: PLC0415
+    from hw.meter import EnergyReading, MeterFinding, MeterTimeout  # noqa: PLC0415
 
     if isinstance(told, MeterFinding):
         about = {"meter": told.meter, "kind": told.noted.kind.value, "says": told.noted.sentence}
-        put(ev.MeterNoted(told.noted.at, about))
-    elif isinstance(told, EnergyHeard):
-        put(ev.OtherMeterHeard(told.at, told.meter, told.tenths) if told.meter else ev.EnergyRead(told.at, told.tenths))
-    elif isinstance(told, MeterFellSilent):
-        silent = ev.OtherMeterHeard(told.at, told.meter, None) if told.meter else None
+        put(ev.MeterFindingReported(told.noted.at, about))
+    elif isinstance(told, EnergyReading):
+        put(ev.ExtraMeterRead(told.at, told.meter, told.tenths) if told.meter else ev.EnergyRead(told.at, told.tenths))
+    elif isinstance(told, MeterTimeout):
+        silent = ev.ExtraMeterRead(told.at, told.meter, None) if told.meter else None
         put(silent or ev.MeterSilent(told.at, told.reason))
 
 
 def pulse_lines(
     settings: MeterSettings, put_from_thread: Put, *, factory: Factory | None = None
-) -> list[WiredLine[Pulses]]:
+) -> list[RetryingLine[Pulses]]:
     """Return the lines of the meter's outputs that are wired, counting: of the 10 Wh one, and of the 1 kWh one.
 
     What cannot be had is said, tried again, and costs no more than the figures. To be called on the running loop.
@@ -175,14 +175,14 @@ def pulse_lines(
     max_kw = model.rated_kw if isinstance(model, models.Model) else None
     later = _later_on(asyncio.get_running_loop())
 
-    def line(what: str, pin: int, edge_kw_s: float, seen: Callable[[float], ev.Event]) -> WiredLine[Pulses]:
+    def line(what: str, pin: int, edge_kw_s: float, seen: Callable[[float], ev.Event]) -> RetryingLine[Pulses]:
         def opened() -> Pulses:
             def on_pulse(at: float) -> None:
                 put_from_thread(seen(at))
 
             return Pulses(pin, on_pulse, max_kw, edge_kw_s=edge_kw_s, later=later, factory=factory)
 
-        return WiredLine(what, opened, lambda _reason: None)
+        return RetryingLine(what, opened, lambda _reason: None)
 
     lines = []
     if settings.pulse_pin is not None:

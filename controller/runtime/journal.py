@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from controller.core.effects import Happened, Json
+    from controller.core.effects import Json, LogEvent
 
-MISTAKES_MOST = 50
+MAX_ERRORS = 50
 
 _WORDS = {
     "commanded_off": "OFF sent",
@@ -32,17 +32,17 @@ _WORDS = {
 }
 
 
-def line(happened: Happened) -> str:
+def format_event(happened: LogEvent) -> str:
     """Return one event as a line: whom it concerns, what happened, and the rest of what is known.
 
     Monotonic moments stay in the log: the journal has its own clock.
     """
-    if isinstance(says := happened.about.get("says"), str):
+    if isinstance(says := happened.details.get("says"), str):
         return f"{_meter(happened)}: {says}{_unsaid(happened)}"
     if (sentence := _SENTENCES.get(happened.event)) is not None:
-        return sentence(happened.about)
+        return sentence(happened.details)
     words = _WORDS.get(happened.event, happened.event.replace("_", " "))
-    told = {key: value for key, value in happened.about.items() if not key.endswith("_at")}
+    told = {key: value for key, value in happened.details.items() if not key.endswith("_at")}
     about = ", ".join(f"{key} {_shown(value)}" for key, value in told.items() if value not in (None, [], "", False))
     subject = f"{happened.circuit}: " if happened.circuit is not None else ""
     return f"{subject}{words}" + (f" ({about})" if about else "")
@@ -108,19 +108,19 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Json]], str]] = {
 
 def refusal_lines(sentences: Sequence[str]) -> list[str]:
     """Return what is wrong in a file, a line for each mistake; of very many the first, and how many were left out."""
-    shown = [*sentences[:MISTAKES_MOST]]
+    shown = [*sentences[:MAX_ERRORS]]
     if left_out := len(sentences) - len(shown):
         shown.append(f"and {left_out} more like these: `loadshed check` shows them all")
     return shown
 
 
-def _meter(happened: Happened) -> str:
+def _meter(happened: LogEvent) -> str:
     """Return which meter; the house's own has no name."""
-    return f"meter {happened.about.get('meter') or ''}".rstrip()
+    return f"meter {happened.details.get('meter') or ''}".rstrip()
 
 
-def _unsaid(happened: Happened) -> str:
-    unsaid = happened.about.get("unsaid")
+def _unsaid(happened: LogEvent) -> str:
+    unsaid = happened.details.get("unsaid")
     return f" ({unsaid} more like it were left out)" if unsaid else ""
 
 

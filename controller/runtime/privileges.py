@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def become_owner(folder: Path) -> str | None:
+def drop_privileges(folder: Path) -> str | None:
     """Become, where this is root, the user whose folder it is, with his groups; return his name, None: nothing changed.
 
     `sudo loadshed run`, typed once to try it, would leave a ledger that the unit may read and never write again. A

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 from controller.bus.topics import ContactTopics
 from controller.config.model import GpioContact, MqttContact
 from controller.core.engine import EngineSettings
-from controller.core.outage_record import Flap
+from controller.core.outage_record import FlapSettings
 from hw.broker_socket import Broker
 from rules.controllability import commandable
 from rules.panel import Panel
-from rules.shed import Pace
+from rules.shed import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from controller.config.loader import Configuration
-    from controller.core.effects import Memory
-    from controller.core.meter_tracker import Metering
+    from controller.core.effects import SavedState
+    from controller.core.meter_tracker import MeterTracker
     from rules.panel import Circuit, CircuitId
 
 CREDENTIAL = "broker.password"
@@ -35,10 +35,10 @@ def engine_settings(configuration: Configuration) -> EngineSettings:
         settle_s=contact.settle_s,
         contact_on_bus=on_bus,
         on_lost_shed=isinstance(contact, MqttContact) and contact.on_lost == "shed",
-        pace=Pace(shed.confirm_s, shed.eager_s),
+        retry=RetryPolicy(shed.confirm_s, shed.eager_s),
         utility_stable_s=restore.utility_stable_s,
         stagger_s=restore.stagger_s,
-        flap=Flap(restore.flap_transfers, restore.flap_window_s, restore.flap_wait_max_s),
+        flapping=FlapSettings(restore.flap_transfers, restore.flap_window_s, restore.flap_wait_max_s),
         sample_s=configuration.meter.sample_s if configuration.meter is not None else 5.0,
         open_alarm_s=contact.open_alarm_h * 3600.0,
     )
@@ -73,7 +73,7 @@ def contact_topics(configuration: Configuration) -> ContactTopics | None:
     )
 
 
-def metering(configuration: Configuration, now: float, counted: int, kwh_counted: int = 0) -> Metering | None:
+def meter_tracker(configuration: Configuration, now: float, counted: int, kwh_counted: int = 0) -> MeterTracker | None:
     """Return what follows the meter; None where none is wired.
 
     `counted`, `kwh_counted`: edges of the 10 Wh and of the 1 kWh output counted before this start.
@@ -82,17 +82,17 @@ def metering(configuration: Configuration, now: float, counted: int, kwh_counted
     if meter is None:
         return None
     # Imported here: a house without a meter does not pay for it at a start in the dark.
-    from controller.core.meter_tracker import Metering, MeterSettings  # noqa: PLC0415
+    from controller.core.meter_tracker import MeterTracker, MeterTrackerSettings  # noqa: PLC0415
     from hw import models  # noqa: PLC0415
 
     model = models.parse(meter.model)
     max_kw = model.rated_kw if isinstance(model, models.Model) else None
     pulses, kwh_pulses = meter.pulse_pin is not None, meter.pulse_kwh_pin is not None
-    return Metering(MeterSettings(max_kw, meter.poll_s, pulses, kwh_pulses), now, counted, kwh_counted)
+    return MeterTracker(MeterTrackerSettings(max_kw, meter.poll_s, pulses, kwh_pulses), now, counted, kwh_counted)
 
 
-def panel_for_start(
-    panel: Panel, memory: Memory, last_entry: Callable[[CircuitId], Circuit | None]
+def initial_panel(
+    panel: Panel, memory: SavedState, last_entry: Callable[[CircuitId], Circuit | None]
 ) -> tuple[Panel, tuple[str, ...]]:
     """Return the panel to start with, and what is wrong with the file.
 

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 FILE = "lock"
 
 
-class HeldError(Exception):
+class StateDirLockedError(Exception):
     """Another program holds the folder. The text says what to do."""
 
 
-class FolderLock:
+class StateDirLock:
     """Holds a folder for as long as the process lives; the kernel lets go of it with the process, however it ends.
 
     Raises HeldError where another holds it. `unheld`: why it could not be taken, where the folder cannot be written:
@@ -35,7 +35,7 @@ class FolderLock:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._file)
-            raise HeldError(
+            raise StateDirLockedError(
                 f"another loadshed runs on {folder}: end it first (`systemctl status loadshed`), or give this one a "
                 "state folder and a site of its own"
             ) from None

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from controller.storage.queries import read_entries, read_histories, read_outages
-from controller.storage.schema import LEDGER, SAMPLES, UselessError, open_for_reading
-from rules.boot_time import Moment
+from controller.storage.schema import LEDGER, SAMPLES, UnusableDatabaseError, open_for_reading
+from rules.boot_time import BootTime
 from rules.panel import Position
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from controller.core.effects import Json, KeepHistory, KeepOutage, OutageStage
+    from controller.core.effects import Json, OutageStage, SaveHistory, SaveOutage
     from rules.panel import CircuitId
 
 _Place = tuple[int, float]
@@ -33,7 +33,7 @@ LATER_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class When:
+class LoggedTime:
     """A moment as it can be told. `utc_s`: seconds since 1970, None where nothing is known of its boot.
 
     `trusted`: the clock was known to be right in that boot. `moment`: what the log holds, for differences in one boot.
@@ -41,7 +41,7 @@ class When:
 
     utc_s: float | None
     trusted: bool
-    moment: Moment
+    moment: BootTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,9 @@ class HistoryRow:
     """
 
     circuit: CircuitId
-    shed_at: When | None
+    shed_at: LoggedTime | None
     confirmed_after_s: float | None
-    restored_at: When | None
+    restored_at: LoggedTime | None
     end: str | None
     is_on: bool = False
 
@@ -66,9 +66,9 @@ class OutageRow:
     id: int
     stage: OutageStage
     kind: str
-    began: When
-    ended: When | None
-    openings: tuple[When, ...]
+    began: LoggedTime
+    ended: LoggedTime | None
+    openings: tuple[LoggedTime, ...]
     before: Mapping[CircuitId, str]
     energy_kwh: float | None
     peak_15min_kw: float | None
@@ -83,9 +83,9 @@ class OutageRow:
 class SampleRow:
     """One row of the demand log. None is unknown."""
 
-    at: When
+    at: LoggedTime
     kw: float | None
-    kw_at_most: bool
+    kw_is_upper_bound: bool
     kw_quality: str
     age_s: float | None
     demand_5min_kw: float | None
@@ -98,13 +98,13 @@ class SampleRow:
 class EventRow:
     """One line of the event log."""
 
-    at: When
+    at: LoggedTime
     event: str
     circuit: CircuitId | None
-    about: Mapping[str, Json]
+    details: Mapping[str, Json]
 
 
-class Log:
+class EventLog:
     """The state folder, open for reading; a context manager.
 
     Raises FileNotFoundError where nothing was ever kept there, `sqlite3.DatabaseError` or `UselessError` where it
@@ -171,7 +171,7 @@ class Log:
     def _outages(self, tail: str) -> tuple[OutageRow, ...]:
         return tuple(self._outage(kept) for kept in read_outages(self._ledger, self.unreadable, tail))
 
-    def _outage(self, kept: KeepOutage) -> OutageRow:
+    def _outage(self, kept: SaveOutage) -> OutageRow:
         return OutageRow(
             id=kept.id,
             stage=kept.stage,
@@ -185,7 +185,7 @@ class Log:
             histories=tuple(self._history(history) for history in read_histories(self._ledger, kept.id)),
         )
 
-    def _history(self, kept: KeepHistory) -> HistoryRow:
+    def _history(self, kept: SaveHistory) -> HistoryRow:
         return HistoryRow(
             circuit=kept.circuit,
             shed_at=self._boots.when(kept.shed_at) if kept.shed_at else None,
@@ -211,16 +211,16 @@ class _Boots:
         in_ledger, in_samples = _boot_rows(ledger), [] if samples is None else _boot_rows(samples)
         return cls(in_ledger, _walls(in_samples)), cls(in_samples, _walls(in_ledger))
 
-    def when(self, moment: Moment) -> When:
+    def when(self, moment: BootTime) -> LoggedTime:
         """Return a moment as it can be told."""
         offset, trusted = self._walls.get(moment.boot, (None, False))
-        return When(None if offset is None else moment.mono + offset, trusted, moment)
+        return LoggedTime(None if offset is None else moment.mono + offset, trusted, moment)
 
-    def when_of(self, number: int, at: float) -> When:
+    def when_of(self, number: int, at: float) -> LoggedTime:
         """Return a moment of the boot with this number as it can be told."""
-        return self.when(Moment(self._ids.get(number, ""), at))
+        return self.when(BootTime(self._ids.get(number, ""), at))
 
-    def place(self, moment: Moment) -> _Place:
+    def place(self, moment: BootTime) -> _Place:
         """Return where a moment stands in the order of all; one of a boot not known any more stands first."""
         return self._numbers.get(moment.boot, 0), moment.mono
 
@@ -245,5 +245,5 @@ def _samples(state_dir: Path) -> sqlite3.Connection | None:
     """Return samples.db; None where there is none yet, or it is of no use: outages are told without their curve."""
     try:
         return open_for_reading(state_dir, SAMPLES)
-    except (FileNotFoundError, sqlite3.DatabaseError, UselessError):
+    except (FileNotFoundError, sqlite3.DatabaseError, UnusableDatabaseError):
         return None

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import field
 from typing import TYPE_CHECKING
 
-from controller.core.effects import DropOutage, Happened, KeepEntry, KeepHistory, KeepOutage, KeepPulses, KeepSample
+from controller.core.effects import DeleteOutage, LogEvent, SaveEntry, SaveHistory, SaveOutage, SavePulses, SaveSample
 from rules.lean import dataclass
 
 if TYPE_CHECKING:
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from rules.panel import CircuitId
 
 # A busy outage of a large house tells some 500 events; a day of samples each 5 s has 17 280.
-MOST_EVENTS = 5_000
-MOST_SAMPLES = 20_000
+MAX_PENDING_EVENTS = 5_000
+MAX_PENDING_SAMPLES = 20_000
 
 
 @dataclass(slots=True)
-class Ledger:
+class PendingLedgerRows:
     """Rows of ledger.db. Of entries, outages and histories only the latest counts: one for each key.
 
     `lost`: events dropped, oldest first, because the disk failed for too long. `blocks`: of the recording.
     """
 
-    entries: dict[CircuitId, KeepEntry] = field(default_factory=dict)
-    outages: dict[int, KeepOutage] = field(default_factory=dict)
-    histories: dict[tuple[int, CircuitId], KeepHistory] = field(default_factory=dict)
+    entries: dict[CircuitId, SaveEntry] = field(default_factory=dict)
+    outages: dict[int, SaveOutage] = field(default_factory=dict)
+    histories: dict[tuple[int, CircuitId], SaveHistory] = field(default_factory=dict)
     dropped: set[int] = field(default_factory=set)
-    events: deque[Happened] = field(default_factory=deque)
+    events: deque[LogEvent] = field(default_factory=deque)
     blocks: list[Block] = field(default_factory=list)
     lost: int = 0
 
@@ -45,21 +45,21 @@ class Ledger:
     def add(self, effect: DiskEffect) -> None:
         """Take one row in; what samples.db holds is none of ours."""
         match effect:
-            case KeepEntry():
+            case SaveEntry():
                 self.entries[effect.circuit] = effect
-            case KeepOutage():
+            case SaveOutage():
                 self.outages[effect.id] = effect
-            case KeepHistory():
+            case SaveHistory():
                 self.histories[effect.outage, effect.circuit] = effect
-            case DropOutage():
+            case DeleteOutage():
                 self._drop(effect.id)
-            case Happened():
+            case LogEvent():
                 self.events.append(effect)
                 self._bound()
-            case KeepSample() | KeepPulses():
+            case SaveSample() | SavePulses():
                 pass
 
-    def absorb(self, later: Ledger) -> None:
+    def absorb(self, later: PendingLedgerRows) -> None:
         """Take in what came after; where both know a key, the later holds."""
         for outage in later.dropped:
             self._drop(outage)
@@ -78,34 +78,34 @@ class Ledger:
             del self.histories[key]
 
     def _bound(self) -> None:
-        while len(self.events) > MOST_EVENTS:
+        while len(self.events) > MAX_PENDING_EVENTS:
             self.events.popleft()
             self.lost += 1
 
 
 @dataclass(slots=True)
-class Samples:
+class PendingSamples:
     """Rows of samples.db. `lost`: dropped, oldest first, because the disk failed for too long.
 
     `pulses`: the last count; None: it has not changed.
     """
 
-    rows: deque[KeepSample] = field(default_factory=deque)
-    pulses: KeepPulses | None = None
+    rows: deque[SaveSample] = field(default_factory=deque)
+    pulses: SavePulses | None = None
     lost: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.rows) or self.pulses is not None
 
-    def add(self, sample: KeepSample | KeepPulses) -> None:
+    def add(self, sample: SaveSample | SavePulses) -> None:
         """Take one row in."""
-        if isinstance(sample, KeepPulses):
+        if isinstance(sample, SavePulses):
             self.pulses = sample
             return
         self.rows.append(sample)
         self._bound()
 
-    def absorb(self, later: Samples) -> None:
+    def absorb(self, later: PendingSamples) -> None:
         """Take in what came after."""
         self.rows.extend(later.rows)
         self.pulses = later.pulses or self.pulses
@@ -113,37 +113,37 @@ class Samples:
         self._bound()
 
     def _bound(self) -> None:
-        while len(self.rows) > MOST_SAMPLES:
+        while len(self.rows) > MAX_PENDING_SAMPLES:
             self.rows.popleft()
             self.lost += 1
 
 
 @dataclass(slots=True)
-class Mirror:
+class LedgerMirror:
     """What a new ledger.db must hold at once where the old one is lost: every entry, and the latest outage."""
 
-    entries: dict[CircuitId, KeepEntry] = field(default_factory=dict)
-    outage: KeepOutage | None = None
-    histories: dict[CircuitId, KeepHistory] = field(default_factory=dict)
+    entries: dict[CircuitId, SaveEntry] = field(default_factory=dict)
+    outage: SaveOutage | None = None
+    histories: dict[CircuitId, SaveHistory] = field(default_factory=dict)
 
-    def news(self, effect: DiskEffect) -> bool:
+    def is_new(self, effect: DiskEffect) -> bool:
         """Take one row in; say whether it tells anything that is not written, or about to be, already."""
         match effect:
-            case KeepEntry():
+            case SaveEntry():
                 known = self.entries.get(effect.circuit)
                 self.entries[effect.circuit] = effect
                 return known is None or known.row != effect.row
-            case KeepOutage():
+            case SaveOutage():
                 return self._outage(effect)
-            case KeepHistory() if self.outage and effect.outage == self.outage.id:
+            case SaveHistory() if self.outage and effect.outage == self.outage.id:
                 known_history = self.histories.get(effect.circuit)
                 self.histories[effect.circuit] = effect
                 return known_history != effect
-            case DropOutage() if self.outage and effect.id == self.outage.id:
+            case DeleteOutage() if self.outage and effect.id == self.outage.id:
                 self.outage, self.histories = None, {}
         return True
 
-    def _outage(self, effect: KeepOutage) -> bool:
+    def _outage(self, effect: SaveOutage) -> bool:
         if self.outage and effect.id < self.outage.id:
             return True
         if self.outage is None or effect.id > self.outage.id:
@@ -151,9 +151,9 @@ class Mirror:
         known, self.outage = self.outage, effect
         return known != effect
 
-    def whole(self) -> Ledger:
+    def whole(self) -> PendingLedgerRows:
         """Return all of it, to be written anew."""
-        ledger = Ledger(entries=dict(self.entries))
+        ledger = PendingLedgerRows(entries=dict(self.entries))
         if self.outage:
             ledger.outages[self.outage.id] = self.outage
             for circuit, history in self.histories.items():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from controller.core.effects import KeepHistory, KeepOutage, Memory
+from controller.core.effects import SavedState, SaveHistory, SaveOutage
 from controller.storage.recording_buffer import write_blocks
-from rules.boot_time import Moment
+from rules.boot_time import BootTime
 from rules.panel import CircuitId
 
 if TYPE_CHECKING:
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from controller.core.effects import Json
-    from controller.core.views import Wall
-    from controller.storage.pending_rows import Ledger, Samples
+    from controller.core.views import WallClock
+    from controller.storage.pending_rows import PendingLedgerRows, PendingSamples
 
 # Openings further back than this number of outages are of no use to anybody's waiting time.
 REMEMBERED_OUTAGES = 20
 
 
-def write_boot(db: sqlite3.Connection, boot: str, wall: Wall) -> int:
+def write_boot(db: sqlite3.Connection, boot: str, wall: WallClock) -> int:
     """Write what the wall clock says in this boot; return the boot's number.
 
     A clock once known to be right is not overwritten by one that is not (yet): the program may start twice in a boot.
@@ -37,7 +37,7 @@ def write_boot(db: sqlite3.Connection, boot: str, wall: Wall) -> int:
     return int(number)
 
 
-def write_ledger(db: sqlite3.Connection, rows: Ledger, boot: int) -> None:
+def write_ledger(db: sqlite3.Connection, rows: PendingLedgerRows, boot: int) -> None:
     """Write everything that waits for ledger.db; inside a transaction of the caller's."""
     for outage in rows.dropped:
         db.execute("DELETE FROM outages WHERE id = ?", (outage,))
@@ -58,12 +58,12 @@ def write_ledger(db: sqlite3.Connection, rows: Ledger, boot: int) -> None:
     )
     db.executemany(
         "INSERT INTO events (boot, at, event, circuit, about) VALUES (?, ?, ?, ?, ?)",
-        ((boot, event.at, event.event, event.circuit, _json(event.about)) for event in rows.events),
+        ((boot, event.at, event.event, event.circuit, _json(event.details)) for event in rows.events),
     )
     write_blocks(db, rows.blocks, boot)
 
 
-def write_samples(db: sqlite3.Connection, samples: Samples, boot: int) -> None:
+def write_samples(db: sqlite3.Connection, samples: PendingSamples, boot: int) -> None:
     """Write everything that waits for samples.db; inside a transaction of the caller's."""
     db.executemany(
         "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -73,7 +73,7 @@ def write_samples(db: sqlite3.Connection, samples: Samples, boot: int) -> None:
                 row.at,
                 row.outage,
                 row.kw,
-                row.kw_at_most,
+                row.kw_is_upper_bound,
                 row.kw_quality,
                 row.age_s,
                 row.demand_5min_kw,
@@ -92,7 +92,7 @@ def write_samples(db: sqlite3.Connection, samples: Samples, boot: int) -> None:
         )
 
 
-def read_memory(db: sqlite3.Connection, pulse_count: int, unreadable: list[str]) -> Memory:
+def read_memory(db: sqlite3.Connection, pulse_count: int, unreadable: list[str]) -> SavedState:
     """Return what the engine needs to know at a start.
 
     `pulse_count` stands in the other database. SQLite does not see a flipped bit inside a text: such a row is left
@@ -103,7 +103,7 @@ def read_memory(db: sqlite3.Connection, pulse_count: int, unreadable: list[str])
     outage = next((outage for outage in latest if outage.stage != "closed"), None)
     (last,) = db.execute("SELECT max(id) FROM outages").fetchone()
     (boot,) = db.execute("SELECT boot FROM boots ORDER BY n DESC LIMIT 1").fetchone() or (None,)
-    return Memory(
+    return SavedState(
         entries=entries,
         outage=outage,
         history=tuple(read_histories(db, outage.id)) if outage else (),
@@ -129,7 +129,7 @@ def read_entries(db: sqlite3.Connection, unreadable: list[str]) -> Iterator[tupl
             unreadable.append(f"the ledger's entry of {circuit}")
 
 
-def read_outages(db: sqlite3.Connection, unreadable: list[str], tail: str = "ORDER BY id") -> Iterator[KeepOutage]:
+def read_outages(db: sqlite3.Connection, unreadable: list[str], tail: str = "ORDER BY id") -> Iterator[SaveOutage]:
     """Yield outages; `tail` is the end of the query, never anything a stranger wrote."""
     for row in db.execute(f"SELECT * FROM outages {tail}"):  # noqa: S608
         try:
@@ -138,16 +138,16 @@ def read_outages(db: sqlite3.Connection, unreadable: list[str], tail: str = "ORD
             unreadable.append(f"outage {row[0]}")
 
 
-def _outage(row: tuple[Any, ...]) -> KeepOutage:
+def _outage(row: tuple[Any, ...]) -> SaveOutage:
     number, stage, kind, began_boot, began, ended_boot, ended, openings, before, *counted = row
     energy_kwh, peak_15min_kw, register_tenths, pulse_count = counted
-    return KeepOutage(
+    return SaveOutage(
         id=number,
         stage=stage,
         kind=kind,
-        began=Moment(began_boot, began),
+        began=BootTime(began_boot, began),
         ended=_moment(ended_boot, ended),
-        openings=tuple(Moment(str(boot), float(mono)) for boot, mono in json.loads(openings)),
+        openings=tuple(BootTime(str(boot), float(mono)) for boot, mono in json.loads(openings)),
         before={CircuitId(circuit): str(position) for circuit, position in _mapping(before).items()},
         energy_kwh=energy_kwh,
         peak_15min_kw=peak_15min_kw,
@@ -156,11 +156,11 @@ def _outage(row: tuple[Any, ...]) -> KeepOutage:
     )
 
 
-def read_histories(db: sqlite3.Connection, outage: int) -> Iterator[KeepHistory]:
+def read_histories(db: sqlite3.Connection, outage: int) -> Iterator[SaveHistory]:
     """Yield how each circuit fared in one outage."""
     for row in db.execute("SELECT * FROM histories WHERE outage = ? ORDER BY circuit", (outage,)):
         _, circuit, shed_boot, shed, confirmed_after_s, restored_boot, restored, end = row
-        yield KeepHistory(
+        yield SaveHistory(
             outage=outage,
             circuit=CircuitId(circuit),
             shed_at=_moment(shed_boot, shed),
@@ -170,7 +170,7 @@ def read_histories(db: sqlite3.Connection, outage: int) -> Iterator[KeepHistory]
         )
 
 
-def _outage_row(outage: KeepOutage) -> tuple[object, ...]:
+def _outage_row(outage: SaveOutage) -> tuple[object, ...]:
     return (
         outage.id,
         outage.stage,
@@ -186,7 +186,7 @@ def _outage_row(outage: KeepOutage) -> tuple[object, ...]:
     )
 
 
-def _history_row(history: KeepHistory) -> tuple[object, ...]:
+def _history_row(history: SaveHistory) -> tuple[object, ...]:
     return (
         history.outage,
         history.circuit,
@@ -197,12 +197,12 @@ def _history_row(history: KeepHistory) -> tuple[object, ...]:
     )
 
 
-def _columns(moment: Moment | None) -> tuple[str | None, float | None]:
+def _columns(moment: BootTime | None) -> tuple[str | None, float | None]:
     return (moment.boot, moment.mono) if moment else (None, None)
 
 
-def _moment(boot: str | None, mono: float | None) -> Moment | None:
-    return None if boot is None or mono is None else Moment(boot, mono)
+def _moment(boot: str | None, mono: float | None) -> BootTime | None:
+    return None if boot is None or mono is None else BootTime(boot, mono)
 
 
 def _json(value: Mapping[CircuitId, str] | Mapping[str, Json] | list[Json]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import field
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from controller.recording.format import End, Start, Turn, to_line
+from controller.recording.format import EngineTurn, SessionEnd, SessionStart, to_line
 from rules.lean import dataclass
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ MOST_EVENTS = 50_000
 AT_ONCE_BYTES, HOURLY_BYTES = 1_000_000, 20_000
 """What a storm may write at once, and what comes back of it each hour."""
 
-RIDES = 3.0
+FREE_WRITES = 3.0
 """So many blocks with commands in them go at once with rows that cannot wait; they come back one each `commanded_s`."""
 
 SEGMENT_BYTES, KEPT_BYTES = 16_000_000, 32_000_000
@@ -63,7 +63,7 @@ def pack(parts: Sequence[Part]) -> Block:
     text = "".join(f"{to_line(_versioned(part))}\n" for part in parts)
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zlib.Z_DEFAULT_STRATEGY, _PRIMER)
     packed = packer.compress(text.encode()) + packer.flush()
-    return Block(isinstance(parts[0], Start), _at(parts[0]), _at(parts[-1]), _PACKED + packed)
+    return Block(isinstance(parts[0], SessionStart), _at(parts[0]), _at(parts[-1]), _PACKED + packed)
 
 
 def unpack(lines: bytes) -> str:
@@ -78,12 +78,12 @@ def unpack(lines: bytes) -> str:
 
 
 def _at(part: Part) -> float:
-    return part.now if isinstance(part, Turn) else part.at
+    return part.now if isinstance(part, EngineTurn) else part.at
 
 
 def _versioned(part: Part) -> Part:
     # Here, on the store's thread: to look it up costs a start in the dark some milliseconds.
-    return part._replace(version=_version()) if isinstance(part, Start) and not part.version else part
+    return part._replace(version=_version()) if isinstance(part, SessionStart) and not part.version else part
 
 
 @cache
@@ -97,7 +97,7 @@ def _version() -> str:
 
 
 @dataclass(slots=True)
-class Tape:
+class RecordingBuffer:
     """What waits to be packed. `due`: when it is to be written at the latest (monotonic s); None: nothing waits."""
 
     commanded_s: float
@@ -106,7 +106,7 @@ class Tape:
     _parts: deque[Part] = field(default_factory=deque)
     _events: int = 0
     _last_at: float = 0.0
-    _rides: float = RIDES
+    _rides: float = FREE_WRITES
     _commanded: bool = False
     _over: bool = False
     _left: float = AT_ONCE_BYTES
@@ -116,7 +116,7 @@ class Tape:
         """Take one part in; tell whether it is due before what waited."""
         if self._over:
             return False
-        turn = part if isinstance(part, Turn) else None
+        turn = part if isinstance(part, EngineTurn) else None
         self._events += 1 + (len(turn.events) + len(turn.commands) if turn else 0)
         self._parts.append(part)
         self._commanded = self._commanded or (turn is not None and bool(turn.commands))
@@ -130,7 +130,7 @@ class Tape:
     def take(self, now: float, *, urgent: bool) -> list[Part]:
         """Return what is to be written now. `urgent`: with rows that cannot wait; not each of them takes it along."""
         since_s = now - self._last_at
-        rides = min(RIDES, self._rides + since_s / self.commanded_s)
+        rides = min(FREE_WRITES, self._rides + since_s / self.commanded_s)
         rides_along = urgent and self._commanded and rides >= 1.0
         if self.due is None or (now < self.due and not rides_along):
             return []
@@ -140,7 +140,7 @@ class Tape:
         self.due, self._events, self._commanded = None, 0, False
         return parts
 
-    def spent(self, size: int, now: float) -> None:
+    def charge(self, size: int, now: float) -> None:
         """Take that so many bytes go to the disk; the recording is cut where that is more than a card bears."""
         self._left -= size
         self._filled += size
@@ -150,7 +150,7 @@ class Tape:
 
     def _cut(self, now: float) -> None:
         self._over = True
-        self._parts.append(End(now, "more happened than the card bears: it begins anew with the next start"))
+        self._parts.append(SessionEnd(now, "more happened than the card bears: it begins anew with the next start"))
 
 
 # --- in ledger.db ----------------------------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ def write_blocks(db: sqlite3.Connection, blocks: Sequence[Block], boot: int) -> 
             db.execute("INSERT INTO evidence (segment, boot, first_at, last_at, lines) VALUES (?, ?, ?, ?, ?)", row)
 
 
-def remove_old_evidence(
+def remove_old_recordings(
     db: sqlite3.Connection, before_utc_s: float | None, most: int, kept_bytes: int = KEPT_BYTES
 ) -> int:
     """Remove at most so many blocks of segments that ended before then, or that are too much; return how many went.

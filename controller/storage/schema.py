@@ -76,7 +76,7 @@ _SAMPLES_2 = "CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NU
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class DatabaseSchema:
     """One database: the steps that lead from nothing to its present version, and the tables it then has.
 
     `synchronous`: FULL survives a power cut at any moment; NORMAL may lose the last commits, and wears the card less.
@@ -92,20 +92,20 @@ class Layout:
         return len(self.steps)
 
 
-LEDGER = Layout(
+LEDGER = DatabaseSchema(
     "ledger.db",
     (_LEDGER_1, _LEDGER_2, _LEDGER_3),
     frozenset({"boots", "entries", "outages", "histories", "events", "evidence"}),
     "FULL",
 )
-SAMPLES = Layout("samples.db", (_SAMPLES_1, _SAMPLES_2), frozenset({"boots", "samples", "counters"}), "NORMAL")
+SAMPLES = DatabaseSchema("samples.db", (_SAMPLES_1, _SAMPLES_2), frozenset({"boots", "samples", "counters"}), "NORMAL")
 
 
 # Python decodes SQLite's own words on a malformed schema, which quote it: noise is no text, and no error of SQLite's.
 UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
 
 
-class UselessError(Exception):
+class UnusableDatabaseError(Exception):
     """The file cannot be used and never will be; `word` says what it is, for its new name."""
 
     def __init__(self, word: str, says: str) -> None:
@@ -113,7 +113,7 @@ class UselessError(Exception):
         self.word = word
 
 
-def open_for_writing(folder: Path, layout: Layout) -> sqlite3.Connection:
+def open_for_writing(folder: Path, layout: DatabaseSchema) -> sqlite3.Connection:
     """Return the database, made or brought up to date where needed.
 
     Raises `UselessError` where it is damaged or from a newer program, `sqlite3.OperationalError` where the disk
@@ -131,34 +131,36 @@ def open_for_writing(folder: Path, layout: Layout) -> sqlite3.Connection:
     except UNREADABLE as error:
         db.close()
         raise useless(error, layout) or error from error
-    except UselessError:
+    except UnusableDatabaseError:
         db.close()
         raise
     return db
 
 
-def bring_up_to_date(db: sqlite3.Connection, layout: Layout) -> None:
+def bring_up_to_date(db: sqlite3.Connection, layout: DatabaseSchema) -> None:
     """Take the steps that are missing, each in a transaction of its own."""
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version > layout.version:
-        raise UselessError("newer", f"{layout.file} is from a newer loadshed (version {version})")
+        raise UnusableDatabaseError("newer", f"{layout.file} is from a newer loadshed (version {version})")
     for number in range(version, layout.version):
         db.executescript(f"BEGIN IMMEDIATE;{layout.steps[number]}PRAGMA user_version={number + 1};COMMIT;")
     present = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     if not layout.tables <= present:
-        raise UselessError("damaged", f"{layout.file} lacks tables: {', '.join(sorted(layout.tables - present))}")
+        raise UnusableDatabaseError(
+            "damaged", f"{layout.file} lacks tables: {', '.join(sorted(layout.tables - present))}"
+        )
 
 
-def useless(error: Exception, layout: Layout) -> UselessError | None:
+def useless(error: Exception, layout: DatabaseSchema) -> UnusableDatabaseError | None:
     """Return what the error says of the file; None where the file may be good and only the disk is not."""
     if isinstance(error, UnicodeDecodeError):
-        return UselessError("damaged", f"{layout.file} is damaged (its schema is no text)")
+        return UnusableDatabaseError("damaged", f"{layout.file} is damaged (its schema is no text)")
     # SQLite says this of noise in the header with the code of a mistake in a statement.
     if str(error) == "unsupported file format":
-        return UselessError("damaged", f"{layout.file} is damaged ({error})")
+        return UnusableDatabaseError("damaged", f"{layout.file} is damaged ({error})")
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}:
-        return UselessError("damaged", f"{layout.file} is damaged ({error})")
+        return UnusableDatabaseError("damaged", f"{layout.file} is damaged ({error})")
     return None
 
 
@@ -167,7 +169,7 @@ def is_ours(error: Exception) -> bool:
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
 
 
-def set_aside(folder: Path, layout: Layout, word: str) -> str:
+def set_aside(folder: Path, layout: DatabaseSchema, word: str) -> str:
     """Rename the database out of the way, never delete it; return its new name. Raises OSError."""
     number = 1
     while (folder / f"{layout.file}.{word}-{number}").exists():
@@ -190,7 +192,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def open_for_reading(folder: Path, layout: Layout) -> sqlite3.Connection:
+def open_for_reading(folder: Path, layout: DatabaseSchema) -> sqlite3.Connection:
     """Return the database for reading, with the daemon up or down, also where nothing may be written.
 
     Raises `sqlite3.DatabaseError` where it cannot be read, `UselessError` where it is of another version, and
@@ -200,11 +202,13 @@ def open_for_reading(folder: Path, layout: Layout) -> sqlite3.Connection:
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version != layout.version:
         db.close()
-        raise UselessError("other", f"{layout.file} is of version {version}, this loadshed reads {layout.version}")
+        raise UnusableDatabaseError(
+            "other", f"{layout.file} is of version {version}, this loadshed reads {layout.version}"
+        )
     return db
 
 
-def _reading(folder: Path, layout: Layout) -> sqlite3.Connection:
+def _reading(folder: Path, layout: DatabaseSchema) -> sqlite3.Connection:
     path = folder / layout.file
     if not path.exists():
         raise FileNotFoundError(f"no {layout.file} in {folder}")
@@ -232,7 +236,7 @@ def _opened(address: str) -> sqlite3.Connection:
     return db
 
 
-def _copied(folder: Path, layout: Layout) -> sqlite3.Connection:
+def _copied(folder: Path, layout: DatabaseSchema) -> sqlite3.Connection:
     """Return what the database and its log hold, in memory: SQLite joins the two only where it may write."""
     # Imported here: nothing needs them on a disk that works.
     import shutil  # noqa: PLC0415

@@ -7,16 +7,16 @@ import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from controller.core.effects import Happened, KeepEntry, KeepHistory, KeepPulses, KeepSample, Memory
-from controller.core.views import Wall
-from controller.recording.format import End
+from controller.core.effects import LogEvent, SavedState, SaveEntry, SaveHistory, SavePulses, SaveSample
+from controller.core.views import WallClock
+from controller.recording.format import SessionEnd
 from controller.runtime import clock
-from controller.storage.pending_rows import Ledger, Mirror, Samples
+from controller.storage.pending_rows import LedgerMirror, PendingLedgerRows, PendingSamples
 from controller.storage.queries import read_memory, read_pulse_counts, write_ledger, write_samples
-from controller.storage.recording_buffer import Tape, pack, remove_old_evidence
+from controller.storage.recording_buffer import RecordingBuffer, pack, remove_old_recordings
 from controller.storage.retention import BATCH, remove_old_events, remove_old_samples
-from controller.storage.schema import LEDGER, SAMPLES, UNREADABLE, UselessError, is_ours, open_for_reading
-from controller.storage.write_queue import Lane, Rows
+from controller.storage.schema import LEDGER, SAMPLES, UNREADABLE, UnusableDatabaseError, is_ours, open_for_reading
+from controller.storage.write_queue import Rows, WriteQueue
 from rules.lean import dataclass, replace
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class WriteTimings:
     """How long what may wait waits, in s. `tidy_first_s`: after the start; `tidy_each_s`: from then on.
 
     `evidence_s`, `evidence_idle_s`: the recording, where commands have left, and where none has.
@@ -59,36 +59,36 @@ class Store:
         on_recovered: Callable[[], None],
         *,
         samples_days: int = 400,
-        pace: Pace | None = None,
+        pace: WriteTimings | None = None,
     ) -> None:
         self._on_failed, self._on_recovered = on_failed, on_recovered
-        self._samples_days, self._pace = samples_days, pace or Pace()
-        self._ledger = Lane(state_dir, LEDGER, boot_id, Ledger, write_ledger, Ledger())
-        self._samples = Lane(state_dir, SAMPLES, boot_id, Samples, write_samples, Samples())
-        self._mirror = Mirror()
-        self._tape = Tape(self._pace.evidence_s, self._pace.evidence_idle_s)
-        self._wall = Wall(clock.offset(), trusted=False)
+        self._samples_days, self._pace = samples_days, pace or WriteTimings()
+        self._ledger = WriteQueue(state_dir, LEDGER, boot_id, PendingLedgerRows, write_ledger, PendingLedgerRows())
+        self._samples = WriteQueue(state_dir, SAMPLES, boot_id, PendingSamples, write_samples, PendingSamples())
+        self._mirror = LedgerMirror()
+        self._recording = RecordingBuffer(self._pace.evidence_s, self._pace.evidence_idle_s)
+        self._wall = WallClock(clock.offset(), trusted=False)
         self._wake = threading.Condition()
         self._loaded = False
         self._closing = False
         self._told_failed = False
-        self._loud: list[str] = []
+        self._startup_errors: list[str] = []
         self._tidy_at = clock.monotonic() + self._pace.tidy_first_s
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
 
     # --- the engine's side: never blocks -----------------------------------------------------------------------------
 
-    def load(self) -> Memory:
+    def load(self) -> SavedState:
         """Return what the disk remembers. Nothing that fails here stops the start; it is said at the first `put`."""
         pulse_count, kwh_pulse_count = self._pulse_counts()
         memory = replace(self._memory(pulse_count), kwh_pulse_count=kwh_pulse_count)
         for circuit, row in memory.entries.items():
-            self._mirror.news(KeepEntry(circuit, row))
+            self._mirror.is_new(SaveEntry(circuit, row))
         for kept in (memory.outage, *memory.history):
             if kept is not None:
-                self._mirror.news(kept)
+                self._mirror.is_new(kept)
         # The boot's own row, so that its moments can be told; later, for the first shed comes first.
-        self._ledger.hurry(clock.monotonic() + self._pace.lazy_s)
+        self._ledger.schedule(clock.monotonic() + self._pace.lazy_s)
         self._loaded = True
         return memory
 
@@ -98,12 +98,12 @@ class Store:
         with self._wake:
             for effect in effects:
                 self._add(effect, now)
-            self._nudge()
+            self._wake_writer()
 
     def record(self, part: Part) -> None:
         """Have a part of the recording written, with rows that cannot wait or when it has waited for long enough."""
         with self._wake:
-            if self._tape.add(part, clock.monotonic()) and self._thread.ident is not None:
+            if self._recording.add(part, clock.monotonic()) and self._thread.ident is not None:
                 self._wake.notify()
 
     def clock(self, offset: float, trusted: bool) -> None:
@@ -112,16 +112,16 @@ class Store:
             moved = abs(offset - self._wall.offset_s) > 1.0 or trusted != self._wall.trusted
             if not moved or (self._wall.trusted and not trusted):
                 return
-            self._wall = Wall(offset, trusted)
+            self._wall = WallClock(offset, trusted)
             for lane in (self._ledger, self._samples):
-                lane.hurry(clock.monotonic() + self._pace.lazy_s)
-            self._nudge()
+                lane.schedule(clock.monotonic() + self._pace.lazy_s)
+            self._wake_writer()
 
     def close(self) -> None:
         """Write all that waits, as far as the disk takes it, and end the thread."""
         with self._wake:
             self._closing = True
-            self._nudge()
+            self._wake_writer()
         if self._thread.ident is not None:
             self._thread.join(self._pace.close_s)
 
@@ -130,82 +130,82 @@ class Store:
         """Tell whether rows are, or will be, written; False before `close` is an error of ours: end the program."""
         return self._thread.ident is None or self._thread.is_alive()
 
-    def _nudge(self) -> None:
+    def _wake_writer(self) -> None:
         """Wake the writer. It starts with the first row, for only then do those whom it tells of failures exist."""
         if self._loaded and self._thread.ident is None:
             self._thread.start()
         self._wake.notify()
 
     def _add(self, effect: DiskEffect, now: float) -> None:
-        if isinstance(effect, KeepSample | KeepPulses):
+        if isinstance(effect, SaveSample | SavePulses):
             self._samples.rows.add(effect)
-            self._samples.hurry(now + self._pace.samples_s)
+            self._samples.schedule(now + self._pace.samples_s)
             return
-        if not self._mirror.news(effect):
+        if not self._mirror.is_new(effect):
             return
         self._ledger.rows.add(effect)
-        lazy = isinstance(effect, Happened) and effect.lazy
-        self._ledger.hurry(now + self._pace.lazy_s if lazy else now)
-        if not lazy and self._samples.rows and not isinstance(effect, KeepEntry | KeepHistory):
-            self._samples.hurry(now)
+        lazy = isinstance(effect, LogEvent) and effect.may_be_delayed
+        self._ledger.schedule(now + self._pace.lazy_s if lazy else now)
+        if not lazy and self._samples.rows and not isinstance(effect, SaveEntry | SaveHistory):
+            self._samples.schedule(now)
 
     # --- before the thread starts ------------------------------------------------------------------------------------
 
-    def _memory(self, pulse_count: int) -> Memory:
+    def _memory(self, pulse_count: int) -> SavedState:
         try:
             return self._read(self._ledger.connected(), pulse_count)
-        except UselessError as error:
+        except UnusableDatabaseError as error:
             return self._begin_anew(error, pulse_count)
         except (sqlite3.OperationalError, OSError) as error:
             self._ledger.failing = str(error)
-            self._loud.append(f"the ledger cannot be written: {error}")
+            self._startup_errors.append(f"the ledger cannot be written: {error}")
             return self._read_only(pulse_count)
 
     def _pulse_counts(self) -> tuple[int, int]:
         try:
             with closing(open_for_reading(self._samples.folder, SAMPLES)) as db:
                 return read_pulse_counts(db)
-        except (FileNotFoundError, sqlite3.DatabaseError, UselessError, OSError):
+        except (FileNotFoundError, sqlite3.DatabaseError, UnusableDatabaseError, OSError):
             # Whatever is wrong there, the first write meets it too, and says so.
             return 0, 0
 
-    def _read(self, db: sqlite3.Connection, pulse_count: int) -> Memory:
+    def _read(self, db: sqlite3.Connection, pulse_count: int) -> SavedState:
         unreadable: list[str] = []
         try:
             memory = read_memory(db, pulse_count, unreadable)
         except UNREADABLE as error:
-            raise UselessError("damaged", f"{LEDGER.file} is damaged ({error})") from error
-        self._loud += [f"{what} cannot be read" for what in unreadable]
+            raise UnusableDatabaseError("damaged", f"{LEDGER.file} is damaged ({error})") from error
+        self._startup_errors += [f"{what} cannot be read" for what in unreadable]
         return memory
 
-    def _begin_anew(self, why: UselessError, pulse_count: int) -> Memory:
+    def _begin_anew(self, why: UnusableDatabaseError, pulse_count: int) -> SavedState:
         try:
-            self._loud.append(f"{self._ledger.replace(why)}; what was owed is not known")
+            self._startup_errors.append(f"{self._ledger.replace(why)}; what was owed is not known")
         except OSError as error:
             self._ledger.failing = str(error)
-            self._loud.append(f"{why}, and cannot be set aside: {error}")
-        return Memory(pulse_count=pulse_count)
+            self._startup_errors.append(f"{why}, and cannot be set aside: {error}")
+        return SavedState(pulse_count=pulse_count)
 
-    def _read_only(self, pulse_count: int) -> Memory:
+    def _read_only(self, pulse_count: int) -> SavedState:
         try:
             db = open_for_reading(self._ledger.folder, LEDGER)
         except FileNotFoundError:
-            return Memory(pulse_count=pulse_count)
-        except (sqlite3.DatabaseError, UselessError, OSError) as error:
-            self._loud.append(f"what the ledger held cannot be read: {error}")
-            return Memory(pulse_count=pulse_count)
+            return SavedState(pulse_count=pulse_count)
+        except (sqlite3.DatabaseError, UnusableDatabaseError, OSError) as error:
+            self._startup_errors.append(f"what the ledger held cannot be read: {error}")
+            return SavedState(pulse_count=pulse_count)
         try:
             return self._read(db, pulse_count)
-        except UselessError as error:
-            self._loud.append(f"{error}; what was owed is not known")
-            return Memory(pulse_count=pulse_count)
+        except UnusableDatabaseError as error:
+            self._startup_errors.append(f"{error}; what was owed is not known")
+            return SavedState(pulse_count=pulse_count)
         finally:
             db.close()
 
     # --- the writer's side -------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        for sentence in self._loud:
+        for sentence in self._startup_errors:
             self._fail(sentence)
         while not self._wait():
             now = clock.monotonic()
@@ -229,22 +229,24 @@ class Store:
             return self._closing
 
     def _wakes_at(self) -> float:
-        dues = (self._ledger.wakes_at(), self._samples.wakes_at(), self._tape.due, self._tidy_at)
+        dues = (self._ledger.due_at(), self._samples.due_at(), self._recording.due, self._tidy_at)
         return min(due for due in dues if due is not None)
 
     def _wind(self, now: float) -> None:
         """Have what is recorded go along with the ledger's rows, where those cannot wait, or it has waited enough."""
         with self._wake:
             urgent = self._ledger.rows.decides and _is_due(self._ledger, now)
-            parts = self._tape.take(now, urgent=urgent)
+            parts = self._recording.take(now, urgent=urgent)
         if parts:
-            if (cut := next((part.cut for part in parts if isinstance(part, End) and part.cut), None)) is not None:
-                self.put([Happened(clock.monotonic(), "recording_cut", about={"reason": cut})])
+            if (
+                cut := next((part.cut for part in parts if isinstance(part, SessionEnd) and part.cut), None)
+            ) is not None:
+                self.put([LogEvent(clock.monotonic(), "recording_cut", details={"reason": cut})])
             block = pack(parts)
             with self._wake:
-                self._tape.spent(len(block.lines), now)
+                self._recording.charge(len(block.lines), now)
                 self._ledger.rows.blocks.append(block)
-                self._ledger.hurry(now)
+                self._ledger.schedule(now)
 
     def _write_due(self, now: float) -> None:
         self._wind(now)
@@ -253,12 +255,12 @@ class Store:
         if _is_due(self._samples, now):
             self._flush(self._samples)
 
-    def _flush(self, lane: Lane[Rows]) -> None:
+    def _flush(self, lane: WriteQueue[Rows]) -> None:
         with self._wake:
-            rows, wall = lane.take(), self._wall
+            rows, wall = lane.add(), self._wall
         try:
             lane.write(rows, wall)
-        except UselessError as error:
+        except UnusableDatabaseError as error:
             self._put_back(lane, rows, pause_s=0.0)
             self._renew(lane, error)
         except (sqlite3.OperationalError, OSError) as error:
@@ -269,11 +271,11 @@ class Store:
         else:
             self._note_success(lane, rows.lost)
 
-    def _put_back(self, lane: Lane[Rows], rows: Rows, pause_s: float) -> None:
+    def _put_back(self, lane: WriteQueue[Rows], rows: Rows, pause_s: float) -> None:
         with self._wake:
             lane.put_back(rows, clock.monotonic() + pause_s)
 
-    def _renew(self, lane: Lane[Rows], why: UselessError) -> None:
+    def _renew(self, lane: WriteQueue[Rows], why: UnusableDatabaseError) -> None:
         """Go on with a new database. All that is known goes into it first, for the old one held it alone."""
         try:
             sentence = lane.replace(why)
@@ -288,16 +290,16 @@ class Store:
                 self._ledger.rows = whole
         self._fail(sentence)
 
-    def _note_failure(self, lane: Lane[Rows], reason: str) -> None:
+    def _note_failure(self, lane: WriteQueue[Rows], reason: str) -> None:
         if lane.failing is None:
             self._fail(f"{lane.layout.file} cannot be written: {reason}")
         lane.failing = reason
 
-    def _note_success(self, lane: Lane[Rows], lost: int) -> None:
+    def _note_success(self, lane: WriteQueue[Rows], lost: int) -> None:
         lane.failing = None
         if lost:
             about: dict[str, Json] = {"file": lane.layout.file, "rows": lost}
-            self.put([Happened(clock.monotonic(), "rows_lost", about=about)])
+            self.put([LogEvent(clock.monotonic(), "rows_lost", details=about)])
         if self._told_failed and self._ledger.failing is None and self._samples.failing is None:
             self._told_failed = False
             self._on_recovered()
@@ -312,17 +314,17 @@ class Store:
         before = self._wall.seconds(now) - self._samples_days * 86_400.0 if self._wall.trusted else None
         try:
             with self._ledger.transaction() as db:
-                removed = max(remove_old_events(db), remove_old_evidence(db, before, BATCH))
+                removed = max(remove_old_events(db), remove_old_recordings(db, before, BATCH))
             if before is not None:
                 with self._samples.transaction() as db:
                     removed = max(removed, remove_old_samples(db, before))
-        except (sqlite3.OperationalError, OSError, UselessError) as error:
+        except (sqlite3.OperationalError, OSError, UnusableDatabaseError) as error:
             # Nothing is lost by it: the next write meets the same trouble, and says so.
             if is_ours(error):
                 raise
         self._tidy_at = now if removed == BATCH else now + self._pace.tidy_each_s
 
 
-def _is_due(lane: Lane[Rows], now: float) -> bool:
-    due = lane.wakes_at()
+def _is_due(lane: WriteQueue[Rows], now: float) -> bool:
+    due = lane.due_at()
     return due is not None and due <= now

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from controller.storage.pending_rows import Ledger, Samples
+from controller.storage.pending_rows import PendingLedgerRows, PendingSamples
 from controller.storage.queries import write_boot
 from controller.storage.schema import UNREADABLE, open_for_writing, set_aside, useless
 from rules.lean import dataclass
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from controller.core.views import Wall
-    from controller.storage.schema import Layout, UselessError
+    from controller.core.views import WallClock
+    from controller.storage.schema import DatabaseSchema, UnusableDatabaseError
 
-Rows = TypeVar("Rows", Ledger, Samples)
+Rows = TypeVar("Rows", PendingLedgerRows, PendingSamples)
 
 # A card that damages each new file would otherwise be filled with them.
 MOST_SET_ASIDE = 3
 
 
 @dataclass(slots=True)
-class Lane(Generic[Rows]):
+class WriteQueue(Generic[Rows]):
     """Rows of one database. `due`: the monotonic second at which they are to be written; None: nothing waits.
 
     `not_before`: the end of the pause after a failure. `failing`: why the last write failed; None: it did not.
     """
 
     folder: Path
-    layout: Layout
+    layout: DatabaseSchema
     boot: str
     empty: Callable[[], Rows]
     write_rows: Callable[[sqlite3.Connection, Rows, int], None]
@@ -43,15 +43,15 @@ class Lane(Generic[Rows]):
     set_aside: int = 0
     db: sqlite3.Connection | None = None
 
-    def hurry(self, by: float) -> None:
+    def schedule(self, by: float) -> None:
         """Have the rows written by then, at the latest."""
         self.due = by if self.due is None else min(self.due, by)
 
-    def wakes_at(self) -> float | None:
+    def due_at(self) -> float | None:
         """Return when this database is to be looked at next."""
         return None if self.due is None else max(self.due, self.not_before)
 
-    def take(self) -> Rows:
+    def add(self) -> Rows:
         """Return the rows that wait; none waits then."""
         rows, self.rows, self.due = self.rows, self.empty(), None
         return rows
@@ -68,7 +68,7 @@ class Lane(Generic[Rows]):
             self.db = open_for_writing(self.folder, self.layout)
         return self.db
 
-    def write(self, rows: Rows, wall: Wall) -> None:
+    def write(self, rows: Rows, wall: WallClock) -> None:
         """Commit the rows; none of them where it fails. Raises as `open_for_writing` does."""
         with self.transaction() as db:
             number = write_boot(db, self.boot, wall)
@@ -86,7 +86,7 @@ class Lane(Generic[Rows]):
             self.close()
             raise useless(error, self.layout) or error from error
 
-    def replace(self, why: UselessError) -> str:
+    def replace(self, why: UnusableDatabaseError) -> str:
         """Set the file aside, so that the next write makes a new one; return the sentence that says so.
 
         Raises OSError where it cannot be renamed, or was damaged too often.

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
 from hw.broker_socket import BrokerError
-from hw.mqtt import Link, Will
+from hw.mqtt import MqttConnection, Will
 from rules.panel import CircuitId, Position
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 RECONNECT_S = 0.2
 
 
-class Wakes(Enum):
+class PowerUpState(Enum):
     """What a breaker does when its own power comes back."""
 
     AS_WAS = "as-was"
@@ -33,7 +33,7 @@ class Wakes(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Faults:
+class BreakerFaults:
     """What is wrong with a breaker. Several may be at once.
 
     `silent`: hears nothing and says nothing, its radio is dead. `mute`: obeys, and says nothing. `refuses`: stays as it
@@ -46,11 +46,11 @@ class Faults:
     refuses: bool = False
     slow_s: float = 0.0
     reports_stale: bool = False
-    wakes: Wakes = Wakes.AS_WAS
+    wakes: PowerUpState = PowerUpState.AS_WAS
     never_writes_availability: bool = False
 
 
-SOUND = Faults()
+SOUND = BreakerFaults()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class SimulatedBreaker:
 
     circuit: CircuitId
     position: Position = Position.ON
-    faults: Faults = SOUND
+    faults: BreakerFaults = SOUND
     remote: bool = True
     powered: bool = True
     log: list[Commanded] = field(default_factory=list)
@@ -137,7 +137,7 @@ class SimulatedBreaker:
     def power_back(self) -> tuple[Report, ...]:
         """Return what the breaker says when it has booted: that it is there, and its position."""
         self.powered = True
-        if self.position is not Position.TRIPPED and self.faults.wakes is not Wakes.AS_WAS:
+        if self.position is not Position.TRIPPED and self.faults.wakes is not PowerUpState.AS_WAS:
             self.position = Position(self.faults.wakes.value)
         return self.greeting()
 
@@ -193,7 +193,7 @@ class BreakersOnBus:
         self._name = f"{site}-{'-'.join(self.breakers) if len(self.breakers) == 1 else 'hub'}"
         self._clock = clock
         self._on_command = on_command
-        self._link: Link | None = None
+        self._link: MqttConnection | None = None
 
     @property
     def log(self) -> list[Commanded]:
@@ -217,7 +217,7 @@ class BreakersOnBus:
                 await asyncio.sleep(RECONNECT_S)
 
     async def _one_connection(self) -> None:
-        link = await Link.open(self._broker, self._name, will=self._will())
+        link = await MqttConnection.open(self._broker, self._name, will=self._will())
         self._link = link
         try:
             link.subscribe([self._base + "+/set"] if len(self.breakers) > 1 else self._own_commands())

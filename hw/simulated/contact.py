@@ -57,7 +57,7 @@ class SimulatedPins(MockFactory):  # type: ignore[misc]
         super().__init__(pin_class=WirePin)
 
 
-class Wire:
+class SimulatedWire:
     """What hangs on one pin: a pair of wires that is open (the pull-up wins, high) or closed to ground (low).
 
     Faults by name: `bounce`, `lose`, `hold_back` and `arrive`, `unreadable` and `readable`.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hw.simulated.breakers import Report
 
 
-class Meter(Protocol):
+class LoadSink(Protocol):
     """What the house needs of a simulated meter: a place to put the load in kW."""
 
     kw: float
@@ -35,7 +35,7 @@ class Load:
     position: Position = Position.ON
 
 
-class House:
+class SimulatedHouse:
     """The house. `on_contact`: told True when the auxiliary contact opens. `on_reports`: what breakers say unasked.
 
     `ups`: breakers' electronics keep their power when the house has none.
@@ -45,7 +45,7 @@ class House:
         self,
         loads: Iterable[Load],
         *,
-        meter: Meter | None = None,
+        meter: LoadSink | None = None,
         on_contact: Callable[[bool], None] = lambda _open: None,
         on_reports: Callable[[tuple[Report, ...]], None] = lambda _reports: None,
         ups: bool = False,
@@ -163,7 +163,7 @@ class FastClock:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class ScenarioStep:
     """One thing that happens in a play, so many house seconds after the one before. `told`: the words for it."""
 
     after_s: float
@@ -171,20 +171,22 @@ class Act:
     happens: Callable[[], None]
 
 
-def one_outage(house: House, *, cranks_s: float, lasts_s: float, waits_s: float) -> tuple[Act, ...]:
+def one_outage(house: SimulatedHouse, *, cranks_s: float, lasts_s: float, waits_s: float) -> tuple[ScenarioStep, ...]:
     """Return the acts of a plain outage.
 
     `cranks_s`: until the generator takes over. `lasts_s`: until utility returns. `waits_s`: until the switch goes back.
     """
     return (
-        Act(0.0, "Utility fails: the house is dark", house.utility_fails),
-        Act(cranks_s, "The generator is up: the switch transfers, its contact opens", house.generator_takes_over),
-        Act(lasts_s, "Utility is back: the transfer switch waits", house.utility_returns),
-        Act(waits_s, "The switch goes back to utility: its contact closes", house.retransfers),
+        ScenarioStep(0.0, "Utility fails: the house is dark", house.utility_fails),
+        ScenarioStep(
+            cranks_s, "The generator is up: the switch transfers, its contact opens", house.generator_takes_over
+        ),
+        ScenarioStep(lasts_s, "Utility is back: the transfer switch waits", house.utility_returns),
+        ScenarioStep(waits_s, "The switch goes back to utility: its contact closes", house.retransfers),
     )
 
 
-async def play(acts: Iterable[Act], clock: FastClock, tell: Callable[[str], None]) -> None:
+async def play(acts: Iterable[ScenarioStep], clock: FastClock, tell: Callable[[str], None]) -> None:
     """Let the acts happen, one after another, on the house's clock."""
     for act in acts:
         await clock.sleep(act.after_s)

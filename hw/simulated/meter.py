@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from hw.simulated import meter_frames as rtu
-from hw.simulated.meter_energy import DEMAND_WINDOW_S, PEAK_WINDOW_S, WH_PER_KW_S, Energy, PeakDemand, PulseOutput
+from hw.simulated.meter_energy import (
+    DEMAND_WINDOW_S,
+    PEAK_WINDOW_S,
+    WH_PER_KW_S,
+    Energy,
+    PeakDemand,
+    SimulatedPulseOutput,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +32,7 @@ _ID_AT = 0x1388
 
 
 @dataclass(frozen=True, slots=True)
-class Quirks:
+class MeterFaults:
     """What this very meter does, where the maker's guide is silent, wrong, or of two minds.
 
     `report_id`: how it answers 0x11. `set_id`: the one form of 0x10 it takes (`printed`: two registers, two bytes).
@@ -64,13 +71,13 @@ class SimulatedMeter:
         energy_kwh: float = 0.0,
         *,
         clock: Callable[[], float] = time.monotonic,
-        quirks: Quirks | None = None,
+        quirks: MeterFaults | None = None,
         program_id: int = 45678,
         seed: int = 0,
     ) -> None:
         self.model = model
         self.device_id = device_id
-        self.quirks = quirks or Quirks()
+        self.quirks = quirks or MeterFaults()
         self.program_id = program_id
         self.hardware_version = self.software_version = 0x0302
         self.reset_counter = 1
@@ -81,8 +88,8 @@ class SimulatedMeter:
         self._wanted_kw = 0.0
         self._powered_at = now = clock()
         self._energy = Energy(energy_kwh * 1000, now)
-        self._pulses = PulseOutput(self._energy, HALF_CYCLE_WH, now)
-        self._kwh_pulses = PulseOutput(self._energy, KWH_HALF_CYCLE_WH, now)
+        self._pulses = SimulatedPulseOutput(self._energy, HALF_CYCLE_WH, now)
+        self._kwh_pulses = SimulatedPulseOutput(self._energy, KWH_HALF_CYCLE_WH, now)
         self._peak = PeakDemand(self._energy, now)
 
     # --- the load side -----------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ PEAK_WINDOW_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class LoadInterval:
     """A stretch of constant load: from `at` on, when `wh` had been counted, `kw` flows."""
 
     at: float
@@ -32,27 +32,27 @@ class Energy:
     """The energy that has gone through, now and in the past that is still remembered."""
 
     def __init__(self, wh: float, at: float) -> None:
-        self._stretches = [Stretch(at, wh, 0.0)]
+        self._stretches = [LoadInterval(at, wh, 0.0)]
 
     @property
     def kw(self) -> float:
         return self._stretches[-1].kw
 
     @property
-    def now(self) -> Stretch:
+    def now(self) -> LoadInterval:
         return self._stretches[-1]
 
     def change_load(self, kw: float, at: float) -> None:
         """Let another load flow from `at` on, which must not lie before the last change."""
         if kw != self.kw:
-            self._stretches.append(Stretch(at, self.now.wh_at(at), kw))
+            self._stretches.append(LoadInterval(at, self.now.wh_at(at), kw))
 
     def wh_at(self, at: float) -> float:
         """Return what had been counted at a moment; before the first that is remembered, what was counted then."""
         index = self._index(at)
         return self._stretches[index].wh_at(at) if index >= 0 else self._stretches[0].wh
 
-    def since(self, at: float) -> list[Stretch]:
+    def since(self, at: float) -> list[LoadInterval]:
         """Return the stretches that touch the time from `at` on, oldest first."""
         return self._stretches[max(self._index(at), 0) :]
 
@@ -65,7 +65,7 @@ class Energy:
         return bisect_right(self._stretches, at, key=lambda stretch: stretch.at) - 1
 
 
-class PulseOutput:
+class SimulatedPulseOutput:
     """An isolated output that changes its level each time `step_wh` have gone by."""
 
     def __init__(self, energy: Energy, step_wh: float, at: float) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SILENCE_S = 0.03
 
 
-class Bus:
+class SimulatedRtuBus:
     """The meters on one pair of wires: what is sent to one is heard by all.
 
     `send`: puts bytes on the wire, towards the reader.
@@ -91,7 +91,7 @@ async def serve_pty(meters: SimulatedMeter | Sequence[SimulatedMeter], link: Pat
     ours, theirs = os.openpty()
     tty.setraw(theirs)
     os.set_blocking(ours, False)
-    bus = Bus(_several(meters), lambda data: _write(ours, data))
+    bus = SimulatedRtuBus(_several(meters), lambda data: _write(ours, data))
     loop = asyncio.get_running_loop()
     loop.add_reader(ours, lambda: _read(ours, bus.hear))
     unasked = asyncio.create_task(bus.talk_unasked())
@@ -151,7 +151,7 @@ async def serve_tcp(
     several = _several(meters)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        bus = Bus(several, writer.write)
+        bus = SimulatedRtuBus(several, writer.write)
         unasked = asyncio.create_task(bus.talk_unasked())
         try:
             while data := await reader.read(1024):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hw.simulated.contact import Wire
+    from hw.simulated.contact import SimulatedWire
 
 EDGE_KW_S = 18.0
 
@@ -20,7 +20,7 @@ class PulseOutput:
     """
 
     def __init__(
-        self, wire: Wire, move_to: Callable[[float], None], began: float = 0.0, edge_kw_s: float = EDGE_KW_S
+        self, wire: SimulatedWire, move_to: Callable[[float], None], began: float = 0.0, edge_kw_s: float = EDGE_KW_S
     ) -> None:
         self._wire = wire
         self._move_to = move_to

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, cast
 
 from hw.simulated.meter_frames import sealed
-from hw.simulated.meter_server import Bus
+from hw.simulated.meter_server import SimulatedRtuBus
 
 if TYPE_CHECKING:
     import random
@@ -37,7 +37,7 @@ class Fault(Enum):
 
 
 @dataclass
-class Faults:
+class LineFaults:
     """How often what happens. `share`: of all frames, 0 to 1. `longest_delay_s`: of a late or repeated frame.
 
     `forged`: the share of garbled frames whose CRC holds all the same. In nature one in 65 536; here so many more, that
@@ -61,13 +61,13 @@ class FaultyLine(asyncio.Transport):
     `cut_cable` and `join_cable` are a pulled plug and a plug put back.
     """
 
-    def __init__(self, meters: Sequence[SimulatedMeter], faults: Faults) -> None:
+    def __init__(self, meters: Sequence[SimulatedMeter], faults: LineFaults) -> None:
         super().__init__()
         self.struck: dict[Fault, int] = dict.fromkeys(Fault, 0)
         self.forged = 0
         self.opened = 0
         self._faults = faults
-        self._bus = Bus(meters, self._from_meter)
+        self._bus = SimulatedRtuBus(meters, self._from_meter)
         self._protocol: asyncio.Protocol | None = None
         self._plugged = True
         self._held: list[bytes] = []

@@ -6,13 +6,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from rules.lean import dataclass
-from rules.metering.energy_curve import LONGEST_WINDOW_S, EnergyCurve, Mean, Peak
-from rules.metering.pulse_check import Witnesses
-from rules.metering.register import LARGEST_METER_KW, OVERLOAD, TICK_KW_S, Register, Verdict
+from rules.metering.energy_curve import LONGEST_WINDOW_S, EnergyCurve, Peak, WindowAverage
+from rules.metering.pulse_check import PulseRegisterCheck
+from rules.metering.register import LARGEST_METER_KW, OVERLOAD, TICK_KW_S, ReadingVerdict, Register
 
 if TYPE_CHECKING:
-    from rules.metering.energy_curve import Rate
-    from rules.metering.pulse_check import Finding
+    from rules.metering.energy_curve import PowerEstimate
+    from rules.metering.pulse_check import PulseMismatch
 
 EDGE_KW_S = 18.0
 """One edge of the 10 Wh output is 5 Wh: 18 kW for one second."""
@@ -48,7 +48,7 @@ class DemandView:
     """
 
     kw: float | None
-    kw_at_most: bool
+    kw_is_upper_bound: bool
     kw_quality: Quality
     age_s: float | None
     demand_5min_kw: float | None
@@ -57,7 +57,7 @@ class DemandView:
     partial: tuple[str, ...]
     energy_kwh: float | None
     pulses_kwh: float | None
-    totaliser_kwh: float | None = None
+    totalizer_kwh: float | None = None
 
 
 class Peaks:
@@ -76,16 +76,16 @@ class Peaks:
 
 
 @dataclass(frozen=True, slots=True)
-class _Now:
+class _Estimate:
     """Which witness speaks, and what it says."""
 
     quality: Quality
-    rate: Rate | None
+    rate: PowerEstimate | None
     curve: EnergyCurve
     age_s: float | None
 
 
-class Demand:
+class DemandEstimator:
     """One estimator for edges and ticks. It has no clock: every call says when.
 
     `max_kw`: the meter's rating; None where the model is not known. `poll_s`: how often the register is asked.
@@ -97,7 +97,7 @@ class Demand:
         self._stale_s = STALE_POLLS * poll_s
         self._wired = pulses
         self._register = Register(max_kw)
-        self._witnesses = Witnesses()
+        self._witnesses = PulseRegisterCheck()
         self._doubted = False
         self._edges = EnergyCurve(EDGE_KW_S)
         self._ticks = EnergyCurve(TICK_KW_S)
@@ -118,14 +118,14 @@ class Demand:
         self._edges.add(at)
         return True
 
-    def energy_read(self, tenths: int, at: float) -> Verdict:
+    def energy_read(self, tenths: int, at: float) -> ReadingVerdict:
         """Take a reading of the energy register, in tenths of a kWh; return what became of it."""
         verdict, ticks = self._register.read(tenths, at)
         if not verdict.counts:
             return verdict
         self._silent = False
         before = self._register.before_last_at
-        if before is None or verdict is Verdict.ANOTHER_METER:
+        if before is None or verdict is ReadingVerdict.ANOTHER_METER:
             self._ticks.start(at)
             self._witnesses.begin(self.pulse_count)
             return verdict
@@ -159,7 +159,7 @@ class Demand:
         return self._register.last.at if self._register.last else None
 
     @property
-    def finding(self) -> Finding | None:
+    def finding(self) -> PulseMismatch | None:
         """Return what is wrong with the edges by the register; None where they agree, or agree again."""
         return self._witnesses.finding
 
@@ -220,7 +220,7 @@ class Demand:
         rate, tenths = chosen.rate, self.register_tenths
         return DemandView(
             kw=min(rate.kw, self._most_kw) if rate else None,
-            kw_at_most=rate is not None and rate.at_most,
+            kw_is_upper_bound=rate is not None and rate.at_most,
             kw_quality=chosen.quality,
             age_s=chosen.age_s,
             demand_5min_kw=short.kw,
@@ -231,12 +231,12 @@ class Demand:
             pulses_kwh=self.pulse_count * EDGE_KWH if self._wired else None,
         )
 
-    def _means(self, chosen: _Now, now: float) -> tuple[Mean, Mean]:
+    def _means(self, chosen: _Estimate, now: float) -> tuple[WindowAverage, WindowAverage]:
         if chosen.quality is Quality.STALE:
-            return Mean(None, full=False), Mean(None, full=False)
+            return WindowAverage(None, full=False), WindowAverage(None, full=False)
         return chosen.curve.mean(now, SHORT_WINDOW_S), chosen.curve.mean(now, LONGEST_WINDOW_S)
 
-    def _choose(self, now: float) -> _Now:
+    def _choose(self, now: float) -> _Estimate:
         """Return the better witness that has something to say of the present."""
         edges, ticks = self._edges_speak(now), self._ticks_speak(now)
         offers = (
@@ -247,10 +247,10 @@ class Demand:
         )
         for quality, curve, speaks, rate in offers:
             if speaks and rate:
-                return _Now(quality, rate, curve, self._age_s(quality, now))
+                return _Estimate(quality, rate, curve, self._age_s(quality, now))
         if edges or ticks or self._heard_at is None:
-            return _Now(Quality.NONE, None, self._edges if edges else self._ticks, None)
-        return _Now(Quality.STALE, None, self._ticks, now - self._heard_at)
+            return _Estimate(Quality.NONE, None, self._edges if edges else self._ticks, None)
+        return _Estimate(Quality.STALE, None, self._ticks, now - self._heard_at)
 
     def _edges_speak(self, now: float) -> bool:
         """Return whether the edges tell the present.

@@ -15,7 +15,7 @@ _TIDY_AT = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Mean:
+class WindowAverage:
     """Average power over a trailing window; `kw` is None while nothing is known.
 
     `full`: the whole window was seen. Otherwise `kw` is the average of the part that was.
@@ -26,7 +26,7 @@ class Mean:
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
+class PowerEstimate:
     """Power now. `at_most`: the truth is `kw` or less, for nothing has been counted for three minutes or more."""
 
     kw: float
@@ -103,31 +103,31 @@ class EnergyCurve:
         self._counts.append(self._counts[-1] + quanta)
         self._settle_windows()
 
-    def rate(self, now: float) -> Rate | None:
+    def rate(self, now: float) -> PowerEstimate | None:
         """Return min(quanta / last interval, one quantum / time since); None until one whole interval was seen."""
         pace = self._last_pace()
         if pace is None:
             return None
         since = now - self._times[-1]
         if since * pace <= 1.0:
-            return Rate(pace * self._unit, at_most=False)
-        return Rate(self._unit / since, at_most=since >= FLOOR_S)
+            return PowerEstimate(pace * self._unit, at_most=False)
+        return PowerEstimate(self._unit / since, at_most=since >= FLOOR_S)
 
-    def quiet(self, now: float) -> Rate | None:
+    def quiet(self, now: float) -> PowerEstimate | None:
         """Return what silence alone proves; None until that is something: one count would have come by now."""
         since = now - self._times[-1] if self._times else 0.0
-        return Rate(self._unit / since, at_most=True) if since >= FLOOR_S else None
+        return PowerEstimate(self._unit / since, at_most=True) if since >= FLOOR_S else None
 
     def overdue(self, now: float) -> float:
         """Return how many of the last intervals have gone by since the last count; 0 where none is known."""
         pace = self._last_pace()
         return 0.0 if pace is None else (now - self._times[-1]) * pace
 
-    def mean(self, now: float, window_s: float) -> Mean:
+    def mean(self, now: float, window_s: float) -> WindowAverage:
         """Return the average over the trailing `window_s` (at most 900), interpolated, never from the falling bound."""
         if self._start is not None and now - window_s >= self._start:
-            return Mean(self._kw_between(now - window_s, now), full=True)
-        return Mean(self._mean_so_far(now), full=False)
+            return WindowAverage(self._kw_between(now - window_s, now), full=True)
+        return WindowAverage(self._mean_so_far(now), full=False)
 
     def mean_since(self, began: float, now: float) -> float | None:
         """Return the average since `began`, at most 15 minutes ago, or since the first count if that is later.

@@ -20,7 +20,7 @@ _REGAIN_EDGES = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class PulseMismatch:
     """The edges counted do not fit the register: edges were lost, or bounces were counted.
 
     `counted`: edges over the stretch compared; `expected`: what the register's ticks amount to, to within one tick.
@@ -47,7 +47,7 @@ class Finding:
         return f"{what}: {self.counted} counted, about {self.expected} by the register: {cure}"
 
 
-class Witnesses:
+class PulseRegisterCheck:
     """Compares edges with ticks without ever blaming the polls.
 
     A tick seen at a poll fell due at some moment since the poll before, when the edges counted stood between their
@@ -66,7 +66,7 @@ class Witnesses:
         self._edges_at_read = 0
         self._restart(0)
         self._clean_ticks = self._regain_ticks
-        self.finding: Finding | None = None
+        self.finding: PulseMismatch | None = None
 
     def _restart(self, edges: int) -> None:
         self._ticks = 0
@@ -88,7 +88,7 @@ class Witnesses:
     def _regain_ticks(self) -> float:
         return _REGAIN_EDGES / self._edges_per_tick
 
-    def read(self, ticks: int, edges: int, at: float) -> Finding | None:
+    def read(self, ticks: int, edges: int, at: float) -> PulseMismatch | None:
         """Take a believed reading: the ticks it added and the edges counted so far; return what does not fit."""
         before, self._edges_at_read = self._edges_at_read, edges
         if not ticks:
@@ -103,11 +103,11 @@ class Witnesses:
         self._agree(ticks, edges)
         return None
 
-    def _disagree(self, counted: int, due: float, edges: int, at: float) -> Finding:
+    def _disagree(self, counted: int, due: float, edges: int, at: float) -> PulseMismatch:
         # The newest tick broke it: with too few edges it set the upper end, with too many the lower.
         lost = self._high == counted - due
         expected = max(round(due), counted + 1) if lost else min(round(due), counted - 1)
-        self.finding = Finding(at, counted, expected, self._output)
+        self.finding = PulseMismatch(at, counted, expected, self._output)
         self._clean_ticks = 0
         self._restart(edges)
         return self.finding

@@ -20,7 +20,7 @@ OVERLOAD = 1.1
 """The meter measures up to its rated current + 10 % (the maker's guide)."""
 
 
-class Verdict(Enum):
+class ReadingVerdict(Enum):
     """What became of a reading."""
 
     FIRST = "first"
@@ -32,7 +32,7 @@ class Verdict(Enum):
     @property
     def counts(self) -> bool:
         """Whether the reading is believed, and the register's value is what it says."""
-        return self is not Verdict.HELD
+        return self is not ReadingVerdict.HELD
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +68,23 @@ class Register:
         self.last: Reading | None = None
         self.before_last_at: float | None = None
 
-    def read(self, tenths: int, at: float) -> tuple[Verdict, int]:
+    def read(self, tenths: int, at: float) -> tuple[ReadingVerdict, int]:
         """Judge a reading; return the verdict and the ticks of 0.1 kWh counted since the last believed one."""
         new = Reading(tenths, at)
         last = self.last
         if last is None:
-            return self._believe(new, Verdict.FIRST, 0)
+            return self._believe(new, ReadingVerdict.FIRST, 0)
         ticks = self._plausible_rise(last, new, last.at)
         if ticks is not None:
             return self._believe(new, _rise_verdict(last, new), ticks)
         if self._held is None or self._plausible_rise(self._held, new, self._held.at) is None:
             self._held = new
-            return Verdict.HELD, 0
+            return ReadingVerdict.HELD, 0
         # A register may be refreshed in leaps (the guide does not say): a leap is judged by the time it stood still.
         ticks = self._plausible_rise(last, new, self._still_at)
         if ticks is not None:
             return self._believe(new, _rise_verdict(last, new), ticks)
-        return self._believe(new, Verdict.ANOTHER_METER, 0)
+        return self._believe(new, ReadingVerdict.ANOTHER_METER, 0)
 
     def _plausible_rise(self, old: Reading, new: Reading, since: float) -> int | None:
         ticks = register_rise(old.tenths, new.tenths)
@@ -93,14 +93,14 @@ class Register:
             return None
         return ticks
 
-    def _believe(self, new: Reading, verdict: Verdict, ticks: int) -> tuple[Verdict, int]:
+    def _believe(self, new: Reading, verdict: ReadingVerdict, ticks: int) -> tuple[ReadingVerdict, int]:
         self.before_last_at = self.last.at if self.last else None
-        if ticks or verdict in (Verdict.FIRST, Verdict.ANOTHER_METER):
+        if ticks or verdict in (ReadingVerdict.FIRST, ReadingVerdict.ANOTHER_METER):
             self._still_at = self.before_last_at if ticks and self.before_last_at is not None else new.at
         self._held = None
         self.last = new
         return verdict, ticks
 
 
-def _rise_verdict(old: Reading, new: Reading) -> Verdict:
-    return Verdict.ROLLED_OVER if new.tenths < old.tenths else Verdict.GOOD
+def _rise_verdict(old: Reading, new: Reading) -> ReadingVerdict:
+    return ReadingVerdict.ROLLED_OVER if new.tenths < old.tenths else ReadingVerdict.GOOD

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rules.metering.pulse_check import KWH_EDGES_PER_TICK, Witnesses
-from rules.metering.register import LARGEST_METER_KW, OVERLOAD, Verdict
+from rules.metering.pulse_check import KWH_EDGES_PER_TICK, PulseRegisterCheck
+from rules.metering.register import LARGEST_METER_KW, OVERLOAD, ReadingVerdict
 
 if TYPE_CHECKING:
-    from rules.metering.pulse_check import Finding
+    from rules.metering.pulse_check import PulseMismatch
 
 KWH_EDGE_KWH = 0.5
 _EDGE_KW_S = 1800.0
 
 
-class Totaliser:
+class Totalizer:
     """Counts half kilowatt-hours. It has no clock: every call says when.
 
     `max_kw`: the meter's rating; None where the model is not known. `counted`: edges counted before this start.
@@ -22,7 +22,7 @@ class Totaliser:
 
     def __init__(self, max_kw: float | None, counted: int = 0) -> None:
         self._most_kw = OVERLOAD * (max_kw or LARGEST_METER_KW)
-        self._witnesses = Witnesses(KWH_EDGES_PER_TICK, "1 kWh output")
+        self._witnesses = PulseRegisterCheck(KWH_EDGES_PER_TICK, "1 kWh output")
         self._last_at: float | None = None
         self.count = counted
         self.noise_count = 0
@@ -36,9 +36,9 @@ class Totaliser:
         self.count += 1
         return True
 
-    def register_read(self, verdict: Verdict, ticks: int, at: float) -> Finding | None:
+    def register_read(self, verdict: ReadingVerdict, ticks: int, at: float) -> PulseMismatch | None:
         """Take what became of a reading of the register; return what does not fit it."""
-        if verdict in (Verdict.FIRST, Verdict.ANOTHER_METER):
+        if verdict in (ReadingVerdict.FIRST, ReadingVerdict.ANOTHER_METER):
             self._witnesses.begin(self.count)
             return None
         return self._witnesses.read(ticks, self.count, at) if verdict.counts else None
@@ -49,6 +49,6 @@ class Totaliser:
         return self.count * KWH_EDGE_KWH
 
     @property
-    def finding(self) -> Finding | None:
+    def finding(self) -> PulseMismatch | None:
         """Return what is wrong with the edges by the register; None where they agree, or agree again."""
         return self._witnesses.finding

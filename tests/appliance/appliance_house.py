@@ -7,7 +7,7 @@ import time
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from clients.bus_client.request import ask
+from clients.bus_client.request import send_request
 from hw.broker_socket import Broker
 from hw.simulated.breakers import BreakersOnBus, SimulatedBreaker
 from hw.simulated.meter import SimulatedMeter
@@ -81,7 +81,7 @@ def password_file(logins: Path, name: str) -> Path:
     return logins / f"{name}.password"
 
 
-class House:
+class ApplianceHouse:
     """Everything outside the Pi, and the Pi. Use it as an async context.
 
     `folder`: the emulator's own. `kw_behind_each`: what each breaker that is on draws.
@@ -149,7 +149,7 @@ class House:
         After an outage it is refused for a minute, while an OFF that crossed an ON may still take effect.
         """
         give_up_at = time.monotonic() + within_s
-        while not (answer := await ask(self._person, SITE, "drill", {"by": PERSON, "for_s": for_s}))[0]:
+        while not (answer := await send_request(self._person, SITE, "drill", {"by": PERSON, "for_s": for_s}))[0]:
             if time.monotonic() > give_up_at:
                 raise WrongError(f"no drill for {within_s:g} s: {answer[1]}; {self.story()}")
             await asyncio.sleep(1.0)

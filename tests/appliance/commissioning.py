@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hw.broker_socket import BrokerError
-from hw.mqtt import Link
+from hw.mqtt import MqttConnection
 from rules.panel import Position
 from tests.appliance.appliance_house import (
     HUB,
@@ -19,7 +19,7 @@ from tests.appliance.appliance_house import (
     SHED,
     SWITCHED,
     WAITS,
-    House,
+    ApplianceHouse,
     WrongError,
     password_file,
 )
@@ -79,7 +79,7 @@ async def _commission(image: Image, disk: Path) -> Commissioned:
     for name in (HUB, RECORDER, PERSON):
         password_file(image.logins or folder(), name).unlink(missing_ok=True)
     layers = Disk(image.disk, folder() / "commissioning.qcow2")
-    async with House(image, folder(), KW_BEHIND_EACH) as house:
+    async with ApplianceHouse(image, folder(), KW_BEHIND_EACH) as house:
         await house.machine.power_on(layers.begin())
         await house.machine.is_up()
         terminal = await Terminal.at(house.machine)
@@ -101,7 +101,7 @@ async def _commission(image: Image, disk: Path) -> Commissioned:
 # --- at the terminal -------------------------------------------------------------------------------------------------
 
 
-async def _setup(house: House, person: Terminal, image: Image) -> None:
+async def _setup(house: ApplianceHouse, person: Terminal, image: Image) -> None:
     """Answer everything that setup asks; raises CannotError, WrongError where it does not end in a started unit."""
     person.begins("loadshed setup")
     await _broker(person)
@@ -130,7 +130,7 @@ async def _broker(person: Terminal) -> None:
     await person.reads("a word of ours came back after")
 
 
-async def _contact(house: House, person: Terminal) -> None:
+async def _contact(house: ApplianceHouse, person: Terminal) -> None:
     await person.answers(("Is it on a pin of this Pi", ""), ("BCM number of its pin [17]", ""))
     await person.reads("It reads CLOSED (utility) now.")
     await person.reads("Open it now")
@@ -166,7 +166,7 @@ async def _circuit(person: Terminal, circuit: Wired, space: int) -> None:
         await person.reads("UNCONTROLLABLE")
 
 
-async def _let_in(house: House, image: Image) -> None:
+async def _let_in(house: ApplianceHouse, image: Image) -> None:
     """Give whoever is outside a name and a password, from a second terminal."""
     for name, command in ((HUB, _ADD_HUB), (RECORDER, _ADD_RECORDER), (PERSON, _ADD_PERSON)):
         await house.machine.must(command)
@@ -175,13 +175,15 @@ async def _let_in(house: House, image: Image) -> None:
     async with asyncio.timeout(BOOT_S):
         await asyncio.gather(house.recorder.connected.wait(), house.hub.connected.wait())
     try:
-        await (await Link.open(replace(house.recorder_login, username=None, password_file=None), "stranger")).close()
+        await (
+            await MqttConnection.open(replace(house.recorder_login, username=None, password_file=None), "stranger")
+        ).close()
     except BrokerError:
         return
     raise WrongError("the broker let in somebody without a name")
 
 
-async def _proved(house: House, person: Terminal) -> None:
+async def _proved(house: ApplianceHouse, person: Terminal) -> None:
     """Have each breaker proved that may be commanded, and look outside whether it was."""
     await person.answers(("Measure each circuit's demand too", "y"))
     proved = [circuit.id for circuit in USUAL if circuit.breaker in REMOTE and not circuit.more]
@@ -198,7 +200,7 @@ async def _proved(house: House, person: Terminal) -> None:
 # --- what came of it -------------------------------------------------------------------------------------------------
 
 
-async def _is_protected(house: House) -> None:
+async def _is_protected(house: ApplianceHouse) -> None:
     """Have the switch transfer; raises WrongError where the house does not shed, and gives back, as it was told."""
     await house.machine.must("systemctl is-enabled --quiet loadshed")
     await house.until(lambda: house.is_quiet(0), "the Pi says that all is well", BOOT_S)

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rules.panel import Position
-from tests.appliance.appliance_house import JOURNAL, SHED, House, WrongError
+from tests.appliance.appliance_house import JOURNAL, SHED, ApplianceHouse, WrongError
 from tests.appliance.machine import BOOT_S, Disk
 from tests.appliance.shell import CannotError, folder, say
 from tests.system.on_bus import CONTACT, RECONNECTED
@@ -76,7 +76,7 @@ class Campaign:
     """Outages in one house, each with a power cut or two, until there have been enough cuts in all houses."""
 
     name: str
-    house: House
+    house: ApplianceHouse
     disk: Disk
     dice: random.Random
     tally: Tally
@@ -254,7 +254,7 @@ async def _cut_in(name: str, image: Image, dice: random.Random, tally: Tally) ->
     place = folder() / name.replace(" ", "-")
     place.mkdir(exist_ok=True)
     disk = Disk(image.disk, place / "cuts.qcow2")
-    async with House(image, place) as house:
+    async with ApplianceHouse(image, place) as house:
         try:
             await Campaign(name, house, disk, dice, tally).play()
         except (WrongError, CannotError) as error:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from rules.panel import Position
-from tests.appliance.appliance_house import SHED, House, WrongError
+from tests.appliance.appliance_house import SHED, ApplianceHouse, WrongError
 from tests.appliance.machine import BOOT_S, Disk
 from tests.appliance.shell import folder, say
 from tests.appliance.terminal import Terminal
@@ -28,7 +28,7 @@ _CONSENT = ("Switch these off now?", "y")
 async def drilled(image: Image) -> Path:
     """Return the folder with the reports. Raises WrongError where a drill does not do what it must."""
     layers = Disk(image.disk, folder() / "drill.qcow2")
-    async with House(image, folder()) as house:
+    async with ApplianceHouse(image, folder()) as house:
         await house.boots(layers)
         person = await Terminal.at(house.machine)
         try:
@@ -44,7 +44,7 @@ async def drilled(image: Image) -> Path:
         return await _copied(house)
 
 
-async def _to_its_end(house: House, person: Terminal) -> None:
+async def _to_its_end(house: ApplianceHouse, person: Terminal) -> None:
     await person.runs(f"mkdir -p {REPORTS}")
     if code := await person.runs(f"loadshed drill --dry --out {REPORTS}"):
         raise WrongError(f"the dry drill ended with {code}:\n{person.screen}")
@@ -56,7 +56,7 @@ async def _to_its_end(house: House, person: Terminal) -> None:
     await house.is_back("a drill that went to its end")
 
 
-async def _taken_over(house: House, person: Terminal) -> None:
+async def _taken_over(house: ApplianceHouse, person: Terminal) -> None:
     """Have the transfer switch transfer in the middle of a drill: it is an outage from then on."""
     person.begins(_LIVE.format(held_s=LONG_S))
     await person.answers(_CONSENT)
@@ -71,7 +71,7 @@ async def _taken_over(house: House, person: Terminal) -> None:
     await house.is_back("a drill that a transfer took over")
 
 
-async def _cut_off(house: House, person: Terminal) -> None:
+async def _cut_off(house: ApplianceHouse, person: Terminal) -> None:
     """Cut the power in the middle of a drill."""
     person.begins(_LIVE.format(held_s=LONG_S))
     await person.answers(_CONSENT)
@@ -80,12 +80,12 @@ async def _cut_off(house: House, person: Terminal) -> None:
     say(f"    power cut in a drill; off then: {', '.join(sorted(house.at(Position.OFF)))}")
 
 
-async def _is_on(house: House) -> None:
+async def _is_on(house: ApplianceHouse) -> None:
     await house.until(lambda: house.last("controller/state").get("kind") == "drill", "a drill is on", BOOT_S)
     await house.until(lambda: house.at(Position.OFF) == {*SHED}, "everything nonessential is off", BOOT_S)
 
 
-async def _outages(house: House, kinds: list[str]) -> None:
+async def _outages(house: ApplianceHouse, kinds: list[str]) -> None:
     """Raise WrongError where the log of outages does not show just these kinds, the latest last."""
     listed: list[dict[str, Any]] = json.loads(await house.machine.must("loadshed outages --json"))
     found = [one["kind"] for one in sorted(listed, key=lambda one: one["id"])]
@@ -93,7 +93,7 @@ async def _outages(house: House, kinds: list[str]) -> None:
         raise WrongError(f"the log should tell of {kinds}, each ended, and tells of {listed}")
 
 
-async def _copied(house: House) -> Path:
+async def _copied(house: ApplianceHouse) -> Path:
     """Copy every report out of the Pi."""
     place = folder() / "drills"
     place.mkdir(exist_ok=True)

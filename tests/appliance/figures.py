@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from rules.panel import Position
-from tests.appliance.appliance_house import SHED, House
+from tests.appliance.appliance_house import SHED, ApplianceHouse
 from tests.appliance.machine import BOOT_S, Disk, wire
 from tests.appliance.shell import folder, say
 
@@ -81,7 +81,7 @@ def _spread(seconds: list[float]) -> str:
 async def figures(image: Image, rounds: int) -> list[Figure]:
     """Return both figures; say what one boot in the dark takes besides."""
     disk = Disk(image.disk, folder() / "figures.qcow2")
-    async with House(image, folder()) as house:
+    async with ApplianceHouse(image, folder()) as house:
         await _boot_in_the_dark(house, disk)
         bench = Bench(house, float(await house.machine.must(_CLOCKS)))
         await house.machine.must(_WITNESS)
@@ -100,7 +100,7 @@ async def figures(image: Image, rounds: int) -> list[Figure]:
     ]
 
 
-async def _boot_in_the_dark(house: House, disk: Disk) -> None:
+async def _boot_in_the_dark(house: ApplianceHouse, disk: Disk) -> None:
     machine = house.machine
     await machine.power_on(disk.begin(), contact_open=True)
     await machine.is_up()
@@ -119,7 +119,7 @@ async def _boot_in_the_dark(house: House, disk: Disk) -> None:
 class Bench:
     """One sender after the other, on one house. `wall`: what the guest's wall clock is ahead of its monotonic one."""
 
-    house: House
+    house: ApplianceHouse
     wall: float
 
     async def start(self, sender: Sender) -> float:

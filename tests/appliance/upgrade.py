@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from rules.panel import Position
-from tests.appliance.appliance_house import SHED, SWITCHED, House, WrongError
+from tests.appliance.appliance_house import SHED, SWITCHED, ApplianceHouse, WrongError
 from tests.appliance.install import INSTALL
 from tests.appliance.machine import BOOT_S, Disk, parcel
 from tests.appliance.shell import folder, say
@@ -30,7 +30,7 @@ def upgraded(image: Image, package: Path) -> None:
 
 async def _upgraded(image: Image, handed_in: tuple[str, ...], order: str) -> None:
     layers = Disk(image.disk, folder() / "upgrade.qcow2")
-    async with House(image, folder()) as house:
+    async with ApplianceHouse(image, folder()) as house:
         await house.boots(layers, handed_in)
         try:
             await _install(house, order, "utility")
@@ -44,7 +44,7 @@ async def _upgraded(image: Image, handed_in: tuple[str, ...], order: str) -> Non
             await house.keep_journal(folder())
 
 
-async def _install(house: House, order: str, stands: str) -> None:
+async def _install(house: ApplianceHouse, order: str, stands: str) -> None:
     """Install it while the house stands so; see that it stands so afterwards, and that nothing moved meanwhile."""
     inside, mark = house.machine, house.mark
     before, log, pid = _positions(house), await inside.must(_LOG), await inside.must(_PID)
@@ -65,13 +65,13 @@ async def _install(house: House, order: str, stands: str) -> None:
     say(f"    upgraded on {stands}: no breaker moved; copies of before: {', '.join(copies)}")
 
 
-def _stands(house: House, state: str, since: int) -> bool:
+def _stands(house: ApplianceHouse, state: str, since: int) -> bool:
     said = house.last("controller/state", since)
     off = {*SHED} if state == "standby" else set()
     return said.get("state") == state and not said["unconfirmed"] and house.at(Position.OFF) == off
 
 
-def _positions(house: House) -> dict[str, str]:
+def _positions(house: ApplianceHouse) -> dict[str, str]:
     return {str(circuit): breaker.position.value for circuit, breaker in house.hub.breakers.items()}
 
 

@@ -27,9 +27,9 @@ def test_each_connection_is_greeted_though_nobody_saw_the_last_one_end() -> None
         for name, part in parts.items():
             setattr(daemon, name, part)
         for _ in range(2):
-            daemon._heard(ev.BusLost(0.0, "it hung up"))
-            daemon._heard(ev.BusConnected(0.0))
-            daemon._greet()
+            daemon._on_event(ev.BusLost(0.0, "it hung up"))
+            daemon._on_event(ev.BusConnected(0.0))
+            daemon._announce_online()
 
     asyncio.run(story())
     assert [one.payload for one in said] == [b"online", b"online"]

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hw.contact import Contact
+from hw.contact import ContactInput
 from hw.gpio import GpioError
-from hw.simulated.contact import SimulatedPins, Wire
+from hw.simulated.contact import SimulatedPins, SimulatedWire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,10 +29,10 @@ class Bench:
         self.lost: list[tuple[str, float]] = []
         self.words: list[bool | None] = []
         self.pins = SimulatedPins(lambda: self.now)
-        self.wire = Wire(self.pins, PIN)
+        self.wire = SimulatedWire(self.pins, PIN)
         if not wire_open:
             self.wire.close()
-        self.contact = Contact(PIN, normally, self.tell, self.lose, factory=self.pins, clock=self.clock)
+        self.contact = ContactInput(PIN, normally, self.tell, self.lose, factory=self.pins, clock=self.clock)
 
     def tell(self, is_open: bool, at: float) -> None:
         self.told.append((is_open, at))
@@ -118,7 +118,7 @@ def test_a_poll_that_agrees_tells_nothing(bench: Bench) -> None:
 class Arriving(Event):
     """Somebody waiting for an edge, which comes just then."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: SimulatedWire) -> None:
         super().__init__()
         self.wire = wire
 
@@ -201,20 +201,20 @@ def test_the_owner_is_called_in_the_thread_that_saw_the_edge() -> None:
 def test_a_pin_that_another_holds_is_an_error_that_says_what_to_do(bench: Bench) -> None:
     """The message says how to find out who."""
     with pytest.raises(GpioError, match=r"GPIO 17: .*in use.*gpioinfo"):
-        Contact(PIN, "closed", bench.tell, bench.lose, factory=bench.pins)
+        ContactInput(PIN, "closed", bench.tell, bench.lose, factory=bench.pins)
 
 
 def test_a_pin_that_is_none_is_refused(bench: Bench) -> None:
     """BCM numbers, not those of the header."""
     with pytest.raises(GpioError, match="no GPIO 40"):
-        Contact(40, "closed", bench.tell, bench.lose, factory=bench.pins)
+        ContactInput(40, "closed", bench.tell, bench.lose, factory=bench.pins)
 
 
 def test_a_closed_contact_gives_its_pin_back(bench: Bench) -> None:
     """And may be closed twice."""
     bench.contact.close()
     bench.contact.close()
-    Contact(PIN, "closed", bench.tell, bench.lose, factory=bench.pins).close()
+    ContactInput(PIN, "closed", bench.tell, bench.lose, factory=bench.pins).close()
 
 
 MOVES = st.lists(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hw import gpio
-from hw.contact import Contact
+from hw.contact import ContactInput
 from hw.gpio import GpioError, choose_chip
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def pi5(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimulatedLg
 def test_a_contact_on_a_pi_opens_its_chip_with_pull_up_and_without_debounce(pi5: SimulatedLgpio) -> None:
     """Both edges, as they are; a contact that is cut reads open."""
     told: list[tuple[bool, float]] = []
-    contact = Contact(PIN, "closed", lambda is_open, at: told.append((is_open, at)), lambda *_: None)
+    contact = ContactInput(PIN, "closed", lambda is_open, at: told.append((is_open, at)), lambda *_: None)
     assert pi5.opened == [4]
     assert pi5.pull == SimulatedLgpio.SET_PULL_UP
     assert set(pi5.debounced) <= {0}
@@ -145,13 +145,15 @@ def test_a_busy_pin_is_told_at_the_very_first_line(pi5: SimulatedLgpio, monkeypa
     monkeypatch.setattr(gpio, "_import_lgpio", imported)
     pi5.busy = True
     with pytest.raises(GpioError, match="GPIO 17: GPIO busy — another program"):
-        Contact(PIN, "closed", lambda *_: None, lambda *_: None)
+        ContactInput(PIN, "closed", lambda *_: None, lambda *_: None)
 
 
 def test_the_kernels_nanoseconds_become_monotonic_seconds(pi5: SimulatedLgpio) -> None:
     """Through gpiozero unchanged but for the unit."""
     told: list[tuple[bool, float]] = []
-    contact = Contact(PIN, "closed", lambda is_open, at: told.append((is_open, at)), lambda *_: None, clock=lambda: 1.0)
+    contact = ContactInput(
+        PIN, "closed", lambda is_open, at: told.append((is_open, at)), lambda *_: None, clock=lambda: 1.0
+    )
     pi5.edge(0, 12_345_678_901)
     assert told[-1][0] is False
     assert told[-1][1] == pytest.approx(12.345678901)
@@ -161,7 +163,7 @@ def test_the_kernels_nanoseconds_become_monotonic_seconds(pi5: SimulatedLgpio) -
 def test_lgpios_own_error_is_a_lost_line_and_no_crash(pi5: SimulatedLgpio) -> None:
     """It derives from Exception alone, and must not end the program."""
     lost: list[str] = []
-    contact = Contact(PIN, "closed", lambda *_: None, lambda reason, _at: lost.append(reason))
+    contact = ContactInput(PIN, "closed", lambda *_: None, lambda reason, _at: lost.append(reason))
     pi5.unreadable = True
     contact.poll()
     assert lost == ["GPIO 17: GPIO read failed"]
@@ -174,15 +176,15 @@ def test_a_pin_held_by_another_program_says_how_to_find_it(pi5: SimulatedLgpio) 
     pi5.busy = True
     for _ in range(2):
         with pytest.raises(GpioError, match=r"GPIO 17: GPIO busy .*gpioinfo"):
-            Contact(PIN, "closed", lambda *_: None, lambda *_: None)
+            ContactInput(PIN, "closed", lambda *_: None, lambda *_: None)
     pi5.busy = False
-    Contact(PIN, "closed", lambda *_: None, lambda *_: None).close()
+    ContactInput(PIN, "closed", lambda *_: None, lambda *_: None).close()
 
 
 def test_a_contact_that_is_closed_leaves_its_pin_to_others(pi5: SimulatedLgpio) -> None:
     """Setup looks at the contact, and then starts the controller, which wants the pin while setup is still there."""
     for _ in range(2):
-        contact = Contact(PIN, "closed", lambda *_: None, lambda *_: None)
+        contact = ContactInput(PIN, "closed", lambda *_: None, lambda *_: None)
         assert pi5.held == {PIN}
         contact.close()
         assert pi5.held == set()
@@ -192,7 +194,7 @@ def test_a_chip_nobody_may_open_names_the_group(pi5: SimulatedLgpio, monkeypatch
     """The usual fault of a new installation."""
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(GpioError, match="add the user to the group gpio"):
-        Contact(PIN, "closed", lambda *_: None, lambda *_: None)
+        ContactInput(PIN, "closed", lambda *_: None, lambda *_: None)
     assert pi5.opened == []
 
 

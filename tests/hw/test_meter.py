@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from bench.meter_faults import on_a_bad_line, on_a_pty
 from hw import meter_pdu  # noqa: F401 - not in a thread while virtual time runs
-from hw.meter import EnergyHeard, Meter, MeterAt, MeterFellSilent, MeterFinding, ReadingTaken, Told, run
+from hw.meter import EnergyReading, MeterAddress, MeterEvent, MeterFinding, MeterTimeout, PolledMeter, ReadingTaken, run
 from hw.meter_diagnostics import FindingKind
-from hw.meter_line import Line, NoAnswer, Trouble
+from hw.meter_line import FailureKind, NoResponse, RtuLine
 from hw.meter_registers import Block
 from hw.models import parse
-from hw.simulated.meter import Quirks, SimulatedMeter
+from hw.simulated.meter import MeterFaults, SimulatedMeter
 from hw.simulated.meter_server import serve_pty, serve_tcp
-from hw.simulated.serial_line import Fault, Faults, FaultyLine
+from hw.simulated.serial_line import Fault, FaultyLine, LineFaults
 from hw.simulated.virtual_time import run_virtual
 
 if TYPE_CHECKING:
@@ -36,15 +36,15 @@ class House:
 
     meters: list[SimulatedMeter]
     line: FaultyLine
-    faults: Faults
-    driver: Meter
-    told: list[Told] = field(default_factory=list)
+    faults: LineFaults
+    driver: PolledMeter
+    told: list[MeterEvent] = field(default_factory=list)
 
     @property
     def meter(self) -> SimulatedMeter:
         return self.meters[0]
 
-    async def polls(self, count: int, pause_s: float = 5.0) -> list[Told]:
+    async def polls(self, count: int, pause_s: float = 5.0) -> list[MeterEvent]:
         """Let so many polls go by; return what was told meanwhile."""
         self.told.clear()
         for _ in range(count):
@@ -53,30 +53,33 @@ class House:
         return list(self.told)
 
 
-def _energies(told: list[Told]) -> list[int]:
-    return [one.tenths for one in told if isinstance(one, EnergyHeard)]
+def _energies(told: list[MeterEvent]) -> list[int]:
+    return [one.tenths for one in told if isinstance(one, EnergyReading)]
 
 
-def _reasons(told: list[Told]) -> list[str]:
-    return [one.reason for one in told if isinstance(one, MeterFellSilent)]
+def _reasons(told: list[MeterEvent]) -> list[str]:
+    return [one.reason for one in told if isinstance(one, MeterTimeout)]
 
 
-def _findings(told: list[Told]) -> list[FindingKind]:
+def _findings(told: list[MeterEvent]) -> list[FindingKind]:
     return [one.noted.kind for one in told if isinstance(one, MeterFinding)]
 
 
-def _house(*quirks: Quirks, energy_kwh: float = 1000.0) -> House:
+def _house(*quirks: MeterFaults, energy_kwh: float = 1000.0) -> House:
     clock = asyncio.get_running_loop().time
-    several = quirks or (Quirks(),)
+    several = quirks or (MeterFaults(),)
     meters = [
         SimulatedMeter(energy_kwh=energy_kwh + 100 * place, clock=clock, quirks=quirk, program_id=1 + place)
         for place, quirk in enumerate(several)
     ]
-    faults = Faults(random.Random(1))  # noqa: S311 - the same faults each time
+    faults = LineFaults(random.Random(1))  # noqa: S311 - the same faults each time
     line = FaultyLine(meters, faults)
-    told: list[Told] = []
-    driver = Meter(
-        Line("a line", connect=line.connect), MeterAt("meter", model=parse("1N240-02D")), told.append, clock=clock
+    told: list[MeterEvent] = []
+    driver = PolledMeter(
+        RtuLine("a line", connect=line.connect),
+        MeterAddress("meter", model=parse("1N240-02D")),
+        told.append,
+        clock=clock,
     )
     return House(meters, line, faults, driver, told)
 
@@ -162,7 +165,7 @@ def test_a_slow_meter_works() -> None:
     """450 ms to each answer is within what the maker allows."""
 
     async def scene() -> None:
-        house = _house(Quirks(delay_s=0.45))
+        house = _house(MeterFaults(delay_s=0.45))
         assert _energies(await house.polls(5)) == [10_000] * 5
 
     _play(scene)
@@ -172,7 +175,7 @@ def test_a_dead_meter_is_said_to_be_silent() -> None:
     """Three tries, each one time-out and a quiet half second, then the reason; no value."""
 
     async def scene() -> None:
-        house = _house(Quirks(silent=True))
+        house = _house(MeterFaults(silent=True))
         began = asyncio.get_running_loop().time()
         told = await house.polls(1, pause_s=0.0)
         assert _reasons(told) == ["no answer within 1 s"]
@@ -186,7 +189,7 @@ def test_two_meters_on_one_id_bring_no_value(later_s: float) -> None:
     """Whether they speak at once or one after the other, both are heard and neither is believed."""
 
     async def scene() -> None:
-        house = _house(Quirks(delay_s=0.05), Quirks(delay_s=0.05 + later_s))
+        house = _house(MeterFaults(delay_s=0.05), MeterFaults(delay_s=0.05 + later_s))
         told = await house.polls(20)
         assert _energies(told) == []
         assert len(_reasons(told)) == 20
@@ -199,12 +202,14 @@ def test_two_meters_on_one_id_are_heard_beside_a_third_that_is_silent() -> None:
 
     async def scene() -> None:
         clock = asyncio.get_running_loop().time
-        twins = [SimulatedMeter(energy_kwh=kwh, clock=clock, quirks=Quirks(delay_s=kwh / 1000)) for kwh in (20, 90)]
-        line = FaultyLine([*twins], Faults(random.Random(1)))  # noqa: S311
-        told: list[Told] = []
+        twins = [
+            SimulatedMeter(energy_kwh=kwh, clock=clock, quirks=MeterFaults(delay_s=kwh / 1000)) for kwh in (20, 90)
+        ]
+        line = FaultyLine([*twins], LineFaults(random.Random(1)))  # noqa: S311
+        told: list[MeterEvent] = []
         with suppress(TimeoutError):
             async with asyncio.timeout(300):
-                places = [MeterAt("twins", 1, 1.0), MeterAt("nobody", 2, 1.0)]
+                places = [MeterAddress("twins", 1, 1.0), MeterAddress("nobody", 2, 1.0)]
                 await run("a line", places, told.append, clock=clock, connect=line.connect)
         assert _energies(told) == []
         assert len(_reasons(told)) > 50
@@ -216,7 +221,7 @@ def test_an_echoing_adapter_changes_nothing() -> None:
     """The request comes back before each answer."""
 
     async def scene() -> None:
-        house = _house(Quirks(echo=True))
+        house = _house(MeterFaults(echo=True))
         assert _energies(await house.polls(10)) == [10_000] * 10
 
     _play(scene)
@@ -243,7 +248,7 @@ def test_a_power_loss_is_seen_from_the_uptime() -> None:
     """The first thing asked after a silence is how long the meter has been up; the energy goes on."""
 
     async def scene() -> None:
-        house = _house(Quirks(boot_s=1.0))
+        house = _house(MeterFaults(boot_s=1.0))
         house.meter.kw = 10.0
         await house.polls(30)
         house.meter.lose_power()
@@ -301,13 +306,13 @@ def test_the_key_switch_is_seen_from_the_counter() -> None:
 @pytest.mark.parametrize(
     ("quirks", "kind"),
     [
-        (Quirks(to_grid="equal"), FindingKind.TO_GRID_BOGUS),
-        (Quirks(demand_option=False), FindingKind.NO_DEMAND_OPTION),
-        (Quirks(refresh_s=300.0), FindingKind.COARSE),
+        (MeterFaults(to_grid="equal"), FindingKind.TO_GRID_BOGUS),
+        (MeterFaults(demand_option=False), FindingKind.NO_DEMAND_OPTION),
+        (MeterFaults(refresh_s=300.0), FindingKind.COARSE),
     ],
     ids=lambda value: value.value if isinstance(value, FindingKind) else "",
 )
-def test_quirks_are_found_out(quirks: Quirks, kind: FindingKind) -> None:
+def test_quirks_are_found_out(quirks: MeterFaults, kind: FindingKind) -> None:
     """Within hours of load each is told, once."""
 
     async def scene() -> None:
@@ -322,7 +327,7 @@ def test_40005_is_judged_at_run_time() -> None:
     """On this meter it is the present demand: it falls with the load, which no peak does."""
 
     async def scene() -> None:
-        house = _house(Quirks(at_40005="present"))
+        house = _house(MeterFaults(at_40005="present"))
         house.meter.kw = 20.0
         await house.polls(120)
         house.meter.kw = 1.0
@@ -335,7 +340,7 @@ def test_a_meter_that_knows_only_the_pairs() -> None:
     """The six-register read is refused: the pairs are read one by one, and nothing is lost."""
 
     async def scene() -> None:
-        house = _house(Quirks(to_grid="refused"))
+        house = _house(MeterFaults(to_grid="refused"))
         house.meter.kw = 36.0
         await house.polls(10)
         told = await house.polls(50)
@@ -349,11 +354,11 @@ def test_the_six_registers_are_asked_for_again_each_hour() -> None:
     """On a bad line they may have been given up by chance: what was refused once need not be for ever."""
 
     async def scene() -> None:
-        house = _house(Quirks(to_grid="refused"))
+        house = _house(MeterFaults(to_grid="refused"))
         house.meter.kw = 36.0
         await house.polls(60)
         assert house.driver.reading.at_40005_kw is None
-        house.meter.quirks = Quirks()
+        house.meter.quirks = MeterFaults()
         await house.polls(3600)
         assert house.driver.reading.at_40005_kw is not None
 
@@ -366,19 +371,19 @@ def test_a_silent_meter_costs_the_others_no_more_than_its_time_out() -> None:
     async def scene() -> None:
         clock = asyncio.get_running_loop().time
         alive = [SimulatedMeter(device_id=place, clock=clock) for place in (1, 3)]
-        dead = SimulatedMeter(device_id=2, clock=clock, quirks=Quirks(silent=True))
-        line = FaultyLine([*alive, dead], Faults(random.Random(1)))  # noqa: S311
-        told: list[Told] = []
-        places = [MeterAt(f"m{place}", place, 2.0) for place in (1, 2, 3)]
+        dead = SimulatedMeter(device_id=2, clock=clock, quirks=MeterFaults(silent=True))
+        line = FaultyLine([*alive, dead], LineFaults(random.Random(1)))  # noqa: S311
+        told: list[MeterEvent] = []
+        places = [MeterAddress(f"m{place}", place, 2.0) for place in (1, 2, 3)]
         with suppress(TimeoutError):
             async with asyncio.timeout(600):
                 await run("a line", places, told.append, clock=clock, connect=line.connect)
         for name in ("m1", "m3"):
-            times = [one.at for one in told if isinstance(one, EnergyHeard) and one.meter == name]
+            times = [one.at for one in told if isinstance(one, EnergyReading) and one.meter == name]
             assert len(times) > 150
             # Two reads make a poll, and a try of the dead one may come before each.
             assert max(late - early for early, late in pairwise(times)) <= 2.0 + 2 * 1.01 + 0.2
-        assert [one for one in told if isinstance(one, EnergyHeard) and one.meter == "m2"] == []
+        assert [one for one in told if isinstance(one, EnergyReading) and one.meter == "m2"] == []
 
     _play(scene)
 
@@ -387,7 +392,7 @@ class _TellingLine(FaultyLine):
     """Tells when a frame has reached the driver, before the driver's task has run."""
 
     def __init__(self, meter: SimulatedMeter, on_frame: Callable[[], object]) -> None:
-        super().__init__([meter], Faults(random.Random(1)))  # noqa: S311
+        super().__init__([meter], LineFaults(random.Random(1)))  # noqa: S311
         self._on_frame = on_frame
 
     def _deliver(self, data: bytes) -> None:
@@ -400,10 +405,10 @@ def test_a_poll_that_is_to_end_as_its_answer_comes_ends() -> None:
 
     async def scene() -> None:
         meter = SimulatedMeter(clock=asyncio.get_running_loop().time)
-        told: list[Told] = []
+        told: list[MeterEvent] = []
         tasks: list[asyncio.Task[Never]] = []
         line = _TellingLine(meter, lambda: [task.cancel() for task in tasks])
-        places = [MeterAt("meter", model=parse("1N240-02D"))]
+        places = [MeterAddress("meter", model=parse("1N240-02D"))]
         polling = asyncio.create_task(run("a line", places, told.append, clock=meter.clock, connect=line.connect))
         tasks.append(polling)
         _, pending = await asyncio.wait({polling}, timeout=600.0)
@@ -443,12 +448,12 @@ def test_it_runs_on_real_ports(serve: Callable[[SimulatedMeter], object]) -> Non
     async def scene() -> None:
         heard: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-        def tell(told: Told) -> None:
-            if isinstance(told, EnergyHeard) and not heard.done():
+        def tell(told: MeterEvent) -> None:
+            if isinstance(told, EnergyReading) and not heard.done():
                 heard.set_result(told.tenths)
 
         async with serve(SimulatedMeter(energy_kwh=4321.0)) as port:  # type: ignore[attr-defined]
-            running = asyncio.create_task(run(port, [MeterAt("meter")], tell))
+            running = asyncio.create_task(run(port, [MeterAddress("meter")], tell))
             async with asyncio.timeout(10):
                 assert await heard == 43_210
             running.cancel()
@@ -462,20 +467,20 @@ def test_a_port_that_goes_and_comes_back_is_opened_anew(tmp_path: Path) -> None:
     """The adapter is pulled out under the running driver, and another one appears under the same path."""
 
     async def scene() -> None:
-        told: asyncio.Queue[Told] = asyncio.Queue()
+        told: asyncio.Queue[MeterEvent] = asyncio.Queue()
         link = tmp_path / "meter"
 
-        async def until(kind: type[Told]) -> None:
+        async def until(kind: type[MeterEvent]) -> None:
             async with asyncio.timeout(20):
                 while not isinstance(await told.get(), kind):
                     pass
 
-        running = asyncio.create_task(run(str(link), [MeterAt("meter", poll_s=0.1)], told.put_nowait))
+        running = asyncio.create_task(run(str(link), [MeterAddress("meter", poll_s=0.1)], told.put_nowait))
         for _ in range(2):
-            await until(MeterFellSilent)
+            await until(MeterTimeout)
             async with serve_pty(SimulatedMeter(), link):
-                await until(EnergyHeard)
-        await until(MeterFellSilent)
+                await until(EnergyReading)
+        await until(MeterTimeout)
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
@@ -488,11 +493,11 @@ def test_the_port_is_locked_against_other_programs() -> None:
 
     async def scene() -> None:
         async with serve_pty(SimulatedMeter()) as port:
-            first, second = Line(port), Line(port)
-            assert not isinstance(await first.read(1, Block.ENERGY), NoAnswer)
+            first, second = RtuLine(port), RtuLine(port)
+            assert not isinstance(await first.read(1, Block.ENERGY), NoResponse)
             refused = await second.read(1, Block.ENERGY)
-            assert isinstance(refused, NoAnswer)
-            assert refused.trouble is Trouble.PORT
+            assert isinstance(refused, NoResponse)
+            assert refused.failure is FailureKind.PORT
             assert "held by another program" in refused.reason
             first.close()
             second.close()
@@ -504,8 +509,8 @@ def test_a_port_that_is_not_there_is_said_so() -> None:
     """No exception gets past the driver: it says what to look for, and asks again later."""
 
     async def scene() -> None:
-        told: list[Told] = []
-        meter = Meter(Line("/dev/no-such-port"), MeterAt("meter"), told.append)
+        told: list[MeterEvent] = []
+        meter = PolledMeter(RtuLine("/dev/no-such-port"), MeterAddress("meter"), told.append)
         assert not await meter.poll()
         assert "/dev/no-such-port is not there" in _reasons(told)[0]
 
@@ -520,8 +525,8 @@ def test_a_refused_tcp_connection_is_said_so() -> None:
         port = server.sockets[0].getsockname()[1]
         server.close()
         await server.wait_closed()
-        told: list[Told] = []
-        meter = Meter(Line(f"tcp://127.0.0.1:{port}"), MeterAt("meter"), told.append)
+        told: list[MeterEvent] = []
+        meter = PolledMeter(RtuLine(f"tcp://127.0.0.1:{port}"), MeterAddress("meter"), told.append)
         await meter.poll()
         assert "does not accept connections" in _reasons(told)[0]
 

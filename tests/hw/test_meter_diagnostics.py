@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from hw.meter_diagnostics import FindingKind, Noted, Refresh, Watch
+from hw.meter_diagnostics import Finding, FindingKind, MeterDiagnostics, Refresh
 
 
-def _kinds(found: list[Noted]) -> list[FindingKind]:
+def _kinds(found: list[Finding]) -> list[FindingKind]:
     return [one.kind for one in found]
 
 
 def test_an_uptime_that_began_anew_is_a_power_loss() -> None:
     """100 s later it says 20 s: the meter was dark somewhere in the 80 s between."""
-    watch = Watch()
+    watch = MeterDiagnostics()
     assert watch.uptime(0.0, 5000) == []
     assert watch.uptime(60.0, 5060) == []
     (noted,) = watch.uptime(160.0, 20)
@@ -21,21 +21,21 @@ def test_an_uptime_that_began_anew_is_a_power_loss() -> None:
 
 def test_a_young_meter_that_lost_power_is_found_out_too() -> None:
     """The uptime may be higher than before and still too low for the time that has passed."""
-    watch = Watch()
+    watch = MeterDiagnostics()
     watch.uptime(0.0, 10)
     assert _kinds(watch.uptime(100.0, 50)) == [FindingKind.POWER_LOST]
 
 
 def test_a_second_of_rounding_is_no_power_loss() -> None:
     """The register counts whole seconds and is read a moment later."""
-    watch = Watch()
+    watch = MeterDiagnostics()
     watch.uptime(0.0, 10)
     assert watch.uptime(10.9, 19) == []
 
 
 def test_another_program_id_is_another_meter() -> None:
     """Its uptime and counter are then nobody's continuation."""
-    watch = Watch()
+    watch = MeterDiagnostics()
     watch.uptime(0.0, 5000)
     watch.reset_counter(0.0, 3)
     assert watch.program_id(0.0, 1) == []
@@ -46,7 +46,7 @@ def test_another_program_id_is_another_meter() -> None:
 
 def test_a_counter_that_moved_by_itself_is_the_key_switch() -> None:
     """This program never resets unasked."""
-    watch = Watch()
+    watch = MeterDiagnostics()
     assert watch.reset_counter(0.0, 3) == []
     assert _kinds(watch.reset_counter(1.0, 4)) == [FindingKind.PEAK_RESET]
     assert watch.reset_counter(2.0, 4) == []
@@ -54,7 +54,7 @@ def test_a_counter_that_moved_by_itself_is_the_key_switch() -> None:
 
 def test_40005_that_falls_without_a_reset_is_present_demand() -> None:
     """A peak never falls by itself; said once."""
-    watch = Watch()
+    watch = MeterDiagnostics()
     watch.reset_counter(0.0, 3)
     assert watch.beside_energy(0.0, 100, 0, 500) == []
     assert watch.beside_energy(1.0, 100, 0, 700) == []
@@ -64,7 +64,7 @@ def test_40005_that_falls_without_a_reset_is_present_demand() -> None:
 
 def test_40005_that_falls_with_a_reset_or_a_power_loss_proves_nothing() -> None:
     """A reset lowers the peak, and power-up may."""
-    watch = Watch()
+    watch = MeterDiagnostics()
     watch.reset_counter(0.0, 3)
     watch.beside_energy(0.0, 100, 0, 500)
     watch.reset_counter(1.0, 4)
@@ -77,7 +77,7 @@ def test_40005_that_falls_with_a_reset_or_a_power_loss_proves_nothing() -> None:
 
 def test_energy_to_the_grid_that_repeats_the_other_is_bogus() -> None:
     """Said once; zero says nothing at all."""
-    watch = Watch()
+    watch = MeterDiagnostics()
     assert watch.beside_energy(0.0, 100, 0, 0) == []
     assert _kinds(watch.beside_energy(0.0, 100, 100, 0)) == [FindingKind.TO_GRID_BOGUS]
     assert watch.beside_energy(1.0, 101, 101, 0) == []
@@ -86,7 +86,7 @@ def test_energy_to_the_grid_that_repeats_the_other_is_bogus() -> None:
 
 def test_a_peak_that_stays_zero_means_no_demand_option() -> None:
     """After 5 kWh every meter with the option shows something."""
-    watch = Watch()
+    watch = MeterDiagnostics()
     watch.energy(0.0, 1000)
     assert watch.peak(0.0, 0) == []
     watch.energy(10.0, 1050)
@@ -120,7 +120,7 @@ def test_a_fast_load_is_no_slow_register() -> None:
 
 def test_coarseness_is_said_once() -> None:
     """With the seconds it was measured to be."""
-    watch, said = Watch(), []
+    watch, said = MeterDiagnostics(), []
     for poll in range(1000):
         now = poll * 5.0
         said += watch.energy(now, int((now - now % 300) / 36))

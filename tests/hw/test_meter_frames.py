@@ -16,7 +16,7 @@ from hw.meter_identity import differences, parse_identity
 from hw.meter_pdu import ReportIdResponse
 from hw.meter_registers import Block, MeterReading, joined, version, with_block
 from hw.meter_requests import Awaited, Read, ReportId, Request, ResetPeak, SetId, set_id_forms
-from hw.response_filter import Ear, speaks
+from hw.response_filter import ResponseFilter, contains_response
 from hw.simulated.meter_frames import sealed
 
 
@@ -68,7 +68,7 @@ def _through_the_library(frame: bytes) -> object:
 def test_answers_are_the_makers(frame: str, words: tuple[int, ...]) -> None:
     """The printed answers pass ear and library and come out as words, high word first."""
     raw = bytes.fromhex(frame)
-    ear = Ear()
+    ear = ResponseFilter()
     ear.expect(b"\x01\x03 asked", Awaited(raw[:3], len(raw)))
     pdu = _through_the_library(ear.hook(False, raw))
     assert tuple(pdu.registers) == words  # type: ignore[attr-defined]
@@ -94,8 +94,8 @@ _AWAITED = Read(1, Block.ENERGY).awaited
 
 def _ear(
     *pieces: bytes, asked: bytes = _ASKED, awaited: Awaited = _AWAITED, echoes: bool | None = None
-) -> tuple[Ear, bytes]:
-    ear = Ear()
+) -> tuple[ResponseFilter, bytes]:
+    ear = ResponseFilter()
     ear.echoes = echoes
     ear.expect(asked, awaited)
     shown = held = b""
@@ -149,7 +149,7 @@ def test_a_second_answer_is_noticed() -> None:
     """Two answers to one request are two meters on one id, or a line that repeats: neither is believed."""
     ear, _ = _ear(_ANSWER + _ANSWER)
     assert ear.end() == _ANSWER
-    assert speaks(_AWAITED, b"\x00" + _ANSWER)
+    assert contains_response(_AWAITED, b"\x00" + _ANSWER)
     ear.hook(False, _ANSWER)
     assert ear.expect(_ASKED, _AWAITED) == _ANSWER, "what came unasked is handed over at the next request"
 

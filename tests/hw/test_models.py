@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hw.models import LARGEST_KW, Link, Model, NotAModel, parse
+from hw.models import LARGEST_KW, MeterLink, Model, UnknownModel, parse
 
 _BL = [
     f"BL{wires}-{volts}-{ct}-{kind}-PKG"
@@ -60,7 +60,7 @@ def test_case_spaces_and_hyphens_do_not_matter(text: str, random: object) -> Non
 def test_whatever_is_no_model_number_says_why(text: str) -> None:
     """Nothing raises, and every refusal has a reason and a limit to meter on with."""
     meaning = parse(text)
-    if isinstance(meaning, NotAModel):
+    if isinstance(meaning, UnknownModel):
         assert meaning.reasons
         assert all(meaning.reasons)
         assert meaning.limit_kw == pytest.approx(1.1 * LARGEST_KW)
@@ -71,20 +71,22 @@ def test_whatever_is_no_model_number_says_why(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "rated_kw", "wires", "demand", "link"),
     [
-        ("2N208-021", 72.05, 4, False, Link.MODBUS),
-        ("1N240-02D", 48.0, 3, True, Link.MODBUS),
-        ("1R277-01X", 27.7, 2, None, Link.MODBUS),
-        ("1N480-12D", 576.0, 3, True, Link.MODBUS),
-        ("2N480-12D", 997.66, 4, True, Link.MODBUS),
-        ("2N24G-02D", 83.14, 4, True, Link.MODBUS),
-        ("BL3-240-200-SP-PKG", 48.0, 3, None, Link.LEGACY),
-        ("BL3-208-100-SO-PKG", 24.0, 3, None, Link.LEGACY),
-        ("BL-600-1200-SP-PKG", 1247.08, 4, None, Link.LEGACY),
-        ("S1240N-01-01-021-01", 48.0, 3, True, Link.EITHER),
-        ("S2208X-24-08-041-00", 144.1, 4, False, Link.EITHER),
+        ("2N208-021", 72.05, 4, False, MeterLink.MODBUS),
+        ("1N240-02D", 48.0, 3, True, MeterLink.MODBUS),
+        ("1R277-01X", 27.7, 2, None, MeterLink.MODBUS),
+        ("1N480-12D", 576.0, 3, True, MeterLink.MODBUS),
+        ("2N480-12D", 997.66, 4, True, MeterLink.MODBUS),
+        ("2N24G-02D", 83.14, 4, True, MeterLink.MODBUS),
+        ("BL3-240-200-SP-PKG", 48.0, 3, None, MeterLink.LEGACY),
+        ("BL3-208-100-SO-PKG", 24.0, 3, None, MeterLink.LEGACY),
+        ("BL-600-1200-SP-PKG", 1247.08, 4, None, MeterLink.LEGACY),
+        ("S1240N-01-01-021-01", 48.0, 3, True, MeterLink.EITHER),
+        ("S2208X-24-08-041-00", 144.1, 4, False, MeterLink.EITHER),
     ],
 )
-def test_the_number_implies_the_rating(text: str, rated_kw: float, wires: int, demand: bool | None, link: Link) -> None:
+def test_the_number_implies_the_rating(
+    text: str, rated_kw: float, wires: int, demand: bool | None, link: MeterLink
+) -> None:
     """The most kW follows from volts, wires and CT; 10 % above it is the limit of the plausible."""
     model = parse(text)
     assert isinstance(model, Model)
@@ -113,7 +115,7 @@ def test_the_number_implies_the_rating(text: str, rated_kw: float, wires: int, d
 def test_an_illegal_number_says_what_is_wrong(text: str, reason: str) -> None:
     """The sentence names the value and what is allowed in its place."""
     meaning = parse(text)
-    assert isinstance(meaning, NotAModel)
+    assert isinstance(meaning, UnknownModel)
     assert reason in meaning.reasons
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hw.pulses import KWH_EDGE_KW_S, EdgeFilter, Pulses, filter_s
-from hw.simulated.contact import SimulatedPins, Wire
+from hw.simulated.contact import SimulatedPins, SimulatedWire
 from hw.simulated.pulse_wires import PulseOutput
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Bench:
         self._made = 0
         self.pulses: list[float] = []
         self.pins = SimulatedPins(lambda: self.now)
-        self.wire = Wire(self.pins, PIN)
+        self.wire = SimulatedWire(self.pins, PIN)
         self.line = Pulses(
             PIN,
             self.pulses.append,
@@ -110,7 +110,7 @@ def test_without_anybody_to_arrange_it_the_poll_counts_the_last_edge() -> None:
     now = 0.0
     seen: list[float] = []
     line = Pulses(PIN, seen.append, MAX_KW, factory=pins, clock=lambda: now)
-    wire = Wire(pins, PIN)
+    wire = SimulatedWire(pins, PIN)
     for at in (1.0, 2.0, 3.0):
         now = at
         wire.toggle()
@@ -181,7 +181,7 @@ def test_what_the_owner_raises_is_brought_to_the_next_poll() -> None:
         raise RuntimeError("Event loop is closed")
 
     line = Pulses(PIN, lambda _at: None, MAX_KW, later=refuse, factory=pins, clock=lambda: 1.0)
-    Wire(pins, PIN).toggle()
+    SimulatedWire(pins, PIN).toggle()
     with pytest.raises(RuntimeError, match="Event loop is closed"):
         line.poll()
     line.poll()

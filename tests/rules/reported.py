@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rules.device_reports import Phase, Reports
+from rules.device_reports import DeviceReports, ReportContext
 from rules.ledger import Ledger
 from rules.panel import Circuit, CircuitId, Kind, Override, Panel, Position, Wakes
 from tests.virtual_house import circuit, essential
 
 if TYPE_CHECKING:
-    from rules.boot_time import Moment
-    from rules.device_reports import Outcome
-    from rules.ledger_entry import Debt, Entry, Json
+    from rules.boot_time import BootTime
+    from rules.device_reports import ReportOutcome
+    from rules.ledger_entry import CircuitEntry, Json, ShedRecord
 
 CONFIRM_S = 5.0
 LATE_S = 65.0
@@ -25,7 +25,7 @@ USUAL = (
     circuit("sauna", override=Override.NEVER),
     essential("fridge"),
 )
-SHEDS, DOUBTS, UTILITY = Phase.SHEDS, Phase.DOUBTS, Phase.UTILITY
+SHEDS, DOUBTS, UTILITY = ReportContext.SHEDDING, ReportContext.UNCERTAIN, ReportContext.UTILITY
 
 
 class Night:
@@ -46,20 +46,20 @@ class Night:
         rows: dict[CircuitId, dict[str, Json]] = {one.id: {"position": disk.value} for one in self.panel}
         self.ledger.load(rows)
         self.ledger.rebooted, self.ledger.outage = rebooted, outage
-        self.reports = Reports(self.ledger, CONFIRM_S)
+        self.reports = DeviceReports(self.ledger, CONFIRM_S)
         self.reports.connected()
         self.ledger.changed.clear()
 
-    def entry(self, name: CircuitId = TUB) -> Entry:
+    def entry(self, name: CircuitId = TUB) -> CircuitEntry:
         return self.ledger[name]
 
-    def debt(self, name: CircuitId = TUB) -> Debt:
-        debt = self.ledger[name].debt
+    def debt(self, name: CircuitId = TUB) -> ShedRecord:
+        debt = self.ledger[name].shed_record
         assert debt is not None
         return debt
 
-    def at(self, seconds: float) -> Moment:
-        return self.ledger.moment(seconds)
+    def at(self, seconds: float) -> BootTime:
+        return self.ledger.boot_time(seconds)
 
     def off(self, at: float, name: CircuitId = TUB, *, ours: bool = True) -> None:
         """Let an OFF leave; `ours`: by the rules, else a person asked for it."""
@@ -69,7 +69,9 @@ class Night:
         """Let an ON leave."""
         self.ledger.on_sent(name, at, CONFIRM_S)
 
-    def says(self, position: Position, at: float, name: CircuitId = TUB, *, phase: Phase = SHEDS) -> Outcome | None:
+    def says(
+        self, position: Position, at: float, name: CircuitId = TUB, *, phase: ReportContext = SHEDS
+    ) -> ReportOutcome | None:
         """Let the device itself report."""
         return self.reports.live(self.panel[name], position, at, phase)
 
@@ -78,18 +80,20 @@ class Night:
         self.reports.retained(self.panel[name], position)
 
     def comes(
-        self, at: float, name: CircuitId = TUB, *, phase: Phase = SHEDS, retained: bool = False
-    ) -> Outcome | None:
+        self, at: float, name: CircuitId = TUB, *, phase: ReportContext = SHEDS, retained: bool = False
+    ) -> ReportOutcome | None:
         """Let the device say that it answers."""
         return self.reports.availability(self.panel[name], at, phase, online=True, retained=retained)
 
-    def goes(self, at: float, name: CircuitId = TUB, *, phase: Phase = SHEDS, retained: bool = False) -> Outcome | None:
+    def goes(
+        self, at: float, name: CircuitId = TUB, *, phase: ReportContext = SHEDS, retained: bool = False
+    ) -> ReportOutcome | None:
         """Let its last will say that it does not."""
         return self.reports.availability(self.panel[name], at, phase, online=False, retained=retained)
 
-    def passes(self, at: float, name: CircuitId = TUB, *, phase: Phase = SHEDS) -> Outcome | None:
+    def passes(self, at: float, name: CircuitId = TUB, *, phase: ReportContext = SHEDS) -> ReportOutcome | None:
         """Let time pass until `at`."""
-        return self.reports.tick(self.panel[name], at, phase)
+        return self.reports.on_deadline(self.panel[name], at, phase)
 
     def shed(self, name: CircuitId = TUB) -> None:
         """Switch it off at 100 s; it says so at once."""

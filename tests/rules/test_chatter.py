@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.chatter import FAULT_BOUNCES, STEPS, WINDOW_S, Chatter
+from rules.chatter import FAULT_BOUNCES, STEPS, WINDOW_S, ChatterDetector
 
 
-def bounced(*times: float) -> Chatter:
+def bounced(*times: float) -> ChatterDetector:
     """Return what has followed these bounces."""
-    one = Chatter()
+    one = ChatterDetector()
     for at in times:
         one.bounced(at)
     return one
@@ -44,7 +44,7 @@ def test_ten_bursts_within_an_hour_are_a_fault(bounces: tuple[float, ...], at: f
 
 def test_a_contact_that_moves_may_bounce_on_its_way() -> None:
     """Each weekly exercise bounces twice, and no wire is loose."""
-    one = Chatter()
+    one = ChatterDetector()
     for week in each(100.0, 30):
         one.bounced(week)
         one.bounced(week + 0.02)

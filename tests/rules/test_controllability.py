@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rules.controllability import commandable, controllable, sheddable, why_uncontrollable
+from rules.controllability import commandable, controllable, sheddable, uncontrollable_reason
 from rules.panel import Kind, Tag
 from tests.virtual_house import circuit
 
@@ -22,7 +22,7 @@ def test_only_what_can_be_switched_off_and_on_is_controllable(kind: Kind, may: b
     """A 1st Gen breaker can be tripped but not reset from afar: to trip it would leave the house dark."""
     one = circuit("dryer", kind=kind)
     assert controllable(one) is may
-    assert why_uncontrollable(one) == why_not
+    assert uncontrollable_reason(one) == why_not
 
 
 @pytest.mark.parametrize("kind", Kind)

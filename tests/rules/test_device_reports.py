@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rules.device_reports import Outcome, Phase
-from rules.ledger import HAND, US
-from rules.ledger_entry import Switched
+from rules.device_reports import ReportContext, ReportOutcome
+from rules.ledger import BY_CONTROLLER, BY_HAND
+from rules.ledger_entry import LastSwitch
 from rules.panel import Position
 from tests.rules.reported import CHARGER, DOUBTS, LATE_S, SAUNA, SHEDS, TUB, UTILITY, Night
 
@@ -18,7 +18,7 @@ def test_a_live_word_is_what_is_and_is_written_down_once() -> None:
     night = Night(disk=OFF)
     assert night.says(ON, 20.0) is None
     entry = night.entry()
-    assert (entry.position, entry.live, entry.reported_at, entry.remembered) == (ON, True, 20.0, ON)
+    assert (entry.position, entry.live, entry.reported_at, entry.retained_position) == (ON, True, 20.0, ON)
     assert night.ledger.changed == {TUB}
     night.ledger.changed.clear()
     night.says(ON, 21.0)
@@ -28,14 +28,14 @@ def test_a_live_word_is_what_is_and_is_written_down_once() -> None:
 def test_a_circuit_that_is_on_is_no_longer_doubtful_and_did_not_fall() -> None:
     """What was feared of it has not come true."""
     night = Night()
-    night.entry().doubtful = True
+    night.entry().off_unexplained = True
     night.says(ON, 20.0)
     night.says(OFF, 21.0)
-    assert night.entry().debt is None
+    assert night.entry().shed_record is None
     night.says(OFF, 20.0, CHARGER)
     night.says(ON, 21.0, CHARGER)
     assert night.comes(22.0, CHARGER) is None
-    assert night.entry(CHARGER).debt is None
+    assert night.entry(CHARGER).shed_record is None
 
 
 # --- before our OFF has reached it -----------------------------------------------------------------------------------
@@ -58,10 +58,10 @@ def test_a_circuit_on_before_our_off_reached_it_was_on_unless_the_disk_says_off(
     night = Night()
     night.off(100.0)
     night.ledger.changed.clear()
-    night.debt().before, night.debt().provisional = before, hearsay
+    night.debt().before, night.debt().before_unverified = before, hearsay
     assert night.says(ON, 100.1) is None
     assert night.says(ON, 100.2) is None
-    assert (night.debt().before, night.debt().provisional) == (after, False)
+    assert (night.debt().before, night.debt().before_unverified) == (after, False)
     assert night.ledger.changed == ({TUB} if hearsay else set())
 
 
@@ -70,13 +70,13 @@ LATE = (
     (SHEDS, LATE_S, None),
     (DOUBTS, LATE_S, None),
     (UTILITY, LATE_S - 0.1, None),  # our OFF may still take effect: then it is ours
-    (UTILITY, LATE_S, Outcome.CAME_BACK),
+    (UTILITY, LATE_S, ReportOutcome.ON_WITHOUT_COMMAND),
 )
 
 
 @pytest.mark.parametrize(("phase", "after_s", "means"), LATE)
 def test_a_circuit_that_never_went_off_has_paid_on_utility_when_no_off_can_reach_it_any_more(
-    phase: Phase, after_s: float, means: Outcome | None
+    phase: ReportContext, after_s: float, means: ReportOutcome | None
 ) -> None:
     """On standby it is still to be switched off."""
     night = Night()
@@ -93,9 +93,9 @@ def test_our_on_confirmed_pays_the_debt() -> None:
     night = Night()
     night.shed()
     night.on(300.0)
-    assert night.says(ON, 300.1, phase=UTILITY) is Outcome.CONFIRMED_ON
-    assert night.entry().debt is None
-    assert night.entry().switched == Switched(ON, US, night.at(300.1))
+    assert night.says(ON, 300.1, phase=UTILITY) is ReportOutcome.CONFIRMED_ON
+    assert night.entry().shed_record is None
+    assert night.entry().last_switch == LastSwitch(ON, BY_CONTROLLER, night.at(300.1))
 
 
 def test_our_on_that_arrives_on_standby_is_answered_by_off() -> None:
@@ -103,7 +103,7 @@ def test_our_on_that_arrives_on_standby_is_answered_by_off() -> None:
     night = Night()
     night.shed()
     night.on(300.0)
-    assert night.says(ON, 300.1, phase=SHEDS) is Outcome.ON_AGAIN
+    assert night.says(ON, 300.1, phase=SHEDS) is ReportOutcome.UNEXPECTED_ON
     assert night.entry().owed
     assert not night.entry().on_pending
 
@@ -111,12 +111,12 @@ def test_our_on_that_arrives_on_standby_is_answered_by_off() -> None:
 OFFS_UNDER_WAY = (
     # our ON is answered so many seconds after an OFF that nobody answered, what it means
     (LATE_S - 0.1, None),
-    (LATE_S, Outcome.CONFIRMED_ON),
+    (LATE_S, ReportOutcome.CONFIRMED_ON),
 )
 
 
 @pytest.mark.parametrize(("after_s", "means"), OFFS_UNDER_WAY)
-def test_our_on_pays_no_debt_while_an_off_may_still_take_effect(after_s: float, means: Outcome | None) -> None:
+def test_our_on_pays_no_debt_while_an_off_may_still_take_effect(after_s: float, means: ReportOutcome | None) -> None:
     """It may say what it was. Once no OFF can come any more, what it does is its own or a hand's doing."""
     night = Night()
     night.off(100.0)
@@ -125,7 +125,7 @@ def test_our_on_pays_no_debt_while_an_off_may_still_take_effect(after_s: float, 
     assert night.entry().owed is (means is None)
     if means is not None:
         night.says(OFF, 400.0, phase=UTILITY)
-        assert night.entry().switched == Switched(OFF, HAND, night.at(400.0))
+        assert night.entry().last_switch == LastSwitch(OFF, BY_HAND, night.at(400.0))
 
 
 def test_what_our_on_brought_back_is_ours_when_time_has_shown_that_no_off_follows() -> None:
@@ -136,8 +136,8 @@ def test_what_our_on_brought_back_is_ours_when_time_has_shown_that_no_off_follow
     night.says(ON, 102.1, phase=UTILITY)
     assert night.reports.deadline(TUB, UTILITY) == 100.0 + LATE_S
     assert night.passes(100.0 + LATE_S - 0.1, phase=UTILITY) is None
-    assert night.passes(100.0 + LATE_S, phase=UTILITY) is Outcome.CONFIRMED_ON
-    assert night.entry().switched == Switched(ON, US, night.at(100.0 + LATE_S))
+    assert night.passes(100.0 + LATE_S, phase=UTILITY) is ReportOutcome.CONFIRMED_ON
+    assert night.entry().last_switch == LastSwitch(ON, BY_CONTROLLER, night.at(100.0 + LATE_S))
 
 
 def test_an_on_whose_off_took_effect_after_all_is_still_owed() -> None:
@@ -149,16 +149,16 @@ def test_an_on_whose_off_took_effect_after_all_is_still_owed() -> None:
     night.says(OFF, 103.0, phase=UTILITY)
     assert night.passes(100.0 + LATE_S, phase=UTILITY) is None
     assert night.entry().owed
-    assert night.says(ON, 200.0, phase=UTILITY) is Outcome.CAME_BACK
+    assert night.says(ON, 200.0, phase=UTILITY) is ReportOutcome.ON_WITHOUT_COMMAND
 
 
 def test_what_came_back_by_itself_is_not_called_switched_by_us() -> None:
     """Nobody commanded it."""
     night = Night()
     night.shed()
-    who = night.entry().switched
-    assert night.says(ON, 300.0, phase=UTILITY) is Outcome.CAME_BACK
-    assert night.entry().switched is who
+    who = night.entry().last_switch
+    assert night.says(ON, 300.0, phase=UTILITY) is ReportOutcome.ON_WITHOUT_COMMAND
+    assert night.entry().last_switch is who
 
 
 # --- on again, confirmed off before ----------------------------------------------------------------------------------
@@ -169,17 +169,17 @@ def test_a_device_that_writes_availability_is_a_persons_once_it_has_not_gone_for
     night = Night()
     night.comes(20.0)
     night.shed()
-    assert night.says(ON, 200.0) is Outcome.SUSPECT
+    assert night.says(ON, 200.0) is ReportOutcome.POSSIBLE_OVERRIDE
     assert night.reports.deadline(TUB, SHEDS) == 205.0
     assert night.passes(204.9) is None
-    assert night.passes(205.0) is Outcome.TAKEN_OVER
-    assert (night.entry().taken_over, night.entry().debt) == (True, None)
-    assert night.entry().switched == Switched(ON, HAND, night.at(205.0))
+    assert night.passes(205.0) is ReportOutcome.TAKEN_OVER
+    assert (night.entry().taken_over, night.entry().shed_record) == (True, None)
+    assert night.entry().last_switch == LastSwitch(ON, BY_HAND, night.at(205.0))
 
 
 def test_a_device_that_says_that_it_came_back_was_rebooting() -> None:
     """Its ON was no wish: it is shed again on standby, and elsewhere nothing is made of it."""
-    for phase, means in ((SHEDS, Outcome.ON_AGAIN), (UTILITY, None)):
+    for phase, means in ((SHEDS, ReportOutcome.UNEXPECTED_ON), (UTILITY, None)):
         night = Night()
         night.comes(20.0)
         night.shed()
@@ -204,11 +204,11 @@ def test_a_device_that_never_writes_availability_is_shed_once_more_and_then_a_pe
     """Nobody can tell its first ON from a reboot's."""
     night = Night()
     night.shed()
-    assert night.says(ON, 200.0) is Outcome.ON_AGAIN
+    assert night.says(ON, 200.0) is ReportOutcome.UNEXPECTED_ON
     night.off(200.0)
     night.says(OFF, 200.1)
-    assert night.says(ON, 250.0) is Outcome.TAKEN_OVER
-    assert night.entry().switched == Switched(ON, HAND, night.at(250.0))
+    assert night.says(ON, 250.0) is ReportOutcome.TAKEN_OVER
+    assert night.entry().last_switch == LastSwitch(ON, BY_HAND, night.at(250.0))
 
 
 def test_each_outage_counts_a_devices_ons_anew() -> None:
@@ -220,20 +220,20 @@ def test_each_outage_counts_a_devices_ons_anew() -> None:
     night.ledger.outage = 2
     night.off(300.0)
     night.says(OFF, 300.1)
-    assert night.says(ON, 400.0) is Outcome.ON_AGAIN
+    assert night.says(ON, 400.0) is ReportOutcome.UNEXPECTED_ON
     assert not night.entry().taken_over
 
 
 REBOOTS = (
     # the device's availability last changed, its ON, what it means
-    (195.0, 200.0, Outcome.ON_AGAIN),
-    (195.0, 200.1, Outcome.SUSPECT),
+    (195.0, 200.0, ReportOutcome.UNEXPECTED_ON),
+    (195.0, 200.1, ReportOutcome.POSSIBLE_OVERRIDE),
 )
 
 
 @pytest.mark.parametrize(("came_at", "on_at", "means"), REBOOTS)
 def test_on_within_confirm_s_of_a_change_of_availability_is_a_reboots(
-    came_at: float, on_at: float, means: Outcome
+    came_at: float, on_at: float, means: ReportOutcome
 ) -> None:
     """To the moment."""
     night = Night()
@@ -249,18 +249,18 @@ def test_an_on_that_repeats_itself_while_it_is_being_shed_again_says_nothing_new
     night.says(ON, 200.0)
     night.off(200.0)
     assert night.says(ON, 200.1) is None
-    assert night.says(ON, 200.2, phase=DOUBTS) is Outcome.ON_AGAIN
+    assert night.says(ON, 200.2, phase=DOUBTS) is ReportOutcome.UNEXPECTED_ON
 
 
 OURS_OR_THEIRS = (
     # our ON left at 300 s and came on standby; shed again, it is on once more at, what it means
-    (360.0, Outcome.ON_AGAIN),
-    (360.1, Outcome.SUSPECT),
+    (360.0, ReportOutcome.UNEXPECTED_ON),
+    (360.1, ReportOutcome.POSSIBLE_OVERRIDE),
 )
 
 
 @pytest.mark.parametrize(("on_at", "means"), OURS_OR_THEIRS)
-def test_an_on_within_a_minute_of_our_own_is_no_persons(on_at: float, means: Outcome) -> None:
+def test_an_on_within_a_minute_of_our_own_is_no_persons(on_at: float, means: ReportOutcome) -> None:
     """It may be that one's late answer."""
     night = Night()
     night.comes(20.0)
@@ -274,15 +274,15 @@ def test_an_on_within_a_minute_of_our_own_is_no_persons(on_at: float, means: Out
 
 CROSSED = (
     # OFF left at 100 s and at 105 s, off is confirmed; on again at, what the house wants, what it means
-    (169.9, DOUBTS, Outcome.ON_AGAIN),  # the second OFF may yet take effect: it is watched first
-    (170.0, DOUBTS, Outcome.SUSPECT),
-    (169.9, SHEDS, Outcome.SUSPECT),
+    (169.9, DOUBTS, ReportOutcome.UNEXPECTED_ON),  # the second OFF may yet take effect: it is watched first
+    (170.0, DOUBTS, ReportOutcome.POSSIBLE_OVERRIDE),
+    (169.9, SHEDS, ReportOutcome.POSSIBLE_OVERRIDE),
 )
 
 
 @pytest.mark.parametrize(("on_at", "phase", "means"), CROSSED)
 def test_back_from_standby_an_on_is_no_persons_while_an_off_of_ours_may_follow(
-    on_at: float, phase: Phase, means: Outcome
+    on_at: float, phase: ReportContext, means: ReportOutcome
 ) -> None:
     """Else the load would be said to be theirs, and fall by our own command."""
     night = Night()
@@ -297,7 +297,7 @@ def test_an_on_that_repeats_itself_is_one_on() -> None:
     """While the broker is away from us nothing is sent in between: that makes no person of it."""
     night = Night()
     night.shed()
-    assert [night.says(ON, at) for at in (200.0, 201.0, 202.0)] == [Outcome.ON_AGAIN] * 3
+    assert [night.says(ON, at) for at in (200.0, 201.0, 202.0)] == [ReportOutcome.UNEXPECTED_ON] * 3
     assert not night.entry().taken_over
 
 
@@ -307,7 +307,7 @@ def test_the_proof_of_off_is_as_old_as_our_last_off() -> None:
     night.comes(20.0)
     night.shed()
     night.off(150.0)
-    assert night.says(ON, 220.0, phase=DOUBTS) is Outcome.ON_AGAIN
+    assert night.says(ON, 220.0, phase=DOUBTS) is ReportOutcome.UNEXPECTED_ON
 
 
 def test_our_on_said_again_is_no_persons_when_the_contact_opens() -> None:
@@ -319,7 +319,7 @@ def test_our_on_said_again_is_no_persons_when_the_contact_opens() -> None:
     night.says(OFF, 105.1)
     night.on(106.0)
     assert night.says(ON, 106.1, phase=UTILITY) is None
-    assert night.says(ON, 169.0, phase=SHEDS) is Outcome.ON_AGAIN
+    assert night.says(ON, 169.0, phase=SHEDS) is ReportOutcome.UNEXPECTED_ON
 
 
 NO_PROOF = ("a circuit whose override is never", "no outage is open", "another connection")
@@ -335,7 +335,7 @@ def test_without_proof_no_on_is_a_persons(lacking: str) -> None:
         night.says(OFF, at + 0.1, name)
         if lacking.startswith("another"):
             night.reports.connected()
-        assert night.says(ON, at + 50.0, name) is Outcome.ON_AGAIN
+        assert night.says(ON, at + 50.0, name) is ReportOutcome.UNEXPECTED_ON
     assert not night.entry(name).taken_over
 
 
@@ -346,8 +346,8 @@ def test_on_utility_a_circuit_that_is_on_again_has_paid() -> None:
         if writes:
             night.comes(20.0)
         night.shed()
-        assert night.says(ON, 200.0, phase=UTILITY) is Outcome.CAME_BACK
-        assert night.entry().debt is None
+        assert night.says(ON, 200.0, phase=UTILITY) is ReportOutcome.ON_WITHOUT_COMMAND
+        assert night.entry().shed_record is None
 
 
 def test_on_standby_time_alone_gives_nothing_back() -> None:
@@ -357,4 +357,4 @@ def test_on_standby_time_alone_gives_nothing_back() -> None:
     night.says(ON, 200.0)
     assert night.passes(900.0) is None
     assert night.entry().owed
-    assert night.passes(900.0, phase=UTILITY) is Outcome.CAME_BACK
+    assert night.passes(900.0, phase=UTILITY) is ReportOutcome.ON_WITHOUT_COMMAND

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rules.device_reports import Outcome, Phase
-from rules.ledger import HAND
-from rules.ledger_entry import Debt, Switched, Wish
+from rules.device_reports import ReportContext, ReportOutcome
+from rules.ledger import BY_HAND
+from rules.ledger_entry import LastSwitch, PendingRequest, ShedRecord
 from rules.panel import Position
 from tests.rules.reported import CHARGER, SHEDS, TUB, UTILITY, Night
 
@@ -34,25 +34,25 @@ def test_any_sign_of_life_begins_the_tries_to_switch_on_anew(command: str, at: f
     for _ in range(2):
         (night.on if command == "on" else night.off)(100.0)
     night.comes(at)
-    assert night.entry().tries == tries
+    assert night.entry().attempts == tries
 
 
 def test_any_sign_of_life_ends_the_long_pause() -> None:
     """And makes no short one longer."""
     night = Night()
     for pause_s, then in ((40.0, 5.0), (2.0, 2.0)):
-        night.entry().pause_s = pause_s
+        night.entry().retry_interval_s = pause_s
         night.says(ON, 20.0)
-        assert night.entry().pause_s == then
+        assert night.entry().retry_interval_s == then
 
 
 def test_a_last_will_is_no_sign_of_life() -> None:
     """The broker says it, for a device that says nothing."""
     night = Night()
     night.on(100.0)
-    night.entry().pause_s = 40.0
+    night.entry().retry_interval_s = 40.0
     night.goes(200.0)
-    assert (night.entry().pause_s, night.entry().tries) == (40.0, 1)
+    assert (night.entry().retry_interval_s, night.entry().attempts) == (40.0, 1)
 
 
 def test_a_device_that_was_away_has_heard_none_of_the_tries() -> None:
@@ -62,7 +62,7 @@ def test_a_device_that_was_away_has_heard_none_of_the_tries() -> None:
     night.goes(100.5)
     night.on(101.0)
     night.comes(101.5)
-    assert (night.entry().tries, night.entry().fresh) == (0, True)
+    assert (night.entry().attempts, night.entry().retry_reset) == (0, True)
 
 
 def test_what_a_person_left_off_is_so_until_it_is_on() -> None:
@@ -71,10 +71,10 @@ def test_what_a_person_left_off_is_so_until_it_is_on() -> None:
     night.says(OFF, 20.0, CHARGER)
     night.ledger.leave_off(TUB, left_off=True)
     night.says(OFF, 20.0)
-    assert (night.entry().left_off, night.entry(CHARGER).left_off) == (True, False)
+    assert (night.entry().left_off_manually, night.entry(CHARGER).left_off_manually) == (True, False)
     night.says(ON, 30.0)
     night.says(OFF, 40.0)
-    assert not night.entry().left_off
+    assert not night.entry().left_off_manually
 
 
 AVAILABLE = (
@@ -96,10 +96,10 @@ def test_a_device_that_comes_back_is_asked_anew(
     night = Night()
     night.on(100.0)
     entry = night.entry()
-    entry.available, entry.pause_s = before, 40.0
+    entry.available, entry.retry_interval_s = before, 40.0
     (night.comes if online else night.goes)(200.0, retained=retained)
-    assert (entry.available, entry.writes_availability, entry.availability_at) == (online, True, changed_at)
-    assert (entry.fresh, entry.pause_s) == (fresh, 5.0 if lives else 40.0)
+    assert (entry.available, entry.publishes_availability, entry.availability_at) == (online, True, changed_at)
+    assert (entry.retry_reset, entry.retry_interval_s) == (fresh, 5.0 if lives else 40.0)
 
 
 def test_a_remembered_word_of_availability_ends_no_persons_proof() -> None:
@@ -109,7 +109,7 @@ def test_a_remembered_word_of_availability_ends_no_persons_proof() -> None:
     night.shed()
     night.says(ON, 200.0)
     assert night.comes(201.0, retained=True) is None
-    assert night.passes(205.0) is Outcome.TAKEN_OVER
+    assert night.passes(205.0) is ReportOutcome.TAKEN_OVER
 
 
 # --- what the broker remembers ---------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ def test_where_disk_and_broker_differ_nobody_knows_what_a_circuit_was(
     night = Night(disk=disk, rebooted=rebooted)
     night.off(100.0, name)
     debt = night.debt(name)
-    debt.before, debt.provisional, debt.weighed = disk, hearsay, weighed
+    debt.before, debt.before_unverified, debt.retained_untrusted = disk, hearsay, weighed
     night.ledger.changed.clear()
     night.remembers(word, name)
     assert debt.before is before
@@ -167,7 +167,7 @@ def test_a_confirmed_off_is_no_hearsay_any_more() -> None:
     """An older memory of the broker's changes nothing."""
     night = Night()
     night.off(100.0)
-    night.debt().provisional = True
+    night.debt().before_unverified = True
     night.says(OFF, 100.1)
     night.remembers(ON)
     assert night.debt().before is ON
@@ -181,11 +181,11 @@ def test_a_connection_that_ends_takes_what_was_proved_in_it() -> None:
     night.says(ON, 200.0)
     night.reports.connected()
     entry = night.entry()
-    assert (entry.fresh, entry.suspect_since, entry.off_heard) == (True, None, False)
-    assert night.debt().weighed
-    night.ledger.owe(CHARGER, 201.0, commanded=False)
+    assert (entry.retry_reset, entry.possible_override_since, entry.off_confirmed_live) == (True, None, False)
+    assert night.debt().retained_untrusted
+    night.ledger.record_shed(CHARGER, 201.0, commanded=False)
     night.reports.connected()
-    assert not night.debt(CHARGER).weighed
+    assert not night.debt(CHARGER).retained_untrusted
 
 
 # --- utility is stable: the broker's memory is taken for what is ------------------------------------------------------
@@ -193,7 +193,7 @@ def test_a_connection_that_ends_takes_what_was_proved_in_it() -> None:
 BELIEVED = (
     # disk, the broker's word, the device answers, what it means, on the disk then
     (ON, OFF, True, None, OFF),
-    (ON, TRIPPED, True, Outcome.TRIPPED, TRIPPED),
+    (ON, TRIPPED, True, ReportOutcome.TRIPPED, TRIPPED),
     (OFF, ON, True, None, ON),
     (ON, OFF, False, None, ON),
     (ON, UNKNOWN, True, None, ON),
@@ -203,14 +203,14 @@ BELIEVED = (
 
 @pytest.mark.parametrize(("disk", "word", "available", "means", "then"), BELIEVED)
 def test_once_utility_is_stable_the_memory_of_a_device_that_answers_is_what_is(
-    disk: Position, word: Position, available: bool, means: Outcome | None, then: Position
+    disk: Position, word: Position, available: bool, means: ReportOutcome | None, then: Position
 ) -> None:
     """What the broker does not know is not written down, nor what a device said that is away."""
     night = Night(disk=disk)
     night.remembers(word)
     night.entry().available = available
-    assert night.reports.believe(night.panel[TUB], 50.0) is means
-    assert night.entry().remembered is then
+    assert night.reports.accept_retained(night.panel[TUB], 50.0) is means
+    assert night.entry().retained_position is then
     assert night.ledger.changed == ({TUB} if then is not disk else set())
 
 
@@ -219,9 +219,9 @@ def test_a_believed_off_is_judged_as_a_reported_one() -> None:
     hand, power = Night(), Night(rebooted=True)
     for night in (hand, power):
         night.remembers(OFF, CHARGER)
-    assert hand.reports.believe(hand.panel[CHARGER], 50.0) is None
-    assert hand.entry(CHARGER).switched == Switched(OFF, HAND, hand.at(50.0))
-    assert power.reports.believe(power.panel[CHARGER], 50.0) is Outcome.FELL
+    assert hand.reports.accept_retained(hand.panel[CHARGER], 50.0) is None
+    assert hand.entry(CHARGER).last_switch == LastSwitch(OFF, BY_HAND, hand.at(50.0))
+    assert power.reports.accept_retained(power.panel[CHARGER], 50.0) is ReportOutcome.OFF_AFTER_POWER_LOSS
 
 
 def test_a_believed_on_has_paid_what_was_confirmed_off() -> None:
@@ -229,7 +229,7 @@ def test_a_believed_on_has_paid_what_was_confirmed_off() -> None:
     night = Night()
     night.shed()
     night.remembers(ON)
-    assert night.reports.believe(night.panel[TUB], 200.0) is Outcome.CAME_BACK
+    assert night.reports.accept_retained(night.panel[TUB], 200.0) is ReportOutcome.ON_WITHOUT_COMMAND
 
 
 def test_an_on_of_ours_is_no_longer_under_way_once_the_broker_remembers_it_done() -> None:
@@ -238,12 +238,12 @@ def test_an_on_of_ours_is_no_longer_under_way_once_the_broker_remembers_it_done(
     night.shed()
     night.on(150.0)
     night.remembers(ON)
-    assert night.reports.believe(night.panel[TUB], 200.0) is Outcome.CONFIRMED_ON
-    assert (night.entry().debt, night.entry().on_pending) == (None, False)
+    assert night.reports.accept_retained(night.panel[TUB], 200.0) is ReportOutcome.CONFIRMED_ON
+    assert (night.entry().shed_record, night.entry().on_pending) == (None, False)
 
 
 @pytest.mark.parametrize("phase", [SHEDS, UTILITY])
-def test_time_alone_means_nothing_where_nothing_is_owed_or_under_way(phase: Phase) -> None:
+def test_time_alone_means_nothing_where_nothing_is_owed_or_under_way(phase: ReportContext) -> None:
     """Nobody is woken for it."""
     night = Night()
     night.says(ON, 20.0)
@@ -256,8 +256,8 @@ def test_time_alone_means_nothing_where_nothing_is_owed_or_under_way(phase: Phas
 # --- a person's request ----------------------------------------------------------------------------------------------
 
 WISHES = (
-    (ON, ON, Outcome.WISH_DONE),
-    (OFF, OFF, Outcome.WISH_DONE),
+    (ON, ON, ReportOutcome.REQUEST_COMPLETED),
+    (OFF, OFF, ReportOutcome.REQUEST_COMPLETED),
     (ON, OFF, None),
     (OFF, ON, None),
 )
@@ -265,13 +265,13 @@ WISHES = (
 
 @pytest.mark.parametrize(("asked", "said", "means"), WISHES)
 def test_what_a_person_asked_for_is_done_when_the_device_says_so(
-    asked: Position, said: Position, means: Outcome | None
+    asked: Position, said: Position, means: ReportOutcome | None
 ) -> None:
     """The other position does not end their request."""
     night = Night()
-    night.entry().wish = Wish(asked, "Ann", 0.0)
+    night.entry().request = PendingRequest(asked, "Ann", 0.0)
     assert night.says(said, 50.0) is means
-    assert (night.entry().wish is None) is (means is not None)
+    assert (night.entry().request is None) is (means is not None)
 
 
 # --- utility is there: what is owed is looked at ---------------------------------------------------------------------
@@ -279,18 +279,18 @@ def test_what_a_person_asked_for_is_done_when_the_device_says_so(
 JUDGED = (
     # what is owed, what it means
     (None, None, False),
-    (Debt(1, ON, Night().at(1.0), Night().at(1.0), commanded=False), None, False),
-    (Debt(1, ON, Night().at(1.0), Night().at(1.0), confirmed=True), Outcome.CAME_BACK, False),
+    (ShedRecord(1, ON, Night().at(1.0), Night().at(1.0), commanded=False), None, False),
+    (ShedRecord(1, ON, Night().at(1.0), Night().at(1.0), confirmed=True), ReportOutcome.ON_WITHOUT_COMMAND, False),
 )
 
 
 @pytest.mark.parametrize(("debt", "means", "owed"), JUDGED)
 def test_a_debt_ends_that_was_never_called_in_or_that_the_circuit_has_paid(
-    debt: Debt | None, means: Outcome | None, owed: bool
+    debt: ShedRecord | None, means: ReportOutcome | None, owed: bool
 ) -> None:
     """The circuit is on, and said so."""
     night = Night()
     night.says(ON, 50.0)
-    night.entry().debt = debt
-    assert night.reports.judge(night.panel[TUB], 60.0) is means
-    assert (night.entry().debt is not None) is owed
+    night.entry().shed_record = debt
+    assert night.reports.close_if_on(night.panel[TUB], 60.0) is means
+    assert (night.entry().shed_record is not None) is owed

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rules.device_reports import Outcome
-from rules.ledger import HAND
-from rules.ledger_entry import Cause, Debt, Switched
+from rules.device_reports import ReportOutcome
+from rules.ledger import BY_HAND
+from rules.ledger_entry import LastSwitch, ShedCause, ShedRecord
 from rules.panel import Kind, Position, Wakes
 from tests.rules.reported import CHARGER, TUB, UTILITY, Night
 from tests.virtual_house import circuit
@@ -28,7 +28,7 @@ def test_our_off_is_confirmed_by_the_devices_word_and_the_load_rests_from_then_o
     night = Night()
     night.off(100.0)
     night.ledger.changed.clear()
-    assert night.says(OFF, 103.0) is Outcome.CONFIRMED_OFF
+    assert night.says(OFF, 103.0) is ReportOutcome.CONFIRMED_OFF
     assert (night.debt().confirmed, night.debt().off_at) == (True, night.at(103.0))
     assert night.ledger.changed == {TUB}
 
@@ -65,7 +65,7 @@ def test_an_off_that_answers_our_off_is_the_last_word_on_an_on_under_way() -> No
     night.off(100.0)
     night.off(105.0)
     night.says(OFF, 105.1)
-    assert (night.entry().on_pending, night.entry().tries) == (False, 0)
+    assert (night.entry().on_pending, night.entry().attempts) == (False, 0)
 
 
 def test_an_off_that_answers_an_earlier_off_ends_no_on_that_followed() -> None:
@@ -75,7 +75,7 @@ def test_an_off_that_answers_an_earlier_off_ends_no_on_that_followed() -> None:
     night.on(102.0)
     night.on(107.0)
     night.says(OFF, 107.1)
-    assert (night.entry().on_pending, night.entry().tries) == (True, 2)
+    assert (night.entry().on_pending, night.entry().attempts) == (True, 2)
 
 
 def test_an_off_that_was_asked_for_is_not_taken_for_a_hands() -> None:
@@ -84,7 +84,7 @@ def test_an_off_that_was_asked_for_is_not_taken_for_a_hands() -> None:
     night.says(ON, 50.0)
     night.off(100.0, ours=False)
     assert night.says(OFF, 100.1, phase=UTILITY) is None
-    assert night.entry().switched is None
+    assert night.entry().last_switch is None
 
 
 def test_an_off_that_nobody_commanded_is_a_hands() -> None:
@@ -92,10 +92,10 @@ def test_an_off_that_nobody_commanded_is_a_hands() -> None:
     night = Night()
     night.says(ON, 50.0)
     assert night.says(OFF, 60.0, phase=UTILITY) is None
-    assert night.entry().switched == Switched(OFF, HAND, night.at(60.0))
-    night.entry().switched = None
+    assert night.entry().last_switch == LastSwitch(OFF, BY_HAND, night.at(60.0))
+    night.entry().last_switch = None
     night.says(OFF, 70.0, phase=UTILITY)
-    assert night.entry().switched is None
+    assert night.entry().last_switch is None
 
 
 # --- a relay that wakes off ------------------------------------------------------------------------------------------
@@ -115,21 +115,23 @@ def test_the_first_word_after_a_boot_of_a_relay_that_wakes_off_tells_that_it_fel
 ) -> None:
     """The power that took the machine down took the relay down."""
     night = Night(rebooted=rebooted)
-    night.entry(CHARGER).writes_availability = writes
+    night.entry(CHARGER).publishes_availability = writes
     if said:
         night.says(ON, 20.0, CHARGER)
-    assert night.says(OFF, 21.0, CHARGER) is (Outcome.FELL if fell else None)
+    assert night.says(OFF, 21.0, CHARGER) is (ReportOutcome.OFF_AFTER_POWER_LOSS if fell else None)
 
 
 FELL_AT = (
     # back on the bus, off, what it means
-    (100.0, 105.0, Outcome.FELL),
+    (100.0, 105.0, ReportOutcome.OFF_AFTER_POWER_LOSS),
     (100.0, 105.1, None),
 )
 
 
 @pytest.mark.parametrize(("came_at", "off_at", "means"), FELL_AT)
-def test_off_within_confirm_s_of_coming_back_is_a_fall(came_at: float, off_at: float, means: Outcome | None) -> None:
+def test_off_within_confirm_s_of_coming_back_is_a_fall(
+    came_at: float, off_at: float, means: ReportOutcome | None
+) -> None:
     """To the moment."""
     night = Night()
     night.says(ON, 50.0, CHARGER)
@@ -140,13 +142,15 @@ def test_off_within_confirm_s_of_coming_back_is_a_fall(came_at: float, off_at: f
 
 CAME_AT = (
     # off, back on the bus, what it means
-    (100.0, 105.0, Outcome.FELL),
+    (100.0, 105.0, ReportOutcome.OFF_AFTER_POWER_LOSS),
     (100.0, 105.1, None),
 )
 
 
 @pytest.mark.parametrize(("off_at", "came_at", "means"), CAME_AT)
-def test_coming_back_within_confirm_s_of_off_is_a_fall(off_at: float, came_at: float, means: Outcome | None) -> None:
+def test_coming_back_within_confirm_s_of_off_is_a_fall(
+    off_at: float, came_at: float, means: ReportOutcome | None
+) -> None:
     """Some say first what they are, and then that they are there."""
     night = Night()
     night.says(ON, 50.0, CHARGER)
@@ -160,7 +164,7 @@ def test_going_away_after_off_is_no_fall() -> None:
     night.says(ON, 50.0, CHARGER)
     night.says(OFF, 100.0, CHARGER)
     assert night.goes(101.0, CHARGER) is None
-    assert night.entry(CHARGER).debt is None
+    assert night.entry(CHARGER).shed_record is None
 
 
 def test_what_fell_is_owed_as_it_was_and_falls_once() -> None:
@@ -170,8 +174,8 @@ def test_what_fell_is_owed_as_it_was_and_falls_once() -> None:
     night.says(OFF, 100.0, CHARGER)
     night.comes(100.2, CHARGER)
     then = night.at(100.2)
-    assert night.debt(CHARGER) == Debt(1, ON, then, then, Cause.FELL, confirmed=True)
-    assert night.entry(CHARGER).switched == Switched(OFF, FELL, then)
+    assert night.debt(CHARGER) == ShedRecord(1, ON, then, then, ShedCause.POWER_LOSS, confirmed=True)
+    assert night.entry(CHARGER).last_switch == LastSwitch(OFF, FELL, then)
     assert night.comes(100.3, CHARGER) is None
 
 
@@ -187,7 +191,7 @@ def test_only_a_relay_that_wakes_off_and_may_be_commanded_falls_with_the_power(o
     """What nobody could give back is nobody's debt."""
     night = Night(one, rebooted=True)
     assert night.says(OFF, 20.0) is None
-    assert night.entry().debt is None
+    assert night.entry().shed_record is None
 
 
 # --- off since a restart in the outage -------------------------------------------------------------------------------
@@ -197,18 +201,18 @@ def test_off_in_doubt_is_owed_once_and_waits_for_a_person() -> None:
     """On in the ledger and off in the panel after a crash: perhaps by us."""
     night = Night()
     night.ledger.before = {TUB: ON}
-    night.entry().doubtful = True
-    assert night.says(OFF, 20.0) is Outcome.DOUBTFUL
+    night.entry().off_unexplained = True
+    assert night.says(OFF, 20.0) is ReportOutcome.OFF_UNEXPLAINED
     then = night.at(20.0)
-    assert night.debt() == Debt(1, ON, then, then, Cause.DOUBTFUL, waits=True)
-    assert night.entry().switched == Switched(OFF, HAND, then)
-    assert not night.entry().doubtful
+    assert night.debt() == ShedRecord(1, ON, then, then, ShedCause.UNEXPLAINED, needs_request=True)
+    assert night.entry().last_switch == LastSwitch(OFF, BY_HAND, then)
+    assert not night.entry().off_unexplained
 
 
 def test_off_in_doubt_without_an_outage_was_on_as_the_disk_has_it() -> None:
     """No outage's record says otherwise."""
     night = Night(outage=None)
-    night.entry().doubtful = True
+    night.entry().off_unexplained = True
     night.says(OFF, 20.0)
     assert night.debt().before is ON
 
@@ -222,19 +226,19 @@ def test_a_trip_ends_the_debt_for_good() -> None:
     night.shed()
     night.on(300.0)
     night.off(301.0)
-    assert night.says(TRIPPED, 302.0) is Outcome.TRIPPED
+    assert night.says(TRIPPED, 302.0) is ReportOutcome.TRIPPED
     entry = night.entry()
-    assert (entry.debt, entry.taken_over, entry.wish) == (None, True, None)
-    assert (entry.off_pending, entry.off_behind, entry.on_pending) == (False, False, False)
-    assert entry.switched == Switched(TRIPPED, "its own protection", night.at(302.0))
+    assert (entry.shed_record, entry.taken_over, entry.request) == (None, True, None)
+    assert (entry.off_pending, entry.more_offs_in_flight, entry.on_pending) == (False, False, False)
+    assert entry.last_switch == LastSwitch(TRIPPED, "its own protection", night.at(302.0))
 
 
 def test_a_trip_before_our_off_has_left_is_nobodys() -> None:
     """It need not be switched off, and is not taken over either."""
     night = Night()
-    night.ledger.owe(TUB, 100.0, commanded=False)
+    night.ledger.record_shed(TUB, 100.0, commanded=False)
     night.says(TRIPPED, 100.1)
-    assert (night.entry().debt, night.entry().taken_over) == (None, False)
+    assert (night.entry().shed_record, night.entry().taken_over) == (None, False)
 
 
 def test_a_relay_that_trips_did_not_fall() -> None:

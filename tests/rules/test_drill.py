@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rules.drill import Standing, why_not
+from rules.drill import DrillPreconditions, refusal_reason
 
-FREE = Standing(
+FREE = DrillPreconditions(
     state="utility",
     on_utility=True,
     stable=True,
@@ -21,7 +21,7 @@ FREE = Standing(
 
 def test_a_quiet_house_on_utility_may_be_drilled() -> None:
     """Nothing stands against it."""
-    assert why_not(FREE) is None
+    assert refusal_reason(FREE) is None
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,12 @@ def test_a_quiet_house_on_utility_may_be_drilled() -> None:
         (FREE._replace(sheds=0), "nothing to switch off"),
     ],
 )
-def test_what_stands_against_it_is_said(standing: Standing, said: str) -> None:
+def test_what_stands_against_it_is_said(standing: DrillPreconditions, said: str) -> None:
     """One sentence, which names what is to be done first."""
-    assert said in (why_not(standing) or "")
+    assert said in (refusal_reason(standing) or "")
 
 
 def test_the_gravest_is_said_first() -> None:
     """A house whose contact is open is told so, whatever else is wrong."""
-    everything = Standing("standby", False, False, True, ("tub",), ("tub",), False, True, 0)
-    assert "contact" in (why_not(everything) or "")
+    everything = DrillPreconditions("standby", False, False, True, ("tub",), ("tub",), False, True, 0)
+    assert "contact" in (refusal_reason(everything) or "")

@@ -6,20 +6,20 @@ from dataclasses import replace
 
 import pytest
 
-from rules.boot_time import Moment
-from rules.explain import kept_off_by, stays_on, why
-from rules.ledger_entry import Cause, Debt, Entry, Hold, Switched
+from rules.boot_time import BootTime
+from rules.explain import explain, reason_kept_off, reason_not_shed
+from rules.ledger_entry import CircuitEntry, Hold, LastSwitch, ShedCause, ShedRecord
 from rules.panel import Circuit, Kind, Position, Restore
 from tests.virtual_house import circuit, essential
 
 ON, OFF, TRIPPED, UNKNOWN = Position.ON, Position.OFF, Position.TRIPPED, Position.UNKNOWN
-THEN = Moment("boot", 50.0)
-DEBT = Debt(1, ON, THEN, THEN, confirmed=True)
+THEN = BootTime("boot", 50.0)
+DEBT = ShedRecord(1, ON, THEN, THEN, confirmed=True)
 TUB = circuit("hot-tub")
 FELL = "fell with the power in the transfer (it wakes off)"
 DOUBTFUL = "off since a restart in the outage, perhaps by the controller"
 TRIPPED_BY_ITSELF = "tripped: find out why, and reset it by hand"
-OWED = Entry(position=OFF, live=True, debt=DEBT)
+OWED = CircuitEntry(position=OFF, live=True, shed_record=DEBT)
 
 PLANNED = replace(DEBT, commanded=False, confirmed=False)
 BY_US = "switched off by the controller: nonessential"
@@ -29,16 +29,16 @@ NO_ANSWER = "three commands to switch it on brought no answer: it is tried again
 SHED_ON_STANDBY = "nonessential: goes off on standby"
 COMPRESSOR = essential("heat-pump", min_off_s=300.0)
 
-SAID: tuple[tuple[Circuit, Entry, tuple[str, ...]], ...] = (
+SAID: tuple[tuple[Circuit, CircuitEntry, tuple[str, ...]], ...] = (
     # --- owed
     (TUB, OWED, (BY_US, IN_ITS_TURN)),
-    (TUB, replace(OWED, debt=replace(DEBT, confirmed=False)), (f"{BY_US}, not confirmed yet", IN_ITS_TURN)),
-    (TUB, replace(OWED, debt=replace(DEBT, cause=Cause.FELL)), (FELL, IN_ITS_TURN)),
-    (TUB, replace(OWED, debt=replace(DEBT, cause=Cause.DOUBTFUL, waits=True)), (DOUBTFUL, ASKED)),
-    (TUB, replace(OWED, debt=replace(DEBT, before=OFF)), (BY_US, "was off before, and stays off")),
+    (TUB, replace(OWED, shed_record=replace(DEBT, confirmed=False)), (f"{BY_US}, not confirmed yet", IN_ITS_TURN)),
+    (TUB, replace(OWED, shed_record=replace(DEBT, cause=ShedCause.POWER_LOSS)), (FELL, IN_ITS_TURN)),
+    (TUB, replace(OWED, shed_record=replace(DEBT, cause=ShedCause.UNEXPLAINED, needs_request=True)), (DOUBTFUL, ASKED)),
+    (TUB, replace(OWED, shed_record=replace(DEBT, before=OFF)), (BY_US, "was off before, and stays off")),
     (
         TUB,
-        replace(OWED, debt=replace(DEBT, before=UNKNOWN)),
+        replace(OWED, shed_record=replace(DEBT, before=UNKNOWN)),
         (BY_US, "nobody knows whether it was on before: ask `restore` to have it back"),
     ),
     (TUB, replace(OWED, position=ON), (BY_US, "reports on")),
@@ -51,10 +51,10 @@ SAID: tuple[tuple[Circuit, Entry, tuple[str, ...]], ...] = (
     (replace(TUB, restore=Restore.ASK), OWED, (BY_US, ASKED)),
     (replace(TUB, protected=True), OWED, (BY_US, "may not be commanded: switch it by hand")),
     # --- tried in vain
-    (TUB, replace(OWED, sent=ON, tries=3), (BY_US, NO_ANSWER)),
-    (TUB, replace(OWED, sent=ON, tries=2), (BY_US, IN_ITS_TURN)),
-    (TUB, replace(OWED, sent=OFF, tries=3), (BY_US, IN_ITS_TURN)),
-    (TUB, replace(OWED, sent=ON, tries=3, debt=replace(DEBT, waits=True)), (BY_US, ASKED)),
+    (TUB, replace(OWED, sent=ON, attempts=3), (BY_US, NO_ANSWER)),
+    (TUB, replace(OWED, sent=ON, attempts=2), (BY_US, IN_ITS_TURN)),
+    (TUB, replace(OWED, sent=OFF, attempts=3), (BY_US, IN_ITS_TURN)),
+    (TUB, replace(OWED, sent=ON, attempts=3, shed_record=replace(DEBT, needs_request=True)), (BY_US, ASKED)),
     # --- retagged essential
     (essential("fridge"), OWED, (BY_US, "comes back at once: it is essential now")),
     (COMPRESSOR, OWED, (BY_US, "comes back at once, when it has rested its 300 s: it is essential now")),
@@ -70,27 +70,31 @@ SAID: tuple[tuple[Circuit, Entry, tuple[str, ...]], ...] = (
         (BY_US, "on hold by somebody: nothing here switches it on (no lock-out)"),
     ),
     (TUB, replace(OWED, taken_over=True), ("a person's for the rest of this outage",)),
-    (TUB, Entry(position=ON, live=True, taken_over=True), ("a person's for the rest of this outage",)),
-    (TUB, Entry(position=OFF, live=True, switched=Switched(OFF, "Ann", THEN)), ("off by Ann",)),
+    (TUB, CircuitEntry(position=ON, live=True, taken_over=True), ("a person's for the rest of this outage",)),
+    (TUB, CircuitEntry(position=OFF, live=True, last_switch=LastSwitch(OFF, "Ann", THEN)), ("off by Ann",)),
     # --- its own doing
     (TUB, replace(OWED, position=TRIPPED), (TRIPPED_BY_ITSELF, "has tripped: reset it by hand")),
-    (TUB, Entry(position=TRIPPED, switched=Switched(TRIPPED, "its own protection", THEN)), (TRIPPED_BY_ITSELF,)),
-    (TUB, Entry(position=OFF), ("off, and not by us",)),
-    (TUB, Entry(position=OFF, switched=Switched(ON, "Ann", THEN)), ("off, and not by us",)),
+    (
+        TUB,
+        CircuitEntry(position=TRIPPED, last_switch=LastSwitch(TRIPPED, "its own protection", THEN)),
+        (TRIPPED_BY_ITSELF,),
+    ),
+    (TUB, CircuitEntry(position=OFF), ("off, and not by us",)),
+    (TUB, CircuitEntry(position=OFF, last_switch=LastSwitch(ON, "Ann", THEN)), ("off, and not by us",)),
     # --- on
-    (TUB, Entry(position=ON, switched=Switched(ON, "Ann", THEN)), (SHED_ON_STANDBY,)),
-    (TUB, Entry(position=ON, debt=PLANNED), (SHED_ON_STANDBY,)),  # planned is not switched
-    (TUB, Entry(position=ON, available=False), (SHED_ON_STANDBY, "its device does not answer")),
-    (essential("fridge"), Entry(position=ON), ("essential: stays on",)),
+    (TUB, CircuitEntry(position=ON, last_switch=LastSwitch(ON, "Ann", THEN)), (SHED_ON_STANDBY,)),
+    (TUB, CircuitEntry(position=ON, shed_record=PLANNED), (SHED_ON_STANDBY,)),  # planned is not switched
+    (TUB, CircuitEntry(position=ON, available=False), (SHED_ON_STANDBY, "its device does not answer")),
+    (essential("fridge"), CircuitEntry(position=ON), ("essential: stays on",)),
 )
 
 
 @pytest.mark.parametrize(("one", "entry", "parts"), SAID)
 def test_a_circuit_says_who_switched_it_by_which_rule_and_what_brings_it_back(
-    one: Circuit, entry: Entry, parts: tuple[str, ...]
+    one: Circuit, entry: CircuitEntry, parts: tuple[str, ...]
 ) -> None:
     """One sentence for its owner, to the letter."""
-    assert why(one, entry) == "; ".join(parts)
+    assert explain(one, entry) == "; ".join(parts)
 
 
 STAYS = (
@@ -111,14 +115,14 @@ STAYS = (
 @pytest.mark.parametrize(("one", "because"), STAYS)
 def test_what_a_transfer_leaves_on_says_why_and_the_uncontrollable_aloud(one: Circuit, because: str | None) -> None:
     """A nonessential circuit nobody can switch stays ON: that must be seen wherever it is shown."""
-    assert stays_on(one) == because
-    assert why(one, Entry()) == (because or SHED_ON_STANDBY)
+    assert reason_not_shed(one) == because
+    assert explain(one, CircuitEntry()) == (because or SHED_ON_STANDBY)
 
 
-LEFT_OFF = Entry(position=OFF, live=True, left_off=True, switched=Switched(OFF, "Ann", THEN))
+LEFT_OFF = CircuitEntry(position=OFF, live=True, left_off_manually=True, last_switch=LastSwitch(OFF, "Ann", THEN))
 KEPT_OFF = (
     (TUB, OWED, None),  # nothing but an answer is missing
-    (TUB, Entry(position=ON), None),
+    (TUB, CircuitEntry(position=ON), None),
     (TUB, replace(OWED, hold=Hold("Ann", "filter", THEN)), "on hold by Ann, filter"),
     (TUB, replace(OWED, hold=Hold("Ann", "", THEN)), "on hold by Ann"),
     (TUB, replace(OWED, hold=Hold("", "", THEN)), "on hold by somebody"),
@@ -126,13 +130,15 @@ KEPT_OFF = (
     (TUB, replace(LEFT_OFF, hold=Hold("Bob", "", THEN)), "off by Ann"),
     (replace(TUB, restore=Restore.ASK), OWED, "waits until a person asks"),
     (replace(TUB, restore=Restore.NEVER), OWED, "restore is never"),
-    (TUB, replace(OWED, debt=replace(DEBT, before=UNKNOWN)), "nobody knows whether it was on before"),
+    (TUB, replace(OWED, shed_record=replace(DEBT, before=UNKNOWN)), "nobody knows whether it was on before"),
     (TUB, LEFT_OFF, "off by Ann"),
-    (TUB, replace(LEFT_OFF, switched=None), "off by somebody"),
+    (TUB, replace(LEFT_OFF, last_switch=None), "off by somebody"),
 )
 
 
 @pytest.mark.parametrize(("one", "entry", "word"), KEPT_OFF)
-def test_what_stays_off_after_the_outage_says_by_whose_word(one: Circuit, entry: Entry, word: str | None) -> None:
+def test_what_stays_off_after_the_outage_says_by_whose_word(
+    one: Circuit, entry: CircuitEntry, word: str | None
+) -> None:
     """A hold, the owner's file, a person's hand; what has tripped has an alarm of its own."""
-    assert kept_off_by(one, entry) == word
+    assert reason_kept_off(one, entry) == word

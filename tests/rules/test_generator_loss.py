@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rules.generator_loss import AT_ONCE_S, Generator, has_stopped
-from rules.ledger_entry import Entry
+from rules.generator_loss import AT_ONCE_S, GeneratorLossDetector, has_lost_power
+from rules.ledger_entry import CircuitEntry
 from rules.panel import CircuitId
 
 NAMES = tuple(CircuitId(f"circuit-{number}") for number in range(20))
@@ -34,21 +34,21 @@ def test_a_generator_has_stopped_where_all_falls_silent_at_once(
     gone: int, answering: int, meter: bool | None, stopped: bool
 ) -> None:
     """All devices, or nine in ten, and the meter with them."""
-    assert has_stopped(gone, answering, meter_answers=meter) is stopped
+    assert has_lost_power(gone, answering, meter_answers=meter) is stopped
 
 
 class Standby:
     """Devices of a house that has been on standby since `OPENED`."""
 
     def __init__(self, devices: int = 3, *, lived_at: float | None = OPENED + 1.0, writes: bool = True) -> None:
-        self.generator = Generator()
-        self.entries = {name: Entry(writes_availability=writes) for name in NAMES[:devices]}
+        self.generator = GeneratorLossDetector()
+        self.entries = {name: CircuitEntry(publishes_availability=writes) for name in NAMES[:devices]}
         for name, entry in self.entries.items():
-            self.generator.device(name, entry, OPENED - 10.0)
+            self.generator.update(name, entry, OPENED - 10.0)
         self.generator.opened(OPENED)
         for name, entry in self.entries.items():
             entry.reported_at = lived_at
-            self.generator.device(name, entry, OPENED + 1.0)
+            self.generator.update(name, entry, OPENED + 1.0)
 
     def goes(self, at: float, *numbers: int) -> None:
         self._says(at, numbers, online=False)
@@ -60,10 +60,10 @@ class Standby:
         for number in numbers:
             entry = self.entries[NAMES[number]]
             entry.available, entry.availability_at = online, at
-            self.generator.device(NAMES[number], entry, at)
+            self.generator.update(NAMES[number], entry, at)
 
     def judged(self, *, meter: bool | None = None) -> bool | None:
-        return self.generator.judge(meter_answers=meter)
+        return self.generator.evaluate(meter_answers=meter)
 
 
 def test_it_is_told_once_with_the_moment_the_first_one_went() -> None:
@@ -129,7 +129,7 @@ def test_what_a_broker_remembers_is_no_evidence() -> None:
     house = Standby()
     for name, entry in house.entries.items():
         entry.available = False
-        house.generator.device(name, entry, 1200.0)
+        house.generator.update(name, entry, 1200.0)
     assert house.judged() is None
 
 
@@ -139,7 +139,7 @@ def test_what_a_broker_remembers_of_a_device_that_was_heard_is_no_evidence_eithe
     house.returns(OPENED + 5.0, 0, 1, 2)
     for name, entry in house.entries.items():
         entry.available = False
-        house.generator.device(name, entry, 1200.0)
+        house.generator.update(name, entry, 1200.0)
     assert house.judged() is None
 
 
@@ -154,17 +154,17 @@ def test_a_device_that_spoke_as_the_contact_opened_lived_on_this_standby(spoke_a
 def test_devices_that_never_write_their_availability_prove_nothing() -> None:
     """They count as available for ever."""
     house = Standby(writes=False)
-    assert house.generator.judge(meter_answers=False) is None
+    assert house.generator.evaluate(meter_answers=False) is None
 
 
 def test_on_utility_nothing_is_judged_and_nothing_is_left_of_it() -> None:
     """The dark before the transfer is no stopped generator; nor is the next standby judged by the last."""
-    one = Generator()
-    entry = Entry(writes_availability=True)
-    one.device(NAMES[0], entry, 10.0)
+    one = GeneratorLossDetector()
+    entry = CircuitEntry(publishes_availability=True)
+    one.update(NAMES[0], entry, 10.0)
     entry.available = False
-    one.device(NAMES[0], entry, 20.0)
-    assert one.judge(meter_answers=False) is None
+    one.update(NAMES[0], entry, 20.0)
+    assert one.evaluate(meter_answers=False) is None
     house = Standby()
     house.goes(1100.0, 0, 1, 2)
     assert house.judged() is True
@@ -188,9 +188,9 @@ def test_circuits_that_left_the_file_are_no_evidence() -> None:
     """Neither for nor against."""
     house = Standby(4)
     house.goes(1100.0, 0, 1)
-    house.generator.follow(NAMES[:2])
+    house.generator.set_circuits(NAMES[:2])
     assert house.judged() is True
     house = Standby(4)
     house.goes(1100.0, 0, 1)
-    house.generator.follow(NAMES[1:2])
+    house.generator.set_circuits(NAMES[1:2])
     assert house.judged() is None

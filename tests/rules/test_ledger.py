@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rules.ledger import US, Ledger
-from rules.ledger_entry import Cause, Debt, Hold, Switched, Wish
+from rules.ledger import BY_CONTROLLER, Ledger
+from rules.ledger_entry import Hold, LastSwitch, PendingRequest, ShedCause, ShedRecord
 from rules.panel import CircuitId, Panel, Position
 from tests.virtual_house import circuit, essential
 
@@ -32,10 +32,10 @@ def test_what_is_owed_keeps_its_before_however_many_outages_pass() -> None:
     """The second outage begins with the tub off by us: that is no reason to leave it off."""
     one = ledger(hot_tub="on")
     one.outage, one.before = 1, {TUB: ON}
-    first = one.owe(TUB, 101.0)
+    first = one.record_shed(TUB, 101.0)
     one.close()
     one.outage, one.before = 2, {TUB: OFF}
-    assert one.owe(TUB, 500.0) is first
+    assert one.record_shed(TUB, 500.0) is first
     assert (first.outage, first.before) == (1, ON)
 
 
@@ -44,8 +44,8 @@ def test_rows_that_cannot_be_read_are_named_and_cost_nobody_else_anything() -> N
     one = Ledger(PANEL, "boot-1", 0.0)
     unread = one.load({TUB: {"position": "ajar"}, DRYER: {"position": "off"}, CircuitId("gone"): {}})
     assert unread == (TUB,)
-    assert one[DRYER].remembered is OFF
-    assert one[TUB].remembered is UNKNOWN
+    assert one[DRYER].retained_position is OFF
+    assert one[TUB].retained_position is UNKNOWN
 
 
 RESUMED: tuple[tuple[str, dict[CircuitId, Position], bool, bool, bool], ...] = (
@@ -68,7 +68,7 @@ def test_a_start_finds_about_to_shed_and_counts_those_as_switched_off_by_us(
     one = ledger(hot_tub=row)
     one.outage, one.before = 1, before
     one.resume(PANEL, about=about)
-    assert (one[TUB].owed, one[TUB].doubtful) == (owed, doubtful)
+    assert (one[TUB].owed, one[TUB].off_unexplained) == (owed, doubtful)
 
 
 @pytest.mark.parametrize(("row", "about", "doubtful"), [("on", True, True), ("off", True, False), ("on", False, False)])
@@ -80,7 +80,7 @@ def test_what_was_retagged_essential_before_the_start_may_have_been_in_the_plan(
     one.outage, one.before = 1, {FRIDGE: ON}
     one.resume(PANEL, about=about)
     assert not one[FRIDGE].owed
-    assert one[FRIDGE].doubtful is doubtful
+    assert one[FRIDGE].off_unexplained is doubtful
 
 
 @pytest.mark.parametrize(("before", "hearsay"), [(ON, False), (UNKNOWN, True)])
@@ -89,8 +89,8 @@ def test_what_the_row_of_the_first_edge_says_is_no_hearsay(before: Position, hea
     one = ledger(hot_tub="on")
     one.outage, one.before = 1, {TUB: before}
     one.resume(PANEL, about=True)
-    start = one.moment(100.0)
-    assert one[TUB].debt == Debt(1, before, start, start, provisional=hearsay)
+    start = one.boot_time(100.0)
+    assert one[TUB].shed_record == ShedRecord(1, before, start, start, before_unverified=hearsay)
 
 
 def test_a_start_adds_no_debt_to_an_essential_circuit_nor_to_a_persons() -> None:
@@ -99,7 +99,7 @@ def test_a_start_adds_no_debt_to_an_essential_circuit_nor_to_a_persons() -> None
     one[TUB].taken_over = True
     one.outage, one.before = 1, {FRIDGE: ON, TUB: ON}
     one.resume(PANEL, about=True)
-    assert one.owing == set()
+    assert one.owed_circuits == set()
 
 
 def test_only_what_changed_is_written_and_once() -> None:
@@ -109,43 +109,43 @@ def test_only_what_changed_is_written_and_once() -> None:
     assert [circuit for circuit, _ in one.take_changes()] == [TUB]
     one.off_sent(TUB, 106.0, 5.0, ours=True)
     assert list(one.take_changes()) == []
-    assert (one[TUB].tries, one[TUB].debt.off_at.mono) == (2, 106.0)  # type: ignore[union-attr]
+    assert (one[TUB].attempts, one[TUB].shed_record.off_at.mono) == (2, 106.0)  # type: ignore[union-attr]
 
 
 def test_a_circuit_that_left_the_file_is_written_no_more() -> None:
     """Those that stay keep their lines."""
     one = ledger(hot_tub="on", dryer="on")
-    one.owe(TUB, 101.0)
-    one.owe(DRYER, 101.0)
-    one.follow(Panel.of(circuit("dryer"), circuit("sauna")))
-    assert one.owing == {DRYER}
+    one.record_shed(TUB, 101.0)
+    one.record_shed(DRYER, 101.0)
+    one.set_panel(Panel.of(circuit("dryer"), circuit("sauna")))
+    assert one.owed_circuits == {DRYER}
     assert [circuit for circuit, _ in one.take_changes()] == [DRYER]
 
 
 def test_to_forgive_what_is_not_owed_does_nothing() -> None:
     """No row is written for it."""
     one = ledger()
-    one.forgive(TUB)
-    assert (one.changed, one.ended) == (set(), [])
+    one.clear(TUB)
+    assert (one.changed, one.closed_records) == (set(), [])
 
 
 def test_a_planned_debt_that_never_left_ends_without_a_story() -> None:
     """Its OFF was never sent: there is no end to write."""
     one = ledger()
-    one.owe(TUB, 101.0, commanded=False)
-    one.forgive(TUB)
-    assert (one[TUB].debt, one.ended) == (None, [])
+    one.record_shed(TUB, 101.0, commanded=False)
+    one.clear(TUB)
+    assert (one[TUB].shed_record, one.closed_records) == (None, [])
 
 
 NEWS: tuple[tuple[str, Callable[[Ledger], object]], ...] = (
-    ("owed", lambda one: one.owe(DRYER, 101.0)),
-    ("no longer owed", lambda one: one.forgive(TUB)),
+    ("owed", lambda one: one.record_shed(DRYER, 101.0)),
+    ("no longer owed", lambda one: one.clear(TUB)),
     ("taken over", lambda one: one.take_over(DRYER)),
     ("the rules' again, the outage being over", lambda one: one.close()),
-    ("on hold", lambda one: one.hold(DRYER, Hold("Ann", "", one.moment(102.0)))),
+    ("on hold", lambda one: one.hold(DRYER, Hold("Ann", "", one.boot_time(102.0)))),
     ("released", lambda one: one.release(DRYER)),
-    ("called in", lambda one: one.call_in(TUB)),
-    ("switched", lambda one: one.switched(DRYER, OFF, "Ann", 102.0)),
+    ("called in", lambda one: one.release_for_restore(TUB)),
+    ("switched", lambda one: one.record_switch(DRYER, OFF, "Ann", 102.0)),
 )
 
 
@@ -154,7 +154,7 @@ def test_what_becomes_of_a_circuit_is_news_to_the_disk(news: str, happens: Calla
     """The row of that circuit, and no other."""
     one = ledger(hot_tub="on", dryer="on")
     one.outage = 1
-    one.owe(TUB, 101.0)
+    one.record_shed(TUB, 101.0)
     one[FRIDGE].taken_over = True
     one.changed.clear()
     happens(one)
@@ -166,11 +166,11 @@ def test_our_off_is_a_debt_since_it_left_and_ours() -> None:
     """Also where it was planned before; who switched it is us."""
     one = ledger(hot_tub="on")
     one.outage, one[TUB].position = 1, ON
-    one.owe(TUB, 101.0, commanded=False)
+    one.record_shed(TUB, 101.0, commanded=False)
     one.off_sent(TUB, 101.5, 5.0, ours=True)
-    left = one.moment(101.5)
-    assert one[TUB].debt == Debt(1, ON, left, left)
-    assert one[TUB].switched == Switched(OFF, US, left)
+    left = one.boot_time(101.5)
+    assert one[TUB].shed_record == ShedRecord(1, ON, left, left)
+    assert one[TUB].last_switch == LastSwitch(OFF, BY_CONTROLLER, left)
 
 
 BEFORE = (
@@ -188,8 +188,8 @@ def test_a_circuit_that_the_outages_record_does_not_know_was_as_broker_and_disk_
     """Owed without an outage it is nobody's in particular."""
     one = ledger(hot_tub=disk.value)
     one[TUB].position = word
-    debt = one.owe(TUB, 101.0)
-    assert (debt.before, debt.outage, debt.provisional) == (before, 0, word is not disk)
+    debt = one.record_shed(TUB, 101.0)
+    assert (debt.before, debt.outage, debt.before_unverified) == (before, 0, word is not disk)
 
 
 def test_each_command_counts_its_own_tries() -> None:
@@ -201,7 +201,7 @@ def test_each_command_counts_its_own_tries() -> None:
             one.off_sent(TUB, 101.0, 5.0, ours=True)
         else:
             one.on_sent(TUB, 101.0, 5.0)
-        tries.append(one[TUB].tries)
+        tries.append(one[TUB].attempts)
     assert tries == [1, 2, 1, 1]
 
 
@@ -225,9 +225,9 @@ def test_a_report_of_off_answers_our_off_for_certain_only_where_the_circuit_was_
     if on_at is not None:
         one.on_sent(TUB, on_at, 5.0)
     one.off_sent(TUB, off_at, 5.0, ours=True)
-    assert one[TUB].off_behind is behind
+    assert one[TUB].more_offs_in_flight is behind
     one.off_sent(TUB, off_at + 5.0, 5.0, ours=True)
-    assert one[TUB].off_behind
+    assert one[TUB].more_offs_in_flight
 
 
 def test_what_was_commanded_before_a_start_may_still_take_effect() -> None:
@@ -236,8 +236,8 @@ def test_what_was_commanded_before_a_start_may_still_take_effect() -> None:
     before.off_sent(TUB, 101.0, 5.0, ours=True)
     one = Ledger(PANEL, "boot-2", 500.0)
     one.load(dict(before.take_changes()))
-    assert (one[TUB].on_sent_at, one[TUB].off_behind) == (500.0, True)
-    assert (one[DRYER].on_sent_at, one[DRYER].off_behind) == (None, False)
+    assert (one[TUB].on_sent_at, one[TUB].more_offs_in_flight) == (500.0, True)
+    assert (one[DRYER].on_sent_at, one[DRYER].more_offs_in_flight) == (None, False)
 
 
 def test_a_debt_that_has_ended_leaves_no_off_behind() -> None:
@@ -245,9 +245,9 @@ def test_a_debt_that_has_ended_leaves_no_off_behind() -> None:
     one = ledger(hot_tub="on")
     one.off_sent(TUB, 101.0, 5.0, ours=True)
     one.off_sent(TUB, 106.0, 5.0, ours=True)
-    assert one[TUB].off_behind
-    one.forgive(TUB)
-    assert not one[TUB].off_behind
+    assert one[TUB].more_offs_in_flight
+    one.clear(TUB)
+    assert not one[TUB].more_offs_in_flight
 
 
 def test_taken_over_lasts_for_the_outage_and_ends_the_debt() -> None:
@@ -256,9 +256,9 @@ def test_taken_over_lasts_for_the_outage_and_ends_the_debt() -> None:
     one.take_over(DRYER)
     assert not one[DRYER].taken_over
     one.outage = 1
-    one.owe(TUB, 101.0)
+    one.record_shed(TUB, 101.0)
     one.take_over(TUB)
-    assert (one[TUB].taken_over, one[TUB].debt, one.owing) == (True, None, set())
+    assert (one[TUB].taken_over, one[TUB].shed_record, one.owed_circuits) == (True, None, set())
     one.changed.clear()
     one.take_over(TUB)
     assert one.changed == set()
@@ -269,26 +269,26 @@ def test_taken_over_lasts_for_the_outage_and_ends_the_debt() -> None:
 def test_a_hold_ends_what_a_person_had_asked_before_and_its_release_switches_nothing() -> None:
     """What was owed then waits until a person asks."""
     one = ledger()
-    debt = one.owe(TUB, 101.0)
-    one.wish(DRYER, Wish(ON, "Ann", 0.0))
-    one.hold(DRYER, Hold("Ann", "", one.moment(102.0)))
-    assert one[DRYER].wish is None
-    one.hold(TUB, Hold("Ann", "", one.moment(102.0)))
-    one.call_in(TUB)
+    debt = one.record_shed(TUB, 101.0)
+    one.add_request(DRYER, PendingRequest(ON, "Ann", 0.0))
+    one.hold(DRYER, Hold("Ann", "", one.boot_time(102.0)))
+    assert one[DRYER].request is None
+    one.hold(TUB, Hold("Ann", "", one.boot_time(102.0)))
+    one.release_for_restore(TUB)
     one.release(TUB)
     one.release(DRYER)
-    assert (one[TUB].hold, debt.waits, debt.released) == (None, True, False)
+    assert (one[TUB].hold, debt.needs_request, debt.released) == (None, True, False)
 
 
 def test_a_persons_word_calls_a_debt_in_with_three_new_tries() -> None:
     """And changes nothing where none is owed."""
     one = ledger()
-    debt = one.owe(TUB, 101.0)
-    one[TUB].tries = 3
-    one.call_in(TUB)
-    one.call_in(DRYER)
-    assert (debt.released, one[TUB].tries) == (True, 0)
-    assert one[DRYER].debt is None
+    debt = one.record_shed(TUB, 101.0)
+    one[TUB].attempts = 3
+    one.release_for_restore(TUB)
+    one.release_for_restore(DRYER)
+    assert (debt.released, one[TUB].attempts) == (True, 0)
+    assert one[DRYER].shed_record is None
 
 
 def test_a_wish_has_three_tries_of_its_own() -> None:
@@ -296,21 +296,21 @@ def test_a_wish_has_three_tries_of_its_own() -> None:
     one = ledger()
     one.on_sent(TUB, 101.0, 5.0)
     one.on_sent(TUB, 106.0, 5.0)
-    one.wish(TUB, Wish(OFF, "Ann", 107.0))
-    assert one[TUB].tries == 2
-    one.wish(TUB, Wish(ON, "Ann", 107.0))
-    assert one[TUB].tries == 0
+    one.add_request(TUB, PendingRequest(OFF, "Ann", 107.0))
+    assert one[TUB].attempts == 2
+    one.add_request(TUB, PendingRequest(ON, "Ann", 107.0))
+    assert one[TUB].attempts == 0
 
 
 def test_a_persons_off_is_no_debt_of_ours() -> None:
     """It was their wish: nothing gives it back."""
     one = ledger()
     one.off_sent(TUB, 101.0, 5.0, ours=False)
-    assert (one[TUB].sent, one[TUB].debt) == (OFF, None)
+    assert (one[TUB].sent, one[TUB].shed_record) == (OFF, None)
 
 
 def test_each_debt_says_by_which_rule_it_came_to_be() -> None:
     """Shed, unless said otherwise."""
     one = ledger()
-    assert one.owe(TUB, 101.0).cause is Cause.SHED
-    assert one.owe(DRYER, 101.0, Cause.FELL).cause is Cause.FELL
+    assert one.record_shed(TUB, 101.0).cause is ShedCause.SHED
+    assert one.record_shed(DRYER, 101.0, ShedCause.POWER_LOSS).cause is ShedCause.POWER_LOSS

@@ -7,31 +7,33 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rules.boot_time import Moment
-from rules.ledger_entry import Cause, Debt, Entry, Hold, Switched, from_row, to_row
+from rules.boot_time import BootTime
+from rules.ledger_entry import CircuitEntry, Hold, LastSwitch, ShedCause, ShedRecord, from_row, to_row
 from rules.panel import Position
 
 if TYPE_CHECKING:
     from rules.ledger_entry import Json
 
 ON, OFF, TRIPPED, UNKNOWN = Position.ON, Position.OFF, Position.TRIPPED, Position.UNKNOWN
-THEN, NOW = Moment("boot-1", 50.0), Moment("boot-1", 90.0)
-AFTER_A_BOOT = Moment("boot-2", 8.0)
+THEN, NOW = BootTime("boot-1", 50.0), BootTime("boot-1", 90.0)
+AFTER_A_BOOT = BootTime("boot-2", 8.0)
 
 
-def full() -> Entry:
+def full() -> CircuitEntry:
     """Return a line with everything in it that outlives a crash."""
-    return Entry(
-        remembered=OFF,
-        debt=Debt(3, ON, THEN, THEN, Cause.FELL, confirmed=True, waits=True, released=True),
+    return CircuitEntry(
+        retained_position=OFF,
+        shed_record=ShedRecord(
+            3, ON, THEN, THEN, ShedCause.POWER_LOSS, confirmed=True, needs_request=True, released=True
+        ),
         taken_over=True,
-        left_off=True,
+        left_off_manually=True,
         hold=Hold("Ann", "filter is out", THEN),
-        switched=Switched(OFF, "the controller", THEN),
+        last_switch=LastSwitch(OFF, "the controller", THEN),
     )
 
 
-def again(entry: Entry, now: Moment) -> Entry:
+def again(entry: CircuitEntry, now: BootTime) -> CircuitEntry:
     """Return the line as a start at `now` finds it."""
     row: dict[str, Json] = json.loads(json.dumps(to_row(entry)))
     return from_row(row, now)
@@ -44,12 +46,12 @@ def test_a_line_comes_back_from_the_disk_as_it_was() -> None:
 
 def test_an_empty_line_comes_back_empty() -> None:
     """Nothing known, nothing owed."""
-    assert again(Entry(), NOW) == Entry()
+    assert again(CircuitEntry(), NOW) == CircuitEntry()
 
 
 def test_a_rest_that_began_in_an_earlier_boot_is_counted_from_this_start() -> None:
     """Nobody knows how long the machine was down, and a compressor must not be hurried."""
-    debt = again(full(), AFTER_A_BOOT).debt
+    debt = again(full(), AFTER_A_BOOT).shed_record
     assert debt is not None
     assert (debt.since, debt.off_at) == (THEN, AFTER_A_BOOT)
 
@@ -113,7 +115,7 @@ def test_a_position_counts_where_the_device_says_it_or_disk_and_broker_agree(
     reported: Position, *, live: bool, disk: Position, known: Position, as_was: Position, wakes_off: Position
 ) -> None:
     """A retained report is what the broker remembers, not what is. A relay that wakes off fell with the power."""
-    entry = Entry(position=reported, live=live, remembered=disk)
+    entry = CircuitEntry(position=reported, live=live, retained_position=disk)
     assert entry.known is known
     assert entry.position_before(wakes_off=False) is as_was
     assert entry.position_before(wakes_off=True) is wakes_off
@@ -134,10 +136,10 @@ def test_a_device_has_been_heard_since_our_off_where_it_spoke_later(
     off_at: float | None, reported_at: float | None, live: bool, heard: bool
 ) -> None:
     """Before our first OFF of this start, any live word will do."""
-    assert Entry(off_sent_at=off_at, reported_at=reported_at, live=live).heard_since_off is heard
+    assert CircuitEntry(off_sent_at=off_at, reported_at=reported_at, live=live).reported_since_off is heard
 
 
 def test_a_debt_is_owed_once_its_off_has_left() -> None:
     """Planned is not switched."""
-    planned = Entry(debt=Debt(1, ON, THEN, THEN, commanded=False))
-    assert (Entry().owed, planned.owed, full().owed) == (False, False, True)
+    planned = CircuitEntry(shed_record=ShedRecord(1, ON, THEN, THEN, commanded=False))
+    assert (CircuitEntry().owed, planned.owed, full().owed) == (False, False, True)

@@ -7,26 +7,26 @@ from dataclasses import replace
 import pytest
 
 from rules import requests
-from rules.boot_time import Moment
-from rules.ledger_entry import Debt, Entry, Hold
+from rules.boot_time import BootTime
+from rules.ledger_entry import CircuitEntry, Hold, ShedRecord
 from rules.panel import Circuit, Kind, Panel, Position
-from rules.requests import Reply
+from rules.requests import RequestDecision
 from tests.virtual_house import circuit
 
-THEN = Moment("boot", 50.0)
+THEN = BootTime("boot", 50.0)
 TUB = circuit("hot-tub")
-OWED = Entry(position=Position.OFF, live=True, debt=Debt(1, Position.ON, THEN, THEN))
+OWED = CircuitEntry(position=Position.OFF, live=True, shed_record=ShedRecord(1, Position.ON, THEN, THEN))
 HELD = Hold("Ann", "filter is out", THEN)
 
 
-def no(reason: str) -> Reply:
+def no(reason: str) -> RequestDecision:
     """Return the answer to a request that is refused."""
-    return Reply(ok=False, reason=reason)
+    return RequestDecision(ok=False, reason=reason)
 
 
-def yes(reason: str) -> Reply:
+def yes(reason: str) -> RequestDecision:
     """Return the answer to a request that is obeyed."""
-    return Reply(ok=True, reason=reason)
+    return RequestDecision(ok=True, reason=reason)
 
 
 UNREACHABLE = (
@@ -40,8 +40,8 @@ UNREACHABLE = (
 def test_what_may_not_be_commanded_is_not_commanded_for_a_person_either(one: Circuit, why: str) -> None:
     """The answer says which of the reasons it is."""
     assert requests.switch_off(one) == no(why)
-    assert requests.switch_on(one, Entry(), 0.0, insists=True) == no(why)
-    assert requests.give_back(one, OWED, on_utility=True) == no(why)
+    assert requests.switch_on(one, CircuitEntry(), 0.0, force=True) == no(why)
+    assert requests.restore(one, OWED, on_utility=True) == no(why)
 
 
 NOT_ON = (
@@ -53,10 +53,10 @@ NOT_ON = (
 
 
 @pytest.mark.parametrize(("entry", "why"), NOT_ON)
-def test_what_is_on_hold_or_tripped_is_not_switched_on_for_anybody(entry: Entry, why: str) -> None:
+def test_what_is_on_hold_or_tripped_is_not_switched_on_for_anybody(entry: CircuitEntry, why: str) -> None:
     """Insisting does not help: somebody may have their hands in it."""
-    assert requests.switch_on(TUB, entry, 0.0, insists=True) == no(why)
-    assert requests.give_back(TUB, entry, on_utility=True) == no(why)
+    assert requests.switch_on(TUB, entry, 0.0, force=True) == no(why)
+    assert requests.restore(TUB, entry, on_utility=True) == no(why)
 
 
 def test_what_may_be_switched_off_is_and_becomes_theirs() -> None:
@@ -77,22 +77,24 @@ RESTS = (
 @pytest.mark.parametrize(("wait_s", "insists", "said"), RESTS)
 def test_a_compressors_rest_binds_a_person_too_unless_they_insist(wait_s: float, insists: bool, said: str) -> None:
     """The answer says how long, and how to insist."""
-    assert requests.switch_on(TUB, OWED, wait_s, insists=insists) == yes(said)
+    assert requests.switch_on(TUB, OWED, wait_s, force=insists) == yes(said)
 
 
 GIVEN_BACK = (
     # what is known of it, on utility, the answer
     (OWED, True, yes("Hot tub is given back in its turn")),
-    (Entry(), True, no("Hot tub is not owed: hot-tub was not switched off by us")),
+    (CircuitEntry(), True, no("Hot tub is not owed: hot-tub was not switched off by us")),
     (OWED, False, no("not on utility: nothing is given back before it returns (`on` switches one on)")),
-    (Entry(), False, no("not on utility: nothing is given back before it returns (`on` switches one on)")),
+    (CircuitEntry(), False, no("not on utility: nothing is given back before it returns (`on` switches one on)")),
 )
 
 
 @pytest.mark.parametrize(("entry", "on_utility", "answer"), GIVEN_BACK)
-def test_restore_gives_back_what_is_owed_and_on_utility_only(entry: Entry, on_utility: bool, answer: Reply) -> None:
+def test_restore_gives_back_what_is_owed_and_on_utility_only(
+    entry: CircuitEntry, on_utility: bool, answer: RequestDecision
+) -> None:
     """On standby `on` is the word; and what is not owed is not given back."""
-    assert requests.give_back(TUB, entry, on_utility=on_utility) == answer
+    assert requests.restore(TUB, entry, on_utility=on_utility) == answer
 
 
 def test_a_release_says_that_nothing_was_switched() -> None:
@@ -105,7 +107,7 @@ def test_a_release_says_that_nothing_was_switched() -> None:
 def test_to_forget_a_debt_takes_a_debt() -> None:
     """The circuit stays as it is."""
     assert requests.forget(TUB, OWED) == yes("Hot tub is no longer owed: it stays as it is")
-    assert requests.forget(TUB, Entry()) == no("Hot tub is not owed")
+    assert requests.forget(TUB, CircuitEntry()) == no("Hot tub is not owed")
 
 
 OFF_AND_OWED = (
@@ -129,14 +131,14 @@ def test_a_changed_file_must_not_take_an_owed_circuit_from_our_reach(
     new: tuple[Circuit, ...], objections: tuple[str, ...]
 ) -> None:
     """It would stay off for good, and nobody would know why; the sentence says what to do first."""
-    said = requests.objections(Panel.of(TUB), Panel.of(*new), (TUB,))
+    said = requests.reload_conflicts(Panel.of(TUB), Panel.of(*new), (TUB,))
     assert said == tuple(f"circuits.toml: [circuits.hot-tub] {one}, {OFF_AND_OWED}" for one in objections)
-    assert requests.objections(Panel.of(TUB), Panel.of(*new), ()) == ()
+    assert requests.reload_conflicts(Panel.of(TUB), Panel.of(*new), ()) == ()
 
 
 def test_a_circuit_that_neither_file_has_is_nobodys_objection_and_hides_none() -> None:
     """The one in force does not have it either: nothing is lost by it. Those after it are looked at all the same."""
     gone = circuit("sauna")
-    assert requests.objections(Panel.of(), Panel.of(), (TUB,)) == ()
-    (said,) = requests.objections(Panel.of(TUB), Panel.of(), (gone, TUB))
+    assert requests.reload_conflicts(Panel.of(), Panel.of(), (TUB,)) == ()
+    (said,) = requests.reload_conflicts(Panel.of(TUB), Panel.of(), (gone, TUB))
     assert said.startswith("circuits.toml: [circuits.hot-tub] is missing")

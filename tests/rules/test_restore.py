@@ -6,79 +6,79 @@ from dataclasses import replace
 
 import pytest
 
-from rules.boot_time import Moment
-from rules.ledger_entry import Cause, Debt, Entry, Hold
+from rules.boot_time import BootTime
+from rules.ledger_entry import CircuitEntry, Hold, ShedCause, ShedRecord
 from rules.panel import Circuit, CircuitId, Kind, Position, Restore, Tag
-from rules.restore import ReturnQueue, Verdict, recalled, rested_at, verdict
+from rules.restore import RestoreDecision, RestoreQueue, earliest_on_at, restore_decision, retagged_essential
 from tests.virtual_house import circuit
 
 ON, OFF, TRIPPED, UNKNOWN = Position.ON, Position.OFF, Position.TRIPPED, Position.UNKNOWN
-THEN = Moment("boot", 50.0)
-DEBT = Debt(1, ON, THEN, THEN, confirmed=True)
+THEN = BootTime("boot", 50.0)
+DEBT = ShedRecord(1, ON, THEN, THEN, confirmed=True)
 TUB = circuit("hot-tub")
-OFF_BY_US = Entry(position=OFF, live=True, reported_at=51.0, off_sent_at=50.0, debt=DEBT)
+OFF_BY_US = CircuitEntry(position=OFF, live=True, reported_at=51.0, off_sent_at=50.0, shed_record=DEBT)
 
 
-def owed(**words: object) -> Entry:
+def owed(**words: object) -> CircuitEntry:
     """Return a circuit that is off by us, with this of its debt."""
-    return replace(OFF_BY_US, debt=replace(DEBT, **words))  # type: ignore[arg-type]
+    return replace(OFF_BY_US, shed_record=replace(DEBT, **words))  # type: ignore[arg-type]
 
 
-VERDICTS: tuple[tuple[Circuit, Entry, Verdict], ...] = (
-    (TUB, OFF_BY_US, Verdict.RETURNS),
-    (TUB, replace(OFF_BY_US, position=UNKNOWN, live=False, reported_at=None), Verdict.RETURNS),
-    (TUB, replace(OFF_BY_US, position=ON, reported_at=49.0), Verdict.RETURNS),  # said before our OFF
-    (TUB, replace(OFF_BY_US, position=ON), Verdict.IS_ON),
-    (TUB, replace(OFF_BY_US, position=TRIPPED), Verdict.TRIPPED),
-    (TUB, Entry(position=OFF, live=True), Verdict.NOT_OWED),
-    (TUB, owed(commanded=False), Verdict.NOT_OWED),
-    (TUB, replace(OFF_BY_US, taken_over=True), Verdict.NOT_OWED),
-    (replace(TUB, protected=True), OFF_BY_US, Verdict.NOT_OURS),
-    (replace(TUB, kind=Kind.GEN1), OFF_BY_US, Verdict.NOT_OURS),
-    (TUB, replace(OFF_BY_US, hold=Hold("Ann", "", THEN)), Verdict.ON_HOLD),
-    (TUB, owed(before=OFF), Verdict.WAS_OFF),
-    (TUB, owed(before=TRIPPED), Verdict.WAS_OFF),
-    (TUB, owed(before=UNKNOWN), Verdict.BEFORE_UNKNOWN),
-    (TUB, owed(before=UNKNOWN, released=True), Verdict.RETURNS),
-    (TUB, owed(waits=True), Verdict.ASKS),
-    (TUB, owed(waits=True, released=True), Verdict.RETURNS),
-    (replace(TUB, restore=Restore.ASK), OFF_BY_US, Verdict.ASKS),
-    (replace(TUB, restore=Restore.ASK), owed(released=True), Verdict.RETURNS),
-    (replace(TUB, restore=Restore.NEVER), OFF_BY_US, Verdict.STAYS_OFF),
-    (replace(TUB, restore=Restore.NEVER), owed(before=OFF), Verdict.WAS_OFF),
-    (replace(TUB, restore=Restore.ASK, tag=Tag.ESSENTIAL), OFF_BY_US, Verdict.RETURNS),
+VERDICTS: tuple[tuple[Circuit, CircuitEntry, RestoreDecision], ...] = (
+    (TUB, OFF_BY_US, RestoreDecision.RESTORE),
+    (TUB, replace(OFF_BY_US, position=UNKNOWN, live=False, reported_at=None), RestoreDecision.RESTORE),
+    (TUB, replace(OFF_BY_US, position=ON, reported_at=49.0), RestoreDecision.RESTORE),  # said before our OFF
+    (TUB, replace(OFF_BY_US, position=ON), RestoreDecision.IS_ON),
+    (TUB, replace(OFF_BY_US, position=TRIPPED), RestoreDecision.TRIPPED),
+    (TUB, CircuitEntry(position=OFF, live=True), RestoreDecision.NOT_OWED),
+    (TUB, owed(commanded=False), RestoreDecision.NOT_OWED),
+    (TUB, replace(OFF_BY_US, taken_over=True), RestoreDecision.NOT_OWED),
+    (replace(TUB, protected=True), OFF_BY_US, RestoreDecision.NOT_BY_CONTROLLER),
+    (replace(TUB, kind=Kind.GEN1), OFF_BY_US, RestoreDecision.NOT_BY_CONTROLLER),
+    (TUB, replace(OFF_BY_US, hold=Hold("Ann", "", THEN)), RestoreDecision.ON_HOLD),
+    (TUB, owed(before=OFF), RestoreDecision.WAS_OFF),
+    (TUB, owed(before=TRIPPED), RestoreDecision.WAS_OFF),
+    (TUB, owed(before=UNKNOWN), RestoreDecision.BEFORE_UNKNOWN),
+    (TUB, owed(before=UNKNOWN, released=True), RestoreDecision.RESTORE),
+    (TUB, owed(waits=True), RestoreDecision.WAITS_FOR_REQUEST),
+    (TUB, owed(waits=True, released=True), RestoreDecision.RESTORE),
+    (replace(TUB, restore=Restore.ASK), OFF_BY_US, RestoreDecision.WAITS_FOR_REQUEST),
+    (replace(TUB, restore=Restore.ASK), owed(released=True), RestoreDecision.RESTORE),
+    (replace(TUB, restore=Restore.NEVER), OFF_BY_US, RestoreDecision.STAYS_OFF),
+    (replace(TUB, restore=Restore.NEVER), owed(before=OFF), RestoreDecision.WAS_OFF),
+    (replace(TUB, restore=Restore.ASK, tag=Tag.ESSENTIAL), OFF_BY_US, RestoreDecision.RESTORE),
 )
 
 
 @pytest.mark.parametrize(("one", "entry", "becomes"), VERDICTS)
 def test_switched_on_again_is_what_is_owed_was_on_and_is_off_or_unheard_nothing_else(
-    one: Circuit, entry: Entry, becomes: Verdict
+    one: Circuit, entry: CircuitEntry, becomes: RestoreDecision
 ) -> None:
     """Off before stays off; unknown before is asked about; ON to what is on harms nobody."""
-    assert verdict(one, entry) is becomes
+    assert restore_decision(one, entry) is becomes
 
 
 RECALLED = (
-    (Tag.ESSENTIAL, Cause.SHED, False, True),
-    (Tag.NONESSENTIAL, Cause.SHED, False, False),
-    (Tag.ESSENTIAL, Cause.FELL, False, False),
-    (Tag.ESSENTIAL, Cause.SHED, True, False),
+    (Tag.ESSENTIAL, ShedCause.SHED, False, True),
+    (Tag.NONESSENTIAL, ShedCause.SHED, False, False),
+    (Tag.ESSENTIAL, ShedCause.POWER_LOSS, False, False),
+    (Tag.ESSENTIAL, ShedCause.SHED, True, False),
 )
 
 
 @pytest.mark.parametrize(("tag", "cause", "waits", "comes_back"), RECALLED)
 def test_what_was_shed_and_is_essential_now_is_called_back(
-    tag: Tag, cause: Cause, waits: bool, comes_back: bool
+    tag: Tag, cause: ShedCause, waits: bool, comes_back: bool
 ) -> None:
     """What fell with the power was essential all along, and what was on hold waits for a person."""
-    assert recalled(replace(TUB, tag=tag), replace(DEBT, cause=cause, waits=waits)) is comes_back
+    assert retagged_essential(replace(TUB, tag=tag), replace(DEBT, cause=cause, needs_request=waits)) is comes_back
 
 
 def test_a_compressor_rests_from_the_later_of_command_and_report() -> None:
     """And what is not owed has nothing to rest from."""
     pump = circuit("heat-pump", min_off_s=300.0)
-    assert rested_at(pump, OFF_BY_US) == 350.0
-    assert rested_at(pump, Entry()) == 0.0
+    assert earliest_on_at(pump, OFF_BY_US) == 350.0
+    assert earliest_on_at(pump, CircuitEntry()) == 0.0
 
 
 # --- the queue -------------------------------------------------------------------------------------------------------
@@ -86,22 +86,22 @@ def test_a_compressor_rests_from_the_later_of_command_and_report() -> None:
 A, B, C = CircuitId("a"), CircuitId("b"), CircuitId("c")
 
 
-def queue(*waiting: tuple[CircuitId, int, float], stagger_s: float = 5.0) -> ReturnQueue:
+def queue(*waiting: tuple[CircuitId, int, float], stagger_s: float = 5.0) -> RestoreQueue:
     """Return a queue of circuits, each with its rank and when it has rested."""
-    one = ReturnQueue(stagger_s, last_on_at=0.0)
+    one = RestoreQueue(stagger_s, last_on_at=0.0)
     for order, (name, rank, ready_at) in enumerate(waiting):
         one.put(name, rank, order, ready_at, again=False)
     return one
 
 
-def emptied(one: ReturnQueue, now: float) -> list[tuple[float, CircuitId]]:
+def emptied(one: RestoreQueue, now: float) -> list[tuple[float, CircuitId]]:
     """Take whatever comes, each at the queue's own deadline; one that asks for turns and gives nothing is broken."""
     taken: list[tuple[float, CircuitId]] = []
     for _ in range(20):
         if (due := one.deadline(now)) is None:
             return taken
         now = due
-        if (name := one.take(now)) is not None:
+        if (name := one.pop_due(now)) is not None:
             taken.append((now, name))
             one.sent(now)
     raise AssertionError(f"the queue asks for a turn again and again; it gave {taken}")
@@ -122,14 +122,14 @@ def test_one_that_must_rest_lets_the_next_in_rank_go_first() -> None:
 def test_the_first_waits_for_the_stagger_after_a_start_as_well() -> None:
     """A program that has just died may have sent an ON a moment ago."""
     one = queue((A, 1, 0.0))
-    assert (one.take(4.9), one.deadline(1.0)) == (None, 5.0)
-    assert one.take(5.0) == A
+    assert (one.pop_due(4.9), one.deadline(1.0)) == (None, 5.0)
+    assert one.pop_due(5.0) == A
 
 
 def test_a_stall_between_deciding_and_sending_counts_from_the_sending() -> None:
     """Two ONs never leave nearer than the stagger in real time."""
     one = queue((A, 1, 0.0), (B, 2, 0.0))
-    one.take(100.0)
+    one.pop_due(100.0)
     one.sent(100.0)
     one.sent(130.0)
     one.sent(90.0)
@@ -147,7 +147,7 @@ def test_a_further_try_leaves_the_turn_to_one_that_is_about_to_have_rested() -> 
     """A turn taken by the silent one now would make the other wait for the stagger."""
     one = queue((B, 9, 103.0))
     one.put(A, 1, 0, 0.0, again=True)
-    assert one.take(100.0) is None
+    assert one.pop_due(100.0) is None
     assert emptied(one, 100.0) == [(103.0, B), (108.0, A)]
 
 
@@ -181,7 +181,7 @@ def test_what_was_taken_out_does_not_come() -> None:
     one.deadline(100.0)
     for name in (A, B, C):
         one.remove(name)
-    assert (one.take(100.0), one.deadline(100.0), A in one) == (None, None, False)
+    assert (one.pop_due(100.0), one.deadline(100.0), A in one) == (None, None, False)
 
 
 def test_a_circuit_put_twice_comes_once_at_its_last_place() -> None:

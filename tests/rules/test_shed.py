@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from rules.ledger import Ledger
-from rules.ledger_entry import Entry
+from rules.ledger_entry import CircuitEntry
 from rules.panel import Circuit, CircuitId, Kind, Panel, Position
-from rules.shed import Pace, next_off_at, pause_after_off, shed_order, shed_plan, wants_off
+from rules.shed import RetryPolicy, next_off_at, retry_interval, shed_order, shed_plan, wants_off
 from tests.virtual_house import circuit, essential
 
 ON, OFF, TRIPPED, UNKNOWN = Position.ON, Position.OFF, Position.TRIPPED, Position.UNKNOWN
-PACE = Pace(confirm_s=5.0, eager_s=180.0)
+PACE = RetryPolicy(confirm_s=5.0, eager_s=180.0)
 
 
 def test_the_first_to_go_is_the_highest_rank_then_the_order_of_the_file() -> None:
@@ -50,13 +50,13 @@ def test_shed_is_what_is_nonessential_may_be_commanded_and_is_not_known_to_be_of
 
 def test_a_circuit_taken_over_or_perhaps_a_persons_is_left_alone() -> None:
     """The proof takes `confirm_s`; no OFF is sent meanwhile."""
-    assert not wants_off(circuit("x"), Entry(position=ON, live=True, taken_over=True))
-    assert not wants_off(circuit("x"), Entry(position=ON, live=True, suspect_since=4.0))
+    assert not wants_off(circuit("x"), CircuitEntry(position=ON, live=True, taken_over=True))
+    assert not wants_off(circuit("x"), CircuitEntry(position=ON, live=True, possible_override_since=4.0))
 
 
 def test_a_circuit_whose_on_is_under_way_is_switched_off_though_it_says_off() -> None:
     """The contact opened again: what was switched on a moment ago may still come on."""
-    assert wants_off(circuit("x"), Entry(position=OFF, live=True, on_pending=True))
+    assert wants_off(circuit("x"), CircuitEntry(position=OFF, live=True, on_pending=True))
 
 
 NEXT = (
@@ -73,7 +73,7 @@ def test_an_off_is_sent_at_once_unless_one_is_waiting_for_its_answer(
     sent: Position | None, fresh: bool, at: float | None
 ) -> None:
     """What is wanted having changed, or the device having come back, ends the wait."""
-    assert next_off_at(Entry(sent=sent, sent_at=100.0, pause_s=5.0, fresh=fresh)) == at
+    assert next_off_at(CircuitEntry(sent=sent, sent_at=100.0, retry_interval_s=5.0, retry_reset=fresh)) == at
 
 
 PAUSES = (
@@ -93,11 +93,11 @@ def test_the_pause_holds_while_the_house_is_eager_then_doubles_up_to_60_s(
     *, at: float, eager_until: float, sent: Position, tries: int, last_s: float, pause_s: float
 ) -> None:
     """Hubs are still booting in the first minutes, and overload stalls a generator in seconds."""
-    entry = Entry(sent=sent, tries=tries, pause_s=last_s)
-    assert pause_after_off(entry, at, eager_until, PACE) == pause_s
+    entry = CircuitEntry(sent=sent, attempts=tries, retry_interval_s=last_s)
+    assert retry_interval(entry, at, eager_until, PACE) == pause_s
 
 
 def test_the_pause_is_never_shorter_than_the_time_a_device_has_to_answer() -> None:
     """Where the file gives devices longer than the longest pause."""
-    entry = Entry(sent=OFF, tries=3, pause_s=70.0)
-    assert pause_after_off(entry, 900.0, 0.0, Pace(confirm_s=70.0)) == 70.0
+    entry = CircuitEntry(sent=OFF, attempts=3, retry_interval_s=70.0)
+    assert retry_interval(entry, 900.0, 0.0, RetryPolicy(confirm_s=70.0)) == 70.0

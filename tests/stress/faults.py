@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
-from clients.bus_client.request import ask
-from hw.simulated.breakers import SOUND, Faults, Report
+from clients.bus_client.request import send_request
+from hw.simulated.breakers import SOUND, BreakerFaults, Report
 from rules.panel import CircuitId, Position
 from tests.stress import oracle
 from tests.system import small_disk
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from controller.core.events import AskKind
     from tests.stress.plan import Fault
-    from tests.system.process_house import House, Wired
+    from tests.system.process_house import ProcessHouse, Wired
 
 ASK_S = 3.0
 LEDGER = "ledger.db"
@@ -36,7 +36,7 @@ class Mischief:
     `wrong`: what the program did wrong meanwhile. `forgets`: why the disk may not know what was on; empty: it must.
     """
 
-    house: House
+    house: ProcessHouse
     roomy: bool
     off_before: frozenset[str]
     wrong: list[str] = field(default_factory=list)
@@ -64,9 +64,9 @@ class Mischief:
             "WAL deleted": self._delete_wal,
             "configuration wrong at restart": self._wrong_file,
             "reload with retag": self._retag,
-            "breaker silent": lambda _: self._ill(fault, Faults(silent=True)),
-            "breaker slow": lambda _: self._ill(fault, Faults(slow_s=0.05 + fault.lasts_s)),
-            "breaker refuses": lambda _: self._ill(fault, Faults(refuses=True)),
+            "breaker silent": lambda _: self._ill(fault, BreakerFaults(silent=True)),
+            "breaker slow": lambda _: self._ill(fault, BreakerFaults(slow_s=0.05 + fault.lasts_s)),
+            "breaker refuses": lambda _: self._ill(fault, BreakerFaults(refuses=True)),
             "breaker rebooted": self._reboot,
             "breaker offline for the outage": self._lose_power,
             "breaker tripped": self._trip,
@@ -218,7 +218,7 @@ class Mischief:
 
     # --- devices and people ------------------------------------------------------------------------------------------
 
-    def _ill(self, fault: Fault, faults: Faults) -> None:
+    def _ill(self, fault: Fault, faults: BreakerFaults) -> None:
         self.house.breaker(fault.circuit).faults = faults
 
     def _reboot(self, fault: Fault) -> None:
@@ -255,16 +255,16 @@ class Mischief:
         """Ask for a drill of so long; None: ask that it end."""
         if for_s is None:
             self.house.recorder.note(oracle.DRILL_ENDED)
-            await ask(self.house.mosquitto.broker, SITE, "drill-end", {"by": "Ann"}, timeout_s=ASK_S)
+            await send_request(self.house.mosquitto.broker, SITE, "drill-end", {"by": "Ann"}, timeout_s=ASK_S)
             return
         self.house.recorder.note(oracle.DRILL_ASKED, str(for_s))
-        await ask(self.house.mosquitto.broker, SITE, "drill", {"by": "Ann", "for_s": for_s}, timeout_s=ASK_S)
+        await send_request(self.house.mosquitto.broker, SITE, "drill", {"by": "Ann", "for_s": for_s}, timeout_s=ASK_S)
 
     async def _asked(self, request: AskKind, circuit: str) -> None:
         told = json.dumps({"request": request, "circuit": circuit})
         self.house.recorder.note(oracle.ASKED, told)
         fields = {"circuit": circuit, "by": "Ann"}
-        ok, _ = await ask(self.house.mosquitto.broker, SITE, request, fields, timeout_s=ASK_S)
+        ok, _ = await send_request(self.house.mosquitto.broker, SITE, request, fields, timeout_s=ASK_S)
         if ok:
             self.house.recorder.note(oracle.OBEYED, told)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.stress.counters import Tally
     from tests.stress.oracle import Judge
     from tests.stress.plan import Drill, Fault, Plan
-    from tests.system.process_house import House
+    from tests.system.process_house import ProcessHouse
 
 STUCK_S = 75.0
 """Longer than every wait the rules know: an OFF that may still take effect is the longest, a minute."""
@@ -28,7 +28,7 @@ LOST_ALOUD = re.compile(r"set aside|cannot be (written|read|set aside)|is damage
 class Night:
     """One outage in one house. `roomy`: see `Mischief`."""
 
-    def __init__(self, house: House, plan: Plan, judge: Judge, tally: Tally, *, roomy: bool) -> None:
+    def __init__(self, house: ProcessHouse, plan: Plan, judge: Judge, tally: Tally, *, roomy: bool) -> None:
         self.house = house
         self.plan = plan
         self.judge = judge

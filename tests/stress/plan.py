@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
-from hw.simulated.breakers import Wakes
+from hw.simulated.breakers import PowerUpState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +81,7 @@ class Fault:
     name: str
     circuit: str
     lasts_s: float
-    wakes: Wakes
+    wakes: PowerUpState
     luck: int  # for what has no name of its own: which bytes, which tag
 
     def __str__(self) -> str:
@@ -175,12 +175,12 @@ def _fault(name: str, fall: Random, circuits: Sequence[str], off_before: frozens
     if name == "SIGSTOP beyond the keepalive":
         lasts_s = fall.uniform(8.0, 10.0)
     # Whether it wakes on or as it was: a person's circuits apart, it ends where it belongs.
-    wakes = fall.choice((Wakes.ON, Wakes.AS_WAS))
+    wakes = fall.choice((PowerUpState.ON, PowerUpState.AS_WAS))
     return Fault(
         fall.uniform(0.0, 0.9),
         name,
         circuit,
         lasts_s,
-        Wakes.AS_WAS if circuit in off_before else wakes,
+        PowerUpState.AS_WAS if circuit in off_before else wakes,
         fall.randrange(1 << 30),
     )

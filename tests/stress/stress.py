@@ -25,7 +25,7 @@ from tests.stress.invariants import Rules
 from tests.stress.night import Night
 from tests.stress.oracle import Judge
 from tests.stress.plan import dice, draw
-from tests.system.process_house import BYSTANDERS, REMOTE, House, Timing, Wired
+from tests.system.process_house import BYSTANDERS, REMOTE, ProcessHouse, Timing, Wired
 from tests.system.program import WITHOUT_ROOTS_RIGHTS
 from tests.system.small_disk import may_mount, small_disk
 
@@ -90,7 +90,7 @@ class Torture:
                 tally.judged(judge)
                 tally.delivered += len(house.hub.log)
 
-    async def _one(self, name: str, house: House, plan: Plan, judge: Judge) -> None:
+    async def _one(self, name: str, house: ProcessHouse, plan: Plan, judge: Judge) -> None:
         """Play one outage and have it judged; tell the whole story where something is wrong."""
         tally = self.tally
         night = Night(house, plan, judge, tally, roomy=self._roomy)
@@ -113,21 +113,23 @@ class Torture:
             _print(f"{tally.outages} outages, {len(tally.wrong)} wrong, {len(tally.stuck)} stuck")
 
 
-def _house(folder: Path, fall: Random) -> House:
+def _house(folder: Path, fall: Random) -> ProcessHouse:
     # A broker's memory is as old as its last save.
     save = ("autosave_on_changes true", "autosave_interval 1") if fall.random() < 0.7 else ("autosave_interval 1800",)
     memory = ("persistence true", f"persistence_location {folder}/", *save)
     remote = {one.id for one in PANEL if one.breaker in REMOTE}
     # The fridge may be retagged; whoever else is commanded, the judge and the house both say so.
-    return House(folder, PANEL, TIMING, broker_lines=memory, prefix=WITHOUT_ROOTS_RIGHTS, by_people=remote - {"router"})
+    return ProcessHouse(
+        folder, PANEL, TIMING, broker_lines=memory, prefix=WITHOUT_ROOTS_RIGHTS, by_people=remote - {"router"}
+    )
 
 
-def _rules(house: House) -> Rules:
+def _rules(house: ProcessHouse) -> Rules:
     commandable = {one.id for one in house.circuits if one.breaker in REMOTE and "protected = true" not in one.more}
     return Rules(house.timing, commandable, {one.id for one in house.shed})
 
 
-def _story(house: House) -> str:
+def _story(house: ProcessHouse) -> str:
     said = (
         f"{one.at:.3f} {'retained ' if one.retained else ''}{one.topic} {one.payload[:200]!r}"
         for one in house.recorder.said[-4000:]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hw.broker_socket import BrokerError
-from hw.mqtt import Link
+from hw.mqtt import MqttConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ class OnBus:
     def __init__(self, broker: Broker, name: str) -> None:
         self._broker = broker
         self._name = name
-        self._link: Link | None = None
+        self._link: MqttConnection | None = None
         self.connected = asyncio.Event()
 
     async def run(self) -> None:
@@ -54,7 +54,7 @@ class OnBus:
                 await asyncio.sleep(RECONNECT_S)
 
     async def _one_connection(self) -> None:
-        link = await Link.open(self._broker, self._name)
+        link = await MqttConnection.open(self._broker, self._name)
         self._link = link
         try:
             self.greet(link)
@@ -69,7 +69,7 @@ class OnBus:
             self.connected.clear()
             link.abort()
 
-    def greet(self, link: Link) -> None:
+    def greet(self, link: MqttConnection) -> None:
         """Say or ask for what is to be said and asked for at each connection."""
 
     def hear(self, topic: str, payload: bytes, *, retained: bool) -> None:
@@ -106,7 +106,7 @@ class ContactDevice(OnBus):
             self._say_all(self._link)
             self._link.flush()
 
-    def greet(self, link: Link) -> None:
+    def greet(self, link: MqttConnection) -> None:
         link.subscribe([f"loadshed/{self._site}/answers/+"])
         self._say_all(link)
 
@@ -136,7 +136,7 @@ class ContactDevice(OnBus):
                 self._link.flush()
             await asyncio.sleep(WITNESS_S)
 
-    def _say_all(self, link: Link) -> None:
+    def _say_all(self, link: MqttConnection) -> None:
         if self.offline:
             self._note(EDGE, "offline")
         else:
@@ -174,7 +174,7 @@ class Recorder(OnBus):
         self.said: list[Said] = []
         self._last: dict[str, Said] = {}
 
-    def greet(self, link: Link) -> None:
+    def greet(self, link: MqttConnection) -> None:
         self.note(RECONNECTED)
         link.subscribe(["loadshed/#", "ats/#"])
 

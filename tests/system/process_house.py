@@ -13,8 +13,8 @@ from contextlib import AsyncExitStack, closing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from clients.bus_client.request import ask
-from controller.storage.schema import LEDGER, UselessError, open_for_reading
+from clients.bus_client.request import send_request
+from controller.storage.schema import LEDGER, UnusableDatabaseError, open_for_reading
 from hw.simulated.breakers import BreakersOnBus, SimulatedBreaker
 from rules.panel import CircuitId, Position
 from tests.mosquitto import Mosquitto
@@ -100,7 +100,7 @@ class Command:
 
 
 @dataclass
-class House:
+class ProcessHouse:
     """Everything at once. `folder`: its files. `broker_lines`: more of Mosquitto's configuration.
 
     `prefix`: what the daemon's command line begins with. `by_people`: circuits that people may have had switched.
@@ -212,7 +212,7 @@ class House:
     async def ask(self, request: AskKind, circuit: str | None = None, **more: Any) -> tuple[bool, str]:
         """Ask the daemon as a person; return its answer."""
         fields = {} if circuit is None else {"circuit": circuit}
-        return await ask(self.mosquitto.broker, SITE, request, {**fields, **more}, timeout_s=WITHIN_S)
+        return await send_request(self.mosquitto.broker, SITE, request, {**fields, **more}, timeout_s=WITHIN_S)
 
     async def publish(self, *messages: tuple[str, bytes], retain: bool = False) -> None:
         """Say something on the bus as a stranger, and wait until the broker has passed it on."""
@@ -282,7 +282,7 @@ class House:
         """Return the position that the disk remembers; empty: none."""
         try:
             reading = open_for_reading(self.state_dir, LEDGER)
-        except (FileNotFoundError, UselessError):
+        except (FileNotFoundError, UnusableDatabaseError):
             return ""  # it is being made
         with closing(reading) as db:
             row = db.execute("SELECT row FROM entries WHERE circuit = ?", (circuit,)).fetchone()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.storage.log_reader import Log
-from tests.system.process_house import House
+from controller.storage.log_reader import EventLog
+from tests.system.process_house import ProcessHouse
 from tests.system.program import WITHOUT_ROOTS_RIGHTS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def failing(house: House) -> str:
+def failing(house: ProcessHouse) -> str:
     """Return what the alarm says of the disk; empty: it does not stand."""
     last = house.recorder.last("alarms/disk-failing")
     return "" if last is None or not last.payload else str(last.fields["means"])
@@ -20,7 +20,7 @@ def failing(house: House) -> str:
 
 async def test_a_full_disk_stops_nothing_and_what_it_missed_is_written_later(tmp_path: Path) -> None:
     """Shed and given back with an alarm; when there is room again the outage is on the disk, whole."""
-    async with House(tmp_path) as house:
+    async with ProcessHouse(tmp_path) as house:
         await house.begin()
         house.program.no_file_above(0)
         house.opens()
@@ -32,7 +32,7 @@ async def test_a_full_disk_stops_nothing_and_what_it_missed_is_written_later(tmp
         house.program.no_file_above(None)
         await house.until(lambda: not failing(house), "there is room again")
         assert await house.program.terminate() == 0
-        with Log(house.state_dir) as log:
+        with EventLog(house.state_dir) as log:
             (outage,) = log.outages()
             assert outage.stage == "closed"
             assert {history.end for history in outage.histories} == {"restored"}
@@ -40,7 +40,7 @@ async def test_a_full_disk_stops_nothing_and_what_it_missed_is_written_later(tmp
 
 async def test_a_state_folder_nobody_may_write_to_stops_nothing(tmp_path: Path) -> None:
     """A start in the dark from what the disk remembers, though it takes nothing any more."""
-    async with House(tmp_path, prefix=WITHOUT_ROOTS_RIGHTS) as house:
+    async with ProcessHouse(tmp_path, prefix=WITHOUT_ROOTS_RIGHTS) as house:
         await house.begin()
         assert await house.program.terminate() == 0
         folders = [house.state_dir, *(path for path in house.state_dir.rglob("*") if path.is_dir())]
@@ -61,7 +61,7 @@ async def test_a_state_folder_nobody_may_write_to_stops_nothing(tmp_path: Path) 
 
 async def test_a_corrupt_database_is_set_aside_and_kept(tmp_path: Path) -> None:
     """It sheds all the same; what was on before nobody knows, so it comes back on a person's word."""
-    async with House(tmp_path) as house:
+    async with ProcessHouse(tmp_path) as house:
         await house.begin()
         assert await house.program.terminate() == 0
         garbage = b"no database at all, but long enough to be looked at" * 100

@@ -20,7 +20,7 @@ from hw.simulated.meter_server import run_pulses
 from rules.metering.demand import EDGE_KW_S
 from rules.panel import Position
 from tests.pages import ROOT
-from tests.system.process_house import BYSTANDERS, SHED, SITE, House, Timing, Wired, together
+from tests.system.process_house import BYSTANDERS, SHED, SITE, ProcessHouse, Timing, Wired, together
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ ALL = {one.id for one in SHED}
 class Drill:
     """One `loadshed drill`. `said`: what it has written so far, both streams as they came."""
 
-    def __init__(self, house: House, *words: str, terminal: bool = False) -> None:
+    def __init__(self, house: ProcessHouse, *words: str, terminal: bool = False) -> None:
         out = house.folder / "out"
         out.mkdir(exist_ok=True)
         folders = ("--config", str(house.config), "--state", str(house.state_dir), "--out", str(out))
@@ -101,13 +101,13 @@ class Drill:
         return fields
 
 
-async def ran(house: House, *words: str, terminal: bool = False) -> tuple[int, str]:
+async def ran(house: ProcessHouse, *words: str, terminal: bool = False) -> tuple[int, str]:
     """Return how a drill command ended, and what it said."""
     async with Drill(house, *words, terminal=terminal) as drill:
         return await drill.ended(), drill.text
 
 
-async def ready(house: House) -> None:
+async def ready(house: ProcessHouse) -> None:
     """Start everything, and wait until utility has been unbroken for long enough."""
     await house.begin()
     await house.until(lambda: house.state["stable_at"] is None, "utility is stable")
@@ -115,7 +115,7 @@ async def ready(house: House) -> None:
 
 async def test_a_drill_from_consent_to_report(tmp_path: Path) -> None:
     """The list, a yes at a terminal, everything off and back; the report; and the log knows it as a drill."""
-    async with House(tmp_path) as house:
+    async with ProcessHouse(tmp_path) as house:
         await ready(house)
         async with Drill(house, "--live", *SHORT, "--by", "Ann", terminal=True) as drill:
             await drill.says("Switch these off now? [y/N]")
@@ -136,7 +136,7 @@ async def test_a_drill_from_consent_to_report(tmp_path: Path) -> None:
         await _the_log_knows_it(house)
 
 
-async def _the_log_knows_it(house: House) -> None:
+async def _the_log_knows_it(house: ProcessHouse) -> None:
     """Of the other commands, each says so."""
     log = ("--state", str(house.state_dir))
     assert "drill" in await _said("outages", *log)
@@ -158,7 +158,7 @@ async def _said(*words: str) -> str:
 
 async def test_without_consent_nothing_is_switched(tmp_path: Path) -> None:
     """A no, an end of the terminal, nobody at one, a folder that is none: each says what to do."""
-    async with House(tmp_path) as house:
+    async with ProcessHouse(tmp_path) as house:
         await ready(house)
         async with Drill(house, "--live", terminal=True) as drill:
             await drill.says("Switch these off now?")
@@ -180,7 +180,7 @@ async def test_ctrl_c_ends_the_drill_and_sees_it_to_its_end(tmp_path: Path) -> N
 
 
 async def _ended_by(which: signal.Signals, folder: Path) -> None:
-    async with House(folder / which.name) as house:
+    async with ProcessHouse(folder / which.name) as house:
         await ready(house)
         async with Drill(house, "--live", "--yes", "--by", "Ann", "--json", *HELD) as drill:
             await house.is_shed()
@@ -195,7 +195,7 @@ async def _ended_by(which: signal.Signals, folder: Path) -> None:
 async def test_a_second_ctrl_c_leaves_and_the_controller_goes_on(tmp_path: Path) -> None:
     """With no rest between, and a circuit that must rest: nobody waits for it."""
     circuits = (*BYSTANDERS, Wired("freezer", more=("min_off_s = 3600",)), Wired("tub", rank=8))
-    async with House(tmp_path, circuits=circuits) as house:
+    async with ProcessHouse(tmp_path, circuits=circuits) as house:
         await ready(house)
         async with Drill(house, "--live", "--yes", *HELD) as drill:
             await house.is_shed()
@@ -215,7 +215,7 @@ async def test_whatever_comes_between_is_said_and_followed(tmp_path: Path) -> No
 
 async def _taken_over(folder: Path) -> None:
     """What was measured till then is reported; nothing is given back before utility is."""
-    async with House(folder / "transfer") as house:
+    async with ProcessHouse(folder / "transfer") as house:
         await ready(house)
         async with Drill(house, "--live", "--yes", *HELD) as drill:
             await drill.says(ALL_OFF)
@@ -232,7 +232,7 @@ async def _taken_over(folder: Path) -> None:
 
 async def _killed(folder: Path) -> None:
     """Gone, there again, started anew; a start that finds a drill open gives back."""
-    async with House(folder / "daemon") as house:
+    async with ProcessHouse(folder / "daemon") as house:
         await ready(house)
         async with Drill(house, "--live", "--yes", *HELD) as drill:
             await drill.says(ALL_OFF)
@@ -248,7 +248,7 @@ async def _killed(folder: Path) -> None:
 
 async def _away(folder: Path) -> None:
     """With it the contact, which is on the bus here: the drill is over, and what was said meanwhile is not made up."""
-    async with House(folder / "broker") as house:
+    async with ProcessHouse(folder / "broker") as house:
         await ready(house)
         async with Drill(house, "--live", "--yes", *HELD) as drill:
             await drill.says(ALL_OFF)
@@ -263,7 +263,7 @@ async def _away(folder: Path) -> None:
 
 async def _unanswered(folder: Path) -> None:
     """MQTT 3.1.1: the log says what became of the request."""
-    async with House(folder / "old") as house:
+    async with ProcessHouse(folder / "old") as house:
         installer = house.timing.toml(house.mosquitto.port).replace("[broker]", '[broker]\nversion = "3.1.1"')
         house.write_installer(installer)
         await ready(house)
@@ -279,7 +279,7 @@ async def _unanswered(folder: Path) -> None:
 
 async def test_what_may_not_be_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
     """In an outage; while a drill is on; no end of what never began. The dry list needs no bus."""
-    async with House(tmp_path) as house:
+    async with ProcessHouse(tmp_path) as house:
         await ready(house)
         assert (await ran(house, "--end")) == (1, "loadshed: no drill is on\n")
         house.opens()
@@ -302,7 +302,7 @@ async def test_what_may_not_be_is_refused_before_anything_is_asked(tmp_path: Pat
 async def test_what_a_circuit_draws_is_read_as_it_comes_back(tmp_path: Path) -> None:
     """A meter's pulses on the bus, of what the simulated breakers really carry."""
     draws = {"fridge": 15.0, "pump": 20.0, "dryer": 0.0, "tub": 30.0, "car": 25.0}
-    async with House(tmp_path, timing=Timing(stagger_s=3.0)) as house:
+    async with ProcessHouse(tmp_path, timing=Timing(stagger_s=3.0)) as house:
         await ready(house)
         metering = asyncio.create_task(Pulses(house, draws).run())
         try:
@@ -325,7 +325,7 @@ async def test_what_a_circuit_draws_is_read_as_it_comes_back(tmp_path: Path) -> 
 class Pulses:
     """Says demand as the controller does at each pulse, of what the breakers really let through."""
 
-    def __init__(self, house: House, draws: dict[str, float]) -> None:
+    def __init__(self, house: ProcessHouse, draws: dict[str, float]) -> None:
         self._house, self._draws = house, draws
         self._meter = SimulatedMeter("1N240-02D", clock=time.monotonic)
         self._last: float | None = None

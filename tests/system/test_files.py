@@ -7,7 +7,7 @@ import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tests.system.process_house import USUAL, House, Wired, circuits_toml
+from tests.system.process_house import USUAL, ProcessHouse, Wired, circuits_toml
 from tests.system.program import Program
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def changed(circuit: str, **words: Any) -> tuple[Wired, ...]:
     return tuple(replace(one, **words) if one.id == circuit else one for one in USUAL)
 
 
-async def reloaded(house: House, circuits: tuple[Wired, ...] | str) -> list[dict[str, Any]]:
+async def reloaded(house: ProcessHouse, circuits: tuple[Wired, ...] | str) -> list[dict[str, Any]]:
     """Write the file, send SIGHUP, and return what is said once it is in force."""
     mark = house.mark
     house.write_circuits(circuits)
@@ -29,7 +29,7 @@ async def reloaded(house: House, circuits: tuple[Wired, ...] | str) -> list[dict
     return await house.until(lambda: house.happened("circuits_reloaded", mark), "the file is in force")
 
 
-def refusal(house: House) -> str:
+def refusal(house: ProcessHouse) -> str:
     """Return what the alarm says of the file; empty: it does not stand."""
     last = house.recorder.last("alarms/configuration-refused")
     return "" if last is None or not last.payload else str(last.fields["means"])
@@ -37,7 +37,7 @@ def refusal(house: House) -> str:
 
 async def test_retagging_is_obeyed_at_once_on_standby_and_by_the_next_outage(tmp_path: Path) -> None:
     """Essential comes back though the house is on standby; nonessential goes."""
-    async with House(tmp_path, by_people={"fridge"}) as house:
+    async with ProcessHouse(tmp_path, by_people={"fridge"}) as house:
         await house.begin()
         house.opens()
         await house.is_shed()
@@ -59,7 +59,7 @@ async def test_retagging_is_obeyed_at_once_on_standby_and_by_the_next_outage(tmp
 
 async def test_of_two_reloads_at_once_the_later_file_is_in_force(tmp_path: Path) -> None:
     """Saved twice in a moment, and read twice: the older reading was kept last, and stayed in force unsaid."""
-    async with House(tmp_path) as house:
+    async with ProcessHouse(tmp_path) as house:
         await house.begin()
         for tag in ("essential", "nonessential") * 5:
             first = asyncio.create_task(house.ask("reload"))
@@ -73,7 +73,7 @@ async def test_of_two_reloads_at_once_the_later_file_is_in_force(tmp_path: Path)
 
 async def test_a_wrong_file_is_refused_whole_and_the_one_in_force_outlives_restarts(tmp_path: Path) -> None:
     """A typo made in the dark never disarms the house; it is said until it is mended."""
-    async with House(tmp_path) as house:
+    async with ProcessHouse(tmp_path) as house:
         await house.begin()
         house.write_circuits(WRONG + WRONG.replace("[circuits.", "[circuits.second-").replace("space = ", "spcae = "))
         house.program.send(signal.SIGHUP)
@@ -97,7 +97,7 @@ async def test_a_wrong_file_is_refused_whole_and_the_one_in_force_outlives_resta
 
 async def test_a_file_that_drops_what_is_owed_is_refused(tmp_path: Path) -> None:
     """Nor may it be made uncommandable; and at a start its last entry stays until it is given back."""
-    async with House(tmp_path) as house:
+    async with ProcessHouse(tmp_path) as house:
         await house.begin()
         house.opens()
         await house.is_shed()
@@ -124,7 +124,7 @@ async def test_a_file_that_drops_what_is_owed_is_refused(tmp_path: Path) -> None
 
 async def test_a_circuit_dropped_over_a_restart_is_gone_from_the_bus(tmp_path: Path) -> None:
     """The broker retains what was said of it, and nobody else would ever take it back."""
-    async with House(tmp_path) as house:
+    async with ProcessHouse(tmp_path) as house:
         await house.begin()
         await house.until(lambda: house.recorder.last("circuits/tub"), "it is told")
         await house.program.kill()
@@ -135,7 +135,7 @@ async def test_a_circuit_dropped_over_a_restart_is_gone_from_the_bus(tmp_path: P
 
 async def test_wrong_files_that_never_were_in_force_end_it_with_78(tmp_path: Path) -> None:
     """All mistakes of both files at once, each with its line; nothing is commanded."""
-    async with House(tmp_path) as house:
+    async with ProcessHouse(tmp_path) as house:
         await house.start_broker()
         house.write_circuits(WRONG + "[circuits.attic]\nspace = 0\n")
         house.write_installer('[site]\nid = "home"\n[contact]\nsource = "gpoi"\n')
@@ -150,7 +150,7 @@ async def test_wrong_files_that_never_were_in_force_end_it_with_78(tmp_path: Pat
 
 async def test_a_second_program_on_the_same_state_folder_ends_at_once(tmp_path: Path) -> None:
     """Two would write one ledger, and each would undo what the other does; the first does not even notice."""
-    async with House(tmp_path) as house:
+    async with ProcessHouse(tmp_path) as house:
         await house.begin()
         second = Program(house.program.config, house.program.state, lambda: None)
         await second.start()

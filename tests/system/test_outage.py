@@ -13,10 +13,10 @@ from paho.mqtt.client import Client, MQTTMessage, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from controller.storage.log_reader import Log
+from controller.storage.log_reader import EventLog
 from rules.panel import Position
 from tests.mosquitto import HOST
-from tests.system.process_house import BYSTANDERS, SITE, House, Timing, numbered
+from tests.system.process_house import BYSTANDERS, SITE, ProcessHouse, Timing, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ FORTY = (*BYSTANDERS, *numbered(40))
 async def test_forty_circuits_are_shed_and_given_back(tmp_path: Path) -> None:
     """Each OFF once, the highest rank first; each ON once, the lowest first; what was off before stays off."""
     ranks = {one.id: one.rank for one in FORTY}
-    async with House(tmp_path, FORTY, Timing(confirm_s=10.0)) as house:
+    async with ProcessHouse(tmp_path, FORTY, Timing(confirm_s=10.0)) as house:
         await house.begin()
         house.flip("c7", Position.OFF)
         await house.until(lambda: house.circuit("c7")["position"] == "off", "c7 is seen off")
@@ -52,8 +52,8 @@ async def test_forty_circuits_are_shed_and_given_back(tmp_path: Path) -> None:
         _told_in_full(house, off)
 
 
-def _told_in_full(house: House, off: list[str]) -> None:
-    with Log(house.state_dir) as log:
+def _told_in_full(house: ProcessHouse, off: list[str]) -> None:
+    with EventLog(house.state_dir) as log:
         (outage,) = log.outages()
     assert outage.stage == "closed"
     assert outage.transfers == 1
@@ -67,7 +67,7 @@ def _told_in_full(house: House, off: list[str]) -> None:
 
 async def test_commands_are_unretained_at_qos_1_and_expire(tmp_path: Path) -> None:
     """As a client sees them that asks for everything as it was published."""
-    async with House(tmp_path, timing=Timing(confirm_s=10.0)) as house:
+    async with ProcessHouse(tmp_path, timing=Timing(confirm_s=10.0)) as house:
         await house.begin()
         with _watching(house) as (subscribed, seen):
             await asyncio.to_thread(subscribed.wait, 30.0)
@@ -82,7 +82,7 @@ async def test_commands_are_unretained_at_qos_1_and_expire(tmp_path: Path) -> No
 
 
 @contextmanager
-def _watching(house: House) -> Iterator[tuple[threading.Event, queue.Queue[MQTTMessage]]]:
+def _watching(house: ProcessHouse) -> Iterator[tuple[threading.Event, queue.Queue[MQTTMessage]]]:
     """Give what is heard of commands at QoS 1 with the retain flag as published, once subscribed."""
     subscribed, seen = threading.Event(), queue.Queue[MQTTMessage]()
     client = Client(CallbackAPIVersion.VERSION2, "watch", protocol=MQTTv5)
@@ -100,7 +100,7 @@ def _watching(house: House) -> Iterator[tuple[threading.Event, queue.Queue[MQTTM
 
 async def test_a_bounce_moves_nothing_and_an_outage_of_a_blink_sheds(tmp_path: Path) -> None:
     """Shorter than `settle_s` it is noise; longer it is an outage, however short."""
-    async with House(tmp_path, timing=Timing(settle_s=0.1)) as house:
+    async with ProcessHouse(tmp_path, timing=Timing(settle_s=0.1)) as house:
         await house.begin()
         house.contact.move(True, False)
         await house.until(lambda: house.happened("contact_bounced"), "the bounce is seen")
@@ -116,7 +116,7 @@ async def test_a_bounce_moves_nothing_and_an_outage_of_a_blink_sheds(tmp_path: P
 
 async def test_a_house_with_nothing_to_shed_has_its_outage_too(tmp_path: Path) -> None:
     """Essential, protected and uncontrollable circuits alone: it begins and ends, and nothing is commanded."""
-    async with House(tmp_path, BYSTANDERS) as house:
+    async with ProcessHouse(tmp_path, BYSTANDERS) as house:
         await house.begin()
         house.opens()
         await house.reaches("standby")

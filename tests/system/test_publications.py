@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from rules.panel import Position
-from tests.system.process_house import House, Timing
+from tests.system.process_house import ProcessHouse, Timing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,14 +26,14 @@ HOSTILE = (
 )
 
 
-def refused(house: House) -> list[str]:
+def refused(house: ProcessHouse) -> list[str]:
     """Return the lines that refusals cost."""
     return [line for line in house.program.log if line.startswith("refused ")]
 
 
 async def test_hostile_words_change_nothing_and_cost_a_line_each(tmp_path: Path) -> None:
     """Binary, a megabyte, deep JSON, wrong case, unknown names; and a flood of them does not fill the journal."""
-    async with House(tmp_path) as house:
+    async with ProcessHouse(tmp_path) as house:
         await house.begin()
         before = house.state
         await house.publish(*HOSTILE)
@@ -55,7 +55,7 @@ async def test_hostile_words_change_nothing_and_cost_a_line_each(tmp_path: Path)
 
 async def test_a_retained_request_is_not_obeyed(tmp_path: Path) -> None:
     """Whoever asked is long gone, and it would be asked again at every connection."""
-    async with House(tmp_path, by_people={"fridge"}) as house:
+    async with ProcessHouse(tmp_path, by_people={"fridge"}) as house:
         await house.start_broker()
         await house.publish(("loadshed/home/ask/off", b'{"circuit": "fridge"}'), retain=True)
         await house.program.start()
@@ -71,7 +71,7 @@ async def test_a_retained_request_is_not_obeyed(tmp_path: Path) -> None:
 
 async def test_people_are_obeyed_or_told_why_not(tmp_path: Path) -> None:
     """Each request with its answer; a person's circuit stays theirs through the outage."""
-    async with House(tmp_path, by_people={"fridge"}, timing=Timing(confirm_s=2.0)) as house:
+    async with ProcessHouse(tmp_path, by_people={"fridge"}, timing=Timing(confirm_s=2.0)) as house:
         await house.begin()
         assert await house.ask("off", "router") == (False, "router is protected: it is never commanded")
         assert (await house.ask("on", "porch"))[0] is False
@@ -91,7 +91,7 @@ async def test_people_are_obeyed_or_told_why_not(tmp_path: Path) -> None:
         await _back(house)
 
 
-async def _back(house: House) -> None:
+async def _back(house: ProcessHouse) -> None:
     """Utility returns: what is on hold and what was forgotten stay off."""
     mark = house.mark
     house.closes()
@@ -108,7 +108,7 @@ async def _back(house: House) -> None:
 
 async def test_a_request_repeated_is_done_once(tmp_path: Path) -> None:
     """The same correlation again is refused, and says so to whoever waits."""
-    async with House(tmp_path) as house:
+    async with ProcessHouse(tmp_path) as house:
         await house.begin()
         link = house.recorder._link
         assert link is not None

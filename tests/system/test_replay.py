@@ -9,25 +9,25 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from controller.core.effects import SwitchOff
-from controller.recording.format import End
+from controller.recording.format import SessionEnd
 from controller.storage.recording_reader import recorded
 from controller.storage.schema import LEDGER, open_for_reading
 from tests.pages import ROOT
-from tests.system.process_house import SHED, House
+from tests.system.process_house import SHED, ProcessHouse
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from controller.recording.format import Segment
+    from controller.recording.format import Session
 
 
-def segments(state_dir: Path) -> list[Segment]:
+def segments(state_dir: Path) -> list[Session]:
     """Return what was recorded."""
     with closing(open_for_reading(state_dir, LEDGER)) as db:
         return [*recorded(db, [])]
 
 
-def words(segment: Segment) -> list[tuple[str, str]]:
+def words(segment: Session) -> list[tuple[str, str]]:
     """Return the commands of one life of the program, in order."""
     return [
         ("OFF" if isinstance(command, SwitchOff) else "ON", command.circuit)
@@ -54,7 +54,7 @@ async def replayed(state_dir: Path) -> dict[str, Any]:
 
 async def test_an_outage_with_a_kill_in_it_is_decided_the_same_again(tmp_path: Path) -> None:
     """`kill -9` on standby, a start, and back: each life is a segment, and every command is found again."""
-    async with House(tmp_path / "house") as house:
+    async with ProcessHouse(tmp_path / "house") as house:
         await house.begin()
         house.opens()
         await house.is_shed()
@@ -70,7 +70,7 @@ async def test_an_outage_with_a_kill_in_it_is_decided_the_same_again(tmp_path: P
         assert await house.program.terminate() == 0
         first, second = segments(house.state_dir)
         sent = [(one.word, one.circuit) for one in house.commands(mark)]
-    assert (first.end, type(second.end)) == (None, End)
+    assert (first.end, type(second.end)) == (None, SessionEnd)
     assert words(second) == sent
     assert {circuit for _, circuit in words(first)} == {circuit.id for circuit in SHED}
     answer = await replayed(house.state_dir)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from hw.simulated.breakers import SOUND, Faults
+from hw.simulated.breakers import SOUND, BreakerFaults
 from rules.panel import Position
-from tests.system.process_house import SITE, House, Timing, together
+from tests.system.process_house import SITE, ProcessHouse, Timing, together
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ STATES: tuple[State, ...] = ("utility", "shedding", "standby", "stabilizing", "r
 CAUGHT = Timing(utility_stable_s=1.0, stagger_s=0.3)
 
 
-async def brought_to(house: House, state: State) -> None:
+async def brought_to(house: ProcessHouse, state: State) -> None:
     """Bring a house into a state, with the pump off before."""
     await house.begin()
     house.flip("pump", Position.OFF)
@@ -29,7 +29,7 @@ async def brought_to(house: House, state: State) -> None:
     if state == "utility":
         return
     if state == "shedding":  # it waits for one that does not answer
-        house.breaker("tub").faults = Faults(silent=True)
+        house.breaker("tub").faults = BreakerFaults(silent=True)
     house.opens()
     if state == "shedding":
         confirmed = ("car", "dryer")
@@ -42,7 +42,7 @@ async def brought_to(house: House, state: State) -> None:
     await house.until(lambda: house.happened("state", state=state), f"the state is {state}")
 
 
-async def right_end(house: House, *, is_open: bool) -> None:
+async def right_end(house: ProcessHouse, *, is_open: bool) -> None:
     """See the house where the contact says it is; then back on utility, and nothing on that was off before."""
     house.breaker("tub").faults = SOUND
     await house.greetings()
@@ -58,7 +58,7 @@ async def test_killed_in_each_state_it_starts_again_and_ends_right(tmp_path: Pat
     """`kill -9`, then a start: shed if the house is on standby, given back if it is on utility."""
 
     async def story(state: State) -> None:
-        async with House(tmp_path / state, timing=CAUGHT) as house:
+        async with ProcessHouse(tmp_path / state, timing=CAUGHT) as house:
             await brought_to(house, state)
             await house.program.kill()
             is_open = house.contact.is_open is not moves
@@ -77,7 +77,7 @@ async def test_the_broker_goes_and_comes_in_each_state(tmp_path: Path, how: str,
     """Without a broker nothing is known and nothing commanded; with it, what is needed then, computed anew."""
 
     async def story(state: State) -> None:
-        async with House(tmp_path / state, timing=CAUGHT) as house:
+        async with ProcessHouse(tmp_path / state, timing=CAUGHT) as house:
             await brought_to(house, state)
             await (house.stop_broker() if how == "stopped" else house.kill_broker())
             await house.until(lambda: any("the broker is away" in line for line in house.program.log), "it is noticed")
@@ -96,11 +96,11 @@ async def test_the_broker_goes_and_comes_in_each_state(tmp_path: Path, how: str,
     await together(*(story(state) for state in STATES))
 
 
-def _connections(house: House) -> int:
+def _connections(house: ProcessHouse) -> int:
     return sum("connected to the broker" in line for line in house.program.log)
 
 
-def _kept_topics(house: House) -> set[str]:
+def _kept_topics(house: ProcessHouse) -> set[str]:
     """Return the retained topics that a broker without a memory must be told anew."""
     circuits = {f"loadshed/home/circuits/{circuit.id}" for circuit in house.circuits}
     return {"loadshed/home/controller/availability", "loadshed/home/controller/state", *circuits}
@@ -108,7 +108,7 @@ def _kept_topics(house: House) -> set[str]:
 
 async def test_after_the_broker_forgot_all_retained_topics_are_there_for_newcomers(tmp_path: Path) -> None:
     """Who subscribes later finds them as the broker's memory."""
-    async with House(tmp_path) as house:
+    async with ProcessHouse(tmp_path) as house:
         await house.begin()
         await house.kill_broker()
         mark = house.mark  # before the broker is there: the program may be back on it sooner than we are
@@ -128,7 +128,7 @@ async def test_after_the_broker_forgot_all_retained_topics_are_there_for_newcome
 
 async def test_a_start_in_the_dark_sheds_and_gives_back(tmp_path: Path) -> None:
     """The Pi went down with the grid: what the disk knows to have been on comes back, what was off stays off."""
-    async with House(tmp_path) as house:
+    async with ProcessHouse(tmp_path) as house:
         await brought_to(house, "utility")
         await house.program.kill()
         house.opens()
@@ -141,7 +141,7 @@ async def test_a_start_in_the_dark_sheds_and_gives_back(tmp_path: Path) -> None:
 
 async def test_a_start_in_the_dark_with_nothing_on_disk_sheds_all_the_same(tmp_path: Path) -> None:
     """Nobody knows then what was on: it is shed, named, and comes back on a person's word."""
-    async with House(tmp_path) as house:
+    async with ProcessHouse(tmp_path) as house:
         house.contact.is_open = True
         await house.start_broker()
         await house.program.start()
@@ -158,7 +158,7 @@ async def test_a_start_in_the_dark_with_nothing_on_disk_sheds_all_the_same(tmp_p
 
 async def test_a_start_in_the_dark_before_the_broker_is_there(tmp_path: Path) -> None:
     """Pi and broker wake together: nothing is lost by being the first."""
-    async with House(tmp_path) as house:
+    async with ProcessHouse(tmp_path) as house:
         await house.begin()
         await house.program.kill()
         await house.kill_broker()
@@ -173,7 +173,7 @@ async def test_a_start_in_the_dark_before_the_broker_is_there(tmp_path: Path) ->
 
 async def test_sigterm_ends_it_at_once_and_says_so(tmp_path: Path) -> None:
     """Exit 0 within two seconds in any state, `offline` on the bus; after `kill -9` the broker says it."""
-    async with House(tmp_path) as house:
+    async with ProcessHouse(tmp_path) as house:
         await house.begin()
         house.opens()
         await house.is_shed()
@@ -190,13 +190,13 @@ async def test_sigterm_ends_it_at_once_and_says_so(tmp_path: Path) -> None:
         await house.is_back()
 
 
-def _available(house: House, since: int) -> list[bytes]:
+def _available(house: ProcessHouse, since: int) -> list[bytes]:
     return [one.payload for one in house.recorder.on("controller/availability", since)]
 
 
 async def test_a_stall_turns_a_bounce_into_nothing_and_an_outage_into_an_outage(tmp_path: Path) -> None:
     """A program that stood still for seconds judges what happened, and does only what the present asks for."""
-    async with House(tmp_path, timing=Timing(stagger_s=0.2)) as house:
+    async with ProcessHouse(tmp_path, timing=Timing(stagger_s=0.2)) as house:
         await house.begin()
         house.program.stall(1.5)
         house.opens()
@@ -214,7 +214,7 @@ async def test_a_stall_turns_a_bounce_into_nothing_and_an_outage_into_an_outage(
         await house.is_back()
 
 
-async def _open_in_a_stall(house: House) -> None:
+async def _open_in_a_stall(house: ProcessHouse) -> None:
     """Open the contact while the program stands still with ONs due: none may leave after it, and all are shed."""
     house.program.stall(1.0)
     # An ON that left just before the stall may still lie in its socket: this word comes back after it.

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from controller.config.loader import Configuration, load
 from controller.daemon import Daemon
-from controller.storage.log_reader import Log
+from controller.storage.log_reader import EventLog
 from hw import gpio
-from hw.simulated.contact import SimulatedPins, Wire
+from hw.simulated.contact import SimulatedPins, SimulatedWire
 from hw.simulated.meter import SimulatedMeter
 from hw.simulated.meter_server import serve_pty
 from rules.panel import Position
-from tests.system.process_house import House
+from tests.system.process_house import ProcessHouse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ async def test_two_meters_are_followed_and_demand_is_logged_while_on_backup(tmp_
     home.kw = 120.0
     async with serve_pty([home, well]) as port:
         meters = f'[meter]\nport = "{port}"\npoll_s = 0.1\nsample_s = 0.1\n[meters.well]\ndevice_id = 2\n'
-        async with House(tmp_path, installer_more=meters) as house:
+        async with ProcessHouse(tmp_path, installer_more=meters) as house:
             await house.begin()
             await house.until(lambda: _energy(house, "demand"), "the house's meter is heard")
             await house.until(lambda: _energy(house, "meters/well") == 7.0, "the well's meter is heard")
@@ -47,13 +47,13 @@ async def test_two_meters_are_followed_and_demand_is_logged_while_on_backup(tmp_
             _demand_is_on_disk(house)
 
 
-def _energy(house: House, leaf: str) -> float | None:
+def _energy(house: ProcessHouse, leaf: str) -> float | None:
     last = house.recorder.last(leaf)
     return None if last is None or not last.payload else last.fields["energy_kwh"]
 
 
-def _demand_is_on_disk(house: House) -> None:
-    with Log(house.state_dir) as log:
+def _demand_is_on_disk(house: ProcessHouse) -> None:
+    with EventLog(house.state_dir) as log:
         (outage,) = log.outages()
         rows = [*log.samples(outage.id)]
     assert outage.energy_kwh is not None
@@ -68,11 +68,11 @@ def _demand_is_on_disk(house: House) -> None:
 async def test_a_contact_on_a_pin_sheds_and_gives_back(tmp_path: Path) -> None:
     """The whole program over gpiozero's mock pins, in this process: no machine here has soldered ones."""
     pins = SimulatedPins(time.monotonic)
-    gpio.use(pins)
-    wire = Wire(pins, PIN)
+    gpio.set_pin_factory(pins)
+    wire = SimulatedWire(pins, PIN)
     wire.close()
     try:
-        async with House(tmp_path) as house:
+        async with ProcessHouse(tmp_path) as house:
             on_pin = f'[contact]\nsource = "gpio"\npin = {PIN}\nsettle_s = 0.02\n'
             told = house.timing.toml(house.mosquitto.port)
             house.write_installer(told[: told.index("[contact]")] + on_pin + told[told.index("[broker]") :])

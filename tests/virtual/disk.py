@@ -15,17 +15,17 @@ from pathlib import Path
 from resource import RLIM_INFINITY, RLIMIT_FSIZE, getrlimit, setrlimit
 from typing import TYPE_CHECKING, NamedTuple
 
-from controller.core.effects import Happened, KeepPulses, KeepSample
+from controller.core.effects import LogEvent, SavePulses, SaveSample
 from controller.storage.queries import read_memory
-from controller.storage.schema import LEDGER, SAMPLES, UselessError, open_for_reading, open_for_writing
+from controller.storage.schema import LEDGER, SAMPLES, UnusableDatabaseError, open_for_reading, open_for_writing
 from controller.storage.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from random import Random
 
-    from controller.core.effects import DiskEffect, Memory
-    from controller.storage.write_queue import Lane, Rows
+    from controller.core.effects import DiskEffect, SavedState
+    from controller.storage.write_queue import Rows, WriteQueue
 
 SECTOR_BYTES = 512
 LAZY_S = 5.0
@@ -58,22 +58,22 @@ class _Store(Store):
 
     trouble: Trouble | None = None
 
-    def _nudge(self) -> None:
+    def _wake_writer(self) -> None:
         pass
 
-    def _memory(self, pulse_count: int) -> Memory:
+    def _memory(self, pulse_count: int) -> SavedState:
         if self.trouble is None:
             return super()._memory(pulse_count)
         self._ledger.failing = str(self.trouble.value)
-        self._loud.append(f"the ledger cannot be written: the disk is {self.trouble.value}")
+        self._startup_errors.append(f"the ledger cannot be written: the disk is {self.trouble.value}")
         return self._read_only(pulse_count)
 
-    def _flush(self, lane: Lane[Rows]) -> None:
+    def _flush(self, lane: WriteQueue[Rows]) -> None:
         match self.trouble:
             case None:
                 super()._flush(lane)
             case Trouble.READ_ONLY:
-                with suppress(sqlite3.DatabaseError, UselessError):  # the write meets the same, and says so
+                with suppress(sqlite3.DatabaseError, UnusableDatabaseError):  # the write meets the same, and says so
                     lane.connected().execute("PRAGMA query_only=1")
                 super()._flush(lane)
             case Trouble.FULL:
@@ -86,7 +86,7 @@ class _Store(Store):
 
     def speak(self) -> None:
         """Say what could not be said before anybody listened."""
-        loud, self._loud = self._loud, []
+        loud, self._startup_errors = self._startup_errors, []
         for sentence in loud:
             self._fail(sentence)
 
@@ -160,7 +160,7 @@ class Disk:
 
     # --- the program's side ------------------------------------------------------------------------------------------
 
-    def load(self, boot: str) -> Memory:
+    def load(self, boot: str) -> SavedState:
         """Return what a start finds."""
         self._store = _Store(self._folder, boot, self._said, lambda: self._said(None))
         self._store.trouble = self._trouble
@@ -171,7 +171,10 @@ class Disk:
 
     def put(self, rows: Sequence[DiskEffect], at: float) -> None:
         """Take rows; what a crash is judged by is written at once, the rest within five seconds."""
-        lazy = all((isinstance(row, Happened) and row.lazy) or isinstance(row, KeepSample | KeepPulses) for row in rows)
+        lazy = all(
+            (isinstance(row, LogEvent) and row.may_be_delayed) or isinstance(row, SaveSample | SavePulses)
+            for row in rows
+        )
         by = at + LAZY_S if lazy else at
         self._hurry_at = by if self._hurry_at is None else min(self._hurry_at, by)
         self._waiting.append((at, rows))
@@ -278,7 +281,7 @@ class Disk:
         if self._store is not None:
             self._store.clock(offset_s, trusted)
 
-    def look(self) -> Memory:
+    def look(self) -> SavedState:
         """Return what somebody else would read now."""
         unreadable: list[str] = []
         with closing(open_for_reading(self._folder, LEDGER)) as db:

@@ -13,7 +13,7 @@ from tests.virtual.drill import Drill
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from controller.core.effects import Happened, Json, Memory
+    from controller.core.effects import Json, LogEvent, SavedState
     from rules.panel import Panel
 
 NEVER = float("-inf")
@@ -139,7 +139,7 @@ class Facts:
 
     # --- the program starts ------------------------------------------------------------------------------------------
 
-    def start(self, at: float, memory: Memory, *, rebooted: bool) -> None:
+    def start(self, at: float, memory: SavedState, *, rebooted: bool) -> None:
         """Begin anew with what the disk has."""
         self.started_at, self.connected = at, False
         old = self.contact
@@ -188,7 +188,7 @@ class Facts:
                     known.alive_at = at
             case ev.DiskFailed() | ev.DiskRecovered():
                 self.disk_fails = isinstance(event, ev.DiskFailed)
-            case ev.Asked(request="drill"):
+            case ev.Requested(request="drill"):
                 for_s = 60.0 if event.for_s is None else event.for_s
                 self.drills.append(Drill(at, for_s, self._forbids_a_drill(at)))
             case _:
@@ -238,12 +238,12 @@ class Facts:
 
     # --- what the engine says it did ---------------------------------------------------------------------------------
 
-    def happened(self, rows: Iterable[Happened], panel: Panel, at: float) -> None:
+    def happened(self, rows: Iterable[LogEvent], panel: Panel, at: float) -> None:
         """Take what the engine wrote of this turn, in order; `panel`: the one in force after it."""
         for row in rows:
             if row.event == "asked":
                 answered = {"drill": self._drill_answered, "drill-end": self._told_to_end}
-                answered.get(str(row.about["request"]), self._asked)(row, at)
+                answered.get(str(row.details["request"]), self._asked)(row, at)
             elif row.circuit is not None:
                 self._of_circuit(self[row.circuit], row.event, at)
             elif row.event.startswith("drill_"):
@@ -253,8 +253,8 @@ class Facts:
             else:
                 self._of_outage(row, at)
 
-    def _of_outage(self, row: Happened, at: float) -> None:
-        if row.event == "state" and row.about["state"] in ("shedding", "stabilizing"):
+    def _of_outage(self, row: LogEvent, at: float) -> None:
+        if row.event == "state" and row.details["state"] in ("shedding", "stabilizing"):
             for known in self.circuits.values():
                 known.fresh_at = at
         elif row.event == "outage_began":
@@ -276,16 +276,16 @@ class Facts:
         drill.against_beginning = self._forbids_a_drill(drill.due_at)
         self._about()
 
-    def _drill_answered(self, row: Happened, _at: float) -> None:
-        drill, ok = self.drills.popleft(), row.about["ok"] is True
+    def _drill_answered(self, row: LogEvent, _at: float) -> None:
+        drill, ok = self.drills.popleft(), row.details["ok"] is True
         self.guards["drill: asked for" if ok else "drill: refused"] += 1
         if ok:
             drill.against += [f"{circuit} is under way" for circuit in self.panel.circuits if self[circuit].wish]
             drill.against += ["an outage is open"] * self.outage + ["another is on"] * (self.drill is not None)
             self.drill = drill
 
-    def _told_to_end(self, row: Happened, at: float) -> None:
-        drill, ok = self.drill, row.about["ok"] is True
+    def _told_to_end(self, row: LogEvent, at: float) -> None:
+        drill, ok = self.drill, row.details["ok"] is True
         if ok:
             self.guards["drill: ended by a person"] += 1
         assert drill is None or drill.over_at is not None, f"{at}: a person was told {ok}, and the drill goes on"
@@ -338,10 +338,10 @@ class Facts:
             known.owed = known.called = known.recalled = False
             known.why_not = _PAID[event]
 
-    def _asked(self, row: Happened, at: float) -> None:
-        if row.about["ok"] is not True:
+    def _asked(self, row: LogEvent, at: float) -> None:
+        if row.details["ok"] is not True:
             return
-        request = row.about["request"]
+        request = row.details["request"]
         for circuit in [row.circuit] if row.circuit is not None else self.panel.circuits:
             known = self[circuit]
             known.fresh_at = at

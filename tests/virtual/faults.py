@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from controller.core.events import AskKind
     from rules.panel import Panel
     from tests.virtual.device import Device
-    from tests.virtual.random_house import House
+    from tests.virtual.random_house import RandomHouse
 
-Deed: TypeAlias = "tuple[str, Callable[[House], None]]"
+Deed: TypeAlias = "tuple[str, Callable[[RandomHouse], None]]"
 YEAR_S = 31_557_600.0
 SLOWEST_HUB_S = 20.0
 _ASKS: tuple[AskKind, ...] = ("on", "off", "restore", "hold", "release", "forget")
@@ -30,7 +30,7 @@ class Happening(NamedTuple):
     at_s: float
     name: str
     words: str
-    act: Callable[[House], None]
+    act: Callable[[RandomHouse], None]
 
 
 class Makers:
@@ -63,7 +63,7 @@ class Makers:
         dark = [(circuit, self._random.uniform(0.3, 9.0)) for circuit in self._circuits if self._random.random() < 0.15]
         broker_s = self._random.uniform(0.5, 20.0) if self._random.random() < 0.05 else None
 
-        def act(house: House) -> None:
+        def act(house: RandomHouse) -> None:
             house.contact(is_open=not house.contact_open)
             for circuit, seconds in dark:
                 house.leave(circuit, seconds, power=True)
@@ -73,7 +73,7 @@ class Makers:
         return f"the transfer switch moves, and {len(dark)} devices lose their power for a moment", act
 
     def outage(self) -> Deed:
-        def act(house: House) -> None:
+        def act(house: RandomHouse) -> None:
             house.stuck = None
             house.contact(is_open=True)
 
@@ -87,7 +87,7 @@ class Makers:
         many, pace_s = self._random.randint(2, 6), self._random.choice((0.05, 1.0, 3.0, 40.0))
         moments = [number * self._random.uniform(pace_s / 10, pace_s) for number in range(many)]
 
-        def act(house: House) -> None:
+        def act(house: RandomHouse) -> None:
             for moment in moments:
                 house.after(moment, lambda: house.contact(is_open=not house.contact_open))
 
@@ -98,7 +98,7 @@ class Makers:
         return f"the contact sticks for {seconds:.0f} s", lambda house: house.stick(seconds)
 
     def edges_lost(self) -> Deed:
-        def act(house: House) -> None:
+        def act(house: RandomHouse) -> None:
             house.edges_lost = not house.edges_lost
 
         return "edges of the contact get lost from now on (or no longer)", act
@@ -140,7 +140,7 @@ class Makers:
     def lagging(self) -> Deed:
         seconds = self._random.choice((0.1, 2.0, 6.0))
 
-        def act(house: House) -> None:
+        def act(house: RandomHouse) -> None:
             house.program.lag_s = seconds
 
         return f"the next commands leave {seconds} s after they were decided", act
@@ -148,7 +148,7 @@ class Makers:
     def clock_wrong(self) -> Deed:
         offset_s = 1_700_000_000.0 + YEAR_S * self._random.choice((-53.0, -6.0, 12.0))
 
-        def act(house: House) -> None:
+        def act(house: RandomHouse) -> None:
             house.program.trusts_clock = False
             house.program.disk.tell_time(offset_s, trusted=False)
 
@@ -158,7 +158,7 @@ class Makers:
         jump_s = self._random.choice((-YEAR_S, -3600.0, -2.0, 2.0, 3600.0, YEAR_S))
         trusted = self._random.random() < 0.7
 
-        def act(house: House) -> None:
+        def act(house: RandomHouse) -> None:
             disk = house.program.disk
             house.program.trusts_clock = trusted
             disk.tell_time(disk.offset_s + jump_s, trusted=trusted)
@@ -170,7 +170,7 @@ class Makers:
     def disk_slow(self) -> Deed:
         seconds = self._random.choice((0.01, 0.05, 0.5, 5.0))
 
-        def act(house: House) -> None:
+        def act(house: RandomHouse) -> None:
             house.program.disk.flush_s = seconds
 
         return f"a commit takes {seconds} s from now on", act
@@ -184,7 +184,7 @@ class Makers:
     def _trouble(self, trouble: Trouble) -> Deed:
         seconds = self._random.choice((3.0, 30.0, 200.0))
 
-        def act(house: House) -> None:
+        def act(house: RandomHouse) -> None:
             house.program.disk.break_down(trouble)
             house.after(seconds, lambda: house.program.disk.break_down(None))
 
@@ -231,7 +231,7 @@ class Makers:
     def _wire(self, what: str, value: float, words: str) -> Deed:
         seconds = self._random.choice((5.0, 60.0))
 
-        def act(house: House) -> None:
+        def act(house: RandomHouse) -> None:
             setattr(house.wire, what, value)
             house.after(seconds, lambda: setattr(house.wire, what, 0.0))
 
@@ -286,7 +286,7 @@ class Makers:
     ) -> Deed:
         circuit, seconds = self._one(), self._random.choice(choices)
 
-        def act(house: House) -> None:
+        def act(house: RandomHouse) -> None:
             house.devices[circuit].wakes = wakes or house.devices[circuit].wakes
             house.leave(circuit, seconds, power=power)
 
@@ -299,14 +299,14 @@ class Makers:
     def device_by_hand(self) -> Deed:
         circuit = self._one()
 
-        def act(house: House) -> None:
+        def act(house: RandomHouse) -> None:
             is_on = house.devices[circuit].position is Position.ON
             house.hand(circuit, Position.OFF if is_on else Position.ON)
 
         return f"somebody turns the handle of {circuit}", act
 
     def devices_repeat(self) -> Deed:
-        def act(house: House) -> None:
+        def act(house: RandomHouse) -> None:
             for circuit in house.devices:
                 house.says_again(circuit)
 
@@ -317,7 +317,7 @@ class Makers:
     def meter_silent(self) -> Deed:
         seconds = self._random.choice((100.0, 600.0))
 
-        def act(house: House) -> None:
+        def act(house: RandomHouse) -> None:
             if (meter := house.meter) is not None:
                 meter.silent = True
                 house.after(seconds, lambda: setattr(meter, "silent", False))
@@ -327,7 +327,7 @@ class Makers:
     def meter_replaced(self) -> Deed:
         register = self._random.choice((0, 5_000_000))
 
-        def act(house: House) -> None:
+        def act(house: RandomHouse) -> None:
             if house.meter is not None:
                 house.meter.replace(register)
 

@@ -16,7 +16,7 @@ from tests.virtual.device import Origin
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from controller.core.effects import KeepOutage, Memory
+    from controller.core.effects import SavedState, SaveOutage
     from controller.core.engine import Engine, EngineSettings
     from rules.panel import Circuit, CircuitId
     from tests.virtual.device import Device
@@ -98,7 +98,7 @@ def nothing_we_switched_off_is_forgotten(
             continue  # ended by a person, a trip or a report of ON, which the observer has heard of as well
         facts.guards["5 in the ledger"] += 1
         entry = engine._ledger[circuit]
-        assert entry.debt is not None or entry.doubtful, f"{at}: {circuit} is off by us, and nobody knows"
+        assert entry.shed_record is not None or entry.off_unexplained, f"{at}: {circuit} is off by us, and nobody knows"
 
 
 def no_bounce_moves_a_breaker(facts: Facts, circuit: CircuitId, word: Position, at: float) -> None:
@@ -171,7 +171,7 @@ def a_drill_begins_in_a_quiet_house(
             off = device.position is Position.OFF and device.moved_by is Origin.RULES and circuit in facts.panel
             known = facts[circuit]
             if off and known.owed and not known.exempt and not known.before_off:
-                assert engine._ledger[circuit].doubtful, f"{at}: a drill was accepted, and {circuit} is owed"
+                assert engine._ledger[circuit].off_unexplained, f"{at}: a drill was accepted, and {circuit} is owed"
 
 
 def a_drill_ends(facts: Facts, at: float) -> None:
@@ -181,7 +181,7 @@ def a_drill_ends(facts: Facts, at: float) -> None:
         assert facts.contact.lost_since is None, f"{at}: the drill goes on, and nobody knows where the contact is"
 
 
-def an_outage_is_what_opened_it(row: KeepOutage) -> None:
+def an_outage_is_what_opened_it(row: SaveOutage) -> None:
     """A drill in whose row an opening stands, or an outage that began without one."""
     assert row.kind in ("outage", "drill"), row
     assert row.stage == "about" or (row.kind == "drill") is not bool(row.openings), row
@@ -261,20 +261,23 @@ def every_circuit_is_where_it_belongs_or_is_named(
             assert circuit.id in named or known.before_off, f"{at}: {circuit.id} is off by us, and not named"
             waits = known.hold or circuit.restore is not Restore.AUTO or known.before_off
             entry = engine._ledger[circuit.id]
-            waits = waits or (entry.debt is not None and (entry.debt.before is Position.UNKNOWN or entry.debt.waits))
+            waits = waits or (
+                entry.shed_record is not None
+                and (entry.shed_record.before is Position.UNKNOWN or entry.shed_record.needs_request)
+            )
             assert waits, f"{at}: {circuit.id} was not given back, and nothing keeps it"
-    never = [circuit for circuit, entry in engine._ledger if entry.debt is not None and not entry.owed]
+    never = [circuit for circuit, entry in engine._ledger if entry.shed_record is not None and not entry.owed]
     assert sheds or not never, f"{at}: {never} are owed, and were never switched off"
 
 
-def the_disk_knows_what_the_engine_knows(facts: Facts, engine: Engine, memory: Memory) -> None:
+def the_disk_knows_what_the_engine_knows(facts: Facts, engine: Engine, memory: SavedState) -> None:
     """5. Once every write has had its time, the ledger on the disk is the engine's: nothing is known by one alone."""
     for circuit, entry in engine._ledger:
         row, kept = _told(to_row(entry)), _told(memory.entries.get(circuit, {"position": "unknown"}))
         assert row == kept, f"{circuit}: the disk has {kept}, the engine {row}"
         if entry.owed:
             facts.guards["5 on the disk"] += 1
-    known, there = engine._chronicle.book.outage, memory.outage
+    known, there = engine._chronicle.record.outage, memory.outage
     assert (None if known is None else (known.id, known.kind)) == (None if there is None else (there.id, there.kind))
 
 

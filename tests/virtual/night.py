@@ -9,13 +9,13 @@ from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
 from controller.core.engine import EngineSettings
-from controller.core.outage_record import Flap
+from controller.core.outage_record import FlapSettings
 from rules.panel import Position
-from rules.shed import Pace
+from rules.shed import RetryPolicy
 from tests.virtual import panels
 from tests.virtual.fault_weights import INTO_A_DRILL
 from tests.virtual.faults import ROLLS_OVER, Happening, Makers
-from tests.virtual.random_house import House
+from tests.virtual.random_house import RandomHouse
 from tests.virtual.recovery_check import settle_down
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Night:
         self._told = told
         self._in_the_dark = random.random() < 0.2
         self._on_utility = random.random() < 0.7
-        self.house = House(panel, _settings(random), seed, metered=random.random() < 0.35)
+        self.house = RandomHouse(panel, _settings(random), seed, metered=random.random() < 0.35)
         for device in self.house.devices.values():
             self._born(device, random)
         broker = self.house.broker
@@ -130,10 +130,10 @@ def _settings(random: Random) -> EngineSettings:
     return EngineSettings(
         contact_on_bus=chance() < 0.3,
         on_lost_shed=chance() < 0.3,
-        pace=Pace(confirm_s=choose((5.0, 5.0, 2.0)), eager_s=choose((180.0, 30.0))),
+        retry=RetryPolicy(confirm_s=choose((5.0, 5.0, 2.0)), eager_s=choose((180.0, 30.0))),
         utility_stable_s=choose((10.0, 10.0, 2.0, 0.0)),
         stagger_s=choose((5.0, 5.0, 1.0)),
-        flap=Flap(wait_max_s=60.0),
+        flapping=FlapSettings(wait_max_s=60.0),
         sample_s=120.0,
     )
 

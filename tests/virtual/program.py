@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeGuard, cast, get_args
 
-from controller.bus.publisher import Word
+from controller.bus.publisher import Publishable
 from controller.core import events as ev
 from controller.core.effects import (
-    Happened,
-    KeepHistory,
-    KeepOutage,
+    LogEvent,
+    PublishAlarm,
+    PublishCircuit,
+    PublishState,
+    SaveHistory,
+    SaveOutage,
     SwitchOff,
     SwitchOn,
-    TellAlarm,
-    TellCircuit,
-    TellState,
 )
 from controller.core.engine import Engine
-from controller.core.meter_tracker import Metering, MeterSettings
-from controller.recording.format import Start
-from controller.runtime.startup import panel_for_start
+from controller.core.meter_tracker import MeterTracker, MeterTrackerSettings
+from controller.recording.format import SessionStart
+from controller.runtime.startup import initial_panel
 from rules.panel import Position
 from tests.recorded_house import Tape
 from tests.virtual import invariants
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from random import Random
 
-    from controller.core.effects import DiskEffect, Effect, Json, Memory
+    from controller.core.effects import DiskEffect, Effect, Json, SavedState
     from controller.core.engine import EngineSettings
     from controller.recording.format import Part
     from rules.panel import Circuit, CircuitId, Panel
     from tests.virtual.device import Device
 
-METER = MeterSettings(max_kw=48.0, poll_s=120.0, pulses=True)
+METER = MeterTrackerSettings(max_kw=48.0, poll_s=120.0, pulses=True)
 
 # A process that dies within a flush of its first command knows nothing of it; `about` rows apart (decision 3).
 UNSEEN_S = 0.2
@@ -69,7 +69,7 @@ class Program:
         self.settings = settings
         self.disk = Disk(self._disk_says)
         self.facts = Facts(panel, Contact(settings.settle_s, settings.on_lost_shed, settings.contact_on_bus))
-        self.facts.confirm_s, self.facts.utility_stable_s = settings.pace.confirm_s, settings.utility_stable_s
+        self.facts.confirm_s, self.facts.utility_stable_s = settings.retry.confirm_s, settings.utility_stable_s
         self.engine: Engine | None = None
         self.boot_at = 0.0
         self.busy_until = 0.0
@@ -106,14 +106,14 @@ class Program:
         now = at - self.boot_at
         again = memory.boot not in (None, self.boot)
         self._excuse(memory)
-        panel, wrong = panel_for_start(self.panel if self.file_wrong else self.file, memory, self._kept.get)
+        panel, wrong = initial_panel(self.panel if self.file_wrong else self.file, memory, self._kept.get)
         self._keep(panel)
         self.facts.panel = self.panel
         self.facts.start(at, memory, rebooted=again)
-        metering = Metering(METER, now, memory.pulse_count) if self._metered else None
+        metering = MeterTracker(METER, now, memory.pulse_count) if self._metered else None
         self.engine = Engine(self.panel, self.settings, memory, self.boot, now, rebooted=again, metering=metering)
         if self.tape is not None:
-            start = Start(self.boot, now, again, self.panel, self.settings, memory)
+            start = SessionStart(self.boot, now, again, self.panel, self.settings, memory)
             self.engine = cast("Engine", Tape(self.engine, start, self.tape))  # it does as the engine does
         self._deadline = self.engine.deadline()
         self.busy_until = at
@@ -144,7 +144,7 @@ class Program:
         self.crash_after, self.lag_s = None, 0.0
         self.facts.connected = False
 
-    def _excuse(self, memory: Memory) -> None:
+    def _excuse(self, memory: SavedState) -> None:
         """Note of which circuits the rules promise nothing after this crash."""
         is_open = memory.outage is not None and memory.outage.stage == "open"
         for circuit, known in self.facts.circuits.items():
@@ -210,21 +210,21 @@ class Program:
         for event in sorted(events, key=lambda event: event.at):
             self.facts.take(event, at, boot_at=self.boot_at)
         effects = engine.advance(events, now)
-        happened = [effect for effect in effects if isinstance(effect, Happened)]
+        happened = [effect for effect in effects if isinstance(effect, LogEvent)]
         self.outages += sum(row.event == "outage_began" for row in happened)
         if self.log is not None:
             for row in happened:
-                self.log(f"    {row.event} {row.circuit or ''} {dict(row.about) or ''}")
+                self.log(f"    {row.event} {row.circuit or ''} {dict(row.details) or ''}")
         self.facts.happened(happened, engine._panel, at)
         for effect in effects:
-            if isinstance(effect, KeepOutage):
+            if isinstance(effect, SaveOutage):
                 invariants.an_outage_is_what_opened_it(effect)
                 self.energies += [effect.energy_kwh] * (effect.stage == "closed")
-            if isinstance(effect, KeepHistory) and effect.end == "off before: stays off":
+            if isinstance(effect, SaveHistory) and effect.end == "off before: stays off":
                 self.facts.left_off(effect.circuit)
-        settled = [effect for effect in effects if isinstance(effect, Happened) and effect.event == "contact_settled"]
+        settled = [effect for effect in effects if isinstance(effect, LogEvent) and effect.event == "contact_settled"]
         self.no_settling = any(
-            row.at - self._number(row.about["began_at"]) < self.settings.settle_s / 2 for row in settled
+            row.at - self._number(row.details["began_at"]) < self.settings.settle_s / 2 for row in settled
         )
         self.panel = self.facts.panel
         self._carry_out(engine, effects, at)
@@ -248,7 +248,7 @@ class Program:
         rows = [effect for effect in effects if _is_row(effect)]
         if rows:
             self.disk.put(rows, at)
-        engine.carried_out(sent_at - self.boot_at)
+        engine.commands_sent(sent_at - self.boot_at)
         self._hold(engine, at)
         if self.turns % TELL_EACH == 0:  # words of a turn between move nothing
             for effect in effects:
@@ -261,7 +261,7 @@ class Program:
             hold(facts, circuit, word, at)
         invariants.no_on_but_on_stable_utility(facts, settings, circuit, word, at)
         invariants.no_retry_goes_before_a_first_try(facts, engine, circuit, word, at)
-        invariants.no_command_twice_within_confirm_s(facts, settings.pace.confirm_s, circuit, word, at)
+        invariants.no_command_twice_within_confirm_s(facts, settings.retry.confirm_s, circuit, word, at)
         invariants.no_two_on_within_stagger_s(facts, settings.stagger_s, circuit, word, sent_at)
         assert command.expires_s >= 1
         origin = invariants.origin(facts, circuit, word)
@@ -276,14 +276,14 @@ class Program:
             if origin is Origin.RULES:
                 facts.last_on_at = sent_at
         self.last_command_at = at
-        self.most_tries = max(self.most_tries, engine._ledger[circuit].tries)
+        self.most_tries = max(self.most_tries, engine._ledger[circuit].attempts)
         if self.log is not None:
             self.log(f"the controller commands {circuit} {word.value.upper()} ({origin.value})")
         self._send(circuit, word, origin, command.expires_s)
 
     def _hold(self, engine: Engine, at: float) -> None:
         invariants.nothing_we_switched_off_is_forgotten(self.facts, engine, self._devices, at)
-        invariants.a_settled_opening_moves_them_all(self.facts, self.settings.pace.confirm_s, at)
+        invariants.a_settled_opening_moves_them_all(self.facts, self.settings.retry.confirm_s, at)
         invariants.a_drill_begins_in_a_quiet_house(self.facts, engine, self._devices, at)
         invariants.a_drill_ends(self.facts, at)
 
@@ -295,17 +295,17 @@ class Program:
     @staticmethod
     def _tell(engine: Engine, effect: Effect) -> None:
         match effect:
-            case TellState():
+            case PublishState():
                 engine.state_view()
-            case TellCircuit():
+            case PublishCircuit():
                 engine.circuit_view(effect.circuit)
-            case TellAlarm():
+            case PublishAlarm():
                 engine.alarm_view(effect.id)
             case _:
                 pass
 
 
-_NO_ROWS = frozenset((SwitchOff, SwitchOn, *get_args(Word)))
+_NO_ROWS = frozenset((SwitchOff, SwitchOn, *get_args(Publishable)))
 
 
 def _is_row(effect: Effect) -> TypeGuard[DiskEffect]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _REMOTE = (Kind.GEN2, Kind.RELAY)
 
 
-class House(Clockwork):
+class RandomHouse(Clockwork):
     """`at`: the world's seconds. Everything random comes from `seed`: the same seed, the same night."""
 
     def __init__(self, panel: Panel, settings: EngineSettings, seed: int = 0, *, metered: bool = False) -> None:
@@ -377,7 +377,7 @@ class House(Clockwork):
     ) -> None:
         """Ask for something over the bus; `for_s`: for so long, where it is a drill."""
         self._over_the_wire(
-            lambda now: ev.Asked(now, request, circuit, by="somebody", now=insist, reply=object(), for_s=for_s),
+            lambda now: ev.Requested(now, request, circuit, by="somebody", now=insist, reply=object(), for_s=for_s),
         )
 
     def reload(self, panel: Panel) -> None:

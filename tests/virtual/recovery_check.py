@@ -10,13 +10,13 @@ from tests.virtual.disk import FLUSH_S
 
 if TYPE_CHECKING:
     from rules.panel import CircuitId
-    from tests.virtual.random_house import House
+    from tests.virtual.random_house import RandomHouse
 
 LONGEST_FAULT_S = 60.0
 """What was taken away for a while is back after so long; what was taken for the whole night is brought back."""
 
 
-def settle_down(house: House, quiet_s: float, *, on_utility: bool) -> float:
+def settle_down(house: RandomHouse, quiet_s: float, *, on_utility: bool) -> float:
     """End every fault, wait, and hold that every circuit is where it belongs, or named; return when they ended."""
     house.run(LONGEST_FAULT_S)
     _heal(house, on_utility=on_utility)
@@ -35,7 +35,7 @@ def settle_down(house: House, quiet_s: float, *, on_utility: bool) -> float:
     return healed_at
 
 
-def _heal(house: House, *, on_utility: bool) -> None:
+def _heal(house: RandomHouse, *, on_utility: bool) -> None:
     """End every fault, and let the contact be steady."""
     program = house.program
     program.disk.break_down(None)
@@ -54,7 +54,7 @@ def _heal(house: House, *, on_utility: bool) -> None:
             house.after(house.random.choice((0.1, 1.0, 3.0)), lambda circuit=circuit: _found_well(house, circuit.id))  # type: ignore[misc]
 
 
-def _found_well(house: House, circuit: CircuitId) -> None:
+def _found_well(house: RandomHouse, circuit: CircuitId) -> None:
     house.attach(circuit)
     house.says_again(circuit)
     house.after(60.0, lambda: house.says_again(circuit))  # the first may pass for an answer to a try

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.core.effects import Happened, KeepEntry
+from controller.core.effects import LogEvent, SaveEntry
 from rules.panel import CircuitId
 from tests.virtual.disk import Disk, Loss, Trouble
 
@@ -23,9 +23,9 @@ def dice(seed: int) -> Random:
     return Random(seed)  # noqa: S311
 
 
-def row(number: int) -> KeepEntry:
+def row(number: int) -> SaveEntry:
     """Return a row that says a number, longer than a sector."""
-    return KeepEntry(TUB, {"number": number, "text": "x" * 2000})
+    return SaveEntry(TUB, {"number": number, "text": "x" * 2000})
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_what_waited_longer_than_a_contact_settles_is_said_to_have(disk: Disk) -
 
 def test_what_decides_nothing_waits_for_five_seconds(disk: Disk) -> None:
     """It rides with the next row that cannot wait, or goes alone."""
-    disk.put([Happened(21.0, "bus_lost", lazy=True)], 21.0)
+    disk.put([LogEvent(21.0, "bus_lost", may_be_delayed=True)], 21.0)
     assert disk.crash(25.0, Loss.KILL, dice(1))
     assert kept(disk) == 1
 

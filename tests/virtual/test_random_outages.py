@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clients.replay.replay import Tally, Wanted, compared
-from controller.recording.format import segments
+from clients.replay.replay import ReplaySummary, Wanted, compared
+from controller.recording.format import sessions
 from tests.virtual.faults import NAMES, NO_FAULTS
 from tests.virtual.night import Night, play, shrunk
 from tests.virtual.random_outages import Campaign, campaign, in_parallel, story
@@ -75,11 +75,11 @@ def test_a_night_can_be_told_in_words() -> None:
 
 def test_recorded_nights_are_decided_the_same_again(tmp_path: Path) -> None:
     """What went into the engine is all that it decides by: over crashes, stalls and lost messages, to the byte."""
-    file, tally = tmp_path / "night.jsonl", Tally()
+    file, tally = tmp_path / "night.jsonl", ReplaySummary()
     for seed in range(500, 512):
         story(seed, file)
         with file.open(encoding="utf-8") as lines:
-            for step in compared(segments(lines), Wanted()):
+            for step in compared(sessions(lines), Wanted()):
                 tally.add(step)
     assert tally.difference is None
     assert tally.same == tally.commands > 50

@@ -20,11 +20,11 @@ from controller.atomic_file import write
 from controller.config.model import BrokerSettings, SiteSettings
 from controller.runtime import startup
 from hw.broker_socket import BrokerError
-from hw.mqtt import Link
+from hw.mqtt import MqttConnection
 
 if TYPE_CHECKING:
-    from clients.setup.prompt import Person
-    from clients.setup.session import Ground
+    from clients.setup.prompt import Prompt
+    from clients.setup.session import SetupSession
     from hw.broker_socket import Broker
 
 ECHO_S = 5.0
@@ -32,9 +32,9 @@ AGAIN_S = 0.5
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-async def broker(ground: Ground) -> bool:
+async def broker(ground: SetupSession) -> bool:
     """Set the house's name on the bus and its broker, and try it; return whether it answers."""
-    person = ground.person
+    person = ground.prompt
     person.say(
         "The MQTT broker: breakers, people and other programs meet there. The house's name stands in every topic."
     )
@@ -47,22 +47,22 @@ async def broker(ground: Ground) -> bool:
         made_now = await _made(ground, site, there)
         settings = ground.installer.broker if made_now else await _login(ground, there)
         tried = replace(ground.configuration, installer=replace(ground.installer, site=site, broker=settings))
-        for_s = ground.patience.restart_s if made_now else 0.0
+        for_s = ground.timeouts.restart_s if made_now else 0.0
         trouble = await _tried(person, startup.broker(tried), site.id, for_s)
         if trouble is None:
             return ground.write_installer(site=site, broker=settings)
         person.say(f"It does not work: {trouble}")
-        if not await person.yes("Change something?", default=person.at_terminal):
+        if not await person.confirm("Change something?", default=person.at_terminal):
             return False
 
 
-async def _made(ground: Ground, site: SiteSettings, settings: BrokerSettings) -> bool:
+async def _made(ground: SetupSession, site: SiteSettings, settings: BrokerSettings) -> bool:
     """Set this machine's own broker up for the house, where it is there and the person agrees; tell whether it is."""
     can = settings.username is None and settings.host in LOOPBACK and settings.port == PORT
     if not can or shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None:
         return False
     question = "Set up this machine's own Mosquitto: a password for each, and who may say what?"
-    if not await ground.person.yes(question, default=ground.person.at_terminal):
+    if not await ground.prompt.confirm(question, default=ground.prompt.at_terminal):
         return False
     if not ground.write_installer(site=site, broker=settings):
         return False
@@ -70,9 +70,9 @@ async def _made(ground: Ground, site: SiteSettings, settings: BrokerSettings) ->
     return main(words) == 0 and ground.read_again()
 
 
-async def _login(ground: Ground, settings: BrokerSettings) -> BrokerSettings:
+async def _login(ground: SetupSession, settings: BrokerSettings) -> BrokerSettings:
     """Return the settings with who we are there, and whom to trust."""
-    person = ground.person
+    person = ground.prompt
     username = await _or_none(person, 'Our user name there ("-": none)', "username", settings.username)
     password_file = None
     if username is not None:
@@ -86,14 +86,14 @@ async def _login(ground: Ground, settings: BrokerSettings) -> BrokerSettings:
     return replace(settings, username=username, password_file=password_file, ca_file=ca_file)
 
 
-async def _or_none(person: Person, question: str, key: str, default: str | None) -> str | None:
+async def _or_none(person: Prompt, question: str, key: str, default: str | None) -> str | None:
     read = or_nothing(lambda answer: str(by_key(BrokerSettings, key)(answer)))
     return await person.value(question, read, default or "-")
 
 
-async def _password(person: Person, path: Path) -> None:
+async def _password(person: Prompt, path: Path) -> None:
     """Have the password written, where none stands yet or another is wanted."""
-    if text_of(path) is not None and not await person.yes(f"{path} is there. Type another password?"):
+    if text_of(path) is not None and not await person.confirm(f"{path} is there. Type another password?"):
         return
     password = await person.secret("The password")
     _keep_password(path, password)
@@ -108,7 +108,7 @@ def _keep_password(path: Path, password: str) -> None:
 # --- a word there and back -------------------------------------------------------------------------------------------
 
 
-async def _tried(person: Person, at: Broker, site: str, for_s: float) -> str | None:
+async def _tried(person: Prompt, at: Broker, site: str, for_s: float) -> str | None:
     """Say how long a word takes there and back, and return None; or why it does not come back.
 
     `for_s`: how long to try anew; a broker that was started just now is not there yet.
@@ -128,7 +128,7 @@ async def _tried(person: Person, at: Broker, site: str, for_s: float) -> str | N
 
 async def round_trip(at: Broker, site: str, within_s: float = ECHO_S) -> float:
     """Return how many seconds a word of ours takes to the broker and back. Raises BrokerError where it does not."""
-    link = await Link.open(at, f"loadshed-setup-{secrets.token_hex(4)}", complain=lambda _words: None)
+    link = await MqttConnection.open(at, f"loadshed-setup-{secrets.token_hex(4)}", complain=lambda _words: None)
     echo, word = f"loadshed/{site}/answers/{secrets.token_hex(8)}", secrets.token_bytes(8)
     try:
         link.subscribe([echo])

@@ -7,28 +7,28 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from clients.broker_admin.acl import CONTROLLER_NAME
-from clients.setup.breaker_client import heard_on_bus
+from clients.setup.breaker_client import circuits_on_bus
 from clients.setup.prompt import by_key, or_nothing
 from controller.config.advice import COMPRESSOR, DEPENDED_ON, STARTS_UNATTENDED, named
 from controller.config.circuits import RESERVED
-from controller.config.model import NAME, CircuitEntry
-from controller.config.validators import NotAllowedError, Spaces
+from controller.config.model import NAME, CircuitSettings
+from controller.config.validators import InvalidValueError, Spaces
 from hw.broker_socket import BrokerError
-from rules.controllability import controllable, sheddable, why_uncontrollable
+from rules.controllability import controllable, sheddable, uncontrollable_reason
 from rules.panel import Circuit, CircuitId, Kind, Panel, Restore, Tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clients.setup.prompt import Person
-    from clients.setup.session import Ground
+    from clients.setup.prompt import Prompt
+    from clients.setup.session import SetupSession
 
 COMPRESSOR_REST_S = 300.0
 
 
-async def circuits(ground: Ground) -> bool:
+async def circuits(ground: SetupSession) -> bool:
     """Add, change and remove circuits until the person is done; each is written as it comes. False: there is none."""
-    person = ground.person
+    person = ground.prompt
     person.say("The panel, handle by handle. A name that is known is changed, `remove NAME` takes it out.")
     on_bus = await _on_bus(ground)
     while True:
@@ -48,9 +48,9 @@ async def circuits(ground: Ground) -> bool:
     return bool(len(ground.panel))
 
 
-def _list(ground: Ground) -> None:
+def _list(ground: SetupSession) -> None:
     for circuit in ground.panel:
-        ground.person.say(f"  {circuit.id}: {circuit.name}, {_spaces(circuit)}, {circuit.kind.value}, {_fate(circuit)}")
+        ground.prompt.say(f"  {circuit.id}: {circuit.name}, {_spaces(circuit)}, {circuit.kind.value}, {_fate(circuit)}")
 
 
 def _spaces(circuit: Circuit) -> str:
@@ -62,23 +62,23 @@ def _fate(circuit: Circuit) -> str:
     if sheddable(circuit):
         return f"shed, rank {circuit.rank}"
     if circuit.tag is Tag.NONESSENTIAL:
-        return f"UNCONTROLLABLE ({why_uncontrollable(circuit)}): stays ON unless switched by hand"
+        return f"UNCONTROLLABLE ({uncontrollable_reason(circuit)}): stays ON unless switched by hand"
     return "stays on, protected" if circuit.protected else "stays on"
 
 
-async def _on_bus(ground: Ground) -> frozenset[str]:
+async def _on_bus(ground: SetupSession) -> frozenset[str]:
     """Return the circuits whose device has spoken on the bus; none where the broker is away, which is said."""
     try:
-        return await heard_on_bus(ground.broker, ground.site)
+        return await circuits_on_bus(ground.broker, ground.site)
     except BrokerError as error:
-        ground.person.say(f"Whether a breaker speaks on the bus cannot be seen: {error}")
+        ground.prompt.say(f"Whether a breaker speaks on the bus cannot be seen: {error}")
         return frozenset()
 
 
-def _remove(ground: Ground, name: str) -> None:
+def _remove(ground: SetupSession, name: str) -> None:
     found = _known(ground.panel, name)
     if found is None:
-        ground.person.say(f"There is no circuit {name}.")
+        ground.prompt.say(f"There is no circuit {name}.")
         return
     ground.write_panel(Panel.of(*(circuit for circuit in ground.panel if circuit.id != found.id)))
 
@@ -95,8 +95,8 @@ def slug(name: str) -> str:
 # --- one circuit -----------------------------------------------------------------------------------------------------
 
 
-async def _one(ground: Ground, name: str, on_bus: frozenset[str]) -> None:
-    person, old = ground.person, _known(ground.panel, name)
+async def _one(ground: SetupSession, name: str, on_bus: frozenset[str]) -> None:
+    person, old = ground.prompt, _known(ground.panel, name)
     if old is None:
         circuit_id = await person.value("Its name in topics", _fresh_id(ground.panel), slug(name))
         old = Circuit(CircuitId(circuit_id), name, (), Kind.GEN2, Tag.ESSENTIAL)
@@ -114,13 +114,13 @@ def _fresh_id(panel: Panel) -> Callable[[str], CircuitId]:
     def read(answer: str) -> CircuitId:
         name = CircuitId(str(NAME.read(answer)))
         if name in panel or name in RESERVED:
-            raise NotAllowedError(f"{name} is taken: use another")
+            raise InvalidValueError(f"{name} is taken: use another")
         return name
 
     return read
 
 
-async def _asked(person: Person, old: Circuit) -> Circuit:
+async def _asked(person: Prompt, old: Circuit) -> Circuit:
     """Return the circuit as the person says it is; what is offered is what it was, or what its name suggests."""
     circuit = replace(
         old,
@@ -131,14 +131,14 @@ async def _asked(person: Person, old: Circuit) -> Circuit:
         tag=Tag(await person.choose("At a transfer it is", [tag.value for tag in Tag], old.tag.value)),
         amps=await person.value(
             'Its rating in A ("-": not written)',
-            or_nothing(lambda answer: cast("float", by_key(CircuitEntry, "amps")(answer))),
+            or_nothing(lambda answer: cast("float", by_key(CircuitSettings, "amps")(answer))),
             f"{old.amps:g}" if old.amps else "-",
         ),
     )
     if circuit.tag is Tag.ESSENTIAL:
         usual = old.protected or named(circuit, DEPENDED_ON)
         says = "Does this controller, the network or somebody's safety hang on it (then nothing ever commands it)?"
-        return replace(circuit, protected=await person.yes(says, default=usual))
+        return replace(circuit, protected=await person.confirm(says, default=usual))
     circuit = replace(circuit, protected=False)
     if not controllable(circuit):
         person.say(f"Mind: {_fate(circuit)}.")
@@ -146,7 +146,7 @@ async def _asked(person: Person, old: Circuit) -> Circuit:
     return await _shed(person, circuit)
 
 
-async def _shed(person: Person, circuit: Circuit) -> Circuit:
+async def _shed(person: Prompt, circuit: Circuit) -> Circuit:
     """Return a circuit that is shed, with how it goes and how it comes back."""
     if circuit.restore is Restore.AUTO and named(circuit, STARTS_UNATTENDED):
         circuit = replace(circuit, restore=Restore.ASK)
@@ -161,7 +161,7 @@ async def _shed(person: Person, circuit: Circuit) -> Circuit:
 
 
 def _number(key: str) -> Callable[[str], float]:
-    read = by_key(CircuitEntry, key)
+    read = by_key(CircuitSettings, key)
     return lambda answer: cast("float", read(answer))
 
 

@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from clients.bus_client.status import collect
-from clients.setup.contact_monitor import UnreadableError, watched
+from clients.bus_client.status import fetch_status
+from clients.setup.contact_monitor import UnreadableError, contact_monitor
 from clients.setup.prompt import by_key, or_nothing
 from clients.setup.session import now_utc
 from clients.setup.setup_record import ContactSeen, wired
@@ -15,10 +15,10 @@ from controller.config.model import GpioContact, MqttContact
 from hw.broker_socket import BrokerError
 
 if TYPE_CHECKING:
-    from clients.setup.contact_monitor import Watched
-    from clients.setup.contact_movement import Swing
-    from clients.setup.prompt import Person
-    from clients.setup.session import Ground
+    from clients.setup.contact_monitor import ContactMonitor
+    from clients.setup.contact_movement import ContactMovement
+    from clients.setup.prompt import Prompt
+    from clients.setup.session import SetupSession
     from controller.config.model import ContactSettings
 
 _NOTHING_SEEN = (
@@ -40,16 +40,16 @@ _CHATTERS = (
 _HOW = {True: "lift one wire of the loop, or let the switch transfer", False: "put the wire back"}
 
 
-async def contact(ground: Ground) -> bool:
+async def contact(ground: SetupSession) -> bool:
     """Set the contact, watch it close and open, and write both down; return whether it was seen both ways."""
-    person = ground.person
+    person = ground.prompt
     settings = await _asked(person, ground.installer.contact)
     if not await _may_be_moved(ground):
         return False
     while not isinstance(seen := await _looked(ground, settings), ContactSeen):
         if seen is not None:
             settings = seen
-        elif not await person.yes("Look again?", default=person.at_terminal):
+        elif not await person.confirm("Look again?", default=person.at_terminal):
             ground.write_installer(contact=settings)
             person.say("The contact was not seen closed and open: the unit cannot be enabled before it is.")
             return False
@@ -60,22 +60,22 @@ async def contact(ground: Ground) -> bool:
     return True
 
 
-async def _may_be_moved(ground: Ground) -> bool:
+async def _may_be_moved(ground: SetupSession) -> bool:
     """Tell whether the contact may be opened: a controller that hears it would shed, and that is for real."""
     try:
-        told = await collect(ground.broker, ground.site)
+        told = await fetch_status(ground.broker, ground.site)
     except BrokerError:
         return True
     if told.availability != "online":
         return True
     question = "The controller is running: if it hears this contact open, it sheds, for real. Go on?"
-    return await ground.person.yes(question)
+    return await ground.prompt.confirm(question)
 
 
 # --- which contact ---------------------------------------------------------------------------------------------------
 
 
-async def _asked(person: Person, now: ContactSettings) -> ContactSettings:
+async def _asked(person: Prompt, now: ContactSettings) -> ContactSettings:
     person.say(
         "The transfer switch's auxiliary contact: closed on utility, open on standby. No voltage on the pin, ever."
     )
@@ -99,29 +99,29 @@ async def _asked(person: Person, now: ContactSettings) -> ContactSettings:
     )
 
 
-async def _word(person: Person, question: str, key: str, default: str) -> str:
+async def _word(person: Prompt, question: str, key: str, default: str) -> str:
     return str(await person.value(question, by_key(MqttContact, key), default))
 
 
 # --- what it does ----------------------------------------------------------------------------------------------------
 
 
-async def _looked(ground: Ground, settings: ContactSettings) -> ContactSeen | ContactSettings | None:
+async def _looked(ground: SetupSession, settings: ContactSettings) -> ContactSeen | ContactSettings | None:
     """Return what was seen; the settings to look again with; None where it was not seen, and is not to be had so."""
     try:
         return await _seen(ground, settings)
     except UnreadableError as error:
-        ground.person.say(f"The contact cannot be read: {error}")
+        ground.prompt.say(f"The contact cannot be read: {error}")
         return None
 
 
-async def _seen(ground: Ground, settings: ContactSettings) -> ContactSeen | ContactSettings | None:
+async def _seen(ground: SetupSession, settings: ContactSettings) -> ContactSeen | ContactSettings | None:
     configuration = replace(ground.configuration, installer=replace(ground.installer, contact=settings))
-    async with watched(settings, configuration) as watch:
+    async with contact_monitor(settings, configuration) as watch:
         is_open = await watch.first()
-        ground.person.say(f"It reads {_reads(is_open)} now.")
+        ground.prompt.say(f"It reads {_reads(is_open)} now.")
         if is_open:
-            return await _not_closed(ground.person, settings)
+            return await _not_closed(ground.prompt, settings)
         seen = ContactSeen(wired(settings), closed_at=now_utc())
         opened = await _moved(ground, watch, wanted_open=True)
         if opened is None:
@@ -135,9 +135,9 @@ def _reads(is_open: bool) -> str:
     return "OPEN (standby)" if is_open else "CLOSED (utility)"
 
 
-async def _not_closed(person: Person, settings: ContactSettings) -> ContactSettings | None:
+async def _not_closed(person: Prompt, settings: ContactSettings) -> ContactSettings | None:
     """Find out why it reads open: the house is on standby, a wire is open, or the contact is inverted."""
-    if not await person.yes("Is the house on utility now?", default=True):
+    if not await person.confirm("Is the house on utility now?", default=True):
         person.say("Then leave it: setup moves nothing while the house is on its generator. Come back on utility.")
         return None
     person.say(_OPEN_ON_UTILITY)
@@ -149,9 +149,9 @@ async def _not_closed(person: Person, settings: ContactSettings) -> ContactSetti
     return inverted
 
 
-async def _moved(ground: Ground, watch: Watched, *, wanted_open: bool) -> Swing | None:
+async def _moved(ground: SetupSession, watch: ContactMonitor, *, wanted_open: bool) -> ContactMovement | None:
     """Have the contact moved, and tell what was seen; None where the person says that it was, and nothing came."""
-    person = ground.person
+    person = ground.prompt
     word = "Open" if wanted_open else "Close"
     while True:
         hint = "  (Enter: it was moved, and nothing was seen)" if person.at_terminal else ""
@@ -173,16 +173,16 @@ async def _moved(ground: Ground, watch: Watched, *, wanted_open: bool) -> Swing 
             return swing
 
 
-async def _swing_or_word(ground: Ground, watch: Watched) -> Swing | None:
+async def _swing_or_word(ground: SetupSession, watch: ContactMonitor) -> ContactMovement | None:
     """Return the next movement; None: the person pressed Enter first, or nobody is there and it took too long."""
-    if not ground.person.at_terminal:
+    if not ground.prompt.at_terminal:
         try:
-            async with asyncio.timeout(ground.patience.contact_s):
+            async with asyncio.timeout(ground.timeouts.contact_s):
                 return await watch.moves()
         except TimeoutError:
             return None
     moving = asyncio.create_task(watch.moves())
-    typing = asyncio.create_task(ground.person.line())
+    typing = asyncio.create_task(ground.prompt.line())
     try:
         await asyncio.wait((moving, typing), return_when=asyncio.FIRST_COMPLETED)
         if not moving.done():

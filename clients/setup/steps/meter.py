@@ -7,20 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from clients.meter_tools.context import Bench, ask_identity, read_twice
+from clients.meter_tools.context import MeterToolContext, ask_identity, read_twice
 from clients.meter_tools.scan import SCAN_TIMEOUT_S
 from clients.setup.prompt import by_key, or_nothing
 from controller.config.model import MeterSettings
-from hw.meter_line import Heard, Line, NoAnswer, Trouble
+from hw.meter_line import FailureKind, NoResponse, Response, RtuLine
 from hw.meter_registers import Block, joined
-from hw.models import NotAModel, parse
-from hw.serial_port import held
+from hw.models import UnknownModel, parse
+from hw.serial_port import port_in_use
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from clients.setup.prompt import Person
-    from clients.setup.session import Ground
+    from clients.setup.prompt import Prompt
+    from clients.setup.session import SetupSession
 
 LIKELY_IDS = (1, 2, 3)
 ALL_IDS = range(1, 248)
@@ -31,11 +31,11 @@ _PORTS = ("serial/by-id/*", "ttyUSB*", "ttyACM*", "ttyAMA*")
 _DEV = Path("/dev")
 
 
-async def meter(ground: Ground) -> bool:
+async def meter(ground: SetupSession) -> bool:
     """Find the meter and write it down, or that there is none; return whether either is settled."""
-    person, now = ground.person, ground.installer.meter
+    person, now = ground.prompt, ground.installer.meter
     person.say("A Series 1000/2000 kWh meter on RS485, its CTs on the load side of the transfer switch.")
-    if not await person.yes("Is there one?", default=now is not None):
+    if not await person.confirm("Is there one?", default=now is not None):
         return ground.write_installer(meter=None, meters={})
     found = await _found(ground, now)
     if found is None:
@@ -50,9 +50,9 @@ async def meter(ground: Ground) -> bool:
 # --- port and id -----------------------------------------------------------------------------------------------------
 
 
-async def _found(ground: Ground, now: MeterSettings | None) -> tuple[str, int] | None:
+async def _found(ground: SetupSession, now: MeterSettings | None) -> tuple[str, int] | None:
     """Return the port and the id at which a meter answers; None where none does."""
-    person = ground.person
+    person = ground.prompt
     usual = now.port if now else next(iter(ports()), "-")
     port = await person.value(
         'Its port, or tcp://host:port ("-": look on every port)',
@@ -67,7 +67,7 @@ async def _found(ground: Ground, now: MeterSettings | None) -> tuple[str, int] |
         device_id = await _answering(person, one, dict.fromkeys((*usual_id, *LIKELY_IDS)))
         if device_id is not None:
             return one, device_id
-    if there and await person.yes("Ask every id from 1 to 247? It takes up to three minutes a port"):
+    if there and await person.confirm("Ask every id from 1 to 247? It takes up to three minutes a port"):
         for one in there:
             if (device_id := await _answering(person, one, ALL_IDS)) is not None:
                 return one, device_id
@@ -83,18 +83,18 @@ def ports() -> tuple[str, ...]:
     return tuple(found.values())
 
 
-async def _answering(person: Person, port: str, ids: Iterable[int]) -> int | None:
-    if (refusal := held(port)) is not None:
+async def _answering(person: Prompt, port: str, ids: Iterable[int]) -> int | None:
+    if (refusal := port_in_use(port)) is not None:
         person.say(f"{port}: {refusal}")
         return None
-    line = Line(port, timeout_s=SCAN_TIMEOUT_S)
+    line = RtuLine(port, timeout_s=SCAN_TIMEOUT_S)
     try:
         for device_id in ids:
             heard = await _heard(line, device_id)
-            if isinstance(heard, Heard):
+            if isinstance(heard, Response):
                 person.say(f"{port}: a meter answers at id {device_id}.")
                 return device_id
-            if heard.trouble is Trouble.PORT:
+            if heard.failure is FailureKind.PORT:
                 person.say(heard.reason)
                 return None
     finally:
@@ -103,13 +103,13 @@ async def _answering(person: Person, port: str, ids: Iterable[int]) -> int | Non
     return None
 
 
-async def _heard(line: Line, device_id: int) -> Heard | NoAnswer:
+async def _heard(line: RtuLine, device_id: int) -> Response | NoResponse:
     """Return what an id answers; asked once more where its answer may have come while we stood still."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     heard = await line.read(device_id, Block.UPTIME)
     late = loop.time() - began > SCAN_TIMEOUT_S + LATE_S
-    if isinstance(heard, NoAnswer) and (late or heard.trouble is Trouble.PORT):
+    if isinstance(heard, NoResponse) and (late or heard.failure is FailureKind.PORT):
         return await line.read(device_id, Block.UPTIME)
     return heard
 
@@ -117,13 +117,13 @@ async def _heard(line: Line, device_id: int) -> Heard | NoAnswer:
 # --- what it is ------------------------------------------------------------------------------------------------------
 
 
-async def _known(person: Person, settings: MeterSettings) -> MeterSettings:
+async def _known(person: Prompt, settings: MeterSettings) -> MeterSettings:
     """Return the settings with its model, as it says itself or as stands on its label; show what it reads."""
-    bench = Bench(settings.port, person.say, settings.device_id)
-    line = Line(settings.port)
+    bench = MeterToolContext(settings.port, person.say, settings.device_id)
+    line = RtuLine(settings.port)
     try:
         words = await read_twice(line, settings.device_id, Block.ENERGY)
-        reads = words.reason if isinstance(words, NoAnswer) else f"{joined(words) / 10:.1f} kWh"
+        reads = words.reason if isinstance(words, NoResponse) else f"{joined(words) / 10:.1f} kWh"
         person.say(f"Its register: {reads}. Does its display say the same?")
         identity = await ask_identity(bench, line)
     finally:
@@ -133,18 +133,18 @@ async def _known(person: Person, settings: MeterSettings) -> MeterSettings:
         person.say(f"It says that it is a {says}.")
     model = str(await person.value("Its model number", by_key(MeterSettings, "model"), says or settings.model))
     meant = parse(model)
-    if isinstance(meant, NotAModel):
+    if isinstance(meant, UnknownModel):
         person.say(f"{model} is no model number we know ({'; '.join(meant.reasons)}): metering goes on all the same.")
     return replace(settings, model=model)
 
 
-async def _outputs(person: Person, settings: MeterSettings) -> MeterSettings:
+async def _outputs(person: Prompt, settings: MeterSettings) -> MeterSettings:
     """Return the settings with the pins of its pulse outputs."""
     pulse_pin = await _pin(person, "pulse_pin", "10 Wh", settings.pulse_pin)
     pulse_kwh_pin = await _pin(person, "pulse_kwh_pin", "1 kWh", settings.pulse_kwh_pin)
     return replace(settings, pulse_pin=pulse_pin, pulse_kwh_pin=pulse_kwh_pin)
 
 
-async def _pin(person: Person, key: str, what: str, now: int | None) -> int | None:
+async def _pin(person: Prompt, key: str, what: str, now: int | None) -> int | None:
     read = or_nothing(lambda answer: cast("int", by_key(MeterSettings, key)(answer)))
     return await person.value(f'BCM pin of its {what} output ("-": not wired)', read, "-" if now is None else str(now))

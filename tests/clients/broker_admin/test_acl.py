@@ -12,15 +12,15 @@ from typing import NamedTuple
 import pytest
 
 from clients.broker_admin import acl, passwords
-from clients.broker_admin.acl import CONTROLLER_NAME, House, Role, User
-from clients.broker_admin.mosquitto import BrokerFiles, with_login
+from clients.broker_admin.acl import CONTROLLER_NAME, Role, TopicLayout, User
+from clients.broker_admin.mosquitto import MosquittoConfig, with_login
 from clients.cli.cli import main
-from controller.config.errors import Mistakes
+from controller.config.errors import ConfigErrors
 from controller.config.loader import parse_installer
 from tests.pages import ROOT
 
 EXAMPLES = ROOT / "docs" / "examples"
-HOUSE = House("home", contact=("ats/contact", "ats/status"))
+HOUSE = TopicLayout("home", contact=("ats/contact", "ats/status"))
 
 USERS = (
     User(CONTROLLER_NAME, Role.CONTROLLER),
@@ -81,8 +81,8 @@ def test_the_login_stands_in_the_installers_file(text: str) -> None:
     rest = '[contact]\nsource = "gpio"\npin = 17\n'
     new = parse_installer(with_login(rest + text, ('username = "loadshed"', 'password_file = "/etc/loadshed/p"')))
     old = parse_installer(rest + text)
-    assert not isinstance(new, Mistakes)
-    assert not isinstance(old, Mistakes)
+    assert not isinstance(new, ConfigErrors)
+    assert not isinstance(old, ConfigErrors)
     assert (new.broker.username, new.broker.password_file) == ("loadshed", "/etc/loadshed/p")
     assert (new.broker.host, new.site, new.contact) == (old.broker.host, old.site, old.contact)
 
@@ -112,14 +112,14 @@ def test_a_house_is_set_up_by_three_commands(typed: Typed, capsys: pytest.Captur
     assert typed.broker("add-user", "hot-tub", "--role", "device") == 0
     shown = capsys.readouterr().out
     (password,) = (line.partition(": ")[2] for line in shown.splitlines() if line.startswith("password: "))
-    files = BrokerFiles(typed.etc)
-    assert files.knows("hot-tub", password)
+    files = MosquittoConfig(typed.etc)
+    assert files.check_password("hot-tub", password)
     assert password not in "".join(path.read_text() for path in typed.etc.rglob("*") if path.is_file())
     ours = (typed.config / "broker.password").read_text().strip()
-    assert files.knows(CONTROLLER_NAME, ours)
+    assert files.check_password(CONTROLLER_NAME, ours)
     assert typed.broker("init") == 0
-    assert files.knows(CONTROLLER_NAME, ours)
-    assert files.knows("hot-tub", password)
+    assert files.check_password(CONTROLLER_NAME, ours)
+    assert files.check_password("hot-tub", password)
     assert typed.broker("list") == 0
     assert "device of hot-tub" in capsys.readouterr().out
 
@@ -142,7 +142,9 @@ def test_done_again_it_takes_no_door_away_unless_told_to(
     """Typed once more in a hurry, `init` neither shuts devices out nor lets their passwords go unencrypted."""
     assert typed.broker("init", *first) == 0
     assert typed.broker("init", *again) == 0
-    assert re.findall(r"^listener (.*)$", BrokerFiles(typed.etc).configuration.read_text(), re.MULTILINE) == listeners
+    assert (
+        re.findall(r"^listener (.*)$", MosquittoConfig(typed.etc).configuration.read_text(), re.MULTILINE) == listeners
+    )
 
 
 def test_a_certificate_that_stays_is_not_said_to_be_for_new_names(
@@ -154,7 +156,7 @@ def test_a_certificate_that_stays_is_not_said_to_be_for_new_names(
     assert typed.broker("init", "--tls", "--name", "other.lan") == 0
     said = capsys.readouterr().out
     assert "other.lan" not in said
-    assert f"remove {BrokerFiles(typed.etc).authority}" in said
+    assert f"remove {MosquittoConfig(typed.etc).authority}" in said
 
 
 def test_a_contact_that_comes_to_the_bus_later_is_heard_by_who_was_let_in_before(typed: Typed) -> None:
@@ -179,7 +181,7 @@ def test_secrets_are_nobodys_to_read(typed: Typed, tmp_path: Path) -> None:
     secret += [typed.etc / "loadshed" / name for name in ("passwd", "acl", "broker.key")]
     assert all(stat.S_IMODE(path.stat().st_mode) & 0o007 == 0 for path in secret)
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
-    assert BrokerFiles(typed.etc).knows("ann", target.read_text().strip())
+    assert MosquittoConfig(typed.etc).check_password("ann", target.read_text().strip())
     assert not list(typed.etc.rglob("ca.key")), "the authority signs nothing more"
 
 
@@ -216,7 +218,7 @@ def test_nobody_is_made_twice_by_accident(typed: Typed, capsys: pytest.CaptureFi
     assert typed.broker("add-user", "ann", "--role", "integrator") == 1
     assert "--replace" in capsys.readouterr().err
     assert typed.broker("add-user", "ann", "--role", "integrator", "--replace") == 0
-    assert BrokerFiles(typed.etc).users()[-1] == User("ann", Role.INTEGRATOR)
+    assert MosquittoConfig(typed.etc).users()[-1] == User("ann", Role.INTEGRATOR)
 
 
 def test_a_broker_that_somebody_set_up_is_left_alone(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
@@ -245,7 +247,7 @@ def test_a_house_renamed_takes_everybody_along(typed: Typed) -> None:
     """The topics change with `[site] id`; names, passwords and roles do not."""
     typed.broker("init")
     typed.broker("add-user", "hot-tub", "--role", "device")
-    files, installer = BrokerFiles(typed.etc), typed.config / "installer.toml"
+    files, installer = MosquittoConfig(typed.etc), typed.config / "installer.toml"
     before = files.users(), (typed.etc / "loadshed" / "passwd").read_text().splitlines()[1:]
     installer.write_text(installer.read_text().replace('id = "home"', 'id = "cabin"'), encoding="utf-8")
     assert typed.broker("init") == 0

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from clients.broker_admin import passwords
-from clients.broker_admin.acl import CONTROLLER_NAME, House, Role, User
-from clients.broker_admin.mosquitto import BrokerFiles, Listening
+from clients.broker_admin.acl import CONTROLLER_NAME, Role, TopicLayout, User
+from clients.broker_admin.mosquitto import Listeners, MosquittoConfig
 from hw.broker_socket import Broker, BrokerError
-from hw.mqtt import Link, Will
+from hw.mqtt import MqttConnection, Will
 from tests.mosquitto import HOST, Mosquitto, held_port
 from tests.pages import ROOT
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EXAMPLES = ROOT / "docs" / "examples"
-HOUSE = House("home", contact=("ats/contact", "ats/status"))
+HOUSE = TopicLayout("home", contact=("ats/contact", "ats/status"))
 PATIENCE_S = 10.0
 
 USERS = (
@@ -75,13 +75,13 @@ class Guarded:
 
     folder: Path
     mosquitto: Mosquitto
-    listening: Listening
-    files: BrokerFiles
+    listening: Listeners
+    files: MosquittoConfig
     passwords: dict[str, str] = field(default_factory=dict)
 
     def let_in(self, user: User) -> None:
         self.passwords[user.name] = passwords.new_password()
-        self.files.let_in(user, self.passwords[user.name], HOUSE)
+        self.files.add_user(user, self.passwords[user.name], HOUSE)
 
     def login(self, name: str, *, tls: bool = False) -> Broker:
         """Return how this user reaches the broker."""
@@ -95,10 +95,10 @@ class Guarded:
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """Run a real Mosquitto on what `set_up` and `let_in` write, with every kind of user."""
     folder = tmp_path_factory.mktemp("guarded")
-    files = BrokerFiles(folder / "etc")
+    files = MosquittoConfig(folder / "etc")
     mosquitto = Mosquitto(folder, f"include_dir {files.configuration.parent}")
     with held_port() as port, held_port() as tls_port:
-        listening = Listening((HOST, "localhost"), plain=True, port=port, tls_port=tls_port)
+        listening = Listeners((HOST, "localhost"), plain=True, port=port, tls_port=tls_port)
         house = Guarded(folder, mosquitto, listening, files, {CONTROLLER_NAME: passwords.new_password()})
         files.set_up(HOUSE, listening, house.passwords[CONTROLLER_NAME])
         for user in USERS[1:]:
@@ -107,7 +107,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
             yield house
 
 
-async def heard(link: Link, until: str, times: int = 1) -> list[str]:
+async def heard(link: MqttConnection, until: str, times: int = 1) -> list[str]:
     """Return the topics of what comes until this one has, so many times."""
     topics: list[str] = []
     async with asyncio.timeout(PATIENCE_S):
@@ -123,8 +123,8 @@ async def heard(link: Link, until: str, times: int = 1) -> list[str]:
 
 async def _said_by(house: Guarded, name: str) -> set[str]:
     """Have a user publish on every topic; return those whose messages came through, to the one who may hear all."""
-    listener = await Link.open(house.login(CONTROLLER_NAME), "ear")
-    voice = await Link.open(house.login(name), f"voice-of-{name}", complain=lambda _: None)
+    listener = await MqttConnection.open(house.login(CONTROLLER_NAME), "ear")
+    voice = await MqttConnection.open(house.login(name), f"voice-of-{name}", complain=lambda _: None)
     try:
         listener.subscribe(["#"])
         listener.flush()
@@ -145,7 +145,7 @@ def test_each_says_only_what_it_may(guarded: Guarded, name: str) -> None:
 
 async def _heard_by(house: Guarded, name: str) -> set[str]:
     """Have every topic said by one who may; return those that a user hears who asks for all."""
-    ear = await Link.open(house.login(name), f"ear-of-{name}")
+    ear = await MqttConnection.open(house.login(name), f"ear-of-{name}")
     try:
         ear.subscribe(["#"])
         ear.flush()
@@ -161,7 +161,7 @@ async def _everything_is_said(house: Guarded) -> None:
     """Have each topic said by one who may, in the table's order."""
     for topic in TOPICS:
         if topic.says:
-            voice = await Link.open(house.login(min(topic.says)), "voice")
+            voice = await MqttConnection.open(house.login(min(topic.says)), "voice")
             voice.publish(topic.name, b"said")
             await voice.close()
 
@@ -176,7 +176,7 @@ def test_each_hears_only_what_it_may(guarded: Guarded, name: str) -> None:
 
 
 async def _comes_in(broker: Broker, will: Will | None = None) -> None:
-    await (await Link.open(broker, "somebody", will=will)).close()
+    await (await MqttConnection.open(broker, "somebody", will=will)).close()
 
 
 @pytest.mark.parametrize("name", [None, "tub", "nobody"])
@@ -191,12 +191,12 @@ def test_nobody_comes_in_without_a_name_and_its_password(guarded: Guarded, tmp_p
 
 async def _last_words(house: Guarded, *topics: str) -> list[str]:
     """Have a device cut off several times, each time with a last will on one of these; return what is heard of it."""
-    ear = await Link.open(house.login("page"), "ear")
+    ear = await MqttConnection.open(house.login("page"), "ear")
     try:
         ear.subscribe(["loadshed/home/breakers/+/availability"])
         ear.flush()
         for topic in topics:
-            (await Link.open(house.login("tub"), "tub", will=Will(topic, b"offline"))).abort()
+            (await MqttConnection.open(house.login("tub"), "tub", will=Will(topic, b"offline"))).abort()
         return await heard(ear, topics[-1])
     finally:
         await ear.close()
@@ -211,8 +211,8 @@ def test_a_device_leaves_no_will_in_anothers_name(guarded: Guarded) -> None:
 def test_the_house_trusts_its_own_authority_and_no_other(guarded: Guarded, tmp_path: Path) -> None:
     """TLS from end to end, by the certificates made on the spot; another house's authority does not vouch for them."""
     asyncio.run(_comes_in(guarded.login("tub", tls=True)))
-    another = BrokerFiles(tmp_path)
-    another.set_up(HOUSE, Listening((HOST,)), "secret")
+    another = MosquittoConfig(tmp_path)
+    another.set_up(HOUSE, Listeners((HOST,)), "secret")
     mine = guarded.login("tub", tls=True)
     with pytest.raises(BrokerError, match="vouches"):
         asyncio.run(_comes_in(Broker(HOST, mine.port, mine.username, mine.password_file, another.authority)))
@@ -230,7 +230,7 @@ def test_who_is_removed_is_out_at_the_next_reload(guarded: Guarded) -> None:
     guarded.let_in(User("guest", Role.PERSON))
     guarded.mosquitto.reload()
     asyncio.run(_comes_in(guarded.login("guest")))
-    guarded.files.keep_out("guest")
+    guarded.files.remove_user("guest")
     guarded.mosquitto.reload()
     with pytest.raises(BrokerError):
         asyncio.run(_comes_in(guarded.login("guest")))

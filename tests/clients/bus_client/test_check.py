@@ -68,7 +68,7 @@ def test_plain_files_are_advised_nothing() -> None:
 def test_each_circuit_is_told_its_fate_and_why(more: str, fate: str, why: str, uncontrollable: bool) -> None:
     """The homeowner sees before the outage what will happen in it."""
     shown = line(more)
-    assert (shown.fate, shown.uncontrollable) == (fate, uncontrollable)
+    assert (shown.action, shown.uncontrollable) == (fate, uncontrollable)
     assert why in shown.why
 
 
@@ -84,7 +84,7 @@ def test_each_circuit_is_told_its_fate_and_why(more: str, fate: str, why: str, u
 def test_each_shed_circuit_is_told_how_it_comes_back(more: str, back: str) -> None:
     """And one that stays on is told nothing of the kind."""
     assert back in str(line(f'breaker = "gen2"\ntag = "nonessential"\n{more}'))
-    assert line('breaker = "gen2"\ntag = "essential"').back == ""
+    assert line('breaker = "gen2"\ntag = "essential"').restore == ""
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clients.bus_client.site import Site
-from clients.bus_client.status import Told, collect, status_fields
+from clients.bus_client.status import HouseStatus, fetch_status, status_fields
 from clients.cli.cli import main
 from clients.cli.status_view import status_text
 from hw.broker_socket import Broker
-from hw.mqtt import Link
+from hw.mqtt import MqttConnection
 from tests.mosquitto import Mosquitto
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ def payload(said: Mapping[str, object] | str) -> bytes:
     return said.encode() if isinstance(said, str) else json.dumps(said).encode()
 
 
-def told(**changes: Mapping[str, object] | str) -> Told:
+def told(**changes: Mapping[str, object] | str) -> HouseStatus:
     """Return what a daemon has said; `changes` by the last part of a topic."""
-    found = Told()
+    found = HouseStatus()
     for name, said in SAID.items():
         found.take(name, payload(changes.get(name.rpartition("/")[2], said)))
     return found
@@ -168,7 +168,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 async def publish(broker: Broker) -> None:
     """Say everything, retained, and go."""
-    link = await Link.open(broker, "daemon")
+    link = await MqttConnection.open(broker, "daemon")
     for name, said in SAID.items():
         link.publish(f"loadshed/home/{name}", payload(said), retain=True)
     link.flush()
@@ -184,7 +184,7 @@ def config(folder: Path, broker: Broker, site: str = "home") -> str:
 
 def test_all_that_is_retained_is_collected_before_it_is_shown(broker: Broker) -> None:
     """Our own echo, asked for last, comes behind it."""
-    found = asyncio.run(collect(broker, "home"))
+    found = asyncio.run(fetch_status(broker, "home"))
     assert found == told()
 
 
@@ -222,6 +222,6 @@ def test_a_broker_that_is_away_ends_with_1(tmp_path: Path, capsys: pytest.Captur
 def test_an_inverted_contact_is_spoken_of_each_time() -> None:
     """A cut wire would read as utility: whoever looks is told, each time."""
     inverted = Site("home", Broker(), inverted=True)
-    told = Told(state={"state": "utility", "source": "utility"})
+    told = HouseStatus(state={"state": "utility", "source": "utility"})
     assert "a cut wire reads as utility" in " ".join(status_text(inverted, told, None, 0.0).split())
     assert "a cut wire" not in status_text(Site("home", Broker()), told, None, 0.0)

@@ -186,10 +186,11 @@ def test_run_imports_nothing_of_the_other_commands() -> None:
     """Milliseconds at a start in the dark are milliseconds of overload: the parser of `run` knows only `run`."""
     program = (
         "import sys\nfrom clients.cli import cli\ncli._parser(['run']).parse_args(['run'])\n"
-        "print(sorted(name for name in sys.modules if name.split('.')[0] in ('controller', 'hw', 'rules', 'asyncio')))"
+        "ours = ('clients', 'controller', 'hw', 'rules', 'asyncio')\n"
+        "print(sorted(name for name in sys.modules if name.split('.')[0] in ours))"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == "['controller', 'clients.cli', 'clients.cli.cli']"
+    assert said.stdout.strip() == "['clients', 'clients.cli', 'clients.cli.cli']"
 
 
 # --- check -----------------------------------------------------------------------------------------------------------

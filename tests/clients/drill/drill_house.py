@@ -5,32 +5,32 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from clients.bus_client.status import Told
-from clients.drill.demand_readings import Readings
+from clients.bus_client.status import HouseStatus
+from clients.drill.demand_readings import DemandReadings
 from clients.drill.plan import plan
-from clients.drill.progress import Course
+from clients.drill.progress import DrillProgress
 from clients.drill.result import result
 from controller.bus import payloads
 from controller.config.installer import Installer
 from controller.config.loader import Configuration, Sources, parse_installer
 from controller.core import effects as do
 from controller.core import events as ev
-from controller.core.meter_tracker import Metering, MeterSettings
-from controller.core.views import Wall
+from controller.core.meter_tracker import MeterTracker, MeterTrackerSettings
+from controller.core.views import WallClock
 from rules.metering.demand import EDGE_KW_S
 from rules.panel import Circuit, CircuitId, Panel, Position
-from tests.virtual_house import House
+from tests.virtual_house import VirtualHouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from clients.drill.demand_readings import Figure
-    from clients.drill.plan import Known, Plan
-    from clients.drill.result import Result
+    from clients.drill.demand_readings import PowerReading
+    from clients.drill.plan import DrillPlan, MeasuredLoad
+    from clients.drill.result import DrillResult
     from controller.core.engine import EngineSettings
     from hw.simulated.breakers import Report
 
-WALL = Wall(1_790_000_000.0, trusted=True)
+WALL = WallClock(1_790_000_000.0, trusted=True)
 POLL_S = 5.0
 EDGES_A_TICK = 20
 INSTALLER = '[site]\nid = "home"\n[contact]\nsource = "gpio"\npin = 17\n[generator]\nkw = 14.0\n'
@@ -44,7 +44,7 @@ def configured(panel: Panel, installer: str = INSTALLER) -> Configuration:
     return Configuration(read, panel, Sources("", ""))
 
 
-class Drilled(House):
+class Drilled(VirtualHouse):
     """The house. `draws`: kW behind each circuit. `base_kw`: of all else; with neither there is no meter.
 
     `pulses`: the meter's output is wired.
@@ -59,14 +59,16 @@ class Drilled(House):
         pulses: bool = True,
     ) -> None:
         self.draws, self.base_kw = draws or {}, base_kw
-        self.told = Told()
-        self.course: Course | None = None
-        self.readings = Readings(POLL_S)
+        self.told = HouseStatus()
+        self.course: DrillProgress | None = None
+        self.readings = DemandReadings(POLL_S)
         self.lines: list[str] = []
         self._pulses, self._energy, self._flows_since, self._edges = pulses, 0.0, 0.0, 0
         metered = bool(self.draws) or base_kw > 0
-        meter = MeterSettings(poll_s=POLL_S, pulses=pulses)
-        super().__init__(*circuits, settings=settings, metering=(lambda at: Metering(meter, at)) if metered else None)
+        meter = MeterTrackerSettings(poll_s=POLL_S, pulses=pulses)
+        super().__init__(
+            *circuits, settings=settings, metering=(lambda at: MeterTracker(meter, at)) if metered else None
+        )
         if metered:
             self._flows_since = self.mono
             self._poll()
@@ -112,18 +114,18 @@ class Drilled(House):
     def _carry_out(self, effect: do.Effect) -> None:
         super()._carry_out(effect)
         match effect:
-            case do.TellEvent(event):
+            case do.PublishEvent(event):
                 self._said("events", payloads.event(event, WALL))
-            case do.TellState():
+            case do.PublishState():
                 self._said("controller/state", payloads.state(self.state, WALL))
-            case do.TellCircuit(circuit):
+            case do.PublishCircuit(circuit):
                 view = self.engine.circuit_view(circuit)
                 self._said(f"circuits/{circuit}", b"" if view is None else payloads.circuit(view, WALL))
-            case do.TellDemand():
+            case do.PublishDemand():
                 view_now = self.engine.demand_view(self.mono)
                 assert view_now is not None
                 self._said("demand", payloads.demand(view_now, self.mono, WALL))
-            case do.TellAlarm(alarm):
+            case do.PublishAlarm(alarm):
                 stands = self.alarm(alarm)
                 self._said(f"alarms/{alarm}", b"" if stands is None else payloads.alarm(stands, WALL))
             case _:
@@ -145,25 +147,25 @@ class Drilled(House):
         self,
         *,
         for_s: float = 60.0,
-        known: Mapping[CircuitId, Known] | None = None,
-        demand: Figure | None = None,
+        known: Mapping[CircuitId, MeasuredLoad] | None = None,
+        demand: PowerReading | None = None,
         trouble: str | None = None,
-    ) -> Plan:
+    ) -> DrillPlan:
         """Return what a drill would do now; `trouble`: the controller cannot be asked."""
         self.told.availability = "online"
         told, metered = (self.told if trouble is None else None), self._metering is not None
         configuration = configured(self.panel, METERED if metered else INSTALLER)
         return plan(configuration, told, known=known or {}, demand=demand, for_s=for_s, trouble=trouble)
 
-    def follow(self, for_s: float = 60.0) -> Course:
+    def follow(self, for_s: float = 60.0) -> DrillProgress:
         """Ask for a drill, and follow it from now on."""
         self.planned = self.plan(for_s=for_s)
-        self.course = Course(self.planned)
+        self.course = DrillProgress(self.planned)
         answer = self.ask("drill", by="Ann", for_s=for_s)
         assert answer.ok, answer.reason
         return self.course
 
-    def result(self, *, left: bool = False) -> Result:
+    def result(self, *, left: bool = False) -> DrillResult:
         """Return what has come of it by now."""
         assert self.course is not None
         return result(self.planned, self.course, self.readings, "Ann", self.now, left=left)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients.drill.demand_readings import Figure, Readings, Rise, rise
-from rules.metering.demand import EDGE_KW_S, Demand
+from clients.drill.demand_readings import DemandReadings, PowerReading, PowerStep, power_step
+from rules.metering.demand import EDGE_KW_S, DemandEstimator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,9 +32,9 @@ def edges(steps: Sequence[Step], until: float, kw_s: float = EDGE_KW_S) -> Itera
         left -= (to - (at - left / kw)) * kw
 
 
-def heard(steps: Sequence[Step], until: float, late_s: float = 0.0) -> Readings:
+def heard(steps: Sequence[Step], until: float, late_s: float = 0.0) -> DemandReadings:
     """Return what a listener has of the controller's `demand`, said at each pulse and at each poll."""
-    demand, readings = Demand(None, POLL_S, pulses=True), Readings(POLL_S)
+    demand, readings = DemandEstimator(None, POLL_S, pulses=True), DemandReadings(POLL_S)
     pulses = [*edges(steps, until)]
     polls = [POLL_S * n for n in range(int(until / POLL_S) + 1)]
     for at in sorted({*pulses, *polls}):
@@ -43,7 +43,7 @@ def heard(steps: Sequence[Step], until: float, late_s: float = 0.0) -> Readings:
         if at in polls:
             demand.energy_read(1000 + sum(1 for pulse in pulses if pulse <= at) // EDGES_A_TICK, at)
         view = demand.view(at)
-        fields = {"kw": view.kw, "kw_at_most": view.kw_at_most, "kw_quality": view.kw_quality.value}
+        fields = {"kw": view.kw, "kw_at_most": view.kw_is_upper_bound, "kw_quality": view.kw_quality.value}
         readings.take({**fields, "kw": None if view.kw is None else round(view.kw, 3)}, at + late_s)
     return readings
 
@@ -52,9 +52,9 @@ def test_a_load_that_comes_on_is_the_rise_between_whole_intervals() -> None:
     """5 kW on top of 8, five seconds between the switchings."""
     readings = heard([(0.0, 8.0), (60.0, 13.0), (65.0, 14.0)], 80.0)
     before, after = readings.steady(30.0, 60.0), readings.steady(60.5, 65.0)
-    assert before == Figure(8.0)
-    assert after == Figure(13.0)
-    assert rise(before, after) == Rise(5.0)
+    assert before == PowerReading(8.0)
+    assert after == PowerReading(13.0)
+    assert power_step(before, after) == PowerStep(5.0)
 
 
 def test_where_no_whole_interval_fits_nothing_is_told() -> None:
@@ -69,13 +69,13 @@ def test_a_house_that_draws_next_to_nothing_is_known_as_an_upper_bound() -> None
     readings = heard([(0.0, 8.0), (30.0, 0.1), (90.0, 5.1)], 110.0)
     shed = readings.fallen(30.5, 90.0)
     assert shed is not None
-    assert shed.at_most
+    assert shed.is_upper_bound
     assert 0.1 < shed.kw < 0.7
     after = readings.steady(90.5, 110.0)
     assert after is not None
-    drew = rise(shed, after)
+    drew = power_step(shed, after)
     assert drew is not None
-    assert drew.at_least
+    assert drew.is_lower_bound
     assert 4.4 < drew.kw < 5.0
     assert readings.fallen(200.0, 300.0) is None
 
@@ -83,23 +83,23 @@ def test_a_house_that_draws_next_to_nothing_is_known_as_an_upper_bound() -> None
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
-        (Figure(2.0), Figure(2.0), None),
-        (Figure(2.0), Figure(1.0), None),
-        (Figure(2.0), Figure(2.09), None),
-        (Figure(10.0), Figure(10.4), None),
-        (Figure(2.0), Figure(3.0, at_most=True), None),
-        (Figure(2.0), Figure(3.234), Rise(1.23)),
-        (Figure(2.0, at_most=True), Figure(3.0), Rise(1.0, at_least=True)),
+        (PowerReading(2.0), PowerReading(2.0), None),
+        (PowerReading(2.0), PowerReading(1.0), None),
+        (PowerReading(2.0), PowerReading(2.09), None),
+        (PowerReading(10.0), PowerReading(10.4), None),
+        (PowerReading(2.0), PowerReading(3.0, is_upper_bound=True), None),
+        (PowerReading(2.0), PowerReading(3.234), PowerStep(1.23)),
+        (PowerReading(2.0, is_upper_bound=True), PowerReading(3.0), PowerStep(1.0, is_lower_bound=True)),
     ],
 )
-def test_a_rise_that_is_none_is_not_made_up(before: Figure, after: Figure, told: Rise | None) -> None:
+def test_a_rise_that_is_none_is_not_made_up(before: PowerReading, after: PowerReading, told: PowerStep | None) -> None:
     """A fall, noise, and a figure that is itself an upper bound."""
-    assert rise(before, after) == told
+    assert power_step(before, after) == told
 
 
 def test_what_is_no_figure_says_only_how_good_it_is() -> None:
     """Stale, none yet, and what only looks like a number."""
-    readings = Readings(POLL_S)
+    readings = DemandReadings(POLL_S)
     assert readings.silent
     for kw, quality in ((None, "stale"), (True, "pulses"), (0.0, "pulses"), (1.0, "guessed")):
         readings.take({"kw": kw, "kw_quality": quality}, 1.0)
@@ -109,11 +109,11 @@ def test_what_is_no_figure_says_only_how_good_it_is() -> None:
 
 def test_the_register_needs_a_tick_of_its_own() -> None:
     """A tick is 0.1 kWh: at 6 kW one a minute, and each is told up to a poll late."""
-    readings = Readings(POLL_S)
+    readings = DemandReadings(POLL_S)
     for at, kw in ((0.0, 5.0), (60.0, 6.0), (120.0, 6.1)):
         readings.take({"kw": kw, "kw_at_most": False, "kw_quality": "coarse"}, at)
-    assert readings.steady(1.0, 130.0) is None or readings.steady(1.0, 130.0) == Figure(6.1)
-    assert readings.steady(54.0, 130.0) == Figure(6.1)
+    assert readings.steady(1.0, 130.0) is None or readings.steady(1.0, 130.0) == PowerReading(6.1)
+    assert readings.steady(54.0, 130.0) == PowerReading(6.1)
     assert readings.steady(60.0, 130.0) is None
 
 
@@ -131,12 +131,12 @@ def test_what_is_told_of_a_load_is_true(base_kw: float, loads_kw: list[float], s
         steps.append((60.0 + place * stagger_s, kw))
     readings = heard(steps, steps[-1][0] + 20.0, late_s)
     ends = [*(at for at, _ in steps[2:]), steps[-1][0] + 20.0]
-    shed: Figure | None = readings.fallen(10.5, 60.0)
+    shed: PowerReading | None = readings.fallen(10.5, 60.0)
     for load_kw, (on_at, next_at) in zip(loads_kw, pairwise(ends), strict=True):
         after = readings.steady(on_at + 0.5, next_at)
-        drew = rise(shed, after) if shed is not None and after is not None else None
+        drew = power_step(shed, after) if shed is not None and after is not None else None
         if drew is not None:
             most_kw = load_kw + 0.02
             assert drew.kw <= most_kw
-            assert drew.at_least or drew.kw == pytest.approx(load_kw, abs=0.02)
+            assert drew.is_lower_bound or drew.kw == pytest.approx(load_kw, abs=0.02)
         shed = after

@@ -9,12 +9,12 @@ import pytest
 
 from clients.cli.argument_types import duration
 from clients.cli.cli import main
-from clients.drill.demand_readings import Figure
-from clients.drill.measured_loads import known_kw
-from clients.drill.plan import Fate, Known, Plan, Return
+from clients.drill.demand_readings import PowerReading
+from clients.drill.measured_loads import measured_loads
+from clients.drill.plan import DrillPlan, MeasuredLoad, PlannedAction, RestoreMode
 from clients.drill.plan_text import plan_fields, plan_text, what_to_do
 from clients.setup import setup_record
-from clients.setup.setup_record import Proof, Records
+from clients.setup.setup_record import BreakerTestResult, SetupRecord
 from controller.core.engine import EngineSettings
 from rules.panel import CircuitId, Kind, Position, Restore
 from tests.clients.drill.drill_house import INSTALLER, Drilled
@@ -39,23 +39,23 @@ HOUSE = (
 RELAXED = EngineSettings(stagger_s=5.0)
 
 
-def fates(plan: Plan) -> dict[str, Fate]:
+def fates(plan: DrillPlan) -> dict[str, PlannedAction]:
     """Return what becomes of each circuit, in the order of shedding."""
-    return {str(line.id): line.fate for line in plan.lines}
+    return {str(line.id): line.action for line in plan.lines}
 
 
 def test_each_circuit_has_its_fate_in_the_order_of_shedding() -> None:
     """Falling rank; what cannot be switched, what stays, what goes."""
     plan = Drilled(*HOUSE, settings=RELAXED).plan()
     assert fates(plan) == {
-        "car": Fate.GOES_OFF,
-        "porch": Fate.BY_HAND,
-        "hot-tub": Fate.GOES_OFF,
-        "dryer": Fate.GOES_OFF,
-        "heater": Fate.GOES_OFF,
-        "fridge": Fate.STAYS,
-        "router": Fate.STAYS,
-        "pump": Fate.GOES_OFF,
+        "car": PlannedAction.GOES_OFF,
+        "porch": PlannedAction.BY_HAND,
+        "hot-tub": PlannedAction.GOES_OFF,
+        "dryer": PlannedAction.GOES_OFF,
+        "heater": PlannedAction.GOES_OFF,
+        "fridge": PlannedAction.STAYS,
+        "router": PlannedAction.STAYS,
+        "pump": PlannedAction.GOES_OFF,
     }
     assert [*fates(plan)][:3] == ["car", "porch", "hot-tub"]
     assert plan.refused is None
@@ -64,12 +64,15 @@ def test_each_circuit_has_its_fate_in_the_order_of_shedding() -> None:
 def test_the_way_back_is_by_rank_and_stagger_and_rest() -> None:
     """Rank 1 first; who must rest lets the others go first; who waits for a person is named."""
     plan = Drilled(*HOUSE, settings=RELAXED).plan(for_s=60.0)
-    assert [(str(line.id), line.back_after_s) for line in plan.in_turn] == [
+    assert [(str(line.id), line.restored_after_s) for line in plan.in_turn] == [
         ("hot-tub", 0.0),
         ("car", 5.0),
         ("pump", 30.0),
     ]
-    assert {str(line.id): line.returns for line in plan.waiting} == {"dryer": Return.ASK, "heater": Return.NEVER}
+    assert {str(line.id): line.restore for line in plan.waiting} == {
+        "dryer": RestoreMode.ASK,
+        "heater": RestoreMode.NEVER,
+    }
 
 
 def test_the_plan_comes_true() -> None:
@@ -83,7 +86,7 @@ def test_the_plan_comes_true() -> None:
     assert house.ons(began) == [line.id for line in plan.in_turn]
     for line in plan.in_turn:
         (on_at,) = [at for at in house.times("ON", line.id) if at > began]
-        assert on_at - began == pytest.approx(1.0 + 60.0 + (line.back_after_s or 0.0), abs=0.2)
+        assert on_at - began == pytest.approx(1.0 + 60.0 + (line.restored_after_s or 0.0), abs=0.2)
     assert {line.id for line in plan.waiting} == {*house.owed()}
 
 
@@ -95,9 +98,13 @@ def test_what_is_off_or_unknown_or_silent_is_told_apart() -> None:
     for name, word in (("hot-tub", {"position": "unknown"}), ("car", {"available": False})):
         house.told.circuits[name] |= word
     plan = house.plan()
-    assert fates(plan) == {"pump": Fate.IS_OFF, "hot-tub": Fate.GOES_OFF, "car": Fate.GOES_OFF}
+    assert fates(plan) == {
+        "pump": PlannedAction.IS_OFF,
+        "hot-tub": PlannedAction.GOES_OFF,
+        "car": PlannedAction.GOES_OFF,
+    }
     assert [str(line.id) for line in plan.silent] == ["car"]
-    assert [line.returns for line in plan.waiting] == [Return.UNKNOWN]
+    assert [line.restore for line in plan.waiting] == [RestoreMode.UNKNOWN]
     text = flat(plan_text(plan))
     assert "is off, and is left so at the end" in text
     assert "Does not answer now, and would not be confirmed: Car" in text
@@ -110,7 +117,7 @@ def test_what_is_on_hold_does_not_come_back() -> None:
     assert house.ask("hold", "hot-tub", by="Ann").ok
     house.wait(1.0)
     (line,) = house.plan().waiting
-    assert line.returns is Return.ON_HOLD
+    assert line.restore is RestoreMode.ON_HOLD
     assert "release hot-tub" in what_to_do(line)
     house.follow(10.0)
     house.wait(60.0)
@@ -121,7 +128,7 @@ def test_without_a_broker_the_files_say_what_they_can() -> None:
     """And what cannot be known is said, not guessed."""
     plan = Drilled(*HOUSE).plan(trouble="the broker at home:1883 refuses")
     assert {line.position for line in plan.lines} == {None}
-    assert fates(plan)["hot-tub"] is Fate.GOES_OFF
+    assert fates(plan)["hot-tub"] is PlannedAction.GOES_OFF
     assert plan.refused == "the broker at home:1883 refuses"
     assert "what the house draws: the broker at home:1883 refuses." in flat(plan_text(plan))
     asks = flat(plan_text(Drilled(*HOUSE).plan(trouble="the broker at home:1883 says nothing: does it hang?")))
@@ -184,8 +191,8 @@ def test_what_is_owed_and_on_is_waited_for_and_not_forgotten(position: str, says
 def test_kw_are_those_that_were_measured_and_never_amperes() -> None:
     """What was measured stands there with its date; what was not is unknown, and not in the sum."""
     house = Drilled(circuit("hot-tub", amps=50.0), circuit("car", amps=40.0))
-    known = {TUB: Known(5.4, AT, at_least=True)}
-    plan = house.plan(known=known, demand=Figure(6.2, at_most=True))
+    known = {TUB: MeasuredLoad(5.4, AT, at_least=True)}
+    plan = house.plan(known=known, demand=PowerReading(6.2, is_upper_bound=True))
     assert plan.known_kw == 5.4
     text = flat(plan_text(plan))
     assert "5.4 kW when last measured, of 1 of them: the rest is unknown" in text
@@ -207,8 +214,12 @@ def test_nothing_to_shed_is_said_so() -> None:
 
 def test_what_was_measured_last_counts(tmp_path: Path) -> None:
     """The proof in setup, or a later drill's report; another house's report and what is none say nothing."""
-    proofs = {"hot-tub": Proof(AT, 0.1, 0.1, 5.0), "pump": Proof(AT, 0.1, 0.1, -0.2), "car": Proof(AT, 0.1, 0.1)}
-    setup_record.keep(tmp_path, Records(proofs=proofs))
+    proofs = {
+        "hot-tub": BreakerTestResult(AT, 0.1, 0.1, 5.0),
+        "pump": BreakerTestResult(AT, 0.1, 0.1, -0.2),
+        "car": BreakerTestResult(AT, 0.1, 0.1),
+    }
+    setup_record.save(tmp_path, SetupRecord(proofs=proofs))
     report = {"site": "home", "began": "2026-02-01T00:00:00.000Z", "circuits": {"hot-tub": {"kw": 5.5}, "car": {}}}
     (tmp_path / "drill-2026-02-01-3.json").write_text(json.dumps(report), encoding="utf-8")
     (tmp_path / "drill-2026-02-02-4.json").write_text(json.dumps({**report, "site": "barn"}), encoding="utf-8")
@@ -216,8 +227,8 @@ def test_what_was_measured_last_counts(tmp_path: Path) -> None:
         ("no json", "[]", '{"site": "home"}', '{"site": "home", "began": 1, "circuits": []}')
     ):
         (tmp_path / f"drill-wrong-{number}.json").write_text(wrong, encoding="utf-8")
-    assert known_kw(tmp_path, tmp_path, "home") == {TUB: Known(5.5, "2026-02-01T00:00:00.000Z")}
-    assert known_kw(tmp_path, tmp_path / "elsewhere", "home") == {TUB: Known(5.0, AT)}
+    assert measured_loads(tmp_path, tmp_path, "home") == {TUB: MeasuredLoad(5.5, "2026-02-01T00:00:00.000Z")}
+    assert measured_loads(tmp_path, tmp_path / "elsewhere", "home") == {TUB: MeasuredLoad(5.0, AT)}
 
 
 def test_a_breaker_that_refuses_is_no_reason_to_refuse() -> None:

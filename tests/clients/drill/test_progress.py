@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clients.drill.demand_readings import Readings, Rise
-from clients.drill.progress import Course, Fare
+from clients.drill.demand_readings import DemandReadings, PowerStep
+from clients.drill.progress import CircuitProgress, DrillProgress
 from clients.drill.report_html import result_html
 from clients.drill.report_text import result_fields, result_text
 from clients.drill.result import COARSE, NO_METER, NONE_SEEN, TOO_SOON, UNHEARD, result
@@ -19,7 +19,7 @@ from tests.pages import flat
 from tests.virtual_house import circuit, essential
 
 if TYPE_CHECKING:
-    from clients.drill.result import Outcome, Result
+    from clients.drill.result import CircuitResult, DrillResult
 
 SLOWLY = EngineSettings(stagger_s=15.0)
 THREE = (essential("fridge"), circuit("pump", rank=2), circuit("dryer", rank=6), circuit("hot-tub", rank=8))
@@ -33,7 +33,7 @@ def drilled(*circuits: Circuit, for_s: float = 60.0, wait_s: float = 200.0, **wo
     return house
 
 
-def outcome(found: Result, name: str) -> Outcome:
+def outcome(found: DrillResult, name: str) -> CircuitResult:
     """Return how one circuit did."""
     return next(one for one in found.outcomes if one.line.id == name)
 
@@ -50,9 +50,9 @@ def test_a_drill_that_passes_says_how_fast_each_obeyed() -> None:
     found = house.result()
     assert found.passed
     assert found.verdict == "PASSED: 3 of 3 circuits went off within 2.0 s, and 3 came back."
-    fare = outcome(found, "pump").fare
+    fare = outcome(found, "pump").progress
     assert (fare.off_after_s, fare.off_tries, fare.on_after_s, fare.on_tries) == (0.04, 1, 0.04, 1)
-    assert outcome(found, "dryer").fare.off_after_s == 2.04
+    assert outcome(found, "dryer").progress.off_after_s == 2.04
     assert (found.course.id, found.course.because) == (1, "its time is up")
     assert house.lines[0] == "Drill 1 has begun: everything nonessential that can be switched is told OFF."
     assert house.lines[-1] == "All clear."
@@ -62,16 +62,16 @@ def test_each_circuit_draws_what_demand_rises_by_as_it_comes_back() -> None:
     """Read from the meter's pulses, one circuit after the other; the house before, shed and after."""
     found = drilled(settings=SLOWLY, draws={"pump": 1.5, "dryer": 5.0, "hot-tub": 6.0}, base_kw=4.0).result()
     assert {str(one.line.id): one.drew for one in found.outcomes} == {
-        "hot-tub": Rise(6.0),
-        "dryer": Rise(5.0),
-        "pump": Rise(1.5),
+        "hot-tub": PowerStep(6.0),
+        "dryer": PowerStep(5.0),
+        "pump": PowerStep(1.5),
     }
     demand = found.demand
     assert demand.before is not None
     assert demand.shed is not None
     assert demand.after is not None
     assert (demand.before.kw, demand.shed.kw, demand.after.kw) == pytest.approx((16.5, 4.0, 16.5), abs=0.01)
-    assert demand.fell == Rise(12.5)
+    assert demand.fell == PowerStep(12.5)
 
 
 def test_a_load_at_rest_is_none_seen_and_one_too_soon_is_not_guessed() -> None:
@@ -80,9 +80,9 @@ def test_a_load_at_rest_is_none_seen_and_one_too_soon_is_not_guessed() -> None:
     found = drilled(draws=draws, base_kw=2.0).result()
     assert outcome(found, "pump").drew_not == TOO_SOON
     slow = drilled(settings=EngineSettings(stagger_s=25.0), draws=draws, base_kw=2.0).result()
-    assert outcome(slow, "pump").drew == Rise(1.0)
+    assert outcome(slow, "pump").drew == PowerStep(1.0)
     assert outcome(slow, "dryer").drew_not == NONE_SEEN
-    assert outcome(slow, "hot-tub").drew == Rise(12.0)
+    assert outcome(slow, "hot-tub").drew == PowerStep(12.0)
 
 
 def test_the_register_alone_tells_the_houses_fall_and_no_circuit() -> None:
@@ -92,7 +92,7 @@ def test_the_register_alone_tells_the_houses_fall_and_no_circuit() -> None:
     house.follow(300.0)
     house.wait(400.0)
     found = house.result()
-    assert found.demand.circuits_not == COARSE
+    assert found.demand.circuits_unknown_reason == COARSE
     assert found.demand.fell is not None
     assert found.demand.fell.kw == pytest.approx(16.0, abs=2.5)
     assert all(one.drew is None for one in found.outcomes)
@@ -102,7 +102,7 @@ def test_the_register_alone_tells_the_houses_fall_and_no_circuit() -> None:
 def test_without_a_meter_nothing_is_told_of_kw() -> None:
     """Unknown is unknown."""
     found = drilled().result()
-    assert found.demand.circuits_not == NO_METER
+    assert found.demand.circuits_unknown_reason == NO_METER
     assert all(one.drew is None for one in found.outcomes)
     assert "before" not in result_text(found)
 
@@ -120,7 +120,7 @@ def test_what_does_not_obey_has_failed_and_the_others_have_not() -> None:
     assert not found.passed
     assert [str(one.line.id) for one in found.failed] == ["dryer"]
     assert found.verdict.startswith("FAILED: Dryer: NOT CONFIRMED OFF after ")
-    assert outcome(found, "dryer").fare.off_tries > 3
+    assert outcome(found, "dryer").progress.off_tries > 3
     assert not outcome(found, "pump").failed
     assert any("Not confirmed after three tries: Dryer." in line for line in house.lines)
 
@@ -166,7 +166,7 @@ def test_what_a_person_takes_over_has_not_failed() -> None:
     house.wait(200.0)
     found = house.result()
     assert found.passed
-    assert outcome(found, "hot-tub").says == "taken over by a person"
+    assert outcome(found, "hot-tub").text == "taken over by a person"
 
 
 # --- what comes between ----------------------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ def test_who_was_only_just_told_as_it_was_cut_short_has_not_failed() -> None:
     house.wait(1.0)
     found = house.result()
     assert not found.failed
-    assert outcome(found, "dryer").says == "told to go off, and not confirmed yet, when it was cut short"
+    assert outcome(found, "dryer").text == "told to go off, and not confirmed yet, when it was cut short"
     assert "2 of 3 circuits went off" in found.verdict
 
 
@@ -256,17 +256,17 @@ def test_who_left_has_not_seen_it_to_its_end() -> None:
 def test_the_state_alone_tells_what_was_missed() -> None:
     """A broker that was away swallowed the events: the beginning, the end, a transfer."""
     house = Drilled(*THREE)
-    course = Course(house.plan())
+    course = DrillProgress(house.plan())
     assert course.state({"state": "standby", "outage": 3, "kind": "drill"}, 1.0) == []
     course.away()
     course.state({"state": "standby", "outage": 3, "kind": "drill"}, 2.0)
     assert course.id == 3
     assert course.state({"state": "utility", "outage": None, "kind": None}, 3.0)
     assert course.done
-    found = result(house.plan(), course, Readings(5.0), "Ann", 4.0)
-    assert {one.says for one in found.failed} == {UNHEARD}
+    found = result(house.plan(), course, DemandReadings(5.0), "Ann", 4.0)
+    assert {one.text for one in found.failed} == {UNHEARD}
     assert found.verdict.startswith("NOT PROVED")
-    other = Course(house.plan())
+    other = DrillProgress(house.plan())
     other.away()
     other.state({"state": "standby", "outage": 3, "kind": "drill"}, 2.0)
     other.state({"state": "standby", "outage": 3, "kind": "outage"}, 3.0)
@@ -275,7 +275,7 @@ def test_the_state_alone_tells_what_was_missed() -> None:
 
 def test_another_drills_words_are_not_ours() -> None:
     """Before ours has begun, and after it has ended; and an end that is of another outage."""
-    course = Course(Drilled(*THREE).plan())
+    course = DrillProgress(Drilled(*THREE).plan())
     assert course.event({"event": "confirmed_off", "circuit": "pump"}, 1.0) == []
     course.event({"event": "drill_began", "outage": 4, "at": "2026-01-31T18:02:11.204Z"}, 1.0)
     course.event({"event": "drill_began", "outage": 5}, 1.0)
@@ -292,7 +292,7 @@ def test_an_answer_counts_from_our_first_command(
     sent: float | None, said: float, after_last_s: float, tries: int, told: float
 ) -> None:
     """What is said of the last one is the least, also where somebody sets the clock meanwhile."""
-    fare = Fare()
+    fare = CircuitProgress()
     fare.sent(sent, first=True)
     assert fare.answered(said, after_last_s, tries) == pytest.approx(told)
 
@@ -374,5 +374,5 @@ def test_where_a_circuit_is_stands_on_the_bus_whatever_was_missed() -> None:
         course.circuit(name, {"position": position})
     course.state({"state": "utility", "outage": None, "kind": None}, house.now)
     found = house.result()
-    assert outcome(found, "pump").says == "off and on again; when, was not heard"
+    assert outcome(found, "pump").text == "off and on again; when, was not heard"
     assert [str(one.line.id) for one in found.failed] == ["hot-tub"]

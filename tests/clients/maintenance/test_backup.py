@@ -12,7 +12,7 @@ import pytest
 from clients.cli.cli import main
 from clients.maintenance import upgrade
 from clients.maintenance.backup import LAYOUTS, BackupError, copy_all
-from clients.maintenance.upgrade import PATIENCE_S, rehearse, settled
+from clients.maintenance.upgrade import PATIENCE_S, check_upgrade, wait_until_settled
 from controller.config import history
 from controller.config.loader import Configuration, load
 from controller.storage.schema import LEDGER, SAMPLES, open_for_writing
@@ -38,7 +38,7 @@ def state(tmp_path: Path, config: Path) -> Path:
         ledger.execute("INSERT INTO entries VALUES ('hot-tub', '{}')")
     configuration = load(config)
     assert isinstance(configuration, Configuration)
-    assert history.keep(folder, configuration) is None
+    assert history.save(folder, configuration) is None
     return folder
 
 
@@ -73,7 +73,7 @@ def test_a_backup_holds_all_but_secrets(config: Path, state: Path, tmp_path: Pat
     copy = tmp_path / "copy"
     copied = copy_all(config, state, copy)
     assert copied == (LEDGER.file, SAMPLES.file, "installer.toml", "circuits.toml", "configuration")
-    assert history.last_good(copy) == load(config)
+    assert history.last_valid(copy) == load(config)
     assert not any(b"secret" in text for text in content(copy).values())
 
 
@@ -126,7 +126,7 @@ def test_a_damaged_database_is_no_backup(config: Path, state: Path, tmp_path: Pa
 def test_a_good_house_is_taken_over_and_nothing_is_changed_by_trying(config: Path, state: Path) -> None:
     """Every byte stays as it was; reading leaves an empty log and an index beside each database, as it always does."""
     before = content(state)
-    assert rehearse(config, state) == ()
+    assert check_upgrade(config, state) == ()
     after = {name: text for name, text in content(state).items() if not name.endswith("-shm") and text}
     assert after == before
 
@@ -136,7 +136,7 @@ def test_an_older_database_is_tried_on_a_copy(config: Path, state: Path) -> None
     (state / LEDGER.file).unlink()
     with closing(sqlite3.connect(state / LEDGER.file)) as ledger:
         ledger.executescript(f"{LEDGER.steps[0]}PRAGMA user_version=1;")
-    assert rehearse(config, state) == ()
+    assert check_upgrade(config, state) == ()
     with closing(sqlite3.connect(state / LEDGER.file)) as ledger:
         assert ledger.execute("PRAGMA user_version").fetchone() == (1,)
 
@@ -145,7 +145,7 @@ def test_a_database_from_a_newer_version_is_not_touched(config: Path, state: Pat
     """To set it aside would be to forget what is owed: better no upgrade."""
     with closing(sqlite3.connect(state / LEDGER.file)) as ledger:
         ledger.execute(f"PRAGMA user_version={LEDGER.version + 1}")
-    (sentence,) = rehearse(config, state)
+    (sentence,) = check_upgrade(config, state)
     assert "newer" in sentence
 
 
@@ -201,5 +201,5 @@ def test_an_upgrade_waits_while_circuits_are_switched(
 ) -> None:
     """Not for ever: one that waits for its `min_off_s` may wait for the new program as well."""
     clock, said = Clock(), iter(states)
-    assert settled(lambda: next(said), PATIENCE_S, clock, clock.pause) is ended
+    assert wait_until_settled(lambda: next(said), PATIENCE_S, clock, clock.pause) is ended
     assert clock.now == 1000.0 + waited_s

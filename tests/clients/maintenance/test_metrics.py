@@ -15,10 +15,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from clients.bus_client.site import Site
-from clients.maintenance.metrics import Heard, House, watch
+from clients.maintenance.metrics import HouseCollector, MetricsState, watch
 from controller.bus.payloads import rfc3339
 from hw.broker_socket import Broker
-from hw.mqtt import Link
+from hw.mqtt import MqttConnection
 from tests.mosquitto import Mosquitto
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ DEMAND = {
 }
 
 
-def heard(**more: object) -> Heard:
+def heard(**more: object) -> MetricsState:
     """Return what was heard of a house on standby, with other words on some topics."""
-    found = Heard(broker=True)
+    found = MetricsState(broker=True)
     words = {
         "controller/state": STATE,
         "circuits/tub": TUB,
@@ -67,10 +67,10 @@ def heard(**more: object) -> Heard:
     return found
 
 
-def figures(found: Heard, now: float = NOW) -> dict[str, float]:
+def figures(found: MetricsState, now: float = NOW) -> dict[str, float]:
     """Return every sample as it stands in the file, its labels behind its name."""
     registry = CollectorRegistry()
-    registry.register(House(Site("home", Broker()), found, now))
+    registry.register(HouseCollector(Site("home", Broker()), found, now))
     return read(generate_latest(registry).decode())
 
 
@@ -122,7 +122,7 @@ def test_without_the_controller_only_that_is_told() -> None:
         "loadshed_up",
         "loadshed_readiness_score",
     }
-    assert figures(Heard())["loadshed_broker_up"] == 0
+    assert figures(MetricsState())["loadshed_broker_up"] == 0
 
 
 # --- the file --------------------------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ def test_the_file_follows_the_bus_and_goes_with_the_program(tmp_path: Path) -> N
         await shows("loadshed_broker_up", 0)
         with mosquitto:
             await shows("loadshed_broker_up", 1)
-            link = await Link.open(mosquitto.broker, "controller")
+            link = await MqttConnection.open(mosquitto.broker, "controller")
             link.publish("loadshed/home/controller/availability", b"online", retain=True)
             link.publish("loadshed/home/controller/state", json.dumps(STATE).encode(), retain=True)
             await link.close()

@@ -10,15 +10,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clients.cli.ready import NOT_READY, text
-from clients.maintenance.readiness import READY, RESERVED, Facts, judge
-from clients.maintenance.readiness_facts import feeders, own_addresses, strangers, throttled, ups_known, worn_percent
+from clients.maintenance.readiness import LIMITED, READY, Facts, assess
+from clients.maintenance.readiness_facts import (
+    anonymous_listeners,
+    own_addresses,
+    throttled,
+    unprotected_infrastructure,
+    ups_known,
+    worn_percent,
+)
 from clients.setup import setup_record
-from clients.setup.setup_record import Records
+from clients.setup.setup_record import SetupRecord
 from controller.config.loader import parse_circuits
 from hw.broker_socket import Broker
 from rules.panel import Panel
 from tests.mosquitto import Mosquitto, held_port
-from tests.system.process_house import House
+from tests.system.process_house import ProcessHouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +37,7 @@ ELSEWHERE = "127.0.0.2"
 
 def test_a_house_with_nothing_against_it_has_all_hundred() -> None:
     """No reason, no cost."""
-    found = judge(Facts())
+    found = assess(Facts())
     assert (found.score, found.word, found.reasons) == (100, "ready", ())
 
 
@@ -43,10 +50,10 @@ def test_a_house_with_nothing_against_it_has_all_hundred() -> None:
         (Facts(contact_seen=False), "contact-unseen"),
         (Facts(inverted=True), "contact-inverted"),
         (Facts(offline=("tub",)), "breakers-offline"),
-        (Facts(unheard=("tub",)), "breakers-unheard"),
+        (Facts(never_reported=("tub",)), "breakers-unheard"),
         (Facts(uncontrollable=("garage",)), "uncontrollable"),
-        (Facts(unproved=("tub",)), "unproved"),
-        (Facts(feeders=("router",)), "feeders-unprotected"),
+        (Facts(untested=("tub",)), "unproved"),
+        (Facts(unprotected_infrastructure=("router",)), "feeders-unprotected"),
         (Facts(none_protected=True), "none-protected"),
         (Facts(opened_days=None), "transfer-never"),
         (Facts(opened_days=183.0), "transfer-long-ago"),
@@ -61,16 +68,16 @@ def test_a_house_with_nothing_against_it_has_all_hundred() -> None:
         (Facts(disk_worn_percent=80), "disk-worn"),
         (Facts(throttled=0x1), "undervoltage"),
         (Facts(throttled=0x50000), "undervoltage"),
-        (Facts(strangers=("10.0.0.5:1883",)), "strangers"),
+        (Facts(anonymous_listeners=("10.0.0.5:1883",)), "strangers"),
         (Facts(ups_known=False), "no-ups"),
     ],
 )
 def test_each_fact_has_its_one_reason_and_says_what_to_do(facts: Facts, reason: str) -> None:
     """It costs something, and its words are sentences."""
-    (found,) = judge(facts).reasons
+    (found,) = assess(facts).reasons
     assert found.id == reason
-    assert judge(facts).score == 100 - found.cost < 100
-    assert found.do.endswith(".") or found.do.endswith("`.")
+    assert assess(facts).score == 100 - found.cost < 100
+    assert found.action.endswith(".") or found.action.endswith("`.")
 
 
 @pytest.mark.parametrize(
@@ -83,21 +90,21 @@ def test_each_fact_has_its_one_reason_and_says_what_to_do(facts: Facts, reason: 
 )
 def test_what_is_just_good_enough_costs_nothing(facts: Facts) -> None:
     """Half a year is not yet too long; a Pi that ran hot had power enough."""
-    assert judge(facts).reasons == ()
+    assert assess(facts).reasons == ()
 
 
 def test_what_cannot_shed_is_not_ready() -> None:
     """Neither without its controller, nor with a stranger at the breakers and a contact nobody saw."""
-    assert judge(Facts(trouble="away")).score < RESERVED
-    assert judge(Facts(strangers=("10.0.0.5:1883",), contact_seen=False)).word == "not-ready"
-    assert judge(Facts(offline=("a", "b", "c", "d"), alarms=("owed",))).word == "not-ready"
+    assert assess(Facts(trouble="away")).score < LIMITED
+    assert assess(Facts(anonymous_listeners=("10.0.0.5:1883",), contact_seen=False)).word == "not-ready"
+    assert assess(Facts(offline=("a", "b", "c", "d"), alarms=("owed",))).word == "not-ready"
     everything = Facts("away", ("a",), ("b",), ("c",), ("d",), ("e",), ("f",), ("g",), none_protected=True)
-    assert judge(everything).score == 0
+    assert assess(everything).score == 0
 
 
 def test_a_house_in_order_but_without_a_ups_is_ready() -> None:
     """Nobody can know of every UPS: it is said, and weighs little."""
-    found = judge(Facts(ups_known=False, drill_days=None))
+    found = assess(Facts(ups_known=False, drill_days=None))
     assert READY <= found.score < 100
     assert text(found).startswith("READY: 93 of 100\n  -5   No UPS is known here.")
 
@@ -113,7 +120,7 @@ def test_feeders_are_known_by_their_names() -> None:
         '[circuits.tub]\nspace = 3\nbreaker = "gen2"\ntag = "nonessential"\n'
     )
     assert isinstance(panel, Panel)
-    assert feeders(panel) == ("office",)
+    assert unprotected_infrastructure(panel) == ("office",)
 
 
 @pytest.fixture
@@ -127,13 +134,13 @@ def test_a_stranger_is_let_in_or_not(tmp_path: Path, port: int) -> None:
     """Asked at the broker itself, without a name."""
     door = Broker(host=ELSEWHERE, port=port, username="loadshed")
     with Mosquitto(tmp_path, f"listener {port} {ELSEWHERE}"):
-        assert asyncio.run(strangers(door)) == (f"{ELSEWHERE}:{port}",)
+        assert asyncio.run(anonymous_listeners(door)) == (f"{ELSEWHERE}:{port}",)
     shut = Mosquitto(tmp_path, f"listener {port} {ELSEWHERE}")
     config = tmp_path / "mosquitto.conf"
     config.write_text(config.read_text("utf-8").replace("anonymous true", "anonymous false"), encoding="utf-8")
     with shut:
-        assert asyncio.run(strangers(door)) == ()
-    assert asyncio.run(strangers(door)) == ()
+        assert asyncio.run(anonymous_listeners(door)) == ()
+    assert asyncio.run(anonymous_listeners(door)) == ()
 
 
 def test_a_stranger_knocks_from_outside() -> None:
@@ -158,7 +165,7 @@ def test_the_machine_tells_of_its_supply_its_card_and_its_ups(tmp_path: Path) ->
 # --- the command -----------------------------------------------------------------------------------------------------
 
 
-async def _ready(house: House, *more: str) -> tuple[int, dict[str, Any]]:
+async def _ready(house: ProcessHouse, *more: str) -> tuple[int, dict[str, Any]]:
     words = ("ready", "--json", "--config", str(house.config), "--state", str(house.state_dir), *more)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "clients", *words), stdout=asyncio.subprocess.PIPE
@@ -176,8 +183,8 @@ def test_a_real_house_is_judged_and_the_judgement_stands_on_the_bus(tmp_path: Pa
     """Before and after its first transfer: a contact seen and breakers that obeyed are no reasons any more."""
 
     async def story() -> None:
-        async with House(tmp_path / "house") as house:
-            setup_record.keep(house.state_dir, Records())
+        async with ProcessHouse(tmp_path / "house") as house:
+            setup_record.save(house.state_dir, SetupRecord())
             await house.begin()
             _, found = await _ready(house)
             assert {"contact-unseen", "transfer-never", "unproved", "uncontrollable", "drill-never"} <= _reasons(found)
@@ -194,6 +201,6 @@ def test_a_real_house_is_judged_and_the_judgement_stands_on_the_bus(tmp_path: Pa
             code, found = await _ready(house)
             assert code == NOT_READY
             assert "controller-away" in _reasons(found)
-            assert found["score"] < RESERVED
+            assert found["score"] < LIMITED
 
     asyncio.run(story())

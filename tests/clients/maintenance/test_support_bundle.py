@@ -11,7 +11,7 @@ import pytest
 
 from clients.cli.cli import main
 from clients.maintenance.support_bundle import without_secrets
-from tests.system.process_house import House
+from tests.system.process_house import ProcessHouse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ def test_a_bundle_of_a_house_that_had_an_outage(tmp_path: Path, capsys: pytest.C
     """Both files, versions, check, events, outages, whole databases; and it says so."""
 
     async def story() -> None:
-        async with House(tmp_path / "house") as house:
+        async with ProcessHouse(tmp_path / "house") as house:
             await house.begin()
             house.opens()
             await house.is_shed()

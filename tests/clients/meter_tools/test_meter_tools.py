@@ -12,26 +12,26 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clients.cli.simulate import SimulatedSite, quirks_from, simulate
-from clients.meter_tools.context import DONE, NOT_DONE, Bench, identify, on_line, read
-from clients.meter_tools.doctor import Doctor, Evidence, KnownLoad, measured_kw
+from clients.meter_tools.context import DONE, NOT_DONE, MeterToolContext, identify, on_line, read
+from clients.meter_tools.doctor import Doctor, KnownLoad, OutageEvidence, measured_kw
 from clients.meter_tools.meter_write import reset_peak, set_id
 from clients.meter_tools.scan import record, scan
 from hw import meter_pdu  # noqa: F401 - not in a thread while virtual time runs
-from hw.meter_line import Line
+from hw.meter_line import RtuLine
 from hw.meter_registers import Block
-from hw.simulated.meter import Quirks, SimulatedMeter
+from hw.simulated.meter import MeterFaults, SimulatedMeter
 from hw.simulated.meter_server import serve_pty, serve_tcp
-from hw.simulated.serial_line import Faults, FaultyLine
+from hw.simulated.serial_line import FaultyLine, LineFaults
 from hw.simulated.virtual_time import run_virtual
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
-    from hw.meter_line import Heard, NoAnswer
+    from hw.meter_line import NoResponse, Response
 
     Serve = Callable[[list[SimulatedMeter]], AbstractAsyncContextManager[str]]
-    Tool = Callable[[Bench, Line], Awaitable[int]]
+    Tool = Callable[[MeterToolContext, RtuLine], Awaitable[int]]
 
 
 @pytest.fixture(params=[serve_pty, serve_tcp], ids=["pseudo-terminal", "TCP"])
@@ -56,8 +56,8 @@ class Electrician:
     def text(self) -> str:
         return "\n".join(self.said)
 
-    def bench(self, port: str, device_id: int = 1, **settings: object) -> Bench:
-        bench = Bench(port, self.said.append, device_id, self.ask, timeout_s=0.15, quiet_s=0.02)
+    def bench(self, port: str, device_id: int = 1, **settings: object) -> MeterToolContext:
+        bench = MeterToolContext(port, self.said.append, device_id, self.ask, timeout_s=0.15, quiet_s=0.02)
         return replace(bench, **settings)  # type: ignore[arg-type]
 
 
@@ -75,7 +75,7 @@ def _use(
 
 
 def _meter(device_id: int = 1, energy_kwh: float = 1234.5, **quirks: object) -> SimulatedMeter:
-    return SimulatedMeter(device_id=device_id, energy_kwh=energy_kwh, quirks=Quirks(**quirks))  # type: ignore[arg-type]
+    return SimulatedMeter(device_id=device_id, energy_kwh=energy_kwh, quirks=MeterFaults(**quirks))  # type: ignore[arg-type]
 
 
 # --- read ------------------------------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ def test_identify_without_0x11_shows_the_registers(serve: Serve) -> None:
 def _loaded(**quirks: object) -> SimulatedMeter:
     """Return a meter with a peak to lose: a clock of its own, half an hour at 12 kW."""
     clock = [0.0]
-    meter = SimulatedMeter(clock=lambda: clock[0], quirks=Quirks(**quirks))  # type: ignore[arg-type]
+    meter = SimulatedMeter(clock=lambda: clock[0], quirks=MeterFaults(**quirks))  # type: ignore[arg-type]
     meter.kw = 12.0
     clock[0] = 1800.0
     return meter
@@ -334,15 +334,15 @@ def test_the_doctor_on_noise_advises_to_swap_the_wires(serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("evidence", "code", "sentence"),
     [
-        (Evidence(standby_min=45, standby_kwh=0.0), NOT_DONE, "move them to its load side"),
-        (Evidence(standby_min=45, standby_kwh=3.2), DONE, "ok: 3.2 kWh were counted"),
-        (Evidence(standby_min=5, standby_kwh=0.0), DONE, "nothing wrong"),
-        (Evidence(edges=2000, register_tenths=100), DONE, "ok: 2000 edges counted"),
-        (Evidence(edges=1500, register_tenths=100), NOT_DONE, "edges are lost"),
-        (Evidence(edges=2500, register_tenths=100), NOT_DONE, "edges bounce or hum comes in"),
+        (OutageEvidence(standby_min=45, standby_kwh=0.0), NOT_DONE, "move them to its load side"),
+        (OutageEvidence(standby_min=45, standby_kwh=3.2), DONE, "ok: 3.2 kWh were counted"),
+        (OutageEvidence(standby_min=5, standby_kwh=0.0), DONE, "nothing wrong"),
+        (OutageEvidence(edges=2000, register_tenths=100), DONE, "ok: 2000 edges counted"),
+        (OutageEvidence(edges=1500, register_tenths=100), NOT_DONE, "edges are lost"),
+        (OutageEvidence(edges=2500, register_tenths=100), NOT_DONE, "edges bounce or hum comes in"),
     ],
 )
-def test_the_doctor_reads_the_log(evidence: Evidence, code: int, sentence: str) -> None:
+def test_the_doctor_reads_the_log(evidence: OutageEvidence, code: int, sentence: str) -> None:
     """CTs on the wrong side, edges lost, edges too many."""
     found, electrician = _use(serve_pty, Doctor(evidence=evidence), _meter())
     assert found == code
@@ -379,22 +379,22 @@ def test_the_doctor_switches_a_known_load(seen: float, obeys: bool, sentence: st
         clock = asyncio.get_running_loop().time
         meter = SimulatedMeter(clock=clock)
         oven = Oven(meter, seen, obeys)
-        line = FaultyLine([meter], Faults(random.Random(1)))  # noqa: S311
+        line = FaultyLine([meter], LineFaults(random.Random(1)))  # noqa: S311
         doctor = Doctor(known_load=KnownLoad("oven", 8.0, oven.switch))
-        return await doctor(electrician.bench("a line", clock=clock), Line("a line", connect=line.connect))
+        return await doctor(electrician.bench("a line", clock=clock), RtuLine("a line", connect=line.connect))
 
     code = run_virtual(scene())
     assert sentence in electrician.text
     assert code == (DONE if sentence.startswith("ok") else NOT_DONE)
 
 
-class StalledLine(Line):
+class StalledLine(RtuLine):
     """A line whose reader stands still for a while, once."""
 
     stalls_at_s = 20.0
     stalls_for_s = 40.0
 
-    async def read(self, device_id: int, block: Block) -> Heard | NoAnswer:
+    async def read(self, device_id: int, block: Block) -> Response | NoResponse:
         if asyncio.get_running_loop().time() >= self.stalls_at_s:
             self.stalls_at_s = float("inf")
             await asyncio.sleep(self.stalls_for_s)
@@ -409,7 +409,7 @@ def test_a_tick_that_was_read_late_is_no_measure() -> None:
         clock = asyncio.get_running_loop().time
         meter = SimulatedMeter(clock=clock)
         meter.kw = 12.0
-        connect = FaultyLine([meter], Faults(random.Random(1))).connect  # noqa: S311
+        connect = FaultyLine([meter], LineFaults(random.Random(1))).connect  # noqa: S311
         return await measured_kw(electrician.bench("a line", clock=clock), StalledLine("a line", connect=connect), 600)
 
     assert run_virtual(scene()) == pytest.approx(12.0, rel=0.05)
@@ -427,7 +427,7 @@ def test_the_doctor_goes_through_the_controller_where_that_holds_the_port(seen: 
         async def measure() -> float:
             return meter.kw
 
-        doctor = Doctor(evidence=Evidence(45, 3.2), known_load=KnownLoad("oven", 8.0, oven.switch))
+        doctor = Doctor(evidence=OutageEvidence(45, 3.2), known_load=KnownLoad("oven", 8.0, oven.switch))
         return await doctor.through_the_controller(electrician.bench("/dev/no-such-port"), measure)
 
     assert asyncio.run(scene()) == code
@@ -445,7 +445,7 @@ def test_no_tool_works_while_the_controller_holds_the_port(served: Serve) -> Non
 
     async def scene() -> int:
         async with served([_meter()]) as port:
-            controller = Line(port)
+            controller = RtuLine(port)
             await controller.read(1, Block.ENERGY)
             assert await on_line(electrician.bench(port), read) == NOT_DONE
             controller.close()
@@ -519,7 +519,7 @@ def test_simulate_says_why_it_cannot(tmp_path: Path) -> None:
 def test_quirks_are_written_as_name_and_value() -> None:
     """As the command line takes them."""
     quirks = quirks_from(["report-id=uncounted", "echo", "demand_option=no", "delay_s=0.45", "unasked_s=300"])
-    assert quirks == Quirks(report_id="uncounted", echo=True, demand_option=False, delay_s=0.45, unasked_s=300.0)
+    assert quirks == MeterFaults(report_id="uncounted", echo=True, demand_option=False, delay_s=0.45, unasked_s=300.0)
 
 
 @pytest.mark.parametrize(

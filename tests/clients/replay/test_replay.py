@@ -16,9 +16,9 @@ import pytest
 
 from clients.cli.cli import main
 from controller.core.effects import SwitchOff
-from controller.recording.format import End, Part, Start, Turn, to_line
-from controller.storage.log_reader import Log
-from controller.storage.recording_buffer import Tape, pack, remove_old_evidence, unpack, write_blocks
+from controller.recording.format import EngineTurn, Part, SessionEnd, SessionStart, to_line
+from controller.storage.log_reader import EventLog
+from controller.storage.recording_buffer import RecordingBuffer, pack, remove_old_recordings, unpack, write_blocks
 from controller.storage.recording_reader import recorded
 from controller.storage.schema import LEDGER, open_for_reading, open_for_writing
 from tests.controller.recording.test_format import recorded_night
@@ -29,7 +29,7 @@ from tests.recorded_house import TapedHouse
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from controller.recording.format import Segment
+    from controller.recording.format import Session
 
 OFFSET_S = 1_700_000_000.0
 
@@ -62,11 +62,11 @@ def keep(folder: Path, *batches: Sequence[Part], boot: str = "boot-1") -> None:
 
 def lives(parts: list[Part]) -> list[list[Part]]:
     """Return the parts of each life of the program."""
-    starts = [number for number, part in enumerate(parts) if isinstance(part, Start)]
+    starts = [number for number, part in enumerate(parts) if isinstance(part, SessionStart)]
     return [parts[begin:end] for begin, end in zip(starts, [*starts[1:], None], strict=True)]
 
 
-def read(folder: Path, unreadable: list[str] | None = None) -> list[Segment]:
+def read(folder: Path, unreadable: list[str] | None = None) -> list[Session]:
     """Return what the database holds."""
     with closing(open_for_reading(folder, LEDGER)) as db:
         return [*recorded(db, [] if unreadable is None else unreadable)]
@@ -74,7 +74,7 @@ def read(folder: Path, unreadable: list[str] | None = None) -> list[Segment]:
 
 def commands(parts: list[Part]) -> int:
     """Return how many commands left."""
-    return sum(len(part.commands) for part in parts if isinstance(part, Turn))
+    return sum(len(part.commands) for part in parts if isinstance(part, EngineTurn))
 
 
 # --- the command -----------------------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ def test_another_decision_is_shown_and_ends_with_1(
     outage: list[Part], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The first one; what follows it in that life of the program says nothing."""
-    number, turn = next((n, part) for n, part in enumerate(outage) if isinstance(part, Turn) and part.commands)
+    number, turn = next((n, part) for n, part in enumerate(outage) if isinstance(part, EngineTurn) and part.commands)
     first, *others = turn.commands
     altered = [*outage]
     altered[number] = turn._replace(commands=(SwitchOff(first.circuit, 99), *others))
@@ -190,7 +190,7 @@ def test_what_came_before_a_time_is_left_out(
     assert "is no time: write it as" in capsys.readouterr().err
     assert main(["replay", str(tmp_path), "--from", "2023-11-14T22:13:20+00:00", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["commands"] == commands(outage)
-    times = [part.now for part in outage if isinstance(part, Turn) and part.commands]
+    times = [part.now for part in outage if isinstance(part, EngineTurn) and part.commands]
     last = datetime.fromtimestamp(OFFSET_S + times[-1] - 0.5, UTC).isoformat()
     assert main(["replay", str(tmp_path), "--from", last, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["commands"] == 1
@@ -222,7 +222,7 @@ def test_what_is_no_recording_is_refused_in_a_sentence(
 def test_a_cut_recording_says_so(outage: list[Part], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody takes the silence after it for peace."""
     first, _ = lives(outage)
-    keep(tmp_path, [*first, End(99.0, "too much")])
+    keep(tmp_path, [*first, SessionEnd(99.0, "too much")])
     assert main(["replay", str(tmp_path)]) == 0
     assert "the recording was cut here: too much" in capsys.readouterr().out
 
@@ -319,7 +319,7 @@ def test_every_life_of_the_program_is_a_segment(outage: list[Part], tmp_path: Pa
     assert first.start.wall is not None
     assert (first.start.wall.offset_s, first.start.wall.trusted) == (OFFSET_S, True)
     kept = [turn for segment in (first, second) for turn in segment.turns]
-    assert kept == [part for part in outage if isinstance(part, Turn)]
+    assert kept == [part for part in outage if isinstance(part, EngineTurn)]
 
 
 def test_a_segment_that_lost_its_beginning_is_left_out_and_said(
@@ -363,13 +363,13 @@ def test_a_block_comes_out_as_it_went_in(outage: list[Part]) -> None:
         unpack(block.lines[:1] + bytes(5))
 
 
-START, TURN = (Start("boot", 0.0, False, *[None] * 3), Turn(1.0, (), (), 1.0))  # type: ignore[arg-type]  # never read
-COMMAND = Turn(2.0, (), (SwitchOff("hot-tub", 5),), 2.0)  # type: ignore[arg-type]  # a name will do
+START, TURN = (SessionStart("boot", 0.0, False, *[None] * 3), EngineTurn(1.0, (), (), 1.0))  # type: ignore[arg-type]  # never read
+COMMAND = EngineTurn(2.0, (), (SwitchOff("hot-tub", 5),), 2.0)  # type: ignore[arg-type]  # a name will do
 
 
-def tape() -> Tape:
+def tape() -> RecordingBuffer:
     """Return a tape that waits 20 s where commands have left, and 600 s where none has."""
-    return Tape(20.0, 600.0)
+    return RecordingBuffer(20.0, 600.0)
 
 
 def test_the_tape_waits_longer_where_nothing_was_commanded() -> None:
@@ -407,9 +407,9 @@ def test_the_tape_goes_along_with_what_cannot_wait_but_seldom() -> None:
 def test_a_storm_ends_the_recording_and_says_so() -> None:
     """More than the card bears is not written, however long it lasts; nor is it kept in memory."""
     one = tape()
-    one.spent(1_000_001, 0.0)
+    one.charge(1_000_001, 0.0)
     (end,) = one.take(600.0, urgent=False)
-    assert isinstance(end, End)
+    assert isinstance(end, SessionEnd)
     assert end.cut is not None
     for at in range(1000):
         assert not one.add(TURN, 700.0 + at)
@@ -419,9 +419,9 @@ def test_a_storm_ends_the_recording_and_says_so() -> None:
 def test_that_the_recording_was_cut_stands_in_the_log(outage: list[Part], tmp_path: Path) -> None:
     """Beside everything else that happened."""
     first, _ = lives(outage)
-    keep(tmp_path, [*first, End(99.0, "too much")])
-    with Log(tmp_path) as log:
-        assert [(row.event, row.about) for row in log.events()] == [("recording_cut", {"reason": "too much"})]
+    keep(tmp_path, [*first, SessionEnd(99.0, "too much")])
+    with EventLog(tmp_path) as log:
+        assert [(row.event, row.details) for row in log.events()] == [("recording_cut", {"reason": "too much"})]
 
 
 def test_a_storm_that_outruns_the_disk_ends_the_recording_too() -> None:
@@ -431,7 +431,7 @@ def test_a_storm_that_outruns_the_disk_ends_the_recording_too() -> None:
         one.add(TURN, 0.0)
     parts = one.take(600.0, urgent=False)
     assert len(parts) == 50_002
-    assert isinstance(parts[-1], End)
+    assert isinstance(parts[-1], SessionEnd)
 
 
 def test_what_a_storm_took_comes_back_by_and_by() -> None:
@@ -440,7 +440,7 @@ def test_what_a_storm_took_comes_back_by_and_by() -> None:
     for hour in range(200):
         one.add(COMMAND, hour * 3600.0)
         one.take(hour * 3600.0, urgent=True)
-        one.spent(19_000, hour * 3600.0)
+        one.charge(19_000, hour * 3600.0)
     one.add(COMMAND, 1e6)
     assert one.take(1e6, urgent=True) == [COMMAND]
 
@@ -450,9 +450,9 @@ def test_the_longest_life_has_its_bounds_too() -> None:
     one = tape()
     for day in range(400):
         one.add(TURN, day * 86_400.0)
-        if any(isinstance(part, End) for part in one.take(day * 86_400.0 + 600.0, urgent=False)):
+        if any(isinstance(part, SessionEnd) for part in one.take(day * 86_400.0 + 600.0, urgent=False)):
             break
-        one.spent(400_000, day * 86_400.0)
+        one.charge(400_000, day * 86_400.0)
     assert 38 < day < 43
 
 
@@ -490,13 +490,13 @@ def test_old_segments_go_whole_and_the_latest_never(
     three: sqlite3.Connection, before: float | None, kept_bytes: int, left: list[int]
 ) -> None:
     """By the age of their end, and the oldest where all of them are too much; one of unknown date with the next."""
-    remove_old_evidence(three, before, 500, kept_bytes)
+    remove_old_recordings(three, before, 500, kept_bytes)
     assert segments_left(three) == left
     three.close()
 
 
 def test_removing_takes_many_short_steps(three: sqlite3.Connection) -> None:
     """A shed may want the disk at any moment."""
-    assert [remove_old_evidence(three, 9999.0, 3) for _ in range(3)] == [3, 1, 0]
+    assert [remove_old_recordings(three, 9999.0, 3) for _ in range(3)] == [3, 1, 0]
     assert segments_left(three) == [3]
     three.close()

@@ -14,9 +14,9 @@ import pytest
 from clients.cli.cli import main
 from controller.config import history
 from controller.config.loader import Configuration, Sources, parse
-from controller.core.effects import Happened, KeepEntry, KeepHistory, KeepOutage, KeepSample
+from controller.core.effects import LogEvent, SaveEntry, SaveHistory, SaveOutage, SaveSample
 from controller.storage.store import Store
-from rules.boot_time import Moment
+from rules.boot_time import BootTime
 from rules.panel import CircuitId
 
 if TYPE_CHECKING:
@@ -77,32 +77,32 @@ def write(folder: Path, rows: Iterable[DiskEffect], boot: str = BOOT, *, trusted
     store.close()
 
 
-def outage(ended: float | None = BEGAN + 1200.0, peak_kw: float | None = 6.5) -> KeepOutage:
+def outage(ended: float | None = BEGAN + 1200.0, peak_kw: float | None = 6.5) -> SaveOutage:
     """Return an outage of 20 minutes with two transfers."""
-    openings = (Moment(BOOT, BEGAN), Moment(BOOT, BEGAN + 600.0))
+    openings = (BootTime(BOOT, BEGAN), BootTime(BOOT, BEGAN + 600.0))
     before = {HOT_TUB: "on", RANGE: "on", POOL: "off"}
-    end = None if ended is None else Moment(BOOT, ended)
+    end = None if ended is None else BootTime(BOOT, ended)
     stage: OutageStage = "open" if ended is None else "closed"
-    return KeepOutage(1, stage, "outage", openings[0], end, openings, before, 1.5, peak_kw)
+    return SaveOutage(1, stage, "outage", openings[0], end, openings, before, 1.5, peak_kw)
 
 
 def histories() -> list[DiskEffect]:
     """Return a hot tub that came back, and a range that never confirmed and waits to be asked for."""
-    shed = Moment(BOOT, BEGAN)
-    back = KeepHistory(1, HOT_TUB, shed, 0.25, Moment(BOOT, BEGAN + 1230.0), "restored")
-    return [back, KeepHistory(1, RANGE, shed, None, None, None)]
+    shed = BootTime(BOOT, BEGAN)
+    back = SaveHistory(1, HOT_TUB, shed, 0.25, BootTime(BOOT, BEGAN + 1230.0), "restored")
+    return [back, SaveHistory(1, RANGE, shed, None, None, None)]
 
 
 def sample(
     seconds: float, kw: float | None = 4.0, fifteen_kw: float | None = 5.0, quality: str = "pulses"
-) -> KeepSample:
+) -> SaveSample:
     """Return a row of the demand log, so many seconds after the beginning."""
-    return KeepSample(BEGAN + seconds, 1, kw, False, quality, 0.5, 4.5, fifteen_kw, 1234.5, 7)
+    return SaveSample(BEGAN + seconds, 1, kw, False, quality, 0.5, 4.5, fifteen_kw, 1234.5, 7)
 
 
-def event(seconds: float, name: str, **about: Json) -> Happened:
+def event(seconds: float, name: str, **about: Json) -> LogEvent:
     """Return an event, so many seconds after the beginning."""
-    return Happened(BEGAN + seconds, name, None, about)
+    return LogEvent(BEGAN + seconds, name, None, about)
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def state(tmp_path: Path) -> Path:
     write(tmp_path, [outage(), *histories(), *samples, *silent, note, event(390.0, "started", rebooted=True)])
     configuration = parse(Sources(INSTALLER, CIRCUITS))
     assert isinstance(configuration, Configuration)
-    history.keep(tmp_path, configuration)
+    history.save(tmp_path, configuration)
     return tmp_path
 
 
@@ -210,7 +210,7 @@ def test_what_is_on_and_only_watched_is_back(tmp_path: Path, capsys: pytest.Capt
     """After a restart an OFF may still take effect for a minute: the all-clear names nobody, and neither does this."""
     write(tmp_path, [outage(), *histories()])
     assert "2, 1 not back" in told(tmp_path, capsys, "outages")
-    write(tmp_path, [KeepEntry(RANGE, {"position": "on"})], LATER)
+    write(tmp_path, [SaveEntry(RANGE, {"position": "on"})], LATER)
     assert "not back" not in told(tmp_path, capsys, "outages")
     assert "on again; watched for a minute" in told(tmp_path, capsys, "report")
 
@@ -225,7 +225,9 @@ def test_demand_from_before_the_outage_is_no_peak_of_it(tmp_path: Path, capsys: 
 def test_an_outage_over_a_restart_is_told_by_the_wall_clock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two boots have two monotonic clocks; what they have in common is the time of day."""
     write(tmp_path, [outage(ended=None)])
-    ended = KeepOutage(1, "closed", "outage", Moment(BOOT, BEGAN), Moment(LATER, 50.0), (Moment(BOOT, BEGAN),), {})
+    ended = SaveOutage(
+        1, "closed", "outage", BootTime(BOOT, BEGAN), BootTime(LATER, 50.0), (BootTime(BOOT, BEGAN),), {}
+    )
     write(tmp_path, [ended], LATER, utc=BEGAN_UTC + 250.0)
     assert "lasted     5 min 00 s" in told(tmp_path, capsys, "report")
 
@@ -269,8 +271,8 @@ def test_a_house_without_outages_says_so(tmp_path: Path, capsys: pytest.CaptureF
 def test_a_drill_is_told_as_a_drill(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing opened, and nobody lost any power: it is in the list all the same, and called what it was."""
     drill = replace(outage(BEGAN + 70.0), kind="drill", openings=())
-    back = KeepHistory(1, HOT_TUB, Moment(BOOT, BEGAN), 0.25, Moment(BOOT, BEGAN + 65.0), "restored")
-    coming = KeepOutage(2, "about", "drill", Moment(BOOT, BEGAN + 500.0), None, (), {})
+    back = SaveHistory(1, HOT_TUB, BootTime(BOOT, BEGAN), 0.25, BootTime(BOOT, BEGAN + 65.0), "restored")
+    coming = SaveOutage(2, "about", "drill", BootTime(BOOT, BEGAN + 500.0), None, (), {})
     write(tmp_path, [drill, back, coming])
     assert [row.split()[:2] for row in told(tmp_path, capsys, "outages").splitlines()[2:]] == [["1", "drill"]]
     (listed,) = json.loads(told(tmp_path, capsys, "outages", "--json"))

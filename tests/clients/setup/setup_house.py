@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from clients.setup import setup_record
-from clients.setup.setup_record import ContactSeen, Records, wired
+from clients.setup.setup_record import ContactSeen, SetupRecord, wired
 from controller.config.loader import Configuration, load
 from hw.simulated.breakers import BreakersOnBus
 from rules.panel import CircuitId
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from hw.simulated.house import House
+    from hw.simulated.house import SimulatedHouse
     from tests.mosquitto import Mosquitto
 
 TUB, HEATER, ROUTER = CircuitId("hot-tub"), CircuitId("water-heater"), CircuitId("router")
 
 
 @asynccontextmanager
-async def on_bus(house: House, broker: Mosquitto) -> AsyncIterator[BreakersOnBus]:
+async def on_bus(house: SimulatedHouse, broker: Mosquitto) -> AsyncIterator[BreakersOnBus]:
     """Have the breakers of a house on the bus."""
     hub = BreakersOnBus(house.breakers.values(), broker.broker, "home", time.monotonic, house.measure)
     running = asyncio.create_task(hub.run())
@@ -61,5 +61,5 @@ def configured(
     assert isinstance(configuration, Configuration)
     if contact_seen:
         seen = ContactSeen(wired(configuration.contact), "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z", 0, 0.0)
-        setup_record.keep(state, Records(seen))
+        setup_record.save(state, SetupRecord(seen))
     return "--config", str(config), "--state", str(state)

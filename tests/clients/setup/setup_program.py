@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from clients.cli.cli import main
 from hw import gpio
-from hw.simulated.contact import SimulatedPins, Wire
+from hw.simulated.contact import SimulatedPins, SimulatedWire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,8 +49,8 @@ def on_simulated_pins() -> int:
     """Run one command; return its exit code."""
     clock = Clock()
     pins = SimulatedPins(clock)
-    gpio.use(pins)
-    wire = Wire(pins, PIN)
+    gpio.set_pin_factory(pins)
+    wire = SimulatedWire(pins, PIN)
     wire.close()
 
     def opens(*_: object) -> None:

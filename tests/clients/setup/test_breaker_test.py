@@ -13,21 +13,21 @@ import pytest
 
 from clients.bus_client.site import Site
 from clients.setup import setup_record
-from clients.setup.breaker_test import prove
+from clients.setup.breaker_test import test_breakers
 from clients.setup.load_measurement import demand_of
-from clients.setup.prompt import Person
-from clients.setup.session import Ground, Patience
-from controller.config.errors import Mistakes
+from clients.setup.prompt import Prompt
+from clients.setup.session import SetupSession, Timeouts
+from controller.config.errors import ConfigErrors
 from controller.config.model import MeterSettings
 from hw import gpio
-from hw.simulated.breakers import Faults
-from hw.simulated.contact import SimulatedPins, Wire
-from hw.simulated.house import House, Load
+from hw.simulated.breakers import BreakerFaults
+from hw.simulated.contact import SimulatedPins, SimulatedWire
+from hw.simulated.house import Load, SimulatedHouse
 from rules.panel import CircuitId, Position
 from tests.clients.setup.setup_house import ROUTER, TUB, configured, on_bus
 from tests.clients.setup.setup_typist import typist
 from tests.mosquitto import Mosquitto
-from tests.system.process_house import House as RealHouse
+from tests.system.process_house import ProcessHouse as RealHouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,36 +46,36 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-def wire() -> Iterator[Wire]:
+def wire() -> Iterator[SimulatedWire]:
     """Lend every line simulated pins; return the contact's wire, closed."""
     pins = SimulatedPins(time.monotonic)
-    gpio.use(pins)
-    contact = Wire(pins, 17)
+    gpio.set_pin_factory(pins)
+    contact = SimulatedWire(pins, 17)
     contact.close()
     yield contact
     gpio._factory = None
 
 
-def ground(tmp_path: Path, words: tuple[str, ...], *answers: str) -> tuple[Ground, list[str]]:
+def ground(tmp_path: Path, words: tuple[str, ...], *answers: str) -> tuple[SetupSession, list[str]]:
     """Return the ground of a house whose person gives these answers, and what is said to them."""
     ours, theirs = os.pipe()
     os.write(theirs, "".join(f"{answer}\n" for answer in answers).encode())
     os.close(theirs)
     said: list[str] = []
-    found = Ground.of(tmp_path / "config", tmp_path / "state", Person(ours, said.append))
-    assert not isinstance(found, Mistakes)
+    found = SetupSession.of(tmp_path / "config", tmp_path / "state", Prompt(ours, said.append))
+    assert not isinstance(found, ConfigErrors)
     assert words
-    return replace(found, patience=Patience(restore_s=0.0)), said
+    return replace(found, timeouts=Timeouts(restore_s=0.0)), said
 
 
-def proved(house: House, broker: Mosquitto, found: Ground, *, on_command: str | None = None) -> bool:
+def proved(house: SimulatedHouse, broker: Mosquitto, found: SetupSession, *, on_command: str | None = None) -> bool:
     """Prove the circuits of a house; `on_command`: what befalls the broker when the first command reaches a breaker."""
 
     async def story() -> bool:
         async with on_bus(house, broker) as hub:
             if on_command is not None:
                 _at_first_command(hub, getattr(broker, on_command))
-            return await prove(found)
+            return await test_breakers(found)
 
     return asyncio.run(story())
 
@@ -89,10 +89,10 @@ def _at_first_command(hub: BreakersOnBus, happens: object) -> None:
     hub._on_command = once
 
 
-def test_off_and_on_with_consent(tmp_path: Path, broker: Mosquitto, wire: Wire) -> None:
+def test_off_and_on_with_consent(tmp_path: Path, broker: Mosquitto, wire: SimulatedWire) -> None:
     """The report's own delay is told, what is protected is left alone, and the proof is kept."""
     assert not wire.is_open
-    house = House(LOADS)
+    house = SimulatedHouse(LOADS)
     found, said = ground(tmp_path, configured(tmp_path, broker), "y")
     assert proved(house, broker, found)
     assert [one.word for one in house.breaker("hot-tub").log] == ["OFF", "ON"]
@@ -103,19 +103,19 @@ def test_off_and_on_with_consent(tmp_path: Path, broker: Mosquitto, wire: Wire) 
     assert kept.left_off == ()
 
 
-def test_without_consent_nothing_moves(tmp_path: Path, broker: Mosquitto, wire: Wire) -> None:
+def test_without_consent_nothing_moves(tmp_path: Path, broker: Mosquitto, wire: SimulatedWire) -> None:
     """Enter is no."""
     assert not wire.is_open
-    house = House(LOADS)
+    house = SimulatedHouse(LOADS)
     found, _ = ground(tmp_path, configured(tmp_path, broker), "")
     assert not proved(house, broker, found)
     assert house.breaker("hot-tub").log == []
 
 
-def test_nothing_is_proved_on_standby(tmp_path: Path, broker: Mosquitto, wire: Wire) -> None:
+def test_nothing_is_proved_on_standby(tmp_path: Path, broker: Mosquitto, wire: SimulatedWire) -> None:
     """An open contact: what is off there is off for a reason, and ON would load the generator."""
     wire.open()
-    house = House(LOADS)
+    house = SimulatedHouse(LOADS)
     found, said = ground(tmp_path, configured(tmp_path, broker), "y")
     assert not proved(house, broker, found)
     assert house.breaker("hot-tub").log == []
@@ -123,27 +123,31 @@ def test_nothing_is_proved_on_standby(tmp_path: Path, broker: Mosquitto, wire: W
 
 
 @pytest.mark.parametrize("position", [Position.OFF, Position.TRIPPED])
-def test_what_was_not_on_is_not_switched_on(tmp_path: Path, broker: Mosquitto, wire: Wire, position: Position) -> None:
+def test_what_was_not_on_is_not_switched_on(
+    tmp_path: Path, broker: Mosquitto, wire: SimulatedWire, position: Position
+) -> None:
     """Somebody had a reason."""
     assert not wire.is_open
-    house = House((replace(LOADS[0], position=position), LOADS[1]))
+    house = SimulatedHouse((replace(LOADS[0], position=position), LOADS[1]))
     found, said = ground(tmp_path, configured(tmp_path, broker), "y")
     assert not proved(house, broker, found)
     assert house.breaker("hot-tub").log == []
     assert any("switches nothing on that was not on" in words for words in said)
 
 
-def test_a_breaker_that_falls_silent_is_told_on_again_and_named(tmp_path: Path, broker: Mosquitto, wire: Wire) -> None:
+def test_a_breaker_that_falls_silent_is_told_on_again_and_named(
+    tmp_path: Path, broker: Mosquitto, wire: SimulatedWire
+) -> None:
     """It obeys and says nothing: nobody can see that it is on again, so it counts as left off."""
     assert not wire.is_open
-    house = House(LOADS)
+    house = SimulatedHouse(LOADS)
     tub = house.breaker("hot-tub")
     found, said = ground(tmp_path, configured(tmp_path, broker, confirm_s=0.5), "y")
 
     async def story() -> bool:
         async with on_bus(house, broker):
-            tub.faults = Faults(mute=True)
-            return await prove(found)
+            tub.faults = BreakerFaults(mute=True)
+            return await test_breakers(found)
 
     assert not asyncio.run(story())
     assert [one.word for one in tub.log] == ["OFF"] * 3 + ["ON"] * 3
@@ -152,13 +156,15 @@ def test_a_breaker_that_falls_silent_is_told_on_again_and_named(tmp_path: Path, 
     assert setup_record.load(tmp_path / "state").left_off == ("hot-tub",)
 
 
-def test_a_broker_that_goes_away_in_the_middle_is_waited_for(tmp_path: Path, broker: Mosquitto, wire: Wire) -> None:
+def test_a_broker_that_goes_away_in_the_middle_is_waited_for(
+    tmp_path: Path, broker: Mosquitto, wire: SimulatedWire
+) -> None:
     """It comes back within the time that is allowed: the circuit is on again."""
     assert not wire.is_open
-    house = House(LOADS)
+    house = SimulatedHouse(LOADS)
     # Our first ON may come before the breaker is back, and be lost.
     found, _ = ground(tmp_path, configured(tmp_path, broker, confirm_s=1.0), "y")
-    found = replace(found, patience=Patience(restore_s=60.0))
+    found = replace(found, timeouts=Timeouts(restore_s=60.0))
 
     def restart() -> None:
         broker.kill()
@@ -167,17 +173,17 @@ def test_a_broker_that_goes_away_in_the_middle_is_waited_for(tmp_path: Path, bro
     async def story() -> bool:
         async with on_bus(house, broker) as hub:
             _at_first_command(hub, restart)
-            return await prove(found)
+            return await test_breakers(found)
 
     asyncio.run(story())
     assert house.breaker("hot-tub").position is Position.ON
     assert setup_record.load(tmp_path / "state").left_off == ()
 
 
-def test_a_broker_that_stays_away_leaves_plain_words(tmp_path: Path, broker: Mosquitto, wire: Wire) -> None:
+def test_a_broker_that_stays_away_leaves_plain_words(tmp_path: Path, broker: Mosquitto, wire: SimulatedWire) -> None:
     """What is left off is said, written down, and named by the next setup; the unit is not enabled before."""
     assert not wire.is_open
-    house = House(LOADS)
+    house = SimulatedHouse(LOADS)
     words = configured(tmp_path, broker)
     found, said = ground(tmp_path, words, "y")
     assert not proved(house, broker, found, on_command="kill")
@@ -192,10 +198,10 @@ def test_a_broker_that_stays_away_leaves_plain_words(tmp_path: Path, broker: Mos
     assert setup_record.load(tmp_path / "state").left_off == ()
 
 
-def test_a_compressor_rests_before_it_runs_again(tmp_path: Path, broker: Mosquitto, wire: Wire) -> None:
+def test_a_compressor_rests_before_it_runs_again(tmp_path: Path, broker: Mosquitto, wire: SimulatedWire) -> None:
     """As long as its owner wrote."""
     assert not wire.is_open
-    house = House(LOADS)
+    house = SimulatedHouse(LOADS)
     words = configured(tmp_path, broker)
     circuits = tmp_path / "config" / "circuits.toml"
     circuits.write_text(
@@ -210,8 +216,8 @@ def test_a_compressor_rests_before_it_runs_again(tmp_path: Path, broker: Mosquit
 def test_a_setup_that_is_killed_is_remembered(tmp_path: Path, broker: Mosquitto) -> None:
     """What it was about to switch off stands on disk before the command leaves; nothing else is enabled meanwhile."""
     words = configured(tmp_path, broker)
-    house = House(LOADS)
-    house.breaker("hot-tub").faults = Faults(slow_s=60.0)
+    house = SimulatedHouse(LOADS)
+    house.breaker("hot-tub").faults = BreakerFaults(slow_s=60.0)
 
     async def story() -> None:
         async with on_bus(house, broker) as hub, typist("setup", "prove", *words) as person:
@@ -234,8 +240,8 @@ def test_whoever_ends_it_in_the_middle_the_circuit_comes_back_first(
 ) -> None:
     """The real program, with the command under way; a terminal goes away with the network it came over."""
     words = configured(tmp_path, broker)
-    house = House(LOADS)
-    house.breaker("hot-tub").faults = Faults(slow_s=0.2)
+    house = SimulatedHouse(LOADS)
+    house.breaker("hot-tub").faults = BreakerFaults(slow_s=0.2)
 
     async def story() -> None:
         async with on_bus(house, broker) as hub, typist("setup", "prove", *words) as person:
@@ -296,12 +302,12 @@ def test_demand_is_measured_between_two_edges_of_the_pulse_output(tmp_path: Path
     found = replace(found, installer=replace(found.installer, meter=meter))
     stamps = [time.monotonic()]
     pins = SimulatedPins(lambda: stamps[-1])
-    gpio.use(pins)
-    output = Wire(pins, 27)
+    gpio.set_pin_factory(pins)
+    output = SimulatedWire(pins, 27)
     output.close()
 
     async def measured(most_s: float) -> float | None:
-        patient = replace(found, patience=Patience(measure_s=most_s))
+        patient = replace(found, timeouts=Timeouts(measure_s=most_s))
         demand = demand_of(patient, Site("home", found.broker), running=False)
         assert demand is not None
         return await demand.kw()

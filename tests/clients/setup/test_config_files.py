@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from clients.setup import setup_record
 from clients.setup.config_files import circuits_text, installer_text, write
-from clients.setup.contact_movement import LONGEST_S, MOST_EDGES, Edge, swing
+from clients.setup.contact_movement import MAX_DURATION_S, MAX_EDGES, Edge, contact_movement
 from clients.setup.panel_card import card_html
-from clients.setup.prompt import GoneError, Person, by_key, or_nothing
-from clients.setup.session import USUAL, Ground
-from clients.setup.setup_record import ContactSeen, Proof, Records
+from clients.setup.prompt import InputClosedError, Prompt, by_key, or_nothing
+from clients.setup.session import DEFAULTS, SetupSession
+from clients.setup.setup_record import BreakerTestResult, ContactSeen, SetupRecord
 from clients.setup.steps.circuits import slug
 from clients.setup.toml_writer import with_table
-from controller.config.errors import Mistakes
+from controller.config.errors import ConfigErrors
 from controller.config.loader import parse_circuits, parse_installer
 from controller.config.model import BrokerSettings, GeneratorSettings, GpioContact, MeterSettings, SiteSettings
 from rules.panel import Circuit, CircuitId, Kind, Override, Panel, Restore, Tag, Wakes
@@ -69,7 +69,7 @@ def panels(draw: st.DrawFn) -> Panel:
     return Panel.of(*[draw(circuits(number)) for number in range(draw(st.integers(1, 4)))])
 
 
-def panel_of(text: str | Mistakes) -> Panel:
+def panel_of(text: str | ConfigErrors) -> Panel:
     """Return the panel that a text describes."""
     assert isinstance(text, str), text.sentences
     panel = parse_circuits(text)
@@ -77,11 +77,11 @@ def panel_of(text: str | Mistakes) -> Panel:
     return panel
 
 
-def installer_of(text: str | Mistakes) -> Installer:
+def installer_of(text: str | ConfigErrors) -> Installer:
     """Return what a text says."""
     assert isinstance(text, str), text.sentences
     installer = parse_installer(text)
-    assert not isinstance(installer, Mistakes), installer.sentences
+    assert not isinstance(installer, ConfigErrors), installer.sentences
     return installer
 
 
@@ -128,7 +128,7 @@ def test_what_may_not_be_is_not_written() -> None:
     """Two circuits in one space: the mistakes come back in place of a text."""
     one = Circuit(CircuitId("a"), "a", (1,), Kind.GEN2, Tag.ESSENTIAL)
     found = circuits_text(None, Panel.of(one, replace(one, id=CircuitId("b"))))
-    assert isinstance(found, Mistakes)
+    assert isinstance(found, ConfigErrors)
     assert "has space 1" in str(found.found[0])
 
 
@@ -161,14 +161,14 @@ def test_one_table_changes_and_the_others_stay(change: dict[str, object]) -> Non
 
 def test_what_nobody_wrote_yet_can_be_written() -> None:
     """A bare box."""
-    assert installer_of(installer_text(None, USUAL)) == USUAL
+    assert installer_of(installer_text(None, DEFAULTS)) == DEFAULTS
 
 
 def test_pins_that_clash_are_not_written() -> None:
     """The contact and the meter on one pin."""
-    clash = replace(USUAL, meter=MeterSettings("/dev/ttyUSB0", pulse_pin=17))
+    clash = replace(DEFAULTS, meter=MeterSettings("/dev/ttyUSB0", pulse_pin=17))
     found = installer_text(None, clash)
-    assert isinstance(found, Mistakes)
+    assert isinstance(found, ConfigErrors)
     assert "use another pin" in str(found.found[0])
 
 
@@ -183,14 +183,14 @@ def test_the_example_that_nobody_changed_is_no_house(tmp_path: Path) -> None:
     """A fresh box has it: its circuits are not offered, and are gone with the first that is written."""
     for name in ("installer.toml", "circuits.toml"):
         (tmp_path / name).write_text((EXAMPLES / name).read_text("utf-8"), encoding="utf-8")
-    ground = Ground.of(tmp_path, tmp_path / "state", Person(0, lambda _text: None), EXAMPLES)
-    assert isinstance(ground, Ground)
-    assert (ground.installer, len(ground.panel)) == (USUAL, 0)
+    ground = SetupSession.of(tmp_path, tmp_path / "state", Prompt(0, lambda _text: None), EXAMPLES)
+    assert isinstance(ground, SetupSession)
+    assert (ground.installer, len(ground.panel)) == (DEFAULTS, 0)
     tub = Circuit(CircuitId("tub"), "Tub", (1,), Kind.GEN2, Tag.ESSENTIAL)
     assert ground.write_panel(Panel.of(tub))
     assert panel_of((tmp_path / "circuits.toml").read_text("utf-8")).circuits == {tub.id: tub}
-    with_own_words = Ground.of(tmp_path, tmp_path / "state", Person(0, lambda _text: None), tmp_path / "none")
-    assert isinstance(with_own_words, Ground)
+    with_own_words = SetupSession.of(tmp_path, tmp_path / "state", Prompt(0, lambda _text: None), tmp_path / "none")
+    assert isinstance(with_own_words, SetupSession)
     assert with_own_words.installer.meter is not None
 
 
@@ -214,12 +214,12 @@ def test_the_old_file_lies_beside_the_new_one_with_its_mode(tmp_path: Path) -> N
 
 def test_what_was_seen_is_read_back_and_damage_means_that_nothing_was_seen(tmp_path: Path) -> None:
     """A contact that may not have been seen has to be seen anew."""
-    seen = Records(ContactSeen("w", "a", "b", 3, 6.0), {"tub": Proof("c", 0.2, 0.3, 6.1)}, ("car",))
-    setup_record.keep(tmp_path, seen)
+    seen = SetupRecord(ContactSeen("w", "a", "b", 3, 6.0), {"tub": BreakerTestResult("c", 0.2, 0.3, 6.1)}, ("car",))
+    setup_record.save(tmp_path, seen)
     assert setup_record.load(tmp_path) == seen
     for damage in ("", "[]", '{"contact": null}', '{"contact": 1, "proofs": {}, "left_off": []}'):
         (tmp_path / setup_record.FILE).write_text(damage, encoding="utf-8")
-        assert setup_record.load(tmp_path) == Records()
+        assert setup_record.load(tmp_path) == SetupRecord()
 
 
 # --- what a contact did ----------------------------------------------------------------------------------------------
@@ -231,13 +231,13 @@ def test_what_was_seen_is_read_back_and_damage_means_that_nothing_was_seen(tmp_p
         ([(True, 1.0)], "no bounce"),
         ([(True, 1.0), (False, 1.001), (True, 1.004)], "1 bounce, settled after 4 ms"),
         ([(True, 1.0), (False, 1.002), (True, 1.003), (False, 1.005), (True, 1.006)], "2 bounces, settled after 6 ms"),
-        ([(True, 1.0), (False, 1.0 + LONGEST_S)], "CHATTER: 2 changes in 3.0 s, and no rest"),
-        ([(bool(n % 2), n / 1000) for n in range(MOST_EDGES)], "CHATTER: 40 changes in 0.0 s, and no rest"),
+        ([(True, 1.0), (False, 1.0 + MAX_DURATION_S)], "CHATTER: 2 changes in 3.0 s, and no rest"),
+        ([(bool(n % 2), n / 1000) for n in range(MAX_EDGES)], "CHATTER: 40 changes in 0.0 s, and no rest"),
     ],
 )
 def test_a_movement_in_the_words_of_whoever_holds_the_wire(edges: list[tuple[bool, float]], told: str) -> None:
     """Bounces are changes there and back; too many, or too long, is chatter."""
-    found = swing([Edge(*edge) for edge in edges])
+    found = contact_movement([Edge(*edge) for edge in edges])
     assert found.told == told
     assert found.open is edges[-1][0]
 
@@ -255,7 +255,7 @@ def test_a_name_as_it_may_stand_in_topics(name: str, topic: str) -> None:
 
 def test_the_card_says_of_each_circuit_what_becomes_of_it() -> None:
     """Shed in the order of the commands, kept, and in a box of its own what no command can switch."""
-    seen = Records(proofs={"hot-tub": Proof("2026-11-20T10:00:00.000Z", 0.2, 0.3)})
+    seen = SetupRecord(proofs={"hot-tub": BreakerTestResult("2026-11-20T10:00:00.000Z", 0.2, 0.3)})
     card = card_html(panel_of(CIRCUITS), "home", seen, "2026-11-21", "0.1.0")
     off, _, rest = card.partition("<h2>Stays on</h2>")
     on, _, hand = rest.partition("<h2>Stays ON until you switch it off by hand</h2>")
@@ -274,7 +274,7 @@ def test_the_card_says_of_each_circuit_what_becomes_of_it() -> None:
 def test_a_name_is_no_markup() -> None:
     """Whatever the owner called it."""
     circuit = Circuit(CircuitId("a"), "<b>Shop & <script>", (1,), Kind.STANDARD, Tag.NONESSENTIAL)
-    card = card_html(Panel.of(circuit), "home", Records(), "2026-11-21", "0.1.0")
+    card = card_html(Panel.of(circuit), "home", SetupRecord(), "2026-11-21", "0.1.0")
     assert "&lt;b&gt;Shop &amp; &lt;script&gt;" in card
     assert "<script" not in card
 
@@ -288,15 +288,15 @@ def test_what_cannot_be_meant_is_asked_again() -> None:
     os.write(theirs, b"perhaps\nYES\nre\nrel\nx\n99\n17\n-")
     os.close(theirs)
     said: list[str] = []
-    person = Person(ours, said.append)
+    person = Prompt(ours, said.append)
 
     async def story() -> None:
         pin = by_key(GpioContact, "pin")
-        assert await person.yes("Go?")
+        assert await person.confirm("Go?")
         assert await person.choose("Which?", ("relay", "reset", "gen2")) == "relay"
         assert await person.value("Pin", pin) == 17
         assert await person.value("Other pin", or_nothing(pin), "4") is None
-        with pytest.raises(GoneError):
+        with pytest.raises(InputClosedError):
             await person.ask("More")
 
     asyncio.run(story())
@@ -311,10 +311,10 @@ def test_a_terminal_that_is_gone_stops_nobody() -> None:
     def gone(_text: str) -> None:
         raise OSError(5, "Input/output error")
 
-    person = Person(0, gone)
+    person = Prompt(0, gone)
     person.say("on again")
     ours, theirs = os.pipe()
     os.close(theirs)
-    with pytest.raises(GoneError):
-        asyncio.run(Person(ours, gone).ask("And now?"))
+    with pytest.raises(InputClosedError):
+        asyncio.run(Prompt(ours, gone).ask("And now?"))
     os.close(ours)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hw.meter_line import Heard, Line
+from hw.meter_line import Response, RtuLine
 from hw.meter_registers import Block
 from hw.simulated.meter import SimulatedMeter
 from hw.simulated.meter_server import serve_pty
@@ -92,8 +92,8 @@ def test_a_port_that_cannot_be_had_is_not_taken_for_a_silent_meter(tmp_path: Pat
 
     async def story() -> None:
         async with serve_pty(SimulatedMeter()) as port, typist("setup", "meter", *words) as person:
-            holder = Line(port)
-            assert isinstance(await holder.read(1, Block.ENERGY), Heard)
+            holder = RtuLine(port)
+            assert isinstance(await holder.read(1, Block.ENERGY), Response)
             await person.answers(("Is there one?", "y"), ("look on every port)", port))
             await person.reads("is held by another program")
             await person.answers(("Ask every id from 1 to 247?", "n"))

@@ -16,7 +16,7 @@ import pytest
 from clients.cli.cli import main
 from clients.setup import setup_record
 from controller.config.loader import Configuration, load
-from hw.simulated.house import House, Load
+from hw.simulated.house import Load, SimulatedHouse
 from hw.simulated.meter import SimulatedMeter
 from hw.simulated.meter_server import serve_pty
 from rules.panel import CircuitId, Position, Restore, Tag
@@ -138,7 +138,7 @@ def test_a_bare_box_becomes_a_protected_house(tmp_path: Path, broker: Mosquitto)
     config, state, path = tmp_path / "config", tmp_path / "state", systemctl(tmp_path / "bin")
     words = ("setup", "--config", str(config), "--state", str(state))
     meter = SimulatedMeter("2N480-121", 2, 1234.5)
-    house = House(LOADS, meter=meter)
+    house = SimulatedHouse(LOADS, meter=meter)
 
     async def story() -> None:
         async with on_bus(house, broker), serve_pty(meter) as port, typist(*words, path=path) as person:

@@ -7,10 +7,10 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-from controller.bus.connection import Bus
+from controller.bus.connection import BusClient
 from controller.bus.topics import ContactTopics, Publication, Topics
 from controller.core.events import BusConnected, ContactAlive
-from hw.mqtt import Link
+from hw.mqtt import MqttConnection
 from rules.panel import CircuitId
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from controller.core.events import Event
     from hw.broker_socket import Broker
-    from hw.mqtt import Heard
+    from hw.mqtt import Message
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ class Listener:
     """A bus whose events are kept, and waited for by name. `do`: what the engine would do about each."""
 
     def __init__(self, broker: Broker, topics: Topics = TOPICS) -> None:
-        self.bus = Bus(broker, topics, self._hear, time.monotonic)
+        self.bus = BusClient(broker, topics, self._hear, time.monotonic)
         self.do: Callable[[Event], None] = lambda _event: None
         self.events: list[Event] = []
         self._news = asyncio.Event()
@@ -73,15 +73,15 @@ async def listening(broker: Broker, topics: Topics = TOPICS) -> AsyncIterator[Li
 class World:
     """Another client of the broker: it publishes, and keeps what it hears."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: MqttConnection) -> None:
         self.link = link
-        self.heard: list[Heard] = []
+        self.heard: list[Message] = []
 
     def say(self, topic: str, payload: bytes, *, retain: bool = False, response_topic: str | None = None) -> None:
         self.link.publish(topic, payload, retain=retain, response_topic=response_topic)
         self.link.flush()
 
-    async def until(self, enough: Callable[[list[Heard]], bool]) -> list[Heard]:
+    async def until(self, enough: Callable[[list[Message]], bool]) -> list[Message]:
         async with asyncio.timeout(SOON_S):
             while not enough(self.heard):
                 await self.link.wait()
@@ -93,7 +93,7 @@ class World:
 async def world(broker: Broker, *filters: str) -> AsyncIterator[World]:
     """Be another client, subscribed to these."""
     name = f"world-{time.monotonic_ns()}"
-    link = await Link.open(broker, name)
+    link = await MqttConnection.open(broker, name)
     other = World(link)
     link.subscribe((*filters, name))
     other.say(name, b"")  # its return shows that the broker has taken the subscriptions
@@ -114,11 +114,11 @@ def run(story: Awaitable[T]) -> T:
     return asyncio.run(tell())
 
 
-def sets(heard: list[Heard]) -> list[Heard]:
+def sets(heard: list[Message]) -> list[Message]:
     """Return the commands among what was heard."""
     return [one for one in heard if one.topic.endswith("/set")]
 
 
-def settled(heard: list[Heard]) -> bool:
+def settled(heard: list[Message]) -> bool:
     """Return whether the last word of a story was heard: whatever was under way before it has come."""
     return any(one.topic == "settled" for one in heard)

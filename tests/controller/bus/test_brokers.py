@@ -12,8 +12,8 @@ import pytest
 from controller.bus.topics import Publication
 from controller.core.effects import SwitchOff
 from controller.core.events import BusConnected
-from hw.broker_socket import Broker, BrokerError, dial
-from hw.mqtt import Link
+from hw.broker_socket import Broker, BrokerError, connect
+from hw.mqtt import MqttConnection
 from tests.controller.bus.bus_world import (
     CIRCUITS,
     HOT_TUB,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 async def refused(broker: Broker) -> str:
     """Return the sentence with which a connection fails."""
     try:
-        link = await Link.open(broker, "curious")
+        link = await MqttConnection.open(broker, "curious")
     except BrokerError as error:
         return str(error)
     await link.close()
@@ -131,7 +131,7 @@ def test_tls_to_a_plain_listener_is_explained(mosquitto: Mosquitto, tmp_path: Pa
 def test_a_host_that_is_no_name_is_a_broker_that_cannot_be_reached(host: str) -> None:
     """What Python's codec for names says of it is no accident of ours: one sentence, at once."""
     with pytest.raises(BrokerError, match="is not found"):
-        run(dial(Broker(host=host)))
+        run(connect(Broker(host=host)))
 
 
 def test_a_name_that_is_not_found_is_explained() -> None:

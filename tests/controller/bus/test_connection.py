@@ -15,7 +15,7 @@ from controller.bus.topics import Publication
 from controller.core.effects import SwitchOff
 from controller.core.events import BreakerReported, BusConnected, BusLost, ContactChanged
 from hw.broker_socket import Broker, BrokerError
-from hw.mqtt import Link
+from hw.mqtt import MqttConnection
 from rules.panel import CircuitId, Position
 from tests.controller.bus.bus_world import (
     CIRCUITS,
@@ -33,9 +33,9 @@ from tests.controller.bus.bus_world import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from controller.bus.connection import Bus
+    from controller.bus.connection import BusClient
     from controller.core.events import Event
-    from hw.mqtt import Heard
+    from hw.mqtt import Message
     from tests.mosquitto import Mosquitto
 
 CONNACK = bytes((0x20, 3, 0, 0, 0))  # MQTT v5, 3.2: accepted, no session, no properties
@@ -50,7 +50,7 @@ def test_forty_commands_at_connecting_arrive_in_order_and_unretained(
 ) -> None:
     """They go out with the connection, in one go, though the broker says it takes twenty at a time."""
 
-    async def story() -> list[Heard]:
+    async def story() -> list[Message]:
         broker = replace(mosquitto.broker, version=version)
         listener = Listener(broker)
         listener.do = lambda event: shed(listener.bus, event)
@@ -61,7 +61,7 @@ def test_forty_commands_at_connecting_arrive_in_order_and_unretained(
             await asyncio.wait([task])
             return heard
 
-    def shed(bus: Bus, event: Event) -> None:
+    def shed(bus: BusClient, event: Event) -> None:
         if isinstance(event, BusConnected):
             for circuit in CIRCUITS:
                 assert bus.publish(bus.topics.command(SwitchOff(circuit, 5)))
@@ -95,7 +95,7 @@ def test_all_forty_commands_are_sent_before_the_broker_answers_one(mosquitto: Mo
 def test_what_is_said_while_the_broker_is_away_is_never_said_later(mosquitto: Mosquitto) -> None:
     """A late OFF switches off what somebody has since given back."""
 
-    async def story() -> list[Heard]:
+    async def story() -> list[Message]:
         async with listening(mosquitto.broker) as listener:
             await listener.until(BusConnected)
             mosquitto.kill()
@@ -114,7 +114,7 @@ def test_what_is_said_while_the_broker_is_away_is_never_said_later(mosquitto: Mo
 def test_a_command_the_broker_could_not_confirm_is_not_repeated_by_the_library(mosquitto: Mosquitto) -> None:
     """What was under way when the broker died is decided anew, not replayed."""
 
-    async def story() -> list[Heard]:
+    async def story() -> list[Message]:
         async with listening(mosquitto.broker) as listener:
             await listener.until(BusConnected)
             mosquitto.freeze()
@@ -207,7 +207,7 @@ def test_a_broker_that_hangs_is_noticed(mosquitto: Mosquitto) -> None:
     """The kernel still takes bytes for it; only its silence tells."""
 
     async def story() -> None:
-        link = await Link.open(mosquitto.broker, "curious", keepalive_s=1)
+        link = await MqttConnection.open(mosquitto.broker, "curious", keepalive_s=1)
         mosquitto.freeze()
         try:
             async with asyncio.timeout(SOON_S):
@@ -313,7 +313,7 @@ def test_a_new_circuits_retained_position_is_fetched(mosquitto: Mosquitto) -> No
             async with listening(mosquitto.broker) as listener:
                 await listener.until(BusConnected)
                 topics = replace(TOPICS, circuits={cellar})
-                listener.bus.know(topics, (topics.of_circuit(cellar),))
+                listener.bus.set_topics(topics, (topics.of_circuit(cellar),))
                 return await listener.until(BreakerReported)
 
     report = run(story())

@@ -6,10 +6,10 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
-from clients.bus_client.request import ask
+from clients.bus_client.request import send_request
 from controller.bus.connection import Allowance
-from controller.core.effects import Answer
-from controller.core.events import Asked, BreakerReported, BusConnected, ContactAlive
+from controller.core.effects import SendReply
+from controller.core.events import BreakerReported, BusConnected, ContactAlive, Requested
 from hw.broker_socket import Broker
 from tests.controller.bus.bus_world import (
     TOPICS,
@@ -76,8 +76,8 @@ def answering(listener: Listener) -> None:
     """Let the engine say yes to everything."""
 
     def answer(event: Event) -> None:
-        if isinstance(event, Asked):
-            said = TOPICS.answer(Answer(event.reply, ok=True, reason="done"))
+        if isinstance(event, Requested):
+            said = TOPICS.answer(SendReply(event.reply, ok=True, reason="done"))
             assert said is not None
             listener.bus.publish(said)
 
@@ -92,8 +92,8 @@ def test_a_request_is_answered(mosquitto: Mosquitto) -> None:
             answering(listener)
             await listener.ready()
             return [
-                await ask(mosquitto.broker, "home", "on", {"circuit": "hot-tub", "by": "Ada"}),
-                await ask(mosquitto.broker, "home", "on", {"circuit": "cellar"}),
+                await send_request(mosquitto.broker, "home", "on", {"circuit": "hot-tub", "by": "Ada"}),
+                await send_request(mosquitto.broker, "home", "on", {"circuit": "cellar"}),
             ]
 
     assert run(story()) == [(True, "done"), (False, "no circuit is named 'cellar'")]
@@ -105,8 +105,8 @@ def test_a_request_nobody_answers_says_so(mosquitto: Mosquitto) -> None:
     async def story() -> list[tuple[bool, str]]:
         with held_port() as port:
             return [
-                await ask(mosquitto.broker, "home", "reload", {}, timeout_s=0.2),
-                await ask(Broker(port=port), "home", "reload", {}),
+                await send_request(mosquitto.broker, "home", "reload", {}, timeout_s=0.2),
+                await send_request(Broker(port=port), "home", "reload", {}),
             ]
 
     (nobody, why_nobody), (nowhere, why_nowhere) = run(story())
@@ -127,7 +127,7 @@ def test_a_request_repeated_with_its_correlation_is_done_once(mosquitto: Mosquit
                     "loadshed/home/ask/off", b'{"circuit":"hot-tub"}', response_topic="ada/answers", correlation=b"1"
                 )
             heard = await other.until(lambda heard: len(heard) == 2)
-            asked = sum(isinstance(event, Asked) for event in listener.events)
+            asked = sum(isinstance(event, Requested) for event in listener.events)
             return [one.payload for one in heard], asked
 
     answers, asked = run(story())

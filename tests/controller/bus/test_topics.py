@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.bus import payloads
-from controller.bus.topics import Arrived, ContactTopics, Refusal, Repetitions, Ticket, Topics
-from controller.core.effects import Answer, Happened, SwitchOff, SwitchOn
+from controller.bus.topics import ContactTopics, DuplicateFilter, IncomingMessage, Rejection, ReplyAddress, Topics
+from controller.core.effects import LogEvent, SendReply, SwitchOff, SwitchOn
 from controller.core.events import (
-    Asked,
     AvailabilityReported,
     BreakerReported,
     ContactAlive,
     ContactChanged,
     ContactLost,
+    Requested,
 )
-from controller.core.views import AlarmView, CircuitView, StateView, Wall
+from controller.core.views import AlarmView, CircuitView, StateView, WallClock
 from rules.metering.demand import DemandView, Quality
 from rules.panel import CircuitId, Kind, Position, Tag
 
@@ -30,19 +30,19 @@ TOPICS = Topics("home", {HOT_TUB, CircuitId("all")}, CONTACT)
 STATE = "loadshed/home/breakers/hot-tub/state"
 AVAILABILITY = "loadshed/home/breakers/hot-tub/availability"
 # 2026-01-31T23:59:59.5Z is 1000 monotonic seconds.
-WALL = Wall(offset_s=1769903999.5 - 1000.0, trusted=True)
-UNTRUSTED = Wall(WALL.offset_s, trusted=False)
+WALL = WallClock(offset_s=1769903999.5 - 1000.0, trusted=True)
+UNTRUSTED = WallClock(WALL.offset_s, trusted=False)
 
 
 def heard(topic: str, payload: bytes, *, retained: bool = False) -> object:
     """Return what a message means."""
-    return TOPICS.parse(Arrived(7.0, topic, payload, retained))
+    return TOPICS.parse(IncomingMessage(7.0, topic, payload, retained))
 
 
 def asked(request: str, payload: bytes | dict[str, object], **how: Any) -> object:
     """Return what a request means."""
     body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-    return TOPICS.parse(Arrived(7.0, f"loadshed/home/ask/{request}", body, **how))
+    return TOPICS.parse(IncomingMessage(7.0, f"loadshed/home/ask/{request}", body, **how))
 
 
 @pytest.mark.parametrize("retained", [False, True])
@@ -90,7 +90,7 @@ def test_a_device_says_whether_it_answers() -> None:
 def test_what_cannot_be_understood_is_refused_in_one_short_line(topic: str, payload: bytes) -> None:
     """Binary, a megabyte, wrong case, an unknown circuit, a topic of somebody else."""
     refusal = heard(topic, payload)
-    assert isinstance(refusal, Refusal)
+    assert isinstance(refusal, Rejection)
     assert len(refusal.reason) < 300
     assert refusal.reason.isprintable()
 
@@ -133,14 +133,14 @@ def test_a_request_becomes_an_event_with_the_ticket_for_its_answer() -> None:
         response_topic="ada/answers",
         correlation=b"1",
     )
-    assert event == Asked(7.0, "on", HOT_TUB, "Ada", "guests", now=True, reply=Ticket("ada/answers", b"1"))
+    assert event == Requested(7.0, "on", HOT_TUB, "Ada", "guests", now=True, reply=ReplyAddress("ada/answers", b"1"))
 
 
 def test_restore_all_and_reload_name_no_circuit() -> None:
     """`all` is a word of `restore` alone; elsewhere it is a circuit's id."""
-    assert asked("restore", {"circuit": "all"}) == Asked(7.0, "restore", None)
-    assert asked("reload", b"") == Asked(7.0, "reload", None)
-    assert asked("off", {"circuit": "all"}) == Asked(7.0, "off", CircuitId("all"))
+    assert asked("restore", {"circuit": "all"}) == Requested(7.0, "restore", None)
+    assert asked("reload", b"") == Requested(7.0, "reload", None)
+    assert asked("off", {"circuit": "all"}) == Requested(7.0, "off", CircuitId("all"))
 
 
 @pytest.mark.parametrize(
@@ -170,14 +170,14 @@ def test_restore_all_and_reload_name_no_circuit() -> None:
 def test_a_wrong_request_is_refused_with_a_reason_to_whoever_waits(request_: str, payload: Any) -> None:
     """Nobody is left waiting, whatever they sent."""
     refusal = asked(request_, payload, response_topic="ada/answers", correlation=b"1")
-    assert isinstance(refusal, Refusal)
-    assert refusal.reply == Ticket("ada/answers", b"1")
+    assert isinstance(refusal, Rejection)
+    assert refusal.reply == ReplyAddress("ada/answers", b"1")
     assert refusal.reason.isprintable()
 
 
 def test_a_retained_request_is_refused() -> None:
     """It would be asked again at every connection."""
-    assert isinstance(asked("on", {"circuit": "hot-tub"}, retained=True), Refusal)
+    assert isinstance(asked("on", {"circuit": "hot-tub"}, retained=True), Rejection)
     assert asked("on", b"", retained=True) is None
 
 
@@ -199,25 +199,25 @@ def test_a_retained_request_is_refused() -> None:
 def test_no_answer_goes_where_devices_listen(topic: str) -> None:
     """A request must not make the controller write a breaker's topic for somebody else."""
     event = asked("on", {"circuit": "hot-tub"}, response_topic=topic, correlation=b"1")
-    assert isinstance(event, Asked)
+    assert isinstance(event, Requested)
     assert event.reply is None
 
 
 def test_an_answer_may_go_below_answers() -> None:
     """That is where `loadshed ask` waits for it."""
     event = asked("on", {"circuit": "hot-tub"}, response_topic="loadshed/home/answers/x")
-    assert isinstance(event, Asked)
-    assert event.reply == Ticket("loadshed/home/answers/x", None)
+    assert isinstance(event, Requested)
+    assert event.reply == ReplyAddress("loadshed/home/answers/x", None)
 
 
 def test_a_correlation_heard_twice_repeats_and_the_oldest_is_forgotten() -> None:
     """The memory is bounded."""
-    heard_before = Repetitions(most=2)
-    first, second, third = (Ticket("a", bytes([n])) for n in range(3))
+    heard_before = DuplicateFilter(most=2)
+    first, second, third = (ReplyAddress("a", bytes([n])) for n in range(3))
     assert [heard_before.repeats(ticket) for ticket in (first, first, second, third)] == [False, True, False, False]
     assert not heard_before.repeats(first)
-    assert not heard_before.repeats(Ticket("a", None))
-    assert not heard_before.repeats(Ticket("a", None))
+    assert not heard_before.repeats(ReplyAddress("a", None))
+    assert not heard_before.repeats(ReplyAddress("a", None))
 
 
 # --- whatever anybody publishes --------------------------------------------------------------------------------------
@@ -229,8 +229,8 @@ WORDS = st.sampled_from([b"ON", b"OFF", b"OPEN", b"down", b'{"circuit":"hot-tub"
 @given(ANY_TOPIC, st.binary() | WORDS | st.text().map(str.encode), st.booleans(), st.none() | st.text())
 def test_nothing_that_is_published_raises(topic: str, payload: bytes, retained: bool, reply: str | None) -> None:
     """It ends as an event, a refusal, or nothing."""
-    meant = TOPICS.parse(Arrived(7.0, topic, payload, retained, reply, payload))
-    assert meant is None or isinstance(meant, Refusal) or hasattr(meant, "at")
+    meant = TOPICS.parse(IncomingMessage(7.0, topic, payload, retained, reply, payload))
+    assert meant is None or isinstance(meant, Rejection) or hasattr(meant, "at")
 
 
 JSON = st.recursive(
@@ -242,7 +242,7 @@ JSON = st.recursive(
 @given(st.sampled_from(["on", "restore", "reload"]), JSON)
 def test_no_json_raises(request_: str, body: object) -> None:
     """A request of any shape is an event or a refusal."""
-    assert isinstance(asked(request_, json.dumps(body).encode()), Asked | Refusal)
+    assert isinstance(asked(request_, json.dumps(body).encode()), Requested | Rejection)
 
 
 # --- what we say -----------------------------------------------------------------------------------------------------
@@ -291,7 +291,7 @@ def test_a_clock_nobody_vouches_for_is_said_beside_each_time() -> None:
     """A Pi wakes without knowing the day."""
     view = StateView("utility", "utility", 0.0)
     assert said(TOPICS.state(view, UNTRUSTED).payload)["clock"] == "untrusted"
-    assert said(TOPICS.event(Happened(0.0, "started"), UNTRUSTED).payload)["clock"] == "untrusted"
+    assert said(TOPICS.event(LogEvent(0.0, "started"), UNTRUSTED).payload)["clock"] == "untrusted"
     assert said(TOPICS.alarm(AlarmView("disk", 0.0, "", ""), UNTRUSTED).payload)["clock"] == "untrusted"
     assert "clock" not in said(TOPICS.state(view, WALL).payload)
 
@@ -313,7 +313,7 @@ def test_a_circuit_is_told_with_its_reason() -> None:
         "why": why,
         "switched_at": None,
     }
-    assert TOPICS.no_circuit(HOT_TUB).payload == b""
+    assert TOPICS.cleared_circuit(HOT_TUB).payload == b""
 
 
 def test_an_unknown_demand_is_null_and_never_nought() -> None:
@@ -336,7 +336,7 @@ def test_an_unknown_demand_is_null_and_never_nought() -> None:
 
 def test_an_event_says_when_and_what_before_what_it_is_about() -> None:
     """What it is about cannot overwrite what it is."""
-    happened = Happened(1000.0, "shed", HOT_TUB, {"tries": 1, "event": "nonsense"})
+    happened = LogEvent(1000.0, "shed", HOT_TUB, {"tries": 1, "event": "nonsense"})
     told = TOPICS.event(happened, WALL)
     assert (told.topic, told.qos, told.retain) == ("loadshed/home/events", 1, False)
     assert said(told.payload) == {
@@ -353,16 +353,16 @@ def test_an_alarm_says_what_to_do_and_is_cleared_with_an_empty_word() -> None:
     assert told.topic == "loadshed/home/alarms/owed"
     assert told.retain
     assert said(told.payload)["do"] == "Look."
-    assert TOPICS.no_alarm("owed").payload == b""
+    assert TOPICS.cleared_alarm("owed").payload == b""
 
 
 def test_an_answer_goes_to_the_response_topic_with_its_correlation() -> None:
     """Where nobody waits, nothing is said."""
-    answer = TOPICS.answer(Answer(Ticket("ada/answers", b"1"), ok=False, reason="it is tripped"))
+    answer = TOPICS.answer(SendReply(ReplyAddress("ada/answers", b"1"), ok=False, reason="it is tripped"))
     assert answer is not None
     assert (answer.topic, answer.correlation, answer.retain) == ("ada/answers", b"1", False)
     assert said(answer.payload) == {"ok": False, "reason": "it is tripped"}
-    assert TOPICS.answer(Answer(None, ok=True, reason="done")) is None
+    assert TOPICS.answer(SendReply(None, ok=True, reason="done")) is None
 
 
 def test_a_number_that_is_none_is_never_sent() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.config.history import FOLDER, MOST_KEPT, configuration_for_start, keep, last_entry, last_good
+from controller.config.history import FOLDER, MAX_KEPT, configuration_for_start, last_entry, last_valid, save
 from controller.config.loader import Configuration, Sources, parse
 from rules.panel import CircuitId, Tag
 from tests.pages import ROOT
@@ -124,7 +124,7 @@ def test_what_the_card_damaged_is_passed_over(folders: Folders, damage: str) -> 
             newest.write_bytes(b"\xff")
         case _:
             shutil.rmtree(newest.parent)
-    kept = last_good(folders.state)
+    kept = last_valid(folders.state)
     assert kept is not None
     assert kept.sources.circuits == HOT_TUB
 
@@ -133,8 +133,8 @@ def test_one_that_this_version_refuses_is_passed_over(folders: Folders) -> None:
     """Rules grow stricter; what an older program accepted may not be read any more."""
     folders.start()
     old = configured(HOT_TUB)
-    keep(folders.state, Configuration(old.installer, old.panel, Sources(INSTALLER, "[circuits]\n")))
-    kept = last_good(folders.state)
+    save(folders.state, Configuration(old.installer, old.panel, Sources(INSTALLER, "[circuits]\n")))
+    kept = last_valid(folders.state)
     assert kept is not None
     assert kept.sources.circuits == HOT_TUB
 
@@ -142,7 +142,7 @@ def test_one_that_this_version_refuses_is_passed_over(folders: Folders) -> None:
 def test_a_circuit_dropped_from_the_file_still_has_its_last_entry(folders: Folders) -> None:
     """What is owed is given back, also where the file forgot it."""
     for text in (HOT_TUB, HOT_TUB + "rank = 9\n", FRIDGE):
-        keep(folders.state, configured(text))
+        save(folders.state, configured(text))
     entry = last_entry(folders.state, CircuitId("hot-tub"))
     assert entry is not None
     assert entry.rank == 9
@@ -152,8 +152,8 @@ def test_a_circuit_dropped_from_the_file_still_has_its_last_entry(folders: Folde
 
 def test_only_so_many_are_kept(folders: Folders) -> None:
     """The newest; numbers go on."""
-    for number in range(MOST_KEPT + 3):
-        assert keep(folders.state, configured(f"{HOT_TUB}# {number}\n")) is None
+    for number in range(MAX_KEPT + 3):
+        assert save(folders.state, configured(f"{HOT_TUB}# {number}\n")) is None
     assert [folders.kept()[0].name[:6], folders.kept()[-1].name[:6]] == ["000004", "000103"]
 
 
@@ -162,8 +162,8 @@ def test_a_state_folder_that_cannot_be_written_stops_no_start(folders: Folders) 
     folders.state.touch()
     start = configuration_for_start(folders.config, folders.state)
     assert start.configuration is not None
-    assert start.unkept is not None
-    assert "could not be kept" in start.unkept
+    assert start.save_error is not None
+    assert "could not be kept" in start.save_error
 
 
 KEEPER = """
@@ -196,7 +196,7 @@ def test_a_crash_between_any_two_steps_loses_nothing_that_was_kept(folders: Fold
     for steps in range(40):
         command = [sys.executable, "-c", KEEPER, str(folders.config), str(folders.state), str(steps)]
         died = subprocess.run(command, env=environment, check=False).returncode == 9
-        kept = last_good(folders.state)
+        kept = last_valid(folders.state)
         assert kept is not None
         assert kept.sources.circuits in {HOT_TUB, HOT_TUB + FRIDGE}
         if not died:

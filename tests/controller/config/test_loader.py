@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 
 from controller import config
-from controller.config.errors import Mistakes
+from controller.config.errors import ConfigErrors
 from controller.config.loader import (
     Configuration,
     Sources,
@@ -23,7 +23,7 @@ from controller.config.loader import (
     parse,
     parse_circuits,
     parse_installer,
-    with_circuits,
+    reload_circuits,
 )
 from controller.config.model import GpioContact, MqttContact, RestoreSettings, ShedSettings
 from controller.config.schema import circuits_schema, installer_schema, written
@@ -45,7 +45,7 @@ def good(installer: str = INSTALLER, circuits: str = CIRCUITS) -> Configuration:
 def said(installer: str = INSTALLER, circuits: str = CIRCUITS) -> list[str]:
     """Return what is said of two texts, at least one of them wrong."""
     mistakes = parse(Sources(installer, circuits))
-    assert isinstance(mistakes, Mistakes)
+    assert isinstance(mistakes, ConfigErrors)
     return [*mistakes.sentences]
 
 
@@ -281,7 +281,7 @@ def test_what_is_no_toml_is_told_as_such(tmp_path: Path, content: bytes, sentenc
     (tmp_path / "installer.toml").write_bytes(content)
     (tmp_path / "circuits.toml").write_text("", encoding="utf-8")
     mistakes = load(tmp_path)
-    assert isinstance(mistakes, Mistakes)
+    assert isinstance(mistakes, ConfigErrors)
     assert sentence in mistakes.sentences[0]
     assert mistakes.sentences[-1].startswith("circuits.toml:1: [circuits]")
 
@@ -304,7 +304,7 @@ def test_a_missing_folder_a_folder_a_pipe_and_a_file_out_of_reach_are_mistakes(t
         (blocked, "is not a file"),
         (out_of_reach, "a-file is a file: name the folder"),
     ):
-        assert isinstance(mistakes, Mistakes)
+        assert isinstance(mistakes, ConfigErrors)
         assert [sentence in told for told in mistakes.sentences] == [True, True]
 
 
@@ -313,7 +313,7 @@ def test_line_ends_of_another_system_do_no_harm(tmp_path: Path) -> None:
     (tmp_path / "installer.toml").write_bytes(INSTALLER.replace("\n", "\r\n").encode())
     (tmp_path / "circuits.toml").write_bytes(circuit("rank = 0").replace("\n", "\r\n").encode())
     mistakes = load(tmp_path)
-    assert isinstance(mistakes, Mistakes)
+    assert isinstance(mistakes, ConfigErrors)
     assert "circuits.toml:5:" in only([*mistakes.sentences])
 
 
@@ -321,7 +321,7 @@ def test_a_reload_reads_the_circuits_alone(tmp_path: Path) -> None:
     """installer.toml is read at a start; an unfinished one is none of a reload's business."""
     (tmp_path / "installer.toml").write_text("nonsense", encoding="utf-8")
     (tmp_path / "circuits.toml").write_text(circuit("rank = 9"), encoding="utf-8")
-    reloaded = with_circuits(good(), tmp_path)
+    reloaded = reload_circuits(good(), tmp_path)
     assert isinstance(reloaded, Configuration)
     assert reloaded.panel[CircuitId("hot-tub")].rank == 9
     assert reloaded.sources == Sources(INSTALLER, circuit("rank = 9"))
@@ -332,7 +332,7 @@ def test_a_reload_of_a_wrong_file_is_refused_whole(tmp_path: Path, text: str | N
     """The one in force stays."""
     if text is not None:
         (tmp_path / "circuits.toml").write_text(text, encoding="utf-8")
-    assert isinstance(with_circuits(good(), tmp_path), Mistakes)
+    assert isinstance(reload_circuits(good(), tmp_path), ConfigErrors)
 
 
 def test_a_start_imports_nothing_that_only_a_mistake_needs() -> None:
@@ -381,7 +381,7 @@ def test_the_examples_fit_their_schema(name: str) -> None:
 def test_schema_and_reader_agree(text: str) -> None:
     """What an editor underlines, the start refuses."""
     validator = jsonschema.Draft202012Validator(json.loads(written(installer_schema())))
-    assert validator.is_valid(tomllib.loads(text)) == (not isinstance(parse_installer(text), Mistakes))
+    assert validator.is_valid(tomllib.loads(text)) == (not isinstance(parse_installer(text), ConfigErrors))
 
 
 def test_every_default_passes_its_own_rule() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.config.errors import Mistakes
+from controller.config.errors import ConfigErrors
 from controller.config.loader import parse_circuits
 from controller.config.toml_lines import line_of, lines_of
 
@@ -115,6 +115,6 @@ def test_two_thousand_mistakes_are_found_in_no_time() -> None:
     began = time.process_time()  # the machine may be busy with something else
     wrong = parse_circuits("".join(circuit.format(n, n + 1, tags[n % 3]) for n in range(3000)))
     took_s = time.process_time() - began
-    assert isinstance(wrong, Mistakes)
+    assert isinstance(wrong, ConfigErrors)
     assert {one.line for one in wrong if one.key == "tag"} == {4 * n + 4 for n in range(3000) if n % 3}
     assert took_s < 3.0

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from controller.core import events as ev
-from controller.core.effects import Happened, KeepHistory, Memory, SwitchOff, SwitchOn
+from controller.core.effects import LogEvent, SavedState, SaveHistory, SwitchOff, SwitchOn
 from controller.core.engine import Engine, EngineSettings
 from rules.panel import Circuit, CircuitId, Kind, Override, Panel, Position, Tag
-from rules.shed import Pace
+from rules.shed import RetryPolicy
 
 PUMP = CircuitId("pump")
 
@@ -16,8 +16,8 @@ class Bench:
 
     def __init__(self, override: Override = Override.ALLOW) -> None:
         panel = Panel.of(Circuit(PUMP, "Pump", (1,), Kind.GEN2, Tag.NONESSENTIAL, override=override))
-        disk = Memory(entries={PUMP: {"position": "on"}}, boot="boot")
-        self.engine = Engine(panel, EngineSettings(settle_s=0.0, pace=Pace(1.0, 60.0)), disk, "boot", 0.0)
+        disk = SavedState(entries={PUMP: {"position": "on"}}, boot="boot")
+        self.engine = Engine(panel, EngineSettings(settle_s=0.0, retry=RetryPolicy(1.0, 60.0)), disk, "boot", 0.0)
         self.done: list[object] = []
 
     def at(self, now: float, *events: ev.Event) -> None:
@@ -28,7 +28,7 @@ class Bench:
 
     def names(self) -> list[str]:
         """Return the names of all events so far."""
-        return [one.event for one in self.done if isinstance(one, Happened)]
+        return [one.event for one in self.done if isinstance(one, LogEvent)]
 
 
 def test_an_off_of_our_own_making_that_the_broker_remembers_is_no_contradiction() -> None:
@@ -72,7 +72,7 @@ def test_our_own_on_is_called_our_own_though_an_off_may_still_take_effect() -> N
     assert "on_again" not in bench.names()
     assert "came_back_by_itself" not in bench.names()
     assert bench.engine.state_view().owed == ()
-    history = [one for one in bench.done if isinstance(one, KeepHistory)][-1]
+    history = [one for one in bench.done if isinstance(one, SaveHistory)][-1]
     assert history.end == "restored"
     assert history.restored_at is not None
     assert history.restored_at.mono == 35.1

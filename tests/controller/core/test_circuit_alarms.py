@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 from controller.core.engine import EngineSettings
-from controller.core.meter_tracker import Metering, MeterSettings
-from controller.core.outage_record import Flap
+from controller.core.meter_tracker import MeterTracker, MeterTrackerSettings
+from controller.core.outage_record import FlapSettings
 from rules.panel import Position, Restore, Wakes
 from tests.controller.core.test_engine_metering import POLL_S, Meter
-from tests.virtual_house import House, circuit, essential
+from tests.virtual_house import VirtualHouse, circuit, essential
 
 OFF, ON = Position.OFF, Position.ON
 FRIDGE, TUB, DRYER = essential("fridge"), circuit("hot-tub", amps=50.0), circuit("dryer", amps=30.0)
 
 
-def on_standby(*circuits: object) -> House:
+def on_standby(*circuits: object) -> VirtualHouse:
     """Return a house on standby, everything confirmed off."""
-    house = House(*(circuits or (FRIDGE, TUB, DRYER)))  # type: ignore[arg-type]
+    house = VirtualHouse(*(circuits or (FRIDGE, TUB, DRYER)))  # type: ignore[arg-type]
     house.contact.open()
     house.wait(120.0)
     return house
 
 
-def utility(house: House) -> None:
+def utility(house: VirtualHouse) -> None:
     """Let utility return, and everything have its time."""
     house.contact.close()
     house.wait(60.0)
 
 
-def means(house: House, alarm: str) -> str:
+def means(house: VirtualHouse, alarm: str) -> str:
     """Return what an alarm that stands says, in brackets the circuits; empty: it does not stand."""
     view = house.alarm(alarm)
-    return "" if view is None else view.means
+    return "" if view is None else view.message
 
 
 # --- tripped ---------------------------------------------------------------------------------------------------------
@@ -38,7 +38,7 @@ def means(house: House, alarm: str) -> str:
 
 def test_a_tripped_circuit_is_said_on_utility_too_until_it_is_reset() -> None:
     """Since it tripped; a restart that hears it again knows when that was."""
-    house = House(FRIDGE, TUB)
+    house = VirtualHouse(FRIDGE, TUB)
     house.breaker("hot-tub").trip()
     view = house.alarm("circuit-tripped")
     assert view is not None
@@ -57,7 +57,7 @@ def test_a_tripped_circuit_is_said_on_utility_too_until_it_is_reset() -> None:
 
 def test_a_trip_of_an_earlier_boot_is_known_since_the_start() -> None:
     """Nobody knows how long the machine was down."""
-    house = House(TUB)
+    house = VirtualHouse(TUB)
     house.breaker("hot-tub").trip()
     house.restart(rebooted=True)
     view = house.alarm("circuit-tripped")
@@ -78,7 +78,7 @@ def test_an_essential_circuit_that_is_off_on_standby_is_said_with_by_whom() -> N
     house.wait(0.2)
     view = house.alarm("essential-off")
     assert view is not None
-    assert "fridge (off by a hand, or the device itself)" in view.means
+    assert "fridge (off by a hand, or the device itself)" in view.message
     assert abs(view.since - went) < 0.1
     house.breaker("fridge").turn_on_by_hand()
     assert house.alarm("essential-off") is None
@@ -86,7 +86,7 @@ def test_an_essential_circuit_that_is_off_on_standby_is_said_with_by_whom() -> N
 
 def test_one_that_a_person_asked_off_or_that_was_off_before_says_so() -> None:
     """Off is off: what is tagged essential is wanted on the generator."""
-    house = House(FRIDGE, essential("freezer"), essential("pump"), TUB)
+    house = VirtualHouse(FRIDGE, essential("freezer"), essential("pump"), TUB)
     house.breaker("freezer").turn_off_by_hand()
     house.contact.open()
     house.wait(5.0)
@@ -99,7 +99,7 @@ def test_one_that_a_person_asked_off_or_that_was_off_before_says_so() -> None:
 
 def test_one_whose_device_is_gone_is_said_after_two_minutes() -> None:
     """It wakes after a transfer in less; on utility a device may be gone as it likes."""
-    house = House(FRIDGE, TUB, DRYER)
+    house = VirtualHouse(FRIDGE, TUB, DRYER)
     house.breaker("fridge").loses_power()
     house.wait(600.0)
     assert house.alarm("essential-off") is None
@@ -131,7 +131,7 @@ def test_a_tag_that_changes_takes_its_alarm_along() -> None:
 
 def test_what_is_still_on_after_three_tries_is_said_with_its_amperes() -> None:
     """Silent or refusing, the load is there; it ends with the OFF, or with utility."""
-    house = House(FRIDGE, TUB, DRYER, circuit("pump"))
+    house = VirtualHouse(FRIDGE, TUB, DRYER, circuit("pump"))
     house.breaker("hot-tub").has(silent=True)
     house.breaker("dryer").has(refuses=True)
     house.breaker("pump").has(refuses=True)
@@ -151,7 +151,7 @@ def test_what_is_still_on_after_three_tries_is_said_with_its_amperes() -> None:
 
 def test_a_shed_that_no_broker_carries_is_incomplete_too() -> None:
     """No try has left: the log knows at once, the bus when the broker is back and it is over."""
-    house = House(FRIDGE, TUB)
+    house = VirtualHouse(FRIDGE, TUB)
     house.broker.goes_away()
     house.contact.open()
     house.wait(16.0)
@@ -163,8 +163,8 @@ def test_a_shed_that_no_broker_carries_is_incomplete_too() -> None:
 
 def test_what_the_house_drew_then_is_said_where_a_meter_knows() -> None:
     """The figure of the moment in which these circuits were found: said once, not at each poll."""
-    settings = MeterSettings(max_kw=None, poll_s=POLL_S, pulses=True)
-    house = House(TUB, DRYER, metering=lambda at: Metering(settings, at))
+    settings = MeterTrackerSettings(max_kw=None, poll_s=POLL_S, pulses=True)
+    house = VirtualHouse(TUB, DRYER, metering=lambda at: MeterTracker(settings, at))
     meter = Meter(house)
     meter.answers(30.0)
     for name in ("hot-tub", "dryer"):
@@ -212,7 +212,7 @@ def test_what_stays_off_after_the_outage_is_said_with_whose_word_keeps_it_off() 
 
 def test_a_circuit_of_which_nobody_knows_whether_it_was_on_waits_for_a_person() -> None:
     """A start in the dark with nothing on disk."""
-    house = House(TUB, is_open=True, started=False)
+    house = VirtualHouse(TUB, is_open=True, started=False)
     house.broker.forgets("hot-tub")
     house.start()
     house.wait(30.0)
@@ -249,7 +249,7 @@ def test_what_a_person_left_off_is_still_said_after_a_restart_until_it_is_on_or_
 
 def test_what_was_off_before_is_where_it_belongs() -> None:
     """Nor is it news that a person switches off on utility."""
-    house = House(FRIDGE, TUB, DRYER)
+    house = VirtualHouse(FRIDGE, TUB, DRYER)
     house.breaker("hot-tub").turn_off_by_hand()
     house.outage(minutes=2)
     house.breaker("dryer").turn_off_by_hand()
@@ -262,10 +262,10 @@ def test_what_was_off_before_is_where_it_belongs() -> None:
 
 def test_the_end_of_an_outage_is_one_all_clear() -> None:
     """Nothing is missing, or each circuit that is, with why; after the outage has ended, and once."""
-    house = House(FRIDGE, TUB, DRYER)
+    house = VirtualHouse(FRIDGE, TUB, DRYER)
     house.outage(minutes=2)
     (line,) = house.happened("all_clear")
-    assert {**line.about} == {"outage": 1, "kind": "outage", "not_back": {}}
+    assert {**line.details} == {"outage": 1, "kind": "outage", "not_back": {}}
     house.contact.open()
     house.wait(30.0)
     house.breaker("fridge").trip()
@@ -277,7 +277,7 @@ def test_the_end_of_an_outage_is_one_all_clear() -> None:
     _, line = house.happened("all_clear")
     why = house.view("hot-tub").why
     assert "on hold by Ann" in why
-    assert {**line.about} == {
+    assert {**line.details} == {
         "outage": 2,
         "kind": "outage",
         "not_back": {
@@ -300,8 +300,8 @@ def test_what_is_on_and_only_watched_counts_as_back() -> None:
     house.contact.close()
     house.wait(20.0)
     *_, line = house.happened("all_clear")
-    assert line.about["not_back"] == {}
-    assert house.happened("outage_ended")[-1].about["owed"] == []
+    assert line.details["not_back"] == {}
+    assert house.happened("outage_ended")[-1].details["owed"] == []
     assert len(house.state.owed) == 1
     assert house.ask("restore").reason == "nothing is owed"
     house.wait(60.0)
@@ -311,11 +311,11 @@ def test_what_is_on_and_only_watched_counts_as_back() -> None:
 # --- why a command left ----------------------------------------------------------------------------------------------
 
 
-def rules(house: House, name: str) -> list[tuple[str, object]]:
+def rules(house: VirtualHouse, name: str) -> list[tuple[str, object]]:
     """Return the commands to a circuit as the log has them: the word, and by which rule."""
     events = {"commanded_off": "OFF", "commanded_on": "ON"}
     return [
-        (events[line.event], line.about.get("rule"))
+        (events[line.event], line.details.get("rule"))
         for line in house.disk.log
         if line.event in events and line.circuit == name
     ]
@@ -323,25 +323,25 @@ def rules(house: House, name: str) -> list[tuple[str, object]]:
 
 def test_a_command_says_by_which_rule_and_for_which_opening() -> None:
     """Shed, tried again, and given back; the answer says how long it took."""
-    house = House(TUB)
+    house = VirtualHouse(TUB)
     house.breaker("hot-tub").has(silent=True)
     house.contact.open()
     opened = house.mono
     house.wait(6.0)
     first, second = house.happened("commanded_off")
-    assert {**first.about} == {"rule": "shed", "outage": 1, "opened_at": opened, "tries": 1}
-    assert {**second.about} == {**first.about, "tries": 2}
+    assert {**first.details} == {"rule": "shed", "outage": 1, "opened_at": opened, "tries": 1}
+    assert {**second.details} == {**first.details, "tries": 2}
     house.breaker("hot-tub").has()
     house.wait(10.0)
     (line,) = house.happened("confirmed_off")
-    assert {**line.about} == {"after_s": 0.04}
+    assert {**line.details} == {"after_s": 0.04}
     house.contact.close()
     closed = house.mono
     house.wait(180.0)
     (line,) = house.happened("commanded_on")
-    assert {**line.about} == {"rule": "given_back", "outage": 1, "closed_at": closed, "tries": 1}
+    assert {**line.details} == {"rule": "given_back", "outage": 1, "closed_at": closed, "tries": 1}
     (line,) = house.happened("confirmed_on")
-    assert {**line.about} == {"after_s": 0.04}
+    assert {**line.details} == {"after_s": 0.04}
 
 
 def test_a_reboot_that_woke_on_is_shed_again_for_that() -> None:
@@ -351,7 +351,7 @@ def test_a_reboot_that_woke_on_is_shed_again_for_that() -> None:
     house.breaker("hot-tub").says("online", "availability")
     house.breaker("hot-tub").says("ON")
     line = house.happened("commanded_off")[-1]
-    assert (line.about["rule"], line.about["on_again_at"]) == ("shed_again", house.mono)
+    assert (line.details["rule"], line.details["on_again_at"]) == ("shed_again", house.mono)
 
 
 def test_a_persons_wish_bears_their_name() -> None:
@@ -362,8 +362,8 @@ def test_a_persons_wish_bears_their_name() -> None:
     assert house.ask("off", "fridge", by="Bob").ok
     house.wait(2.0)
     (on,) = house.happened("commanded_on")
-    assert {**on.about} == {"rule": "asked", "by": "Ann", "tries": 1}
-    assert {**house.happened("commanded_off")[-1].about} == {"rule": "asked", "by": "Bob", "tries": 1}
+    assert {**on.details} == {"rule": "asked", "by": "Ann", "tries": 1}
+    assert {**house.happened("commanded_off")[-1].details} == {"rule": "asked", "by": "Bob", "tries": 1}
     house = on_standby(circuit("oven", restore=Restore.ASK))
     utility(house)
     assert house.ask("restore", "oven", by="Ann").ok
@@ -399,9 +399,9 @@ def test_an_on_that_crosses_the_next_opening_is_answered_for_that() -> None:
 
 def test_a_change_of_state_says_what_moved_the_house() -> None:
     """From which state, and by what."""
-    house = House(TUB, settings=EngineSettings(flap=Flap(transfers=0)))
+    house = VirtualHouse(TUB, settings=EngineSettings(flapping=FlapSettings(transfers=0)))
     house.outage(minutes=1)
-    told = [(line.about["was"], line.about["state"], line.about["because"]) for line in house.happened("state")]
+    told = [(line.details["was"], line.details["state"], line.details["because"]) for line in house.happened("state")]
     assert told == [
         ("starting", "utility", "the contact closed"),
         ("utility", "shedding", "the contact opened"),
@@ -414,12 +414,12 @@ def test_a_change_of_state_says_what_moved_the_house() -> None:
 
 def test_a_lost_contact_that_counts_as_standby_says_that_nobody_knows() -> None:
     """It was not seen to open."""
-    house = House(TUB, settings=EngineSettings(contact_on_bus=True, on_lost_shed=True))
+    house = VirtualHouse(TUB, settings=EngineSettings(contact_on_bus=True, on_lost_shed=True))
     house.contact.is_lost("its device is offline")
     house.wait(15.0)
     line = house.happened("contact_settled")[-1]
-    assert (line.about["source"], line.about["because"]) == ("standby", "nobody can say where it is")
-    assert "because" not in house.happened("contact_settled")[0].about
+    assert (line.details["source"], line.details["because"]) == ("standby", "nobody can say where it is")
+    assert "because" not in house.happened("contact_settled")[0].details
 
 
 # --- the meter on standby --------------------------------------------------------------------------------------------
@@ -427,8 +427,8 @@ def test_a_lost_contact_that_counts_as_standby_says_that_nobody_knows() -> None:
 
 def test_a_generator_that_stops_takes_its_meter_along() -> None:
     """One event; the meter is no alarm of its own, and its answer says that the power is back."""
-    settings = MeterSettings(max_kw=None, poll_s=POLL_S, pulses=True)
-    house = House(FRIDGE, TUB, metering=lambda at: Metering(settings, at))
+    settings = MeterTrackerSettings(max_kw=None, poll_s=POLL_S, pulses=True)
+    house = VirtualHouse(FRIDGE, TUB, metering=lambda at: MeterTracker(settings, at))
     meter = Meter(house)
     house.contact.open()
     meter.answers(120.0)
@@ -438,7 +438,7 @@ def test_a_generator_that_stops_takes_its_meter_along() -> None:
     assert house.happened("generator_stopped") == []
     meter.is_silent(200.0)
     (line,) = house.happened("generator_stopped")
-    assert (line.about["devices"], line.about["meter"]) == (2, "silent")
+    assert (line.details["devices"], line.details["meter"]) == (2, "silent")
     assert (house.alarm("meter-stale"), house.alarm("essential-off")) == (None, None)
     meter.answers(5.0)
     assert len(house.happened("generator_running")) == 1

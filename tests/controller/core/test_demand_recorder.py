@@ -7,21 +7,21 @@ import json
 from typing import TYPE_CHECKING
 
 from clients.bus_client.site import Site
-from clients.bus_client.status import Told
+from clients.bus_client.status import HouseStatus
 from clients.cli.status_view import status_text
-from clients.reports.export import story_csv, story_json
-from clients.reports.outage_report import story
+from clients.reports.export import report_csv, report_json
+from clients.reports.outage_report import build_report
 from controller.bus import payloads
 from controller.core import events as ev
-from controller.core.demand_recorder import ALIKE_WITHIN_S, MOST_ALIKE
-from controller.core.effects import KeepPulses, TellDemand, TellMeter
-from controller.core.meter_tracker import Metering, MeterSettings
-from controller.core.views import Wall
-from controller.storage.log_reader import Log
+from controller.core.demand_recorder import MAX_SIMILAR, SIMILAR_WINDOW_S
+from controller.core.effects import PublishDemand, PublishMeter, SavePulses
+from controller.core.meter_tracker import MeterTracker, MeterTrackerSettings
+from controller.core.views import WallClock
+from controller.storage.log_reader import EventLog
 from hw.broker_socket import Broker
 from rules.panel import Kind, Position
 from tests.controller.storage.state_folder import BOOT, Ear, outage, store_in
-from tests.virtual_house import House, circuit
+from tests.virtual_house import VirtualHouse, circuit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
 POLL_S = 5.0
 NOW = 1_800_000_000.0
-BOTH = MeterSettings(max_kw=48.0, poll_s=POLL_S, pulses=True, kwh_pulses=True)
-REGISTER = MeterSettings(max_kw=48.0, poll_s=POLL_S)
+BOTH = MeterTrackerSettings(max_kw=48.0, poll_s=POLL_S, pulses=True, kwh_pulses=True)
+REGISTER = MeterTrackerSettings(max_kw=48.0, poll_s=POLL_S)
 
 
-def metered(*circuits: Circuit, settings: MeterSettings = BOTH, kwh_counted: int = 0) -> House:
+def metered(*circuits: Circuit, settings: MeterTrackerSettings = BOTH, kwh_counted: int = 0) -> VirtualHouse:
     """Return a house with a meter."""
-    house = House(
+    house = VirtualHouse(
         *(circuits or (circuit("hot-tub"), circuit("lights", kind=Kind.STANDARD))),
-        metering=lambda at: Metering(settings, at, 0, kwh_counted),
+        metering=lambda at: MeterTracker(settings, at, 0, kwh_counted),
         started=False,
     )
     house.start()
@@ -48,7 +48,7 @@ def metered(*circuits: Circuit, settings: MeterSettings = BOTH, kwh_counted: int
 class Meter:
     """What the meter says, as long as it is asked; `lost`: edges of the 1 kWh output that never arrive."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: VirtualHouse) -> None:
         self._house = house
         self.tenths = 1000
         self.lost = 0
@@ -74,10 +74,10 @@ class Meter:
         self._house.happens(*edges)
 
 
-def totaliser_kwh(house: House) -> float | None:
+def totaliser_kwh(house: VirtualHouse) -> float | None:
     """Return what the `demand` topic says of the 1 kWh output."""
     view = house.engine.demand_view(house.mono)
-    return None if view is None else view.totaliser_kwh
+    return None if view is None else view.totalizer_kwh
 
 
 # --- the 1 kWh output ------------------------------------------------------------------------------------------------
@@ -98,13 +98,13 @@ def test_its_count_is_written_with_each_edge() -> None:
     house = metered()
     house.effects.clear()
     Meter(house).draws(12.0, 600.0)
-    kept = [effect.kwh_count for effect in house.effects if isinstance(effect, KeepPulses)]
+    kept = [effect.kwh_count for effect in house.effects if isinstance(effect, SavePulses)]
     assert [count for count in kept if count] == [1, 2, 3, 4]
 
 
 def test_the_counts_of_both_outputs_outlive_a_restart(tmp_path: Path) -> None:
     """Each by itself; what is not wired is not written."""
-    for row, counts in ((KeepPulses(5, 2), (5, 2)), (KeepPulses(9), (9, 2)), (KeepPulses(None, 3), (9, 3))):
+    for row, counts in ((SavePulses(5, 2), (5, 2)), (SavePulses(9), (9, 2)), (SavePulses(None, 3), (9, 3))):
         store = store_in(tmp_path, Ear())
         store.load()
         store.put([row])
@@ -121,8 +121,8 @@ def test_lost_edges_of_the_1_kwh_output_are_said_aloud() -> None:
     meter.lost = 8
     meter.draws(20.0, 1800.0)
     (found,) = house.happened("pulses_disagree")
-    assert found.about["output"] == "1 kWh"
-    assert "edges of the 1 kWh output are being lost" in str(found.about["says"])
+    assert found.details["output"] == "1 kWh"
+    assert "edges of the 1 kWh output are being lost" in str(found.details["says"])
 
 
 def test_a_bouncing_1_kwh_output_is_said_aloud() -> None:
@@ -134,7 +134,7 @@ def test_a_bouncing_1_kwh_output_is_said_aloud() -> None:
         house.happens(ev.KwhPulseSeen(house.mono))
         meter.draws(4.0, 120.0)
     (found,) = house.happened("pulses_disagree")
-    assert "the 1 kWh output bounces" in str(found.about["says"])
+    assert "the 1 kWh output bounces" in str(found.details["says"])
 
 
 def test_an_edge_beyond_the_rating_is_noise() -> None:
@@ -155,12 +155,12 @@ def test_edges_of_an_output_that_is_not_wired_count_nothing() -> None:
 def test_status_shows_the_totaliser_where_it_is_wired() -> None:
     """From the `demand` topic; a house without one reads nothing of it."""
 
-    def screen(house: House) -> str:
+    def screen(house: VirtualHouse) -> str:
         Meter(house).draws(12.0, 600.0)
         view = house.engine.demand_view(house.mono)
         assert view is not None
-        told = Told(availability="online", state={"state": "utility"})
-        told.take("demand", payloads.demand(view, NOW, Wall(0.0, trusted=True)))
+        told = HouseStatus(availability="online", state={"state": "utility"})
+        told.take("demand", payloads.demand(view, NOW, WallClock(0.0, trusted=True)))
         return status_text(Site("home", Broker(), poll_s=POLL_S), told, None, NOW)
 
     assert "totaliser  2.0 kWh counted at the 1 kWh output" in screen(metered())
@@ -182,13 +182,13 @@ def test_a_meter_that_counts_nothing_for_ten_minutes_of_an_outage_is_said() -> N
         meter.draws(0.0, 300.0)
         alarm = house.alarm("meter-blind")
         assert alarm is not None
-        assert "counted nothing for ten minutes" in alarm.means
+        assert "counted nothing for ten minutes" in alarm.message
         house.contact.close()
         meter.draws(12.0, 60.0)
         assert house.alarm("meter-blind") is None
-    said = [event for event in house.happened("meter_noted") if event.about["kind"] == "blind"]
+    said = [event for event in house.happened("meter_noted") if event.details["kind"] == "blind"]
     assert len(said) == 2
-    assert "utility's side" in str(said[0].about["says"])
+    assert "utility's side" in str(said[0].details["says"])
 
 
 def test_a_meter_that_moves_in_the_outage_is_not_blind() -> None:
@@ -256,18 +256,18 @@ def test_rows_of_an_outage_carry_quality_and_age_to_the_report(tmp_path: Path) -
     store.load()
     store.put([outage(1), *house.disk.samples])
     store.close()
-    with Log(tmp_path) as log:
+    with EventLog(tmp_path) as log:
         kept = log.outage()
         assert kept is not None
-        told = story(log, kept, None)
-    rows = list(csv.DictReader(story_csv(told).splitlines()))
+        told = build_report(log, kept, None)
+    rows = list(csv.DictReader(report_csv(told).splitlines()))
     assert len(rows) == len(house.disk.samples)
     assert {row["quality"] for row in rows} == {"pulses", "stale"}
     assert all(row["age (s)"] for row in rows)
     stale = [row for row in rows if row["quality"] == "stale"]
     assert {row["demand (kW)"] for row in stale} == {""}
     assert float(stale[-1]["age (s)"]) > 3 * POLL_S
-    demand = json.loads(story_json(told))["demand"]
+    demand = json.loads(report_json(told))["demand"]
     assert [(row["kw_quality"], row["age_s"]) for row in demand] == [
         (row["quality"], float(row["age (s)"])) for row in rows
     ]
@@ -278,16 +278,16 @@ def test_a_finding_that_comes_again_and_again_is_written_a_few_times_an_hour() -
     house = metered()
 
     def found(kind: str, meter: str = "") -> None:
-        house.happens(ev.MeterNoted(house.mono, {"meter": meter, "kind": kind, "says": f"{kind} {meter}"}))
+        house.happens(ev.MeterFindingReported(house.mono, {"meter": meter, "kind": kind, "says": f"{kind} {meter}"}))
 
-    for _ in range(3 * MOST_ALIKE):
+    for _ in range(3 * MAX_SIMILAR):
         found("power lost")
     found("replaced")
     found("power lost", "barn")
-    assert len(house.happened("meter_noted")) == MOST_ALIKE + 2
-    house.wait(ALIKE_WITHIN_S)
+    assert len(house.happened("meter_noted")) == MAX_SIMILAR + 2
+    house.wait(SIMILAR_WINDOW_S)
     found("power lost")
-    assert house.happened("meter_noted")[-1].about["unsaid"] == 2 * MOST_ALIKE
+    assert house.happened("meter_noted")[-1].details["unsaid"] == 2 * MAX_SIMILAR
 
 
 def test_readings_at_odds_fill_no_log() -> None:
@@ -296,16 +296,16 @@ def test_readings_at_odds_fill_no_log() -> None:
     for poll in range(100):
         house.happens(ev.EnergyRead(house.mono, 1000 + 500_000 * (poll % 2)))
         house.wait(POLL_S)
-    assert len(house.happened("meter_held")) == MOST_ALIKE
+    assert len(house.happened("meter_held")) == MAX_SIMILAR
 
 
 def test_further_meters_are_told_anew_at_a_reconnection() -> None:
     """The broker may have forgotten what it retained."""
     house = metered()
-    house.happens(ev.OtherMeterHeard(house.mono, "barn", 123))
+    house.happens(ev.ExtraMeterRead(house.mono, "barn", 123))
     house.effects.clear()
     house.broker.goes_away()
     house.broker.comes_back()
     house.wait(0.3)
-    assert [effect.meter for effect in house.effects if isinstance(effect, TellMeter)] == ["barn"]
-    assert TellDemand() in house.effects
+    assert [effect.meter for effect in house.effects if isinstance(effect, PublishMeter)] == ["barn"]
+    assert PublishDemand() in house.effects

@@ -10,23 +10,23 @@ from controller.core import events as ev
 from controller.core.engine import EngineSettings
 from rules.drill import NOTICE_S
 from rules.panel import CircuitId, Position, Restore
-from tests.virtual_house import House, circuit, essential
+from tests.virtual_house import VirtualHouse, circuit, essential
 
 ON, OFF = Position.ON, Position.OFF
 SHED = ["well-pump", "dryer", "hot-tub", "ev-charger"]
 IN_ORDER = ["ev-charger", "hot-tub", "dryer", "well-pump"]
 
 
-def drilled(*circuits: Any, for_s: float = 60.0, **words: Any) -> House:
+def drilled(*circuits: Any, for_s: float = 60.0, **words: Any) -> VirtualHouse:
     """Return a house whose drill has been on for five seconds, everything confirmed off."""
-    house = House(*circuits, **words)
+    house = VirtualHouse(*circuits, **words)
     assert house.ask("drill", by="Ann", for_s=for_s).ok
     house.wait(NOTICE_S + 5.0)
     assert (house.state.state, house.state.kind) == ("standby", "drill")
     return house
 
 
-def row(house: House) -> tuple[str, str, int]:
+def row(house: VirtualHouse) -> tuple[str, str, int]:
     """Return what the disk has of the last outage: its stage and kind, and how often the contact opened in it."""
     kept = house.disk.outages[max(house.disk.outages)]
     return kept.stage, kept.kind, kept.transfers
@@ -37,7 +37,7 @@ def row(house: House) -> tuple[str, str, int]:
 
 def test_a_drill_sheds_and_gives_back_while_the_contact_stays_closed() -> None:
     """Each nonessential circuit goes off in order, and is on again when its time is up; nothing is owed."""
-    house = House()
+    house = VirtualHouse()
     answer = house.ask("drill", by="Ann", for_s=30.0)
     assert (answer.ok, answer.reason) == (True, "4 circuits are switched off for 30 s")
     asked_at = house.now
@@ -71,10 +71,10 @@ def test_its_story_stands_in_the_log() -> None:
         "all_clear",
     ]
     (began,), (over,) = house.happened("drill_began"), house.happened("drill_over")
-    assert {**began.about} == {"outage": 1, "by": "Ann", "for_s": 10.0}
-    assert {**over.about} == {"outage": 1, "because": "its time is up"}
-    assert house.happened("commanded_off")[0].about["rule"] == "drill"
-    assert house.happened("outage_ended")[0].about["kind"] == "drill"
+    assert {**began.details} == {"outage": 1, "by": "Ann", "for_s": 10.0}
+    assert {**over.details} == {"outage": 1, "because": "its time is up"}
+    assert house.happened("commanded_off")[0].details["rule"] == "drill"
+    assert house.happened("outage_ended")[0].details["kind"] == "drill"
     assert over.at - began.at == pytest.approx(10.0)
     ended = house.disk.outages[1].ended
     assert ended is not None
@@ -83,7 +83,7 @@ def test_its_story_stands_in_the_log() -> None:
 
 def test_without_a_length_it_lasts_a_minute() -> None:
     """As long as usual."""
-    house = House()
+    house = VirtualHouse()
     house.ask("drill")
     house.wait(NOTICE_S + 59.9)
     assert house.ons() == []
@@ -93,7 +93,7 @@ def test_without_a_length_it_lasts_a_minute() -> None:
 
 def test_what_was_off_stays_off() -> None:
     """A drill never restores what it did not shed."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("hot-tub").turn_off_by_hand()
     house.ask("drill", for_s=10.0)
     house.wait(120.0)
@@ -103,7 +103,7 @@ def test_what_was_off_stays_off() -> None:
 
 def test_what_a_hand_switches_between_request_and_beginning_is_what_was_before() -> None:
     """The notice is a second long: what was switched on in it comes back, what was switched off does not."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("dryer").turn_off_by_hand()
     house.ask("drill", for_s=10.0)
     house.breaker("dryer").turn_on_by_hand()
@@ -128,7 +128,7 @@ def test_a_person_ends_it() -> None:
     house = drilled()
     answer = house.ask("drill-end", by="Ann")
     assert (answer.ok, house.state.state) == (True, "restoring")
-    assert house.happened("drill_over")[0].about["because"] == "ended by Ann"
+    assert house.happened("drill_over")[0].details["because"] == "ended by Ann"
     assert not house.ask("drill-end").ok
     house.wait(60.0)
     assert house.state.state == "utility"
@@ -150,7 +150,7 @@ def test_it_is_shown_as_what_it_is() -> None:
 # --- refused ---------------------------------------------------------------------------------------------------------
 
 
-def refused(house: House) -> str:
+def refused(house: VirtualHouse) -> str:
     """Ask for a drill; see that nothing moves, and return the reason."""
     before = len(house.commands)
     answer = house.ask("drill")
@@ -163,7 +163,7 @@ def refused(house: House) -> str:
 
 def test_on_standby_it_is_refused() -> None:
     """The house is in earnest."""
-    house = House()
+    house = VirtualHouse()
     house.contact.open()
     house.wait(20.0)
     assert "closed" in refused(house)
@@ -171,14 +171,14 @@ def test_on_standby_it_is_refused() -> None:
 
 def test_a_contact_that_nobody_can_read_refuses_it() -> None:
     """Nobody would notice the transfer."""
-    house = House()
+    house = VirtualHouse()
     house.contact.is_lost()
     assert "closed" in refused(house)
 
 
 def test_while_circuits_come_back_it_is_refused() -> None:
     """One after the other."""
-    house = House()
+    house = VirtualHouse()
     house.contact.open()
     house.wait(20.0)
     house.contact.close()
@@ -188,7 +188,7 @@ def test_while_circuits_come_back_it_is_refused() -> None:
 
 def test_before_utility_is_stable_it_is_refused() -> None:
     """A start is no proof."""
-    house = House(started=False)
+    house = VirtualHouse(started=False)
     house.start()
     house.wait(2.0)
     assert "unbroken" in refused(house)
@@ -196,14 +196,14 @@ def test_before_utility_is_stable_it_is_refused() -> None:
 
 def test_what_is_owed_refuses_it() -> None:
     """What it was before is known for one outage alone."""
-    house = House(circuit("range", restore=Restore.ASK), circuit("tub"))
+    house = VirtualHouse(circuit("range", restore=Restore.ASK), circuit("tub"))
     house.outage()
     assert "range" in refused(house)
 
 
 def test_what_was_commanded_a_moment_ago_refuses_it() -> None:
     """An OFF that crossed our ON may still take effect."""
-    house = House(circuit("tub"), circuit("dryer"))
+    house = VirtualHouse(circuit("tub"), circuit("dryer"))
     house.breaker("tub").has(silent=True)
     house.ask("on", "tub")
     assert "tub" in refused(house)
@@ -211,11 +211,11 @@ def test_what_was_commanded_a_moment_ago_refuses_it() -> None:
 
 def test_without_a_broker_it_is_refused() -> None:
     """It would begin at an hour nobody asked for."""
-    house = House()
+    house = VirtualHouse()
     house.broker.goes_away()
-    house.happens(ev.Asked(house.mono, "drill"))
+    house.happens(ev.Requested(house.mono, "drill"))
     house.wait(NOTICE_S + 1.0)
-    assert "broker" in str(house.happened("asked")[0].about["reason"])
+    assert "broker" in str(house.happened("asked")[0].details["reason"])
     house.broker.comes_back()
     house.wait(10.0)
     assert house.commands == []
@@ -223,19 +223,19 @@ def test_without_a_broker_it_is_refused() -> None:
 
 def test_a_failing_disk_refuses_it() -> None:
     """A crash would leave the circuits off for good."""
-    house = House()
+    house = VirtualHouse()
     house.happens(ev.DiskFailed(house.mono, "full"))
     assert "disk" in refused(house)
 
 
 def test_a_house_with_nothing_to_shed_refuses_it() -> None:
     """It would show nothing."""
-    assert "nothing" in refused(House(essential("fridge")))
+    assert "nothing" in refused(VirtualHouse(essential("fridge")))
 
 
 def test_two_at_a_time_are_one() -> None:
     """The second is told; so is one that comes while the first is on."""
-    house = House()
+    house = VirtualHouse()
     assert house.ask("drill").ok
     assert house.ask("drill").reason == "a drill is about to begin"
     house.wait(5.0)
@@ -245,18 +245,18 @@ def test_two_at_a_time_are_one() -> None:
 
 def test_it_can_be_taken_back_before_it_begins() -> None:
     """Nothing moves, and nothing is left on the disk."""
-    house = House()
+    house = VirtualHouse()
     house.ask("drill")
     assert house.ask("drill-end").ok
     house.wait(5.0)
     assert (house.commands, house.disk.outages) == ([], {})
-    assert house.happened("drill_dropped")[0].about["because"] == "a person ended it before it began"
+    assert house.happened("drill_dropped")[0].details["because"] == "a person ended it before it began"
 
 
 @pytest.mark.parametrize("between", ["broker", "contact", "disk", "tripped"])
 def test_what_comes_between_request_and_beginning_drops_it(between: str) -> None:
     """A second is enough for the house to change; then nothing is switched."""
-    house = House(circuit("tub"))
+    house = VirtualHouse(circuit("tub"))
     house.ask("drill")
     if between == "broker":
         house.broker.goes_away()
@@ -293,12 +293,12 @@ def test_a_transfer_in_a_drill_takes_it_over_with_its_before() -> None:
     house.wait(120.0)
     assert house.ons() == SHED
     assert row(house) == ("closed", "outage", 1)
-    assert house.happened("outage_ended")[0].about["kind"] == "outage"
+    assert house.happened("outage_ended")[0].details["kind"] == "outage"
 
 
 def test_a_transfer_while_a_drill_still_sheds_tries_on() -> None:
     """The circuit that has not answered is tried as on any standby."""
-    house = House(circuit("tub"), circuit("dryer"))
+    house = VirtualHouse(circuit("tub"), circuit("dryer"))
     house.breaker("tub").has(silent=True)
     house.ask("drill")
     house.wait(2.0)
@@ -327,7 +327,7 @@ def test_a_transfer_while_a_drill_gives_back_sheds_again() -> None:
 
 def test_a_transfer_between_request_and_beginning_is_an_outage() -> None:
     """It was never a drill."""
-    house = House()
+    house = VirtualHouse()
     house.ask("drill")
     house.wait(0.5)
     house.contact.open()
@@ -342,7 +342,7 @@ def test_a_transfer_between_request_and_beginning_is_an_outage() -> None:
 
 def test_an_edge_that_is_still_settling_as_it_would_begin_has_the_right_of_way() -> None:
     """The opening sheds, as an outage, and is not taken back with the drill."""
-    house = House(settings=EngineSettings(settle_s=1.0))
+    house = VirtualHouse(settings=EngineSettings(settle_s=1.0))
     house.ask("drill")
     house.wait(0.5)
     house.contact.open()
@@ -396,7 +396,7 @@ def test_a_contact_that_is_lost_ends_a_drill() -> None:
     house = drilled()
     house.contact.is_lost("the chip failed")
     assert house.state.state == "stabilizing"
-    assert house.happened("drill_over")[0].about["because"] == "nobody can say where the contact is: the chip failed"
+    assert house.happened("drill_over")[0].details["because"] == "nobody can say where the contact is: the chip failed"
     house.wait(300.0)
     assert house.ons() == []
     house.contact.is_read()
@@ -416,12 +416,12 @@ def test_a_start_that_finds_a_drill_open_gives_back(*, rebooted: bool) -> None:
     house.wait(120.0)
     assert house.ons() == SHED
     assert row(house) == ("closed", "drill", 0)
-    assert house.happened("drill_over")[0].about["because"] == "the program was started anew"
+    assert house.happened("drill_over")[0].details["because"] == "the program was started anew"
 
 
 def test_a_start_on_standby_goes_on_with_a_drills_before() -> None:
     """The power went in the drill: what was on before it comes back after the outage."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("hot-tub").turn_off_by_hand()
     house.ask("drill", for_s=3600.0)
     house.wait(10.0)
@@ -440,7 +440,7 @@ def test_a_start_on_standby_goes_on_with_a_drills_before() -> None:
 
 def test_a_crash_between_command_and_row_forgets_nothing() -> None:
     """The plan was written a second before: a start knows what may have been switched off."""
-    house = House()
+    house = VirtualHouse()
     house.ask("drill")
     house.dies_after = len(SHED)
     house.wait(NOTICE_S + 1.0)
@@ -453,7 +453,7 @@ def test_a_crash_between_command_and_row_forgets_nothing() -> None:
 
 def test_a_crash_before_it_began_leaves_nothing_open() -> None:
     """Announced, never begun: a start takes it for begun, for nobody knows; all is on in the end, and nothing owed."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("hot-tub").turn_off_by_hand()
     house.ask("drill")
     house.wait(0.5)
@@ -467,7 +467,7 @@ def test_a_crash_before_it_began_leaves_nothing_open() -> None:
 @pytest.mark.parametrize("stalled_s", [3.0, 30.0, 70.0])
 def test_a_stalled_program_neither_lengthens_a_drill_nor_owes_what_it_never_switched(stalled_s: float) -> None:
     """Not scheduled from the request on: where its time is up before anything could be switched, nothing is."""
-    house = House()
+    house = VirtualHouse()
     house.ask("drill", for_s=60.0)
     house.stall(stalled_s)
     house.wait(150.0 - stalled_s)
@@ -479,7 +479,7 @@ def test_a_stalled_program_neither_lengthens_a_drill_nor_owes_what_it_never_swit
 
 def test_a_broker_that_goes_as_a_drill_begins_is_waited_for_until_its_end() -> None:
     """What could not be commanded is not owed; what was comes back when the broker does."""
-    house = House()
+    house = VirtualHouse()
     house.ask("drill", for_s=30.0)
     house.wait(NOTICE_S + 0.01)
     house.broker.goes_away()
@@ -509,22 +509,22 @@ def test_a_person_may_have_a_circuit_back_in_a_drill() -> None:
 def test_a_reload_that_retags_in_a_drill_is_named_as_the_cause() -> None:
     """A reload long before the drill is not."""
     pump, tub = circuit("pump"), circuit("tub")
-    house = House(essential("pump"), tub)
+    house = VirtualHouse(essential("pump"), tub)
     house.rewrite(pump, tub)
     house.wait(20.0)
     house.ask("drill")
     house.wait(5.0)
-    assert {line.about["rule"] for line in house.happened("commanded_off")} == {"drill"}
+    assert {line.details["rule"] for line in house.happened("commanded_off")} == {"drill"}
     house = drilled(essential("pump"), tub)
     house.rewrite(pump, tub)
     house.wait(1.0)
     (line,) = (line for line in house.happened("commanded_off") if line.circuit == CircuitId("pump"))
-    assert line.about["rule"] == "retagged"
+    assert line.details["rule"] == "retagged"
 
 
 def test_no_alarm_takes_a_drill_for_a_standby() -> None:
     """The contact is not open for too long, however long the program has run; and no generator can stop."""
-    house = House(settings=EngineSettings(open_alarm_s=30.0))
+    house = VirtualHouse(settings=EngineSettings(open_alarm_s=30.0))
     house.wait(60.0)
     house.ask("drill", for_s=120.0)
     house.wait(10.0)
@@ -532,5 +532,5 @@ def test_no_alarm_takes_a_drill_for_a_standby() -> None:
         house.breaker(name).loses_power()
     house.wait(60.0)
     assert house.alarm("contact-open-long") is None
-    assert house.state.generator_stopped_at is None
+    assert house.state.generator_power_lost_at is None
     assert house.happened("generator_stopped") == []

@@ -9,7 +9,7 @@ import pytest
 
 from controller.core import events as ev
 from rules.panel import CircuitId, Kind, Panel, Position, Restore, Tag
-from tests.virtual_house import USUAL, House, circuit, essential
+from tests.virtual_house import USUAL, VirtualHouse, circuit, essential
 from tests.virtual_house_parts import LATENCY_S
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ ON, OFF = Position.ON, Position.OFF
 TUB = circuit("hot-tub")
 
 
-def shed(*circuits: object) -> House:
+def shed(*circuits: object) -> VirtualHouse:
     """Return a house on standby, everything confirmed off."""
-    house = House(*circuits)  # type: ignore[arg-type]
+    house = VirtualHouse(*circuits)  # type: ignore[arg-type]
     house.contact.open()
     house.wait(60.0)
     house.commands.clear()
@@ -57,7 +57,7 @@ def test_a_person_may_switch_an_essential_circuit_off_and_it_stays_off() -> None
 
 def test_a_request_without_an_answer_is_tried_three_times() -> None:
     """Then the log says that it was not done, and the rules take over again."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("fridge").has(silent=True)
     house.ask("off", "fridge")
     assert house.state.unconfirmed == ("fridge",)
@@ -68,9 +68,9 @@ def test_a_request_without_an_answer_is_tried_three_times() -> None:
 
 def test_a_request_waits_for_the_broker() -> None:
     """And is carried out once it is back."""
-    house = House()
+    house = VirtualHouse()
     house.broker.goes_away()
-    house.happens(ev.Asked(house.mono, "off", CircuitId("fridge")))
+    house.happens(ev.Requested(house.mono, "off", CircuitId("fridge")))
     house.wait(10.0)
     house.broker.comes_back()
     house.wait(1.0)
@@ -79,7 +79,7 @@ def test_a_request_waits_for_the_broker() -> None:
 
 def test_a_compressors_rest_binds_a_person_too_unless_they_insist() -> None:
     """The answer says how long it takes."""
-    house = House(circuit("heat-pump", min_off_s=300.0))
+    house = VirtualHouse(circuit("heat-pump", min_off_s=300.0))
     house.contact.open()
     house.wait(60.0)
     off = house.times("OFF", "heat-pump")[0]
@@ -94,7 +94,7 @@ def test_a_compressors_rest_binds_a_person_too_unless_they_insist() -> None:
 
 def test_the_rest_since_a_hand_switched_it_off_counts_too() -> None:
     """A compressor does not ask who stopped it; over a boot the rest begins with the start."""
-    house = House(circuit("heat-pump", min_off_s=300.0))
+    house = VirtualHouse(circuit("heat-pump", min_off_s=300.0))
     house.breaker("heat-pump").turn_off_by_hand()
     house.wait(100.0)
     house.ask("on", "heat-pump")
@@ -126,7 +126,7 @@ REFUSED: tuple[tuple[AskKind, str, str], ...] = (
 @pytest.mark.parametrize(("request_", "name", "reason"), REFUSED)
 def test_what_may_not_be_done_is_refused_with_the_reason(request_: AskKind, name: str, reason: str) -> None:
     """And nothing is commanded."""
-    house = House(circuit("router", protected=True), circuit("sauna", kind=Kind.GEN1), TUB)
+    house = VirtualHouse(circuit("router", protected=True), circuit("sauna", kind=Kind.GEN1), TUB)
     answer = house.ask(request_, name)
     assert not answer.ok
     assert reason in answer.reason
@@ -136,23 +136,23 @@ def test_what_may_not_be_done_is_refused_with_the_reason(request_: AskKind, name
 
 def test_a_tripped_circuit_is_not_switched_on_for_anybody() -> None:
     """A person finds out why, and resets it by hand."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("hot-tub").trip()
     assert "tripped" in house.ask("on", "hot-tub", now=True).reason
 
 
 def test_each_request_is_in_the_log_with_who_asked_and_what_came_of_it() -> None:
     """Also the refused."""
-    house = House()
+    house = VirtualHouse()
     house.ask("on", "nowhere", by="Ann", note="guests")
-    about = house.happened("asked")[-1].about
+    about = house.happened("asked")[-1].details
     assert (about["by"], about["note"], about["ok"]) == ("Ann", "guests", False)
 
 
 def test_who_waits_for_no_answer_gets_none() -> None:
     """The request is obeyed all the same."""
-    house = House()
-    house.happens(ev.Asked(house.mono, "off", CircuitId("fridge")))
+    house = VirtualHouse()
+    house.happens(ev.Requested(house.mono, "off", CircuitId("fridge")))
     assert (house.answers, house.offs()) == ({}, ["fridge"])
 
 
@@ -187,7 +187,7 @@ def test_a_release_switches_nothing_what_was_owed_then_waits_for_a_person() -> N
 
 def test_restore_all_gives_back_in_turn_what_is_owed() -> None:
     """By rank and stagger; what may not come back is named, and what was off before stays off."""
-    house = House(
+    house = VirtualHouse(
         circuit("oven", rank=2, restore=Restore.ASK),
         circuit("kiln", rank=1, restore=Restore.ASK),
         circuit("saw", restore=Restore.ASK),
@@ -297,12 +297,12 @@ def test_retagged_essential_and_silent_is_tried_three_times() -> None:
 
 def test_a_changed_file_is_answered_and_clears_the_alarm_of_the_last() -> None:
     """The refused one stays refused: the one in force goes on."""
-    house = House()
+    house = VirtualHouse()
     house.happens(ev.ConfigurationRefused(house.mono, ("line 3: no.",), reply="first"))
     assert not house.answers["first"].ok
     alarm = house.alarm("configuration-refused")
     assert alarm is not None
-    assert "line 3: no." in alarm.means
+    assert "line 3: no." in alarm.message
     house.rewrite(*USUAL, circuit("sauna"), reply="second")
     assert house.answers["second"].ok
     assert house.alarm("configuration-refused") is None
@@ -326,7 +326,7 @@ def test_a_circuit_that_leaves_the_file_is_not_touched_any_more() -> None:
 
 def test_a_circuit_in_the_middle_of_a_request_may_leave_the_file() -> None:
     """It is nobody's debt: what was asked of it ends with it."""
-    house = House(TUB, essential("fridge"))
+    house = VirtualHouse(TUB, essential("fridge"))
     house.breaker("fridge").has(silent=True)
     house.ask("off", "fridge")
     house.wait(2.0)
@@ -338,7 +338,7 @@ def test_a_circuit_in_the_middle_of_a_request_may_leave_the_file() -> None:
 
 def test_a_file_that_drops_what_has_just_come_to_be_owed_is_refused() -> None:
     """It was read before the contact opened: the one in force goes on, and the tries with it."""
-    house = House(TUB, circuit("dryer"))
+    house = VirtualHouse(TUB, circuit("dryer"))
     house.breaker("hot-tub").has(silent=True)
     house.contact.open()
     house.wait(2.0)
@@ -363,11 +363,11 @@ def test_what_is_owed_may_not_leave_the_file() -> None:
 
 def test_a_disk_that_fails_is_said_aloud_and_shedding_goes_on() -> None:
     """Until it writes again."""
-    house = House()
+    house = VirtualHouse()
     house.happens(ev.DiskFailed(house.mono, "no space left"))
     alarm = house.alarm("disk-failing")
     assert alarm is not None
-    assert "no space left" in alarm.means
+    assert "no space left" in alarm.message
     house.contact.open()
     house.wait(1.0)
     assert len(house.offs()) == 4

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from controller.core.effects import KeepEntry, SwitchOff
+from controller.core.effects import SaveEntry, SwitchOff
 from rules.panel import CircuitId, Panel, Position, Wakes
-from tests.virtual_house import House, circuit, essential
+from tests.virtual_house import VirtualHouse, circuit, essential
 
 ON, OFF, UNKNOWN = Position.ON, Position.OFF, Position.UNKNOWN
 ALL_OF_IT = ["ev-charger", "hot-tub", "dryer", "well-pump"]
@@ -17,17 +17,17 @@ NAMES = sorted(ALL_OF_IT)
 
 def test_on_utility_each_change_of_a_position_is_written_as_it_comes() -> None:
     """And a report that says the same again is not."""
-    house = House()
+    house = VirtualHouse()
     house.effects.clear()
     house.breaker("hot-tub").turn_off_by_hand()
     house.breaker("hot-tub").says("OFF")
-    rows = [effect for effect in house.effects if isinstance(effect, KeepEntry)]
+    rows = [effect for effect in house.effects if isinstance(effect, SaveEntry)]
     assert [(row.circuit, row.row["position"]) for row in rows] == [("hot-tub", "off")]
 
 
 def test_one_row_at_the_first_edge_says_what_is_about_to_be_shed() -> None:
     """`before` of each circuit that may be commanded, while the contact settles."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("dryer").turn_off_by_hand()
     house.contact.open()
     (row,) = house.disk.outages.values()
@@ -37,7 +37,7 @@ def test_one_row_at_the_first_edge_says_what_is_about_to_be_shed() -> None:
 
 def test_commands_do_not_wait_for_the_disk() -> None:
     """They are the first of the turn."""
-    house = House()
+    house = VirtualHouse()
     house.contact.open()
     house.effects.clear()
     house.wait(0.1)
@@ -48,7 +48,7 @@ def test_commands_do_not_wait_for_the_disk() -> None:
 @pytest.mark.parametrize("rebooted", [False, True])
 def test_a_start_that_finds_about_counts_those_circuits_as_switched_off_by_us(rebooted: bool) -> None:
     """The power went between the first edge and the first row of a debt: all are given back all the same."""
-    house = House()
+    house = VirtualHouse()
     house.contact.open()
     house.wait(0.05)
     house.crash()
@@ -71,7 +71,7 @@ MOMENTS = (0.11, 0.13, 0.2, 3.0, 60.0)
 @pytest.mark.parametrize("ended_meanwhile", [False, True])
 def test_a_crash_in_an_outage_loses_no_circuit(after_s: float, rebooted: bool, ended_meanwhile: bool) -> None:
     """What we switched off is in the ledger or given back, whenever the program dies."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("dryer").turn_off_by_hand()
     house.contact.open()
     house.wait(after_s)
@@ -93,7 +93,7 @@ def test_a_crash_in_an_outage_loses_no_circuit(after_s: float, rebooted: bool, e
 @pytest.mark.parametrize("rebooted", [False, True])
 def test_a_crash_between_any_two_effects_of_the_first_turn_loses_no_circuit(carried_out: int, rebooted: bool) -> None:
     """The OFFs leave before the disk has their debts: the row of the first edge stands for them."""
-    house = House()
+    house = VirtualHouse()
     house.contact.open()
     house.wait(0.09)
     house.dies_after = carried_out
@@ -107,7 +107,7 @@ def test_a_crash_between_any_two_effects_of_the_first_turn_loses_no_circuit(carr
 
 def test_commands_that_waited_for_the_broker_leave_no_circuit_behind_either() -> None:
     """Long after the first edge: what is about to be owed was written when the contact had settled."""
-    house = House()
+    house = VirtualHouse()
     house.broker.goes_away()
     house.contact.open()
     house.wait(10.0)
@@ -123,7 +123,7 @@ def test_commands_that_waited_for_the_broker_leave_no_circuit_behind_either() ->
 
 def test_a_crash_while_restoring_goes_on_restoring() -> None:
     """After utility has been unbroken anew, and each circuit once."""
-    house = House()
+    house = VirtualHouse()
     house.contact.open()
     house.wait(30.0)
     house.contact.close()
@@ -138,7 +138,7 @@ def test_a_crash_while_restoring_goes_on_restoring() -> None:
 
 def test_a_start_on_standby_knows_before_only_from_a_report_before_our_off() -> None:
     """Nothing on disk: who said ON was on, who said nothing is asked about."""
-    house = House(circuit("hot-tub"), circuit("dryer"), is_open=True, started=False)
+    house = VirtualHouse(circuit("hot-tub"), circuit("dryer"), is_open=True, started=False)
     house.broker.forgets("hot-tub")
     house.broker.forgets("dryer")
     house.start(connected=False)
@@ -156,9 +156,9 @@ def test_a_start_on_standby_knows_before_only_from_a_report_before_our_off() -> 
     assert house.ons() == ["dryer", "hot-tub"]
 
 
-def after_a_cut(disk: str, broker: str, broker_after_s: float = 0.0) -> House:
+def after_a_cut(disk: str, broker: str, broker_after_s: float = 0.0) -> VirtualHouse:
     """Return a house that woke in the dark with this on its disk and that in its broker's memory."""
-    house = House(circuit("hot-tub"))
+    house = VirtualHouse(circuit("hot-tub"))
     house.crash()
     house.disk.entries[CircuitId("hot-tub")] = json.dumps({"position": disk})
     house.broker.remembers("hot-tub", broker)
@@ -204,7 +204,7 @@ def test_a_live_report_settles_it_at_any_time() -> None:
 
 def test_a_debt_on_disk_stands_whatever_the_broker_remembers() -> None:
     """It says on, from before the cut: the debt and its `before` stay until the device itself speaks."""
-    house = House()
+    house = VirtualHouse()
     house.contact.open()
     house.wait(30.0)
     house.crash()
@@ -217,7 +217,7 @@ def test_a_debt_on_disk_stands_whatever_the_broker_remembers() -> None:
 
 def test_on_utility_the_brokers_memory_is_taken_once_utility_is_stable() -> None:
     """Then it is written: a hand moved it while nobody was listening."""
-    house = House(circuit("hot-tub"))
+    house = VirtualHouse(circuit("hot-tub"))
     house.crash()
     house.breaker("hot-tub").turn_off_by_hand()
     house.start()
@@ -231,7 +231,7 @@ def test_on_utility_the_brokers_memory_is_taken_once_utility_is_stable() -> None
 
 def test_the_memory_of_a_device_that_does_not_answer_is_not_taken() -> None:
     """It says what was, and its device cannot say otherwise."""
-    house = House(circuit("hot-tub"))
+    house = VirtualHouse(circuit("hot-tub"))
     house.crash()
     house.broker.remembers("hot-tub", "OFF")
     house.broker.remembers("hot-tub", "offline", "availability")
@@ -242,7 +242,7 @@ def test_the_memory_of_a_device_that_does_not_answer_is_not_taken() -> None:
 
 def test_a_remembered_trip_is_taken_too() -> None:
     """And ends a debt, as a live one does."""
-    house = House(circuit("hot-tub"))
+    house = VirtualHouse(circuit("hot-tub"))
     house.contact.open()
     house.wait(10.0)
     house.crash()
@@ -256,7 +256,7 @@ def test_a_remembered_trip_is_taken_too() -> None:
 
 def test_off_after_a_crash_in_an_outage_without_a_word_of_why_is_doubtful() -> None:
     """It is named, and waits for a person: never forgotten in silence."""
-    house = House(circuit("hot-tub"), circuit("dryer"))
+    house = VirtualHouse(circuit("hot-tub"), circuit("dryer"))
     before = house.disk.entries[CircuitId("hot-tub")]
     house.contact.open()
     house.wait(1.0)
@@ -276,7 +276,7 @@ def test_off_after_a_crash_in_an_outage_without_a_word_of_why_is_doubtful() -> N
 
 def test_what_was_retagged_essential_while_the_program_was_dead_is_named() -> None:
     """Its OFF had left, nothing but the first edge was written, and by the new file it was never one to shed."""
-    house = House(circuit("hot-tub"), circuit("dryer"))
+    house = VirtualHouse(circuit("hot-tub"), circuit("dryer"))
     before = house.disk.entries[CircuitId("hot-tub")]
     house.contact.open()
     house.wait(0.05)
@@ -295,7 +295,7 @@ def test_what_was_retagged_essential_while_the_program_was_dead_is_named() -> No
 
 def test_the_doubtful_is_named_also_after_the_outage() -> None:
     """Its device was heard no sooner. It was on, as the disk has it, and waits for a person."""
-    house = House(circuit("hot-tub"), circuit("dryer"))
+    house = VirtualHouse(circuit("hot-tub"), circuit("dryer"))
     before = house.disk.entries[CircuitId("hot-tub")]
     house.contact.open()
     house.wait(1.0)
@@ -317,14 +317,14 @@ def test_the_doubtful_is_named_also_after_the_outage() -> None:
 
 def test_a_row_nobody_can_read_costs_one_circuit_its_memory_and_no_more() -> None:
     """It is named in the log; the others are given back."""
-    house = House()
+    house = VirtualHouse()
     house.contact.open()
     house.wait(10.0)
     house.crash()
     house.disk.entries[CircuitId("hot-tub")] = '{"position": "ajar"}'
     house.start()
     house.wait(1.0)
-    assert house.happened("started")[-1].about["unread"] == ["hot-tub"]
+    assert house.happened("started")[-1].details["unread"] == ["hot-tub"]
     house.contact.close()
     house.wait(60.0)
     assert all(house.breaker(name).position is ON for name in ("ev-charger", "dryer", "well-pump"))
@@ -332,7 +332,7 @@ def test_a_row_nobody_can_read_costs_one_circuit_its_memory_and_no_more() -> Non
 
 def test_a_hold_outlives_a_crash() -> None:
     """Somebody may have their hands in it."""
-    house = House()
+    house = VirtualHouse()
     house.ask("hold", "hot-tub", by="Ann", note="filter is out")
     house.restart(rebooted=True)
     assert "on hold by Ann, filter is out" in house.view("hot-tub").why
@@ -340,7 +340,7 @@ def test_a_hold_outlives_a_crash() -> None:
 
 def test_why_is_it_off_is_answered_from_the_disk_as_well() -> None:
     """Who switched it, by which rule, and what brings it back."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("dryer").turn_off_by_hand()
     house.contact.open()
     house.wait(10.0)
@@ -351,7 +351,7 @@ def test_why_is_it_off_is_answered_from_the_disk_as_well() -> None:
 
 def test_a_relay_that_woke_off_while_the_controller_was_down_is_given_back() -> None:
     """On utility again, the machine has booted: its off fell with the power."""
-    house = House(circuit("heater", wakes=Wakes.OFF))
+    house = VirtualHouse(circuit("heater", wakes=Wakes.OFF))
     house.crash()
     house.broker.remembers("heater", "OFF")
     house.breaker("heater").turn_off_by_hand()
@@ -362,7 +362,7 @@ def test_a_relay_that_woke_off_while_the_controller_was_down_is_given_back() -> 
 
 def test_outages_are_numbered_on_over_restarts() -> None:
     """And a bounce uses up no number."""
-    house = House()
+    house = VirtualHouse()
     house.outage(minutes=1)
     house.contact.open()
     house.wait(0.05)
@@ -375,7 +375,7 @@ def test_outages_are_numbered_on_over_restarts() -> None:
 
 def test_a_start_on_utility_with_an_outage_open_ends_it() -> None:
     """Its end is the closing that was found; nothing is given back before utility is stable."""
-    house = House()
+    house = VirtualHouse()
     house.contact.open()
     house.wait(30.0)
     house.crash()

@@ -10,7 +10,7 @@ from controller.core import effects as do
 from controller.core import events as ev
 from controller.core.engine import EngineSettings
 from rules.panel import CircuitId, Kind, Position, Wakes
-from tests.virtual_house import House, circuit, essential
+from tests.virtual_house import VirtualHouse, circuit, essential
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 TUB, DRYER = CircuitId("hot-tub"), CircuitId("dryer")
 
 
-def lines(house: House, since: float = 0.0) -> list[Line]:
+def lines(house: VirtualHouse, since: float = 0.0) -> list[Line]:
     """Return the log's lines from a moment on, their times to the millisecond."""
     found = [line for line in house.disk.log if line.at >= since]
-    return [(round(one.at, 3), one.event, one.circuit, one.about, one.lazy) for one in found]
+    return [(round(one.at, 3), one.event, one.circuit, one.details, one.may_be_delayed) for one in found]
 
 
-def told(house: House, *events: ev.Event) -> list[do.Effect]:
+def told(house: VirtualHouse, *events: ev.Event) -> list[do.Effect]:
     """Return what is told and written of these events."""
     house.effects.clear()
     house.happens(*events)
     return list(house.effects)
 
 
-def at_rest(*circuits: object, **words: object) -> House:
+def at_rest(*circuits: object, **words: object) -> VirtualHouse:
     """Return a house on utility in which everything has been told. It started at 21 s; 40 s have gone by since."""
-    house = House(*circuits, **words)  # type: ignore[arg-type]
+    house = VirtualHouse(*circuits, **words)  # type: ignore[arg-type]
     house.happens(ev.ClockTrusted(house.mono))
     house.wait(25.0)
     assert house.mono == pytest.approx(61.0)
@@ -89,7 +89,7 @@ def test_an_outage_is_told_from_end_to_end_each_thing_once() -> None:
 
 def test_a_start_says_whether_the_machine_was_down_and_which_rows_it_could_not_read() -> None:
     """And when the broker was there."""
-    house = House(circuit("hot-tub"), circuit("dryer"))
+    house = VirtualHouse(circuit("hot-tub"), circuit("dryer"))
     assert lines(house)[:2] == [
         (21.0, "started", None, {"rebooted": False, "unread": []}, True),
         (21.0, "bus_connected", None, {}, True),
@@ -109,7 +109,7 @@ SMALL: tuple[tuple[ev.Event, Line], ...] = (
     (ev.ContactLost(61.0, "the chip failed"), (61.0, "contact_lost", None, {"reason": "the chip failed"}, True)),
     (ev.ClockTrusted(61.0), (61.0, "clock_trusted", None, {}, True)),
     (
-        ev.Asked(61.0, "off", TUB, "Ann", "it hums", now=True),
+        ev.Requested(61.0, "off", TUB, "Ann", "it hums", now=True),
         (
             61.0,
             "asked",
@@ -126,7 +126,7 @@ SMALL: tuple[tuple[ev.Event, Line], ...] = (
         ),
     ),
     (
-        ev.Asked(61.0, "restore", None, "Ann"),
+        ev.Requested(61.0, "restore", None, "Ann"),
         (
             61.0,
             "asked",
@@ -174,7 +174,7 @@ def test_an_alarm_lasts_from_the_event_that_raised_it_to_the_event_that_ended_it
         (99.5, "alarm_cleared", 8.5),
         (99.5, "circuits_reloaded", None),
     ]
-    assert house.answers["first"] == do.Answer("first", ok=False, reason="line 3: no. line 5: nor this.")
+    assert house.answers["first"] == do.SendReply("first", ok=False, reason="line 3: no. line 5: nor this.")
     assert (99.5, "circuits_reloaded", None, {"circuits": 1}, False) in lines(house)
 
 
@@ -188,19 +188,19 @@ def kinds(effects: list[do.Effect]) -> set[type]:
 
 def circuits_told(effects: list[do.Effect]) -> set[str]:
     """Return the circuits of which something is told."""
-    return {effect.circuit for effect in effects if isinstance(effect, do.TellCircuit)}
+    return {effect.circuit for effect in effects if isinstance(effect, do.PublishCircuit)}
 
 
 def test_what_concerns_one_circuit_is_told_of_that_one() -> None:
     """And of the controller as a whole; what concerns all, of all."""
     house = at_rest(circuit("hot-tub"), circuit("dryer"))
-    one = told(house, ev.Asked(house.mono, "hold", TUB, "Ann"))
+    one = told(house, ev.Requested(house.mono, "hold", TUB, "Ann"))
     assert circuits_told(one) == {TUB}
-    assert do.TellState in kinds(one)
+    assert do.PublishState in kinds(one)
     house.wait(1.0)
-    assert circuits_told(told(house, ev.Asked(house.mono, "restore", None, "Ann"))) == {TUB, DRYER}
+    assert circuits_told(told(house, ev.Requested(house.mono, "restore", None, "Ann"))) == {TUB, DRYER}
     house.wait(1.0)
-    assert circuits_told(told(house, ev.Asked(house.mono, "hold", CircuitId("sauna"), "Ann"))) == {TUB, DRYER}
+    assert circuits_told(told(house, ev.Requested(house.mono, "hold", CircuitId("sauna"), "Ann"))) == {TUB, DRYER}
 
 
 def test_a_command_is_told_with_the_circuit_and_the_house() -> None:
@@ -213,13 +213,13 @@ def test_a_command_is_told_with_the_circuit_and_the_house() -> None:
     house.wait(2.1)
     assert house.offs() == ["hot-tub", "hot-tub"]
     assert circuits_told(house.effects) == {TUB}
-    assert do.TellState in kinds(house.effects)
+    assert do.PublishState in kinds(house.effects)
 
 
 def test_a_clock_that_is_right_is_told_of_the_house() -> None:
     """The time of its state can be said from now on."""
     house = at_rest(circuit("hot-tub"))
-    assert do.TellState in kinds(told(house, ev.ClockTrusted(house.mono)))
+    assert do.PublishState in kinds(told(house, ev.ClockTrusted(house.mono)))
 
 
 def test_a_changed_file_is_told_of_all_its_circuits_and_of_those_that_left() -> None:
@@ -228,7 +228,7 @@ def test_a_changed_file_is_told_of_all_its_circuits_and_of_those_that_left() -> 
     house.effects.clear()
     house.rewrite(circuit("hot-tub"), circuit("sauna"), reply="it")
     assert circuits_told(house.effects) == {"hot-tub", "sauna", "dryer", "pump"}
-    assert house.answers["it"] == do.Answer("it", ok=True, reason="2 circuits are in force")
+    assert house.answers["it"] == do.SendReply("it", ok=True, reason="2 circuits are in force")
 
 
 def test_who_is_called_back_by_a_changed_file_and_must_rest_is_said_in_the_answer() -> None:
@@ -238,7 +238,7 @@ def test_who_is_called_back_by_a_changed_file_and_must_rest_is_said_in_the_answe
     house.wait(60.0)
     house.rewrite(essential("heat-pump", min_off_s=300.0), reply="it")
     said = "1 circuits are in force; Heat pump must rest: it is switched on in 240 s"
-    assert house.answers["it"] == do.Answer("it", ok=True, reason=said)
+    assert house.answers["it"] == do.SendReply("it", ok=True, reason=said)
 
 
 METERS: tuple[tuple[int | None, float | None], ...] = ((1234, 123.4), (None, None))
@@ -250,10 +250,10 @@ def test_a_further_meter_is_told_and_told_again_to_a_broker_that_comes_back(
 ) -> None:
     """With when it was read; None: it is silent."""
     house = at_rest(circuit("hot-tub"))
-    tells = do.TellMeter("barn", 60.5, energy_kwh)
-    assert tells in told(house, ev.OtherMeterHeard(60.5, "barn", tenths))
+    tells = do.PublishMeter("barn", 60.5, energy_kwh)
+    assert tells in told(house, ev.ExtraMeterRead(60.5, "barn", tenths))
     assert tells in told(house, ev.BusConnected(house.mono))
-    assert do.TellDemand not in kinds(house.effects)  # of a meter that this house has not got
+    assert do.PublishDemand not in kinds(house.effects)  # of a meter that this house has not got
 
 
 def test_a_program_that_ends_writes_what_is_left_and_tells_nothing() -> None:
@@ -261,9 +261,9 @@ def test_a_program_that_ends_writes_what_is_left_and_tells_nothing() -> None:
     house = at_rest(circuit("hot-tub"))
     house.broker.goes_away()
     house.happens(ev.ClockTrusted(house.mono))
-    house.engine.command([ev.DiskFailed(house.mono, "no space left")], house.mono)
+    house.engine.decide([ev.DiskFailed(house.mono, "no space left")], house.mono)
     left = house.engine.closing()
-    assert [row.event for row in left if isinstance(row, do.Happened)] == ["alarm_raised"]
+    assert [row.event for row in left if isinstance(row, do.LogEvent)] == ["alarm_raised"]
     assert len(left) == 1
 
 
@@ -291,7 +291,7 @@ def test_a_trip_the_broker_remembers_of_a_device_that_was_away_is_believed_when_
 
 def test_what_the_broker_remembers_is_not_believed_before_utility_is_stable() -> None:
     """The same word, a moment after the start, is written nowhere."""
-    house = House(circuit("hot-tub"), started=False)
+    house = VirtualHouse(circuit("hot-tub"), started=False)
     house.start()
     house.wait(1.0)
     house.happens(

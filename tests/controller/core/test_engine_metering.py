@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from controller.core import events as ev
-from controller.core.effects import TellDemand, TellMeter
+from controller.core.effects import PublishDemand, PublishMeter
 from controller.core.engine import EngineSettings
-from controller.core.meter_tracker import Metering, MeterSettings
-from tests.virtual_house import House, circuit
+from controller.core.meter_tracker import MeterTracker, MeterTrackerSettings
+from tests.virtual_house import VirtualHouse, circuit
 
 POLL_S = 5.0
 TENTHS_A_POLL = 1  # 0.1 kWh each 5 s: 72 kW would be much; the model's rating is not known here
 
 
-def metered(*, sample_s: float = 5.0) -> House:
+def metered(*, sample_s: float = 5.0) -> VirtualHouse:
     """Return a house whose meter answers each poll, and gives an edge with it."""
-    settings = MeterSettings(max_kw=None, poll_s=POLL_S, pulses=True)
-    house = House(
+    settings = MeterTrackerSettings(max_kw=None, poll_s=POLL_S, pulses=True)
+    house = VirtualHouse(
         circuit("hot-tub"),
         settings=EngineSettings(sample_s=sample_s),
-        metering=lambda at: Metering(settings, at),
+        metering=lambda at: MeterTracker(settings, at),
         started=False,
     )
     house.start()
@@ -28,7 +28,7 @@ def metered(*, sample_s: float = 5.0) -> House:
 class Meter:
     """What the meter says, as long as it is asked."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: VirtualHouse) -> None:
         self._house = house
         self.tenths = 1000
 
@@ -113,7 +113,7 @@ def test_a_meter_that_falls_silent_is_said_aloud_and_why() -> None:
     meter.is_silent(30.0)
     alarm = house.alarm("meter-stale")
     assert alarm is not None
-    assert "no answer" in alarm.means
+    assert "no answer" in alarm.message
     house.contact.open()
     house.wait(1.0)
     assert house.offs() == ["hot-tub"]
@@ -121,7 +121,7 @@ def test_a_meter_that_falls_silent_is_said_aloud_and_why() -> None:
     assert house.alarm("meter-stale") is None
 
 
-def stays_stale_over_an_opening(house: House) -> None:
+def stays_stale_over_an_opening(house: VirtualHouse) -> None:
     """Open the contact; fail where the alarm does not stand in each second of it, longer than a transfer excuses."""
     house.contact.open()
     for _ in range(100):
@@ -166,18 +166,18 @@ def test_demand_is_told_when_it_changes_at_most_so_often() -> None:
     for tenth in range(10):
         house.happens(ev.EnergyRead(house.mono, 1000 + tenth))
     house.wait(0.2)
-    assert len([effect for effect in house.effects if isinstance(effect, TellDemand)]) == 2
+    assert len([effect for effect in house.effects if isinstance(effect, PublishDemand)]) == 2
     assert house.engine.demand_view(house.mono) is not None
     house.effects.clear()
     house.broker.goes_away()
     house.broker.comes_back()
     house.wait(0.3)
-    assert TellDemand() in house.effects
+    assert PublishDemand() in house.effects
 
 
 def test_a_house_without_a_meter_has_no_demand() -> None:
     """What a meter would say changes nothing, and its outage has no energy."""
-    house = House(circuit("hot-tub"))
+    house = VirtualHouse(circuit("hot-tub"))
     house.happens(ev.EnergyRead(house.mono, 1000))
     house.outage(minutes=1)
     assert house.engine.demand_view(house.mono) is None
@@ -188,17 +188,17 @@ def test_a_house_without_a_meter_has_no_demand() -> None:
 def test_what_was_found_out_about_a_meter_is_in_the_log() -> None:
     """Lost edges, another meter, a key switch turned."""
     house = metered()
-    house.happens(ev.MeterNoted(house.mono, {"says": "the peak was reset"}))
-    assert house.happened("meter_noted")[-1].about == {"says": "the peak was reset"}
+    house.happens(ev.MeterFindingReported(house.mono, {"says": "the peak was reset"}))
+    assert house.happened("meter_noted")[-1].details == {"says": "the peak was reset"}
 
 
 def test_a_further_meter_on_the_bus_is_told_by_its_name() -> None:
     """In kWh; where it is silent, nothing is made up."""
     house = metered()
     house.effects.clear()
-    house.happens(ev.OtherMeterHeard(house.mono, "barn", 123))
-    house.happens(ev.OtherMeterHeard(house.mono, "shop", None))
-    told = [effect for effect in house.effects if isinstance(effect, TellMeter)]
+    house.happens(ev.ExtraMeterRead(house.mono, "barn", 123))
+    house.happens(ev.ExtraMeterRead(house.mono, "shop", None))
+    told = [effect for effect in house.effects if isinstance(effect, PublishMeter)]
     assert [(one.meter, one.energy_kwh) for one in told] == [("barn", 12.3), ("shop", None)]
 
 
@@ -206,7 +206,7 @@ def test_a_program_that_ends_writes_what_still_waits() -> None:
     """The edges counted so far among it; nothing is told."""
     house = metered()
     Meter(house).answers(30.0)
-    house.engine.carried_out(house.mono)
+    house.engine.commands_sent(house.mono)
     assert all(type(effect).__name__.startswith("Keep") for effect in house.engine.closing())
 
 
@@ -227,9 +227,9 @@ def test_a_finding_that_comes_again_and_again_is_not_written_without_end() -> No
     """The next line that is written says how many were not."""
     house = metered()
     for _ in range(50):
-        house.happens(ev.MeterNoted(house.mono, {"kind": "lost edges", "says": "an edge was lost"}))
+        house.happens(ev.MeterFindingReported(house.mono, {"kind": "lost edges", "says": "an edge was lost"}))
     said = len(house.happened("meter_noted"))
     assert said < 50
     house.wait(86400.0)
-    house.happens(ev.MeterNoted(house.mono, {"kind": "lost edges", "says": "an edge was lost"}))
-    assert house.happened("meter_noted")[-1].about["unsaid"] == 50 - said
+    house.happens(ev.MeterFindingReported(house.mono, {"kind": "lost edges", "says": "an edge was lost"}))
+    assert house.happened("meter_noted")[-1].details["unsaid"] == 50 - said

@@ -6,22 +6,22 @@ import pytest
 
 from controller.core.engine import EngineSettings
 from rules.panel import Position, Restore
-from tests.virtual_house import House, circuit, pauses
+from tests.virtual_house import VirtualHouse, circuit, pauses
 from tests.virtual_house_parts import LATENCY_S
 
 ON, OFF, TRIPPED = Position.ON, Position.OFF, Position.TRIPPED
 IN_TURN = ["well-pump", "dryer", "hot-tub", "ev-charger"]
 
 
-def shed(*circuits: object) -> House:
+def shed(*circuits: object) -> VirtualHouse:
     """Return a house on standby, everything confirmed off."""
-    house = House(*circuits)  # type: ignore[arg-type]
+    house = VirtualHouse(*circuits)  # type: ignore[arg-type]
     house.contact.open()
     house.wait(60.0)
     return house
 
 
-def given_back(house: House, seconds: float = 120.0) -> None:
+def given_back(house: VirtualHouse, seconds: float = 120.0) -> None:
     """Let utility return, and everything have its time."""
     house.contact.close()
     house.wait(seconds)
@@ -32,7 +32,7 @@ def given_back(house: House, seconds: float = 120.0) -> None:
 
 def test_what_was_on_comes_back_and_the_outage_is_closed() -> None:
     """Each circuit is on again, nothing is owed, and the log says when the contact closed."""
-    house = House()
+    house = VirtualHouse()
     house.outage(minutes=10)
     assert house.ons() == IN_TURN
     assert all(house.breaker(name).position is ON for name in IN_TURN)
@@ -46,7 +46,7 @@ def test_what_was_on_comes_back_and_the_outage_is_closed() -> None:
 
 def test_a_breaker_that_was_off_stays_off() -> None:
     """Normal operating state is not the same as on."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("hot-tub").turn_off_by_hand()
     house.outage(minutes=10)
     assert house.breaker("hot-tub").position is OFF
@@ -55,7 +55,7 @@ def test_a_breaker_that_was_off_stays_off() -> None:
 
 def test_a_breaker_that_was_off_and_was_shed_for_want_of_news_stays_off() -> None:
     """Disk and broker say off before; a device that reports on in the transfer is shed, and before is unknown then."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("hot-tub").turn_off_by_hand()
     house.contact.open()
     house.wait(10.0)
@@ -69,7 +69,7 @@ def test_a_breaker_that_was_off_and_was_shed_for_want_of_news_stays_off() -> Non
 
 def test_what_is_off_by_our_off_though_it_was_off_before_is_left_off() -> None:
     """An unheard circuit is shed; the disk has it as off: nothing is owed once utility is stable."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("hot-tub").turn_off_by_hand()
     house.crash()
     house.contact.is_open = True
@@ -121,7 +121,7 @@ def test_they_come_back_one_at_a_time_rank_1_first_a_stagger_apart() -> None:
 
 def test_a_compressor_rests_and_lets_the_next_go_first() -> None:
     """It is not settled meanwhile: the outage is not over before it is back."""
-    house = House(circuit("heat-pump", rank=1, min_off_s=300.0), circuit("dryer", rank=9))
+    house = VirtualHouse(circuit("heat-pump", rank=1, min_off_s=300.0), circuit("dryer", rank=9))
     house.contact.open()
     house.wait(10.0)
     off = house.times("OFF", "heat-pump")[0]
@@ -135,7 +135,7 @@ def test_a_compressor_rests_and_lets_the_next_go_first() -> None:
 
 def test_a_compressors_rest_is_counted_from_the_start_where_the_machine_booted_between() -> None:
     """Nobody knows how long it was down."""
-    house = House(circuit("heat-pump", min_off_s=300.0))
+    house = VirtualHouse(circuit("heat-pump", min_off_s=300.0))
     house.contact.open()
     house.wait(400.0)
     house.restart(5.0, rebooted=True)
@@ -200,7 +200,7 @@ def test_ask_waits_for_a_person_and_never_stays_off() -> None:
     alarm = house.alarm("still-off")
     assert alarm is not None
     assert alarm.circuits == ("oven", "sauna")
-    assert "oven (waits until a person asks), sauna (restore is never)" in alarm.means
+    assert "oven (waits until a person asks), sauna (restore is never)" in alarm.message
     assert house.alarm("owed") is None
     assert "when a person asks" in house.view("oven").why
     assert house.ask("restore", "oven").ok
@@ -217,7 +217,7 @@ def test_ask_waits_for_a_person_and_never_stays_off() -> None:
 @pytest.mark.parametrize("says_on", [False, True])
 def test_an_off_still_under_way_when_utility_returns_is_ours_and_given_back(says_on: bool) -> None:
     """A slow device goes off after the contact has closed, though it has said meanwhile that it is on."""
-    house = House(circuit("hot-tub"))
+    house = VirtualHouse(circuit("hot-tub"))
     house.breaker("hot-tub").has(slow_s=30.0)
     house.contact.open()
     house.wait(2.0)
@@ -234,7 +234,7 @@ def test_an_off_still_under_way_when_utility_returns_is_ours_and_given_back(says
 
 def test_an_off_that_takes_effect_no_more_is_owed_no_more() -> None:
     """After a minute on, the slowest device has had its time."""
-    house = House(circuit("hot-tub"))
+    house = VirtualHouse(circuit("hot-tub"))
     house.breaker("hot-tub").has(silent=True)
     house.contact.open()
     house.wait(2.0)
@@ -250,7 +250,7 @@ def test_an_off_that_takes_effect_no_more_is_owed_no_more() -> None:
 
 def test_an_on_under_way_when_the_contact_opens_is_answered_by_off() -> None:
     """What was switched on a moment ago may still come on, on the generator."""
-    house = House(circuit("hot-tub"))
+    house = VirtualHouse(circuit("hot-tub"))
     house.contact.open()
     house.wait(10.0)
     house.breaker("hot-tub").has(slow_s=3.0)
@@ -427,7 +427,7 @@ def test_an_unsettled_edge_stops_the_ons_at_once() -> None:
 
 def test_a_contact_that_flaps_doubles_the_wait() -> None:
     """Three openings within ten minutes: 20 s; the fourth: 40 s."""
-    house = House(circuit("hot-tub"))
+    house = VirtualHouse(circuit("hot-tub"))
     for wait_s in (10.0, 10.0, 20.0, 40.0):
         house.contact.open()
         house.wait(30.0)
@@ -439,7 +439,7 @@ def test_a_contact_that_flaps_doubles_the_wait() -> None:
 
 def test_settings_say_how_long() -> None:
     """Stable wait and stagger are the installer's."""
-    house = House(settings=EngineSettings(utility_stable_s=60.0, stagger_s=1.0))
+    house = VirtualHouse(settings=EngineSettings(utility_stable_s=60.0, stagger_s=1.0))
     house.contact.open()
     house.wait(10.0)
     closed = house.now

@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 
 from controller.core import events as ev
-from controller.core.effects import DiskEffect, SwitchOff, TellAlarm
+from controller.core.effects import DiskEffect, PublishAlarm, SwitchOff
 from controller.core.engine import EngineSettings
 from rules.panel import CircuitId, Kind, Position
-from rules.shed import Pace
-from tests.virtual_house import House, circuit, pauses
+from rules.shed import RetryPolicy
+from tests.virtual_house import VirtualHouse, circuit, pauses
 from tests.virtual_house_parts import LATENCY_S
 
 ON, OFF = Position.ON, Position.OFF
 ALL_OF_IT = ["ev-charger", "hot-tub", "dryer", "well-pump"]
 
 
-def shed(*circuits: object) -> House:
+def shed(*circuits: object) -> VirtualHouse:
     """Return a house on standby, everything confirmed off."""
-    house = House(*circuits)  # type: ignore[arg-type]
+    house = VirtualHouse(*circuits)  # type: ignore[arg-type]
     house.contact.open()
     house.wait(60.0)
     return house
@@ -37,7 +37,7 @@ def test_a_transfer_sheds_the_nonessential_in_falling_rank() -> None:
 
 def test_all_commands_leave_in_one_turn_before_anything_else_is_told() -> None:
     """Rows for the disk follow, and so does every word for the bus: even that of the edge itself."""
-    house = House()
+    house = VirtualHouse()
     house.effects.clear()
     house.contact.open()
     assert all(isinstance(effect, DiskEffect) for effect in house.effects), "told before the first OFF"
@@ -49,7 +49,7 @@ def test_all_commands_leave_in_one_turn_before_anything_else_is_told() -> None:
 
 def test_what_happens_while_an_opening_settles_is_told_after_the_commands() -> None:
     """A report, an alarm, an answer: all of it waits for a tenth of a second."""
-    house = House()
+    house = VirtualHouse()
     house.contact.open()
     house.effects.clear()
     house.breaker("dryer").says("OFF")
@@ -58,12 +58,12 @@ def test_what_happens_while_an_opening_settles_is_told_after_the_commands() -> N
     house.wait(0.1)
     first = next(effect for effect in house.effects if not isinstance(effect, DiskEffect))
     assert isinstance(first, SwitchOff)
-    assert TellAlarm("disk-failing") in house.effects
+    assert PublishAlarm("disk-failing") in house.effects
 
 
 def test_uncontrollable_and_protected_circuits_are_never_commanded() -> None:
     """They stay ON unless a hand moves them, and are shown as such."""
-    house = House(
+    house = VirtualHouse(
         circuit("sauna", kind=Kind.GEN1),
         circuit("well", kind=Kind.STANDARD),
         circuit("router", protected=True),
@@ -77,7 +77,7 @@ def test_uncontrollable_and_protected_circuits_are_never_commanded() -> None:
 
 def test_a_circuit_known_to_be_off_or_tripped_gets_no_command() -> None:
     """There is nothing to shed."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("hot-tub").turn_off_by_hand()
     house.breaker("dryer").trip()
     house.contact.open()
@@ -87,7 +87,7 @@ def test_a_circuit_known_to_be_off_or_tripped_gets_no_command() -> None:
 
 def test_a_circuit_nobody_vouches_for_is_shed() -> None:
     """A device that has never been heard counts as on."""
-    house = House(circuit("hot-tub"), started=False)
+    house = VirtualHouse(circuit("hot-tub"), started=False)
     house.broker.forgets("hot-tub")
     house.start()
     house.wait(1.0)
@@ -98,7 +98,7 @@ def test_a_circuit_nobody_vouches_for_is_shed() -> None:
 
 def test_one_silent_device_delays_nobody() -> None:
     """The others are confirmed, and the house waits for the silent one alone."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("hot-tub").has(silent=True)
     house.contact.open()
     house.wait(1.0)
@@ -112,7 +112,7 @@ def test_one_silent_device_delays_nobody() -> None:
 
 def test_an_unconfirmed_off_is_sent_again_each_confirm_s_then_ever_more_rarely() -> None:
     """Each 5 s for 180 s, then with the pause doubling up to 60 s, for as long as the house is on standby."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("hot-tub").has(silent=True)
     house.contact.open()
     house.wait(900.0)
@@ -125,7 +125,7 @@ def test_an_unconfirmed_off_is_sent_again_each_confirm_s_then_ever_more_rarely()
 
 def test_after_three_tries_it_is_settled_and_said_aloud_and_tried_on() -> None:
     """The alarm names it, the house stands by, and the tries go on."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("hot-tub").has(silent=True)
     house.contact.open()
     house.wait(14.9)
@@ -143,7 +143,7 @@ def test_after_three_tries_it_is_settled_and_said_aloud_and_tried_on() -> None:
 
 def test_a_sign_of_life_ends_the_pause() -> None:
     """A device that comes back is told at once, however long its pause had grown."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("hot-tub").has(silent=True)
     house.contact.open()
     house.wait(600.0)
@@ -159,7 +159,7 @@ def test_a_sign_of_life_ends_the_pause() -> None:
 
 def test_any_report_is_a_sign_of_life() -> None:
     """That it says ON and not OFF is why it is told again."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("hot-tub").has(silent=True)
     house.contact.open()
     house.wait(600.0)
@@ -173,7 +173,7 @@ def test_any_report_is_a_sign_of_life() -> None:
 
 def test_a_device_that_comes_back_is_told_at_once_however_recently_it_was() -> None:
     """What it was told before it went is lost."""
-    house = House(circuit("hot-tub"))
+    house = VirtualHouse(circuit("hot-tub"))
     house.breaker("hot-tub").has(silent=True)
     house.contact.open()
     house.wait(1.0)
@@ -186,7 +186,7 @@ def test_a_device_that_comes_back_is_told_at_once_however_recently_it_was() -> N
 
 def test_a_refusal_is_no_reason_to_ask_more_often() -> None:
     """A device that says ON to each OFF is asked each `confirm_s`, no sooner."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("hot-tub").has(refuses=True)
     house.contact.open()
     house.wait(60.0)
@@ -197,7 +197,7 @@ def test_a_refusal_is_no_reason_to_ask_more_often() -> None:
 
 def test_only_the_devices_own_report_confirms() -> None:
     """A broker that remembers OFF confirms nothing: it may remember the outage before."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("hot-tub").has(mute=True)
     house.contact.open()
     house.wait(1.0)
@@ -210,7 +210,7 @@ def test_only_the_devices_own_report_confirms() -> None:
 
 def test_a_slow_device_is_confirmed_when_it_reports() -> None:
     """The log says after how long."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("hot-tub").has(slow_s=3.0)
     house.contact.open()
     house.wait(4.0)
@@ -224,7 +224,7 @@ def test_a_slow_device_is_confirmed_when_it_reports() -> None:
 
 def test_nothing_is_sent_while_the_broker_is_away_and_what_is_needed_when_it_is_back() -> None:
     """Not what was queued: what the house needs now."""
-    house = House()
+    house = VirtualHouse()
     house.broker.goes_away()
     house.contact.open()
     house.wait(30.0)
@@ -238,7 +238,7 @@ def test_nothing_is_sent_while_the_broker_is_away_and_what_is_needed_when_it_is_
 
 def test_an_outage_that_ended_before_the_broker_was_back_moves_nothing() -> None:
     """A stale OFF would darken a house on utility."""
-    house = House()
+    house = VirtualHouse()
     house.broker.goes_away()
     house.contact.open()
     house.wait(30.0)
@@ -252,7 +252,7 @@ def test_an_outage_that_ended_before_the_broker_was_back_moves_nothing() -> None
 
 def test_a_reconnection_asks_the_unconfirmed_anew() -> None:
     """What is confirmed is left in peace."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("hot-tub").has(silent=True)
     house.contact.open()
     house.wait(1.0)
@@ -269,7 +269,7 @@ EXPIRIES = ((5.0, 5), (0.5, 1), (7.9, 7))
 @pytest.mark.parametrize(("confirm_s", "expires_s"), EXPIRIES)
 def test_a_command_expires_when_its_next_try_is_due(confirm_s: float, expires_s: int) -> None:
     """In whole seconds, and never less than one."""
-    house = House(settings=EngineSettings(pace=Pace(confirm_s=confirm_s)))
+    house = VirtualHouse(settings=EngineSettings(retry=RetryPolicy(confirm_s=confirm_s)))
     house.contact.open()
     house.wait(0.2)
     assert {one.expires_s for one in house.commands} == {expires_s}
@@ -280,7 +280,7 @@ def test_a_command_expires_when_its_next_try_is_due(confirm_s: float, expires_s:
 
 def test_a_bounce_slept_through_is_no_outage() -> None:
     """Both edges are read late, with the times at which they happened."""
-    house = House()
+    house = VirtualHouse()
     house.contact.will(be_open=True, in_s=1.0)
     house.contact.will(be_open=False, in_s=1.05)
     house.stall(60.0)
@@ -291,7 +291,7 @@ def test_a_bounce_slept_through_is_no_outage() -> None:
 
 def test_an_outage_slept_through_is_in_the_log_and_moves_nothing() -> None:
     """States are played through in order; commands are computed once, from the state after the last."""
-    house = House()
+    house = VirtualHouse()
     house.contact.will(be_open=True, in_s=1.0)
     house.contact.will(be_open=False, in_s=31.0)
     house.stall(60.0)
@@ -304,7 +304,7 @@ def test_an_outage_slept_through_is_in_the_log_and_moves_nothing() -> None:
 
 def test_a_stall_does_not_end_in_a_burst() -> None:
     """Ten tries slept through are one."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("hot-tub").has(silent=True)
     house.contact.open()
     house.wait(1.0)
@@ -317,7 +317,7 @@ def test_a_stall_does_not_end_in_a_burst() -> None:
 
 def test_what_is_said_of_a_circuit_the_file_does_not_have_changes_nothing() -> None:
     """Neither a report nor an availability."""
-    house, sauna = House(), CircuitId("sauna")
+    house, sauna = VirtualHouse(), CircuitId("sauna")
     before = house.state
     house.happens(ev.BreakerReported(house.mono, sauna, ON), ev.AvailabilityReported(house.mono, sauna, online=True))
     assert house.state == before

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from controller.core import events as ev
-from controller.core.engine import LOSSES_WITHIN_S, MOST_LOSSES, EngineSettings
+from controller.core.engine import LOSS_EVENTS_WINDOW_S, MAX_LOSS_EVENTS, EngineSettings
 from rules.panel import Position
-from tests.virtual_house import House, circuit
+from tests.virtual_house import VirtualHouse, circuit
 
 ON, OFF = Position.ON, Position.OFF
 BY_BUS = EngineSettings(contact_on_bus=True)
@@ -13,9 +13,9 @@ SHED_WHEN_LOST = EngineSettings(contact_on_bus=True, on_lost_shed=True)
 ALL_OF_IT = ["ev-charger", "hot-tub", "dryer", "well-pump"]
 
 
-def by_bus(settings: EngineSettings = BY_BUS) -> House:
+def by_bus(settings: EngineSettings = BY_BUS) -> VirtualHouse:
     """Return a house whose contact is a device on the bus, on utility since long."""
-    house = House(settings=settings, started=False)
+    house = VirtualHouse(settings=settings, started=False)
     house.start(contact_read=False)
     house.contact.says(is_open=False)
     house.wait(15.0)
@@ -24,7 +24,7 @@ def by_bus(settings: EngineSettings = BY_BUS) -> House:
 
 def test_a_bounce_moves_no_breaker_and_leaves_no_outage() -> None:
     """A row was written at its first edge, and is taken back."""
-    house = House()
+    house = VirtualHouse()
     house.contact.open()
     assert [row.stage for row in house.disk.outages.values()] == ["about"]
     house.wait(0.05)
@@ -36,7 +36,7 @@ def test_a_bounce_moves_no_breaker_and_leaves_no_outage() -> None:
 
 def test_a_settled_opening_sheds_at_the_moment_it_has_settled() -> None:
     """Not a poll later: the deadline is the engine's own."""
-    house = House()
+    house = VirtualHouse()
     opened = house.now
     house.contact.open()
     house.wait(0.099)
@@ -47,7 +47,7 @@ def test_a_settled_opening_sheds_at_the_moment_it_has_settled() -> None:
 
 def test_an_installer_may_do_without_settling() -> None:
     """The first edge is the opening: its row, the commands and the way back are the same."""
-    house = House(settings=EngineSettings(settle_s=0.0))
+    house = VirtualHouse(settings=EngineSettings(settle_s=0.0))
     house.contact.open()
     assert house.offs() == ALL_OF_IT
     house.wait(30.0)
@@ -59,7 +59,7 @@ def test_an_installer_may_do_without_settling() -> None:
 
 def test_the_level_is_polled_because_edges_get_lost() -> None:
     """An opening whose edge was lost sheds one settling after the poll."""
-    house = House()
+    house = VirtualHouse()
     house.contact.is_open = True
     house.wait(10.0)
     assert house.commands == []
@@ -70,7 +70,7 @@ def test_the_level_is_polled_because_edges_get_lost() -> None:
 
 def test_a_poll_while_it_settles_changes_nothing() -> None:
     """The wait is not begun anew by reading the same level again."""
-    house = House()
+    house = VirtualHouse()
     house.contact.open()
     house.wait(0.09)
     house.contact.is_read()
@@ -80,7 +80,7 @@ def test_a_poll_while_it_settles_changes_nothing() -> None:
 
 def test_a_bounce_on_standby_moves_nothing_either() -> None:
     """The outage goes on, with one opening."""
-    house = House()
+    house = VirtualHouse()
     house.contact.open()
     house.wait(30.0)
     house.commands.clear()
@@ -95,11 +95,11 @@ def test_a_bounce_on_standby_moves_nothing_either() -> None:
 
 def test_an_unknown_contact_begins_and_ends_no_outage() -> None:
     """On utility nothing is shed; on standby the tries to switch off go on, and nothing is given back."""
-    house = House()
+    house = VirtualHouse()
     house.contact.is_lost()
     house.wait(120.0)
     assert (house.commands, house.state.source, house.state.state) == ([], "unknown", "utility")
-    house = House()
+    house = VirtualHouse()
     house.breaker("hot-tub").has(silent=True)
     house.contact.open()
     house.wait(30.0)
@@ -113,7 +113,7 @@ def test_an_unknown_contact_begins_and_ends_no_outage() -> None:
 
 def test_an_unknown_contact_stops_the_ons_at_once() -> None:
     """The wait begins anew when the contact is again known to be on utility."""
-    house = House()
+    house = VirtualHouse()
     house.contact.open()
     house.wait(30.0)
     house.contact.close()
@@ -131,7 +131,7 @@ def test_an_unknown_contact_stops_the_ons_at_once() -> None:
 
 def test_a_contact_lost_while_its_opening_settles_leaves_no_outage() -> None:
     """The row of the first edge is taken back; found again, it is judged anew."""
-    house = House()
+    house = VirtualHouse()
     house.contact.open()
     house.wait(0.05)
     house.contact.is_lost()
@@ -145,7 +145,7 @@ def test_a_contact_lost_while_its_opening_settles_leaves_no_outage() -> None:
 
 def test_a_contact_lost_on_standby_and_found_open_is_where_it_was() -> None:
     """No second opening, whatever happens while it settles anew."""
-    house = House()
+    house = VirtualHouse()
     house.contact.open()
     house.wait(30.0)
     house.commands.clear()
@@ -166,7 +166,7 @@ def test_a_contact_lost_on_standby_and_found_open_is_where_it_was() -> None:
 
 def test_an_unknown_contact_is_said_aloud_after_30_s() -> None:
     """After a loss as after a start, until it is known again."""
-    house = House()
+    house = VirtualHouse()
     house.contact.is_lost()
     house.contact.is_lost()
     assert len(house.happened("contact_lost")) == 1
@@ -177,7 +177,7 @@ def test_an_unknown_contact_is_said_aloud_after_30_s() -> None:
     house.contact.is_read()
     house.wait(0.2)
     assert house.alarm("contact-unknown") is None
-    house = House(started=False)
+    house = VirtualHouse(started=False)
     house.start(contact_read=False)
     house.wait(30.1)
     assert house.alarm("contact-unknown") is not None
@@ -185,7 +185,7 @@ def test_an_unknown_contact_is_said_aloud_after_30_s() -> None:
 
 def test_a_contact_that_keeps_moving_is_unknown_since_it_was_first_read() -> None:
     """A line that never holds for `settle_s` is as good as none."""
-    house = House(started=False)
+    house = VirtualHouse(started=False)
     house.start(contact_read=False)
     for _ in range(400):
         house.contact.open()
@@ -258,7 +258,7 @@ def test_a_broker_that_goes_away_takes_the_contact_with_it() -> None:
 
 def test_a_contact_of_wire_does_not_mind_the_broker() -> None:
     """Only its commands wait."""
-    house = House()
+    house = VirtualHouse()
     house.broker.goes_away()
     assert house.state.source == "utility"
 
@@ -285,16 +285,16 @@ def test_two_losses_that_never_answered_are_said_once() -> None:
 
 def test_a_broker_that_comes_and_goes_without_end_is_told_a_few_times_and_then_counted() -> None:
     """Two programs of one site throw each other out for ever; each loss that is told says how many were not."""
-    house = House()
-    for _ in range(MOST_LOSSES + 2):
+    house = VirtualHouse()
+    for _ in range(MAX_LOSS_EVENTS + 2):
         house.broker.drops_us()
-    assert [line.about for line in house.happened("bus_lost")] == MOST_LOSSES * [{"reason": "a blink"}]
+    assert [line.details for line in house.happened("bus_lost")] == MAX_LOSS_EVENTS * [{"reason": "a blink"}]
     # The start's own connection counts too.
-    assert [line.about for line in house.happened("bus_connected")] == MOST_LOSSES * [{}]
-    house.wait(LOSSES_WITHIN_S)
+    assert [line.details for line in house.happened("bus_connected")] == MAX_LOSS_EVENTS * [{}]
+    house.wait(LOSS_EVENTS_WINDOW_S)
     house.broker.drops_us()
-    assert house.happened("bus_lost")[MOST_LOSSES:][0].about == {"reason": "a blink", "unsaid": 2}
-    assert house.happened("bus_connected")[MOST_LOSSES:][0].about == {"unsaid": 3}
+    assert house.happened("bus_lost")[MAX_LOSS_EVENTS:][0].details == {"reason": "a blink", "unsaid": 2}
+    assert house.happened("bus_connected")[MAX_LOSS_EVENTS:][0].details == {"unsaid": 3}
 
 
 # --- a start ---------------------------------------------------------------------------------------------------------
@@ -302,7 +302,7 @@ def test_a_broker_that_comes_and_goes_without_end_is_told_a_few_times_and_then_c
 
 def test_a_start_on_utility_with_nothing_owed_goes_straight_to_utility() -> None:
     """Nothing is commanded."""
-    house = House(started=False)
+    house = VirtualHouse(started=False)
     house.start()
     house.wait(0.2)
     assert (house.state.state, house.commands) == ("utility", [])
@@ -310,7 +310,7 @@ def test_a_start_on_utility_with_nothing_owed_goes_straight_to_utility() -> None
 
 def test_a_start_in_the_dark_sheds_as_soon_as_the_contact_has_settled() -> None:
     """Nothing on disk, nothing heard: the Pi wakes after the generator."""
-    house = House(is_open=True, started=False)
+    house = VirtualHouse(is_open=True, started=False)
     for name in house.breakers:
         house.broker.forgets(name)
     house.start()
@@ -320,7 +320,7 @@ def test_a_start_in_the_dark_sheds_as_soon_as_the_contact_has_settled() -> None:
 
 def test_nothing_is_commanded_before_the_contact_has_been_read() -> None:
     """Whatever the broker remembers."""
-    house = House(started=False)
+    house = VirtualHouse(started=False)
     house.start(contact_read=False)
     house.wait(60.0)
     assert (house.commands, house.state.state) == ([], "starting")
@@ -328,6 +328,6 @@ def test_nothing_is_commanded_before_the_contact_has_been_read() -> None:
 
 def test_a_clock_that_is_right_from_now_on_is_told() -> None:
     """Every time told until then said that it was not."""
-    house = House(circuit("hot-tub"))
+    house = VirtualHouse(circuit("hot-tub"))
     house.happens(ev.ClockTrusted(house.mono))
     assert len(house.happened("clock_trusted")) == 1

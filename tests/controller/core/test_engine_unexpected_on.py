@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from hw.simulated.breakers import Wakes
+from hw.simulated.breakers import PowerUpState
 from rules.panel import Override, Position
-from tests.virtual_house import House, circuit, pauses
+from tests.virtual_house import VirtualHouse, circuit, pauses
 
 ON, OFF = Position.ON, Position.OFF
 ALL_OF_IT = ["ev-charger", "hot-tub", "dryer", "well-pump"]
 
 
-def shed(*circuits: object) -> House:
+def shed(*circuits: object) -> VirtualHouse:
     """Return a house on standby, everything confirmed off."""
-    house = House(*circuits)  # type: ignore[arg-type]
+    house = VirtualHouse(*circuits)  # type: ignore[arg-type]
     house.contact.open()
     house.wait(60.0)
     return house
@@ -55,7 +55,7 @@ def test_what_was_taken_over_is_a_persons_for_the_rest_of_the_outage() -> None:
 def test_a_reboot_in_the_transfer_is_no_person() -> None:
     """Its availability changed within `confirm_s` before: it is shed again at once."""
     house = shed()
-    house.breaker("hot-tub").has(wakes=Wakes.ON)
+    house.breaker("hot-tub").has(wakes=PowerUpState.ON)
     house.commands.clear()
     house.breaker("hot-tub").loses_power()
     house.breaker("hot-tub").gets_power()
@@ -115,7 +115,7 @@ def test_a_remembered_on_is_no_person() -> None:
 
 def test_a_device_that_never_writes_availability_is_shed_once_more() -> None:
     """Its second ON is a person's: nothing else can tell it from a reboot."""
-    house = House(started=False)
+    house = VirtualHouse(started=False)
     house.breaker("hot-tub").has(never_writes_availability=True)
     house.broker.forgets("hot-tub")
     house.start()
@@ -148,7 +148,7 @@ def test_an_override_of_never_is_shed_again_each_time_no_more_often_than_confirm
 
 def test_an_on_before_our_off_was_confirmed_is_no_persons() -> None:
     """It was on: it says so."""
-    house = House()
+    house = VirtualHouse()
     house.breaker("hot-tub").has(silent=True)
     house.contact.open()
     house.wait(1.0)

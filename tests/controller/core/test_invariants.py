@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from controller.core.engine import EngineSettings
-from controller.core.outage_record import Flap
+from controller.core.outage_record import FlapSettings
 from rules.panel import Position, Tag
-from rules.shed import Pace
+from rules.shed import RetryPolicy
 from tests.virtual import panels
 from tests.virtual.night import QUIET_S
-from tests.virtual.random_house import House
+from tests.virtual.random_house import RandomHouse
 from tests.virtual.recovery_check import settle_down
 
 if TYPE_CHECKING:
@@ -45,14 +45,14 @@ class Nights(RuleBasedStateMachine):
     )
     def begin(self, *, on_bus: bool, on_lost_shed: bool, in_the_dark: bool, stable_s: float, remembered: bool) -> None:
         """Wire a house, and start its program."""
-        self.house = House(
+        self.house = RandomHouse(
             panels.whole(),
             EngineSettings(
                 contact_on_bus=on_bus,
                 on_lost_shed=on_lost_shed,
-                pace=Pace(5.0, 30.0),
+                retry=RetryPolicy(5.0, 30.0),
                 utility_stable_s=stable_s,
-                flap=Flap(wait_max_s=60.0),
+                flapping=FlapSettings(wait_max_s=60.0),
             ),
         )
         self.house.contact_open = in_the_dark

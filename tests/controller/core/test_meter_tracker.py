@@ -5,20 +5,25 @@ from __future__ import annotations
 import pytest
 
 from controller.core.events import EnergyRead, MeterSilent, PulseSeen
-from controller.core.meter_tracker import Freshness, Mark, Metering, MeterSettings
+from controller.core.meter_tracker import CounterSnapshot, Freshness, MeterTracker, MeterTrackerSettings
 from rules.metering.demand import Quality
 
-BOTH = MeterSettings(max_kw=48.0, poll_s=5.0, pulses=True)
-REGISTER = MeterSettings(max_kw=48.0, poll_s=5.0)
+BOTH = MeterTrackerSettings(max_kw=48.0, poll_s=5.0, pulses=True)
+REGISTER = MeterTrackerSettings(max_kw=48.0, poll_s=5.0)
 
 
 class House:
     """A steady load through a meter that is polled, with edges where they are wired."""
 
     def __init__(
-        self, settings: MeterSettings = BOTH, tenths: int = 1000, *, answers: bool = True, loses_edges: bool = False
+        self,
+        settings: MeterTrackerSettings = BOTH,
+        tenths: int = 1000,
+        *,
+        answers: bool = True,
+        loses_edges: bool = False,
     ) -> None:
-        self.metering = Metering(settings, 0.0)
+        self.metering = MeterTracker(settings, 0.0)
         self.wired = settings.pulses
         self.answers, self.loses_edges = answers, loses_edges
         self.now = 0.0
@@ -28,9 +33,11 @@ class House:
 
     def poll(self) -> None:
         if not self.answers:
-            self.metering.take(MeterSilent(self.now, "no answer"))
+            self.metering.on_meter_event(MeterSilent(self.now, "no answer"))
             return
-        self.noted += [line.event for line in self.metering.take(EnergyRead(self.now, int(self.kw_s / 360.0 + 1e-9)))]
+        self.noted += [
+            line.event for line in self.metering.on_meter_event(EnergyRead(self.now, int(self.kw_s / 360.0 + 1e-9)))
+        ]
 
     def draw(self, kw: float, seconds: float) -> None:
         """Draw for so long, with an edge each 5 Wh and a poll each 5 s."""
@@ -41,7 +48,7 @@ class House:
             while self.kw_s // 18.0 < (before + kw * step) // 18.0:
                 self.kw_s = (self.kw_s // 18.0 + 1) * 18.0
                 if self.wired and not (self.loses_edges and self.kw_s % 36.0 < 18.0):
-                    self.metering.take(PulseSeen(self.now + (self.kw_s - before) / kw))
+                    self.metering.on_meter_event(PulseSeen(self.now + (self.kw_s - before) / kw))
             self.kw_s = before + kw * step
             self.now += step
             self.poll()
@@ -49,7 +56,7 @@ class House:
     def fall_silent(self, seconds: float) -> None:
         for _ in range(int(seconds / 5)):
             self.now += 5.0
-            self.metering.take(MeterSilent(self.now, "no answer"))
+            self.metering.on_meter_event(MeterSilent(self.now, "no answer"))
 
 
 def test_the_energy_of_an_outage_is_what_the_register_rose() -> None:
@@ -96,9 +103,9 @@ def test_an_outage_survives_a_restart_in_the_middle() -> None:
 def test_another_meter_while_the_program_was_down_leaves_its_energy_unknown(tenths: int) -> None:
     """No register falls, nor rises in two weeks by more than the meter can measure."""
     mark = House(tenths=1_234_560).metering.outage_began(0.0)
-    again = Metering(MeterSettings(48.0), 0.0)
+    again = MeterTracker(MeterTrackerSettings(48.0), 0.0)
     again.resume(0.0, mark)
-    (noted,) = again.take(EnergyRead(5.0, tenths))
+    (noted,) = again.on_meter_event(EnergyRead(5.0, tenths))
     assert noted.event == "meter_another_meter"
     assert again.outage_energy_kwh() is None
 
@@ -110,7 +117,7 @@ def test_an_outage_over_a_rollover_counts_on() -> None:
     house.draw(6.0, 600.0 - 300.0 * 2 + 290.0)
     for tenths in (9_999_999, 3):
         house.now += 300.0
-        house.noted += [line.event for line in house.metering.take(EnergyRead(house.now, tenths))]
+        house.noted += [line.event for line in house.metering.on_meter_event(EnergyRead(house.now, tenths))]
     assert house.noted == ["meter_rolled_over"]
     assert house.metering.outage_energy_kwh() == pytest.approx(0.8)
 
@@ -130,13 +137,13 @@ def test_another_meter_in_the_outage_leaves_its_energy_unknown(tenths: int) -> N
 
 def test_an_outage_that_begins_before_the_first_reading_counts_from_it() -> None:
     """The Pi wakes in the dark, the meter a little later; the mark to keep then changes."""
-    metering = Metering(REGISTER, 0.0)
-    assert metering.outage_began(0.1) == Mark(None, None)
-    metering.take(MeterSilent(5.0, "no answer"))
+    metering = MeterTracker(REGISTER, 0.0)
+    assert metering.outage_began(0.1) == CounterSnapshot(None, None)
+    metering.on_meter_event(MeterSilent(5.0, "no answer"))
     assert metering.outage_energy_kwh() is None
-    metering.take(EnergyRead(10.0, 500))
-    assert metering.outage_mark == Mark(500, None)
-    metering.take(EnergyRead(400.0, 502))
+    metering.on_meter_event(EnergyRead(10.0, 500))
+    assert metering.outage_counters == CounterSnapshot(500, None)
+    metering.on_meter_event(EnergyRead(400.0, 502))
     assert metering.outage_energy_kwh() == pytest.approx(0.2)
 
 
@@ -162,7 +169,7 @@ def test_a_short_outage_has_its_average_for_a_peak() -> None:
 
 
 @pytest.mark.parametrize("settings", [BOTH, REGISTER])
-def test_the_average_of_a_short_outage_does_not_fall_while_the_meter_is_silent(settings: MeterSettings) -> None:
+def test_the_average_of_a_short_outage_does_not_fall_while_the_meter_is_silent(settings: MeterTrackerSettings) -> None:
     """It goes as far as the meter was heard, and no further: silence is not rest."""
     house = House(settings)
     house.draw(6.0, 600.0)
@@ -252,28 +259,28 @@ def test_the_register_goes_stale_three_polls_after_the_last_reading_and_says_so_
 
 def test_a_meter_that_never_answers_goes_stale_after_the_start() -> None:
     """Three polls are its chance."""
-    metering = Metering(REGISTER, 100.0)
+    metering = MeterTracker(REGISTER, 100.0)
     assert metering.deadline() == 115.0
     assert metering.freshness_changed(115.0) is Freshness.STALE
-    metering.take(MeterSilent(116.0, "no answer on /dev/ttyUSB0"))
+    metering.on_meter_event(MeterSilent(116.0, "no answer on /dev/ttyUSB0"))
     assert metering.silent_because == "no answer on /dev/ttyUSB0"
 
 
 def test_a_short_poll_does_not_blame_a_meter_that_wakes_with_the_house() -> None:
     """A second is soon over: the first reading has fifteen."""
-    metering = Metering(MeterSettings(max_kw=48.0, poll_s=1.0), 100.0)
+    metering = MeterTracker(MeterTrackerSettings(max_kw=48.0, poll_s=1.0), 100.0)
     assert metering.freshness_changed(114.9) is None
     assert metering.freshness_changed(115.0) is Freshness.STALE
-    metering.take(EnergyRead(116.0, 500))
+    metering.on_meter_event(EnergyRead(116.0, 500))
     assert metering.freshness_changed(116.0) is Freshness.FRESH
     assert metering.freshness_changed(119.0) is Freshness.STALE
 
 
 def test_a_meter_with_pulses_alone_is_never_stale() -> None:
     """Those made before 2011 answer nobody."""
-    metering = Metering(MeterSettings(max_kw=48.0, poll_s=None, pulses=True), 0.0)
+    metering = MeterTracker(MeterTrackerSettings(max_kw=48.0, poll_s=None, pulses=True), 0.0)
     for second in range(0, 1000, 10):
-        metering.take(PulseSeen(float(second)))
+        metering.on_meter_event(PulseSeen(float(second)))
     assert metering.deadline() is None
     assert metering.freshness_changed(1e6) is None
     view = metering.view(995.0)
@@ -287,7 +294,7 @@ def test_a_sample_bears_quality_age_and_both_counters() -> None:
     house = House()
     house.draw(6.0, 1000.0)
     row = house.metering.sample(7, house.now)
-    assert (row.outage, row.at, row.kw_quality, row.kw_at_most) == (7, 1000.0, "pulses", False)
+    assert (row.outage, row.at, row.kw_quality, row.kw_is_upper_bound) == (7, 1000.0, "pulses", False)
     assert row.kw == pytest.approx(6.0)
     assert row.energy_kwh == pytest.approx(101.6)
     assert row.pulses == house.metering.pulse_count == 333
@@ -299,8 +306,8 @@ def test_a_sample_bears_quality_age_and_both_counters() -> None:
 
 def test_counts_from_before_the_start_go_on() -> None:
     """The total is kept by others and handed in."""
-    metering = Metering(BOTH, 0.0, counted=1000)
-    metering.take(PulseSeen(1.0))
+    metering = MeterTracker(BOTH, 0.0, counted=1000)
+    metering.on_meter_event(PulseSeen(1.0))
     assert metering.pulse_count == 1001
     assert metering.view(2.0).pulses_kwh == pytest.approx(5.005)
 
@@ -336,7 +343,7 @@ def test_a_meter_that_sees_nothing_for_ten_minutes_of_an_outage_is_blind() -> No
 def test_no_outage_has_no_figures() -> None:
     """None is unknown."""
     metering = House().metering
-    assert metering.outage_mark is None
+    assert metering.outage_counters is None
     assert metering.outage_energy_kwh() is None
     assert metering.outage_pulses_kwh() is None
     assert metering.outage_peak_kw(1.0) is None

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from controller.core import events as ev
 from controller.core.engine import EngineSettings
 from rules.panel import Circuit, CircuitId, Panel, Position, Tag, Wakes
-from rules.shed import Pace
+from rules.shed import RetryPolicy
 from tests.virtual.panels import circuit
-from tests.virtual.random_house import House
+from tests.virtual.random_house import RandomHouse
 
 if TYPE_CHECKING:
     from controller.core.engine import Engine
@@ -19,9 +19,9 @@ TUB = CircuitId("hot-tub")
 PUMP = CircuitId("well-pump")
 
 
-def house(*circuits: Circuit, **settings: Any) -> House:
+def house(*circuits: Circuit, **settings: Any) -> RandomHouse:
     """Return a house on utility whose program has heard of every device."""
-    made = House(Panel.of(*(circuits or (circuit("hot-tub"),))), EngineSettings(**settings))
+    made = RandomHouse(Panel.of(*(circuits or (circuit("hot-tub"),))), EngineSettings(**settings))
     for device in made.devices.values():
         made.broker.states[device.circuit] = device.position
         made.broker.availability[device.circuit] = True
@@ -30,13 +30,13 @@ def house(*circuits: Circuit, **settings: Any) -> House:
     return made
 
 
-def engine(made: House) -> Engine:
+def engine(made: RandomHouse) -> Engine:
     """Return the engine of the process that runs."""
     assert made.program.engine is not None
     return made.program.engine
 
 
-def owed(made: House) -> tuple[CircuitId, ...]:
+def owed(made: RandomHouse) -> tuple[CircuitId, ...]:
     """Return what the controller says it owes."""
     return engine(made).state_view().owed
 
@@ -63,7 +63,7 @@ def test_a_second_off_under_way_is_ours_too() -> None:
 
 def test_an_off_the_broker_kept_for_a_minute_is_ours_too() -> None:
     """The device was away, its OFF waited at the broker as long as it lived, and its hub took its time besides."""
-    made = house(pace=Pace(eager_s=0.0), utility_stable_s=100.0)
+    made = house(pace=RetryPolicy(eager_s=0.0), utility_stable_s=100.0)
     device = made.devices[TUB]
     device.keeps_session = True
     made.leave(TUB, 180.0)
@@ -344,7 +344,7 @@ def test_a_relay_that_fell_with_the_machine_is_given_back() -> None:
 
 def test_an_outage_between_two_meters_has_no_energy() -> None:
     """The meter was replaced while the Pi was down in an outage: its register was subtracted from the old one's."""
-    made = House(Panel.of(circuit("hot-tub")), EngineSettings(), metered=True)
+    made = RandomHouse(Panel.of(circuit("hot-tub")), EngineSettings(), metered=True)
     made.start()
     made.run(300.0)
     made.contact(is_open=True)

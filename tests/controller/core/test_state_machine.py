@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 from transitions import MachineError
 
-from controller.core.state_machine import IGNORED, TABLE, House, State, Trigger, diagram
+from controller.core.state_machine import IGNORED, TRANSITIONS, State, StateMachine, Trigger, diagram
 from tests.pages import ROOT
 
 DOCUMENT = ROOT / "docs" / "states.md"
@@ -25,8 +25,8 @@ DRAWN = {
     (State.RESTORING, Trigger.SETTLED): State.UTILITY,
     (State.RESTORING, Trigger.ON_STANDBY): State.SHEDDING,
     (State.UTILITY, Trigger.DRILL): State.SHEDDING,
-    (State.SHEDDING, Trigger.DRILL_OVER): State.STABILIZING,
-    (State.STANDBY, Trigger.DRILL_OVER): State.STABILIZING,
+    (State.SHEDDING, Trigger.DRILL_ENDED): State.STABILIZING,
+    (State.STANDBY, Trigger.DRILL_ENDED): State.STABILIZING,
 }
 PATHS: dict[State, tuple[Trigger, ...]] = {
     State.STARTING: (),
@@ -38,9 +38,9 @@ PATHS: dict[State, tuple[Trigger, ...]] = {
 }
 
 
-def house(state: State) -> House:
+def house(state: State) -> StateMachine:
     """Return a house brought into the state, a second a step."""
-    one = House(0.0)
+    one = StateMachine(0.0)
     for at, trigger in enumerate(PATHS[state], start=1):
         one.fire(trigger, float(at))
     assert one.now is state
@@ -49,7 +49,7 @@ def house(state: State) -> House:
 
 def test_every_pair_of_state_and_trigger_is_a_row_or_ignored_on_purpose() -> None:
     """None is left undefined, and none is both."""
-    said = Counter({(row.source, row.trigger) for row in TABLE})
+    said = Counter({(row.source, row.trigger) for row in TRANSITIONS})
     said.update(IGNORED)
     assert said == Counter(product(State, Trigger))
 
@@ -62,29 +62,29 @@ def test_the_house_moves_as_drawn_and_nowhere_else(state: State, trigger: Trigge
     if (state, trigger) == (State.STARTING, Trigger.ON_UTILITY):
         drawn = State.STABILIZING if unfinished else State.UTILITY
     one = house(state)
-    since, came_from = one.since, one.came_from
+    since, came_from = one.since, one.previous
     assert one.fire(trigger, 60.0, unfinished=unfinished) is drawn
     assert one.now is (drawn or state)
     assert one.since == (60.0 if drawn else since)
-    assert one.came_from is (state if drawn else came_from)
+    assert one.previous is (state if drawn else came_from)
 
 
 def test_a_house_starts_in_starting_at_the_moment_of_the_start() -> None:
     """It came from nowhere."""
-    one = House(7.0)
-    assert (one.now, one.since, one.came_from) == (State.STARTING, 7.0, None)
+    one = StateMachine(7.0)
+    assert (one.now, one.since, one.previous) == (State.STARTING, 7.0, None)
 
 
 def test_nothing_moves_the_house_but_the_table() -> None:
     """The library's own ways from any state to any other are off, and it has no state of its own."""
-    one = House(0.0)
+    one = StateMachine(0.0)
     assert set(one._machine.states) == {state.value for state in State}
     assert set(one._machine.events) == {trigger.value for trigger in Trigger}
 
 
 def test_what_the_table_does_not_know_is_our_own_mistake() -> None:
     """It is not passed over in silence."""
-    one = House(0.0)
+    one = StateMachine(0.0)
     one._machine.remove_transition(Trigger.SETTLED.value, source=State.STARTING.value)
     with pytest.raises(MachineError):
         one.fire(Trigger.SETTLED, 1.0)
@@ -106,7 +106,7 @@ def test_each_state_says_what_is_wanted_of_circuits(
     state: State, sheds: bool, on_utility: bool, gives_back: bool
 ) -> None:
     """Nothing is given back before utility is stable, nor while nothing is known."""
-    assert (state.sheds, state.on_utility, state.gives_back) == (sheds, on_utility, gives_back)
+    assert (state.sheds, state.on_utility, state.restores) == (sheds, on_utility, gives_back)
 
 
 def test_the_diagram_in_the_documents_is_the_table_that_runs() -> None:

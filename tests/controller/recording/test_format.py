@@ -7,16 +7,26 @@ from typing import Any, get_args
 
 import pytest
 
-from clients.replay.replay import played
+from clients.replay.replay import replay
 from controller.core import events as ev
-from controller.core.effects import KeepHistory, KeepOutage, Memory, SwitchOff, SwitchOn
+from controller.core.effects import SavedState, SaveHistory, SaveOutage, SwitchOff, SwitchOn
 from controller.core.engine import EngineSettings
-from controller.core.outage_record import Flap
-from controller.core.views import Wall
-from controller.recording.format import TICKET, End, EvidenceError, Part, Start, Turn, from_line, segments, to_line
-from rules.boot_time import Moment
+from controller.core.outage_record import FlapSettings
+from controller.core.views import WallClock
+from controller.recording.format import (
+    TICKET,
+    EngineTurn,
+    Part,
+    RecordingError,
+    SessionEnd,
+    SessionStart,
+    from_line,
+    sessions,
+    to_line,
+)
+from rules.boot_time import BootTime
 from rules.panel import CircuitId, Panel, Position, Wakes
-from rules.shed import Pace
+from rules.shed import RetryPolicy
 from tests.recorded_house import Tape
 from tests.virtual.night import Night
 from tests.virtual.program import Program
@@ -24,26 +34,26 @@ from tests.virtual_house import circuit, essential
 
 TUB, FRIDGE = CircuitId("hot-tub"), CircuitId("fridge")
 PANEL = Panel.of(essential("fridge", amps=20.0), circuit("hot-tub", spaces=(9, 11), rank=8, wakes=Wakes.OFF))
-BEGAN = Moment("boot-1", 10.25)
-MEMORY = Memory(
+BEGAN = BootTime("boot-1", 10.25)
+MEMORY = SavedState(
     entries={TUB: {"position": "off", "debt": {"since": ["boot-1", 11.5]}}},
-    outage=KeepOutage(7, "open", "outage", BEGAN, None, (BEGAN,), {TUB: "on"}, None, None, 123, 4),
-    history=(KeepHistory(7, TUB, BEGAN, 0.25, None, None),),
+    outage=SaveOutage(7, "open", "outage", BEGAN, None, (BEGAN,), {TUB: "on"}, None, None, 123, 4),
+    history=(SaveHistory(7, TUB, BEGAN, 0.25, None, None),),
     last_outage=7,
-    openings=(BEGAN, Moment("boot-1", 20.0)),
+    openings=(BEGAN, BootTime("boot-1", 20.0)),
     boot="boot-1",
     pulse_count=4,
     kwh_pulse_count=2,
 )
-START = Start(
+START = SessionStart(
     "boot-2",
     20.125,
     rebooted=True,
     panel=PANEL,
-    settings=EngineSettings(0.02, contact_on_bus=True, pace=Pace(0.3), flap=Flap(5)),
+    settings=EngineSettings(0.02, contact_on_bus=True, retry=RetryPolicy(0.3), flapping=FlapSettings(5)),
     memory=MEMORY,
     version="0.1.0",
-    wall=Wall(1_700_000_000.5, trusted=True),
+    wall=WallClock(1_700_000_000.5, trusted=True),
 )
 EVENTS: tuple[ev.Event, ...] = (
     ev.ContactChanged(1.1, open=True, retained=True),
@@ -53,13 +63,13 @@ EVENTS: tuple[ev.Event, ...] = (
     ev.BusLost(1.5, "refused: \ud800"),
     ev.BreakerReported(1.6, TUB, Position.TRIPPED),
     ev.AvailabilityReported(1.7, TUB, online=False, retained=True),
-    ev.Asked(1.8, "off", TUB, by="Ann", note="guests", now=True, reply=TICKET),
+    ev.Requested(1.8, "off", TUB, by="Ann", note="guests", now=True, reply=TICKET),
     ev.CircuitsChanged(1.9, PANEL, None),
     ev.ConfigurationRefused(2.0, ("circuits.toml:3: wrong",), None),
     ev.EnergyRead(2.1, 123_456),
     ev.MeterSilent(2.2, "no answer"),
-    ev.MeterNoted(2.3, {"says": "another"}),
-    ev.OtherMeterHeard(2.4, "barn", None),
+    ev.MeterFindingReported(2.3, {"says": "another"}),
+    ev.ExtraMeterRead(2.4, "barn", None),
     ev.PulseSeen(2.5),
     ev.KwhPulseSeen(2.6),
     ev.DiskFailed(2.7, "full"),
@@ -77,10 +87,10 @@ def test_every_kind_of_event_is_among_these() -> None:
     "part",
     [
         START,
-        Turn(0.1 + 0.2, EVENTS, (SwitchOff(TUB, 5), SwitchOn(FRIDGE, 1)), 1e9 / 3),
-        Turn(3.0, (), (), None),
-        End(4.0),
-        End(4.0, "too much"),
+        EngineTurn(0.1 + 0.2, EVENTS, (SwitchOff(TUB, 5), SwitchOn(FRIDGE, 1)), 1e9 / 3),
+        EngineTurn(3.0, (), (), None),
+        SessionEnd(4.0),
+        SessionEnd(4.0, "too much"),
     ],
     ids=lambda part: type(part).__name__,
 )
@@ -93,9 +103,9 @@ def test_a_line_is_read_as_it_was_written(part: Part) -> None:
 
 def test_an_answers_ticket_is_not_written() -> None:
     """It is an object of the running program; that somebody waits is all there is to say."""
-    asked = ev.Asked(1.0, "restore", reply=object())
-    read = from_line(to_line(Turn(1.0, (asked,), (), None)))
-    assert isinstance(read, Turn)
+    asked = ev.Requested(1.0, "restore", reply=object())
+    read = from_line(to_line(EngineTurn(1.0, (asked,), (), None)))
+    assert isinstance(read, EngineTurn)
     assert read.events == (asked._replace(reply=TICKET),)
 
 
@@ -116,22 +126,22 @@ def test_an_answers_ticket_is_not_written() -> None:
 )
 def test_what_is_no_line_of_a_recording_is_refused_with_its_place(line: str) -> None:
     """A stranger's file ends in a sentence, not in a trace."""
-    with pytest.raises(EvidenceError, match=r"^line 3: "):
-        segments([to_line(START), "", line])
+    with pytest.raises(RecordingError, match=r"^line 3: "):
+        sessions([to_line(START), "", line])
 
 
 def test_a_recording_begins_with_a_start() -> None:
     """Without it nobody knows what the turns were taken from."""
-    with pytest.raises(EvidenceError, match="line 1: a recording begins with a start"):
-        segments([to_line(End(1.0))])
+    with pytest.raises(RecordingError, match="line 1: a recording begins with a start"):
+        sessions([to_line(SessionEnd(1.0))])
 
 
 def test_each_start_begins_a_segment() -> None:
     """With its turns, and its end where it had one."""
-    turn = Turn(21.0, (), (), 21.0)
-    parts: list[Part] = [START, turn, turn, End(22.0), START]
-    first, second = segments(map(to_line, parts))
-    assert (first.start, first.turns, first.end) == (START, (turn, turn), End(22.0))
+    turn = EngineTurn(21.0, (), (), 21.0)
+    parts: list[Part] = [START, turn, turn, SessionEnd(22.0), START]
+    first, second = sessions(map(to_line, parts))
+    assert (first.start, first.turns, first.end) == (START, (turn, turn), SessionEnd(22.0))
     assert (second.turns, second.end) == ((), None)
     assert [first.last_at, second.last_at] == [22.0, START.at]
 
@@ -142,7 +152,7 @@ def test_each_start_begins_a_segment() -> None:
 class NotingDisk:
     """Stands before the virtual disk, and notes what a start found on it."""
 
-    memory = Memory()
+    memory = SavedState()
 
     def __init__(self, disk: Any) -> None:
         self._disk = disk
@@ -150,7 +160,7 @@ class NotingDisk:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._disk, name)
 
-    def load(self, boot: str) -> Memory:
+    def load(self, boot: str) -> SavedState:
         self.memory = self._disk.load(boot)
         return self.memory
 
@@ -168,7 +178,7 @@ class Recorded(Program):
         self.disk = noting._disk
         assert self.engine is not None
         again = noting.memory.boot not in (None, self.boot)
-        start = Start(self.boot, at - self.boot_at, again, self.panel, self.settings, noting.memory)
+        start = SessionStart(self.boot, at - self.boot_at, again, self.panel, self.settings, noting.memory)
         self.engine = Tape(self.engine, start, self.parts)  # type: ignore[assignment]  # it does as the engine does
 
 
@@ -189,8 +199,8 @@ def test_a_random_night_is_decided_the_same_again(seed: int) -> None:
     """Whatever happened, however often it crashed: every command, in order, with its expiry, from the text alone."""
     parts = recorded_night(seed)
     commands = 0
-    for segment in segments(map(to_line, parts)):
-        for turn in played(segment):
+    for segment in sessions(map(to_line, parts)):
+        for turn in replay(segment):
             assert turn.decided == turn.turn.commands, turn.turn
             commands += len(turn.decided)
-    assert commands == sum(len(part.commands) for part in parts if isinstance(part, Turn))
+    assert commands == sum(len(part.commands) for part in parts if isinstance(part, EngineTurn))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clients.replay.replay import played
+from clients.replay.replay import replay
 from controller.core import events as ev
-from controller.core.effects import Happened, KeepSample, Memory, SwitchOff
+from controller.core.effects import LogEvent, SavedState, SaveSample, SwitchOff
 from controller.core.engine import EngineSettings
-from controller.recording.format import End, Part, Start, Turn, segments, to_line
+from controller.recording.format import EngineTurn, Part, SessionEnd, SessionStart, sessions, to_line
 from controller.recording.recorder import Recorder
 from rules.panel import CircuitId, Panel, Position
 from tests.recorded_house import TapedHouse
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FRIDGE, TUB = CircuitId("fridge"), CircuitId("hot-tub")
 ON, OFF = Position.ON, Position.OFF
-SAMPLE = KeepSample(1.0, 1, 1.0, False, "pulses", 0.0, None, None, None, None)
+SAMPLE = SaveSample(1.0, 1, 1.0, False, "pulses", 0.0, None, None, None, None)
 
 
 class Notes:
@@ -32,7 +32,9 @@ class Notes:
 
     def __init__(self) -> None:
         self.parts: list[Part] = []
-        self.recorder = Recorder(Start("boot", 0.0, False, Panel({}), EngineSettings(), Memory()), self.parts.append)
+        self.recorder = Recorder(
+            SessionStart("boot", 0.0, False, Panel({}), EngineSettings(), SavedState()), self.parts.append
+        )
         self.turn(0.0)
 
     def turn(
@@ -46,9 +48,9 @@ class Notes:
         self.recorder.turn(events, now, commands, now, effects, decided=decided)
 
     @property
-    def turns(self) -> list[Turn]:
+    def turns(self) -> list[EngineTurn]:
         """What was kept but the start and the first turn."""
-        return [part for part in self.parts if isinstance(part, Turn)][1:]
+        return [part for part in self.parts if isinstance(part, EngineTurn)][1:]
 
     def times(self) -> list[float]:
         return [turn.now for turn in self.turns]
@@ -68,30 +70,30 @@ def notes() -> Notes:
 def test_a_recording_begins_with_its_start_and_the_first_turn(notes: Notes) -> None:
     """In the first turn every circuit is looked at, whether or not anything has happened."""
     start, first = notes.parts
-    assert isinstance(start, Start)
-    assert first == Turn(0.0, (), (), 0.0)
+    assert isinstance(start, SessionStart)
+    assert first == EngineTurn(0.0, (), (), 0.0)
 
 
 def test_turns_that_only_tell_or_sample_are_not_recorded(notes: Notes) -> None:
     """Nor what the meter says: it decides nothing of switching."""
-    meter = (ev.EnergyRead(1.0, 5), ev.MeterSilent(1.0, "?"), ev.PulseSeen(1.0), ev.OtherMeterHeard(1.0, "barn", 1))
+    meter = (ev.EnergyRead(1.0, 5), ev.MeterSilent(1.0, "?"), ev.PulseSeen(1.0), ev.ExtraMeterRead(1.0, "barn", 1))
     notes.turn(1.0, *meter, effects=[SAMPLE])
     notes.turn(2.0)
     notes.turn(3.0, meter[0], on(3.0))
-    assert notes.turns == [Turn(3.0, (on(3.0),), (), 3.0)]
+    assert notes.turns == [EngineTurn(3.0, (on(3.0),), (), 3.0)]
 
 
 def test_a_turn_that_wrote_of_anything_is_recorded(notes: Notes) -> None:
     """An alarm that time alone raises is raised at the same time again."""
-    notes.turn(1.0, ev.MeterSilent(1.0, "?"), effects=[Happened(1.0, "alarm_raised")])
-    assert notes.turns == [Turn(1.0, (), (), 1.0)]
+    notes.turn(1.0, ev.MeterSilent(1.0, "?"), effects=[LogEvent(1.0, "alarm_raised")])
+    assert notes.turns == [EngineTurn(1.0, (), (), 1.0)]
 
 
 def test_a_turn_that_time_alone_brought_about_is_recorded(notes: Notes) -> None:
     """With a command or without: a deadline that passed moves what comes after it."""
     notes.turn(1.0, commands=[SwitchOff(TUB, 5)])
     notes.turn(2.0, decided=True)
-    assert notes.turns == [Turn(1.0, (), (SwitchOff(TUB, 5),), 1.0), Turn(2.0, (), (), 2.0)]
+    assert notes.turns == [EngineTurn(1.0, (), (SwitchOff(TUB, 5),), 1.0), EngineTurn(2.0, (), (), 2.0)]
 
 
 def test_what_is_said_again_without_anything_coming_of_it_is_recorded_once(notes: Notes) -> None:
@@ -122,7 +124,7 @@ def test_a_word_that_is_new_is_recorded(notes: Notes, news: list[ev.Event]) -> N
 
 @pytest.mark.parametrize(
     ("commands", "effects", "decided"),
-    [([SwitchOff(TUB, 5)], [], False), ([], [Happened(3.0, "on_again", FRIDGE)], False), ([], [], True)],
+    [([SwitchOff(TUB, 5)], [], False), ([], [LogEvent(3.0, "on_again", FRIDGE)], False), ([], [], True)],
 )
 def test_a_repetition_of_which_something_comes_is_recorded(
     notes: Notes, commands: list[SwitchOff], effects: list[Effect], decided: bool
@@ -148,7 +150,7 @@ def test_a_contact_that_repeats_itself_is_recorded_once_too(notes: Notes, word: 
 def test_what_is_no_word_of_a_device_is_never_held_back(notes: Notes) -> None:
     """A person who asks twice has asked twice."""
     for at in (1.0, 2.0):
-        notes.turn(at, ev.Asked(at, "off", TUB))
+        notes.turn(at, ev.Requested(at, "off", TUB))
     assert notes.times() == [1.0, 2.0]
 
 
@@ -177,7 +179,7 @@ def test_a_devices_own_words_stay_in_order(notes: Notes) -> None:
 def test_a_program_that_ends_well_says_when(notes: Notes) -> None:
     """One that was killed does not."""
     notes.recorder.end(9.0)
-    assert notes.parts[-1] == End(9.0)
+    assert notes.parts[-1] == SessionEnd(9.0)
 
 
 def test_an_hour_of_repetitions_on_utility_leaves_no_trace() -> None:
@@ -202,9 +204,9 @@ def test_what_was_left_out_changes_nothing() -> None:
         for breaker in house.breakers.values():
             said += len(breaker.greeting())
             house.publish(breaker.greeting())
-    recorded = segments(map(to_line, house.parts))
+    recorded = sessions(map(to_line, house.parts))
     assert len(recorded) == 2
-    again = [turn for segment in recorded for turn in played(segment)]
+    again = [turn for segment in recorded for turn in replay(segment)]
     assert [turn.decided for turn in again] == [turn.turn.commands for turn in again]
     assert sum(len(turn.decided) for turn in again) == len(house.commands)
     assert sum(len(turn.turn.events) for turn in again) < said / 4

@@ -45,9 +45,9 @@ def test_a_witness_that_cannot_be_looked_at_is_none(tmp_path: Path) -> None:
 
 def test_a_moment_is_told_with_a_word_beside_it_until_the_clock_is_right() -> None:
     """What is not known is null."""
-    assert clock.told(0.125, True) == {"at": "1970-01-01T00:00:00.125Z"}
-    assert clock.told(0.0, False, "began") == {"began": "1970-01-01T00:00:00.000Z", "clock": "untrusted"}
-    assert clock.told(None, True) == {"at": None}
+    assert clock.json_time(0.125, True) == {"at": "1970-01-01T00:00:00.125Z"}
+    assert clock.json_time(0.0, False, "began") == {"began": "1970-01-01T00:00:00.000Z", "clock": "untrusted"}
+    assert clock.json_time(None, True) == {"at": None}
 
 
 @pytest.mark.parametrize("abstract", [False, True])

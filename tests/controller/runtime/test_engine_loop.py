@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller.core import events as ev
-from controller.core.effects import Memory
+from controller.core.effects import SavedState
 from controller.core.engine import Engine, EngineSettings
-from controller.recording.format import Start
+from controller.recording.format import SessionStart
 from controller.recording.recorder import Recorder
-from controller.runtime.engine_loop import AWAKE_S, HEARTBEAT_S, Inbox
+from controller.runtime.engine_loop import HEARTBEAT_S, SPIN_S, EngineLoop
 from hw.simulated.virtual_time import run_virtual
 from rules.panel import Panel
 from tests.virtual_house import circuit
@@ -42,10 +42,10 @@ class Desk:
         self.commands: list[tuple[float, SwitchOff | SwitchOn]] = []
         settings, began = EngineSettings(settle_s=settle_s), self.now()
         panel = Panel({TUB.id: TUB})
-        engine = Engine(panel, settings, Memory(), "boot", began, rebooted=False)
-        recorder = Recorder(Start("boot", began, False, panel, settings, Memory()), lambda _part: None)
+        engine = Engine(panel, settings, SavedState(), "boot", began, rebooted=False)
+        recorder = Recorder(SessionStart("boot", began, False, panel, settings, SavedState()), lambda _part: None)
         doing = self.send, self.carry_out, (lambda: None)
-        self.inbox = Inbox(engine, *doing, recorder=recorder, clock=self.now, nap=self.nap)
+        self.inbox = EngineLoop(engine, *doing, recorder=recorder, clock=self.now, nap=self.nap)
 
     def now(self) -> float:
         return self._loop.time() + self.napped_s
@@ -147,7 +147,7 @@ def test_a_bounce_of_the_last_moment_is_taken_before_the_opening_is_judged(by_th
             if turn_waits:
                 # In the round of the loop in which the wait begins.
                 began = loop.time() + 3.0 + SETTLE_S
-                loop.call_at(began + SETTLE_S - AWAKE_S - 1e-10, desk.inbox.put, ev.PulseSeen(began))
+                loop.call_at(began + SETTLE_S - SPIN_S - 1e-10, desk.inbox.put, ev.PulseSeen(began))
             await opened(desk)
             loop.remove_reader(ours)
             return len(desk.commands)

@@ -16,13 +16,13 @@ import pytest
 from controller.config.loader import Configuration, Sources, parse
 from controller.config.model import GpioContact, MeterSettings
 from controller.core import events as ev
-from controller.runtime.gpio_devices import AGAIN_S, POLL_S, WiredContact, pulse_lines, watch_meter
+from controller.runtime.gpio_devices import POLL_S, RETRY_S, ContactLine, pulse_lines, watch_meter
 from hw import meter_pdu  # noqa: F401  # the library is brought in here, not in a thread while virtual time runs
 from hw.gpio import InputLine
-from hw.simulated.contact import SimulatedPins, Wire
-from hw.simulated.meter import Quirks, SimulatedMeter
+from hw.simulated.contact import SimulatedPins, SimulatedWire
+from hw.simulated.meter import MeterFaults, SimulatedMeter
 from hw.simulated.meter_server import serve_pty
-from hw.simulated.serial_line import Faults, FaultyLine
+from hw.simulated.serial_line import FaultyLine, LineFaults
 from hw.simulated.virtual_time import run_virtual
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ class Bench:
     def put(self, event: ev.Event) -> None:
         self.events.append(event)
 
-    def contact(self) -> WiredContact:
-        return WiredContact(CONTACT, self.put, self.put, factory=self.pins)
+    def contact(self) -> ContactLine:
+        return ContactLine(CONTACT, self.put, self.put, factory=self.pins)
 
     async def during(self, task: Coroutine[object, object, object], seconds: float) -> None:
         """Let a task run for so long, and raise what it raised."""
@@ -83,8 +83,8 @@ def test_a_contact_whose_pin_is_in_use_is_unknown_and_had_as_soon_as_it_is_free(
         bench = Bench()
         other = InputLine(CONTACT.pin, lambda _high, _at: None, bench.pins)
         line = bench.contact()
-        asyncio.get_running_loop().call_later(4 * AGAIN_S - 1.0, other.close)
-        await bench.during(line.run(), 4 * AGAIN_S + 1.0)
+        asyncio.get_running_loop().call_later(4 * RETRY_S - 1.0, other.close)
+        await bench.during(line.run(), 4 * RETRY_S + 1.0)
         lost, *rest = bench.events
         assert isinstance(lost, ev.ContactLost)
         assert "in use" in lost.reason
@@ -100,7 +100,7 @@ def test_a_contact_is_looked_at_besides_its_edges() -> None:
 
     async def main() -> None:
         bench = Bench()
-        wire = Wire(bench.pins, CONTACT.pin)
+        wire = SimulatedWire(bench.pins, CONTACT.pin)
         line = bench.contact()
         wire.lose()
         wire.close()
@@ -131,9 +131,9 @@ def test_edges_of_both_outputs_are_told_apart_and_bear_their_moments() -> None:
         bench = Bench()
         loop = asyncio.get_running_loop()
         ten, kwh = pulse_lines(METER, bench.put, factory=bench.pins)
-        loop.call_later(1.0, Wire(bench.pins, 27).toggle)
-        loop.call_later(2.0, Wire(bench.pins, 22).toggle)
-        loop.call_later(3.0, Wire(bench.pins, 27).toggle)
+        loop.call_later(1.0, SimulatedWire(bench.pins, 27).toggle)
+        loop.call_later(2.0, SimulatedWire(bench.pins, 22).toggle)
+        loop.call_later(3.0, SimulatedWire(bench.pins, 27).toggle)
         await asyncio.gather(bench.during(ten.run(), 5.0), bench.during(kwh.run(), 5.0))
         assert [type(event) for event in bench.events] == [ev.PulseSeen, ev.KwhPulseSeen, ev.PulseSeen]
         assert [event.at for event in bench.events] == pytest.approx([1.0, 2.0, 3.0])
@@ -160,9 +160,9 @@ def test_a_pulse_line_that_cannot_be_had_is_tried_again_and_said_once(caplog: py
         other = InputLine(27, lambda _high, _at: None, bench.pins)
         (line,) = pulse_lines(replace(METER, pulse_kwh_pin=None), bench.put, factory=bench.pins)
         loop = asyncio.get_running_loop()
-        loop.call_later(3 * AGAIN_S + 1.0, other.close)
-        loop.call_later(5 * AGAIN_S, Wire(bench.pins, 27).toggle)
-        await bench.during(line.run(), 6 * AGAIN_S)
+        loop.call_later(3 * RETRY_S + 1.0, other.close)
+        loop.call_later(5 * RETRY_S, SimulatedWire(bench.pins, 27).toggle)
+        await bench.during(line.run(), 6 * RETRY_S)
         assert [type(event) for event in bench.events] == [ev.PulseSeen]
 
     run_virtual(main())
@@ -180,8 +180,8 @@ def test_what_an_edge_raises_in_its_thread_ends_the_task_at_the_next_look() -> N
             raise RuntimeError("a mistake of ours")
 
         (line,) = pulse_lines(replace(METER, pulse_kwh_pin=None), full, factory=bench.pins)
-        Wire(bench.pins, 27).toggle()
-        asyncio.get_running_loop().call_later(0.1, Wire(bench.pins, 27).toggle)
+        SimulatedWire(bench.pins, 27).toggle()
+        asyncio.get_running_loop().call_later(0.1, SimulatedWire(bench.pins, 27).toggle)
         with pytest.raises(RuntimeError, match="a mistake of ours"):
             await bench.during(line.run(), 2 * POLL_S)
 
@@ -233,7 +233,7 @@ def test_a_silent_meter_costs_the_houses_own_no_more_than_its_time_out() -> None
         meters = [
             SimulatedMeter("1N240-02D", 1, 100.0),
             SimulatedMeter("1N240-02D", 2, 200.0),
-            SimulatedMeter("1N240-02D", 3, quirks=Quirks(silent=True)),
+            SimulatedMeter("1N240-02D", 3, quirks=MeterFaults(silent=True)),
         ]
         inbox = Inbox(6, ev.EnergyRead)
         async with serve_pty(meters) as port:
@@ -245,7 +245,7 @@ def test_a_silent_meter_costs_the_houses_own_no_more_than_its_time_out() -> None
     inbox = next((one for one in plays if longest_pause(one) <= 0.5 + TIMEOUT_S + LATE_S), None)
     assert inbox is not None
     assert {event.tenths for event in inbox.events if isinstance(event, ev.EnergyRead)} == {1000}
-    others = {(event.meter, event.tenths) for event in inbox.events if isinstance(event, ev.OtherMeterHeard)}
+    others = {(event.meter, event.tenths) for event in inbox.events if isinstance(event, ev.ExtraMeterRead)}
     assert others == {("barn", 2000), ("shop", None)}
     assert not [event for event in inbox.events if isinstance(event, ev.MeterSilent)]
 
@@ -255,15 +255,15 @@ def test_what_is_found_out_about_each_meter_is_an_event() -> None:
 
     async def main() -> Inbox:
         clock = asyncio.get_running_loop().time
-        repeats = SimulatedMeter("1N240-02D", 1, 100.0, clock=clock, quirks=Quirks(to_grid="equal"))
+        repeats = SimulatedMeter("1N240-02D", 1, 100.0, clock=clock, quirks=MeterFaults(to_grid="equal"))
         replaced = SimulatedMeter("1N240-02D", 2, 200.0, clock=clock)
-        line = FaultyLine([repeats, replaced], Faults(random.Random(1), 0.0))  # noqa: S311 - no fault is drawn
+        line = FaultyLine([repeats, replaced], LineFaults(random.Random(1), 0.0))  # noqa: S311 - no fault is drawn
         asyncio.get_running_loop().call_later(60.0, setattr, replaced, "program_id", 7)
-        inbox = Inbox(2, ev.MeterNoted)
+        inbox = Inbox(2, ev.MeterFindingReported)
         await inbox.filled(configured("/dev/simulated"), line.connect)
         return inbox
 
-    noted = [event.about for event in run_virtual(main()).events if isinstance(event, ev.MeterNoted)]
+    noted = [event.details for event in run_virtual(main()).events if isinstance(event, ev.MeterFindingReported)]
     assert [(about["meter"], about["kind"]) for about in noted] == [("", "to-grid bogus"), ("barn", "replaced")]
     assert noted[1]["says"] == "another meter: program id 7 where 45678 was"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from controller.core.effects import Happened
-from controller.runtime.journal import MISTAKES_MOST, line, refusal_lines
+from controller.core.effects import LogEvent
+from controller.runtime.journal import MAX_ERRORS, format_event, refusal_lines
 from rules.panel import CircuitId
 
 
@@ -47,17 +47,17 @@ def test_an_event_is_one_readable_line(
     event: str, about: dict[str, str | int | float | list[str] | dict[str, str]], says: str
 ) -> None:
     """Figures as they stand, sentences as they are, and no monotonic moments."""
-    assert line(Happened(1.0, event, None, about)) == says  # type: ignore[arg-type]
+    assert format_event(LogEvent(1.0, event, None, about)) == says  # type: ignore[arg-type]
 
 
 def test_a_line_that_concerns_a_circuit_begins_with_it() -> None:
     """Whom it concerns, then what happened."""
-    assert line(Happened(1.0, "confirmed_off", CircuitId("hot-tub"))) == "hot-tub: confirmed off"
+    assert format_event(LogEvent(1.0, "confirmed_off", CircuitId("hot-tub"))) == "hot-tub: confirmed off"
 
 
 def test_what_is_on_again_is_not_said_to_be_shed() -> None:
     """On utility it is watched for a late OFF and nothing is sent; where something is, the next line says so."""
-    said = line(Happened(1.0, "on_again", CircuitId("hot-tub")))
+    said = format_event(LogEvent(1.0, "on_again", CircuitId("hot-tub")))
     assert said == "hot-tub: is on again, and no person's hand is proved"
 
 
@@ -65,18 +65,18 @@ def test_a_file_of_a_thousand_mistakes_does_not_fill_the_journal() -> None:
     """The first of them are said, and how many more there are."""
     assert refusal_lines(("circuits.toml:1: missing",)) == ["circuits.toml:1: missing"]
     *first, last = refusal_lines([f"circuits.toml:{number}: wrong" for number in range(1000)])
-    assert len(first) == MISTAKES_MOST
-    assert last.startswith(f"and {1000 - MISTAKES_MOST} more")
+    assert len(first) == MAX_ERRORS
+    assert last.startswith(f"and {1000 - MAX_ERRORS} more")
 
 
 def test_a_generator_that_stopped_and_a_grid_that_flaps_are_sentences() -> None:
     """With what it goes by, and for how long everything waits."""
-    stopped = line(Happened(1.0, "generator_stopped", None, {"devices": 4, "meter": "silent", "began_at": 7.5}))
+    stopped = format_event(LogEvent(1.0, "generator_stopped", None, {"devices": 4, "meter": "silent", "began_at": 7.5}))
     assert stopped.startswith(
         "generator stopped, as it seems: 4 devices fell silent at once on standby (meter: silent)"
     )
     about = {"openings": 3, "within_s": 600.0, "wait_s": 20.0, "usual_s": 10.0}
-    flaps = line(Happened(1.0, "utility_flaps", None, about))
+    flaps = format_event(LogEvent(1.0, "utility_flaps", None, about))
     assert flaps.startswith(
         "utility comes and goes (3 openings within 600 s): it must be unbroken for 20 s instead of 10"
     )

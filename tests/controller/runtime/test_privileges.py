@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.runtime.privileges import become_owner
+from controller.runtime.privileges import drop_privileges
 from controller.runtime.state_lock import FILE
 
 if TYPE_CHECKING:
@@ -70,5 +70,5 @@ def test_a_folder_of_roots_or_of_nobody_known_changes_nothing(tmp_path: Path, ui
 def test_a_folder_that_is_not_there_changes_nothing(tmp_path: Path) -> None:
     """The program makes it, as whoever started it."""
     before = os.getuid(), os.getgid()
-    assert become_owner(tmp_path / "state") is None
+    assert drop_privileges(tmp_path / "state") is None
     assert (os.getuid(), os.getgid()) == before

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.runtime.state_lock import FILE, FolderLock, HeldError
+from controller.runtime.state_lock import FILE, StateDirLock, StateDirLockedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,16 +30,16 @@ def test_a_held_folder_is_refused_until_its_holder_is_gone(tmp_path: Path) -> No
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(HeldError, match="end it first"):
-            FolderLock(tmp_path)
+        with pytest.raises(StateDirLockedError, match="end it first"):
+            StateDirLock(tmp_path)
         holder.kill()
     assert (tmp_path / FILE).exists()
-    assert FolderLock(tmp_path).unheld is None
+    assert StateDirLock(tmp_path).unheld is None
 
 
 def test_a_folder_that_cannot_be_written_stops_no_start(tmp_path: Path) -> None:
     """Shedding goes on with a dead disk too: why it is not held is told, and that is all."""
     (tmp_path / "file").touch()
-    unheld = FolderLock(tmp_path / "file" / "state").unheld
+    unheld = StateDirLock(tmp_path / "file" / "state").unheld
     assert unheld is not None
     assert unheld.startswith("cannot keep a second loadshed off ")

@@ -6,9 +6,9 @@ import queue
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from controller.core.effects import Happened, KeepEntry, KeepHistory, KeepOutage, KeepSample
-from controller.storage.store import Pace, Store
-from rules.boot_time import Moment
+from controller.core.effects import LogEvent, SaveEntry, SaveHistory, SaveOutage, SaveSample
+from controller.storage.store import Store, WriteTimings
+from rules.boot_time import BootTime
 from rules.panel import CircuitId
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BOOT, LATER_BOOT = "boot-1", "boot-2"
 TUB, FRIDGE = CircuitId("hot-tub"), CircuitId("fridge")
 # Nothing that may wait is written before the end, and a failed write is tried again at once.
-PATIENT = Pace(lazy_s=3600.0, samples_s=3600.0, retry_s=0.02, tidy_first_s=3600.0)
+PATIENT = WriteTimings(lazy_s=3600.0, samples_s=3600.0, retry_s=0.02, tidy_first_s=3600.0)
 
 
 @dataclass
@@ -45,33 +45,33 @@ class Ear:
             yield self.said.get()
 
 
-def store_in(folder: Path, ear: Ear, boot: str = BOOT, pace: Pace = PATIENT) -> Store:
+def store_in(folder: Path, ear: Ear, boot: str = BOOT, pace: WriteTimings = PATIENT) -> Store:
     """Return a store that is not loaded yet."""
     return Store(folder, boot, ear.failed, ear.recovered, pace=pace)
 
 
-def entry(circuit: CircuitId, **row: int) -> KeepEntry:
+def entry(circuit: CircuitId, **row: int) -> SaveEntry:
     """Return a ledger entry."""
-    return KeepEntry(circuit, row)
+    return SaveEntry(circuit, row)
 
 
-def outage(number: int, stage: OutageStage = "open", boot: str = BOOT, ended: float | None = None) -> KeepOutage:
+def outage(number: int, stage: OutageStage = "open", boot: str = BOOT, ended: float | None = None) -> SaveOutage:
     """Return an outage that began at 10 s of its boot."""
-    began = Moment(boot, 10.0)
-    end = None if ended is None else Moment(boot, ended)
-    return KeepOutage(number, stage, "outage", began, end, (began,), {TUB: "on", FRIDGE: "off"}, 1.5, 4.25, 12_345, 67)
+    began = BootTime(boot, 10.0)
+    end = None if ended is None else BootTime(boot, ended)
+    return SaveOutage(number, stage, "outage", began, end, (began,), {TUB: "on", FRIDGE: "off"}, 1.5, 4.25, 12_345, 67)
 
 
-def history(number: int, circuit: CircuitId = TUB, boot: str = BOOT, end: str | None = None) -> KeepHistory:
+def history(number: int, circuit: CircuitId = TUB, boot: str = BOOT, end: str | None = None) -> SaveHistory:
     """Return how a circuit fared: shed at 11 s, back at 90 s."""
-    return KeepHistory(number, circuit, Moment(boot, 11.0), 0.25, Moment(boot, 90.0), end)
+    return SaveHistory(number, circuit, BootTime(boot, 11.0), 0.25, BootTime(boot, 90.0), end)
 
 
-def sample(at: float, number: int = 1, kw: float | None = 3.5) -> KeepSample:
+def sample(at: float, number: int = 1, kw: float | None = 3.5) -> SaveSample:
     """Return one row of the demand log."""
-    return KeepSample(at, number, kw, True, "pulses", 0.5, None, 2.0, 1234.5, 7)
+    return SaveSample(at, number, kw, True, "pulses", 0.5, None, 2.0, 1234.5, 7)
 
 
-def event(at: float, lazy: bool = False) -> Happened:
+def event(at: float, lazy: bool = False) -> LogEvent:
     """Return one event."""
-    return Happened(at, "confirmed_off", TUB, {"after_s": 0.25}, lazy=lazy)
+    return LogEvent(at, "confirmed_off", TUB, {"after_s": 0.25}, may_be_delayed=lazy)

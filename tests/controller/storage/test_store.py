@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.core.effects import DropOutage, Happened, KeepHistory, KeepPulses, Memory
-from controller.storage.log_reader import Log, SampleRow, When
-from controller.storage.pending_rows import MOST_EVENTS, MOST_SAMPLES, Ledger, Samples
+from controller.core.effects import DeleteOutage, LogEvent, SavedState, SaveHistory, SavePulses
+from controller.storage.log_reader import EventLog, LoggedTime, SampleRow
+from controller.storage.pending_rows import MAX_PENDING_EVENTS, MAX_PENDING_SAMPLES, PendingLedgerRows, PendingSamples
 from controller.storage.retention import BATCH, remove_old_events, remove_old_samples
-from controller.storage.schema import UselessError
-from controller.storage.store import Pace
-from rules.boot_time import Moment
+from controller.storage.schema import UnusableDatabaseError
+from controller.storage.store import WriteTimings
+from rules.boot_time import BootTime
 from tests.controller.storage.state_folder import (
     BOOT,
     FRIDGE,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from controller.core.effects import DiskEffect
 
 
-def written(folder: Path, *batches: Iterable[DiskEffect], boot: str = BOOT, offset: float = 1000.0) -> Memory:
+def written(folder: Path, *batches: Iterable[DiskEffect], boot: str = BOOT, offset: float = 1000.0) -> SavedState:
     """Put these through a store of their own, in a boot whose clock was right; return what it remembered before."""
     ear = Ear()
     store = store_in(folder, ear, boot)
@@ -48,21 +48,21 @@ def written(folder: Path, *batches: Iterable[DiskEffect], boot: str = BOOT, offs
     return memory
 
 
-def remembered(folder: Path) -> Memory:
+def remembered(folder: Path) -> SavedState:
     """Return what a start would know."""
     return written(folder)
 
 
 def test_a_folder_without_anything_is_a_house_without_a_past(tmp_path: Path) -> None:
     """The first start makes the folder and both databases."""
-    assert remembered(tmp_path / "new" / "state") == Memory()
+    assert remembered(tmp_path / "new" / "state") == SavedState()
 
 
 def test_what_was_put_is_remembered(tmp_path: Path) -> None:
     """Entries, the outage that is open, and how its circuits fare."""
     written(tmp_path, [entry(TUB, debt=1), outage(3), history(3)])
-    began = Moment(BOOT, 10.0)
-    assert remembered(tmp_path) == Memory({TUB: {"debt": 1}}, outage(3), (history(3),), 3, (began,), boot=BOOT)
+    began = BootTime(BOOT, 10.0)
+    assert remembered(tmp_path) == SavedState({TUB: {"debt": 1}}, outage(3), (history(3),), 3, (began,), boot=BOOT)
 
 
 def test_only_the_last_word_on_each_is_remembered(tmp_path: Path) -> None:
@@ -72,20 +72,20 @@ def test_only_the_last_word_on_each_is_remembered(tmp_path: Path) -> None:
     memory = remembered(tmp_path)
     assert memory.entries == {TUB: {"debt": 3}}
     assert (memory.outage, memory.last_outage, memory.history) == (outage(2), 2, ())
-    with Log(tmp_path) as log:
+    with EventLog(tmp_path) as log:
         assert [row.histories[0].end for row in log.outages() if row.histories] == ["restored"]
 
 
 def test_a_closed_outage_is_not_open_and_its_number_is_not_given_again(tmp_path: Path) -> None:
     """Its openings stay, for the guard against a flapping grid."""
     written(tmp_path, [outage(7, "closed", ended=99.0)])
-    assert remembered(tmp_path) == Memory(last_outage=7, openings=(Moment(BOOT, 10.0),), boot=BOOT)
+    assert remembered(tmp_path) == SavedState(last_outage=7, openings=(BootTime(BOOT, 10.0),), boot=BOOT)
 
 
 def test_the_boot_that_last_wrote_and_the_edges_counted_so_far_are_remembered(tmp_path: Path) -> None:
     """A start knows whether the machine has booted since, and no pulse is counted from nought again."""
-    written(tmp_path, [KeepPulses(5), sample(1.0)])
-    written(tmp_path, [KeepPulses(6), KeepPulses(7)], boot=LATER_BOOT)
+    written(tmp_path, [SavePulses(5), sample(1.0)])
+    written(tmp_path, [SavePulses(6), SavePulses(7)], boot=LATER_BOOT)
     written(tmp_path, [sample(2.0)], boot=LATER_BOOT)
     memory = remembered(tmp_path)
     assert (memory.boot, memory.pulse_count) == (LATER_BOOT, 7)
@@ -107,7 +107,7 @@ def test_nothing_is_said_before_there_is_somebody_to_be_told(tmp_path: Path) -> 
 @pytest.mark.parametrize("together", [True, False])
 def test_an_outage_that_never_was_leaves_nothing(tmp_path: Path, together: bool) -> None:
     """A bounce; also where its number is taken again at once."""
-    effects: list[DiskEffect] = [outage(1), history(1), DropOutage(1), outage(1, "about")]
+    effects: list[DiskEffect] = [outage(1), history(1), DeleteOutage(1), outage(1, "about")]
     written(tmp_path, *([effects] if together else [[effect] for effect in effects]))
     memory = remembered(tmp_path)
     assert (memory.outage, memory.history) == (outage(1, "about"), ())
@@ -116,9 +116,9 @@ def test_an_outage_that_never_was_leaves_nothing(tmp_path: Path, together: bool)
 def test_what_strangers_write_is_kept_as_it_is(tmp_path: Path) -> None:
     """Half a surrogate pair, an apostrophe and a zero byte are text as any other."""
     note = "\ud800 ' \x00 é"
-    written(tmp_path, [Happened(1.0, "held", TUB, {"note": note, "kw": None, "list": [1, {"a": 0.5}]})])
-    with Log(tmp_path) as log:
-        assert [row.about for row in log.events()] == [{"note": note, "kw": None, "list": [1, {"a": 0.5}]}]
+    written(tmp_path, [LogEvent(1.0, "held", TUB, {"note": note, "kw": None, "list": [1, {"a": 0.5}]})])
+    with EventLog(tmp_path) as log:
+        assert [row.details for row in log.events()] == [{"note": note, "kw": None, "list": [1, {"a": 0.5}]}]
 
 
 # --- when things are written -----------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def dues(folder: Path, *effects: DiskEffect) -> tuple[bool, bool]:
     store = store_in(folder, Ear())
     store.put(effects)
     soon = store._tidy_at - 60.0
-    return tuple(due is not None and due < soon for due in (store._ledger.wakes_at(), store._samples.wakes_at()))  # type: ignore[return-value]
+    return tuple(due is not None and due < soon for due in (store._ledger.due_at(), store._samples.due_at()))  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize(
@@ -139,8 +139,8 @@ def dues(folder: Path, *effects: DiskEffect) -> tuple[bool, bool]:
         ([event(1.0)], (True, False)),
         ([entry(TUB, debt=1)], (True, False)),
         ([sample(1.0)], (False, False)),
-        ([KeepPulses(1)], (False, False)),
-        ([KeepPulses(1), event(1.0)], (True, True)),
+        ([SavePulses(1)], (False, False)),
+        ([SavePulses(1), event(1.0)], (True, True)),
         ([sample(1.0), event(1.0)], (True, True)),
         ([sample(1.0), event(1.0, lazy=True)], (False, False)),
         ([sample(1.0), outage(1)], (True, True)),
@@ -168,14 +168,14 @@ def test_what_queues_up_is_one_commit(tmp_path: Path) -> None:
     store = store_in(tmp_path, Ear())
     for number in range(40):
         store.put([entry(TUB, debt=number), event(float(number))])
-    rows = store._ledger.take()
+    rows = store._ledger.add()
     assert (len(rows.entries), len(rows.events), bool(store._ledger.rows)) == (1, 40, False)
 
 
 def test_the_pace_is_kept_by_the_thread_itself(tmp_path: Path) -> None:
     """What may wait a moment is on the disk a moment later, without anybody's asking."""
     ear = Ear()
-    store = store_in(tmp_path / "state", ear, pace=Pace(lazy_s=0.01, samples_s=0.01, retry_s=0.01))
+    store = store_in(tmp_path / "state", ear, pace=WriteTimings(lazy_s=0.01, samples_s=0.01, retry_s=0.01))
     (tmp_path / "state").touch()
     store.load()
     store.put([event(1.0, lazy=True), sample(1.0)])
@@ -185,7 +185,7 @@ def test_the_pace_is_kept_by_the_thread_itself(tmp_path: Path) -> None:
     assert store.alive
     store.close()
     assert not store.alive
-    with Log(tmp_path / "state") as log:
+    with EventLog(tmp_path / "state") as log:
         assert ([row.event for row in log.events()], len([*log.samples(1)])) == (["confirmed_off"], 1)
 
 
@@ -199,36 +199,40 @@ def test_a_store_that_never_loaded_can_be_closed(tmp_path: Path) -> None:
 
 def test_a_disk_that_fails_for_long_costs_the_oldest_lines_and_no_debt() -> None:
     """How many were lost is known."""
-    older, later = Ledger(), Ledger()
-    for number in range(MOST_EVENTS):
+    older, later = PendingLedgerRows(), PendingLedgerRows()
+    for number in range(MAX_PENDING_EVENTS):
         older.add(event(float(number)))
-        later.add(event(float(MOST_EVENTS + number)))
+        later.add(event(float(MAX_PENDING_EVENTS + number)))
     older.add(entry(TUB, debt=1))
     older.add(entry(FRIDGE, debt=1))
     later.add(entry(TUB, debt=2))
     older.absorb(later)
-    assert (older.lost, older.events[0].at, len(older.events)) == (MOST_EVENTS, MOST_EVENTS, MOST_EVENTS)
+    assert (older.lost, older.events[0].at, len(older.events)) == (
+        MAX_PENDING_EVENTS,
+        MAX_PENDING_EVENTS,
+        MAX_PENDING_EVENTS,
+    )
     assert [kept.row for kept in older.entries.values()] == [{"debt": 2}, {"debt": 1}]
 
 
 def test_samples_are_bounded_as_well() -> None:
     """The newest stay."""
-    older, later = Samples(), Samples()
-    for number in range(MOST_SAMPLES):
+    older, later = PendingSamples(), PendingSamples()
+    for number in range(MAX_PENDING_SAMPLES):
         older.add(sample(float(number)))
-    older.add(KeepPulses(5))
+    older.add(SavePulses(5))
     later.add(sample(-1.0))
     older.absorb(later)
-    assert older.pulses == KeepPulses(5)
+    assert older.pulses == SavePulses(5)
     assert (older.lost, older.rows[0].at, older.rows[-1].at) == (1, 1.0, -1.0)
 
 
 def test_an_outage_dropped_while_the_disk_failed_is_dropped_after_all() -> None:
     """With its circuits, and others' stay."""
-    older, later = Ledger(), Ledger()
+    older, later = PendingLedgerRows(), PendingLedgerRows()
     for kept in (outage(1), history(1), outage(2), history(2)):
         older.add(kept)
-    later.add(DropOutage(1))
+    later.add(DeleteOutage(1))
     older.absorb(later)
     assert (older.dropped, [*older.outages], [*older.histories]) == ({1}, [2], [(2, TUB)])
 
@@ -243,10 +247,10 @@ def test_a_clock_put_right_later_puts_right_every_row_of_its_boot(tmp_path: Path
     store.put([outage(1), sample(20.0), event(10.0)])
     store.clock(5_000_000.0, trusted=True)
     store.close()
-    with Log(tmp_path) as log:
+    with EventLog(tmp_path) as log:
         latest = log.outage()
         assert latest is not None
-        assert latest.began == When(5_000_010.0, trusted=True, moment=Moment(BOOT, 10.0))
+        assert latest.began == LoggedTime(5_000_010.0, trusted=True, moment=BootTime(BOOT, 10.0))
         assert [row.at.utc_s for row in log.samples(1)] == [5_000_020.0]
         assert [row.at.utc_s for row in log.events()] == [5_000_010.0]
 
@@ -259,7 +263,7 @@ def test_a_clock_known_to_be_right_is_not_undone_by_a_restart(tmp_path: Path) ->
     store.put([event(1.0)])
     store.clock(1.0, trusted=False)
     store.close()
-    with Log(tmp_path) as log:
+    with EventLog(tmp_path) as log:
         assert [(row.began.utc_s, row.began.trusted) for row in log.outages()] == [(5_000_010.0, True)]
 
 
@@ -271,7 +275,7 @@ def test_a_trusted_clock_that_drifts_is_followed_and_never_distrusted(tmp_path: 
         store.clock(offset, trusted)
     store.put([outage(1)])
     store.close()
-    with Log(tmp_path) as log:
+    with EventLog(tmp_path) as log:
         assert [(row.began.utc_s, row.began.trusted) for row in log.outages()] == [(210.0, True)]
 
 
@@ -281,9 +285,9 @@ def test_a_trusted_clock_that_drifts_is_followed_and_never_distrusted(tmp_path: 
 def test_an_outage_is_told_in_full_over_a_reboot_in_its_middle(tmp_path: Path) -> None:
     """Moments of two boots, each by its own clock."""
     written(tmp_path, [outage(1), event(10.0), sample(20.0), sample(25.0)], offset=1000.0)
-    back = KeepHistory(1, TUB, Moment(BOOT, 11.0), 0.25, Moment(LATER_BOOT, 8.0), "restored")
+    back = SaveHistory(1, TUB, BootTime(BOOT, 11.0), 0.25, BootTime(LATER_BOOT, 8.0), "restored")
     written(tmp_path, [event(2.0), sample(3.0, kw=None), back], boot=LATER_BOOT, offset=1090.0)
-    with Log(tmp_path) as log:
+    with EventLog(tmp_path) as log:
         told = log.outage(1)
         assert told is not None
         assert (told.transfers, told.ended, told.energy_kwh, told.peak_15min_kw) == (1, None, 1.5, 4.25)
@@ -299,8 +303,8 @@ def test_an_outage_is_told_in_full_over_a_reboot_in_its_middle(tmp_path: Path) -
 def test_a_sample_is_read_as_it_was_written(tmp_path: Path) -> None:
     """Unknown stays unknown, and is no 0."""
     written(tmp_path, [outage(1), sample(20.0, kw=None)])
-    with Log(tmp_path) as log:
-        at = When(1020.0, trusted=True, moment=Moment(BOOT, 20.0))
+    with EventLog(tmp_path) as log:
+        at = LoggedTime(1020.0, trusted=True, moment=BootTime(BOOT, 20.0))
         assert [*log.samples(1)] == [SampleRow(at, None, True, "pulses", 0.5, None, 2.0, 1234.5, 7)]
 
 
@@ -308,7 +312,7 @@ def test_events_of_an_outage_end_when_its_last_circuit_is_back(tmp_path: Path) -
     """What came before it and long after it is not its own."""
     moments = (event(1.0), event(10.0), event(95.0), event(100.0), event(500.0))
     written(tmp_path, [*moments, outage(1, "closed", ended=50.0), history(1)])
-    with Log(tmp_path) as log:
+    with EventLog(tmp_path) as log:
         assert [row.at.moment.mono for row in log.events(log.outage(1))] == [10.0, 95.0, 100.0]
         assert len([*log.events()]) == 5
 
@@ -318,7 +322,7 @@ def test_the_log_is_read_while_the_daemon_writes(tmp_path: Path) -> None:
     ear = Ear()
     store = store_in(tmp_path, ear)
     store.load()
-    with Log(tmp_path) as log:
+    with EventLog(tmp_path) as log:
         assert (log.outages(), log.outage(), log.outage(5), [*log.samples(1)]) == ((), None, None, [])
     store.close()
 
@@ -326,10 +330,10 @@ def test_the_log_is_read_while_the_daemon_writes(tmp_path: Path) -> None:
 def test_a_folder_where_nothing_was_kept_is_told_as_such(tmp_path: Path) -> None:
     """Whoever asks for the log gets a reason, not an empty list."""
     with pytest.raises(FileNotFoundError, match=r"no ledger\.db in"):
-        Log(tmp_path)
+        EventLog(tmp_path)
     (tmp_path / "ledger.db").touch()
-    with pytest.raises(UselessError, match="version 0"):
-        Log(tmp_path)
+    with pytest.raises(UnusableDatabaseError, match="version 0"):
+        EventLog(tmp_path)
 
 
 # --- what goes -------------------------------------------------------------------------------------------------------

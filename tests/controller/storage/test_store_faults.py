@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.core.effects import Memory
-from controller.storage.log_reader import Log
-from controller.storage.schema import LEDGER, UselessError, open_for_reading, open_for_writing
+from controller.core.effects import SavedState
+from controller.storage.log_reader import EventLog
+from controller.storage.schema import LEDGER, UnusableDatabaseError, open_for_reading, open_for_writing
 from rules.panel import CircuitId
 from tests.controller.storage.state_folder import (
     BOOT,
@@ -88,7 +88,7 @@ def test_a_program_killed_at_any_moment_leaves_whole_commits(tmp_path: Path) -> 
         assert {circuit: kept["number"] for circuit, kept in memory.entries.items()} == (
             {TUB: memory.last_outage, FRIDGE: memory.last_outage} if memory.last_outage else {}
         )
-        with Log(tmp_path) as log:
+        with EventLog(tmp_path) as log:
             assert len([*log.events()]) == memory.last_outage
 
 
@@ -117,7 +117,7 @@ def test_a_damaged_ledger_is_set_aside_said_aloud_and_begun_anew(tmp_path: Path,
     lost = path.read_bytes()
     ear = Ear()
     store = store_in(tmp_path, ear, LATER_BOOT)
-    assert store.load() == Memory()
+    assert store.load() == SavedState()
     store.put([entry(FRIDGE, debt=2)])
     said = ear.next()
     assert "set aside as ledger.db.damaged-1" in said
@@ -155,7 +155,7 @@ def test_damaged_samples_cost_the_samples_alone(tmp_path: Path) -> None:
     """The ledger knows nothing of it, and the log is told without the curve."""
     filled(tmp_path)
     (tmp_path / "samples.db").write_bytes(b"not a database")
-    with Log(tmp_path) as log:
+    with EventLog(tmp_path) as log:
         assert (len(log.outages()), [*log.samples(1)]) == (1, [])
     ear = Ear()
     store = store_in(tmp_path, ear)
@@ -165,7 +165,7 @@ def test_damaged_samples_cost_the_samples_alone(tmp_path: Path) -> None:
     said, recovered = ear.rest()
     assert "set aside as samples.db.damaged-1, a new one is begun" in said
     assert recovered == "recovered"
-    with Log(tmp_path) as log:
+    with EventLog(tmp_path) as log:
         assert [row.at.moment.mono for row in log.samples(1)] == [30.0]
 
 
@@ -176,10 +176,10 @@ def test_each_damaged_file_has_a_name_of_its_own_and_there_is_an_end_to_it(tmp_p
     told = []
     for _ in range(3):
         (tmp_path / "ledger.db").write_bytes(b"not a database")
-        told.append(lane.replace(UselessError("damaged", "spoilt"))[-50:])
+        told.append(lane.replace(UnusableDatabaseError("damaged", "spoilt"))[-50:])
     assert [f"ledger.db.damaged-{number}" in one for number, one in zip((2, 3, 4), told, strict=True)] == [True] * 3
     with pytest.raises(OSError, match="not set aside any more"):
-        lane.replace(UselessError("damaged", "spoilt"))
+        lane.replace(UnusableDatabaseError("damaged", "spoilt"))
 
 
 def test_a_damaged_ledger_that_cannot_be_set_aside_stops_no_start(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_damaged_ledger_that_cannot_be_set_aside_stops_no_start(tmp_path: Path
     ear = Ear()
     store = store_in(tmp_path, ear)
     store._ledger.set_aside = 3
-    assert store.load() == Memory()
+    assert store.load() == SavedState()
     store.put([entry(TUB, debt=1)])
     assert "cannot be set aside" in ear.next()
     store._ledger.set_aside = 0
@@ -242,7 +242,7 @@ def test_a_file_of_an_older_version_is_read_by_this_one(tmp_path: Path, version:
     assert (memory.outage.before, memory.outage.openings) == (unmarked.before, unmarked.openings)
     assert (memory.outage.register_tenths, memory.outage.pulse_count) == (None, None)
     assert [row.confirmed_after_s for row in memory.history] == [0.25]
-    with Log(tmp_path) as log:
+    with EventLog(tmp_path) as log:
         assert [row.at.utc_s for row in log.events()] == [1010.5, 1011.0]
 
 
@@ -261,7 +261,7 @@ def test_a_step_that_cannot_be_taken_leaves_the_file_as_it_was(tmp_path: Path) -
     broken = replace(LEDGER, steps=(*LEDGER.steps, "DROP TABLE entries; ALTER TABLE nothing ADD COLUMN note TEXT;"))
     with pytest.raises(sqlite3.OperationalError):
         open_for_writing(tmp_path, broken)
-    with Log(tmp_path) as log:
+    with EventLog(tmp_path) as log:
         assert len(log.outages()) == 1
 
 
@@ -271,7 +271,7 @@ def test_a_file_of_a_newer_program_is_set_aside_and_not_spoilt(tmp_path: Path) -
     open_for_writing(tmp_path, NEXT).close()
     ear = Ear()
     store = store_in(tmp_path, ear)
-    assert store.load() == Memory()
+    assert store.load() == SavedState()
     store.close()
     newer = f"ledger.db is from a newer loadshed (version {LEDGER.version + 1})"
     assert f"{newer}: set aside as ledger.db.newer-1" in ear.next()
@@ -318,7 +318,7 @@ def test_a_full_disk_is_said_once_and_written_to_when_there_is_room(tmp_path: Pa
     memory = store.load()
     store.close()
     assert memory.entries == {TUB: {"debt": 2}} | {CircuitId(f"c{number}"): {"debt": number} for number in range(1500)}
-    with Log(tmp_path) as log:
+    with EventLog(tmp_path) as log:
         assert (len([*log.events()]), len([*log.samples(1)])) == (1500, 1500)
 
 
@@ -387,7 +387,7 @@ def test_a_folder_that_is_a_file_stops_no_start(tmp_path: Path) -> None:
     (tmp_path / "state").touch()
     ear = Ear()
     store = store_in(tmp_path / "state", ear)
-    assert store.load() == Memory()
+    assert store.load() == SavedState()
     store.put([entry(TUB, debt=1), sample(1.0)])
     assert "cannot be written" in ear.next()
     (tmp_path / "state").unlink()
@@ -409,8 +409,11 @@ def test_lines_lost_to_a_disk_that_failed_are_counted_in_the_log(tmp_path: Path)
     store = store_in(tmp_path, Ear())
     store.load()
     store.close()
-    with Log(tmp_path) as log:
-        assert [(row.event, row.about) for row in log.events()][-1] == ("rows_lost", {"file": "ledger.db", "rows": 12})
+    with EventLog(tmp_path) as log:
+        assert [(row.event, row.details) for row in log.events()][-1] == (
+            "rows_lost",
+            {"file": "ledger.db", "rows": 12},
+        )
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -428,5 +431,5 @@ def test_a_mistake_of_our_own_ends_the_thread_and_is_no_failure_of_the_disk(tmp_
     store.close()
     assert not store.alive
     assert [*ear.rest()] == []
-    with Log(tmp_path) as log:
+    with EventLog(tmp_path) as log:
         assert len(log.outages()) == 1

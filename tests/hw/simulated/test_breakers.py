@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hw.mqtt import Link
-from hw.simulated.breakers import BreakersOnBus, Commanded, Faults, Report, SimulatedBreaker, Wakes
+from hw.mqtt import MqttConnection
+from hw.simulated.breakers import BreakerFaults, BreakersOnBus, Commanded, PowerUpState, Report, SimulatedBreaker
 from hw.simulated.broker import embedded_broker
-from hw.simulated.house import FastClock, House, Load, one_outage, play
+from hw.simulated.house import FastClock, Load, SimulatedHouse, one_outage, play
 from rules.panel import CircuitId, Kind, Position
 
 if TYPE_CHECKING:
     from hw.broker_socket import Broker
-    from hw.mqtt import Heard
+    from hw.mqtt import Message
     from tests.mosquitto import Mosquitto
 
 TUB = CircuitId("tub")
@@ -33,15 +33,17 @@ def state(word: str) -> tuple[Report, ...]:
 @pytest.mark.parametrize(
     ("faults", "said", "position"),
     [
-        (Faults(), state("OFF"), Position.OFF),
-        (Faults(silent=True), (), Position.ON),
-        (Faults(mute=True), (), Position.OFF),
-        (Faults(refuses=True), state("ON"), Position.ON),
-        (Faults(slow_s=3.0), (), Position.ON),
-        (Faults(reports_stale=True), state("ON"), Position.OFF),
+        (BreakerFaults(), state("OFF"), Position.OFF),
+        (BreakerFaults(silent=True), (), Position.ON),
+        (BreakerFaults(mute=True), (), Position.OFF),
+        (BreakerFaults(refuses=True), state("ON"), Position.ON),
+        (BreakerFaults(slow_s=3.0), (), Position.ON),
+        (BreakerFaults(reports_stale=True), state("ON"), Position.OFF),
     ],
 )
-def test_each_fault_answers_off_in_its_own_way(faults: Faults, said: tuple[Report, ...], position: Position) -> None:
+def test_each_fault_answers_off_in_its_own_way(
+    faults: BreakerFaults, said: tuple[Report, ...], position: Position
+) -> None:
     """What a breaker says and where it is are two things."""
     breaker = SimulatedBreaker(TUB, faults=faults)
     assert breaker.command("OFF", 1.0) == said
@@ -50,7 +52,7 @@ def test_each_fault_answers_off_in_its_own_way(faults: Faults, said: tuple[Repor
 
 def test_a_slow_breaker_obeys_when_its_time_has_come() -> None:
     """Not a moment before."""
-    breaker = SimulatedBreaker(TUB, faults=Faults(slow_s=3.0))
+    breaker = SimulatedBreaker(TUB, faults=BreakerFaults(slow_s=3.0))
     breaker.command("OFF", 1.0)
     assert breaker.next_due == 4.0
     assert breaker.advance(3.9) == ()
@@ -60,7 +62,7 @@ def test_a_slow_breaker_obeys_when_its_time_has_come() -> None:
 
 def test_a_tripped_breaker_obeys_nobody_until_a_hand_resets_it() -> None:
     """Neither ON nor OFF moves it; what was under way when it tripped does not either."""
-    breaker = SimulatedBreaker(TUB, faults=Faults(slow_s=1.0))
+    breaker = SimulatedBreaker(TUB, faults=BreakerFaults(slow_s=1.0))
     breaker.command("OFF", 0.0)
     assert breaker.trip() == state("TRIPPED")
     assert breaker.advance(1.0) == state("TRIPPED")
@@ -70,17 +72,17 @@ def test_a_tripped_breaker_obeys_nobody_until_a_hand_resets_it() -> None:
 
 @pytest.mark.parametrize(
     ("wakes", "position"),
-    [(Wakes.AS_WAS, Position.OFF), (Wakes.ON, Position.ON), (Wakes.OFF, Position.OFF)],
+    [(PowerUpState.AS_WAS, Position.OFF), (PowerUpState.ON, Position.ON), (PowerUpState.OFF, Position.OFF)],
 )
-def test_a_reboot_ends_as_its_make_has_it(wakes: Wakes, position: Position) -> None:
+def test_a_reboot_ends_as_its_make_has_it(wakes: PowerUpState, position: Position) -> None:
     """Some relays wake on, some off, some as they were."""
-    breaker = SimulatedBreaker(TUB, Position.OFF, Faults(wakes=wakes))
+    breaker = SimulatedBreaker(TUB, Position.OFF, BreakerFaults(wakes=wakes))
     assert breaker.reboot() == (ONLINE, *state(position.name))
 
 
 def test_power_that_fails_silences_a_breaker_and_forgets_what_was_under_way() -> None:
     """Nothing is heard, nothing obeyed; tripped stays tripped."""
-    breaker = SimulatedBreaker(TUB, faults=Faults(slow_s=1.0, wakes=Wakes.ON))
+    breaker = SimulatedBreaker(TUB, faults=BreakerFaults(slow_s=1.0, wakes=PowerUpState.ON))
     breaker.command("OFF", 0.0)
     assert breaker.power_lost() == ()
     assert breaker.command("OFF", 0.5) == ()
@@ -91,7 +93,7 @@ def test_power_that_fails_silences_a_breaker_and_forgets_what_was_under_way() ->
 
 def test_a_breaker_that_never_writes_availability_only_says_its_position() -> None:
     """As many devices do."""
-    breaker = SimulatedBreaker(TUB, faults=Faults(never_writes_availability=True))
+    breaker = SimulatedBreaker(TUB, faults=BreakerFaults(never_writes_availability=True))
     assert breaker.greeting() == state("ON")
 
 
@@ -119,12 +121,12 @@ class Meter:
     kw: float = 0.0
 
 
-def a_house(**how: object) -> tuple[House, Meter, list[bool]]:
+def a_house(**how: object) -> tuple[SimulatedHouse, Meter, list[bool]]:
     """Return a house of three loads, its meter, and what its contact did."""
     contact: list[bool] = []
     meter = Meter()
     loads = [Load(TUB, 6.0), Load(CircuitId("fridge"), 0.2), Load(CircuitId("range"), 8.0, Kind.STANDARD)]
-    house = House(loads, meter=meter, on_contact=contact.append, **how)  # type: ignore[arg-type]
+    house = SimulatedHouse(loads, meter=meter, on_contact=contact.append, **how)  # type: ignore[arg-type]
     return house, meter, contact
 
 
@@ -196,7 +198,7 @@ async def on_the_bus(breakers: BreakersOnBus) -> asyncio.Task[None]:
     return task
 
 
-async def until(link: Link, topic: str, word: bytes) -> Heard:
+async def until(link: MqttConnection, topic: str, word: bytes) -> Message:
     """Return the message that says so, when it comes."""
     async with asyncio.timeout(SOON_S):
         while True:
@@ -210,7 +212,7 @@ async def command_and_hear(broker: Broker, breakers: list[SimulatedBreaker]) -> 
     """Command the tub OFF on a real broker, and hear it confirm, however late."""
     hub = BreakersOnBus(breakers, broker, "home", time.monotonic)
     task = await on_the_bus(hub)
-    link = await Link.open(broker, "person")
+    link = await MqttConnection.open(broker, "person")
     link.subscribe(["loadshed/home/breakers/tub/state"])
     link.flush()
     await until(link, "loadshed/home/breakers/tub/state", b"ON")
@@ -225,18 +227,18 @@ async def command_and_hear(broker: Broker, breakers: list[SimulatedBreaker]) -> 
 
 def test_a_hub_answers_for_many_on_a_real_broker(mosquitto: Mosquitto) -> None:
     """A slow one confirms late, through the same connection."""
-    breakers = [SimulatedBreaker(TUB, faults=Faults(slow_s=0.05)), SimulatedBreaker(CircuitId("fridge"))]
+    breakers = [SimulatedBreaker(TUB, faults=BreakerFaults(slow_s=0.05)), SimulatedBreaker(CircuitId("fridge"))]
     hub = asyncio.run(command_and_hear(mosquitto.broker, breakers))
     assert [(one.circuit, one.word, one.retained) for one in hub.log] == [(TUB, "OFF", False)]
 
 
-async def commanded_off_and_on(hub: BreakersOnBus, link: Link, *, slow_s: float) -> list[bytes]:
+async def commanded_off_and_on(hub: BreakersOnBus, link: MqttConnection, *, slow_s: float) -> list[bytes]:
     """Have ON reach the tub while its OFF is under way; return both its reports."""
     topic = "loadshed/home/breakers/tub"
     link.subscribe([f"{topic}/state"])
     link.flush()
     await until(link, f"{topic}/state", b"ON")
-    hub.breakers[TUB].faults = Faults(slow_s=slow_s)
+    hub.breakers[TUB].faults = BreakerFaults(slow_s=slow_s)
     link.publish(f"{topic}/set", b"OFF")
     link.publish(f"{topic}/set", b"ON")
     link.flush()
@@ -254,7 +256,7 @@ def test_a_second_command_that_comes_while_the_first_is_under_way_is_obeyed_too(
     async def story() -> None:
         hub = BreakersOnBus([SimulatedBreaker(TUB)], mosquitto.broker, "home", time.monotonic)
         task = await on_the_bus(hub)
-        link = await Link.open(mosquitto.broker, "person")
+        link = await MqttConnection.open(mosquitto.broker, "person")
         assert await commanded_off_and_on(hub, link, slow_s=0.2) == [b"OFF", b"ON"]
         await link.close()
         task.cancel()
@@ -279,7 +281,7 @@ def test_a_breaker_alone_has_a_last_will(mosquitto: Mosquitto) -> None:
     async def story() -> None:
         alone = BreakersOnBus([SimulatedBreaker(TUB)], mosquitto.broker, "home", time.monotonic)
         task = await on_the_bus(alone)
-        link = await Link.open(mosquitto.broker, "person")
+        link = await MqttConnection.open(mosquitto.broker, "person")
         link.subscribe(["loadshed/home/breakers/tub/availability"])
         link.flush()
         await until(link, "loadshed/home/breakers/tub/availability", b"online")
@@ -298,7 +300,7 @@ def test_breakers_come_back_with_their_broker(mosquitto: Mosquitto) -> None:
         task = await on_the_bus(hub)
         mosquitto.kill()
         mosquitto.start()
-        link = await Link.open(mosquitto.broker, "person")
+        link = await MqttConnection.open(mosquitto.broker, "person")
         link.subscribe(["loadshed/home/breakers/tub/state"])
         link.flush()
         await until(link, "loadshed/home/breakers/tub/state", b"ON")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hw.simulated.meter import Quirks, SimulatedMeter
+from hw.simulated.meter import MeterFaults, SimulatedMeter
 from hw.simulated.meter_frames import is_sealed, request_length, sealed
 from hw.simulated.meter_server import collided, run_pulses, serve_pty, serve_tcp
 from hw.simulated.virtual_time import run_virtual
@@ -32,7 +32,7 @@ class Hands:
 
 
 def _meter(clock: Hands, energy_kwh: float = 0.0, **quirks: object) -> SimulatedMeter:
-    return SimulatedMeter(energy_kwh=energy_kwh, clock=clock, quirks=Quirks(**quirks))  # type: ignore[arg-type]
+    return SimulatedMeter(energy_kwh=energy_kwh, clock=clock, quirks=MeterFaults(**quirks))  # type: ignore[arg-type]
 
 
 def _words(meter: SimulatedMeter, request: str) -> int:

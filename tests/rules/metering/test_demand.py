@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.metering.demand import Demand, Quality
+from rules.metering.demand import DemandEstimator, Quality
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,9 +62,9 @@ def loads(max_kw: float = MAX_KW) -> st.SearchStrategy[Load]:
     return st.lists(step, min_size=4, max_size=14).map(lambda steps: Load(tuple(steps)))
 
 
-def by_pulses(load: Load, until: float, phase: float = 0.0) -> Demand:
+def by_pulses(load: Load, until: float, phase: float = 0.0) -> DemandEstimator:
     """Follow a load by its edges; `phase`: the part of an edge drawn before the start."""
-    demand = Demand(MAX_KW, 5.0, pulses=True)
+    demand = DemandEstimator(MAX_KW, 5.0, pulses=True)
     for at in load.crossings(18.0, phase):
         if at > until:
             break
@@ -72,9 +72,9 @@ def by_pulses(load: Load, until: float, phase: float = 0.0) -> Demand:
     return demand
 
 
-def by_register(load: Load, until: float, poll_s: float = 1.0) -> Demand:
+def by_register(load: Load, until: float, poll_s: float = 1.0) -> DemandEstimator:
     """Follow a load by polls of the register alone."""
-    demand = Demand(MAX_KW, poll_s, pulses=False)
+    demand = DemandEstimator(MAX_KW, poll_s, pulses=False)
     for poll in range(int(until / poll_s) + 1):
         at = poll * poll_s
         demand.energy_read(1000 + int(load.kw_s(at) / 360.0 + 1e-9), at)
@@ -130,7 +130,7 @@ def test_no_figure_is_ever_negative_infinite_or_beyond_the_rating(load: Load, pa
         assert kw is None or 0.0 <= kw <= 1.1 * MAX_KW + 1e-9
 
 
-def steady_edges(demand: Demand, kw: float, count: int, began: float = 0.0) -> float:
+def steady_edges(demand: DemandEstimator, kw: float, count: int, began: float = 0.0) -> float:
     """Give so many edges of a steady load; return when the last came."""
     at = began
     for _ in range(count):
@@ -141,54 +141,54 @@ def steady_edges(demand: Demand, kw: float, count: int, began: float = 0.0) -> f
 
 def test_a_steady_load_shows_itself_after_two_edges() -> None:
     """The interval before the first edge is not known."""
-    demand = Demand(MAX_KW, 5.0, pulses=True)
+    demand = DemandEstimator(MAX_KW, 5.0, pulses=True)
     demand.pulse(1.0)
     assert demand.view(1.5).kw is None
     demand.pulse(2.8)
     view = demand.view(2.8)
     assert view.kw == pytest.approx(10.0)
     assert view.kw_quality is Quality.PULSES
-    assert not view.kw_at_most
+    assert not view.kw_is_upper_bound
 
 
 def test_when_edges_stop_the_figure_falls_and_is_said_as_at_most() -> None:
     """18 kW·s over the time since: 0.1 kW after three minutes, and from there no more than that is claimed."""
-    demand = Demand(MAX_KW, 5.0, pulses=True)
+    demand = DemandEstimator(MAX_KW, 5.0, pulses=True)
     last = steady_edges(demand, 10.0, 5)
     view = demand.view(last + 18.0)
     assert view.kw == pytest.approx(1.0)
-    assert not view.kw_at_most
+    assert not view.kw_is_upper_bound
     view = demand.view(last + 360.0)
     assert view.kw == pytest.approx(0.05)
-    assert view.kw_at_most
+    assert view.kw_is_upper_bound
 
 
 def test_a_line_that_never_moved_says_nothing() -> None:
     """It may not even be connected; the register can vouch that the house is at rest."""
-    demand = Demand(MAX_KW, 5.0, pulses=True)
+    demand = DemandEstimator(MAX_KW, 5.0, pulses=True)
     assert demand.view(3600.0).kw_quality is Quality.NONE
     for poll in range(721):
         demand.energy_read(1000, poll * 5.0)
     view = demand.view(3600.0)
     assert view.kw == pytest.approx(0.1)
-    assert (view.kw_at_most, view.kw_quality) == (True, Quality.COARSE)
+    assert (view.kw_is_upper_bound, view.kw_quality) == (True, Quality.COARSE)
     assert (view.demand_5min_kw, view.peak_15min_kw) == (0.0, 0.0)
 
 
 def test_a_line_at_rest_since_one_edge_says_at_most_and_never_nought() -> None:
     """A house asleep is known to draw little, and nothing better."""
-    demand = Demand(MAX_KW, 5.0, pulses=True)
+    demand = DemandEstimator(MAX_KW, 5.0, pulses=True)
     demand.pulse(0.0)
     assert demand.view(100.0).kw is None
     view = demand.view(3600.0)
     assert view.kw == pytest.approx(0.005)
-    assert view.kw_at_most
+    assert view.kw_is_upper_bound
     assert view.demand_5min_kw == 0.0
 
 
 def test_an_edge_beyond_110_percent_of_the_rating_is_noise() -> None:
     """375 ms is the shortest half cycle at 48 kW."""
-    demand = Demand(MAX_KW, 5.0, pulses=True)
+    demand = DemandEstimator(MAX_KW, 5.0, pulses=True)
     demand.pulse(0.0)
     assert not demand.pulse(0.2)
     assert demand.pulse(0.375)
@@ -197,14 +197,14 @@ def test_an_edge_beyond_110_percent_of_the_rating_is_noise() -> None:
 
 def test_an_edge_older_than_the_last_is_noise() -> None:
     """Time never runs backward."""
-    demand = Demand(MAX_KW, 5.0, pulses=True)
+    demand = DemandEstimator(MAX_KW, 5.0, pulses=True)
     demand.pulse(10.0)
     assert not demand.pulse(9.0)
 
 
 def test_a_window_not_yet_full_is_marked_and_averages_what_was_seen() -> None:
     """From the first edge on, for where in its interval the start fell is not known."""
-    demand = Demand(MAX_KW, 5.0, pulses=True)
+    demand = DemandEstimator(MAX_KW, 5.0, pulses=True)
     now = steady_edges(demand, 6.0, 30)
     view = demand.view(now)
     assert view.demand_5min_kw == pytest.approx(6.0)
@@ -222,13 +222,13 @@ def test_a_step_from_2_to_10_kw_shows_within_3_6_seconds(phase: float) -> None:
     assert at - 60.0 <= 3.6
 
 
-def _kw(demand: Demand, now: float) -> float:
+def _kw(demand: DemandEstimator, now: float) -> float:
     return demand.view(now).kw or 0.0
 
 
 def test_memory_stays_bounded() -> None:
     """What no window reaches any more is forgotten, before twice as much is kept."""
-    demand = Demand(None, 5.0, pulses=True)
+    demand = DemandEstimator(None, 5.0, pulses=True)
     window = int(900.0 * 100.0 / 18.0)
     steady_edges(demand, 100.0, int(2.2 * window))
     assert len(demand._edges._times) < 1.3 * window
@@ -236,7 +236,7 @@ def test_memory_stays_bounded() -> None:
 
 def test_a_load_that_falls_leaves_nothing_behind() -> None:
     """Fifteen minutes at 48 kW, then an hour at 1 kW: what left the window is forgotten at once."""
-    demand = Demand(MAX_KW, 5.0, pulses=True)
+    demand = DemandEstimator(MAX_KW, 5.0, pulses=True)
     steady_edges(demand, 1.0, 200, steady_edges(demand, MAX_KW, 2400))
     assert len(demand._edges._times) - demand._edges._head <= 52
 
@@ -280,7 +280,7 @@ def test_a_reading_older_than_three_polls_is_stale_and_shows_no_figure_of_now() 
 
 def test_nothing_heard_is_none_and_not_nought() -> None:
     """Unknown is a value of its own."""
-    view = Demand(MAX_KW, 5.0, pulses=False).view(100.0)
+    view = DemandEstimator(MAX_KW, 5.0, pulses=False).view(100.0)
     assert (view.kw, view.kw_quality, view.age_s, view.energy_kwh) == (None, Quality.NONE, None, None)
 
 
@@ -296,7 +296,7 @@ def test_no_line_is_drawn_through_a_long_silence() -> None:
 
 def test_two_ticks_seen_close_together_do_not_make_a_spike() -> None:
     """A tick seen late, after a minute of lost polls, and the next in time: the load was 10 kW throughout."""
-    demand = Demand(MAX_KW, 5.0, pulses=False)
+    demand = DemandEstimator(MAX_KW, 5.0, pulses=False)
     for at, tenths in [(0.0, 0), (60.0, 1), (65.0, 1), (70.0, 1), (75.0, 2), (105.0, 2), (110.0, 3)]:
         demand.energy_read(tenths, at)
         kw = demand.view(at).kw
@@ -305,7 +305,7 @@ def test_two_ticks_seen_close_together_do_not_make_a_spike() -> None:
 
 def test_two_ticks_at_once_never_show_more_than_a_meter_can_measure() -> None:
     """110 % of the rating is the most; the next interval tells more."""
-    demand = Demand(MAX_KW, 1.0, pulses=False)
+    demand = DemandEstimator(MAX_KW, 1.0, pulses=False)
     for second in range(4):
         demand.energy_read(second, float(second))
     assert demand.view(3.0).kw == pytest.approx(1.1 * MAX_KW)
@@ -314,9 +314,9 @@ def test_two_ticks_at_once_never_show_more_than_a_meter_can_measure() -> None:
 # --- both ------------------------------------------------------------------------------------------------------------
 
 
-def both(load: Load, phase: float, poll_s: float = 5.0, lose: float = 0.0, refresh_s: float = 0.0) -> Demand:
+def both(load: Load, phase: float, poll_s: float = 5.0, lose: float = 0.0, refresh_s: float = 0.0) -> DemandEstimator:
     """Follow a load by edges and polls; from the moment `lose` on no edge arrives (0: none is lost)."""
-    demand = Demand(MAX_KW, poll_s, pulses=True)
+    demand = DemandEstimator(MAX_KW, poll_s, pulses=True)
     edges = [at for at in load.crossings(18.0, (phase * 20) % 1.0) if not lose or at < lose]
     polls = [n * poll_s for n in range(int(load.seconds / poll_s))]
     for at, is_edge in sorted([(at, True) for at in edges] + [(at, False) for at in polls]):
@@ -359,7 +359,7 @@ def test_a_cut_pulse_wire_is_found_and_the_register_speaks() -> None:
 
 def test_edges_too_many_are_found() -> None:
     """An output that bounces twice for each edge."""
-    demand = Demand(MAX_KW, 5.0, pulses=True)
+    demand = DemandEstimator(MAX_KW, 5.0, pulses=True)
     for second in range(1200):
         demand.pulse(float(second))
         if second % 5 == 0:
@@ -389,7 +389,7 @@ def test_a_mended_pulse_wire_is_believed_again() -> None:
 
 def test_a_quiet_line_is_believed_only_while_the_meter_answers() -> None:
     """A cut wire and a house at rest look alike: once the meter is silent too, nobody knows."""
-    demand = Demand(MAX_KW, 5.0, pulses=True)
+    demand = DemandEstimator(MAX_KW, 5.0, pulses=True)
     demand.energy_read(100, 0.0)
     last = steady_edges(demand, 10.0, 50)
     demand.energy_read(102, last)
@@ -403,7 +403,7 @@ def test_a_quiet_line_is_believed_only_while_the_meter_answers() -> None:
 
 def test_edges_speak_without_a_meter_that_answers() -> None:
     """Legacy meters have no Modbus; their pulse outputs work."""
-    demand = Demand(MAX_KW, 5.0, pulses=True)
+    demand = DemandEstimator(MAX_KW, 5.0, pulses=True)
     demand.silent(0.0)
     last = steady_edges(demand, 0.5, 10)
     view = demand.view(last + 20.0)
@@ -414,7 +414,7 @@ def test_edges_speak_without_a_meter_that_answers() -> None:
 @given(steps=st.lists(st.tuples(st.floats(0.01, 30.0), st.sampled_from("prs")), max_size=80))
 def test_the_counted_energy_never_falls(steps: list[tuple[float, str]]) -> None:
     """Under any order of edges, readings and silences."""
-    demand = Demand(MAX_KW, 5.0, pulses=True)
+    demand = DemandEstimator(MAX_KW, 5.0, pulses=True)
     at, counts = 0.0, [0]
     for pause, what in steps:
         at += pause

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from rules.metering.demand import Demand, Peaks, Quality
+from rules.metering.demand import DemandEstimator, Peaks, Quality
 
 NONE, PULSES, COARSE, STALE = Quality.NONE, Quality.PULSES, Quality.COARSE, Quality.STALE
 POLL_S = 20.0
 """Stale a minute after the last reading."""
 
 
-def demand(*, edges: tuple[float, ...] = (), reads: tuple[tuple[float, int], ...] = (), wired: bool = True) -> Demand:
+def demand(
+    *, edges: tuple[float, ...] = (), reads: tuple[tuple[float, int], ...] = (), wired: bool = True
+) -> DemandEstimator:
     """Return a demand that has seen edges and readings (at, tenths of a kWh), each at its time."""
-    one = Demand(40.0, POLL_S, pulses=wired)
+    one = DemandEstimator(40.0, POLL_S, pulses=wired)
     for at, tenths in sorted([*((at, None) for at in edges), *reads], key=lambda seen: seen[0]):
         if tenths is None:
             one.pulse(at)
@@ -31,7 +33,7 @@ EACH_2_S = tuple(float(second) for second in range(10, 31, 2))
 
 def test_an_edge_just_at_110_percent_of_the_rating_counts_and_each_beyond_is_noise() -> None:
     """44 kW is an edge each 0.409 s."""
-    one = Demand(40.0, 5.0, pulses=True)
+    one = DemandEstimator(40.0, 5.0, pulses=True)
     fastest = 18.0 / 44.0
     assert [one.pulse(at) for at in (0.0, fastest, fastest + 0.1, fastest + 0.2)] == [True, True, False, False]
     assert (one.pulse_count, one.noise_count) == (2, 2)
@@ -39,10 +41,10 @@ def test_an_edge_just_at_110_percent_of_the_rating_counts_and_each_beyond_is_noi
 
 def test_edges_counted_before_this_start_are_counted_on() -> None:
     """And said in kWh where an output is wired; where none is, nothing is said of it."""
-    one = Demand(40.0, 5.0, pulses=True, counted=2000)
+    one = DemandEstimator(40.0, 5.0, pulses=True, counted=2000)
     one.pulse(1.0)
     assert one.view(1.0).pulses_kwh == pytest.approx(10.005)
-    assert Demand(40.0, 5.0, pulses=False, counted=2000).view(1.0).pulses_kwh is None
+    assert DemandEstimator(40.0, 5.0, pulses=False, counted=2000).view(1.0).pulses_kwh is None
 
 
 def test_the_ticks_of_a_reading_fell_due_in_the_middle_of_their_part_of_the_interval() -> None:
@@ -72,7 +74,7 @@ def test_a_line_is_drawn_through_a_minute_and_not_through_more(
 def test_slow_polls_make_longer_gaps() -> None:
     """Three of them, where that is longer than a minute."""
     for poll_s, kw in ((30.0, 18.0), (29.9, None)):
-        one = Demand(40.0, poll_s, pulses=False)
+        one = DemandEstimator(40.0, poll_s, pulses=False)
         for at, tenths in ((0.0, 1000), (30.0, 1001), (60.0, 1003), (150.0, 1007)):
             one.energy_read(tenths, at)
         said = one.view(150.0).demand_5min_kw
@@ -114,7 +116,7 @@ def test_the_better_witness_that_has_something_to_say_speaks(
 ) -> None:
     """Edges before ticks, a pace before a silence; its age is that of the word it rests on."""
     view = demand(edges=edges, reads=reads).view(now)
-    assert (view.kw_quality, view.kw_at_most) == (quality, at_most)
+    assert (view.kw_quality, view.kw_is_upper_bound) == (quality, at_most)
     assert view.kw == (kw if kw is None else pytest.approx(kw))
     assert view.age_s == (age_s if age_s is None else pytest.approx(age_s))
 
@@ -278,7 +280,7 @@ def test_in_the_first_15_minutes_the_peak_of_an_outage_is_its_average_so_far(
     since: float, kept: float | None, now: float, kw: float | None
 ) -> None:
     """Then it is that of its full windows; one kept from before a crash stands."""
-    one = Demand(40.0, POLL_S, pulses=True)
+    one = DemandEstimator(40.0, POLL_S, pulses=True)
     peaks = one.watch(since, kept)
     for at in steady(min(now, 1200.0)):
         one.pulse(at)
@@ -290,7 +292,7 @@ def test_the_peak_of_an_outage_whose_pulse_wire_was_cut_is_the_registers() -> No
     """The edges saw 4.5 kW and then nothing; the house drew 18."""
     edges = steady(1000.0, every_s=4.0)
     drawn = [(20.0 * read, 20.0 * read * 4.5 + max(0.0, 20.0 * read - 1000.0) * 13.5) for read in range(120)]
-    one = Demand(40.0, POLL_S, pulses=True)
+    one = DemandEstimator(40.0, POLL_S, pulses=True)
     peaks = one.watch(0.0)
     for at, tenths in sorted([*((at, -1) for at in edges), *((at, int(kw_s / 360.0)) for at, kw_s in drawn)]):
         if tenths < 0:
@@ -305,7 +307,7 @@ def test_the_peak_of_an_outage_whose_pulse_wire_was_cut_is_the_registers() -> No
 
 def test_what_is_no_longer_watched_is_not_followed() -> None:
     """By either witness."""
-    one = Demand(40.0, POLL_S, pulses=True)
+    one = DemandEstimator(40.0, POLL_S, pulses=True)
     peaks = one.watch(0.0)
     one.forget(peaks)
     for second in range(0, 2000, 20):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rules.metering.energy_curve import EnergyCurve, Mean, Peak, Rate
+from rules.metering.energy_curve import EnergyCurve, Peak, PowerEstimate, WindowAverage
 
 UNIT_KW_S = 18.0
 
@@ -24,23 +24,23 @@ def curve(*counts: float, start: float | None = None, peak: Peak | None = None) 
 EACH_2_S = (10.0, 12.0, 14.0, 16.0, 18.0, 20.0)
 """9 kW."""
 
-RATES: tuple[tuple[tuple[float, ...], float, Rate | None], ...] = (
+RATES: tuple[tuple[tuple[float, ...], float, PowerEstimate | None], ...] = (
     # counts, asked at, the rate
     ((), 50.0, None),
     ((10.0,), 11.0, None),  # where in its interval the start fell is not known
-    ((10.0, 12.0), 12.0, Rate(9.0, at_most=False)),
-    ((10.0, 12.0), 14.0, Rate(9.0, at_most=False)),  # one interval later the next count is due
-    ((10.0, 12.0), 15.0, Rate(6.0, at_most=False)),
-    ((10.0, 12.0), 191.0, Rate(18.0 / 179.0, at_most=False)),
-    ((10.0, 12.0), 192.0, Rate(0.1, at_most=True)),
-    ((10.0, 12.0, 13.0), 13.5, Rate(18.0, at_most=False)),  # the last interval's
-    ((0.0, 200.0), 400.0, Rate(0.09, at_most=False)),  # a slow pace that is kept is a pace
+    ((10.0, 12.0), 12.0, PowerEstimate(9.0, at_most=False)),
+    ((10.0, 12.0), 14.0, PowerEstimate(9.0, at_most=False)),  # one interval later the next count is due
+    ((10.0, 12.0), 15.0, PowerEstimate(6.0, at_most=False)),
+    ((10.0, 12.0), 191.0, PowerEstimate(18.0 / 179.0, at_most=False)),
+    ((10.0, 12.0), 192.0, PowerEstimate(0.1, at_most=True)),
+    ((10.0, 12.0, 13.0), 13.5, PowerEstimate(18.0, at_most=False)),  # the last interval's
+    ((0.0, 200.0), 400.0, PowerEstimate(0.09, at_most=False)),  # a slow pace that is kept is a pace
 )
 
 
 @pytest.mark.parametrize(("counts", "now", "rate"), RATES)
 def test_the_rate_is_the_last_intervals_or_what_the_silence_since_allows(
-    counts: tuple[float, ...], now: float, rate: Rate | None
+    counts: tuple[float, ...], now: float, rate: PowerEstimate | None
 ) -> None:
     """The smaller of the two; after three minutes it is said as *at most*."""
     assert curve(*counts).rate(now) == rate
@@ -49,19 +49,21 @@ def test_the_rate_is_the_last_intervals_or_what_the_silence_since_allows(
 def test_a_curve_that_was_started_knows_its_rate_from_the_second_count_on() -> None:
     """The first ends an interval of unknown energy."""
     assert curve(12.0, start=10.0).rate(12.0) is None
-    assert curve(12.0, 15.0, start=10.0).rate(15.0) == Rate(6.0, at_most=False)
+    assert curve(12.0, 15.0, start=10.0).rate(15.0) == PowerEstimate(6.0, at_most=False)
 
 
-QUIET: tuple[tuple[EnergyCurve, float, Rate | None], ...] = (
+QUIET: tuple[tuple[EnergyCurve, float, PowerEstimate | None], ...] = (
     (curve(), 500.0, None),
     (curve(10.0), 189.9, None),
-    (curve(10.0), 190.0, Rate(0.1, at_most=True)),
-    (curve(start=10.0), 370.0, Rate(0.05, at_most=True)),
+    (curve(10.0), 190.0, PowerEstimate(0.1, at_most=True)),
+    (curve(start=10.0), 370.0, PowerEstimate(0.05, at_most=True)),
 )
 
 
 @pytest.mark.parametrize(("one", "now", "rate"), QUIET)
-def test_three_minutes_of_silence_prove_a_rate_of_at_most(one: EnergyCurve, now: float, rate: Rate | None) -> None:
+def test_three_minutes_of_silence_prove_a_rate_of_at_most(
+    one: EnergyCurve, now: float, rate: PowerEstimate | None
+) -> None:
     """One count would have come by now; a curve that never began proves nothing."""
     assert one.quiet(now) == rate
 
@@ -92,23 +94,23 @@ def test_the_last_count_is_a_count_and_not_a_start() -> None:
 
 MEANS = (
     # counts, asked at, window, average
-    (EACH_2_S, 20.0, 10.0, Mean(9.0, full=True)),
-    (EACH_2_S, 20.0, 10.5, Mean(9.0, full=False)),
-    (EACH_2_S, 20.0, 5.0, Mean(9.0, full=True)),
-    (EACH_2_S, 21.0, 10.0, Mean(9.0, full=True)),  # half a count is due since
-    (EACH_2_S, 30.0, 10.0, Mean(1.8, full=True)),  # one at most, or it would have been counted
-    (EACH_2_S, 30.0, 20.0, Mean(5.4, full=True)),
-    (EACH_2_S, 30.0, 20.5, Mean(5.4, full=False)),
-    ((10.0, 12.0, 20.0), 20.0, 9.0, Mean(3.0, full=True)),  # half of the first interval
-    ((10.0,), 20.0, 5.0, Mean(0.0, full=True)),
-    ((10.0,), 20.0, 15.0, Mean(None, full=False)),
-    ((), 20.0, 5.0, Mean(None, full=False)),
+    (EACH_2_S, 20.0, 10.0, WindowAverage(9.0, full=True)),
+    (EACH_2_S, 20.0, 10.5, WindowAverage(9.0, full=False)),
+    (EACH_2_S, 20.0, 5.0, WindowAverage(9.0, full=True)),
+    (EACH_2_S, 21.0, 10.0, WindowAverage(9.0, full=True)),  # half a count is due since
+    (EACH_2_S, 30.0, 10.0, WindowAverage(1.8, full=True)),  # one at most, or it would have been counted
+    (EACH_2_S, 30.0, 20.0, WindowAverage(5.4, full=True)),
+    (EACH_2_S, 30.0, 20.5, WindowAverage(5.4, full=False)),
+    ((10.0, 12.0, 20.0), 20.0, 9.0, WindowAverage(3.0, full=True)),  # half of the first interval
+    ((10.0,), 20.0, 5.0, WindowAverage(0.0, full=True)),
+    ((10.0,), 20.0, 15.0, WindowAverage(None, full=False)),
+    ((), 20.0, 5.0, WindowAverage(None, full=False)),
 )
 
 
 @pytest.mark.parametrize(("counts", "now", "window_s", "mean"), MEANS)
 def test_the_average_runs_on_straight_lines_between_counts(
-    counts: tuple[float, ...], now: float, window_s: float, mean: Mean
+    counts: tuple[float, ...], now: float, window_s: float, mean: WindowAverage
 ) -> None:
     """A window that reaches back beyond the first count averages what was seen, and is marked."""
     said = curve(*counts).mean(now, window_s)
@@ -147,9 +149,9 @@ def test_several_counts_at_once_are_several() -> None:
     for at, quanta in ((10.0, 1), (12.0, 3), (11.0, 1), (12.0, 1), (17.0, 5)):
         one.add(at, quanta)
     assert one.last_at == 17.0
-    assert one.rate(17.0) == Rate(18.0, at_most=False)
-    assert one.mean(17.0, 7.0) == Mean(10 * UNIT_KW_S / 7.0, full=True)
-    assert one.mean(17.0, 8.0) == Mean(10 * UNIT_KW_S / 7.0, full=False)
+    assert one.rate(17.0) == PowerEstimate(18.0, at_most=False)
+    assert one.mean(17.0, 7.0) == WindowAverage(10 * UNIT_KW_S / 7.0, full=True)
+    assert one.mean(17.0, 8.0) == WindowAverage(10 * UNIT_KW_S / 7.0, full=False)
 
 
 def test_a_first_count_of_several_is_where_the_average_begins() -> None:
@@ -158,8 +160,8 @@ def test_a_first_count_of_several_is_where_the_average_begins() -> None:
     one.start(5.0)
     one.add(10.0, 4)
     one.add(12.0, 1)
-    assert one.mean(12.0, 20.0) == Mean(9.0, full=False)
-    assert one.mean(12.0, 7.0) == Mean(pytest.approx(5 * UNIT_KW_S / 7.0), full=True)  # type: ignore[arg-type]
+    assert one.mean(12.0, 20.0) == WindowAverage(9.0, full=False)
+    assert one.mean(12.0, 7.0) == WindowAverage(pytest.approx(5 * UNIT_KW_S / 7.0), full=True)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("how", ["cleared", "started"])
@@ -170,13 +172,13 @@ def test_a_curve_begun_anew_knows_nothing_of_what_was(how: str) -> None:
         one.clear()
     else:
         one.start(100.0)
-    assert (one.last_at, one.rate(110.0), one.mean(110.0, 300.0)) == (None, None, Mean(None, full=False))
+    assert (one.last_at, one.rate(110.0), one.mean(110.0, 300.0)) == (None, None, WindowAverage(None, full=False))
     for at in (110.0, 115.0, 120.0):
         one.add(at)
-    assert one.rate(120.0) == Rate(3.6, at_most=False)
+    assert one.rate(120.0) == PowerEstimate(3.6, at_most=False)
     began = 110.0 if how == "cleared" else 100.0
     counts = 2 if how == "cleared" else 3
-    assert one.mean(120.0, 120.0 - began) == Mean(pytest.approx(counts * 18.0 / (120.0 - began)), full=True)  # type: ignore[arg-type]
+    assert one.mean(120.0, 120.0 - began) == WindowAverage(pytest.approx(counts * 18.0 / (120.0 - began)), full=True)  # type: ignore[arg-type]
     assert not one.mean(120.0, 120.1 - began).full
 
 

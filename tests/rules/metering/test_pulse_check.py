@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rules.metering.pulse_check import KWH_EDGES_PER_TICK, Finding, Witnesses
+from rules.metering.pulse_check import KWH_EDGES_PER_TICK, PulseMismatch, PulseRegisterCheck
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 A_TICK = 20
 
 
-def see(one: Witnesses, edges: Iterable[int], began: int = 0) -> list[Finding | None]:
+def see(one: PulseRegisterCheck, edges: Iterable[int], began: int = 0) -> list[PulseMismatch | None]:
     """Let ticks come with so many edges counted at each; return what each said. `began`: the ticks before."""
     said = []
     for tick, counted in enumerate(edges, start=began + 1):
@@ -52,17 +52,17 @@ def test_edges_and_ticks_part_when_no_offset_explains_both(
     steps: tuple[int, ...], found: tuple[int, int] | None
 ) -> None:
     """To the edge, in either direction; what is found says when, and by how much."""
-    one = Witnesses()
+    one = PulseRegisterCheck()
     said = see(one, drift(*steps))
     assert said[:-1] == [None] * 4
-    assert said[-1] == (None if found is None else Finding(5.0, *found))
+    assert said[-1] == (None if found is None else PulseMismatch(5.0, *found))
     assert one.finding == said[-1]
     assert one.trusted is (found is None)
 
 
 def test_a_tick_seen_late_is_no_loss() -> None:
     """It fell due at some moment since the poll before: only what no moment explains is held against the edges."""
-    one = Witnesses()
+    one = PulseRegisterCheck()
     assert one.read(1, 20, 1.0) is None
     assert one.read(3, 100, 5.0) is None  # 80 edges for 3 ticks: the fourth is about to come
     assert one.read(1, 100, 6.0) is None
@@ -70,7 +70,7 @@ def test_a_tick_seen_late_is_no_loss() -> None:
 
 def test_the_other_output_is_held_against_the_register_by_its_own_measure() -> None:
     """One edge of 500 Wh is five ticks."""
-    one = Witnesses(KWH_EDGES_PER_TICK, "1 kWh output")
+    one = PulseRegisterCheck(KWH_EDGES_PER_TICK, "1 kWh output")
     found = [one.read(1, tick // 10, float(tick)) for tick in range(1, 60)]  # each second edge is lost
     first = next(each for each in found if each is not None)
     assert first.lost
@@ -80,7 +80,7 @@ def test_the_other_output_is_held_against_the_register_by_its_own_measure() -> N
 
 def test_a_comparison_begun_anew_forgets_the_one_before() -> None:
     """Another meter, or a gap in what was counted."""
-    one = Witnesses()
+    one = PulseRegisterCheck()
     see(one, drift(0, 0, 0))
     one.begin(500)
     assert see(one, [500 + edges for edges in drift(0, 0, 0)]) == [None] * 3
@@ -92,7 +92,7 @@ def test_a_comparison_begun_anew_forgets_the_one_before() -> None:
 def test_each_10_kwh_the_comparison_begins_anew() -> None:
     """So that 1 % never grows into hours of lost edges: after 100 ticks, 23 edges are forgiven again, and no more."""
     for lost, found in ((23, False), (24, True)):
-        one = Witnesses()
+        one = PulseRegisterCheck()
         assert not any(see(one, drift(*[0] * 100)))
         said = see(one, [2000 + edges for edges in drift(0, 0, 0, 0, -lost)], began=100)
         assert [each is not None for each in said] == [False] * 4 + [found]
@@ -100,14 +100,14 @@ def test_each_10_kwh_the_comparison_begins_anew() -> None:
 
 def test_before_10_kwh_are_over_it_goes_on() -> None:
     """99 ticks in, 1 % of all of them is forgiven."""
-    one = Witnesses()
+    one = PulseRegisterCheck()
     see(one, drift(*[0] * 99))
     assert see(one, drift(-40, began=99), began=99) == [None]
 
 
 def test_edges_once_caught_are_believed_after_half_a_kwh_of_agreement() -> None:
     """Five ticks on which both agree; the finding stands until then."""
-    one = Witnesses()
+    one = PulseRegisterCheck()
     (*_, found) = see(one, drift(0, 0, 0, 0, -24))
     for ticks in range(1, 6):
         assert not one.trusted
@@ -119,7 +119,7 @@ def test_edges_once_caught_are_believed_after_half_a_kwh_of_agreement() -> None:
 
 def test_a_tick_without_a_single_edge_is_no_agreement() -> None:
     """It is within what is forgiven, but a dead line would say the same."""
-    one = Witnesses()
+    one = PulseRegisterCheck()
     see(one, drift(0, 0, 0, 0, -24))
     see(one, [76, 96, 116, 136, 156], began=5)
     assert not one.trusted
@@ -129,7 +129,7 @@ def test_a_tick_without_a_single_edge_is_no_agreement() -> None:
 
 def test_a_line_without_a_single_edge_regains_no_trust() -> None:
     """One tick without an edge is within what is forgiven, and proves nothing."""
-    one = Witnesses()
+    one = PulseRegisterCheck()
     see(one, drift(0, 0, 0, 0, -24))
     found = one.finding
     for tick in range(6, 40):
@@ -142,17 +142,17 @@ def test_a_line_without_a_single_edge_regains_no_trust() -> None:
 BOUNCES = "the 1 kWh output bounces or catches noise"
 SAYS = (
     (
-        Finding(1.0, 76, 100),
+        PulseMismatch(1.0, 76, 100),
         "edges of the pulse output are being lost: 76 counted, about 100 by the register: check its two wires",
     ),
     (
-        Finding(1.0, 124, 100, "1 kWh output"),
+        PulseMismatch(1.0, 124, 100, "1 kWh output"),
         f"{BOUNCES}: 124 counted, about 100 by the register: keep its wires apart from the mains",
     ),
 )
 
 
 @pytest.mark.parametrize(("finding", "says"), SAYS)
-def test_a_finding_says_what_is_wrong_and_what_to_do(finding: Finding, says: str) -> None:
+def test_a_finding_says_what_is_wrong_and_what_to_do(finding: PulseMismatch, says: str) -> None:
     """For whoever looks after the wiring."""
     assert finding.says == says

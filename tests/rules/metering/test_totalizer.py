@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.metering.register import Register, Verdict
-from rules.metering.totalizer import KWH_EDGE_KWH, Totaliser
+from rules.metering.register import ReadingVerdict, Register
+from rules.metering.totalizer import KWH_EDGE_KWH, Totalizer
 
 if TYPE_CHECKING:
-    from rules.metering.pulse_check import Finding
+    from rules.metering.pulse_check import PulseMismatch
 
 MAX_KW = 48.0
 EDGE_KW_S, TICK_KW_S = 1800.0, 360.0
@@ -26,8 +26,8 @@ class House:
     """
 
     def __init__(self, phase: float = 0.0, poll_s: float = 5.0) -> None:
-        self.totaliser = Totaliser(MAX_KW)
-        self.findings: list[Finding] = []
+        self.totaliser = Totalizer(MAX_KW)
+        self.findings: list[PulseMismatch] = []
         self.edges = 0
         self._register = Register(MAX_KW)
         self._poll_s = poll_s
@@ -90,16 +90,16 @@ def test_a_sound_output_is_believed_again_after_a_while() -> None:
 
 def test_another_meter_begins_the_comparison_anew() -> None:
     """Its register says nothing of the edges before; what was counted stays counted."""
-    totaliser = Totaliser(MAX_KW, counted=10)
-    assert totaliser.register_read(Verdict.FIRST, 0, 0.0) is None
-    assert totaliser.register_read(Verdict.HELD, 0, 5.0) is None
-    assert totaliser.register_read(Verdict.ANOTHER_METER, 0, 10.0) is None
+    totaliser = Totalizer(MAX_KW, counted=10)
+    assert totaliser.register_read(ReadingVerdict.FIRST, 0, 0.0) is None
+    assert totaliser.register_read(ReadingVerdict.HELD, 0, 5.0) is None
+    assert totaliser.register_read(ReadingVerdict.ANOTHER_METER, 0, 10.0) is None
     assert (totaliser.kwh, totaliser.finding) == (5.0, None)
 
 
 def test_an_edge_beyond_the_rating_is_noise() -> None:
     """And is counted as such; one just at 110 % of it is none: 44 kW is an edge each 40.9 s."""
-    totaliser = Totaliser(40.0)
+    totaliser = Totalizer(40.0)
     fastest = 1800.0 / 44.0
     assert [totaliser.pulse(at) for at in (0.0, fastest, fastest + 40.0, fastest + 40.5)] == [True, True, False, False]
     assert (totaliser.count, totaliser.noise_count) == (2, 2)
@@ -107,5 +107,5 @@ def test_an_edge_beyond_the_rating_is_noise() -> None:
 
 def test_without_a_model_the_largest_meter_is_the_limit() -> None:
     """998 kW is an edge each 1.64 s."""
-    totaliser = Totaliser(None)
+    totaliser = Totalizer(None)
     assert [totaliser.pulse(at) for at in (0.0, 1.6, 1.7)] == [True, False, True]

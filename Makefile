@@ -20,7 +20,7 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-
 help:
 	@echo "make demo      play one outage in a simulated house, and read its report"
 	@echo "make test      all checks and tests; JOBS=1: one after the other"
-	@echo "make check     format, lint and types alone"
+	@echo "make check     format, lint, types and plain English alone"
 	@echo "make bench     what it costs, beside what a bare client costs (some minutes)"
 	@echo "make mutants   break each rule on purpose; name the test that notices"
 	@echo "make mutation  break what decides in each small way; list what no test notices (half an hour)"
@@ -41,6 +41,7 @@ check: $(VENV)/all.stamp
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/mypy packaging
+	$(BIN)/python -m tests.plain_english
 
 # They mostly wait, for processes, brokers and time-outs: more at once than there are cores.
 tests: $(VENV)/all.stamp system-packages

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.mosquitto import Mosquitto
+from tests.processes import use_default_signals_in_children
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from xdist.remote import Producer
     from xdist.scheduler import LoadScopeScheduling
+
+# Whatever environment the tests are started from, a program under test receives the signals that a test sends.
+use_default_signals_in_children()
 
 # How long an example takes says how busy the machine is, and of the program nothing.
 settings.register_profile(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from controller.commands.act import whoever
 from controller.commands.cli import folders
+from controller.commands.interrupt import accept_ctrl_c
 from controller.commands.look import DONE, NOT_DONE, WRONG_CONFIGURATION, complain, site_or_complaint
 from controller.commands.tables import say
 from controller.commands.values import duration
@@ -144,6 +145,7 @@ def _live(arguments: argparse.Namespace, site: Site, plan: Plan) -> int:
     from controller.setup.devices import RefusedError  # noqa: PLC0415
     from hw.dial import BrokerError  # noqa: PLC0415
 
+    accept_ctrl_c()
     _aloud(arguments, plan_text(plan) + "\n")
     if plan.refused is not None:
         complain(f"not now: {plan.refused}")

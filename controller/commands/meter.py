@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from controller.commands import values
 from controller.commands.cli import folders
+from controller.commands.interrupt import accept_ctrl_c
 from controller.commands.look import DONE, NOT_DONE, WRONG_CONFIGURATION, complain
 from controller.commands.tables import say
 
@@ -277,6 +278,7 @@ def _simulate(parser: argparse.ArgumentParser, arguments: argparse.Namespace) ->
     )
     # A supervisor's SIGTERM ends it as Ctrl-C does: the link goes with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    accept_ctrl_c()
     try:
         return asyncio.run(simulate(site, _say_now))
     except KeyboardInterrupt:

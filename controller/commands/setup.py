@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.commands.cli import folders
+from controller.commands.interrupt import accept_ctrl_c
 from controller.commands.look import DONE, NOT_DONE, WRONG_CONFIGURATION, complain
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def _setup(arguments: argparse.Namespace) -> int:
         complain("setup guesses at nothing: mend the file, or move it away to begin anew")
         return WRONG_CONFIGURATION
     ground.mosquitto = arguments.etc
+    accept_ctrl_c()
 
     async def until_told() -> bool:
         # The terminal may go away in the middle, with the network it came over: what is off must be given back first.

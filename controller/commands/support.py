@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.commands.cli import folders
+from controller.commands.interrupt import accept_ctrl_c
 from controller.commands.look import DONE, NOT_DONE, WRONG_CONFIGURATION, complain, site_or_complaint
 from controller.commands.tables import say
 from controller.commands.values import amount
@@ -58,6 +59,7 @@ def _metrics(arguments: argparse.Namespace) -> int:
     if site is None:
         return WRONG_CONFIGURATION
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    accept_ctrl_c()
     try:
         asyncio.run(watch(site, arguments.file, arguments.every))
     except KeyboardInterrupt:

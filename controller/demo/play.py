@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from controller.commands.interrupt import accept_ctrl_c
 from controller.commands.look import DONE, NOT_DONE, complain
 from controller.commands.tables import say
 from controller.demo.clock import HouseClock
@@ -54,6 +55,7 @@ def demo(*, short: bool, plain: bool, keep: Path | None) -> int:
     if missing:
         complain(f"the demo needs {', '.join(missing)}: pip install 'loadshed[demo]'")
         return NOT_DONE
+    accept_ctrl_c()
     with _folder(keep) as folder:
         if not _played(folder, short=short, plain=plain or not sys.stdout.isatty() or find_spec("rich") is None):
             say("stopped")

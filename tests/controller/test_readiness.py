@@ -18,6 +18,7 @@ from controller.upkeep.readiness_facts import feeders, own_addresses, strangers,
 from hw.dial import Broker
 from rules.panel import Panel
 from tests.mosquitto import Mosquitto, held_port
+from tests.processes import output
 from tests.system.house import House
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ async def _ready(house: House, *more: str) -> tuple[int, dict[str, Any]]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "controller", *words), stdout=asyncio.subprocess.PIPE
     )
-    said, _ = await process.communicate()
+    said = await output(process)
     assert process.returncode is not None
     return process.returncode, json.loads(said)
 

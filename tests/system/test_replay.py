@@ -12,6 +12,7 @@ from controller.effects import SwitchOff
 from controller.evidence.lines import End
 from controller.storage.recording import recorded
 from controller.storage.schema import LEDGER, open_for_reading
+from tests.processes import output
 from tests.system.house import SHED, House
 from tests.system.program import ROOT
 
@@ -46,7 +47,7 @@ async def replayed(state_dir: Path) -> dict[str, Any]:
     """Return what `loadshed replay` says of a state folder; it ends with 0."""
     command = (sys.executable, "-m", "controller", "replay", "--json", "--state", str(state_dir))
     program = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
-    told, _ = await program.communicate()
+    told = await output(program)
     assert program.returncode == 0, told
     answer: dict[str, Any] = json.loads(told)
     return answer

@@ -156,7 +156,7 @@ class _Version(argparse.Action):
     """Says the version, which is looked up only then."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        from controller.setup.card import version  # noqa: PLC0415
+        from controller.version import version  # noqa: PLC0415
 
         sys.stdout.write(f"loadshed {version()}\n")
         parser.exit()

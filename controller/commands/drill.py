@@ -209,8 +209,8 @@ def _reported(arguments: argparse.Namespace, site: Site, result: Result) -> int:
     """Write both reports and say what is in them; return the exit code."""
     from controller.drill.report_html import result_html  # noqa: PLC0415
     from controller.drill.report_text import result_fields, result_text  # noqa: PLC0415
-    from controller.setup.card import version  # noqa: PLC0415
     from controller.setup.files import write  # noqa: PLC0415
+    from controller.version import version  # noqa: PLC0415
 
     text = json.dumps(result_fields(result, site.id), indent=2, ensure_ascii=False)
     _aloud(arguments, "\n" + result_text(result))

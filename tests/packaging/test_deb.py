@@ -145,7 +145,7 @@ def test_it_brings_all_that_it_needs(deb: Deb) -> None:
 
 def test_the_program_knows_its_own_version(deb: Deb) -> None:
     """A card on a panel's door says it for ten years."""
-    ran = deb.run("from controller.setup.card import version; print(version())")
+    ran = deb.run("from controller.version import version; print(version())")
     assert ran.stdout == f"{deb.file.name.split('_')[1]}\n"
 
 

@@ -165,7 +165,9 @@ def locked(name: str) -> dict[str, str]:
     return dict(re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==([\w.]+)", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("lock", ["requirements-run.lock", "requirements-demo.lock", "requirements.lock"])
+@pytest.mark.parametrize(
+    "lock", ["requirements-run.lock", "requirements-demo.lock", "requirements-docs.lock", "requirements.lock"]
+)
 def test_an_extra_that_a_package_asks_for_stands_on_its_pin(lock: str) -> None:
     """Where only `coverage` is pinned, bookworm's pip takes a newer release for `coverage[toml]`, and refuses it."""
     text = (ROOT / lock).read_text(encoding="utf-8")

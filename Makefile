@@ -1,14 +1,14 @@
 # make demo   plays an outage in a simulated house
-# make test   runs everything that is checked
-# Both set up what they need, once: an environment in .venv, and for the tests a broker and a Modbus program from the
-# system's packages.
+# make test   runs all checks and tests
+# Both install what they need once: a virtual environment in .venv and, for the tests, a broker and a Modbus program from
+# the system's packages.
 
 PYTHON ?= python3
 VENV := .venv
 JOBS ?= 4
 BIN := $(VENV)/bin
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
-# Debian keeps servers where a plain user's PATH does not look.
+# Debian installs servers in folders that are not in a normal user's PATH.
 export PATH := $(PATH):/usr/sbin:/sbin
 
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
@@ -18,19 +18,19 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-
 .PHONY: help demo test check docs deb tests test-appliance bench mutants mutation nights torture lock clean system-packages
 
 help:
-	@echo "make demo      play one outage in a simulated house, and read its report"
-	@echo "make test      all checks and tests; JOBS=1: one after the other"
-	@echo "make check     format, lint, types and plain English alone"
-	@echo "make bench     what it costs, beside what a bare client costs (some minutes)"
-	@echo "make mutants   break each rule on purpose; name the test that notices"
-	@echo "make mutation  break what decides in each small way; list what no test notices (half an hour)"
-	@echo "make nights    play random nights with faults and crashes: N=1000 ARGS='--jobs 2', or again: SEED=4711"
-	@echo "make torture   real brokers and programs, killed and starved: N=500 ARGS='--json FILE', or again: SEED=4 HOUSE=3-2"
-	@echo "make test-appliance   the package on a virtual Pi whose power is cut: CUTS=50, ONLY=cuts (root, 5 GB, an hour)"
-	@echo "make docs      build the documentation as a web site, into build/docs/site; broken links are errors"
-	@echo "make deb       build the package for Raspberry Pi OS and Debian, into dist/"
-	@echo "make lock      resolve the versions in requirements*.lock anew (needs uv)"
-	@echo "make clean     remove everything that was built"
+	@echo "make demo      play one outage in a simulated house and print its report"
+	@echo "make test      run all checks and tests; JOBS=1: one at a time"
+	@echo "make check     check format, lint, types and plain English only"
+	@echo "make bench     measure the cost in comparison with a bare MQTT client (a few minutes)"
+	@echo "make mutants   break each rule and show which test detects it"
+	@echo "make mutation  change the deciding code in every small way; list changes that no test detects (half an hour)"
+	@echo "make nights    play random outages with faults and crashes: N=1000 ARGS='--jobs 2'; repeat one: SEED=4711"
+	@echo "make torture   kill and starve real brokers and programs: N=500 ARGS='--json FILE'; repeat one: SEED=4 HOUSE=3-2"
+	@echo "make test-appliance   test the package on a virtual Pi whose power is cut: CUTS=50, ONLY=cuts (root, 5 GB, an hour)"
+	@echo "make docs      build the documentation as a web site in build/docs/site; a broken link is an error"
+	@echo "make deb       build the package for Raspberry Pi OS and Debian in dist/"
+	@echo "make lock      update the versions in requirements*.lock (needs uv)"
+	@echo "make clean     delete all build results"
 
 demo: $(VENV)/demo.stamp
 	@$(BIN)/loadshed demo $(ARGS)
@@ -44,7 +44,7 @@ check: $(VENV)/all.stamp
 	$(BIN)/mypy packaging
 	$(BIN)/python -m tests.plain_english
 
-# They mostly wait, for processes, brokers and time-outs: more at once than there are cores.
+# The tests mostly wait for processes, brokers and timeouts. Run more of them in parallel than there are cores.
 tests: $(VENV)/all.stamp system-packages
 	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
@@ -58,19 +58,19 @@ mutation: $(VENV)/mutation.stamp
 	$(BIN)/python -m bench.survivors $(ARGS)
 
 nights: $(VENV)/all.stamp
-	$(BIN)/python -m tests.virtual.nights $(N) $(if $(SEED),--seed $(SEED)) $(ARGS)
+	$(BIN)/python -m tests.virtual.random_outages $(N) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 torture: $(VENV)/all.stamp system-packages
-	$(BIN)/python -m tests.system.torture $(N) $(if $(SEED),--seed $(SEED)) $(if $(HOUSE),--house $(HOUSE)) $(ARGS)
+	$(BIN)/python -m tests.stress.stress $(N) $(if $(SEED),--seed $(SEED)) $(if $(HOUSE),--house $(HOUSE)) $(ARGS)
 
-# A virtual Pi: everything large lies in LOADSHED_APPLIANCE (/var/tmp/appliance) and is kept for the next time.
+# A virtual Pi. Large files are kept in LOADSHED_APPLIANCE (/var/tmp/appliance) for the next run.
 test-appliance: $(VENV)/all.stamp deb
 	@$(call command,qemu-system-x86_64,qemu-system-x86)
 	@$(call command,qemu-img,qemu-utils)
 	@$(call command,debootstrap,debootstrap)
 	$(BIN)/python -m tests.appliance --cuts $(or $(CUTS),50) --at-once $(or $(AT_ONCE),1) $(ONLY)
 
-# The libraries that travel inside are pure Python, and pip knows each by its hash. Needs no root.
+# The bundled libraries are pure Python, and pip verifies each by its hash. Needs no root.
 deb: $(VENV)/run.stamp
 	@$(BIN)/python packaging/build_deb.py $(ARGS)
 
@@ -92,25 +92,25 @@ clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -r {} +
 
-# --- what is needed ---------------------------------------------------------------------------------------------------
+# --- requirements ---------------------------------------------------------------------------------------------------
 
-# $(call apt,PACKAGE): install it; its lists may be older than what the servers still have, or not be there yet.
-apt = { echo "installing $(1) from the system's packages" >&2; \
+# $(call apt,PACKAGE): install the package. If this fails, update the package lists, which may be outdated or missing.
+apt = { echo "installing the system package $(1)" >&2; \
 	$(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(1) >&2 \
 	|| { $(ROOT) apt-get update -qq >&2 \
 	&& $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(1) >&2; } \
-	|| { echo "$(1) is missing and could not be installed: install it yourself, then run make again" >&2; exit 1; }; }
+	|| { echo "$(1) is missing and could not be installed. Install it manually, then run make again." >&2; exit 1; }; }
 
-# $(call command,NAME,PACKAGE): have the package where the command is missing.
+# $(call command,NAME,PACKAGE): install the package if the command is missing.
 command = command -v $(1) >/dev/null || $(call apt,$(2))
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+		|| { echo "Python 3.11 or newer is required. Run: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(call apt,python3-venv)
 	$(PYTHON) -m venv $(VENV)
 
-# Every file that is installed is known by its hash. Our own package is built by the setuptools among them.
+# Every installed file is verified by its hash. The locked setuptools builds the loadshed package.
 $(VENV)/demo.stamp: requirements-demo.lock pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-demo.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .

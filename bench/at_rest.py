@@ -53,7 +53,7 @@ def main() -> None:
         house(folder, CIRCUITS)
         wire = folder / "meter"
         simulator = subprocess.Popen(
-            [sys.executable, "-m", "controller", "simulate", "meter", "--link", str(wire), "--kw", "3"],
+            [sys.executable, "-m", "clients", "simulate", "meter", "--link", str(wire), "--kw", "3"],
             stdout=subprocess.DEVNULL,
         )
         try:

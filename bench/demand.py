@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from hw.pulses import Pulses
 from hw.simulated.contact import SimulatedPins, Wire
-from hw.simulated.pulses import PulseOutput
-from rules.demand import Demand
+from hw.simulated.pulse_wires import PulseOutput
+from rules.metering.demand import Demand
 
 if TYPE_CHECKING:
     from collections.abc import Callable

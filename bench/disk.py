@@ -11,12 +11,21 @@ import time
 from pathlib import Path
 
 from bench.at_rest import written_bytes
-from controller import events as ev
-from controller.effects import Happened, KeepEntry, KeepHistory, KeepOutage, KeepPulses, KeepSample, SwitchOff, SwitchOn
-from controller.engine import Engine, EngineSettings
-from controller.evidence.lines import Start
-from controller.evidence.recorder import Recorder
-from controller.metering import Metering, MeterSettings
+from controller.core import events as ev
+from controller.core.effects import (
+    Happened,
+    KeepEntry,
+    KeepHistory,
+    KeepOutage,
+    KeepPulses,
+    KeepSample,
+    SwitchOff,
+    SwitchOn,
+)
+from controller.core.engine import Engine, EngineSettings
+from controller.core.meter_tracker import Metering, MeterSettings
+from controller.recording.format import Start
+from controller.recording.recorder import Recorder
 from controller.storage.store import Pace, Store
 from rules.panel import Circuit, CircuitId, Kind, Panel, Position, Tag
 

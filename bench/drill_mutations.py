@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.mutations import BOOK, TRANSFER, M
 
-RULE, DRILLING = "rules/drill.py", "controller/drilling.py"
+RULE, DRILLING = "rules/drill.py", "controller/core/drill.py"
 
 DRILL_MUTATIONS = (
     M("drill", "never ends", DRILLING, "if self._coming is not None else self.until", "if self._coming else None"),

@@ -14,7 +14,11 @@ class Known(NamedTuple):
     why: str
 
 
-WINDOWS, TOTALISER, MACHINE = "rules/windows.py", "rules/totaliser.py", "controller/machine.py"
+WINDOWS, TOTALISER, MACHINE = (
+    "rules/metering/energy_curve.py",
+    "rules/metering/totalizer.py",
+    "controller/core/state_machine.py",
+)
 CLEAR = 'self._times, self._counts, self._head = array("d"), array("q"), 0'
 CONDITIONS = 'conditions = {"unfinished": self._is_unfinished, "finished": self._is_finished}.get(row.when)'
 STARTS_ANEW = "the same: a curve makes its columns anew before it counts"

@@ -17,7 +17,7 @@ from threading import Event, Thread
 
 from bench.at_rest import CIRCUITS, SECONDS, SETTLE_S, cpu_s
 from bench.programs import INSTALLER, house
-from controller.storage.rows import read_pulse_counts
+from controller.storage.queries import read_pulse_counts
 from controller.storage.schema import SAMPLES, open_for_reading
 from tests.mosquitto import Mosquitto
 from tests.processes import LIMIT_S
@@ -75,7 +75,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
         folder = Path(name)
         house(folder, CIRCUITS)
-        simulate = [sys.executable, "-m", "controller", "simulate", "meter", "--link", str(folder / "meter")]
+        simulate = [sys.executable, "-m", "clients", "simulate", "meter", "--link", str(folder / "meter")]
         with subprocess.Popen([*simulate, "--kw", f"{KW:g}"], stdout=subprocess.DEVNULL) as simulator:
             try:
                 with Mosquitto(folder) as mosquitto:

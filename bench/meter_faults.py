@@ -15,9 +15,9 @@ from hw import meter_pdu  # noqa: F401 - the library is brought in here, not in 
 from hw.meter import EnergyHeard, Meter, MeterAt, MeterFellSilent, Told
 from hw.meter_line import Line
 from hw.models import parse
-from hw.simulated.line import Faults, FaultyLine
 from hw.simulated.meter import Quirks, SimulatedMeter
-from hw.simulated.meter_port import serve_pty
+from hw.simulated.meter_server import serve_pty
+from hw.simulated.serial_line import Faults, FaultyLine
 from hw.simulated.virtual_time import run_virtual
 
 MODEL = parse("1N240-02D")

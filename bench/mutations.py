@@ -15,11 +15,25 @@ class Mutation(NamedTuple):
     new: str
 
 
-SOURCE, MACHINE, SHED, RESTORE = "rules/source.py", "controller/machine.py", "rules/shed.py", "rules/restore.py"
-CONTROL, ENTRY, LEDGER, REPORTS = "rules/control.py", "rules/entry.py", "rules/ledger.py", "rules/reports.py"
-REQUESTS, WHY, BOOK = "rules/requests.py", "rules/why.py", "controller/outage_book.py"
-ENGINE, TRANSFER, SWITCHING = "controller/engine.py", "controller/transfer.py", "controller/switching.py"
-PEOPLE, WATCH = "controller/people.py", "controller/watchman.py"
+SOURCE, MACHINE, SHED, RESTORE = (
+    "rules/contact.py",
+    "controller/core/state_machine.py",
+    "rules/shed.py",
+    "rules/restore.py",
+)
+CONTROL, ENTRY, LEDGER, REPORTS = (
+    "rules/controllability.py",
+    "rules/ledger_entry.py",
+    "rules/ledger.py",
+    "rules/device_reports.py",
+)
+REQUESTS, WHY, BOOK = "rules/requests.py", "rules/explain.py", "controller/core/outage_record.py"
+ENGINE, TRANSFER, SWITCHING = (
+    "controller/core/engine.py",
+    "controller/core/transfer.py",
+    "controller/core/command_scheduler.py",
+)
+PEOPLE, WATCH = "controller/core/requests.py", "controller/core/system_alarms.py"
 
 M = Mutation
 MUTATIONS = (

@@ -69,7 +69,7 @@ class Program:
         (folder / "installer.toml").write_text(INSTALLER.format(port=port))
         state = folder / f"state-{port}-{time.monotonic_ns()}"
         state.mkdir()
-        return [sys.executable, "-m", "controller", "run", "--config", str(folder), "--state", str(state)]
+        return [sys.executable, "-m", "clients", "run", "--config", str(folder), "--state", str(state)]
 
     @contextmanager
     def running(self, port: int, folder: Path, circuits: int) -> Iterator[subprocess.Popen[str]]:

@@ -13,14 +13,14 @@ import time
 from statistics import median
 from typing import TYPE_CHECKING
 
-from controller.effects import Memory, SwitchOff, SwitchOn
-from controller.engine import Engine, EngineSettings
-from controller.events import AvailabilityReported, BreakerReported, BusConnected, ContactChanged
-from controller.outage_book import Flap
+from controller.core.effects import Memory, SwitchOff, SwitchOn
+from controller.core.engine import Engine, EngineSettings
+from controller.core.events import AvailabilityReported, BreakerReported, BusConnected, ContactChanged
+from controller.core.outage_record import Flap
 from rules.panel import Circuit, CircuitId, Kind, Panel, Position, Tag
 
 if TYPE_CHECKING:
-    from controller.events import Event
+    from controller.core.events import Event
 
 FEW, MANY = 40, 1000
 WANTED_PER_S = 50.0

@@ -1,6 +1,6 @@
 """Break the decisions in every small way mutmut knows, and list the breakages that no test sees.
 
-Run alone: `python -m bench.survivors [--jobs N] [names]`; names as mutmut writes them, with `*`: `rules.reports.*`.
+Run alone: `python -m bench.survivors [--jobs N] [names]`; names as mutmut writes them: `rules.device_reports.*`.
 Prints a table by file and each survivor, with the reason where one is known (`known_survivors.py`).
 Exit 1 where less than 95 % are caught.
 """

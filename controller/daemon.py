@@ -13,32 +13,32 @@ import logging
 import signal
 from typing import TYPE_CHECKING
 
-from controller import beginning, clock, sdnotify
-from controller import events as ev
-from controller.configuration import kept
-from controller.configuration.mistakes import Mistakes
-from controller.configuration.settings import with_circuits
-from controller.configuration.tables import GpioContact
-from controller.effects import Happened, SwitchOff, SwitchOn
-from controller.engine import Engine
-from controller.evidence.lines import Start
-from controller.evidence.recorder import Recorder
-from controller.inbox import Inbox
-from controller.journal import line, refusal_lines
-from controller.lock import FolderLock, HeldError
+from controller.bus.publisher import Word, publication
+from controller.bus.topics import Topics
+from controller.config import history
+from controller.config.errors import Mistakes
+from controller.config.loader import with_circuits
+from controller.config.model import GpioContact
+from controller.core import events as ev
+from controller.core.effects import Happened, SwitchOff, SwitchOn
+from controller.core.engine import Engine
+from controller.core.views import Wall
+from controller.recording.format import Start
+from controller.recording.recorder import Recorder
+from controller.runtime import clock, startup, systemd_notify
+from controller.runtime.engine_loop import Inbox
+from controller.runtime.journal import line, refusal_lines
+from controller.runtime.state_lock import FolderLock, HeldError
 from controller.storage.store import Store
-from controller.topics import Topics
-from controller.views import Wall
-from controller.words import Word, publication
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from controller.bus import Bus
-    from controller.configuration.settings import Configuration
-    from controller.effects import DiskEffect, Effect
-    from controller.wired import WiredContact
+    from controller.bus.connection import Bus
+    from controller.config.loader import Configuration
+    from controller.core.effects import DiskEffect, Effect
+    from controller.runtime.gpio_devices import WiredContact
 
 ALREADY_RUNNING = 1
 WRONG_CONFIGURATION = 78
@@ -86,18 +86,18 @@ class Daemon:
             samples_days=configuration.store.samples_days,
         )
         memory = self._store.load()
-        panel, wrong = beginning.panel_for_start(
-            configuration.panel, memory, lambda circuit: kept.last_entry(state_dir, circuit)
+        panel, wrong = startup.panel_for_start(
+            configuration.panel, memory, lambda circuit: history.last_entry(state_dir, circuit)
         )
-        settings, rebooted = beginning.engine_settings(configuration), memory.boot not in (None, clock.boot_id())
-        metering = beginning.metering(configuration, now, memory.pulse_count, memory.kwh_pulse_count)
+        settings, rebooted = startup.engine_settings(configuration), memory.boot not in (None, clock.boot_id())
+        metering = startup.metering(configuration, now, memory.pulse_count, memory.kwh_pulse_count)
         self._engine = Engine(panel, settings, memory, clock.boot_id(), now, rebooted=rebooted, metering=metering)
         start = Start(clock.boot_id(), now, rebooted, panel, settings, memory)
         self._recorder = Recorder(start, self._store.record)
         doing = self._send, self._carry_out, self._catch_up
         self._inbox = Inbox(self._engine, *doing, recorder=self._recorder, clock=clock.monotonic)
         self._contact = self._wired_contact()
-        self._topics = Topics(configuration.site.id, panel.circuits.keys(), beginning.contact_topics(configuration))
+        self._topics = Topics(configuration.site.id, panel.circuits.keys(), startup.contact_topics(configuration))
         self._bus = self._connection()
         for sentence in refusal_lines(wrong):
             _log.error("%s", sentence)
@@ -115,9 +115,9 @@ class Daemon:
                 self._inbox.turn()
                 self._loop.call_later(AWAKE_ALONE_S, self._awake.set)
                 running += [tasks.create_task(self._watch_meter()), tasks.create_task(self._watch_clock())]
-                sdnotify.notify("READY=1")
+                systemd_notify.notify("READY=1")
                 await self._stop.wait()
-                sdnotify.notify("STOPPING=1")
+                systemd_notify.notify("STOPPING=1")
                 for task in running:
                     task.cancel()
                 self._inbox.close()
@@ -149,15 +149,15 @@ class Daemon:
         contact = self._configuration.contact
         if not isinstance(contact, GpioContact):
             return None
-        from controller.wired import WiredContact  # noqa: PLC0415  # gpiozero is dear, and an MQTT contact needs none
+        from controller.runtime.gpio_devices import WiredContact  # noqa: PLC0415  # gpiozero is dear, and an MQTT contact needs none
 
         return WiredContact(contact, self._inbox.put, self._inbox.put_from_thread)
 
     def _connection(self) -> Bus:
         # Imported behind the contact, which settles meanwhile: on a Pi the one takes as long as the other.
-        from controller.bus import Bus  # noqa: PLC0415
+        from controller.bus.connection import Bus  # noqa: PLC0415
 
-        return Bus(beginning.broker(self._configuration), self._topics, self._heard, clock.monotonic)
+        return Bus(startup.broker(self._configuration), self._topics, self._heard, clock.monotonic)
 
     async def _read_contact(self) -> None:
         if self._contact is None:
@@ -176,7 +176,7 @@ class Daemon:
             await self._stop.wait()
             return
         await self._awake.wait()
-        from controller.wired import watch_meter  # noqa: PLC0415  # after the first shed
+        from controller.runtime.gpio_devices import watch_meter  # noqa: PLC0415  # after the first shed
 
         await watch_meter(self._configuration, self._inbox.put, self._inbox.put_from_thread)
 
@@ -253,7 +253,7 @@ class Daemon:
             if not self._store.alive:
                 raise RuntimeError("the store's thread has ended")
             self._fed_at = now
-            sdnotify.notify("WATCHDOG=1")
+            systemd_notify.notify("WATCHDOG=1")
 
     # --- the homeowner's file ----------------------------------------------------------------------------------------
 
@@ -272,9 +272,9 @@ class Daemon:
         if isinstance(read, Mistakes) or wrong:
             self._refuse(wrong, reply)
             return
-        await asyncio.to_thread(kept.keep, self._state_dir, read)
+        await asyncio.to_thread(history.keep, self._state_dir, read)
         if wrong := self._engine.objections(read.panel):  # what has come to be owed meanwhile counts as well
-            await asyncio.to_thread(kept.keep, self._state_dir, self._configuration)
+            await asyncio.to_thread(history.keep, self._state_dir, self._configuration)
             self._refuse(wrong, reply)
             return
         old, self._configuration = self._configuration.panel, read
@@ -302,7 +302,7 @@ def run(config_dir: Path, state_dir: Path) -> int:
         return ALREADY_RUNNING
     if lock.unheld is not None:
         _log.warning("%s", lock.unheld)
-    start = kept.configuration_for_start(config_dir, state_dir)
+    start = history.configuration_for_start(config_dir, state_dir)
     for sentence in refusal_lines(start.refused):
         _log.error("%s", sentence)
     if start.configuration is None:

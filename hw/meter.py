@@ -11,9 +11,9 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from hw.meter_diagnostics import Noted, Watch, agree
 from hw.meter_line import Heard, Line, NoAnswer, Trouble
 from hw.meter_registers import ROLLS_OVER_AT, Block, MeterReading, joined, with_block
-from hw.meter_watch import Noted, Watch, agree
 from hw.models import NotAModel
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from hw.meter_ear import Ear, speaks
 from hw.meter_requests import Read, ReportId
+from hw.response_filter import Ear, speaks
 from hw.serial_port import claim, held, why_closed
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from hw.meter_requests import Read, ReportId, ResetPeak
 from hw.serial_port import BAUD
 
 if TYPE_CHECKING:
-    from hw.meter_ear import Ear
     from hw.meter_requests import Request, SetId
+    from hw.response_filter import Ear
     from hw.serial_port import Connect
 
 # Each time-out is told once, in our words: the library would write a line of its own to the journal as well.

@@ -19,7 +19,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from hw.dial import Broker, BrokerError, dial, tune
+from hw.broker_socket import Broker, BrokerError, dial, tune
 from rules.lean import dataclass
 
 if TYPE_CHECKING:

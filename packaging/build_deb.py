@@ -194,7 +194,7 @@ def _put_files(package: Package) -> None:
 def _commands_for_manual() -> str:
     """Return the commands as the manual page lists them, from the table that runs."""
     sys.path.insert(0, str(ROOT))
-    from controller.commands.cli import _COMMANDS  # noqa: PLC0415 — the project is no package of this one's
+    from clients.cli.cli import _COMMANDS  # noqa: PLC0415 — the project is no package of this one's
 
     return "\n".join(
         f".TP\n.B {name}\n{command.says[0].upper()}{command.says[1:]}." for name, command in _COMMANDS.items()
@@ -239,7 +239,9 @@ def _rehearsal() -> bytes:
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in own_files():
             _pack(archive, str(path.relative_to(ROOT)), path.read_bytes())
-        _pack(archive, "__main__.py", b"import sys\n\nfrom controller.upkeep.upgrade import main\n\nsys.exit(main())\n")
+        _pack(
+            archive, "__main__.py", b"import sys\n\nfrom clients.maintenance.upgrade import main\n\nsys.exit(main())\n"
+        )
     return packed.getvalue()
 
 

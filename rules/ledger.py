@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rules.control import commandable, sheddable
-from rules.entry import Cause, Debt, Entry, Hold, Switched, Wish, from_row, to_row
-from rules.moment import Moment
+from rules.boot_time import Moment
+from rules.controllability import commandable, sheddable
+from rules.ledger_entry import Cause, Debt, Entry, Hold, Switched, Wish, from_row, to_row
 from rules.panel import Position, Wakes
 from rules.restore import LATE_ON_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from rules.entry import Json
+    from rules.ledger_entry import Json
     from rules.panel import Circuit, CircuitId, Panel
 
 US = "the controller"

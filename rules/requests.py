@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rules.control import why_uncontrollable
+from rules.controllability import why_uncontrollable
 from rules.lean import dataclass
 from rules.panel import Position
 
 if TYPE_CHECKING:
-    from rules.entry import Entry
+    from rules.ledger_entry import Entry
     from rules.panel import Circuit, Panel
 
 NOT_A_LOCK = "a hold is a request to this program, not a lock-out: lock the breaker before you work on the circuit"

@@ -6,12 +6,12 @@ from enum import Enum
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, NamedTuple
 
-from rules.control import commandable
-from rules.entry import Cause
+from rules.controllability import commandable
+from rules.ledger_entry import Cause
 from rules.panel import Position, Restore, Tag
 
 if TYPE_CHECKING:
-    from rules.entry import Debt, Entry
+    from rules.ledger_entry import Debt, Entry
     from rules.panel import Circuit, CircuitId
 
 LATE_OFF_S = 60.0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rules.control import sheddable
+from rules.controllability import sheddable
 from rules.lean import dataclass
 from rules.panel import Position
 
 if TYPE_CHECKING:
-    from rules.entry import Entry
     from rules.ledger import Ledger
+    from rules.ledger_entry import Entry
     from rules.panel import Circuit, CircuitId, Panel
 
 TRIES = 3

@@ -40,7 +40,7 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
         yield running
 
 
-TOGETHER = ("tests/controller/test_nights.py", "tests/controller/test_demo.py", "tests/packaging/test_deb.py")
+TOGETHER = ("tests/virtual/test_random_outages.py", "tests/clients/demo/test_clock.py", "tests/packaging/test_deb.py")
 """Their tests share what is dear, each file its own: a campaign of nights, a play, a package."""
 
 

@@ -10,7 +10,7 @@ import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Self
 
-from hw.dial import Broker
+from hw.broker_socket import Broker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

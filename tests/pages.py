@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+COMMANDS = ROOT / "docs" / "commands.md"
+CONFIGURATION = ROOT / "docs" / "configuration.md"
+HOMEOWNER = ROOT / "docs" / "homeowner.md"
+INTEGRATOR = ROOT / "docs" / "integrator.md"
 MQTT = ROOT / "docs" / "mqtt.md"
 PAGES = sorted([README, ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 

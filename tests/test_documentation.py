@@ -9,16 +9,29 @@ from pathlib import Path
 
 import pytest
 
-from controller.commands import cli
-from controller.commands.check import describe
-from controller.commands.check_text import description_text, mistakes_text
-from controller.configuration.mistakes import Mistakes
-from controller.configuration.read import keys_of
-from controller.configuration.settings import Configuration, Sources, load, parse, parse_circuits, parse_installer
-from controller.configuration.tables import CONTACTS, SINGLE_TABLES, CircuitEntry
-from controller.machine import diagram
+from clients.bus_client.check import describe
+from clients.cli import cli
+from clients.cli.check_view import description_text, mistakes_text
+from controller.config.errors import Mistakes
+from controller.config.loader import Configuration, Sources, load, parse, parse_circuits, parse_installer
+from controller.config.model import CONTACTS, SINGLE_TABLES, CircuitEntry
+from controller.config.table_reader import keys_of
+from controller.core.state_machine import diagram
 from rules.panel import Panel
-from tests.pages import README, ROOT, block, blocks, commands, each_page, flat, mentioned
+from tests.pages import (
+    COMMANDS,
+    CONFIGURATION,
+    HOMEOWNER,
+    README,
+    ROOT,
+    block,
+    blocks,
+    commands,
+    each_page,
+    flat,
+    mentioned,
+    table,
+)
 
 # What stands in a page's shell blocks and is not ours.
 TOOLS = {"make", "sudo", "git", "cd", "mosquitto_pub", "mosquitto_sub", "mosquitto_rr"}
@@ -51,16 +64,16 @@ def test_each_piece_of_a_file_is_right(page: Path) -> None:
         assert not isinstance(read, Mistakes), read.sentences
 
 
-def test_the_readme_shows_every_key_of_the_installer_with_its_default() -> None:
-    """What is left out has the default shown there."""
-    text = block(README, "toml", "[site]")
+def test_the_reference_shows_every_key_of_the_installer_with_its_default() -> None:
+    """An omitted key has the default shown in docs/configuration.md."""
+    text = block(CONFIGURATION, "toml", "[site]")
     shown = parse_installer(text)
     assert not isinstance(shown, Mistakes)
     tables = SINGLE_TABLES | {"contact": CONTACTS["gpio"]}
-    for table, kind in tables.items():
+    for section, kind in tables.items():
         for key in keys_of(kind):
-            if table != "broker" or key.default is not None:
-                assert re.search(rf"^#?{key.name} = ", text, re.MULTILINE), f"[{table}] {key.name}"
+            if section != "broker" or key.default is not None:
+                assert re.search(rf"^#?{key.name} = ", text, re.MULTILINE), f"[{section}] {key.name}"
     bare = parse_installer("\n".join((*REQUIRED, '[meter]\nport = "/dev/ttyUSB0"', "[generator]")))
     assert not isinstance(bare, Mistakes)
     assert (shown.broker, shown.shed, shown.restore) == (bare.broker, bare.shed, bare.restore)
@@ -69,28 +82,29 @@ def test_the_readme_shows_every_key_of_the_installer_with_its_default() -> None:
     assert replace(shown.meter, pulse_pin=None) == bare.meter
 
 
-def test_the_readme_shows_every_key_of_a_circuit() -> None:
-    """The homeowner finds all there is on the first page."""
-    text = block(README, "toml", "[circuits.hot-tub]")
+def test_the_homeowner_page_shows_every_key_of_a_circuit() -> None:
+    """The example has each key, and the reference has a row for each."""
+    text = block(HOMEOWNER, "toml", "[circuits.hot-tub]")
     for key in keys_of(CircuitEntry):
         assert re.search(rf"^{key.name} = ", text, re.MULTILINE), key.name
+    assert table(CONFIGURATION, "key") == {key.name for key in keys_of(CircuitEntry)}
 
 
-def test_the_readme_shows_what_check_says() -> None:
-    """Of its own file, word by word."""
+def test_the_homeowner_page_shows_the_output_of_check() -> None:
+    """The output for the example on the same page, word by word."""
     minimal = "\n".join(REQUIRED)
-    configuration = parse(Sources(minimal, block(README, "toml", "[circuits.hot-tub]")))
+    configuration = parse(Sources(minimal, block(HOMEOWNER, "toml", "[circuits.hot-tub]")))
     assert isinstance(configuration, Configuration)
     said = flat(description_text(describe(configuration)))
-    for piece in block(README, "text", "A transfer to standby").split("\n\n"):
+    for piece in block(HOMEOWNER, "text", "A transfer to standby").split("\n\n"):
         assert flat(piece) in said
 
 
-def test_the_readme_shows_a_mistake_as_it_is_told() -> None:
-    """With file, line, what is allowed, and what was probably meant."""
+def test_the_homeowner_page_shows_an_error_as_check_prints_it() -> None:
+    """With file, line, allowed values, and the closest match."""
     wrong = parse_circuits('[circuits.hot-tub]\nspace = 9\nbreaker = "gen2"\ntag = "nonesential"\n')
     assert isinstance(wrong, Mistakes)
-    assert block(README, "text", "nonesential").strip() in mistakes_text(wrong, Path("/etc/loadshed"))
+    assert block(HOMEOWNER, "text", "nonesential").strip() in mistakes_text(wrong, Path("/etc/loadshed"))
 
 
 # --- commands --------------------------------------------------------------------------------------------------------
@@ -122,9 +136,9 @@ def test_no_command_is_foreign(page: Path) -> None:
     assert {words[0] for words in commands(page)} <= TOOLS | {"loadshed"}
 
 
-def test_the_readme_lists_every_command() -> None:
+def test_the_reference_lists_every_command() -> None:
     """One row each."""
-    rows = re.findall(r"^\| `loadshed ([a-z-]+)` \|", README.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| `loadshed ([a-z-]+)` \|", COMMANDS.read_text(encoding="utf-8"), re.MULTILINE)
     assert rows == [*cli._COMMANDS]
 
 
@@ -164,7 +178,7 @@ def test_each_link_leads_somewhere(page: Path) -> None:
 
 @each_page
 def test_each_file_named_exists(page: Path) -> None:
-    """`rules/entry.py` is where the page says."""
+    """`rules/ledger_entry.py` is where the page says."""
     named = re.findall(
         r"`((?:rules|hw|controller|bench|tests|systemd|docs)/(?:[\w/-]+\.[\w.]+)?)`", page.read_text(encoding="utf-8")
     )
@@ -174,25 +188,25 @@ def test_each_file_named_exists(page: Path) -> None:
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs" / "decisions").glob("*.md")), ids=lambda page: page.stem)
 def test_a_decision_is_half_a_page(page: Path) -> None:
-    """The question, what was decided, and what it costs."""
+    """It states the question, the decision and the cost, in 300 words or fewer."""
     text = page.read_text(encoding="utf-8")
-    assert all(f"**{part}.**" in text for part in ("The question", "Decided", "The price"))
+    assert all(f"**{part}.**" in text for part in ("Question", "Decision", "Cost"))
     assert len(text.split()) <= 300
 
 
 @pytest.mark.parametrize(
     "truth",
     [
-        "reachable only through their maker's cloud",
-        "UPS that lasts ten minutes",
+        "reachable only through the manufacturer's cloud",
+        "UPS with a runtime of at least ten minutes",
         'wakes = "off"',
-        "on the load side of the transfer switch",
+        "current transformers on the load side of the transfer switch",
         "is **not listed**",
-        "Not lock-out/tag-out",
-        "Never a voltage on the pin",
+        "Not a lockout/tagout device",
+        "Never apply a voltage to a GPIO pin",
     ],
 )
-def test_the_first_page_says_it_plainly(truth: str) -> None:
-    """Before anything about use: whoever reads no further has read this."""
-    first, _, _ = README.read_text(encoding="utf-8").partition("## For the homeowner")
+def test_the_readme_states_each_limit_before_the_features(truth: str) -> None:
+    """A reader who stops at the features has read the limits."""
+    first, _, _ = README.read_text(encoding="utf-8").partition("## Features")
     assert truth in flat(first)

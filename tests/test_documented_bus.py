@@ -11,21 +11,21 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from controller import payloads
-from controller.alarm_book import Alarm, AlarmBook
-from controller.effects import Happened, TellMeter
-from controller.topics import ASK_KINDS, Arrived, Topics
-from controller.views import CircuitView, StateView, Wall
+from controller.bus import payloads
+from controller.bus.topics import ASK_KINDS, Arrived, Topics
+from controller.core.alarms import Alarm, AlarmBook
+from controller.core.effects import Happened, TellMeter
+from controller.core.views import CircuitView, StateView, Wall
 from rules import requests
-from rules.demand import DemandView, Quality
-from rules.entry import Debt, Entry
-from rules.moment import Moment
+from rules.boot_time import Moment
+from rules.device_reports import Outcome
+from rules.explain import why
+from rules.ledger_entry import Debt, Entry
+from rules.metering.demand import DemandView, Quality
+from rules.metering.register import Verdict
 from rules.panel import Circuit, CircuitId, Kind, Position, Tag
-from rules.register import Verdict
-from rules.reports import Outcome
-from rules.why import why
 from tests.mosquitto import Mosquitto
-from tests.pages import MQTT, README, ROOT, block, blocks, commands, each_page, table
+from tests.pages import HOMEOWNER, INTEGRATOR, MQTT, ROOT, block, blocks, commands, each_page, table
 from tests.processes import LIMIT_S, killed_after
 
 if TYPE_CHECKING:
@@ -137,10 +137,10 @@ def test_the_tables_of_the_bus_are_complete() -> None:
     assert table(MQTT, "request") == set(ASK_KINDS)
 
 
-def test_the_readme_lists_the_topics_that_are_explained() -> None:
+def test_the_integrator_page_lists_the_topics_that_are_explained() -> None:
     """What the controller says, devices say and people ask."""
     page = MQTT.read_text(encoding="utf-8")
-    listed = table(README, "topic")
+    listed = table(INTEGRATOR, "topic")
     assert listed
     assert all(f"`{topic}`" in page for topic in listed)
     said = set(re.findall(r"^### `([^`]+)`$", page, re.MULTILINE)) | table(MQTT, "topic") | {"ask/<request>"}
@@ -169,12 +169,12 @@ port = {port}
 
 
 @contextmanager
-def the_readmes_house(folder: Path) -> Iterator[int]:
-    """Run the daemon with the README's circuits on a real broker; yield the broker's port."""
+def documented_house(folder: Path) -> Iterator[int]:
+    """Run the daemon with the circuits of docs/homeowner.md on a real broker; yield the broker's port."""
     with Mosquitto(folder) as mosquitto:
         (folder / "installer.toml").write_text(ON_THE_BUS.format(port=mosquitto.port), encoding="utf-8")
-        (folder / "circuits.toml").write_text(block(README, "toml", "[circuits.hot-tub]"), encoding="utf-8")
-        command = [sys.executable, "-m", "controller", "run", "--config", str(folder), "--state", str(folder / "state")]
+        (folder / "circuits.toml").write_text(block(HOMEOWNER, "toml", "[circuits.hot-tub]"), encoding="utf-8")
+        command = [sys.executable, "-m", "clients", "run", "--config", str(folder), "--state", str(folder / "state")]
         with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as daemon:
             try:
                 assert daemon.stderr is not None
@@ -188,8 +188,8 @@ def the_readmes_house(folder: Path) -> Iterator[int]:
 
 def test_what_is_typed_on_the_bus_does_as_the_pages_say(tmp_path: Path) -> None:
     """Word by word, against the real daemon; only what would listen for ever is left out."""
-    typed = [words for page in (README, MQTT) for words in commands(page) if words[0].startswith("mosquitto_")]
-    with the_readmes_house(tmp_path) as port:
+    typed = [words for page in (INTEGRATOR, MQTT) for words in commands(page) if words[0].startswith("mosquitto_")]
+    with documented_house(tmp_path) as port:
         said = [
             subprocess.run(
                 [tool, "-p", str(port), *words], capture_output=True, text=True, check=True, timeout=10

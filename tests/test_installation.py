@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from controller import beginning, clock
-from controller.commands import cli
-from controller.commands.look import NOT_DONE
-from controller.commands.ready import NOT_READY
+from clients.cli import cli
+from clients.cli.look import NOT_DONE
+from clients.cli.ready import NOT_READY
+from controller.core.system_alarms import CLOCK_IN_OUTAGE_AFTER_S
 from controller.daemon import WATCHDOG_S, WRONG_CONFIGURATION
-from controller.inbox import HEARTBEAT_S
-from controller.watchman import CLOCK_IN_OUTAGE_AFTER_S
+from controller.runtime import clock, startup
+from controller.runtime.engine_loop import HEARTBEAT_S
 
 ROOT = Path(__file__).parents[1]
 UNIT = ROOT / "systemd" / "loadshed.service"
@@ -89,7 +89,7 @@ def test_nothing_is_waited_for() -> None:
 def test_the_password_comes_under_the_name_the_program_looks_for() -> None:
     """The line is there to be uncommented."""
     (credential,) = unit("#LoadCredential")
-    assert credential.startswith(f"{beginning.CREDENTIAL}:/etc/loadshed/")
+    assert credential.startswith(f"{startup.CREDENTIAL}:/etc/loadshed/")
 
 
 def test_the_broker_waits_for_the_network_no_more_than_the_controller() -> None:

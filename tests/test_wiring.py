@@ -8,11 +8,11 @@ from xml.etree import ElementTree as ET
 import pytest
 from gpiozero.pins.mock import MockFactory
 
-from controller.configuration.installer import Installer
-from controller.configuration.settings import parse_installer
-from controller.configuration.tables import GpioContact
-from controller.setup.ground import USUAL
-from tests.pages import README, ROOT, block, flat
+from clients.setup.session import USUAL
+from controller.config.installer import Installer
+from controller.config.loader import parse_installer
+from controller.config.model import GpioContact
+from tests.pages import CONFIGURATION, ROOT, block, flat
 
 DRAWING = ROOT / "docs" / "wiring.svg"
 PAGE = ROOT / "docs" / "wiring.md"
@@ -47,9 +47,9 @@ def test_every_pin_is_where_the_drawing_has_it(drawing: ET.Element) -> None:
         assert number in on_the_header(name.group().replace(" ", "")), said
 
 
-def test_the_pins_are_those_of_the_readme_and_of_setup(drawing: ET.Element) -> None:
+def test_the_pins_are_those_of_the_reference_and_of_setup(drawing: ET.Element) -> None:
     """Whoever wires by the drawing and keeps what setup offers has a house that works."""
-    text = re.sub(r"^#(?=pulse_kwh_pin)", "", block(README, "toml", "[site]"), flags=re.MULTILINE)
+    text = re.sub(r"^#(?=pulse_kwh_pin)", "", block(CONFIGURATION, "toml", "[site]"), flags=re.MULTILINE)
     shown = parse_installer(text)
     assert isinstance(shown, Installer)
     assert shown.meter is not None

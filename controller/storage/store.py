@@ -7,24 +7,24 @@ import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from controller import clock
-from controller.effects import Happened, KeepEntry, KeepHistory, KeepPulses, KeepSample, Memory
-from controller.evidence.lines import End
-from controller.storage.lane import Lane, Rows
-from controller.storage.pending import Ledger, Mirror, Samples
-from controller.storage.rows import read_memory, read_pulse_counts, write_ledger, write_samples
+from controller.core.effects import Happened, KeepEntry, KeepHistory, KeepPulses, KeepSample, Memory
+from controller.core.views import Wall
+from controller.recording.format import End
+from controller.runtime import clock
+from controller.storage.pending_rows import Ledger, Mirror, Samples
+from controller.storage.queries import read_memory, read_pulse_counts, write_ledger, write_samples
+from controller.storage.recording_buffer import Tape, pack, remove_old_evidence
+from controller.storage.retention import BATCH, remove_old_events, remove_old_samples
 from controller.storage.schema import LEDGER, SAMPLES, UNREADABLE, UselessError, is_ours, open_for_reading
-from controller.storage.tape import Tape, pack, remove_old_evidence
-from controller.storage.tidy import BATCH, remove_old_events, remove_old_samples
-from controller.views import Wall
+from controller.storage.write_queue import Lane, Rows
 from rules.lean import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from controller.effects import DiskEffect, Json
-    from controller.evidence.lines import Part
+    from controller.core.effects import DiskEffect, Json
+    from controller.recording.format import Part
 
 
 @dataclass(frozen=True, slots=True)

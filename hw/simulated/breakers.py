@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
-from hw.dial import BrokerError
+from hw.broker_socket import BrokerError
 from hw.mqtt import Link, Will
 from rules.panel import CircuitId, Position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hw.dial import Broker
+    from hw.broker_socket import Broker
 
 # A device tries to come back to its broker this often.
 RECONNECT_S = 0.2

@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hw.dial import Broker
+from hw.broker_socket import Broker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

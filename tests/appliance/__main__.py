@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 
 from tests.appliance import image
+from tests.appliance.appliance_house import WrongError
 from tests.appliance.commissioning import commissioned
 from tests.appliance.cuts import cut_power
 from tests.appliance.drill import drilled
 from tests.appliance.figures import MOST, figures
-from tests.appliance.house import WrongError
 from tests.appliance.install import configured, installed
 from tests.appliance.losses import unflushed_writes_are_lost
 from tests.appliance.shell import ROOT, CannotError, say

@@ -9,19 +9,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hw.dial import BrokerError
+from hw.broker_socket import BrokerError
 from hw.mqtt import Link
 from rules.panel import Position
-from tests.appliance.house import HUB, PERSON, RECORDER, SHED, SWITCHED, WAITS, House, WrongError, password_file
+from tests.appliance.appliance_house import (
+    HUB,
+    PERSON,
+    RECORDER,
+    SHED,
+    SWITCHED,
+    WAITS,
+    House,
+    WrongError,
+    password_file,
+)
 from tests.appliance.machine import BOOT_S, Disk
 from tests.appliance.shell import done, folder, is_done, say
 from tests.appliance.terminal import Terminal
-from tests.system.house import REMOTE, USUAL
+from tests.system.process_house import REMOTE, USUAL
 
 if TYPE_CHECKING:
     from tests.appliance.image import Image
     from tests.appliance.machine import Machine
-    from tests.system.house import Wired
+    from tests.system.process_house import Wired
 
 CARD = "panel-door-card.html"
 KW_BEHIND_EACH = 10.0

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rules.panel import Position
-from tests.appliance.house import JOURNAL, SHED, House, WrongError
+from tests.appliance.appliance_house import JOURNAL, SHED, House, WrongError
 from tests.appliance.machine import BOOT_S, Disk
 from tests.appliance.shell import CannotError, folder, say
 from tests.system.on_bus import CONTACT, RECONNECTED

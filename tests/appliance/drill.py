@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from rules.panel import Position
-from tests.appliance.house import SHED, House, WrongError
+from tests.appliance.appliance_house import SHED, House, WrongError
 from tests.appliance.machine import BOOT_S, Disk
 from tests.appliance.shell import folder, say
 from tests.appliance.terminal import Terminal

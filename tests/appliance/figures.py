@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from rules.panel import Position
-from tests.appliance.house import SHED, House
+from tests.appliance.appliance_house import SHED, House
 from tests.appliance.machine import BOOT_S, Disk, wire
 from tests.appliance.shell import folder, say
 

@@ -14,7 +14,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.access.broker import PORT
+from clients.broker_admin.mosquitto import PORT
 from tests.appliance import gpio_sim
 from tests.appliance.shell import GUEST, ROOT, CannotError, done, folder, in_root, is_done, run, say
 

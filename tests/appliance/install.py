@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tests.appliance.house import CIRCUITS, INSTALLER
+from tests.appliance.appliance_house import CIRCUITS, INSTALLER
 from tests.appliance.image import OPEN_PORT
 from tests.appliance.machine import Disk, Machine, parcel
 from tests.appliance.shell import done, folder, is_done, say

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from rules.panel import Position
-from tests.appliance.house import SHED, SWITCHED, House, WrongError
+from tests.appliance.appliance_house import SHED, SWITCHED, House, WrongError
 from tests.appliance.install import INSTALL
 from tests.appliance.machine import BOOT_S, Disk, parcel
 from tests.appliance.shell import folder, say

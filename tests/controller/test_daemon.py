@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from types import SimpleNamespace
 
-from controller import events as ev
+from controller.bus.topics import Publication, Topics
+from controller.core import events as ev
 from controller.daemon import Daemon
-from controller.topics import Publication, Topics
 
 
 def test_each_connection_is_greeted_though_nobody_saw_the_last_one_end() -> None:

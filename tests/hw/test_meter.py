@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from bench.meter_faults import on_a_bad_line, on_a_pty
 from hw import meter_pdu  # noqa: F401 - not in a thread while virtual time runs
 from hw.meter import EnergyHeard, Meter, MeterAt, MeterFellSilent, MeterFinding, ReadingTaken, Told, run
+from hw.meter_diagnostics import FindingKind
 from hw.meter_line import Line, NoAnswer, Trouble
 from hw.meter_registers import Block
-from hw.meter_watch import FindingKind
 from hw.models import parse
-from hw.simulated.line import Fault, Faults, FaultyLine
 from hw.simulated.meter import Quirks, SimulatedMeter
-from hw.simulated.meter_port import serve_pty, serve_tcp
+from hw.simulated.meter_server import serve_pty, serve_tcp
+from hw.simulated.serial_line import Fault, Faults, FaultyLine
 from hw.simulated.virtual_time import run_virtual
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from pymodbus.framer import FramerRTU
 from pymodbus.pdu import DecodePDU
 
-from hw.meter_ear import Ear, speaks
 from hw.meter_frame import frame_of
 from hw.meter_identity import differences, parse_identity
 from hw.meter_pdu import ReportIdResponse
 from hw.meter_registers import Block, MeterReading, joined, version, with_block
 from hw.meter_requests import Awaited, Read, ReportId, Request, ResetPeak, SetId, set_id_forms
+from hw.response_filter import Ear, speaks
 from hw.simulated.meter_frames import sealed
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hw.pulses import KWH_EDGE_KW_S, EdgeFilter, Pulses, filter_s
 from hw.simulated.contact import SimulatedPins, Wire
-from hw.simulated.pulses import PulseOutput
+from hw.simulated.pulse_wires import PulseOutput
 
 if TYPE_CHECKING:
     from collections.abc import Callable

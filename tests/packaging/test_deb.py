@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import pytest
 
-from controller.commands import cli
+from clients.cli import cli
+from tests.pages import ROOT
 
-ROOT = Path(__file__).parents[2]
 EPOCH = "1767225600"
 
 pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="there is no dpkg-deb here")
@@ -134,7 +134,7 @@ def test_it_brings_all_that_it_needs(deb: Deb) -> None:
         for file in deb.files()
         if re.match(r"/usr/lib/loadshed/(rules|hw|controller)/.*\.py", file)
     ]
-    wanted = sorted(name for name in names if not name.startswith("controller.demo.screen"))
+    wanted = sorted(name for name in names if not name.startswith("clients.demo.terminal_screen"))
     assert len(wanted) > 100
     ran = deb.run(f"import importlib; [importlib.import_module(name) for name in {wanted!r}]")
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -151,7 +151,7 @@ def test_the_program_knows_its_own_version(deb: Deb) -> None:
 
 def test_the_demo_plays_with_what_an_installed_house_has(deb: Deb, tmp_path: Path) -> None:
     """Its own Mosquitto, beside the house's, in the place of the broker that a checkout embeds."""
-    start = "from controller.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    start = "from clients.__main__ import main; sys.exit(main(sys.argv[1:]))"
     ran = deb.run(start, "demo", "--short", cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert "how it ended" in ran.stdout
@@ -161,7 +161,7 @@ def test_the_demo_plays_with_what_an_installed_house_has(deb: Deb, tmp_path: Pat
 def test_check_accepts_the_example_it_gives(deb: Deb) -> None:
     """What a fresh installation finds in /etc/loadshed is right."""
     examples = deb.tree / "usr/share/loadshed/examples"
-    start = "from controller.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    start = "from clients.__main__ import main; sys.exit(main(sys.argv[1:]))"
     ran = deb.run(start, "check", "--config", str(examples))
     assert (ran.returncode, ran.stderr) == (0, "")
 

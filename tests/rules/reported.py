@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rules.device_reports import Phase, Reports
 from rules.ledger import Ledger
 from rules.panel import Circuit, CircuitId, Kind, Override, Panel, Position, Wakes
-from rules.reports import Phase, Reports
-from tests.house import circuit, essential
+from tests.virtual_house import circuit, essential
 
 if TYPE_CHECKING:
-    from rules.entry import Debt, Entry, Json
-    from rules.moment import Moment
-    from rules.reports import Outcome
+    from rules.boot_time import Moment
+    from rules.device_reports import Outcome
+    from rules.ledger_entry import Debt, Entry, Json
 
 CONFIRM_S = 5.0
 LATE_S = 65.0

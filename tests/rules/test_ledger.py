@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rules.entry import Cause, Debt, Hold, Switched, Wish
 from rules.ledger import US, Ledger
+from rules.ledger_entry import Cause, Debt, Hold, Switched, Wish
 from rules.panel import CircuitId, Panel, Position
-from tests.house import circuit, essential
+from tests.virtual_house import circuit, essential
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rules.entry import Json
+    from rules.ledger_entry import Json
 
 ON, OFF, UNKNOWN = Position.ON, Position.OFF, Position.UNKNOWN
 TUB, DRYER, FRIDGE = CircuitId("hot-tub"), CircuitId("dryer"), CircuitId("fridge")

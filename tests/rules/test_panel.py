@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rules.panel import CircuitId, Panel
-from tests.house import circuit, essential
+from tests.virtual_house import circuit, essential
 
 PANEL = Panel.of(essential("fridge"), circuit("hot-tub"), circuit("dryer"))
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from rules import requests
-from rules.entry import Debt, Entry, Hold
-from rules.moment import Moment
+from rules.boot_time import Moment
+from rules.ledger_entry import Debt, Entry, Hold
 from rules.panel import Circuit, Kind, Panel, Position
 from rules.requests import Reply
-from tests.house import circuit
+from tests.virtual_house import circuit
 
 THEN = Moment("boot", 50.0)
 TUB = circuit("hot-tub")

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from rules.entry import Cause, Debt, Entry, Hold
-from rules.moment import Moment
+from rules.boot_time import Moment
+from rules.ledger_entry import Cause, Debt, Entry, Hold
 from rules.panel import Circuit, CircuitId, Kind, Position, Restore, Tag
 from rules.restore import ReturnQueue, Verdict, recalled, rested_at, verdict
-from tests.house import circuit
+from tests.virtual_house import circuit
 
 ON, OFF, TRIPPED, UNKNOWN = Position.ON, Position.OFF, Position.TRIPPED, Position.UNKNOWN
 THEN = Moment("boot", 50.0)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from rules.entry import Entry
 from rules.ledger import Ledger
+from rules.ledger_entry import Entry
 from rules.panel import Circuit, CircuitId, Kind, Panel, Position
 from rules.shed import Pace, next_off_at, pause_after_off, shed_order, shed_plan, wants_off
-from tests.house import circuit, essential
+from tests.virtual_house import circuit, essential
 
 ON, OFF, TRIPPED, UNKNOWN = Position.ON, Position.OFF, Position.TRIPPED, Position.UNKNOWN
 PACE = Pace(confirm_s=5.0, eager_s=180.0)

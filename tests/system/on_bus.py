@@ -8,13 +8,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hw.dial import BrokerError
+from hw.broker_socket import BrokerError
 from hw.mqtt import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hw.dial import Broker
+    from hw.broker_socket import Broker
 
 RECONNECT_S = 0.1
 CONTACT = "ats/contact"

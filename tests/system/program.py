@@ -8,13 +8,14 @@ import resource
 import signal
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tests.pages import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
 END_S = 30.0
 # Root writes where nobody may; without these rights it obeys a folder's mode as the daemon's own user does.
 _OVERRIDES = "-dac_override,-dac_read_search"
@@ -30,7 +31,7 @@ class Program:
     """One daemon. `on_news`: called at each line it writes, and when it ends. `prefix`: see `WITHOUT_ROOTS_RIGHTS`."""
 
     def __init__(self, config: Path, state: Path, on_news: Callable[[], None], prefix: tuple[str, ...] = ()) -> None:
-        run = (sys.executable, "-m", "controller", "run", "--config", str(config), "--state", str(state))
+        run = (sys.executable, "-m", "clients", "run", "--config", str(config), "--state", str(state))
         self._command = (*prefix, *WITH_ITS_TEST, *run)
         self.config, self.state = config, state
         self._on_news = on_news

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.storage.reader import Log
-from tests.system.house import House
+from controller.storage.log_reader import Log
+from tests.system.process_house import House
 from tests.system.program import WITHOUT_ROOTS_RIGHTS
 
 if TYPE_CHECKING:

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from controller.payloads import rfc3339
+from controller.bus.payloads import rfc3339
 from hw.simulated.meter import SimulatedMeter
-from hw.simulated.meter_port import run_pulses
-from rules.demand import EDGE_KW_S
+from hw.simulated.meter_server import run_pulses
+from rules.metering.demand import EDGE_KW_S
 from rules.panel import Position
+from tests.pages import ROOT
 from tests.processes import output
-from tests.system.house import BYSTANDERS, SHED, SITE, House, Timing, Wired, together
-from tests.system.program import ROOT
+from tests.system.process_house import BYSTANDERS, SHED, SITE, House, Timing, Wired, together
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ class Drill:
         out.mkdir(exist_ok=True)
         folders = ("--config", str(house.config), "--state", str(house.state_dir), "--out", str(out))
         as_in_a_script = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh") if ignores_int else ()
-        self._command = (*as_in_a_script, sys.executable, "-m", "controller", "drill", *words, *folders)
+        self._command = (*as_in_a_script, sys.executable, "-m", "clients", "drill", *words, *folders)
         self._house = house
         self._terminal = terminal
         self.out = out
@@ -155,7 +155,7 @@ async def _the_log_knows_it(house: House) -> None:
 async def _said(*words: str) -> str:
     """Return what another command writes."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "controller", *words), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", "clients", *words), cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
     return (await output(process)).decode()
 

@@ -7,7 +7,7 @@ import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tests.system.house import USUAL, House, Wired, circuits_toml
+from tests.system.process_house import USUAL, House, Wired, circuits_toml
 from tests.system.program import Program
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from paho.mqtt.client import Client, MQTTMessage, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from controller.storage.reader import Log
+from controller.storage.log_reader import Log
 from rules.panel import Position
 from tests.mosquitto import HOST
-from tests.system.house import BYSTANDERS, SITE, House, Timing, numbered
+from tests.system.process_house import BYSTANDERS, SITE, House, Timing, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

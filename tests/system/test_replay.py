@@ -8,18 +8,18 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from controller.effects import SwitchOff
-from controller.evidence.lines import End
-from controller.storage.recording import recorded
+from controller.core.effects import SwitchOff
+from controller.recording.format import End
+from controller.storage.recording_reader import recorded
 from controller.storage.schema import LEDGER, open_for_reading
+from tests.pages import ROOT
 from tests.processes import output
-from tests.system.house import SHED, House
-from tests.system.program import ROOT
+from tests.system.process_house import SHED, House
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from controller.evidence.lines import Segment
+    from controller.recording.format import Segment
 
 
 def segments(state_dir: Path) -> list[Segment]:
@@ -45,7 +45,7 @@ def is_recorded(state_dir: Path, word: str, times: int) -> bool:
 
 async def replayed(state_dir: Path) -> dict[str, Any]:
     """Return what `loadshed replay` says of a state folder; it ends with 0."""
-    command = (sys.executable, "-m", "controller", "replay", "--json", "--state", str(state_dir))
+    command = (sys.executable, "-m", "clients", "replay", "--json", "--state", str(state_dir))
     program = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
     told = await output(program)
     assert program.returncode == 0, told

@@ -10,7 +10,7 @@ import pytest
 
 from hw.simulated.breakers import SOUND, Faults
 from rules.panel import Position
-from tests.system.house import SITE, House, Timing, together
+from tests.system.process_house import SITE, House, Timing, together
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,8 +15,8 @@ from pathlib import Path
 from resource import RLIM_INFINITY, RLIMIT_FSIZE, getrlimit, setrlimit
 from typing import TYPE_CHECKING, NamedTuple
 
-from controller.effects import Happened, KeepPulses, KeepSample
-from controller.storage.rows import read_memory
+from controller.core.effects import Happened, KeepPulses, KeepSample
+from controller.storage.queries import read_memory
 from controller.storage.schema import LEDGER, SAMPLES, UselessError, open_for_reading, open_for_writing
 from controller.storage.store import Store
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from random import Random
 
-    from controller.effects import DiskEffect, Memory
-    from controller.storage.lane import Lane, Rows
+    from controller.core.effects import DiskEffect, Memory
+    from controller.storage.write_queue import Lane, Rows
 
 SECTOR_BYTES = 512
 LAZY_S = 5.0

@@ -6,14 +6,14 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from controller import events as ev
+from controller.core import events as ev
 from rules.panel import CircuitId, Position, Tag
 from tests.virtual.drill import Drill
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from controller.effects import Happened, Json, Memory
+    from controller.core.effects import Happened, Json, Memory
     from rules.panel import Panel
 
 NEVER = float("-inf")

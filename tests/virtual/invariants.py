@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from rules.entry import to_row
+from rules.ledger_entry import to_row
 from rules.panel import Kind, Position, Restore, Tag
 from tests.virtual.device import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from controller.effects import KeepOutage, Memory
-    from controller.engine import Engine, EngineSettings
+    from controller.core.effects import KeepOutage, Memory
+    from controller.core.engine import Engine, EngineSettings
     from rules.panel import Circuit, CircuitId
     from tests.virtual.device import Device
     from tests.virtual.facts import Facts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from controller import events as ev
+from controller.core import events as ev
 
 ROLLOVER = 10_000_000
 POLL_S = 120.0

@@ -8,20 +8,20 @@ from math import exp, log
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
-from controller.engine import EngineSettings
-from controller.outage_book import Flap
+from controller.core.engine import EngineSettings
+from controller.core.outage_record import Flap
 from rules.panel import Position
 from rules.shed import Pace
 from tests.virtual import panels
-from tests.virtual.happenings import ROLLS_OVER, Happening, Makers
-from tests.virtual.house import House
-from tests.virtual.morning import settle_down
-from tests.virtual.weights import INTO_A_DRILL
+from tests.virtual.fault_weights import INTO_A_DRILL
+from tests.virtual.faults import ROLLS_OVER, Happening, Makers
+from tests.virtual.random_house import House
+from tests.virtual.recovery_check import settle_down
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from controller.evidence.lines import Part
+    from controller.recording.format import Part
     from tests.virtual.device import Device
 
 QUIET_S = 1200.0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeGuard, cast, get_args
 
-from controller import events as ev
-from controller.beginning import panel_for_start
-from controller.effects import (
+from controller.bus.publisher import Word
+from controller.core import events as ev
+from controller.core.effects import (
     Happened,
     KeepHistory,
     KeepOutage,
@@ -16,12 +16,12 @@ from controller.effects import (
     TellCircuit,
     TellState,
 )
-from controller.engine import Engine
-from controller.evidence.lines import Start
-from controller.metering import Metering, MeterSettings
-from controller.words import Word
+from controller.core.engine import Engine
+from controller.core.meter_tracker import Metering, MeterSettings
+from controller.recording.format import Start
+from controller.runtime.startup import panel_for_start
 from rules.panel import Position
-from tests.tape import Tape
+from tests.recorded_house import Tape
 from tests.virtual import invariants
 from tests.virtual.device import Origin
 from tests.virtual.disk import Disk, Loss
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from random import Random
 
-    from controller.effects import DiskEffect, Effect, Json, Memory
-    from controller.engine import EngineSettings
-    from controller.evidence.lines import Part
+    from controller.core.effects import DiskEffect, Effect, Json, Memory
+    from controller.core.engine import EngineSettings
+    from controller.recording.format import Part
     from rules.panel import Circuit, CircuitId, Panel
     from tests.virtual.device import Device
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.effects import Happened, KeepEntry
+from controller.core.effects import Happened, KeepEntry
 from rules.panel import CircuitId
 from tests.virtual.disk import Disk, Loss, Trouble
 

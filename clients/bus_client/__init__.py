@@ -1,0 +1,1 @@
+"""Status and user requests over MQTT, and the description of an installation."""

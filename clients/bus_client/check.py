@@ -1,0 +1,132 @@
+"""What `loadshed check` shows: what a transfer will do to each circuit and why, and what is unwise in the files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from controller.config.advice import advice
+from controller.config.errors import Notes
+from controller.config.loader import INSTALLER_FILE
+from rules.controllability import controllable, sheddable, why_uncontrollable
+from rules.panel import Override, Restore, Tag, Wakes
+from rules.shed import shed_order
+
+if TYPE_CHECKING:
+    from controller.config.errors import Mistake
+    from controller.config.loader import Configuration
+    from rules.panel import Circuit, CircuitId
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitLine:
+    """One circuit as `check` shows it.
+
+    `fate`: what a transfer to standby does to it. `why`: the reason. `back`: how it comes back, empty where it is not
+    shed. `uncontrollable`: to be marked, for it cannot be switched off and on by command.
+    """
+
+    circuit: CircuitId
+    name: str
+    spaces: str
+    amps: str
+    breaker: str
+    tag: str
+    fate: str
+    why: str
+    back: str
+    uncontrollable: bool
+
+    def __str__(self) -> str:
+        back = f"; {self.back}" if self.back else ""
+        return f"{self.circuit} ({self.spaces}, {self.breaker}, {self.tag}): {self.fate}: {self.why}{back}"
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """All of what `check` shows. `advice`: what is legal but unwise; it changes no exit code."""
+
+    circuits: tuple[CircuitLine, ...]
+    summary: str
+    advice: tuple[Mistake, ...]
+
+
+def describe(configuration: Configuration) -> Description:
+    """Return what a transfer will do to this house, in the order of the homeowner's file."""
+    shed = [circuit for circuit in shed_order(configuration.panel) if sheddable(configuration.panel[circuit])]
+    lines = tuple(_line(circuit, shed) for circuit in configuration.panel)
+    return Description(lines, _summary(lines, len(shed)), advice(configuration))
+
+
+def unreadable_files(configuration: Configuration) -> tuple[Mistake, ...]:
+    """Return a mistake for each file that the configuration names and that cannot be read.
+
+    Looked at by `check` alone: at a start the last good configuration would name the same file.
+    """
+    notes = Notes(INSTALLER_FILE, configuration.sources.installer)
+    broker = configuration.broker
+    for key, name in (("password_file", broker.password_file), ("ca_file", broker.ca_file)):
+        if name is None:
+            continue
+        try:
+            Path(name).read_bytes()
+        except OSError as error:
+            why = f"cannot be read: {error.strerror or error}"
+            do = "; it may be only you who cannot: `sudo loadshed check`" if isinstance(error, PermissionError) else ""
+            notes.add(("broker", key), why + do, name)
+    return notes.sorted()
+
+
+def _line(circuit: Circuit, shed: list[CircuitId]) -> CircuitLine:
+    fate, why = _fate(circuit, shed)
+    return CircuitLine(
+        circuit=circuit.id,
+        name=circuit.name,
+        spaces=" + ".join(str(space) for space in circuit.spaces),
+        amps="" if circuit.amps is None else f"{circuit.amps:g} A",
+        breaker=circuit.kind.value,
+        tag=circuit.tag.value,
+        fate=fate,
+        why=why,
+        back=_back(circuit) if sheddable(circuit) else "",
+        uncontrollable=not controllable(circuit),
+    )
+
+
+def _fate(circuit: Circuit, shed: list[CircuitId]) -> tuple[str, str]:
+    reason = why_uncontrollable(circuit)
+    if circuit.tag is Tag.NONESSENTIAL and reason is not None:
+        return "UNCONTROLLABLE, stays ON", f"{reason}; only a hand can switch it off"
+    if circuit.protected:
+        return "stays on", "protected: never commanded"
+    if circuit.tag is Tag.ESSENTIAL:
+        return "stays on", "essential" if reason is None else f"essential ({reason})"
+    place = shed.index(circuit.id) + 1
+    return "shed", f"nonessential, rank {circuit.rank}: command {place} of {len(shed)}"
+
+
+def _back(circuit: Circuit) -> str:
+    ways = {
+        Restore.AUTO: "comes back by itself if it was on",
+        Restore.ASK: "comes back when a person asks for it",
+        Restore.NEVER: "stays off until a person switches it on",
+    }
+    parts = [ways[circuit.restore]]
+    if circuit.min_off_s:
+        parts.append(f"rests {circuit.min_off_s:g} s or more")
+    if circuit.override is Override.NEVER:
+        parts.append("shed again whoever switches it on")
+    if circuit.wakes is Wakes.OFF:
+        parts.append("wakes off")
+    return ", ".join(parts)
+
+
+def _summary(lines: tuple[CircuitLine, ...], shed: int) -> str:
+    stuck = sum(1 for line in lines if line.uncontrollable and line.tag == Tag.NONESSENTIAL.value)
+    kept = len(lines) - shed - stuck
+    told = f"A transfer to standby sheds {shed} of {len(lines)} circuits and keeps {kept} on."
+    if not stuck:
+        return told
+    which = "1 nonessential circuit" if stuck == 1 else f"{stuck} nonessential circuits"
+    return f"{told} {which} cannot be controlled: ON unless switched by hand."

@@ -1,0 +1,68 @@
+"""The asking side of `ask/<request>`: a person's request, sent to the running daemon, and its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from typing import TYPE_CHECKING
+
+from controller.bus.payloads import to_json
+from hw.broker_socket import BrokerError
+from hw.mqtt import Link
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from controller.core.effects import Json
+    from controller.core.events import AskKind
+    from hw.broker_socket import Broker
+    from hw.mqtt import Heard
+
+ANSWER_S = 10.0
+
+
+async def ask(
+    broker: Broker, site: str, request: AskKind, fields: Mapping[str, Json], *, timeout_s: float = ANSWER_S
+) -> tuple[bool, str]:
+    """Return whether the daemon did what was asked, and its reason; or False and why nobody could be asked."""
+    try:
+        link = await Link.open(broker, f"loadshed-ask-{secrets.token_hex(4)}")
+    except BrokerError as error:
+        return False, str(error)
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await _asked(link, broker, site, request, fields)
+    except TimeoutError:
+        return False, f"nobody answered within {timeout_s:g} s: is loadshed running for site {site!r}?"
+    except BrokerError as error:
+        return False, str(error)
+    finally:
+        await link.close()
+
+
+async def _asked(
+    link: Link, broker: Broker, site: str, request: AskKind, fields: Mapping[str, Json]
+) -> tuple[bool, str]:
+    correlation = secrets.token_bytes(8)
+    answers = f"loadshed/{site}/answers/{secrets.token_hex(8)}"
+    link.subscribe([answers])
+    link.publish(f"loadshed/{site}/ask/{request}", to_json(fields), response_topic=answers, correlation=correlation)
+    link.flush()
+    if broker.version != "5":
+        return False, "sent, but MQTT 3.1.1 carries no answer: see what became of it with `loadshed status`"
+    while True:
+        for heard in link.read():
+            if heard.correlation == correlation:
+                return _answer(heard)
+        await link.wait()
+
+
+def _answer(heard: Heard) -> tuple[bool, str]:
+    try:
+        said = json.loads(heard.payload)
+    except ValueError:
+        said = None
+    if not isinstance(said, dict) or not isinstance(said.get("reason"), str):
+        return False, "the answer cannot be understood: is another program answering for loadshed?"
+    return said.get("ok") is True, said["reason"]

@@ -1,0 +1,54 @@
+"""Where a house's bus is and what it is called: all that the commands beside the daemon need of its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from controller.config.errors import Mistakes
+from controller.config.loader import INSTALLER_FILE, Configuration, Sources, parse_installer, read_file
+from controller.runtime import startup
+from rules.panel import Panel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from controller.config.installer import Installer
+    from hw.broker_socket import Broker
+
+_NO_METER_POLL_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One house on the bus. `poll_s`: how often its meter is asked. `generator_kw`: its rating; None where not written.
+
+    `inverted`: its contact is open on utility, so that a cut wire reads as utility.
+    """
+
+    id: str
+    broker: Broker
+    poll_s: float = _NO_METER_POLL_S
+    generator_kw: float | None = None
+    inverted: bool = False
+
+
+def read_site(config_dir: Path) -> Site | Mistakes:
+    """Return the site of a folder, or all that is wrong in installer.toml; a typo in circuits.toml is no matter."""
+    installer = read_installer_file(config_dir)
+    if isinstance(installer, Mistakes):
+        return installer
+    broker = startup.broker(Configuration(installer, Panel({}), Sources("", "")))
+    return Site(
+        installer.site.id,
+        broker,
+        poll_s=installer.meter.poll_s if installer.meter else _NO_METER_POLL_S,
+        generator_kw=installer.generator.kw if installer.generator else None,
+        inverted=installer.contact.normally == "open",
+    )
+
+
+def read_installer_file(config_dir: Path) -> Installer | Mistakes:
+    """Return what installer.toml in a folder says, or all that is wrong in it."""
+    text = read_file(config_dir.absolute() / INSTALLER_FILE)
+    return text if isinstance(text, Mistakes) else parse_installer(text)

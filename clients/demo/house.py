@@ -1,0 +1,205 @@
+"""The demo's house: broker, breakers, meter, contact and pulse wires, all of software, and the files that describe it.
+
+Import it only where the house's clock rules: what it imports tells the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from hw import gpio
+from hw.simulated.breakers import SOUND, BreakersOnBus, Faults
+from hw.simulated.broker import demo_broker
+from hw.simulated.contact import SimulatedPins, Wire
+from hw.simulated.house import House, Load
+from hw.simulated.meter import SimulatedMeter
+from hw.simulated.meter_server import run_pulses, serve_pty
+from rules.panel import CircuitId, Kind, Position
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from hw.broker_socket import Broker
+    from hw.simulated.breakers import Report
+
+SITE = "demo"
+CONTACT_PIN, PULSE_PIN = 17, 27
+GENERATOR_KW = 14.0
+_MODEL = "1N240-02D"
+
+_INSTALLER = """# A simulated house: the times are those of a real one.
+[site]
+id = "{site}"
+
+[contact]
+source = "gpio"
+pin = {contact_pin}
+
+[broker]
+host = "{broker.host}"
+port = {broker.port}
+version = "{broker.version}"
+
+[meter]
+model = "{model}"
+port = "{port}"
+pulse_pin = {pulse_pin}
+
+[generator]
+kw = {generator_kw}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoCircuit:
+    """One circuit: what the homeowner writes of it, what hangs behind it, and what is wrong with its breaker.
+
+    `more`: further lines of its table. `quirk`: in words, for the screen.
+    """
+
+    id: str
+    name: str
+    space: str
+    breaker: Kind
+    kw: float
+    more: str = ""
+    essential: bool = False
+    position: Position = Position.ON
+    faults: Faults = SOUND
+    quirk: str = ""
+
+    def table(self) -> str:
+        """Return its table in circuits.toml."""
+        tag = "essential" if self.essential else "nonessential"
+        lines = (f"[circuits.{self.id}]", f'name = "{self.name}"', f"space = {self.space}")
+        rest = (f'breaker = "{self.breaker.value}"', f'tag = "{tag}"', "amps = 50", self.more)
+        return "\n".join((*lines, *rest))
+
+
+CIRCUITS = (
+    DemoCircuit("network", "Router and hub", "1", Kind.GEN2, 0.1, "protected = true", essential=True),
+    DemoCircuit("fridge", "Kitchen fridge", "3", Kind.GEN2, 0.4, essential=True),
+    DemoCircuit("well-pump", "Well pump", "[2, 4]", Kind.GEN2, 0.0, essential=True),
+    DemoCircuit("furnace", "Furnace blower", "5", Kind.STANDARD, 0.7, essential=True),
+    DemoCircuit("hot-tub", "Hot tub", "[9, 11]", Kind.GEN2, 5.5, "rank = 9"),
+    DemoCircuit("car-charger", "Car charger", "[13, 15]", Kind.RELAY, 7.2, "rank = 8"),
+    DemoCircuit(
+        "air-con",
+        "Air conditioner",
+        "[8, 10]",
+        Kind.GEN2,
+        3.5,
+        "rank = 7\nmin_off_s = 60",
+        faults=Faults(slow_s=4.0),
+        quirk="slow (4 s)",
+    ),
+    DemoCircuit(
+        "pool-pump", "Pool pump", "[12, 14]", Kind.GEN2, 1.5, "rank = 6", position=Position.OFF, quirk="was off before"
+    ),
+    DemoCircuit("range", "Kitchen range", "[16, 18]", Kind.GEN2, 2.4, 'rank = 6\nrestore = "ask"'),
+    DemoCircuit(
+        "dishwasher", "Dishwasher", "7", Kind.GEN2, 1.2, "rank = 4", faults=Faults(refuses=True), quirk="stuck"
+    ),
+    DemoCircuit("porch", "Porch lights", "17", Kind.GEN1, 0.3),
+    DemoCircuit("garage", "Garage outlets", "19", Kind.STANDARD, 0.5),
+)
+
+
+class _Stamps:
+    """What a pin's edges are stamped with: now, or the very moment a pulse was due, as the kernel would have it."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.at: float | None = None
+
+    def __call__(self) -> float:
+        return self._clock() if self.at is None else self.at
+
+
+class DemoHouse:
+    """The house at play. `port`: where its meter answers."""
+
+    def __init__(self, broker: Broker, port: str, meter: SimulatedMeter, clock: Callable[[], float]) -> None:
+        self.broker = broker
+        self.port = port
+        self.meter = meter
+        self._stamps = _Stamps(clock)
+        pins = SimulatedPins(self._stamps)
+        gpio.use(pins)
+        self._contact, self._pulses = Wire(pins, CONTACT_PIN), Wire(pins, PULSE_PIN)
+        self._contact.close()
+        self.house = House(
+            [Load(CircuitId(one.id), one.kw, one.breaker, one.position) for one in CIRCUITS],
+            meter=meter,
+            on_contact=lambda is_open: self._contact.open() if is_open else self._contact.close(),
+            on_reports=self._say,
+        )
+        for one in CIRCUITS:
+            self.house.breaker(one.id).faults = one.faults
+        self.hub = BreakersOnBus(self.house.breakers.values(), broker, SITE, clock, self.house.measure)
+
+    def _say(self, reports: tuple[Report, ...]) -> None:
+        self.hub.say(reports)
+
+    def pulse(self, closed: bool, at: float) -> None:
+        """Turn the meter's 10 Wh output over."""
+        self._stamps.at = at
+        (self._pulses.close if closed else self._pulses.open)()
+        self._stamps.at = None
+
+    def draw(self, circuit: str, kw: float) -> None:
+        """Let a load draw so much from now on."""
+        name = CircuitId(circuit)
+        self.house.loads[name] = replace(self.house.loads[name], kw=kw)
+        self.house.measure()
+
+    def free_dishwasher(self) -> None:
+        """Let a person mend the breaker that refuses, and switch it off by hand."""
+        self.house.breaker("dishwasher").faults = SOUND
+        self.house.flip_by_hand("dishwasher", Position.OFF)
+
+    def darken(self) -> None:
+        """Let utility fail: the house and its meter lose their power."""
+        self.house.utility_fails()
+        self.meter.lose_power()
+
+    def transfer(self) -> None:
+        """Let the generator take over: the contact opens."""
+        self.house.generator_takes_over()
+        self.meter.regain_power()
+
+    def write_files(self, folder: Path) -> None:
+        """Write the two files that describe this house to the daemon."""
+        installer = _INSTALLER.format(
+            site=SITE,
+            contact_pin=CONTACT_PIN,
+            pulse_pin=PULSE_PIN,
+            broker=self.broker,
+            model=_MODEL,
+            port=self.port,
+            generator_kw=GENERATOR_KW,
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "installer.toml").write_text(installer, encoding="utf-8")
+        tables = "\n\n".join(one.table() for one in CIRCUITS)
+        (folder / "circuits.toml").write_text(tables + "\n", encoding="utf-8")
+
+
+@asynccontextmanager
+async def demo_house(clock: Callable[[], float]) -> AsyncIterator[DemoHouse]:
+    """Build the house, let its devices live, and take it down again."""
+    meter = SimulatedMeter(_MODEL, energy_kwh=48_211.3, clock=clock)
+    async with demo_broker() as broker, serve_pty(meter) as port:
+        house = DemoHouse(broker, port, meter, clock)
+        tasks = [asyncio.create_task(house.hub.run()), asyncio.create_task(run_pulses(meter, house.pulse))]
+        try:
+            await house.hub.connected.wait()
+            yield house
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,269 @@
+"""`loadshed demo`: the real daemon in a simulated house plays one outage, in under a minute, and tells of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+import secrets
+import signal
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clients.cli.look import DONE, NOT_DONE, complain
+from clients.demo.clock import HouseClock
+from clients.demo.view_model import Lines, View
+from clients.terminal.interrupt import accept_ctrl_c
+from clients.terminal.tables import say
+from hw.simulated.broker import can_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+
+    from clients.demo.house import DemoHouse
+    from clients.demo.view_model import Screen
+    from hw.mqtt import Link
+
+INTERRUPTED = 130
+
+_NEEDS = ("gpiozero", "pymodbus")
+_REFRESH_S = 0.1
+# What does not answer is tried for as long as it takes; a visitor believes it after the third time.
+_TRIES, _TRIES_SHOWN = re.compile(r"\(tries (\d+)\)"), 3
+# Giving back takes half a minute of the house's; where it does not end, something is wrong and the report says what.
+_PATIENCE_S = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A time that goes by, then something that happens. `factor`: house seconds in one of ours, in that time."""
+
+    factor: float
+    lasts_s: float
+    told: str
+    happens: Callable[[], None]
+
+
+def demo(*, short: bool, plain: bool, keep: Path | None) -> int:
+    """Play the outage and print its report; return the exit code. `keep`: where the files stay; None: nowhere."""
+    missing = [name for name in _NEEDS if find_spec(name) is None] + ([] if can_run() else ["amqtt"])
+    if missing:
+        complain(f"the demo needs {', '.join(missing)}: pip install 'loadshed[demo]'")
+        return NOT_DONE
+    accept_ctrl_c()
+    with _folder(keep) as folder:
+        if not _played(folder, short=short, plain=plain or not sys.stdout.isatty() or find_spec("rich") is None):
+            say("stopped")
+            return INTERRUPTED
+        return _report(folder, keep)
+
+
+@contextlib.contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep is not None:
+        yield keep.absolute()
+        return
+    with tempfile.TemporaryDirectory(prefix="loadshed-demo-") as folder:
+        yield Path(folder)
+
+
+def _played(folder: Path, *, short: bool, plain: bool) -> bool:
+    """Play the outage on the house's clock; return whether it came to its end."""
+    clock = HouseClock()
+    view = View(clock)
+    with clock.rules(), _screen(view, plain=plain) as screen, _journal_on(screen):
+        try:
+            with asyncio.Runner(loop_factory=clock.loop) as runner:
+                return runner.run(_Demo(clock, view, screen, folder, short=short).run())
+        except KeyboardInterrupt:
+            return False
+
+
+@contextlib.contextmanager
+def _screen(view: View, *, plain: bool) -> Iterator[Screen]:
+    if plain:
+        yield Lines(view)
+        return
+    from clients.demo.terminal_screen import live  # noqa: PLC0415  # rich is dear, and not there for everybody
+
+    with live(view) as screen:
+        yield screen
+
+
+@contextlib.contextmanager
+def _journal_on(screen: Screen) -> Iterator[None]:
+    """Show the daemon's own journal, and keep the libraries' from the screen."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            text = record.getMessage()
+            if (tries := _TRIES.search(text)) is None or int(tries[1]) <= _TRIES_SHOWN:
+                screen.tell(text)
+
+    handler, journal = Handler(), logging.getLogger("loadshed")
+    for name in ("amqtt", "transitions", "pymodbus"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    journal.setLevel(logging.INFO)
+    journal.addHandler(handler)
+    journal.propagate = False
+    try:
+        yield
+    finally:
+        journal.removeHandler(handler)
+
+
+def _report(folder: Path, keep: Path | None) -> int:
+    from clients.reports.outage_report import story  # noqa: PLC0415
+    from clients.reports.text import story_text  # noqa: PLC0415
+    from controller.config.history import last_good  # noqa: PLC0415
+    from controller.storage.log_reader import Log  # noqa: PLC0415
+
+    state_dir = folder / "state"
+    with Log(state_dir) as log:
+        outage = log.outage()
+        if outage is None:
+            complain("the daemon wrote down no outage: this is a fault of the program")
+            return NOT_DONE
+        say("\n" + story_text(story(log, outage, last_good(state_dir))))
+    say("\nTimes and durations are the house's: its clock ran faster than yours.")
+    if keep is not None:
+        say(f"The page with the demand curve: loadshed report --html --state {state_dir} > outage.html")
+    return DONE
+
+
+class _Demo:
+    """The run: house, daemon, an observer on the bus, and the play."""
+
+    def __init__(self, clock: HouseClock, view: View, screen: Screen, folder: Path, *, short: bool) -> None:
+        self._clock = clock
+        self._view = view
+        self._screen = screen
+        self._folder = folder
+        self._short = short
+        self._link: Link | None = None
+
+    async def run(self) -> bool:
+        """Play to the end and return True; False where somebody stopped the daemon (Ctrl-C) before."""
+        from clients.demo.house import demo_house  # noqa: PLC0415  # it tells the time: the house's clock rules now
+
+        async with demo_house(self._clock) as house:
+            house.write_files(self._folder / "config")
+            self._view.house = house
+            daemon = asyncio.create_task(self._daemon())
+            watching = [asyncio.create_task(self._watch(house)), asyncio.create_task(self._refresh())]
+            try:
+                return await self._played_before(self._play(house), daemon)
+            finally:
+                for task in watching:
+                    task.cancel()
+                await asyncio.gather(*watching, return_exceptions=True)
+
+    async def _daemon(self) -> None:
+        """Be `loadshed run`, from its files on."""
+        from controller.config import history  # noqa: PLC0415
+        from controller.daemon import Daemon  # noqa: PLC0415
+
+        state_dir = self._folder / "state"
+        start = history.configuration_for_start(self._folder / "config", state_dir)
+        if start.configuration is None:
+            raise RuntimeError("; ".join(start.refused))
+        await Daemon(start.configuration, start.refused, self._folder / "config", state_dir).run()
+
+    @staticmethod
+    async def _played_before(play: Coroutine[None, None, None], daemon: asyncio.Task[None]) -> bool:
+        """Return whether the play ended before the daemon did; end both."""
+        playing = asyncio.create_task(play)
+        try:
+            await asyncio.wait({playing, daemon}, return_when=asyncio.FIRST_COMPLETED)
+            finished = playing.done()
+            if finished:
+                signal.raise_signal(signal.SIGTERM)  # as systemd would: the daemon says goodbye and writes its rows
+        finally:
+            playing.cancel()
+            await asyncio.gather(playing, return_exceptions=True)
+        await daemon
+        if finished:
+            playing.result()
+        return finished
+
+    # --- the play ----------------------------------------------------------------------------------------------------
+
+    async def _play(self, house: DemoHouse) -> None:
+        self._tell("A simulated house on utility. Its clock runs faster than yours: × is how much")
+        for scene in _short_scenes(house) if self._short else _scenes(house):
+            self._clock.turn(scene.factor)
+            await asyncio.sleep(scene.lasts_s)
+            self._tell(scene.told)
+            scene.happens()
+        self._clock.turn(12.0 if self._short else 8.0)
+        await self._until_over()
+        self._tell("Somebody asks for the range: `loadshed ask restore range`")
+        if self._link is not None:
+            self._link.publish(f"loadshed/{self._view.site}/ask/restore", b'{"circuit": "range", "by": "a visitor"}')
+        await asyncio.sleep(15.0)
+
+    async def _until_over(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._view.over.wait()
+
+    def _tell(self, text: str) -> None:
+        self._screen.tell(text, play=True)
+
+    # --- what is shown -----------------------------------------------------------------------------------------------
+
+    async def _watch(self, house: DemoHouse) -> None:
+        """Listen to what the daemon says on the bus, as any other program may."""
+        from clients.bus_client.status import topics  # noqa: PLC0415
+        from hw.mqtt import Link  # noqa: PLC0415
+
+        base = f"loadshed/{self._view.site}/"
+        link = await Link.open(house.broker, f"demo-{secrets.token_hex(4)}")
+        link.subscribe(topics(self._view.site))
+        link.flush()
+        self._link = link
+        try:
+            while True:
+                for heard in link.read():
+                    self._view.take(heard.topic.removeprefix(base), heard.payload)
+                await link.wait()
+        finally:
+            self._link = None
+            link.abort()
+
+    async def _refresh(self) -> None:
+        while True:
+            await asyncio.sleep(_REFRESH_S * self._clock.factor)
+            self._screen.refresh()
+
+
+def _scenes(house: DemoHouse) -> tuple[Scene, ...]:
+    return (
+        Scene(8.0, 20.0, "Utility fails: the house is dark, the generator cranks", house.darken),
+        Scene(5.0, 8.0, "The generator takes over: the switch transfers, its contact opens", house.transfer),
+        Scene(4.0, 24.0, "The house settles down for the outage: time flies", lambda: None),
+        Scene(20.0, 40.0, "Somebody frees the dishwasher's stuck breaker and switches it off", house.free_dishwasher),
+        Scene(60.0, 90.0, "Somebody draws water: the well pump starts", lambda: house.draw("well-pump", 1.8)),
+        Scene(60.0, 240.0, "The well pump stops", lambda: house.draw("well-pump", 0.0)),
+        Scene(60.0, 150.0, "It is cold: heaters plugged in at the garage", lambda: house.draw("garage", 2.6)),
+        Scene(60.0, 420.0, "The garage is warm", lambda: house.draw("garage", 0.5)),
+        Scene(60.0, 210.0, "Utility is back: the transfer switch waits", house.house.utility_returns),
+        Scene(20.0, 30.0, "The switch goes back to utility: its contact closes", house.house.retransfers),
+    )
+
+
+def _short_scenes(house: DemoHouse) -> tuple[Scene, ...]:
+    return (
+        Scene(16.0, 16.0, "Utility fails: the house is dark, the generator cranks", house.darken),
+        Scene(16.0, 8.0, "The generator takes over: the switch transfers, its contact opens", house.transfer),
+        Scene(10.0, 20.0, "Somebody frees the dishwasher's stuck breaker and switches it off", house.free_dishwasher),
+        Scene(60.0, 10.0, "Somebody draws water: the well pump starts", lambda: house.draw("well-pump", 1.8)),
+        Scene(60.0, 60.0, "The well pump stops", lambda: house.draw("well-pump", 0.0)),
+        Scene(60.0, 60.0, "Utility is back: the transfer switch waits", house.house.utility_returns),
+        Scene(20.0, 10.0, "The switch goes back to utility: its contact closes", house.house.retransfers),
+    )

@@ -1,0 +1,110 @@
+"""What a visitor of the demo sees: the panel, the contact, what the daemon says, and lines as things happen."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from clients.bus_client.status import Told
+from clients.terminal.tables import say
+
+if TYPE_CHECKING:
+    from clients.demo.clock import HouseClock
+    from clients.demo.house import DemoHouse
+
+_LINES = 200
+_DEMAND_EACH_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One line. `at_s`: house seconds since the beginning. `play`: of the play, not of the daemon's journal."""
+
+    at_s: float
+    factor: float
+    text: str
+    play: bool
+
+
+@dataclass
+class View:
+    """All that there is to show. `demand`: what the daemon said of it, kW by house second. `over`: all is as before."""
+
+    clock: HouseClock
+    site: str = "demo"
+    house: DemoHouse | None = None
+    told: Told = field(default_factory=Told)
+    lines: deque[Said] = field(default_factory=lambda: deque(maxlen=_LINES))
+    demand: list[tuple[float, float | None]] = field(default_factory=list)
+    had_outage: bool = False
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def take(self, name: str, payload: bytes) -> None:
+        """Take what the daemon said on the bus."""
+        self.told.take(name, payload)
+        if name == "demand" and self.told.demand is not None:
+            kw = self.told.demand.get("kw")
+            self.demand.append((self.clock() - self.clock.began, float(kw) if isinstance(kw, int | float) else None))
+        if name == "controller/state" and self.told.state is not None:
+            self.had_outage = self.had_outage or self.told.state.get("outage") is not None
+            if self.had_outage and self.state == "utility":
+                self.over.set()
+
+    def tell(self, text: str, *, play: bool) -> Said:
+        said = Said(self.clock() - self.clock.began, self.clock.factor, text, play)
+        self.lines.append(said)
+        return said
+
+    @property
+    def state(self) -> str:
+        """Return the daemon's state, as it says it; empty until it has."""
+        return str(self.told.state.get("state")) if self.told.state else ""
+
+    @property
+    def demand_now(self) -> str:
+        """Return demand in words."""
+        told = self.told.demand
+        kw = told.get("kw") if told else None
+        if told is None or not isinstance(kw, int | float):
+            return "unknown"
+        most = "≤ " if told.get("kw_at_most") is True else ""
+        return f"{most}{kw:.2f} kW"
+
+
+class Screen(Protocol):
+    """Where it is shown."""
+
+    def tell(self, text: str, *, play: bool = False) -> None:
+        """Show that something happened."""
+
+    def refresh(self) -> None:
+        """Show how things are now."""
+
+
+class Lines:
+    """Plain lines, where stdout is no terminal."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._demand_at = 0.0
+
+    def tell(self, text: str, *, play: bool = False) -> None:
+        said = self._view.tell(text, play=play)
+        say(f"{mark(said)} {'──' if play else '  '} {text}")
+        sys.stdout.flush()  # as it happens, also into a pipe
+
+    def refresh(self) -> None:
+        """Say what the house draws, now and then while nothing else happens."""
+        at = self._view.clock()
+        if self._view.state == "standby" and at - self._demand_at > _DEMAND_EACH_S:
+            self._demand_at = at
+            self.tell(f"demand {self._view.demand_now}")
+
+
+def mark(said: Said) -> str:
+    """Return when a line was said, by the house's clock, and how fast that ran."""
+    minutes, seconds = divmod(int(said.at_s), 60)
+    return f"{minutes:02}:{seconds:02} ×{said.factor:<3g}"

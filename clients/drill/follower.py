@@ -1,0 +1,238 @@
+"""A live drill, asked for and followed on the bus until all is back: whatever goes away in between."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from clients.bus_client.request import ask
+from clients.bus_client.status import remembered, topics
+from clients.drill.progress import utc_s
+from clients.drill.result import SETTLE_S
+from clients.setup.breaker_client import RefusedError
+from clients.terminal.tables import sentence
+from hw.broker_socket import BrokerError
+from hw.mqtt import Link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from clients.bus_client.site import Site
+    from clients.drill.demand_readings import Readings
+    from clients.drill.progress import Course
+    from controller.core.effects import Json
+    from controller.core.events import AskKind
+
+LOOK_S = 0.2
+AGAIN_S = 1.0
+
+BEGINS_S = 15.0
+"""So long after the controller's yes it has begun, or never will."""
+
+METER_S = 20.0
+"""So long after the last circuit is back the meter may still tell what it draws: an edge at 1 kW takes 18 s."""
+
+CLOCK_SET_S = 30.0
+
+GONE_S = 600.0
+"""A controller that has been gone for so long is for a person to look after."""
+
+
+class ControllersClock:
+    """Places what the controller says by its own clock on ours: a listener that is late reads of the same moments."""
+
+    def __init__(self) -> None:
+        self._ahead_s: float | None = None
+
+    def at(self, fields: Mapping[str, Json], now: float) -> float:
+        """Return when it was, in seconds of our clock. `now`: when it was heard. What tells no time was just now."""
+        said = utc_s(fields)
+        if said is None:
+            return now
+        ahead_s = now - said
+        # The least that was ever seen is nearest to no delay at all; much more is a clock that somebody has set.
+        if self._ahead_s is None or not 0 <= ahead_s - self._ahead_s < CLOCK_SET_S:
+            self._ahead_s = ahead_s
+        return said + self._ahead_s
+
+
+class Follower:
+    """Follows one drill. `say`: told each line for a person. `by`: who asks."""
+
+    def __init__(self, site: Site, course: Course, readings: Readings, by: str, say: Callable[[str], object]) -> None:
+        self._site = site
+        self._course = course
+        self._readings = readings
+        self._by = by
+        self._say = say
+        self._clock = ControllersClock()
+        self._answer: asyncio.Task[tuple[bool, str]] | None = None
+        self._ending: asyncio.Task[tuple[bool, str]] | None = None
+        self._agreed_at: float | None = None
+        self._asked_to_end = 0
+        self._here_at = time.monotonic()
+        self._here = False
+        self._connected = False
+
+    @property
+    def left(self) -> bool:
+        """Tell whether the person has left before the end."""
+        return self._asked_to_end > 1
+
+    def end(self) -> None:
+        """End the drill, and follow how everything comes back; a second time: leave."""
+        self._asked_to_end += 1
+        if self._answer is None:
+            return  # nothing is asked for yet, and nothing will be
+        if self.left:
+            self._say("Left. The controller ends the drill by itself: `loadshed status` says how it stands.")
+        elif self._ending is None and not self._course.done:
+            self._say("Ending the drill: everything comes back, one by one. Once more Ctrl-C leaves.")
+            self._ending = asyncio.create_task(self._ask("drill-end", {"by": self._by}))
+
+    async def run(self, for_s: float, note: str) -> None:
+        """Ask for the drill, and return when it is over and the meter has told, or nobody can say any more.
+
+        Raises RefusedError, and BrokerError where there is no way to the controller to begin with.
+        """
+        link = await self._connect()
+        link = await self._measured(link)
+        if self._asked_to_end:
+            await link.close()
+            raise RefusedError("ended before it was asked for; nothing was switched")
+        fields: dict[str, Json] = {"by": self._by, "for_s": for_s, **({"note": note} if note else {})}
+        self._answer = asyncio.create_task(self._ask("drill", fields))
+        try:
+            while not self._enough():
+                link = await self._heard(link)
+        finally:
+            self._answer.cancel()
+            await link.close()
+            if self._ending is not None and not self.left:
+                await self._ending
+
+    async def _measured(self, link: Link) -> Link:
+        """Listen until the meter has told what the house draws now, where it can do so soon."""
+        since = time.monotonic()
+        if self._readings.by_pulses:
+            self._say("Listening to the meter first, for what the house draws now …")
+        while self._readings.by_pulses and not self._asked_to_end and time.monotonic() - since < METER_S:
+            if self._readings.steady(since - LOOK_S, time.monotonic()) is not None:
+                break
+            link = await self._heard(link)
+        return link
+
+    # --- the bus -----------------------------------------------------------------------------------------------------
+
+    async def _connect(self) -> Link:
+        link = await Link.open(self._site.broker, f"loadshed-drill-{secrets.token_hex(4)}")
+        try:
+            await remembered(link, self._site.id, self._take, self._filters())
+        except BrokerError:
+            link.abort()
+            raise
+        self._connected = True
+        return link
+
+    def _filters(self) -> Iterable[str]:
+        return (*topics(self._site.id), f"loadshed/{self._site.id}/events")
+
+    async def _heard(self, link: Link) -> Link:
+        """Take what comes for a moment; return the connection to go on with, another one where it had ended."""
+        try:
+            if not self._connected:
+                link = await self._connect()
+                self._say("The broker is there again.")
+            for heard in link.read():
+                self._take(heard.topic.removeprefix(f"loadshed/{self._site.id}/"), heard.payload)
+            await link.wait(LOOK_S)
+        except BrokerError as error:
+            if self._connected:
+                away = sentence(f"THE BROKER IS AWAY: {error}")
+                self._say(f"{away} What is said meanwhile is missed; the drill ends by itself.")
+            self._connected = self._here = False
+            self._course.away()
+            await asyncio.sleep(AGAIN_S)
+        return link
+
+    def _take(self, name: str, payload: bytes) -> None:
+        now = time.monotonic()
+        if name == "controller/availability":
+            word = payload.decode("utf-8", "replace")
+            self._here = word == "online"
+            self._tell(self._course.availability(word))
+            return
+        with suppress(ValueError, RecursionError):
+            fields = json.loads(payload)
+            if not isinstance(fields, dict):
+                return
+            if name == "demand":
+                self._readings.take(fields, self._clock.at(fields, now))
+            elif name == "events":
+                self._agreed(fields)
+                self._tell(self._course.event(fields, self._clock.at(fields, now)))
+            elif name == "controller/state":
+                self._tell(self._course.state(fields, now))
+            elif name.startswith("circuits/"):
+                self._course.circuit(name.removeprefix("circuits/"), fields)
+
+    def _tell(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._say(line)
+
+    # --- the person's two requests -----------------------------------------------------------------------------------
+
+    async def _ask(self, request: AskKind, fields: dict[str, Json]) -> tuple[bool, str]:
+        return await ask(self._site.broker, self._site.id, request, fields)
+
+    def _agreed(self, fields: dict[str, Json]) -> None:
+        """Take the log's word for what became of the request: MQTT 3.1.1 carries no answer."""
+        if fields.get("event") == "asked" and fields.get("request") == "drill" and self._agreed_at is None:
+            if fields.get("ok") is not True:
+                raise RefusedError(str(fields.get("reason")))
+            self._agreed_at = time.monotonic()
+            self._say(f"Agreed: {fields.get('reason')}.")
+
+    def _answered(self) -> None:
+        """Look at the answers that have come since."""
+        carried = self._site.broker.version == "5"
+        if self._answer is not None and self._answer.done() and self._agreed_at is None and carried:
+            done, reason = self._answer.result()
+            if not done:
+                raise RefusedError(reason)
+            self._agreed_at = time.monotonic()
+            self._say(sentence(f"Agreed: {reason}"))
+        if self._ending is not None and self._ending.done():
+            done, reason = self._ending.result()
+            self._ending = None
+            if not done and not self._course.done and self._site.broker.version == "5":
+                self._say(f"{sentence(f'Not ended by us: {reason}')} It ends by itself.")
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def _enough(self) -> bool:
+        """Tell whether there is nothing more to hear."""
+        self._answered()
+        now, course = time.monotonic(), self._course
+        if self._here:
+            self._here_at = now
+        if self.left or course.dropped or course.taken_over:
+            return True
+        if course.ended_at is not None:
+            return self._meter_has_told(course.ended_at, now)
+        if now - self._here_at > GONE_S:
+            self._say(f"The controller has been gone for {GONE_S / 60:.0f} minutes: look at it and at the panel.")
+            return True
+        if course.id is None and self._here and now - (self._agreed_at or now) > BEGINS_S:
+            course.dropped = f"nobody said within {BEGINS_S:.0f} s that it has begun"
+        return False
+
+    def _meter_has_told(self, ended_at: float, now: float) -> bool:
+        last_on_at = self._course.last_on_at
+        if last_on_at is None or not self._readings.by_pulses or now > ended_at + METER_S:
+            return True
+        return self._readings.steady(last_on_at + SETTLE_S, now) is not None

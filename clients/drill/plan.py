@@ -1,0 +1,262 @@
+"""What a drill would do now, circuit by circuit, in the order of shedding. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from clients.terminal.tables import sentence
+from rules.controllability import why_uncontrollable
+from rules.drill import Standing, why_not
+from rules.panel import CircuitId, Position, Restore, Tag
+from rules.restore import ReturnQueue
+from rules.shed import shed_order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from clients.bus_client.status import Told
+    from clients.drill.demand_readings import Figure
+    from controller.config.loader import Configuration
+    from controller.core.effects import Json
+    from rules.panel import Circuit, Panel
+
+_OFF = (Position.OFF, Position.TRIPPED)
+
+
+class Fate(Enum):
+    """What a drill does to a circuit now."""
+
+    GOES_OFF = "goes off"
+    IS_OFF = "is off already"
+    BY_HAND = "stays ON: by hand only"
+    TAKEN_OVER = "stays as it is"
+    STAYS = "stays on"
+
+
+class Return(Enum):
+    """Who switches a circuit on again that went off."""
+
+    IN_TURN = "in turn"
+    ASK = "when a person asks"
+    NEVER = "a person, at the breaker"
+    ON_HOLD = "when it is released"
+    UNKNOWN = "when a person asks: nobody knows whether it was on"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a circuit drew when that was last measured, in kW. `at`: RFC 3339. `at_least`: the truth may be more."""
+
+    kw: float
+    at: str
+    at_least: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One circuit. `position`, `answers`: None: nobody can say now. `why`: of its fate, in a few words.
+
+    `returns`, `back_after_s`: how, and so many seconds after the end; None: it does not go off, or waits for a person.
+    """
+
+    circuit: Circuit
+    fate: Fate
+    why: str
+    position: Position | None
+    answers: bool | None
+    known: Known | None
+    returns: Return | None = None
+    back_after_s: float | None = None
+
+    @property
+    def id(self) -> CircuitId:
+        return self.circuit.id
+
+    @property
+    def name(self) -> str:
+        return self.circuit.name
+
+    @property
+    def spaces(self) -> str:
+        """Return its panel spaces, as they stand on the panel's door."""
+        return "+".join(str(space) for space in self.circuit.spaces)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All of it. `lines`: the first to shed first. `demand`: of the house now; None: not known.
+
+    `unknown`: what cannot be said now, and why, in sentences. `refused`: why a live drill would be now; None: it would
+    not.
+    """
+
+    lines: tuple[Line, ...]
+    for_s: float
+    demand: Figure | None
+    rated_kw: float | None
+    unknown: tuple[str, ...]
+    refused: str | None
+
+    def having(self, *fates: Fate) -> tuple[Line, ...]:
+        return tuple(line for line in self.lines if line.fate in fates)
+
+    @property
+    def goes_off(self) -> tuple[Line, ...]:
+        return self.having(Fate.GOES_OFF)
+
+    @property
+    def by_hand(self) -> tuple[Line, ...]:
+        return self.having(Fate.BY_HAND)
+
+    @property
+    def silent(self) -> tuple[Line, ...]:
+        """Return those that would be told to go off, and whose breaker does not answer now."""
+        return tuple(line for line in self.goes_off if line.answers is False)
+
+    @property
+    def in_turn(self) -> tuple[Line, ...]:
+        """Return those that come back by themselves, the first first."""
+        back = [line for line in self.goes_off if line.back_after_s is not None]
+        return tuple(sorted(back, key=lambda line: line.back_after_s or 0.0))
+
+    @property
+    def waiting(self) -> tuple[Line, ...]:
+        """Return those that go off and wait for a person to come back."""
+        return tuple(line for line in self.goes_off if line.back_after_s is None)
+
+    @property
+    def known_kw(self) -> float:
+        """Return what is known to go off, in kW; what was never measured is not in it."""
+        return sum(line.known.kw for line in self.goes_off if line.known is not None)
+
+    @property
+    def unmeasured(self) -> tuple[Line, ...]:
+        return tuple(line for line in self.goes_off if line.known is None)
+
+
+def plan(
+    configuration: Configuration,
+    told: Told | None,
+    *,
+    known: Mapping[CircuitId, Known],
+    demand: Figure | None,
+    for_s: float,
+    trouble: str | None = None,
+) -> Plan:
+    """Return what a drill would do. `told`: by the running daemon; None: it cannot be asked, and `trouble` says why."""
+    panel = configuration.panel
+    lines = [_line(panel[circuit], told, known.get(circuit)) for circuit in shed_order(panel)]
+    after_s = return_times(panel, lines, for_s, configuration.restore.stagger_s)
+    return Plan(
+        tuple(replace(line, back_after_s=after_s.get(line.id)) for line in lines),
+        for_s,
+        demand,
+        configuration.generator.kw if configuration.generator else None,
+        tuple(_unknown(told, trouble, demand, lines, has_meter=configuration.meter is not None)),
+        _refused(told, trouble, sum(1 for line in lines if line.fate is Fate.GOES_OFF)),
+    )
+
+
+# --- one circuit -----------------------------------------------------------------------------------------------------
+
+
+def _line(circuit: Circuit, told: Told | None, known: Known | None) -> Line:
+    said = told.circuits.get(circuit.id, {}) if told is not None else {}
+    taken_over = _names(told.state or {}, "taken_over") if told is not None else ()
+    position = _position(said.get("position"))
+    answers = said.get("available") if isinstance(said.get("available"), bool) else None
+    fate, why = _fate(circuit, position, taken_over=circuit.id in taken_over)
+    returns = _returns(circuit, position, str(said.get("why", ""))) if fate is Fate.GOES_OFF else None
+    return Line(circuit, fate, why, position, None if answers is None else bool(answers), known, returns)
+
+
+def _position(word: Json) -> Position | None:
+    return Position(word) if word in [position.value for position in Position] else None
+
+
+def _fate(circuit: Circuit, position: Position | None, *, taken_over: bool) -> tuple[Fate, str]:
+    if circuit.protected:
+        return Fate.STAYS, "protected: no command ever goes to it"
+    if circuit.tag is Tag.ESSENTIAL:
+        return Fate.STAYS, "essential"
+    if (reason := why_uncontrollable(circuit)) is not None:
+        return Fate.BY_HAND, reason
+    if taken_over:
+        return Fate.TAKEN_OVER, "a person's for the rest of the outage"
+    if position in _OFF:
+        return Fate.IS_OFF, f"is {position.value}, and is left so at the end"
+    unknown = position is Position.UNKNOWN
+    return Fate.GOES_OFF, "nobody vouches for where it is: counts as on" if unknown else f"rank {circuit.rank}"
+
+
+def _returns(circuit: Circuit, position: Position | None, why: str) -> Return:
+    # The bus has no other word for a hold.
+    if "on hold by" in why:
+        return Return.ON_HOLD
+    if position is Position.UNKNOWN:
+        return Return.UNKNOWN
+    return {Restore.AUTO: Return.IN_TURN, Restore.ASK: Return.ASK, Restore.NEVER: Return.NEVER}[circuit.restore]
+
+
+def return_times(panel: Panel, lines: Sequence[Line], for_s: float, stagger_s: float) -> dict[CircuitId, float]:
+    """Return how long after the drill's end each circuit is switched on again, where nothing keeps it from that.
+
+    By the rules' own queue: rank 1 first, one each `stagger_s`, none before its `min_off_s`.
+    """
+    queue, order = ReturnQueue(stagger_s, float("-inf")), {circuit: n for n, circuit in enumerate(shed_order(panel))}
+    for line in lines:
+        if line.returns is Return.IN_TURN:
+            one = line.circuit
+            queue.put(one.id, one.rank, order[one.id], max(for_s, one.min_off_s), again=False)
+    now, after_s = for_s, {}
+    while (due := queue.deadline(now)) is not None:
+        now = due
+        if (circuit := queue.take(now)) is not None:
+            queue.sent(now)
+            after_s[circuit] = now - for_s
+    return after_s
+
+
+# --- what cannot be said, and what would be refused ------------------------------------------------------------------
+
+
+def _unknown(
+    told: Told | None, trouble: str | None, demand: Figure | None, lines: Sequence[Line], *, has_meter: bool
+) -> Iterator[str]:
+    if told is None:
+        yield sentence(
+            f"Where each breaker is now, which do not answer, what is on hold, what the house draws: {trouble}"
+        )
+    elif demand is None:
+        yield "What the house draws now: " + ("the meter has no figure." if has_meter else "there is no meter.")
+    if never := [line.name for line in lines if line.fate is Fate.GOES_OFF and line.known is None]:
+        yield f"How many kW these draw, for that was never measured: {', '.join(never)}."
+
+
+def _refused(told: Told | None, trouble: str | None, to_shed: int) -> str | None:
+    """Return why the controller would refuse a live drill now, as far as can be seen from here; None: it would not."""
+    if told is None:
+        return trouble
+    state = told.state or {}
+    owed = set(_names(state, "owed"))
+    # What is on and owed is only watched, for a minute: nobody need pay, or forget, that.
+    watched = {circuit for circuit in owed if told.circuits.get(CircuitId(circuit), {}).get("position") == "on"}
+    standing = Standing(
+        state=str(state.get("state")),
+        on_utility=state.get("source") == "utility",
+        stable=state.get("stable_at") is None,
+        outage_open=state.get("outage") is not None,
+        owed=tuple(sorted(owed - watched)),
+        under_way=tuple(sorted({*_names(state, "unconfirmed")} | watched)),
+        connected=True,
+        disk_failing="disk-failing" in told.alarms,
+        sheds=to_shed,
+    )
+    return why_not(standing)
+
+
+def _names(fields: Mapping[str, Json], key: str) -> tuple[str, ...]:
+    names = fields.get(key)
+    return tuple(map(str, names)) if isinstance(names, list) else ()

@@ -1,0 +1,250 @@
+"""How a drill goes, by what the controller says on the bus: each circuit's times, and what becomes of it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from clients.terminal.tables import sentence, span, took
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from clients.drill.plan import Plan
+    from controller.core.effects import Json
+
+TRIPPED, TAKEN_OVER = "tripped", "taken over by a person"
+_FATES = {"tripped": TRIPPED, "taken_over": TAKEN_OVER, "came_back_by_itself": "came on by itself or by hand"}
+
+
+@dataclass(slots=True)
+class Fare:
+    """How one circuit fares. `…_after_s`: from our first command to its report; None: it has not said so.
+
+    `off_at`, `on_at`: when that was heard; `on_sent_at`: when our first ON was; seconds of the listener's own clock.
+    `fate`: what else became of it, in words; empty: nothing.
+    """
+
+    off_tries: int = 0
+    off_after_s: float | None = None
+    off_at: float | None = None
+    on_tries: int = 0
+    on_sent_at: float | None = None
+    on_after_s: float | None = None
+    on_at: float | None = None
+    fate: str = ""
+    _sent_utc_s: float | None = None
+
+    @property
+    def switched(self) -> bool:
+        """Tell whether it was told anything."""
+        return self.off_tries > 0 or self.on_tries > 0
+
+    def sent(self, utc_s: float | None, *, first: bool) -> None:
+        """Note when our command left, by the controller's clock."""
+        self._sent_utc_s = utc_s if first else self._sent_utc_s
+
+    def answered(self, utc_s: float | None, after_last_s: float, tries: int) -> float:
+        """Return how long the answer took from our first command: what is said of the last one, where it was that."""
+        since_first_s = utc_s - self._sent_utc_s if utc_s is not None and self._sent_utc_s is not None else None
+        # A clock that is set meanwhile makes any difference of two times.
+        return after_last_s if tries <= 1 or since_first_s is None else round(max(after_last_s, since_first_s), 3)
+
+
+class Course:
+    """One drill, followed. Each word taken returns what to tell a person of it, a line each.
+
+    `id`: None: it has not begun. `began`: RFC 3339; `clock_trusted`: by a clock known to be right. `began_at`,
+    `over_at`: of the listener's clock. `because`: why it was over. `dropped`: why it never began. `taken_over`: a real
+    transfer came. `all_clear`: the controller said that all is over, and `not_back` is what it named then, each circuit
+    with why. `missed`: the connection, or the controller, was away meanwhile, and words with it.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._names = {str(line.id): line.name for line in plan.lines}
+        self.fares: dict[str, Fare] = {}
+        self.id: int | None = None
+        self.began = ""
+        self.clock_trusted = True
+        self.began_at: float | None = None
+        self.for_s = plan.for_s
+        self.over_at: float | None = None
+        self.because = ""
+        self.dropped = ""
+        self.taken_over = False
+        self.ended_at: float | None = None
+        self.not_back: dict[str, str] = {}
+        self.all_clear = False
+        self.positions: dict[str, str] = {}
+        self.missed = False
+        self._here = True
+
+    @property
+    def done(self) -> bool:
+        """Tell whether there is nothing more to follow."""
+        return self.ended_at is not None or self.taken_over or bool(self.dropped)
+
+    @property
+    def last_on_at(self) -> float | None:
+        """Return when the last circuit that came back was heard to be on."""
+        return max((fare.on_at for fare in self.fares.values() if fare.on_at is not None), default=None)
+
+    def next_on_after(self, at: float) -> float | None:
+        """Return when the next ON left after a moment; None: none did."""
+        sent = (fare.on_sent_at for fare in self.fares.values() if fare.on_sent_at is not None)
+        return min((one for one in sent if one > at), default=None)
+
+    # --- what is heard -----------------------------------------------------------------------------------------------
+
+    def event(self, fields: Mapping[str, Json], at: float) -> list[str]:
+        """Take one message of `events`."""
+        name = str(fields.get("event"))
+        if name == "drill_began":
+            return self._began(fields, at)
+        if name == "drill_dropped" and self.id is None:
+            self.dropped = str(fields.get("because"))
+            return [f"The drill does not begin: {self.dropped}."]
+        if self.id is None or self.done:
+            return []
+        if (take := _TAKE.get(name)) is not None:
+            return [*take(self, fields, at)]
+        circuit = fields.get("circuit")
+        return [*self._circuit(name, str(circuit), fields, at)] if circuit is not None else []
+
+    def state(self, fields: Mapping[str, Json], at: float) -> list[str]:
+        """Take one message of `controller/state`: it says what was missed, too."""
+        outage = fields.get("outage")
+        if self.id is None:
+            if self.missed and fields.get("kind") == "drill" and isinstance(outage, int):
+                self.id, self.began_at = outage, at
+            return []
+        if self.done:
+            return []
+        if outage is None and fields.get("state") == "utility" and self.missed:
+            self.ended_at = at
+            return ["The drill is over, and the house on utility, at rest."]
+        if outage == self.id and fields.get("kind") == "outage":
+            return [*self._taken_over(fields, at)]
+        return []
+
+    def circuit(self, circuit: str, fields: Mapping[str, Json]) -> None:
+        """Take one message of `circuits/<circuit>`: where it is, whatever was missed."""
+        self.positions[circuit] = str(fields.get("position"))
+
+    def availability(self, word: str) -> list[str]:
+        """Take one message of `controller/availability`."""
+        was, self._here = self._here, word == "online"
+        if was and not self._here:
+            self.missed = True
+            return ["THE CONTROLLER IS GONE: its last will says so. A start that finds the drill open gives back."]
+        return ["The controller is there again."] if self._here and not was else []
+
+    def away(self) -> None:
+        """Take that the connection was lost: what is said meanwhile is missed."""
+        self.missed = True
+
+    # --- the drill ---------------------------------------------------------------------------------------------------
+
+    def _began(self, fields: Mapping[str, Json], at: float) -> list[str]:
+        if self.id is not None or not isinstance(fields.get("outage"), int):
+            return []
+        self.id, self.began, self.began_at = int(str(fields["outage"])), str(fields.get("at")), at
+        self.clock_trusted = "clock" not in fields
+        return [f"Drill {self.id} has begun: everything nonessential that can be switched is told OFF."]
+
+    def _state(self, fields: Mapping[str, Json], _at: float) -> Iterator[str]:
+        if fields.get("state") == "standby":
+            silent = [name for circuit, name in self._told() if self.fares[circuit].off_at is None]
+            yield (
+                f"Not confirmed after three tries: {', '.join(silent)}." if silent else "All that was told is off."
+            ) + f" It is held so until {span(self.for_s)} are over; Ctrl-C ends it at once."
+
+    def _over(self, fields: Mapping[str, Json], at: float) -> Iterator[str]:
+        if fields.get("outage") == self.id:
+            self.over_at, self.because = at, str(fields.get("because"))
+            yield f"The drill is over: {self.because}. Everything comes back, one by one."
+
+    def _taken_over(self, _fields: Mapping[str, Json], _at: float) -> Iterator[str]:
+        self.taken_over = True
+        yield "A REAL TRANSFER: the contact has opened. The drill is an outage now, and goes on as one."
+
+    def _ended(self, fields: Mapping[str, Json], at: float) -> Iterator[str]:
+        if fields.get("outage") != self.id:
+            return
+        self.ended_at, self.all_clear = at, True
+        if isinstance(not_back := fields.get("not_back"), dict):
+            self.not_back = {circuit: str(why) for circuit, why in not_back.items()}
+        for circuit, why in self.not_back.items():
+            yield sentence(f"{self._name(circuit)} is not back: {why}")
+        yield "All clear."
+
+    def _started(self, _fields: Mapping[str, Json], _at: float) -> Iterator[str]:
+        self.missed = True
+        yield "The controller has been started anew: it gives back what the drill switched off."
+
+    def _contact_lost(self, fields: Mapping[str, Json], _at: float) -> Iterator[str]:
+        yield f"NOBODY CAN SAY WHERE THE CONTACT IS: {fields.get('reason')}. Nothing is switched on until somebody can."
+
+    # --- circuits ----------------------------------------------------------------------------------------------------
+
+    def _circuit(self, event: str, circuit: str, fields: Mapping[str, Json], at: float) -> Iterator[str]:
+        fare, name = self.fares.setdefault(circuit, Fare()), self._name(circuit)
+        if event == "commanded_off":
+            fare.off_tries += 1
+            fare.sent(utc_s(fields), first=fare.off_tries == 1)
+            if fare.off_tries > 1:
+                yield f"{name}: OFF again, try {fare.off_tries}."
+        elif event == "commanded_on":
+            fare.on_tries += 1
+            fare.sent(utc_s(fields), first=fare.on_tries == 1)
+            fare.on_sent_at = at if fare.on_sent_at is None else fare.on_sent_at
+            if fare.on_tries > 1:
+                yield f"{name}: ON again, try {fare.on_tries}."
+        elif event in ("confirmed_off", "confirmed_on"):
+            yield self._confirmed(fare, name, fields, at, off=event == "confirmed_off")
+        elif event in _FATES:
+            fare.fate = _FATES[event]
+            yield f"{name}: {fare.fate}."
+        elif event in ("on_again", "on_again_maybe_by_a_person"):
+            yield f"{name}: on again though it was off."
+
+    @staticmethod
+    def _confirmed(fare: Fare, name: str, fields: Mapping[str, Json], at: float, *, off: bool) -> str:
+        tries = fare.off_tries if off else fare.on_tries
+        after_s = _number(fields.get("after_s"))
+        took_s = None if after_s is None else fare.answered(utc_s(fields), after_s, tries)
+        if off:
+            fare.off_at, fare.off_after_s = at, took_s if fare.off_after_s is None else fare.off_after_s
+        else:
+            fare.on_at, fare.on_after_s = at, took_s
+        how = "" if took_s is None else f", after {took(took_s)}"
+        return f"{name}: {'off' if off else 'on again'}, it says{how}."
+
+    def _name(self, circuit: str) -> str:
+        return self._names.get(circuit, circuit)
+
+    def _told(self) -> list[tuple[str, str]]:
+        return [(circuit, self._name(circuit)) for circuit, fare in self.fares.items() if fare.off_tries]
+
+
+_TAKE: dict[str, Callable[[Course, Mapping[str, Json], float], Iterator[str]]] = {
+    "state": Course._state,  # noqa: SLF001  # the course's own table
+    "drill_over": Course._over,  # noqa: SLF001
+    "drill_taken_over": Course._taken_over,  # noqa: SLF001
+    "all_clear": Course._ended,  # noqa: SLF001
+    "started": Course._started,  # noqa: SLF001
+    "contact_lost": Course._contact_lost,  # noqa: SLF001
+}
+
+
+def utc_s(fields: Mapping[str, Json]) -> float | None:
+    """Return when an event was, in seconds since 1970 by the controller's clock; None: it does not say."""
+    try:
+        return datetime.fromisoformat(str(fields.get("at"))).timestamp()
+    except ValueError:
+        return None
+
+
+def _number(value: Json) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

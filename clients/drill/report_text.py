@@ -1,0 +1,166 @@
+"""A drill's result as plain text, for the terminal; and as JSON, for programs and for the next drill."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from clients.drill.plan_text import kw_words, line_fields, rise_words
+from clients.setup.panel_card import AT_THE_PANEL, STAYS_ON
+from clients.terminal.tables import span, table, took, wrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from clients.drill.result import Demand, Outcome, Result
+    from controller.core.effects import Json
+
+HEADS = ("circuit", "off after", "tries", "on after", "tries", "draws", "how it did")
+
+
+def result_text(result: Result) -> str:
+    """Return the summary: what was done, what each circuit did, and the verdict."""
+    parts = (
+        [*_head(result)],
+        [table(HEADS, [cells(one) for one in result.outcomes], right=(1, 2, 3, 4))] if result.outcomes else [],
+        [wrapped(f"{what:10} {says}", " " * 11, first="") for what, says in demand_rows(result)],
+        [*_by_hand(result)],
+        [wrapped(result.verdict)],
+    )
+    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def _head(result: Result) -> Iterator[str]:
+    head = title(result)
+    yield head
+    yield "═" * len(head)
+    yield f"began      {began(result)}"
+    yield f"asked by   {result.by or 'somebody'}"
+    yield f"held off   {held(result)}"
+
+
+def title(result: Result) -> str:
+    """Return what it is called."""
+    return "Drill" if result.course.id is None else f"Drill {result.course.id}"
+
+
+def began(result: Result) -> str:
+    """Return when it began, in the reader's own time zone."""
+    try:
+        sure = "" if result.course.clock_trusted else " (by a clock that may be wrong)"
+        return f"{datetime.fromisoformat(result.course.began).astimezone():%a %d %b %Y, %H:%M:%S %Z}{sure}"
+    except ValueError:
+        return "never" if result.course.id is None else "?"
+
+
+def held(result: Result) -> str:
+    """Return how long circuits were held off, and why no longer."""
+    course = result.course
+    if course.began_at is None or course.over_at is None:
+        return f"for an unknown time ({span(result.plan.for_s)} was asked for)"
+    return f"{span(course.over_at - course.began_at)} of {span(result.plan.for_s)}: {course.because}"
+
+
+def cells(outcome: Outcome) -> tuple[str, ...]:
+    """Return one circuit's row."""
+    fare = outcome.fare
+    drew = rise_words(outcome.drew) if outcome.drew is not None else "unknown"
+    off, on = _after(fare.off_after_s, heard=fare.off_at), _after(fare.on_after_s, heard=fare.on_at)
+    says = f"{outcome.says}; draws: {outcome.drew_not}" if outcome.drew_not else outcome.says
+    return outcome.line.name, off, _tries(fare.off_tries), on, _tries(fare.on_tries), drew, says
+
+
+def _after(after_s: float | None, *, heard: float | None) -> str:
+    if heard is None:
+        return "–"
+    return "?" if after_s is None else took(after_s)
+
+
+def _tries(tries: int) -> str:
+    return str(tries) if tries else ""
+
+
+def demand_rows(result: Result) -> Iterator[tuple[str, str]]:
+    """Yield what is known of the house's demand, each with its name."""
+    demand, rated = result.demand, result.plan.rated_kw
+    if demand.before is not None or demand.shed is not None:
+        yield "before", kw_words(demand.before)
+        yield "shed", kw_words(demand.shed) + _share(demand, rated)
+        yield "after", kw_words(demand.after)
+        yield "fell by", "unknown" if demand.fell is None else rise_words(demand.fell)
+    if demand.circuits_not:
+        yield "circuits", f"what each draws is not told: {demand.circuits_not}"
+    yield "generator", "its rating is not in installer.toml" if rated is None else f"rated {rated:g} kW"
+
+
+def _share(demand: Demand, rated: float | None) -> str:
+    if demand.shed is None or not rated:
+        return ""
+    too_much = demand.shed.kw > rated and not demand.shed.at_most
+    return f", {demand.shed.kw / rated:.0%} of what the generator is rated" + (": TOO MUCH FOR IT" if too_much else "")
+
+
+def _by_hand(result: Result) -> Iterator[str]:
+    if result.plan.by_hand:
+        names = ", ".join(f"{line.name} (space {line.spaces})" for line in result.plan.by_hand)
+        yield wrapped(f"{STAYS_ON}: {names}. {AT_THE_PANEL}")
+
+
+# --- for programs ----------------------------------------------------------------------------------------------------
+
+
+def result_fields(result: Result, site: str) -> dict[str, Json]:
+    """Return it for programs. Null is unknown, never 0."""
+    course, demand = result.course, result.demand
+    over_s = None if course.began_at is None or course.over_at is None else course.over_at - course.began_at
+    return {
+        "id": course.id,
+        "kind": "drill",
+        "site": site,
+        "began": course.began or None,
+        **({} if course.clock_trusted else {"clock": "untrusted"}),
+        "by": result.by,
+        "for_s": result.plan.for_s,
+        "held_s": None if over_s is None else round(over_s, 3),
+        "because": course.because or course.dropped or None,
+        "taken_over": course.taken_over,
+        "passed": result.passed,
+        "verdict": result.verdict,
+        "generator_kw": result.plan.rated_kw,
+        "demand": _demand_fields(demand),
+        "circuits": {str(one.line.id): _outcome_fields(one) for one in result.outcomes},
+        "by_hand": {str(line.id): line_fields(line) for line in result.plan.by_hand},
+    }
+
+
+def _demand_fields(demand: Demand) -> dict[str, Json]:
+    return {
+        "before_kw": None if demand.before is None else demand.before.kw,
+        "before_kw_at_most": demand.before is not None and demand.before.at_most,
+        "shed_kw": None if demand.shed is None else demand.shed.kw,
+        "shed_kw_at_most": demand.shed is not None and demand.shed.at_most,
+        "after_kw": None if demand.after is None else demand.after.kw,
+        "fell_kw": None if demand.fell is None else demand.fell.kw,
+        "fell_kw_at_least": demand.fell is not None and demand.fell.at_least,
+        "circuits_not": demand.circuits_not or None,
+    }
+
+
+def _outcome_fields(outcome: Outcome) -> dict[str, Json]:
+    fare = outcome.fare
+    return {
+        "name": outcome.line.name,
+        "space": outcome.line.spaces,
+        "off": fare.off_at is not None,
+        "off_after_s": fare.off_after_s,
+        "off_tries": fare.off_tries,
+        "on": outcome.back,
+        "on_after_s": fare.on_after_s,
+        "on_tries": fare.on_tries,
+        "kw": None if outcome.drew is None else outcome.drew.kw,
+        "kw_at_least": outcome.drew is not None and outcome.drew.at_least,
+        "kw_not": outcome.drew_not or None,
+        "waits": outcome.waits,
+        "failed": outcome.failed,
+        "says": outcome.says,
+    }

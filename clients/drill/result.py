@@ -1,0 +1,220 @@
+"""What came out of a drill: each circuit judged, what it drew, and the verdict in one sentence. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from clients.drill.demand_readings import Figure, Readings, Rise, rise
+from clients.drill.plan import Return
+from clients.drill.plan_text import what_to_do
+from clients.drill.progress import TAKEN_OVER, TRIPPED, Fare
+from clients.terminal.tables import took
+from rules.panel import Position
+from rules.shed import TRIES
+
+if TYPE_CHECKING:
+    from clients.drill.plan import Line, Plan
+    from clients.drill.progress import Course
+
+SETTLE_S = 0.5
+"""After its report a motor draws several times what it will: so long what it draws does not count."""
+
+BEFORE_S = 30.0
+"""What the house drew before is its mean over so long, as far as somebody listened."""
+
+NO_METER = "there is no meter"
+COARSE = "the register alone takes a minute to show a step, and the circuits come back faster than that"
+NO_FIGURE = "the meter had no figure"
+TOO_SOON = "the next circuit came on before the meter had told"
+TOO_LATE = "the meter had not told when the drill ended"
+UNHEARD = "the controller, or the way to it, was gone meanwhile"
+NONE_SEEN = "none seen: it may not have run"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one circuit did. `says`: in a few words. `failed`: it did not obey. `waits`: for a person, as it is meant to.
+
+    `back`: on again, when the drill was over. `drew`: by how much demand rose as it came back; None: not known, and
+    `drew_not` says why, where that is its own.
+    """
+
+    line: Line
+    fare: Fare
+    says: str
+    failed: bool
+    waits: bool
+    back: bool
+    drew: Rise | None
+    drew_not: str
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """The house's demand before the drill, in it, and when all was back; None: not known. `fell`: from first to second.
+
+    `circuits_not`: why no circuit's own part could be told; empty where it could.
+    """
+
+    before: Figure | None
+    shed: Figure | None
+    after: Figure | None
+    fell: Rise | None
+    circuits_not: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A drill from its beginning to its end. `left`: whoever followed it left before that; `by`: who asked for it."""
+
+    plan: Plan
+    course: Course
+    by: str
+    outcomes: tuple[Outcome, ...]
+    demand: Demand
+    left: bool
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        return tuple(one for one in self.outcomes if one.failed)
+
+    @property
+    def passed(self) -> bool:
+        """Tell whether it went to its end, and every circuit did as it should."""
+        return self.course.ended_at is not None and not self.left and not self.failed
+
+    @property
+    def verdict(self) -> str:
+        """Return it in one sentence."""
+        if self.course.dropped:
+            return f"It never began: {self.course.dropped}."
+        if self.failed and all(one.says == UNHEARD for one in self.failed):
+            return f"NOT PROVED, for {UNHEARD}; as far as was heard {self._obeyed()}."
+        if self.failed:
+            return f"FAILED: {'; '.join(f'{one.line.name}: {one.says}' for one in self.failed)}."
+        if self.course.taken_over:
+            return f"CUT SHORT by a real transfer; until then {self._obeyed()}."
+        if not self.passed:
+            return f"NOT FOLLOWED to its end; until then {self._obeyed()}."
+        waits = [one.line.name for one in self.outcomes if one.waits]
+        return f"PASSED: {self._obeyed()}" + (f"; for a person waits: {', '.join(waits)}." if waits else ".")
+
+    def _obeyed(self) -> str:
+        off = [one.fare.off_after_s for one in self.outcomes if one.fare.off_at is not None]
+        back = sum(1 for one in self.outcomes if one.back)
+        slowest = max((after_s for after_s in off if after_s is not None), default=None)
+        within = "" if slowest is None else f" within {took(slowest)}"
+        return f"{len(off)} of {len(self.outcomes)} circuits went off{within}, and {back} came back"
+
+
+def result(plan: Plan, course: Course, readings: Readings, by: str, until: float, *, left: bool = False) -> Result:
+    """Return what came out of it. `until`: when the last word was heard, by the listener's clock."""
+    demand = _demand(course, readings, until)
+    concerned = [line for line in plan.lines if line.returns is not None or _fare(course, line).switched]
+    outcomes = (_outcome(line, course, readings, demand, until, left=left) for line in concerned)
+    return Result(plan, course, by, tuple(outcomes), demand, left)
+
+
+def _fare(course: Course, line: Line) -> Fare:
+    return course.fares.get(str(line.id), Fare())
+
+
+# --- one circuit -----------------------------------------------------------------------------------------------------
+
+
+def _outcome(line: Line, course: Course, readings: Readings, demand: Demand, until: float, *, left: bool) -> Outcome:
+    fare = _fare(course, line)
+    waits = fare.on_at is None and fare.off_at is not None and line.returns not in (None, Return.IN_TURN)
+    says, failed = _judged(line, fare, course, waits=waits, left=left)
+    # What holds for all of them is said once, of the house; what never came back says so already.
+    told = not demand.circuits_not and fare.on_at is not None
+    drew = _drew(fare, course, readings, demand, until) if told else ""
+    rose = drew if isinstance(drew, Rise) else None
+    back = fare.on_at is not None or _is_on(line, fare, course)
+    return Outcome(line, fare, says, failed, waits, back, rose, drew if isinstance(drew, str) else "")
+
+
+def _judged(line: Line, fare: Fare, course: Course, *, waits: bool, left: bool) -> tuple[str, bool]:
+    """Return what became of a circuit, and whether it failed."""
+    if fare.fate == TRIPPED:
+        return "TRIPPED: reset it by hand, once", True
+    if fare.fate == TAKEN_OVER:
+        return fare.fate, False
+    if fare.off_at is None:
+        return _never_off(fare, course)
+    if waits:
+        return f"off; waits for a person: {what_to_do(line)}", False
+    return _back(line, fare, course, left=left)
+
+
+def _back(line: Line, fare: Fare, course: Course, *, left: bool) -> tuple[str, bool]:
+    if fare.on_at is not None:
+        return "off and on again", False
+    if fare.fate:
+        return fare.fate, False
+    if _is_on(line, fare, course):
+        watched = "watched for a minute more, for an OFF may still take effect"
+        return f"off and on again; {watched if course.all_clear else 'when, was not heard'}", False
+    if course.ended_at is None:
+        return "off; nobody followed how it came back" if left else "off, when the drill was cut short", False
+    return f"NOT BACK: {course.not_back.get(str(line.id), 'it did not confirm')}", True
+
+
+def _is_on(line: Line, fare: Fare, course: Course) -> bool:
+    """Tell whether it is on though nobody heard it say so after our ON.
+
+    By the all-clear, which names all that is not; where even that was missed, by what stands on the bus.
+    """
+    if course.all_clear:
+        return fare.on_tries > 0 and str(line.id) not in course.not_back
+    return course.missed and course.ended_at is not None and course.positions.get(str(line.id)) == Position.ON.value
+
+
+def _never_off(fare: Fare, course: Course) -> tuple[str, bool]:
+    if course.missed:
+        return UNHEARD, True
+    if not fare.off_tries:
+        return "was never told to go off", course.ended_at is not None
+    if course.ended_at is None and fare.off_tries < TRIES:
+        return "told to go off, and not confirmed yet, when it was cut short", False
+    tries = "1 command" if fare.off_tries == 1 else f"{fare.off_tries} commands"
+    return f"NOT CONFIRMED OFF after {tries}", True
+
+
+# --- demand ----------------------------------------------------------------------------------------------------------
+
+
+def _demand(course: Course, readings: Readings, until: float) -> Demand:
+    """Return the house's demand, as far as what was heard tells it."""
+    if course.began_at is None:
+        return Demand(None, None, None, None, NO_FIGURE)
+    before = readings.steady(course.began_at - BEFORE_S, course.began_at) or readings.last(course.began_at)
+    off = [fare.off_at for fare in course.fares.values() if fare.off_at is not None]
+    on = [fare.on_sent_at for fare in course.fares.values() if fare.on_sent_at is not None]
+    shed = readings.fallen(max(off) + SETTLE_S, min(on, default=until)) if off else None
+    last_on_at = course.last_on_at
+    after = None if last_on_at is None else readings.steady(last_on_at + SETTLE_S, until)
+    fell = rise(shed, before) if shed is not None and before is not None else None
+    return Demand(before, shed, after, fell, _circuits_not(readings, before))
+
+
+def _circuits_not(readings: Readings, before: Figure | None) -> str:
+    if readings.silent:
+        return NO_METER
+    if not readings.by_pulses:
+        return COARSE if before is not None else NO_FIGURE
+    return ""
+
+
+def _drew(fare: Fare, course: Course, readings: Readings, demand: Demand, until: float) -> Rise | str:
+    """Return by how much demand rose as this circuit came back: they come back one by one. Else why nobody can say."""
+    if fare.on_sent_at is None or fare.on_at is None:
+        return ""
+    earlier = [one.on_at for one in course.fares.values() if one.on_at is not None and one.on_at <= fare.on_sent_at]
+    before = readings.steady(max(earlier) + SETTLE_S, fare.on_sent_at) if earlier else demand.shed
+    next_at = course.next_on_after(fare.on_sent_at)
+    after = readings.steady(fare.on_at + SETTLE_S, until if next_at is None else next_at)
+    if before is None or after is None:
+        return TOO_LATE if before is not None and next_at is None else TOO_SOON
+    return rise(before, after) or NONE_SEEN

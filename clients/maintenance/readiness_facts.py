@@ -1,0 +1,242 @@
+"""The facts of a house's readiness, gathered: from the bus, the log, both files, and the machine itself."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import secrets
+import shutil
+import socket
+import sqlite3
+import struct
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clients.bus_client.status import Told, collect, is_stale
+from clients.maintenance.readiness import Facts
+from clients.setup import setup_record
+from controller.config.advice import named
+from controller.runtime import clock
+from controller.storage.log_reader import Log
+from controller.storage.schema import UselessError
+from hw.broker_socket import Broker, BrokerError
+from hw.mqtt import Link
+from rules.controllability import controllable, sheddable
+from rules.panel import Tag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from clients.bus_client.site import Site
+    from controller.config.loader import Configuration
+    from controller.storage.log_reader import OutageRow
+    from rules.panel import Panel
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+USUAL_PORT = 1883
+DAY_S = 86_400.0
+# How the log says that a circuit was left to somebody, or let go at their word.
+_BY_PEOPLE = ("taken over by a person", "a person's request")
+_FEEDERS = ("router", "modem", "access point", "broker", "loadshed", "controller", "breaker hub", "network", "wifi")
+_SIOCGIFADDR = 0x8915
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What is looked at. `root`: where /sys, /etc and so on are found."""
+
+    configuration: Configuration
+    site: Site
+    state_dir: Path
+    root: Path = Path("/")
+
+
+async def gathered(house: House) -> Facts:
+    """Return all that can be known of this house now."""
+    facts = replace(_written(house), **_machine(house))  # type: ignore[arg-type]  # each names its own
+    facts = _logged(house, facts)
+    try:
+        told = await collect(house.site.broker, house.site.id)
+    except BrokerError as error:
+        return replace(facts, trouble=str(error))
+    return replace(_told(house, facts, told), strangers=await strangers(house.site.broker))
+
+
+# --- what is written -------------------------------------------------------------------------------------------------
+
+
+def _written(house: House) -> Facts:
+    panel, seen = house.configuration.panel, setup_record.load(house.state_dir)
+    contact = seen.contact_seen(house.configuration.contact)
+    return Facts(
+        uncontrollable=tuple(one.id for one in panel if one.tag is Tag.NONESSENTIAL and not controllable(one)),
+        unproved=tuple(one.id for one in panel if sheddable(one) and one.id not in seen.proofs),
+        left_off=seen.left_off,
+        feeders=feeders(panel),
+        none_protected=not any(circuit.protected for circuit in panel),
+        inverted=house.configuration.contact.normally == "open",
+        contact_seen=contact is not None and contact.both_ways,
+    )
+
+
+def feeders(panel: Panel) -> tuple[str, ...]:
+    """Return the circuits on which, by their names, the controller or the network hangs, and that are not protected."""
+    return tuple(circuit.id for circuit in panel if not circuit.protected and named(circuit, _FEEDERS))
+
+
+# --- the log ---------------------------------------------------------------------------------------------------------
+
+
+def _logged(house: House, facts: Facts) -> Facts:
+    """Return the facts with what the log adds; without one there was no transfer, and no drill."""
+    try:
+        with Log(house.state_dir) as log:
+            outages = log.outages()
+    except (OSError, sqlite3.DatabaseError, UselessError):
+        outages = ()
+    transfers = [one for one in outages if one.kind != "drill"]
+    drills = [one for one in outages if one.kind == "drill" and one.ended is not None]
+    shed = {row.circuit for one in outages for row in one.histories if row.confirmed_after_s is not None}
+    opened_days = _days_since(transfers)
+    return replace(
+        facts,
+        opened_days=opened_days,
+        contact_seen=facts.contact_seen or opened_days is not None,
+        unproved=tuple(circuit for circuit in facts.unproved if circuit not in shed),
+        drill_days=_days_since(drills),
+        drill_failed=drill_failed(drills[-1]) if drills else (),
+    )
+
+
+def drill_failed(drill: OutageRow) -> tuple[str, ...]:
+    """Return the circuits that did not obey in a drill; not those that were off, or that a person took meanwhile."""
+    off_before = {circuit for circuit, position in drill.before.items() if position in ("off", "tripped")}
+    return tuple(
+        row.circuit
+        for row in drill.histories
+        if row.confirmed_after_s is None and row.circuit not in off_before and row.end not in _BY_PEOPLE
+    )
+
+
+def _days_since(outages: Iterable[OutageRow]) -> float | None:
+    """Return how long ago the last of them began, or its contact opened; None: none did at a time that is known."""
+    moments = [when.utc_s for one in outages for when in (one.openings or (one.began,)) if when.utc_s is not None]
+    return (time.time() - max(moments)) / DAY_S if moments else None
+
+
+# --- the bus ---------------------------------------------------------------------------------------------------------
+
+
+def _told(house: House, facts: Facts, told: Told) -> Facts:
+    if told.trouble is not None:
+        return replace(facts, trouble=told.trouble)
+    able = {name: one for name, one in told.circuits.items() if one.get("controllable") is True}
+    stale = told.demand is None or is_stale(told.demand, house.site, time.time()) or told.demand.get("kw") is None
+    return replace(
+        facts,
+        alarms=tuple(sorted(told.alarms)),
+        offline=tuple(name for name, one in able.items() if one.get("available") is False),
+        unheard=tuple(
+            name for name, one in able.items() if one.get("available") is True and one.get("position") == "unknown"
+        ),
+        meter_stale=house.configuration.meter is not None and stale,
+    )
+
+
+async def strangers(broker: Broker) -> tuple[str, ...]:
+    """Return the addresses at which the broker lets in somebody without a name, from the network."""
+    hosts = own_addresses() if broker.host in LOOPBACK else (broker.host,)
+    plain = replace(broker, ca_file=None)
+    doors = [replace(plain, host=host, port=port) for host in hosts for port in sorted({broker.port, USUAL_PORT})]
+    if broker.ca_file is not None:
+        # By the name its certificate is for; who may come in there may from everywhere.
+        doors.append(broker)
+    opened = await asyncio.gather(*map(_lets_in, doors))
+    return tuple(str(door) for door, is_open in zip(doors, opened, strict=True) if is_open)
+
+
+async def _lets_in(door: Broker) -> bool:
+    nobody = replace(door, username=None, password_file=None)
+    try:
+        link = await Link.open(nobody, f"stranger-{secrets.token_hex(4)}")
+    except BrokerError:
+        return False
+    await link.close()
+    return True
+
+
+def own_addresses() -> tuple[str, ...]:
+    """Return the IPv4 addresses of this machine, loopback left out; none where the system does not say."""
+    found = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        for name in _interfaces():
+            with suppress(OSError):  # an interface without an address
+                answer = fcntl.ioctl(asking, _SIOCGIFADDR, struct.pack("256s", name.encode()[:15]))
+                found.append(socket.inet_ntoa(answer[20:24]))
+    return tuple(address for address in found if not address.startswith("127."))
+
+
+def _interfaces() -> tuple[str, ...]:
+    try:
+        return tuple(name for _, name in socket.if_nameindex())
+    except OSError:  # a unit that may not ask the kernel for them
+        return ()
+
+
+# --- the machine -----------------------------------------------------------------------------------------------------
+
+
+def _machine(house: House) -> dict[str, object]:
+    free_mb, read_only = _disk(house.state_dir)
+    return {
+        "clock_trusted": clock.trusted(),
+        "disk_free_mb": free_mb,
+        "disk_read_only": read_only,
+        "disk_worn_percent": worn_percent(house.root),
+        "throttled": throttled(house.root),
+        "ups_known": ups_known(house.root),
+    }
+
+
+def _disk(state_dir: Path) -> tuple[float | None, bool]:
+    try:
+        return shutil.disk_usage(state_dir).free / 1e6, bool(os.statvfs(state_dir).f_flag & os.ST_RDONLY)
+    except OSError:
+        return None, False
+
+
+def worn_percent(root: Path) -> int | None:
+    """Return how much of its life an eMMC says it has used, in steps of ten; None: SD cards do not say."""
+    worn = []
+    for path in root.glob("sys/block/mmcblk*/device/life_time"):
+        with suppress(OSError, ValueError):
+            worn += [10 * int(word, 16) for word in path.read_text(encoding="ascii").split()]
+    return max(worn, default=0) or None
+
+
+def throttled(root: Path) -> int | None:
+    """Return what the Pi says of its supply, as bits; None where this is no Pi."""
+    with suppress(OSError, ValueError):
+        text = (root / "sys/devices/platform/soc/soc:firmware/get_throttled").read_text(encoding="ascii")
+        return int(text.strip(), 16)
+    program = shutil.which("vcgencmd")
+    if program is None:
+        return None
+    with suppress(OSError, ValueError, subprocess.SubprocessError):
+        ran = subprocess.run([program, "get_throttled"], capture_output=True, text=True, timeout=5, check=True)  # noqa: S603
+        return int(ran.stdout.strip().partition("=")[2], 16)
+    return None
+
+
+def ups_known(root: Path) -> bool:
+    """Tell whether anything here knows of a UPS: the kernel, or the two programs that usually watch one."""
+    for path in root.glob("sys/class/power_supply/*/type"):
+        with suppress(OSError):
+            if path.read_text(encoding="ascii").strip() in ("UPS", "Battery"):
+                return True
+    return any((root / name).exists() for name in ("etc/nut/ups.conf", "etc/apcupsd/apcupsd.conf"))

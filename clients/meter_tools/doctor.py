@@ -1,0 +1,274 @@
+"""What is wrong with the meter? From the port to the current transformers, each cause with what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from clients.meter_tools.context import DONE, NOT_DONE, ask_identity, read_twice, say_model
+from hw.meter_line import NoAnswer, Trouble
+from hw.meter_registers import ROLLS_OVER_AT, Block, joined
+from hw.passive_listener import listen
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from clients.meter_tools.context import Bench
+    from hw.meter_line import Line
+
+    Measure = Callable[[], Awaitable[float | None]]
+
+# A meter of before 26 Feb 2011 sends each 5 minutes; half a minute more for its clock.
+LISTEN_S = 330.0
+MEASURE_AT_MOST_S = 600.0
+_BLIND_AFTER_MIN = 10.0
+_EDGES_PER_TICK = 20
+_TICK_KW_S = 360.0
+# When a tick fell is known as well as the register was read near it: a busy machine reads it late.
+_MOST_UNSURE = 0.05
+_SEES_NOTHING, _READS_LOW = 0.1, 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the log of the running controller can add; None: not known.
+
+    `standby_min`, `standby_kwh`: of the last outage with circuits on. `edges`, `register_tenths`: counted by the 10 Wh
+    output and by the register over the same time.
+    """
+
+    standby_min: float | None = None
+    standby_kwh: float | None = None
+    edges: int | None = None
+    register_tenths: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownLoad:
+    """A load whose power is known, on a circuit that can be switched. `switch`: obeys and tells whether it did."""
+
+    name: str
+    kw: float
+    switch: Callable[[bool], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Doctor:
+    """The examination. `listen_s`: how long to listen to a meter that does not answer; 0: not at all."""
+
+    listen_s: float = LISTEN_S
+    evidence: Evidence = Evidence()
+    known_load: KnownLoad | None = None
+    measure_at_most_s: float = MEASURE_AT_MOST_S
+
+    async def __call__(self, bench: Bench, line: Line) -> int:
+        """Examine the meter; 0 where nothing was found wrong."""
+        bench.say(f"{bench.port}: opens, and nobody else holds it")
+        answers = await self._answers(bench, line)
+        wrong = [not answers, not self._logged(bench)]
+        if answers:
+            await self._registers(bench, line)
+            measure = partial(measured_kw, bench, line, self.measure_at_most_s)
+            wrong.append(not await self._load_seen(bench, measure))
+        return _verdict(bench, any(wrong))
+
+    async def through_the_controller(self, bench: Bench, measure: Measure) -> int:
+        """Examine what can be while the controller runs and holds the port: its log, and a known load by its figures.
+
+        Only then can the known load be switched by the controller itself. `measure`: the kW it publishes, once they
+        have settled; None: it does not know.
+        """
+        bench.say(f"{bench.port}: the controller holds it: wires and registers are not examined")
+        wrong = [not self._logged(bench), not await self._load_seen(bench, measure)]
+        return _verdict(bench, any(wrong))
+
+    # --- does it answer? ---------------------------------------------------------------------------------------------
+
+    async def _answers(self, bench: Bench, line: Line) -> bool:
+        words = await read_twice(line, bench.device_id, Block.ENERGY)
+        if not isinstance(words, NoAnswer):
+            bench.say(f"ok: a meter answers at id {bench.device_id}, energy {joined(words) / 10:.1f} kWh")
+            return True
+        bench.say(f"WRONG: id {bench.device_id}: {words.reason}")
+        for advice in _ADVICE[words.trouble]:
+            bench.say(f"  do: {advice}")
+        if words.trouble in {Trouble.SILENCE, Trouble.NOISE} and self.listen_s:
+            line.close()
+            await self._listen(bench)
+        return False
+
+    async def _listen(self, bench: Bench) -> None:
+        count = 0
+
+        def hear(_at_s: float, data: bytes) -> None:
+            nonlocal count
+            count += len(data)
+
+        bench.say(f"listening {self.listen_s:g} s for a meter that sends by itself …")
+        failed = await listen(bench.port, self.listen_s, hear)
+        if count:
+            bench.say(f"{count} bytes came unasked: a meter of before 26 Feb 2011, whose format nobody documents.")
+            bench.say("  do: use its pulse outputs; `loadshed meter record` keeps the bytes for whoever may read them")
+        else:
+            bench.say(failed or "nothing came unasked either")
+
+    # --- what it says ------------------------------------------------------------------------------------------------
+
+    async def _registers(self, bench: Bench, line: Line) -> None:
+        identity = await ask_identity(bench, line)
+        if identity and identity.model:
+            say_model(bench, identity.model)
+        peak = await read_twice(line, bench.device_id, Block.PEAK)
+        if not isinstance(peak, NoAnswer) and not joined(peak):
+            bench.say("note: the peak register is 0: no demand option, or reset just now")
+        everything = await read_twice(line, bench.device_id, Block.ENERGY_AND_ALL)
+        if isinstance(everything, NoAnswer):
+            bench.say(f"note: the six-register read fails ({everything.reason}); the pairs are read one by one")
+        elif joined(everything[2:4]) and joined(everything[2:4]) == joined(everything[:2]):
+            bench.say("note: energy to the grid repeats energy from the grid: bogus, not used")
+
+    # --- what the log says -------------------------------------------------------------------------------------------
+
+    def _logged(self, bench: Bench) -> bool:
+        return _sees_outages(bench, self.evidence) and _counts_agree(bench, self.evidence)
+
+    # --- a load that is known ----------------------------------------------------------------------------------------
+
+    async def _load_seen(self, bench: Bench, measure: Measure) -> bool:
+        load = self.known_load
+        if load is None:
+            bench.say(
+                "not tried: a known load (name a controllable circuit and its kW to see whether the CTs read true)"
+            )
+            return True
+        bench.say(f"{load.name} on, measuring …")
+        on = await _switched(load, True, measure)
+        bench.say(f"{load.name} off, measuring …")
+        off = await _switched(load, False, measure)
+        bench.say(f"{load.name} is left off: `loadshed ask on {load.name}` brings it back")
+        if on is None or off is None:
+            bench.say(
+                f"WRONG: {load.name} could not be switched, or the meter fell silent: nothing can be said of the CTs"
+            )
+            return False
+        return _judge_drop(bench, load, on - off)
+
+
+async def _switched(load: KnownLoad, on: bool, measure: Measure) -> float | None:
+    return await measure() if await load.switch(on) else None
+
+
+def _verdict(bench: Bench, wrong: bool) -> int:
+    bench.say("something is wrong: see above" if wrong else "nothing wrong was found")
+    return NOT_DONE if wrong else DONE
+
+
+class _Tick(NamedTuple):
+    """A tick of the register, to `tenths`, seen at `at`; it fell within `unsure_s` before."""
+
+    tenths: int
+    at: float
+    unsure_s: float
+
+
+async def measured_kw(bench: Bench, line: Line, at_most_s: float) -> float | None:
+    """Return the present power, to a twentieth, from ticks of the register; None: no answer.
+
+    Where they do not come in time, 0; where none was read near enough to its moment, as well as can be told.
+    """
+    began = bench.clock()
+    ticks: list[_Tick] = []
+    kw = 0.0
+    last: tuple[int, float] | None = None
+    while bench.clock() - began < at_most_s:
+        words = await read_twice(line, bench.device_id, Block.ENERGY)
+        if isinstance(words, NoAnswer):
+            return None
+        tenths, now = joined(words), bench.clock()
+        if last is not None and tenths != last[0]:
+            ticks.append(_Tick(tenths, now, now - last[1]))
+            if len(ticks) > 1:
+                kw, unsure = _between(*_surest(ticks))
+                if unsure <= _MOST_UNSURE:
+                    return kw
+        last = tenths, now
+    return kw
+
+
+def _surest(ticks: Sequence[_Tick]) -> tuple[_Tick, _Tick]:
+    """Return the last tick, behind the one before it from which the power is told best."""
+    *before, last = ticks
+    return min(before, key=lambda tick: _between(tick, last)[1]), last
+
+
+def _between(first: _Tick, last: _Tick) -> tuple[float, float]:
+    """Return the power between two ticks in kW, and which part of it is not known."""
+    took_s = last.at - first.at
+    kw = _TICK_KW_S * ((last.tenths - first.tenths) % ROLLS_OVER_AT) / took_s
+    return kw, (first.unsure_s + last.unsure_s) / took_s
+
+
+def _judge_drop(bench: Bench, load: KnownLoad, drop_kw: float) -> bool:
+    share = drop_kw / load.kw
+    told = f"{load.name} is {load.kw:g} kW, the meter saw {drop_kw:.1f} kW go"
+    if share < _SEES_NOTHING:
+        bench.say(f"WRONG: {told}: the CTs do not see this circuit")
+        bench.say(
+            "  do: CTs round the conductors that feed the panel, on the load side of the transfer switch; plugs in"
+        )
+        return False
+    if share < _READS_LOW:
+        bench.say(f"WRONG: {told}: it reads low")
+        bench.say("  do: look for one CT turned round, or on the other phase than its voltage lead, or not closed;")
+        bench.say("      the reverse-phase LED means something above 1 A only, and does not always light")
+        return False
+    bench.say(f"ok: {told}")
+    return True
+
+
+def _sees_outages(bench: Bench, evidence: Evidence) -> bool:
+    if evidence.standby_min is None or evidence.standby_kwh is None:
+        return True
+    if evidence.standby_min > _BLIND_AFTER_MIN and evidence.standby_kwh <= 0:
+        bench.say(f"WRONG: the register did not move in {evidence.standby_min:.0f} minutes on standby with circuits on")
+        bench.say("  do: the CTs sit on the utility side of the transfer switch: move them to its load side")
+        return False
+    bench.say(f"ok: {evidence.standby_kwh:.1f} kWh were counted in the last outage ({evidence.standby_min:.0f} min)")
+    return True
+
+
+def _counts_agree(bench: Bench, evidence: Evidence) -> bool:
+    if evidence.edges is None or evidence.register_tenths is None:
+        return True
+    expected = evidence.register_tenths * _EDGES_PER_TICK
+    # The register shows whole ticks: at either end most of one may be missing.
+    slack = 0.01 * expected + 2 + _EDGES_PER_TICK
+    told = f"{evidence.edges} edges counted, the register says {expected}"
+    if abs(evidence.edges - expected) <= slack:
+        bench.say(f"ok: {told}")
+        return True
+    what = "edges are lost" if evidence.edges < expected else "edges bounce or hum comes in"
+    bench.say(f"WRONG: {told}: {what}")
+    bench.say("  do: check the pulse wires and their pull-up; keep them apart from the mains")
+    return False
+
+
+_ADVICE = {
+    Trouble.PORT: ("the port closed while it was used: check the adapter and its cable",),
+    Trouble.SILENCE: (
+        "is the meter powered? its display shows kWh",
+        "swap A and B: makers name them either way round",
+        "is it another id? `loadshed meter scan`",
+        "9600 baud, 8 data bits, no parity, 1 stop bit: a gateway must be set so too",
+        "one wire for ground between adapter and meter, if the run is long",
+    ),
+    Trouble.NOISE: (
+        "swap A and B: a turned pair sounds like this",
+        "two meters on one id sound like this as well: disconnect one",
+        "is the gateway at 9600 baud, 8N1?",
+        "keep the pair apart from the mains, terminate both ends of a long run",
+    ),
+    Trouble.REFUSED: ("this is no Series 1000/2000 meter, or one we do not know: `loadshed meter identify`",),
+    Trouble.DOUBLED: ("two meters on one id: disconnect one, then `loadshed meter set-id` for the other",),
+}

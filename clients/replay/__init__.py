@@ -1,0 +1,1 @@
+"""Replay a recording in a new engine and compare the commands."""

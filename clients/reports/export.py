@@ -1,0 +1,136 @@
+"""Outages for other programs: JSON as the contract has it, and the demand log as CSV with units in its header."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING
+
+from clients.reports.outage_report import LONG_WINDOW_S, seconds_between
+from controller.runtime.clock import told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from clients.reports.outage_report import Story
+    from controller.core.effects import Json
+    from controller.storage.log_reader import HistoryRow, OutageRow, SampleRow, When
+
+
+def outages_json(outages: Iterable[OutageRow]) -> str:
+    """Return all outages as a JSON list, the oldest first."""
+    return _text([outage_fields(outage) for outage in outages])
+
+
+def story_json(story: Story) -> str:
+    """Return one outage in full: the fields of the list, and its peaks, gaps, events and demand log."""
+    fields = outage_fields(story.outage)
+    fields["lasted_s"] = _rounded(story.lasted_s)
+    fields["meter_model"] = story.meter_model
+    fields["peaks"] = [{"over": peak.what, "kw": _rounded(peak.kw), **_moment("at", peak.at)} for peak in story.peaks]
+    fields["gaps"] = [
+        {**_moment("began", gap.began), **_moment("ended", gap.ended), "reason": gap.reason} for gap in story.gaps
+    ]
+    fields["events"] = [{**_moment("at", event.at), "says": event.says} for event in story.told]
+    fields["demand"] = [_sample_fields(sample) for sample in story.samples]
+    return _text(fields)
+
+
+def outage_fields(outage: OutageRow) -> dict[str, Json]:
+    """Return one outage as the contract names it. `partial`: the figures that are over less time than they say."""
+    return {
+        "id": outage.id,
+        "kind": outage.kind,
+        **_moment("began", outage.began),
+        **_moment("ended", outage.ended),
+        "transfers": outage.transfers,
+        "energy_kwh": _rounded(outage.energy_kwh),
+        "peak_15min_kw": _rounded(outage.peak_15min_kw),
+        "partial": _partial(outage),
+        "circuits": {str(row.circuit): _fare_fields(row) for row in outage.histories},
+    }
+
+
+def _partial(outage: OutageRow) -> list[Json]:
+    """Return the peak's name where the outage was too short for a window of 15 minutes: it is over all of it."""
+    lasted_s = seconds_between(outage.began, outage.ended) if outage.ended else None
+    short = outage.peak_15min_kw is not None and lasted_s is not None and lasted_s < LONG_WINDOW_S
+    return ["peak_15min_kw"] if short else []
+
+
+def _fare_fields(row: HistoryRow) -> dict[str, Json]:
+    return {
+        **_moment("shed_at", row.shed_at),
+        "confirmed_after_s": _rounded(row.confirmed_after_s),
+        **_moment("restored_at", row.restored_at),
+        "end": row.end,
+    }
+
+
+def _sample_fields(row: SampleRow) -> dict[str, Json]:
+    return {
+        **_moment("at", row.at),
+        "kw": _rounded(row.kw),
+        "kw_at_most": row.kw_at_most,
+        "kw_quality": row.kw_quality,
+        "age_s": _rounded(row.age_s),
+        "demand_5min_kw": _rounded(row.demand_5min_kw),
+        "demand_15min_kw": _rounded(row.demand_15min_kw),
+        "energy_kwh": _rounded(row.energy_kwh),
+    }
+
+
+def _moment(key: str, when: When | None) -> Mapping[str, Json]:
+    """Return a moment; where its clock was not known to be right, it says so."""
+    return {key: None} if when is None else {**told(when.utc_s, when.trusted, key)}
+
+
+def _rounded(figure: float | None) -> float | None:
+    return None if figure is None else round(figure, 3)
+
+
+def _text(fields: dict[str, Json] | list[dict[str, Json]]) -> str:
+    return json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+_COLUMNS = (
+    "at (UTC)",
+    "clock",
+    "since began (s)",
+    "demand (kW)",
+    "at most",
+    "quality",
+    "age (s)",
+    "demand 5 min (kW)",
+    "demand 15 min (kW)",
+    "energy register (kWh)",
+    "pulses counted (5 Wh each)",
+)
+
+
+def story_csv(story: Story) -> str:
+    """Return the demand log of one outage; unknown is an empty field, never 0."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for row in story.samples:
+        writer.writerow(_cells(story, row))
+    return text.getvalue()
+
+
+def _cells(story: Story, row: SampleRow) -> list[object]:
+    seconds = story.seconds(row.at)
+    return [
+        told(row.at.utc_s, trusted_clock=True)["at"],
+        "trusted" if row.at.trusted else "untrusted",
+        _rounded(seconds),
+        _rounded(row.kw),
+        "yes" if row.kw_at_most else "no",
+        row.kw_quality,
+        _rounded(row.age_s),
+        _rounded(row.demand_5min_kw),
+        _rounded(row.demand_15min_kw),
+        _rounded(row.energy_kwh),
+        row.pulses,
+    ]

@@ -1,0 +1,119 @@
+"""An outage as one HTML page that needs nothing else: no script, no network; it prints on paper, and can be mailed."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from clients.reports.chart import CurvePoint, PeakMark, demand_svg
+from clients.reports.html_page import figures, listed, page, table
+from clients.reports.outage_report import ACCURACY, DRILL, LONG_WINDOW_S, SHORT_WINDOW_S, SHORTER, title
+from clients.reports.text import before_words, clock, day_and_time, peak_words
+from clients.terminal.tables import figure, span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from clients.reports.outage_report import Fare, Story
+    from controller.storage.log_reader import OutageRow
+
+
+def story_html(story: Story) -> str:
+    """Return the page. Needs pygal for the curve; without it the page says how to have one."""
+    parts = (*_head(story), *_demand(story), *_circuits(story), *_events(story), _foot(story))
+    return page(title(story.outage), parts)
+
+
+def _head(story: Story) -> Iterator[str]:
+    outage = story.outage
+    ended = day_and_time(outage.ended) if outage.ended else "it still lasts"
+    yield f"<h1>{title(outage)}</h1>"
+    yield f'<p class="when">{escape(day_and_time(outage.began))} – {escape(ended)}</p>'
+    if not outage.began.trusted:
+        yield "<p>The clock was not known to be right then: times of day may be off, durations are not.</p>"
+    peak = next((peak for peak in story.peaks if peak.what in ("15 minutes", SHORTER)), None)
+    pairs = (
+        (span(story.lasted_s) if outage.ended else "still lasts", "lasted"),
+        *_transfers(outage),
+        (figure(outage.energy_kwh, "kWh"), "energy meanwhile" if outage.kind == DRILL else "energy on standby"),
+        (
+            figure(peak.kw if peak else None, "kW"),
+            "average, for it was short" if peak and peak.what == SHORTER else "highest 15 minutes",
+        ),
+        (str(len(outage.histories)), "circuits shed"),
+    )
+    yield figures(pairs)
+
+
+def _transfers(outage: OutageRow) -> Iterator[tuple[str, str]]:
+    if outage.kind != DRILL:
+        yield str(outage.transfers), "transfer to standby" if outage.transfers == 1 else "transfers to standby"
+
+
+def _demand(story: Story) -> Iterator[str]:
+    yield "<h2>Demand</h2>"
+    if not story.samples:
+        yield "<p>Demand was not measured.</p>"
+        return
+    yield _picture(story)
+    yield '<p class="small">An average begins once all of its window lies in the outage.</p>'
+    if story.peaks:
+        yield listed(f"Highest: {peak_words(peak)}" for peak in story.peaks)
+    if story.gaps:
+        yield "<h2>Gaps in the demand</h2>"
+        rows = (
+            (clock(gap.began), clock(gap.ended), escape(span(gap.seconds)), escape(gap.reason)) for gap in story.gaps
+        )
+        yield table(("from", "to", "for", "why"), rows)
+
+
+def _picture(story: Story) -> str:
+    points = [
+        CurvePoint(
+            seconds,
+            row.kw,
+            row.demand_5min_kw if seconds >= SHORT_WINDOW_S else None,
+            row.demand_15min_kw if seconds >= LONG_WINDOW_S else None,
+        )
+        for row in story.samples
+        if (seconds := story.seconds(row.at)) is not None
+    ]
+    marks = [
+        PeakMark(seconds, peak.kw, f"{peak.kw:.1f} kW")
+        for peak in story.peaks
+        if peak.what == "15 minutes" and peak.at and (seconds := story.seconds(peak.at)) is not None
+    ]
+    try:
+        return demand_svg(points, marks, title=f"Demand in {title(story.outage).lower()}", rated_kw=story.rated_kw)
+    except ImportError:
+        return "<p>For the curve install the extra <code>report</code>: <code>pip install loadshed[report]</code>.</p>"
+
+
+def _circuits(story: Story) -> Iterator[str]:
+    yield "<h2>Circuits</h2>"
+    if story.fares:
+        heads = ("circuit", "before", "off at", "confirmed after", "on again at", "how it ended")
+        yield table(heads, (_fare(fare) for fare in story.fares))
+    else:
+        yield "<p>No circuit was shed.</p>"
+
+
+def _fare(fare: Fare) -> tuple[str, ...]:
+    confirmed = "" if fare.confirmed_after_s is None else f"{fare.confirmed_after_s:.1f} s"
+    if fare.shed_at and fare.confirmed_after_s is None:
+        confirmed = '<span class="wrong">never</span>'
+    end = escape(fare.end)
+    if "UNCONTROLLABLE" in fare.end:
+        end = f'<span class="wrong">{end}</span>'
+    return escape(fare.name), escape(before_words(fare)), clock(fare.shed_at), confirmed, clock(fare.restored_at), end
+
+
+def _events(story: Story) -> Iterator[str]:
+    if story.told:
+        yield "<h2>Worth telling</h2>"
+        yield table(("at", "what"), ((clock(told.at), escape(told.says)) for told in story.told))
+
+
+def _foot(story: Story) -> str:
+    meter = f"Meter {story.meter_model}: accuracy {ACCURACY}. " if story.meter_model else ""
+    return f"<footer>{escape(meter)}Demand now comes from the meter's pulses or from its energy register.</footer>"

@@ -1,0 +1,294 @@
+"""An outage, told: everything the log knows of it, put together once for text, HTML, JSON and CSV."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from statistics import median
+from typing import TYPE_CHECKING
+
+from controller.core.effects import Happened
+from controller.runtime.journal import line
+from rules.controllability import why_uncontrollable
+from rules.panel import Restore, Tag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from controller.config.loader import Configuration
+    from controller.storage.log_reader import EventRow, Log, OutageRow, SampleRow, When
+    from rules.panel import Circuit, CircuitId
+
+ACCURACY = "±0.5 % at power factor 1, ±0.75 % at 0.5, from 1 % to 100 % of the rated current (the maker's figures)"
+
+SHORT_WINDOW_S, LONG_WINDOW_S = 300.0, 900.0
+
+DRILL = "drill"
+"""The kind of an outage that a person asked for; its contact never opened."""
+
+SHORTER = "all of it, for it was shorter than 15 minutes"
+"""What the peak of an outage is over in which no window of 15 minutes fits."""
+
+_WATCHED = "on again; watched for a minute, lest an OFF still take effect"
+
+# Rows further apart than so many usual distances are a gap.
+_GAP_SAMPLES = 4.0
+
+# What every outage has; the rest is worth telling.
+_ROUTINE = frozenset(
+    {
+        "outage_began",
+        "outage_ended",
+        "state",
+        "contact_settled",
+        "commanded_off",
+        "confirmed_off",
+        "commanded_on",
+        "confirmed_on",
+        "bus_connected",
+        "clock_trusted",
+        "alarm_cleared",
+        "meter_rolled_over",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fare:
+    """How one circuit fared. `before`: its position when the outage began, None where nobody wrote it.
+
+    `end`: in words; for a circuit that was not shed, why not. `shed_at`: None where it was not.
+    """
+
+    circuit: CircuitId
+    name: str
+    before: str | None
+    shed_at: When | None
+    confirmed_after_s: float | None
+    restored_at: When | None
+    end: str
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The highest figure of one kind, in kW. `at`: None where the log has no row that shows it."""
+
+    what: str
+    kw: float
+    at: When | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time without a figure of demand, and why."""
+
+    began: When
+    ended: When
+    reason: str
+
+    @property
+    def seconds(self) -> float | None:
+        return seconds_between(self.began, self.ended)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event worth telling, as a sentence."""
+
+    at: When
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One outage in full. `configuration`: the last in force, for names and ratings; None where none is kept."""
+
+    outage: OutageRow
+    lasted_s: float | None
+    fares: tuple[Fare, ...]
+    samples: tuple[SampleRow, ...]
+    peaks: tuple[Peak, ...]
+    gaps: tuple[Gap, ...]
+    told: tuple[Told, ...]
+    configuration: Configuration | None
+
+    @property
+    def rated_kw(self) -> float | None:
+        """Return the generator's rated power; None where nobody wrote it."""
+        generator = self.configuration.generator if self.configuration else None
+        return generator.kw if generator else None
+
+    @property
+    def meter_model(self) -> str | None:
+        meter = self.configuration.meter if self.configuration else None
+        return meter.model if meter else None
+
+    def seconds(self, when: When) -> float | None:
+        """Return how long after the beginning a moment was."""
+        return seconds_between(self.outage.began, when)
+
+
+def story(log: Log, outage: OutageRow, configuration: Configuration | None) -> Story:
+    """Return everything the log knows of an outage."""
+    samples = tuple(log.samples(outage.id))
+    events = tuple(log.events(outage))
+    return Story(
+        outage=outage,
+        lasted_s=seconds_between(outage.began, outage.ended) if outage.ended else None,
+        fares=tuple(_fares(outage, configuration)),
+        samples=samples,
+        peaks=tuple(_peaks(outage, samples)),
+        gaps=tuple(_gaps(samples, events)),
+        told=tuple(_worth_telling(events)),
+        configuration=configuration,
+    )
+
+
+def title(outage: OutageRow) -> str:
+    """Return what it is called: `Outage 3`, `Drill 4`."""
+    return f"{'Drill' if outage.kind == DRILL else 'Outage'} {outage.id}"
+
+
+def seconds_between(first: When, second: When) -> float | None:
+    """Return the time between two moments: by the one clock where both are of one boot, by the wall's otherwise."""
+    if first.moment.boot == second.moment.boot:
+        return second.moment.mono - first.moment.mono
+    if first.utc_s is None or second.utc_s is None:
+        return None
+    return second.utc_s - first.utc_s
+
+
+# --- circuits --------------------------------------------------------------------------------------------------------
+
+
+def _fares(outage: OutageRow, configuration: Configuration | None) -> Iterator[Fare]:
+    """Yield the circuits that were shed, in the order of their OFF, then those that were not though nonessential."""
+    panel = configuration.panel.circuits if configuration else {}
+    for row in sorted(outage.histories, key=lambda row: -panel[row.circuit].rank if row.circuit in panel else 0):
+        circuit = panel.get(row.circuit)
+        name = circuit.name if circuit else row.circuit
+        before = outage.before.get(row.circuit)
+        end = row.end or (_WATCHED if row.is_on and outage.ended else _not_yet(outage, circuit))
+        yield Fare(row.circuit, name, before, row.shed_at, row.confirmed_after_s, row.restored_at, end)
+    known = {row.circuit for row in outage.histories}
+    for circuit in panel.values():
+        if circuit.tag is Tag.NONESSENTIAL and circuit.id not in known:
+            before = outage.before.get(circuit.id)
+            yield Fare(circuit.id, circuit.name, before, None, None, None, _why_not_shed(circuit, before))
+
+
+def _why_not_shed(circuit: Circuit, before: str | None) -> str:
+    if (reason := why_uncontrollable(circuit)) is not None:
+        return f"UNCONTROLLABLE, stayed ON: {reason}"
+    if before in ("off", "tripped"):
+        return f"was {before} before, and stayed so"
+    return "was not shed"
+
+
+def _not_yet(outage: OutageRow, circuit: Circuit | None) -> str:
+    if outage.ended is None:
+        return "still shed"
+    if circuit is not None and circuit.restore is not Restore.AUTO:
+        return "waits for a person" if circuit.restore is Restore.ASK else "stays off until a person switches it on"
+    return "not given back yet"
+
+
+# --- demand ----------------------------------------------------------------------------------------------------------
+
+
+def _peaks(outage: OutageRow, samples: Sequence[SampleRow]) -> Iterator[Peak]:
+    """Yield the highest demand over 15 and 5 minutes, and of a moment.
+
+    Of windows, those that lie in the outage; of moments, those that are no mere upper bound.
+    """
+    fifteens = _inside(outage, samples, LONG_WINDOW_S, lambda row: row.demand_15min_kw)
+    highest = max(fifteens, key=lambda one: one[0], default=None)
+    # The controller's own figure has every corner of the curve, the rows have one each few seconds.
+    if outage.peak_15min_kw is not None:
+        yield Peak("15 minutes" if highest else SHORTER, outage.peak_15min_kw, highest and highest[1])
+    elif highest is not None:
+        yield Peak("15 minutes", *highest)
+    fives = _inside(outage, samples, SHORT_WINDOW_S, lambda row: row.demand_5min_kw)
+    moments = _inside(outage, samples, 0.0, lambda row: None if row.kw_at_most else row.kw)
+    for what, rows in (("5 minutes", fives), ("a moment", moments)):
+        if rows:
+            yield Peak(what, *max(rows, key=lambda one: one[0]))
+
+
+def _inside(
+    outage: OutageRow, samples: Sequence[SampleRow], window_s: float, figure: Callable[[SampleRow], float | None]
+) -> list[tuple[float, When]]:
+    """Return the known figures whose window began in the outage, and when each was taken."""
+    rows = ((figure(row), row.at) for row in samples if (seconds_between(outage.began, row.at) or 0.0) >= window_s)
+    return [(kw, at) for kw, at in rows if kw is not None]
+
+
+def _gaps(samples: Sequence[SampleRow], events: Sequence[EventRow]) -> Iterator[Gap]:
+    """Yield the times without a figure, in order: rows that are missing, and rows that say unknown."""
+    distances = [seconds_between(first.at, second.at) for first, second in pairwise(samples)]
+    usual_s = median([one for one in distances if one is not None] or [0.0])
+    found = [
+        Gap(first.at, second.at, _why_no_rows(first.at, second.at, events))
+        for (first, second), apart_s in zip(pairwise(samples), distances, strict=True)
+        if apart_s is None or apart_s > _GAP_SAMPLES * usual_s > 0
+    ]
+    for unknown, rows in groupby(samples, key=lambda row: row.kw is None):
+        if unknown:
+            found.append(_unknown(list(rows), events))
+    yield from sorted(found, key=lambda gap: gap.began.utc_s or 0.0)
+
+
+def _unknown(rows: list[SampleRow], events: Sequence[EventRow]) -> Gap:
+    first, last = rows[0], rows[-1]
+    if all(row.kw_quality == "none" for row in rows):
+        return Gap(first.at, last.at, "no figure yet: the meter's first interval was not over")
+    said = next(_meter_notes(first.at, last.at, events), None)
+    return Gap(first.at, last.at, f"the meter was silent{f' ({said})' if said else ''}")
+
+
+def _meter_notes(first: When, last: When, events: Sequence[EventRow]) -> Iterator[str]:
+    """Yield what was found out about the meter from shortly before a gap to shortly after."""
+    for event in events:
+        says = event.about.get("says")
+        if event.event != "meter_noted" or not isinstance(says, str):
+            continue
+        before_s, after_s = seconds_between(event.at, first), seconds_between(last, event.at)
+        if before_s is not None and after_s is not None and before_s < 60.0 and after_s < 60.0:  # noqa: PLR2004
+            yield says
+
+
+def _why_no_rows(first: When, second: When, events: Sequence[EventRow]) -> str:
+    for event in events:
+        if event.event == "started" and _between(first, event.at, second):
+            lost_power = event.about.get("rebooted") is True
+            return f"the controller was down{': it lost its power' if lost_power else ''}, and started again"
+    return "no rows were written: utility was back for a while, or the controller was too busy"
+
+
+def _between(first: When, at: When, second: When) -> bool:
+    after_s, before_s = seconds_between(first, at), seconds_between(at, second)
+    return (after_s is None or after_s >= 0) and (before_s is None or before_s >= 0)
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+def _worth_telling(events: Sequence[EventRow]) -> Iterator[Told]:
+    for event in events:
+        if event.event not in _ROUTINE:
+            yield Told(event.at, _sentence(event))
+
+
+def _sentence(event: EventRow) -> str:
+    about = event.about
+    if isinstance(about.get("says"), str):
+        return str(about["says"])
+    if event.event == "alarm_raised":
+        circuits = about.get("circuits")
+        return f"alarm: {about.get('alarm')}" + (
+            f": {', '.join(map(str, circuits))}" if isinstance(circuits, list) and circuits else ""
+        )
+    if event.event == "asked":
+        whom = f" {event.circuit}" if event.circuit else ""
+        return f"{about.get('by') or 'somebody'} asked: {about.get('request')}{whom}: {about.get('reason')}"
+    return line(Happened(event.at.moment.mono, event.event, event.circuit, event.about))

@@ -1,0 +1,148 @@
+"""An outage as plain text: when, how long, each circuit, what it took, and what is worth telling."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from clients.reports.outage_report import ACCURACY, DRILL, SHORTER, seconds_between, title
+from clients.terminal.tables import figure, span, sparkline, table, terminal_width, wrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from clients.reports.outage_report import Fare, Peak, Story
+    from controller.storage.log_reader import OutageRow, When
+
+_CURVE_MARGIN = 20
+
+
+def outages_text(outages: Iterable[OutageRow]) -> str:
+    """Return all outages as a table, the latest last."""
+    heads = ("No", "kind", "began", "lasted", "transfers", "energy", "15-min peak", "circuits shed")
+    return table(heads, [_row(outage) for outage in outages], right=(0, 4, 5, 6))
+
+
+def _row(outage: OutageRow) -> tuple[str, ...]:
+    lasted = span(seconds_between(outage.began, outage.ended)) if outage.ended else "still lasts"
+    open_ends = sum(1 for row in outage.histories if row.end is None and not row.is_on)
+    shed = f"{len(outage.histories)}" + (f", {open_ends} not back" if open_ends and outage.ended else "")
+    energy, peak = figure(outage.energy_kwh, "kWh"), figure(outage.peak_15min_kw, "kW")
+    return str(outage.id), outage.kind, day_and_time(outage.began), lasted, str(outage.transfers), energy, peak, shed
+
+
+def story_text(story: Story) -> str:
+    """Return one outage in full."""
+    parts = (_head(story), _circuits(story), _demand(story), _events(story))
+    return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part)))
+
+
+def _head(story: Story) -> Iterator[str]:
+    outage = story.outage
+    head = title(outage)
+    yield head
+    yield "═" * len(head)
+    yield f"began      {day_and_time(outage.began)}"
+    if outage.ended is None:
+        yield "ended      not yet"
+    else:
+        yield f"ended      {day_and_time(outage.ended)}"
+        yield f"lasted     {span(story.lasted_s)}"
+    several = ", at " + ", ".join(clock(opening) for opening in outage.openings) if outage.transfers > 1 else ""
+    none = "none: a person asked for it" if outage.kind == DRILL else ""
+    yield f"transfers  {none or outage.transfers}{several}"
+    if not outage.began.trusted:
+        yield wrapped("The clock was not known to be right then: times of day may be off, durations are not.")
+
+
+# --- circuits --------------------------------------------------------------------------------------------------------
+
+
+def _circuits(story: Story) -> Iterator[str]:
+    if not story.fares:
+        yield "No circuit was shed."
+        return
+    heads = ("circuit", "before", "off at", "confirmed", "on at", "how it ended")
+    yield table(heads, [_fare(fare) for fare in story.fares])
+
+
+def _fare(fare: Fare) -> tuple[str, ...]:
+    if fare.shed_at is None:
+        confirmed = ""
+    elif fare.confirmed_after_s is None:
+        confirmed = "NEVER"
+    else:
+        confirmed = f"{fare.confirmed_after_s:.1f} s"
+    return fare.name, before_words(fare), clock(fare.shed_at), confirmed, clock(fare.restored_at), fare.end
+
+
+def before_words(fare: Fare) -> str:
+    """Return a circuit's position before the outage; empty for one that cannot be commanded: nobody kept it."""
+    return fare.before or ("?" if fare.shed_at else "")
+
+
+# --- demand ----------------------------------------------------------------------------------------------------------
+
+
+def _demand(story: Story) -> Iterator[str]:
+    if story.meter_model is None and not story.samples:
+        yield "No meter: demand was not measured."
+        return
+    yield f"energy     {figure(story.outage.energy_kwh, 'kWh')}"
+    for peak in story.peaks:
+        yield f"peak       {peak_words(peak)}"
+    if not any(peak.what in ("15 minutes", SHORTER) for peak in story.peaks):
+        yield "peak       over 15 minutes unknown: no window of 15 minutes was full"
+    yield from _curve(story)
+    for gap in story.gaps:
+        when = f"{clock(gap.began)} to {clock(gap.ended)}"
+        yield wrapped(f"gap        {when} ({span(gap.seconds)}): {gap.reason}", " " * 11, first="")
+    yield wrapped(f"meter      {story.meter_model or 'unknown model'}: {ACCURACY}", " " * 11, first="")
+
+
+def peak_words(peak: Peak) -> str:
+    """Return a peak as `7.4 kW over 15 minutes, at 12:05:30`."""
+    over = "for a moment" if peak.what == "a moment" else f"over {peak.what}"
+    return f"{peak.kw:.1f} kW {over}" + (f", at {clock(peak.at)}" if peak.at else "")
+
+
+def _curve(story: Story) -> Iterator[str]:
+    figures = [row.kw for row in story.samples]
+    highest = max((kw for kw in figures if kw is not None), default=None)
+    if highest is not None:
+        line = sparkline(figures, terminal_width() - _CURVE_MARGIN)
+        yield f"demand     {line} 0–{highest:.1f} kW"
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+def _events(story: Story) -> Iterator[str]:
+    if story.told:
+        yield "Worth telling"
+    for told in story.told:
+        yield wrapped(told.says, " " * 10, first=f"{clock(told.at):10}")
+
+
+# --- times -----------------------------------------------------------------------------------------------------------
+
+
+def local(when: When) -> datetime | None:
+    """Return a moment in the reader's own time zone; None where it is not known."""
+    return None if when.utc_s is None else datetime.fromtimestamp(when.utc_s, UTC).astimezone()
+
+
+def clock(when: When | None) -> str:
+    """Return the time of day; empty where there is nothing to tell of, `?` where it is not known."""
+    if when is None:
+        return ""
+    moment = local(when)
+    return "?" if moment is None else f"{moment:%H:%M:%S}"
+
+
+def day_and_time(when: When) -> str:
+    """Return a date and a time with its zone; a `?` behind a clock that was not known to be right."""
+    moment = local(when)
+    if moment is None:
+        return "at an unknown time"
+    return f"{moment:%a %d %b %Y, %H:%M:%S %Z}" + ("" if when.trusted else " (?)")

@@ -1,0 +1,161 @@
+"""The breakers as setup meets them: who speaks on the bus, and one of them switched to prove that it obeys."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+import time
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from clients.bus_client.request import ask
+from hw.broker_socket import BrokerError
+from hw.mqtt import Link
+from rules.panel import CircuitId, Position
+from rules.shed import TRIES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from controller.core.events import AskKind
+    from hw.broker_socket import Broker
+
+RETAINED_S = 5.0
+WORDS = {"ON": Position.ON, "OFF": Position.OFF, "TRIPPED": Position.TRIPPED}
+
+
+class RefusedError(Exception):
+    """The running controller will not do it. The text says why."""
+
+
+async def heard_on_bus(broker: Broker, site: str) -> frozenset[str]:
+    """Return the circuits whose device has said where it is. Raises BrokerError."""
+    async with devices(broker, site) as heard:
+        return frozenset(heard.positions)
+
+
+@asynccontextmanager
+async def devices(
+    broker: Broker, site: str, *, through_controller: bool = False, confirm_s: float = 5.0
+) -> AsyncIterator[Devices]:
+    """Be on the bus with the breakers of a house, and know where each said last that it is. Raises BrokerError."""
+    link = await Link.open(broker, f"loadshed-setup-{secrets.token_hex(4)}")
+    found = Devices(broker, site, link, through_controller=through_controller, confirm_s=confirm_s)
+    listening = asyncio.create_task(found.listen())
+    try:
+        await found.remembered()
+        yield found
+    finally:
+        listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await listening
+        await link.close()
+
+
+class Devices:
+    """Breakers on one connection. Made by `devices`.
+
+    `positions`: what each said last. `available`: as far as it writes that. `through_controller`: the daemon runs, and
+    does the switching at a person's request; else the commands are ours.
+    """
+
+    def __init__(
+        self, broker: Broker, site: str, link: Link, *, through_controller: bool = False, confirm_s: float = 5.0
+    ) -> None:
+        self.positions: dict[CircuitId, Position] = {}
+        self.available: dict[CircuitId, bool] = {}
+        self._said: dict[CircuitId, Position] = {}
+        self._broker, self._site, self._link = broker, site, link
+        self._base = f"loadshed/{site}/breakers/"
+        self._echo = f"loadshed/{site}/answers/{secrets.token_hex(8)}"
+        self._through_controller, self._confirm_s = through_controller, confirm_s
+        self._news = asyncio.Event()
+        self._complete = asyncio.Event()
+        self._lost: str | None = None
+
+    async def listen(self) -> None:
+        """Hear them until cancelled, or the connection ends."""
+        try:
+            self._link.subscribe([self._base + "+/state", self._base + "+/availability", self._echo])
+            self._link.publish(self._echo, b"", qos=0)
+            self._link.flush()
+            while True:
+                for heard in self._link.read():
+                    self._take(heard.topic, heard.payload.decode("utf-8", "replace"), live=not heard.retained)
+                await self._link.wait()
+        except BrokerError as error:
+            self._lost = str(error)
+        finally:
+            self._complete.set()
+            self._news.set()
+
+    async def remembered(self) -> None:
+        """Wait until all that the broker remembers has come. Raises BrokerError."""
+        with suppress(TimeoutError):  # the access list may forbid the echo
+            async with asyncio.timeout(RETAINED_S):
+                await self._complete.wait()
+        self._check()
+
+    async def switch(self, circuit: CircuitId, wanted: Position) -> float | None:
+        """Switch a circuit, and return how many seconds its own report took; None: three commands brought none.
+
+        Raises BrokerError, and RefusedError where the running controller will not.
+        """
+        began = time.monotonic()
+        # Only what is said from now on: what was said before may be undone by a command still under way.
+        self._said.pop(circuit, None)
+        # The controller tries again by itself.
+        tries, within_s = (1, TRIES * self._confirm_s) if self._through_controller else (TRIES, self._confirm_s)
+        for _ in range(tries):
+            await self._command(circuit, wanted)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within_s):
+                    await self._reports(circuit, wanted)
+                return time.monotonic() - began
+        # Where it was so already the controller may have sent nothing, and waited long enough for us.
+        there = self._through_controller and self.positions.get(circuit) is wanted
+        return time.monotonic() - began if there else None
+
+    async def may_come_on(self, circuit: CircuitId) -> None:
+        """Have the running controller say that it would switch the circuit, which is on, on again.
+
+        Raises RefusedError where it would not: the circuit is on hold. BrokerError.
+        """
+        if self._through_controller:
+            await self._command(circuit, Position.ON)
+
+    async def _command(self, circuit: CircuitId, wanted: Position) -> None:
+        self._check()
+        if not self._through_controller:
+            expiry_s = max(1, math.floor(self._confirm_s))
+            self._link.publish(f"{self._base}{circuit}/set", wanted.name.encode(), expiry_s=expiry_s)
+            self._link.flush()
+            return
+        request: AskKind = "on" if wanted is Position.ON else "off"
+        done, reason = await ask(self._broker, self._site, request, {"circuit": circuit, "by": "setup", "now": True})
+        if not done:
+            raise RefusedError(reason)
+
+    async def _reports(self, circuit: CircuitId, wanted: Position) -> None:
+        while self._said.get(circuit) is not wanted:
+            self._news.clear()
+            self._check()
+            await self._news.wait()
+
+    def _check(self) -> None:
+        if self._lost is not None:
+            raise BrokerError(self._lost)
+
+    def _take(self, topic: str, word: str, *, live: bool) -> None:
+        if topic == self._echo:
+            self._complete.set()
+            return
+        name, _, leaf = topic.removeprefix(self._base).partition("/")
+        if leaf == "availability":
+            self.available[CircuitId(name)] = word != "offline"
+        elif word in WORDS:
+            self.positions[CircuitId(name)] = WORDS[word]
+            if live:
+                self._said[CircuitId(name)] = WORDS[word]
+        self._news.set()

@@ -1,0 +1,169 @@
+"""The contact as it moves, for whoever stands at its terminals: on a pin of this Pi, or as a device on the bus."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from clients.setup.contact_movement import LONGEST_S, MOST_EDGES, Edge, Swing, swing
+from controller.config.model import GpioContact
+from controller.runtime import startup
+from hw.broker_socket import BrokerError
+from hw.contact import Contact
+from hw.gpio import GpioError
+from hw.mqtt import Link
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from controller.bus.topics import ContactTopics
+    from controller.config.loader import Configuration
+    from controller.config.model import ContactSettings
+    from hw.broker_socket import Broker
+    from hw.mqtt import Heard
+
+POLL_S = 0.25
+FIRST_WORD_S = 3.0
+"""A pin is read at once; a broker sends what it keeps as soon as it is asked."""
+
+LEAST_QUIET_S = 0.3
+"""At rest for so long, the contact has settled, whatever `settle_s` says."""
+
+
+class UnreadableError(Exception):
+    """Nobody can say where the contact is. The text says why, and what to do."""
+
+
+class Watched:
+    """One contact, watched. `moved` puts in what happened; the rest waits for it."""
+
+    def __init__(self, settle_s: float) -> None:
+        self._quiet_s = max(LEAST_QUIET_S, 2 * settle_s)
+        self._edges: asyncio.Queue[Edge | str] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        self._last: bool | None = None
+        self.open: bool | None = None
+
+    def moved(self, is_open: bool, at: float) -> None:
+        """Take a change, from any thread."""
+        self._loop.call_soon_threadsafe(self._edges.put_nowait, Edge(is_open, at))
+
+    def lost(self, reason: str, _at: float = 0.0) -> None:
+        """Take the news that nobody can read it any more, from any thread."""
+        self._loop.call_soon_threadsafe(self._edges.put_nowait, reason)
+
+    async def first(self, within_s: float = FIRST_WORD_S) -> bool:
+        """Return whether it stands open (standby) now. Raises UnreadableError."""
+        try:
+            async with asyncio.timeout(within_s):
+                self.open = (await self._next()).open
+        except TimeoutError:
+            raise UnreadableError("nothing was heard of it: is its device on the bus, and its topic right?") from None
+        with suppress(TimeoutError):  # it may be moving at this very moment
+            while True:
+                async with asyncio.timeout(self._quiet_s):
+                    self.open = (await self._next()).open
+        return self.open
+
+    async def moves(self) -> Swing:
+        """Return the next movement, once it is over, or has gone on for too long to be one. Raises UnreadableError."""
+        edges = [await self._next()]
+        with suppress(TimeoutError):
+            while len(edges) < MOST_EDGES and edges[-1].at - edges[0].at < LONGEST_S:
+                async with asyncio.timeout(self._quiet_s):
+                    edges.append(await self._next())
+        self.open = edges[-1].open
+        return swing(edges)
+
+    async def rests(self) -> None:
+        """Return when it has been at rest for a while: a chatter is over. Raises UnreadableError."""
+        with suppress(TimeoutError):
+            while True:
+                async with asyncio.timeout(self._quiet_s):
+                    self.open = (await self._next()).open
+
+    async def _next(self) -> Edge:
+        while True:
+            edge = await self._edges.get()
+            if isinstance(edge, str):
+                raise UnreadableError(edge)
+            if edge.open != self._last:  # a device on the bus says the same word again whenever it likes
+                self._last = edge.open
+                return edge
+
+
+@asynccontextmanager
+async def watched(settings: ContactSettings, configuration: Configuration) -> AsyncIterator[Watched]:
+    """Watch the contact that these settings describe. Raises UnreadableError where that cannot even begin."""
+    found = Watched(settings.settle_s)
+    watching = _wire(settings, found) if isinstance(settings, GpioContact) else _device(configuration, found)
+    async with watching:
+        yield found
+
+
+@asynccontextmanager
+async def _wire(settings: GpioContact, found: Watched) -> AsyncIterator[None]:
+    try:
+        contact = Contact(settings.pin, settings.normally, found.moved, found.lost)
+    except GpioError as error:
+        raise UnreadableError(str(error)) from error
+    polling = asyncio.create_task(_poll(contact))
+    try:
+        yield
+    finally:
+        polling.cancel()
+        with suppress(asyncio.CancelledError):
+            await polling
+        contact.close()
+
+
+async def _poll(contact: Contact) -> None:
+    while True:
+        await asyncio.sleep(POLL_S)
+        contact.poll()
+
+
+@asynccontextmanager
+async def _device(configuration: Configuration, found: Watched) -> AsyncIterator[None]:
+    topics = startup.contact_topics(configuration)
+    if topics is None:
+        raise UnreadableError("this contact is on no bus")
+    listening = asyncio.create_task(_listen(startup.broker(configuration), topics, found))
+    try:
+        yield
+    finally:
+        listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await listening
+
+
+async def _listen(broker: Broker, topics: ContactTopics, found: Watched) -> None:
+    try:
+        link = await Link.open(broker, f"loadshed-setup-{secrets.token_hex(4)}")
+    except BrokerError as error:
+        found.lost(str(error))
+        return
+    try:
+        link.subscribe([topics.topic, *([topics.availability_topic] if topics.availability_topic else [])])
+        link.flush()
+        while True:
+            for heard in link.read():
+                _take(heard, topics, found)
+            await link.wait()
+    except BrokerError as error:
+        found.lost(str(error))
+    finally:
+        link.abort()
+
+
+def _take(heard: Heard, topics: ContactTopics, found: Watched) -> None:
+    word = heard.payload.decode("utf-8", "replace")
+    if heard.topic != topics.topic:
+        if word == topics.unavailable:
+            found.lost("its device says that it is gone: has it power, and is it on the network?")
+        return
+    if word in (topics.open, topics.closed):
+        found.moved(word == topics.open, time.monotonic())

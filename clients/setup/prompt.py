@@ -1,0 +1,177 @@
+"""The person at the terminal: what is said to them, and what they answer; a pipe answers as a person types."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import termios
+from collections import deque
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from clients.terminal.tables import wrapped
+from controller.config.table_reader import keys_of
+from controller.config.validators import NotAllowedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+Answer = TypeVar("Answer")
+
+NOTHING = "-"
+"""What is typed to have no value where one is offered."""
+
+
+class GoneError(Exception):
+    """Nobody answers any more: the input has ended."""
+
+
+class Person:
+    """Says and asks, a line at a time. `descriptor`: where the answers come from; `write`: where the words go."""
+
+    def __init__(self, descriptor: int = 0, write: Callable[[str], object] = sys.stdout.write) -> None:
+        self._write = write
+        self._descriptor = descriptor
+        self._begun = b""
+        self._lines: deque[str] = deque()
+        self._ended = False
+
+    @property
+    def at_terminal(self) -> bool:
+        """Whether a person may type at any moment; a pipe's answers may all have come already."""
+        return os.isatty(self._descriptor)
+
+    def say(self, text: str = "") -> None:
+        """Say a line, or a paragraph that is broken where the terminal ends."""
+        self._tell("\n".join(wrapped(line, "  ", first="") if line else "" for line in text.split("\n")) + "\n")
+
+    async def line(self) -> str:
+        """Return the next line that is typed, without its end. Raises GoneError."""
+        while not self._lines:
+            if self._ended:
+                raise GoneError("nobody answers any more: the input has ended")
+            self._take(await self._more())
+        return self._lines.popleft()
+
+    def forget_typed(self) -> None:
+        """Drop what was typed before anything was asked: an Enter too many is no answer. A pipe's answers stay."""
+        if self.at_terminal:
+            self._lines.clear()
+            termios.tcflush(self._descriptor, termios.TCIFLUSH)
+
+    async def ask(self, question: str, default: str = "") -> str:
+        """Return the answer; the default where only Enter is pressed."""
+        self._tell(f"{question}{f' [{default}]' if default else ''}: ")
+        return (await self.line()).strip() or default
+
+    async def yes(self, question: str, *, default: bool = False) -> bool:
+        """Return whether the answer is yes; asked again until it is yes or no."""
+        words = {"": default, "y": True, "yes": True, "n": False, "no": False}
+        while True:
+            self._tell(f"{question} [{'Y/n' if default else 'y/N'}] ")
+            if (answer := (await self.line()).strip().lower()) in words:
+                return words[answer]
+            self.say("yes or no?")
+
+    async def choose(self, question: str, words: Sequence[str], default: str = "") -> str:
+        """Return one of the words, or of their beginnings."""
+        while True:
+            answer = (await self.ask(f"{question} ({', '.join(words)})", default)).lower()
+            found = [word for word in words if answer and word.startswith(answer)]
+            if answer in words or len(found) == 1:
+                return answer if answer in words else found[0]
+            self.say(f"use one of {', '.join(words)}")
+
+    async def value(self, question: str, read: Callable[[str], Answer], default: str = "") -> Answer:
+        """Return what an answer means; asked again while `read` raises NotAllowedError, which says what is allowed."""
+        while True:
+            answer = await self.ask(question, default)
+            try:
+                return read(answer)
+            except NotAllowedError as refusal:
+                self.say(str(refusal))
+
+    async def secret(self, question: str) -> str:
+        """Return an answer that the terminal does not show."""
+        with _unseen(self._descriptor):
+            self._tell(f"{question} (it is not shown): ")
+            answer = await self.line()
+        self.say()
+        return answer
+
+    def _tell(self, text: str) -> None:
+        # A terminal that is gone must not keep anybody from giving back what is off.
+        with suppress(OSError):
+            self._write(text)
+            sys.stdout.flush()
+
+    def _take(self, data: bytes) -> None:
+        self._ended = not data
+        *whole, self._begun = (self._begun + data).split(b"\n")
+        if self._ended and self._begun:
+            whole, self._begun = [*whole, self._begun], b""
+        self._lines += (line.decode("utf-8", "replace").rstrip("\r") for line in whole)
+
+    async def _more(self) -> bytes:
+        loop, came = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            loop.add_reader(self._descriptor, came.set)
+        except PermissionError:  # a file: it never keeps anybody waiting
+            return os.read(self._descriptor, 4096)
+        try:
+            await came.wait()
+        finally:
+            loop.remove_reader(self._descriptor)
+        try:
+            return os.read(self._descriptor, 4096)
+        except OSError:  # the terminal was closed
+            return b""
+
+
+@contextmanager
+def _unseen(descriptor: int) -> Iterator[None]:
+    """Have a terminal not show what is typed."""
+    if not os.isatty(descriptor):
+        yield
+        return
+    before = termios.tcgetattr(descriptor)
+    silent = [*before]
+    silent[3] &= ~termios.ECHO
+    termios.tcsetattr(descriptor, termios.TCSADRAIN, silent)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+# --- what an answer means --------------------------------------------------------------------------------------------
+
+
+def by_key(table: type[object], name: str) -> Callable[[str], object]:
+    """Return what reads an answer by the rule that a key of a configuration file has."""
+    rule = next(key.rule for key in keys_of(table) if key.name == name)
+    is_number = rule.schema().get("type") in ("number", "integer")
+
+    def read(answer: str) -> object:
+        return rule.read(_number(answer) if is_number else answer)
+
+    return read
+
+
+def _number(answer: str) -> object:
+    for kind in (int, float):
+        try:
+            return kind(answer)
+        except ValueError:
+            continue
+    return answer
+
+
+def or_nothing(read: Callable[[str], Answer]) -> Callable[[str], Answer | None]:
+    """Return what reads an answer that may be left out: Enter where nothing is offered, or `-`."""
+
+    def read_or_nothing(answer: str) -> Answer | None:
+        return None if answer in ("", NOTHING) else read(answer)
+
+    return read_or_nothing

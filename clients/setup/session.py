@@ -1,0 +1,160 @@
+"""What every step of setup works on: both files, what was seen so far, and the person who is asked."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from clients.broker_admin.mosquitto import ETC
+from clients.setup import config_files, setup_record
+from controller.bus.payloads import rfc3339
+from controller.config.errors import Mistakes
+from controller.config.installer import Installer
+from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, Configuration, Sources
+from controller.config.model import (
+    BrokerSettings,
+    GpioContact,
+    RestoreSettings,
+    ShedSettings,
+    SiteSettings,
+    StoreSettings,
+)
+from controller.runtime import startup
+from rules.panel import Panel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from clients.setup.prompt import Person
+    from clients.setup.setup_record import Records
+    from hw.broker_socket import Broker
+
+USUAL = Installer(
+    site=SiteSettings("home"),
+    contact=GpioContact("gpio", 17),
+    broker=BrokerSettings(),
+    shed=ShedSettings(),
+    restore=RestoreSettings(),
+    meter=None,
+    meters={},
+    store=StoreSettings(),
+    generator=None,
+)
+"""What a house has where nobody wrote anything yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long is waited, in s.
+
+    `contact_s`: for a contact to move, where nobody is at a terminal to say that it was moved. `restore_s`: for a
+    broker that went away while a circuit was off. `restart_s`: for a broker that was started just now. `measure_s`: for
+    two ticks of the meter's register.
+    """
+
+    contact_s: float = 300.0
+    restore_s: float = 30.0
+    restart_s: float = 15.0
+    measure_s: float = 120.0
+
+
+@dataclass
+class Ground:
+    """Where setup works. `installer`, `panel`: as on disk by now. `mosquitto`: the folder of this machine's broker.
+
+    `examples`: where the files are that come with the program; one that nobody changed counts as not written.
+    """
+
+    config_dir: Path
+    state_dir: Path
+    person: Person
+    installer: Installer = USUAL
+    panel: Panel = field(default_factory=lambda: Panel({}))
+    seen: Records = field(default_factory=setup_record.Records)
+    patience: Patience = field(default_factory=Patience)
+    mosquitto: Path = ETC
+    examples: Path = config_files.EXAMPLES
+    _copied: set[Path] = field(default_factory=set)
+
+    @classmethod
+    def of(
+        cls, config_dir: Path, state_dir: Path, person: Person, examples: Path = config_files.EXAMPLES
+    ) -> Ground | Mistakes:
+        """Return the ground with what both folders hold; or what is wrong in the files, which setup will not guess."""
+        read = config_files.read_both(config_dir, examples)
+        if isinstance(read, Mistakes):
+            return read
+        installer, panel = read
+        return cls(
+            config_dir,
+            state_dir,
+            person,
+            installer or USUAL,
+            panel or Panel({}),
+            setup_record.load(state_dir),
+            examples=examples,
+        )
+
+    @property
+    def configuration(self) -> Configuration:
+        """Return what both files say by now; the texts themselves are not in it."""
+        return Configuration(self.installer, self.panel, Sources("", ""))
+
+    @property
+    def site(self) -> str:
+        """Return the house's name in topics."""
+        return self.installer.site.id
+
+    @property
+    def broker(self) -> Broker:
+        return startup.broker(self.configuration)
+
+    def read_again(self) -> bool:
+        """Take in what another program has written into the files; return whether they are right."""
+        read = config_files.read_both(self.config_dir, self.examples)
+        if isinstance(read, Mistakes):
+            self.person.say("\n".join(read.sentences))
+            return False
+        self.installer, self.panel = read[0] or self.installer, read[1] or self.panel
+        return True
+
+    def write_installer(self, **tables: object) -> bool:
+        """Write these tables of installer.toml; return whether they were right. What is wrong is said."""
+        installer = replace(self.installer, **tables)  # type: ignore[arg-type]  # each step names its own
+        path = self.config_dir / INSTALLER_FILE
+        if not self._write(path, config_files.installer_text(config_files.owners_text(path, self.examples), installer)):
+            return False
+        self.installer = installer
+        return True
+
+    def write_panel(self, panel: Panel) -> bool:
+        """Write circuits.toml; return whether it was right. What is wrong is said."""
+        path = self.config_dir / CIRCUITS_FILE
+        if not self._write(path, config_files.circuits_text(config_files.owners_text(path, self.examples), panel)):
+            return False
+        self.panel = panel
+        return True
+
+    def _write(self, path: Path, text: str | Mistakes) -> bool:
+        if isinstance(text, Mistakes):
+            self.person.say("This cannot be written:\n" + "\n".join(text.sentences))
+            return False
+        if config_files.text_of(path) == text:
+            self.person.say(f"{path}: nothing to change.")
+            return True
+        # The copy is of the file as its owner left it, not of each step between.
+        backup = config_files.write(path, text, keep_old=path not in self._copied)
+        self._copied.add(path)
+        self.person.say(f"Written: {path}" + (f" (as it was before: {backup.name})" if backup else ""))
+        return True
+
+    def keep(self, seen: Records) -> None:
+        """Keep what was seen."""
+        setup_record.keep(self.state_dir, seen)
+        self.seen = seen
+
+
+def now_utc() -> str:
+    """Return the present moment as it stands in a record."""
+    return rfc3339(time.time())

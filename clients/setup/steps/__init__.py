@@ -1,0 +1,1 @@
+"""The steps of `loadshed setup` that ask questions: broker, contact, meter, circuits."""

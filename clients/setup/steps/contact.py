@@ -1,0 +1,195 @@
+"""The contact: which it is, and that it was seen closed and open before anything hangs on it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from clients.bus_client.status import collect
+from clients.setup.contact_monitor import UnreadableError, watched
+from clients.setup.prompt import by_key, or_nothing
+from clients.setup.session import now_utc
+from clients.setup.setup_record import ContactSeen, wired
+from controller.config.model import GpioContact, MqttContact
+from hw.broker_socket import BrokerError
+
+if TYPE_CHECKING:
+    from clients.setup.contact_monitor import Watched
+    from clients.setup.contact_movement import Swing
+    from clients.setup.prompt import Person
+    from clients.setup.session import Ground
+    from controller.config.model import ContactSettings
+
+_NOTHING_SEEN = (
+    "Nothing was seen. The usual causes, the likeliest first:\n"
+    "- The wires are on another pin. The number is the BCM one: GPIO 17 is pin 11, ground is pin 9 or 14.\n"
+    "- They are on other terminals of the switch: it is the auxiliary contact, its common and normally closed side.\n"
+    "- The loop's supply or the input board is dark: its LED goes on and off with the contact.\n"
+    "- The wire that was lifted is not one of this loop."
+)
+_OPEN_ON_UTILITY = (
+    "It should be CLOSED on utility. Either the loop is open (a wire, the loop's supply, the input board, the pin), or "
+    "this is an inverted contact, open on utility. An inverted one loses the safe side: a cut wire then reads as "
+    "utility, and nothing is shed. Take the normally closed side of the switch's contact if it has one."
+)
+_CHATTERS = (
+    "This is no bounce but a fault of the wiring: a loose terminal, a corroded contact, or hum from a power conductor "
+    "beside the wire. It does not count as seen. Mend it, then move the contact again."
+)
+_HOW = {True: "lift one wire of the loop, or let the switch transfer", False: "put the wire back"}
+
+
+async def contact(ground: Ground) -> bool:
+    """Set the contact, watch it close and open, and write both down; return whether it was seen both ways."""
+    person = ground.person
+    settings = await _asked(person, ground.installer.contact)
+    if not await _may_be_moved(ground):
+        return False
+    while not isinstance(seen := await _looked(ground, settings), ContactSeen):
+        if seen is not None:
+            settings = seen
+        elif not await person.yes("Look again?", default=person.at_terminal):
+            ground.write_installer(contact=settings)
+            person.say("The contact was not seen closed and open: the unit cannot be enabled before it is.")
+            return False
+    if not ground.write_installer(contact=settings):
+        return False
+    ground.keep(replace(ground.seen, contact=seen))
+    person.say("Seen closed and open, and written down.")
+    return True
+
+
+async def _may_be_moved(ground: Ground) -> bool:
+    """Tell whether the contact may be opened: a controller that hears it would shed, and that is for real."""
+    try:
+        told = await collect(ground.broker, ground.site)
+    except BrokerError:
+        return True
+    if told.availability != "online":
+        return True
+    question = "The controller is running: if it hears this contact open, it sheds, for real. Go on?"
+    return await ground.person.yes(question)
+
+
+# --- which contact ---------------------------------------------------------------------------------------------------
+
+
+async def _asked(person: Person, now: ContactSettings) -> ContactSettings:
+    person.say(
+        "The transfer switch's auxiliary contact: closed on utility, open on standby. No voltage on the pin, ever."
+    )
+    source = await person.choose("Is it on a pin of this Pi, or a device on the bus?", ("gpio", "mqtt"), now.source)
+    if source == "gpio":
+        usual = now if isinstance(now, GpioContact) else GpioContact("gpio", 17)
+        pin = await person.value("BCM number of its pin", by_key(GpioContact, "pin"), str(usual.pin))
+        return replace(usual, pin=cast("int", pin))
+    usual_topic = now.topic if isinstance(now, MqttContact) else "ats/contact"
+    device = now if isinstance(now, MqttContact) else MqttContact("mqtt", usual_topic)
+    return replace(
+        device,
+        topic=await _word(person, "Its topic", "topic", device.topic),
+        open=await _word(person, "Its word for open", "open", device.open),
+        closed=await _word(person, "Its word for closed", "closed", device.closed),
+        availability_topic=await person.value(
+            'Its availability topic ("-": it has none)',
+            or_nothing(lambda answer: str(by_key(MqttContact, "availability_topic")(answer))),
+            device.availability_topic or "-",
+        ),
+    )
+
+
+async def _word(person: Person, question: str, key: str, default: str) -> str:
+    return str(await person.value(question, by_key(MqttContact, key), default))
+
+
+# --- what it does ----------------------------------------------------------------------------------------------------
+
+
+async def _looked(ground: Ground, settings: ContactSettings) -> ContactSeen | ContactSettings | None:
+    """Return what was seen; the settings to look again with; None where it was not seen, and is not to be had so."""
+    try:
+        return await _seen(ground, settings)
+    except UnreadableError as error:
+        ground.person.say(f"The contact cannot be read: {error}")
+        return None
+
+
+async def _seen(ground: Ground, settings: ContactSettings) -> ContactSeen | ContactSettings | None:
+    configuration = replace(ground.configuration, installer=replace(ground.installer, contact=settings))
+    async with watched(settings, configuration) as watch:
+        is_open = await watch.first()
+        ground.person.say(f"It reads {_reads(is_open)} now.")
+        if is_open:
+            return await _not_closed(ground.person, settings)
+        seen = ContactSeen(wired(settings), closed_at=now_utc())
+        opened = await _moved(ground, watch, wanted_open=True)
+        if opened is None:
+            return None
+        seen = replace(seen, open_at=now_utc(), bounces=opened.bounces, settled_ms=round(1000 * opened.settled_s, 1))
+        closed = await _moved(ground, watch, wanted_open=False)
+        return None if closed is None else replace(seen, closed_at=now_utc())
+
+
+def _reads(is_open: bool) -> str:
+    return "OPEN (standby)" if is_open else "CLOSED (utility)"
+
+
+async def _not_closed(person: Person, settings: ContactSettings) -> ContactSettings | None:
+    """Find out why it reads open: the house is on standby, a wire is open, or the contact is inverted."""
+    if not await person.yes("Is the house on utility now?", default=True):
+        person.say("Then leave it: setup moves nothing while the house is on its generator. Come back on utility.")
+        return None
+    person.say(_OPEN_ON_UTILITY)
+    does = await person.choose("Mend the loop and look again, or is it inverted?", ("look", "inverted"), "look")
+    if does == "look":
+        return settings
+    inverted = replace(settings, normally="open" if settings.normally == "closed" else "closed")
+    person.say(f"Its sense is turned round: {inverted.normally} on utility. `loadshed check` says what that costs.")
+    return inverted
+
+
+async def _moved(ground: Ground, watch: Watched, *, wanted_open: bool) -> Swing | None:
+    """Have the contact moved, and tell what was seen; None where the person says that it was, and nothing came."""
+    person = ground.person
+    word = "Open" if wanted_open else "Close"
+    while True:
+        hint = "  (Enter: it was moved, and nothing was seen)" if person.at_terminal else ""
+        person.forget_typed()
+        person.say(f"{word} it now: {_HOW[wanted_open]} …{hint}")
+        swing = await _swing_or_word(ground, watch)
+        if swing is None:
+            person.say(_NOTHING_SEEN)
+            return None
+        if swing.chatters:
+            person.say(f"{swing.told}. {_CHATTERS}")
+            await watch.rests()
+            if watch.open is wanted_open:
+                return None
+        elif swing.open is not wanted_open:
+            person.say(f"It moved and came back ({swing.told}): it reads {_reads(swing.open)} again.")
+        else:
+            person.say(f"… seen: {_reads(swing.open)}, {swing.told}.")
+            return swing
+
+
+async def _swing_or_word(ground: Ground, watch: Watched) -> Swing | None:
+    """Return the next movement; None: the person pressed Enter first, or nobody is there and it took too long."""
+    if not ground.person.at_terminal:
+        try:
+            async with asyncio.timeout(ground.patience.contact_s):
+                return await watch.moves()
+        except TimeoutError:
+            return None
+    moving = asyncio.create_task(watch.moves())
+    typing = asyncio.create_task(ground.person.line())
+    try:
+        await asyncio.wait((moving, typing), return_when=asyncio.FIRST_COMPLETED)
+        if not moving.done():
+            await typing  # raises where nobody is there any more
+            return None
+        return await moving
+    finally:
+        for task in (moving, typing):
+            task.cancel()
+        await asyncio.gather(moving, typing, return_exceptions=True)

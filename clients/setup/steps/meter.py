@@ -1,0 +1,150 @@
+"""The meter: found on its port and its id, known by its model, and read once."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from clients.meter_tools.context import Bench, ask_identity, read_twice
+from clients.meter_tools.scan import SCAN_TIMEOUT_S
+from clients.setup.prompt import by_key, or_nothing
+from controller.config.model import MeterSettings
+from hw.meter_line import Heard, Line, NoAnswer, Trouble
+from hw.meter_registers import Block, joined
+from hw.models import NotAModel, parse
+from hw.serial_port import held
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from clients.setup.prompt import Person
+    from clients.setup.session import Ground
+
+LIKELY_IDS = (1, 2, 3)
+ALL_IDS = range(1, 248)
+
+LATE_S = 0.3
+"""Silence that lasted so much longer than was waited for was ours: this machine stood still."""
+_PORTS = ("serial/by-id/*", "ttyUSB*", "ttyACM*", "ttyAMA*")
+_DEV = Path("/dev")
+
+
+async def meter(ground: Ground) -> bool:
+    """Find the meter and write it down, or that there is none; return whether either is settled."""
+    person, now = ground.person, ground.installer.meter
+    person.say("A Series 1000/2000 kWh meter on RS485, its CTs on the load side of the transfer switch.")
+    if not await person.yes("Is there one?", default=now is not None):
+        return ground.write_installer(meter=None, meters={})
+    found = await _found(ground, now)
+    if found is None:
+        person.say("No meter was found: `loadshed meter doctor --port PORT` looks further. Nothing was changed.")
+        return False
+    port, device_id = found
+    settings = replace(now or MeterSettings(port), port=port, device_id=device_id)
+    settings = await _known(person, settings)
+    return ground.write_installer(meter=await _outputs(person, settings))
+
+
+# --- port and id -----------------------------------------------------------------------------------------------------
+
+
+async def _found(ground: Ground, now: MeterSettings | None) -> tuple[str, int] | None:
+    """Return the port and the id at which a meter answers; None where none does."""
+    person = ground.person
+    usual = now.port if now else next(iter(ports()), "-")
+    port = await person.value(
+        'Its port, or tcp://host:port ("-": look on every port)',
+        or_nothing(lambda answer: str(by_key(MeterSettings, "port")(answer))),
+        usual,
+    )
+    usual_id = (now.device_id,) if now else ()
+    there = [port] if port is not None else [*ports()]
+    if not there:
+        person.say("There is no serial port on this machine: is the adapter plugged in?")
+    for one in there:
+        device_id = await _answering(person, one, dict.fromkeys((*usual_id, *LIKELY_IDS)))
+        if device_id is not None:
+            return one, device_id
+    if there and await person.yes("Ask every id from 1 to 247? It takes up to three minutes a port"):
+        for one in there:
+            if (device_id := await _answering(person, one, ALL_IDS)) is not None:
+                return one, device_id
+    return None
+
+
+def ports() -> tuple[str, ...]:
+    """Return the serial ports that a meter may hang on, each once, by its lasting name where it has one."""
+    found: dict[Path, str] = {}
+    for pattern in _PORTS:
+        for path in sorted(_DEV.glob(pattern)):
+            found.setdefault(path.resolve(), str(path))
+    return tuple(found.values())
+
+
+async def _answering(person: Person, port: str, ids: Iterable[int]) -> int | None:
+    if (refusal := held(port)) is not None:
+        person.say(f"{port}: {refusal}")
+        return None
+    line = Line(port, timeout_s=SCAN_TIMEOUT_S)
+    try:
+        for device_id in ids:
+            heard = await _heard(line, device_id)
+            if isinstance(heard, Heard):
+                person.say(f"{port}: a meter answers at id {device_id}.")
+                return device_id
+            if heard.trouble is Trouble.PORT:
+                person.say(heard.reason)
+                return None
+    finally:
+        line.close()
+    person.say(f"{port}: no meter answers at the ids that were asked.")
+    return None
+
+
+async def _heard(line: Line, device_id: int) -> Heard | NoAnswer:
+    """Return what an id answers; asked once more where its answer may have come while we stood still."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    heard = await line.read(device_id, Block.UPTIME)
+    late = loop.time() - began > SCAN_TIMEOUT_S + LATE_S
+    if isinstance(heard, NoAnswer) and (late or heard.trouble is Trouble.PORT):
+        return await line.read(device_id, Block.UPTIME)
+    return heard
+
+
+# --- what it is ------------------------------------------------------------------------------------------------------
+
+
+async def _known(person: Person, settings: MeterSettings) -> MeterSettings:
+    """Return the settings with its model, as it says itself or as stands on its label; show what it reads."""
+    bench = Bench(settings.port, person.say, settings.device_id)
+    line = Line(settings.port)
+    try:
+        words = await read_twice(line, settings.device_id, Block.ENERGY)
+        reads = words.reason if isinstance(words, NoAnswer) else f"{joined(words) / 10:.1f} kWh"
+        person.say(f"Its register: {reads}. Does its display say the same?")
+        identity = await ask_identity(bench, line)
+    finally:
+        line.close()
+    says = identity.model if identity else None
+    if says:
+        person.say(f"It says that it is a {says}.")
+    model = str(await person.value("Its model number", by_key(MeterSettings, "model"), says or settings.model))
+    meant = parse(model)
+    if isinstance(meant, NotAModel):
+        person.say(f"{model} is no model number we know ({'; '.join(meant.reasons)}): metering goes on all the same.")
+    return replace(settings, model=model)
+
+
+async def _outputs(person: Person, settings: MeterSettings) -> MeterSettings:
+    """Return the settings with the pins of its pulse outputs."""
+    pulse_pin = await _pin(person, "pulse_pin", "10 Wh", settings.pulse_pin)
+    pulse_kwh_pin = await _pin(person, "pulse_kwh_pin", "1 kWh", settings.pulse_kwh_pin)
+    return replace(settings, pulse_pin=pulse_pin, pulse_kwh_pin=pulse_kwh_pin)
+
+
+async def _pin(person: Person, key: str, what: str, now: int | None) -> int | None:
+    read = or_nothing(lambda answer: cast("int", by_key(MeterSettings, key)(answer)))
+    return await person.value(f'BCM pin of its {what} output ("-": not wired)', read, "-" if now is None else str(now))

@@ -1,0 +1,1 @@
+"""MQTT: the broker connection, topics, payloads and publications."""

@@ -1,0 +1,139 @@
+"""What is published, as bytes: views and events in, JSON out. Names are those of the contract; unknown is null."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from controller.core.effects import Happened, Json, TellMeter
+    from controller.core.views import AlarmView, CircuitView, StateView, Wall
+    from rules.metering.demand import DemandView
+
+
+def rfc3339(utc_s: float) -> str:
+    """Return UTC seconds since 1970 as RFC 3339 with milliseconds, `2026-01-31T23:59:59.123Z`."""
+    return datetime.fromtimestamp(utc_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def to_json(fields: Mapping[str, Json]) -> bytes:
+    """Return compact JSON. Raises ValueError for NaN and infinity: nobody may be sent a number that is none."""
+    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def state(view: StateView, wall: Wall) -> bytes:
+    """Return the payload of `controller/state`."""
+    return to_json(
+        {
+            "state": view.state,
+            "source": view.source,
+            "since": _when(view.since, wall),
+            **_clock(wall),
+            "outage": view.outage,
+            "kind": view.kind,
+            "drill_until": _maybe(view.drill_until, wall),
+            "shed": [*view.shed],
+            "unconfirmed": [*view.unconfirmed],
+            "owed": [*view.owed],
+            "uncontrollable": [*view.uncontrollable],
+            "taken_over": [*view.taken_over],
+            "stable_at": _maybe(view.stable_at, wall),
+            "flaps": view.flaps,
+            "generator_stopped_at": _maybe(view.generator_stopped_at, wall),
+        }
+    )
+
+
+def circuit(view: CircuitView, wall: Wall) -> bytes:
+    """Return the payload of `circuits/<circuit>`; `switched_at` null: not in this boot, or not known."""
+    return to_json(
+        {
+            "name": view.name,
+            "breaker": view.breaker.value,
+            "tag": view.tag.value,
+            "controllable": view.controllable,
+            "position": view.position.value,
+            "available": view.available,
+            "shed": view.shed,
+            "why": view.why,
+            "switched_at": _maybe(view.switched_at, wall),
+            **_clock(wall),
+        }
+    )
+
+
+def demand(view: DemandView, at: float, wall: Wall) -> bytes:
+    """Return the payload of `demand`; `at` is the monotonic second it is told for."""
+    return to_json(
+        {
+            "kw": _rounded(view.kw),
+            "kw_at_most": view.kw_at_most,
+            "kw_quality": view.kw_quality.value,
+            "age_s": _rounded(view.age_s),
+            "demand_5min_kw": _rounded(view.demand_5min_kw),
+            "demand_15min_kw": _rounded(view.demand_15min_kw),
+            "peak_15min_kw": _rounded(view.peak_15min_kw),
+            "partial": [*view.partial],
+            "energy_kwh": _rounded(view.energy_kwh),
+            "totaliser_kwh": _rounded(view.totaliser_kwh),
+            "at": _when(at, wall),
+            **_clock(wall),
+        }
+    )
+
+
+def meter(told: TellMeter, wall: Wall) -> bytes:
+    """Return `meters/<name>`: a further meter's register; null where it is silent."""
+    return to_json({"meter": told.meter, "energy_kwh": told.energy_kwh, "at": _when(told.at, wall), **_clock(wall)})
+
+
+def event(happened: Happened, wall: Wall) -> bytes:
+    """Return the payload of one message on `events`."""
+    about = {} if happened.circuit is None else {"circuit": happened.circuit}
+    told: dict[str, Json] = {"at": _when(happened.at, wall), **_clock(wall), "event": happened.event, **about}
+    # What it is about never overwrites when and what it was.
+    return to_json({**{key: _told(key, value, wall) for key, value in happened.about.items()}, **told})
+
+
+def alarm(view: AlarmView, wall: Wall) -> bytes:
+    """Return the payload of `alarms/<id>`."""
+    return to_json(
+        {
+            "id": view.id,
+            "since": _when(view.since, wall),
+            **_clock(wall),
+            "means": view.means,
+            "do": view.do,
+            "circuits": [*view.circuits],
+        }
+    )
+
+
+def answer(ok: bool, reason: str) -> bytes:
+    """Return the payload of an answer to a person's request."""
+    return to_json({"ok": ok, "reason": reason})
+
+
+def _when(at: float, wall: Wall) -> str:
+    return rfc3339(wall.seconds(at))
+
+
+def _maybe(at: float | None, wall: Wall) -> str | None:
+    return None if at is None else _when(at, wall)
+
+
+def _told(key: str, value: Json, wall: Wall) -> Json:
+    """Return a value as it is told: moments of this boot mean nothing outside of it."""
+    return _when(value, wall) if key.endswith("_at") and isinstance(value, float) else value
+
+
+def _clock(wall: Wall) -> dict[str, Json]:
+    return {} if wall.trusted else {"clock": "untrusted"}
+
+
+def _rounded(figure: float | None) -> float | None:
+    # A watt, a watt-hour, a millisecond: finer than anything that is measured here.
+    return None if figure is None else round(figure, 3)

@@ -1,0 +1,182 @@
+"""What is legal but unwise in a configuration: said by `check`, never refused."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from controller.config.errors import Notes
+from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE
+from controller.config.model import GpioContact, MqttContact
+from controller.config.table_reader import keys_of
+from rules.controllability import sheddable, why_uncontrollable
+from rules.panel import Restore, Tag
+
+if TYPE_CHECKING:
+    from controller.config.errors import Mistake
+    from controller.config.loader import Configuration
+    from rules.panel import Circuit
+
+# Utility that comes back may fail again at once; the transfer switches themselves wait 15 s and more.
+LEAST_STABLE_S = 10.0
+# Generac waits 15 to 20 s before it goes back, Kohler 2 minutes, Cummins 10.
+LEAST_STABLE_FOR_A_GRID_SENSOR_S = 20.0
+# Its pins are read at boot by the firmware, which looks for an expansion board there.
+BOARD_ID_PINS = (0, 1)
+CONSOLE_PINS = (14, 15)
+# The largest standby generator that is made for a house has 150 kW.
+LARGEST_GENERATOR_KW = 200.0
+# The two poles of one handle sit one above the other, on one side of the panel.
+POLES_APART = 2
+
+STARTS_UNATTENDED = ("range", "oven", "cooktop", "heater", "sauna", "kiln", "dryer")
+COMPRESSOR = ("air conditioner", "a/c", "heat pump", "fridge", "refrigerator", "freezer", "compressor")
+DEPENDED_ON = ("router", "modem", "access point", "broker", "loadshed", "alarm", "smoke", "medical", "oxygen", "cpap")
+
+
+def advice(configuration: Configuration) -> tuple[Mistake, ...]:
+    """Return everything unwise, installer.toml first, each in the order of its lines."""
+    installer = Notes(INSTALLER_FILE, configuration.sources.installer)
+    _tiny_values(configuration, installer)
+    _contact(configuration, installer)
+    _stable_wait(configuration, installer)
+    _broker(configuration, installer)
+    _meters(configuration, installer)
+    _generator(configuration, installer)
+    circuits = Notes(CIRCUITS_FILE, configuration.sources.circuits)
+    for circuit in configuration.panel:
+        _circuit(circuit, circuits)
+    _panel(configuration, circuits)
+    return installer.sorted() + circuits.sorted()
+
+
+def _tiny_values(configuration: Configuration, notes: Notes) -> None:
+    tables = {
+        "contact": configuration.contact,
+        "shed": configuration.shed,
+        "restore": configuration.restore,
+        "meter": configuration.meter,
+        "store": configuration.store,
+    }
+    for name, table in tables.items():
+        if table is not None:
+            _tiny_values_of(name, table, notes)
+
+
+def _tiny_values_of(name: str, table: object, notes: Notes) -> None:
+    for key in keys_of(type(table)):
+        # Of the stable wait `_stable_wait` says more.
+        if not key.name.endswith(("_s", "_days")) or key.name == "utility_stable_s":
+            continue
+        value, default = getattr(table, key.name), key.default
+        if isinstance(default, int | float) and value < default / 10:
+            notes.add((name, key.name), f"less than a tenth of what is usual ({default:g})", value)
+
+
+def _contact(configuration: Configuration, notes: Notes) -> None:
+    contact = configuration.contact
+    if contact.normally == "open":
+        says = "a cut wire then reads as utility, and nothing is shed: take a normally closed contact if there is one"
+        notes.add(("contact", "normally"), says, contact.normally)
+    if isinstance(contact, GpioContact):
+        _pin(contact.pin, notes)
+    elif contact.availability_topic is None:
+        notes.add_table(("contact",), "without availability_topic nobody notices when the contact's device is gone")
+
+
+def _pin(pin: int, notes: Notes) -> None:
+    if pin in BOARD_ID_PINS:
+        notes.add(("contact", "pin"), "the Pi looks for an expansion board on this pin at boot: take another", pin)
+    if pin in CONSOLE_PINS:
+        notes.add(("contact", "pin"), "the Pi's serial console uses this pin unless it is switched off", pin)
+
+
+def _stable_wait(configuration: Configuration, notes: Notes) -> None:
+    wait_s = configuration.restore.utility_stable_s
+    place = ("restore", "utility_stable_s")
+    switches = "before it goes back, a transfer switch waits 15 to 20 s (Generac), 2 minutes (Kohler), 10 (Cummins)"
+    if wait_s < LEAST_STABLE_S:
+        says = f"shorter than {LEAST_STABLE_S:g} s: utility may fail again at once. Where the contact senses the grid"
+        notes.add(place, f"{says}, it must be longer than the switch's own wait: {switches}", wait_s)
+    elif isinstance(configuration.contact, MqttContact) and wait_s < LEAST_STABLE_FOR_A_GRID_SENSOR_S:
+        says = "too short if this device senses the grid and not the switch's auxiliary contact"
+        notes.add(place, f"{says}: {switches}", wait_s)
+
+
+def _generator(configuration: Configuration, notes: Notes) -> None:
+    generator = configuration.installer.generator
+    if generator is not None and generator.kw > LARGEST_GENERATOR_KW:
+        notes.add(("generator", "kw"), "more than any house has: in kilowatts, not in watts", generator.kw)
+
+
+def _broker(configuration: Configuration, notes: Notes) -> None:
+    broker = configuration.broker
+    if broker.version == "3.1.1":
+        says = "commands cannot expire there, so an old one may reach a breaker late: take 5 where the broker knows it"
+        notes.add(("broker", "version"), says, broker.version)
+    if broker.username and not broker.ca_file and broker.host not in {"127.0.0.1", "::1", "localhost"}:
+        notes.add(("broker", "username"), "without ca_file (TLS) the password is readable on the way", broker.username)
+
+
+def _meters(configuration: Configuration, notes: Notes) -> None:
+    if configuration.meter is None:
+        return
+    _model(("meter", "model"), configuration.meter.model, notes)
+    for name, meter in configuration.meters.items():
+        _model(("meters", name, "model"), meter.model, notes)
+
+
+def _model(place: tuple[str, ...], model: str, notes: Notes) -> None:
+    # Imported here: only `check` asks, and a start in the dark has no time.
+    from hw.models import Link, NotAModel, parse  # noqa: PLC0415
+
+    meaning = parse(model)
+    if isinstance(meaning, NotAModel):
+        notes.add(place, f"not a model number we know ({'; '.join(meaning.reasons)}): metering goes on", model)
+        return
+    sayings = list(meaning.notes)
+    if meaning.link is not Link.MODBUS:
+        sayings.append(meaning.link.value)
+    if sayings:
+        notes.add(place, "; ".join(sayings), model)
+
+
+def _circuit(circuit: Circuit, notes: Notes) -> None:
+    path = ("circuits", circuit.id)
+    match circuit.spaces:
+        case (first, second) if abs(first - second) != POLES_APART:
+            notes.add((*path, "space"), "two poles of one handle are usually two spaces apart", list(circuit.spaces))
+    if circuit.tag is not Tag.NONESSENTIAL:
+        return
+    reason = why_uncontrollable(circuit)
+    if reason is not None:
+        says = f"UNCONTROLLABLE ({reason}): it stays ON unless switched by hand"
+        notes.add((*path, "breaker"), says, circuit.kind.value)
+        return
+    _load(circuit, path, notes)
+
+
+def _load(circuit: Circuit, path: tuple[str, ...], notes: Notes) -> None:
+    """Note what a shed circuit's name makes one think of."""
+    if circuit.restore is Restore.AUTO and named(circuit, STARTS_UNATTENDED):
+        notes.add((*path, "restore"), 'it would start unattended when utility returns: "ask" leaves that to a person')
+    if not circuit.min_off_s and named(circuit, COMPRESSOR):
+        notes.add((*path, "min_off_s"), "a compressor must rest between off and on: 300 is usual")
+    if named(circuit, DEPENDED_ON):
+        says = 'people or this controller may depend on it: tag = "essential" and protected = true keep it on'
+        notes.add((*path, "tag"), says, circuit.tag.value)
+
+
+def named(circuit: Circuit, words: tuple[str, ...]) -> bool:
+    """Tell whether one of these words stands in the circuit's name or id, alone or in the plural."""
+    told = f"{circuit.name} {circuit.id.replace('-', ' ')}".lower()
+    return re.search(rf"(?<![a-z])(?:{'|'.join(map(re.escape, words))})s?(?![a-z])", told) is not None
+
+
+def _panel(configuration: Configuration, notes: Notes) -> None:
+    panel = configuration.panel
+    if not any(sheddable(circuit) for circuit in panel):
+        notes.add_table(("circuits",), "nothing would be shed: no circuit is nonessential and controllable")
+    if not any(circuit.protected for circuit in panel):
+        says = "none is protected: mark what feeds this controller, the router, the broker and the breakers' hub"
+        notes.add_table(("circuits",), f"{says} with protected = true")

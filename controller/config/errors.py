@@ -1,0 +1,141 @@
+"""What is wrong, or legal but unwise, in a configuration file: said so that its owner can put it right."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import field
+from typing import TYPE_CHECKING
+
+from rules.lean import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+# Long enough for every sensible value, short enough for one line of a terminal.
+SHOWN_LENGTH = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One sentence about one place in a file.
+
+    `line`: from 1; None where the file as a whole is meant. `table`, `key` and `value` are None where nothing so
+    precise can be said; `value` is already in the file's own spelling. `says`: what is allowed, or what is unwise.
+    """
+
+    file: str
+    says: str
+    line: int | None = None
+    table: str | None = None
+    key: str | None = None
+    value: str | None = None
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        entry = self.key if self.value is None else f"{self.key} = {self.value}"
+        where = " ".join(part for part in (self.table and f"[{self.table}]", entry) if part)
+        return f"{place}: {where}: {self.says}" if where else f"{place}: {self.says}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mistakes:
+    """Everything that is wrong, of both files, in the order of their lines."""
+
+    found: tuple[Mistake, ...]
+
+    def __iter__(self) -> Iterator[Mistake]:
+        return iter(self.found)
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Return each mistake as one line of text."""
+        return tuple(str(mistake) for mistake in self.found)
+
+
+@dataclass(slots=True)
+class Notes:
+    """Collects what is to be said about one file, and finds the line of each."""
+
+    file: str
+    text: str
+    found: list[Mistake] = field(default_factory=list)
+    _lines: Mapping[tuple[str, ...], int] | None = field(default=None, init=False, repr=False)
+
+    def add(self, path: tuple[str, ...], says: str, value: object = None) -> None:
+        """Note something about the key at `path` (its table's names, then its own). `value`: as tomllib read it."""
+        *table, key = path
+        self.found.append(
+            Mistake(
+                file=self.file,
+                line=self._line(path),
+                table=".".join(spelt(name) for name in table) or None,
+                key=spelt(key),
+                value=None if value is None else shown(value),
+                says=says,
+            )
+        )
+
+    def add_table(self, path: tuple[str, ...], says: str) -> None:
+        """Note something about a whole table."""
+        self.found.append(Mistake(self.file, says, self._line(path), ".".join(spelt(name) for name in path)))
+
+    def _line(self, path: tuple[str, ...]) -> int:
+        from controller.config.toml_lines import line_of, lines_of  # noqa: PLC0415  # a right file needs no line
+
+        if self._lines is None:
+            self._lines = lines_of(self.text)
+        return line_of(self._lines, path)
+
+    def sorted(self) -> tuple[Mistake, ...]:
+        """Return the notes in the order of their lines."""
+        return tuple(sorted(self.found, key=lambda mistake: mistake.line or 0))
+
+
+def spelt(key: str) -> str:
+    """Return a key as TOML wants it written: bare where it may be, quoted elsewhere."""
+    bare = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
+    return key if bare else json.dumps(key, ensure_ascii=False)
+
+
+def shown(value: object) -> str:
+    """Return a value as its owner wrote it, more or less, cut to what fits on a line."""
+    text = _spelt_value(value)
+    return text if len(text) <= SHOWN_LENGTH else f"{text[: SHOWN_LENGTH - 1]}…"
+
+
+def _spelt_value(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return json.dumps(value, ensure_ascii=False)
+        case list():
+            return f"[{', '.join(_spelt_value(item) for item in value)}]"
+        case dict():
+            inside = ", ".join(f"{spelt(key)} = {_spelt_value(item)}" for key, item in value.items())
+            return f"{{ {inside} }}"
+        case int() if abs(value).bit_length() > 4 * SHOWN_LENGTH:
+            return "a number of many digits"  # Python refuses to print the longest of them
+        case _:
+            return str(value)
+
+
+def twin(word: object, known: Iterable[str]) -> str | None:
+    """Return the known word that was most likely meant, or None where none is near."""
+    # Imported here: it is dear, and a right file never needs it.
+    import difflib  # noqa: PLC0415
+
+    if not isinstance(word, str):
+        return None
+    folded = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower().replace(" ", "-"), folded, n=1)
+    return folded[near[0]] if near else None
+
+
+def either(words: Iterable[str]) -> str:
+    """Return `"a", "b" or "c"`."""
+    *first, last = (json.dumps(word) for word in words)
+    return f"{', '.join(first)} or {last}" if first else last

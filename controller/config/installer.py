@@ -1,0 +1,175 @@
+"""installer.toml: what the one who wires the box wrote."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from controller.config.errors import Mistakes
+from controller.config.model import (
+    CONTACTS,
+    NAME,
+    REQUIRED_TABLES,
+    SINGLE_TABLES,
+    BrokerSettings,
+    ContactSettings,
+    ExtraMeterSettings,
+    GeneratorSettings,
+    GpioContact,
+    MeterSettings,
+    MqttContact,
+    RestoreSettings,
+    ShedSettings,
+    SiteSettings,
+    StoreSettings,
+)
+from controller.config.table_reader import keys_of, note_unknown, read_known, read_table
+from controller.config.validators import NotAllowedError
+from rules.lean import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from controller.config.errors import Notes
+
+Table = TypeVar("Table")
+KNOWN = (*SINGLE_TABLES, "contact", "meters")
+
+
+@dataclass(frozen=True, slots=True)
+class Installer:
+    """What installer.toml says. `meter`, `generator`: None where the table was left out."""
+
+    site: SiteSettings
+    contact: ContactSettings
+    broker: BrokerSettings
+    shed: ShedSettings
+    restore: RestoreSettings
+    meter: MeterSettings | None
+    meters: Mapping[str, ExtraMeterSettings]
+    store: StoreSettings
+    generator: GeneratorSettings | None
+
+
+def read_installer(raw: dict[str, object], notes: Notes) -> Installer | Mistakes:
+    """Return what the file says, or every mistake in it."""
+    note_unknown(raw, KNOWN, (), notes, _places(()))
+    for name in REQUIRED_TABLES:
+        if name not in raw:
+            notes.add_table((name,), "missing: write this table")
+    site = _table(SiteSettings, "site", raw, notes)
+    contact = _contact(raw, notes)
+    broker = _table(BrokerSettings, "broker", raw, notes) or BrokerSettings()
+    shed = _table(ShedSettings, "shed", raw, notes) or ShedSettings()
+    restore = _table(RestoreSettings, "restore", raw, notes) or RestoreSettings()
+    meter = _table(MeterSettings, "meter", raw, notes)
+    meters = _meters(raw, notes)
+    store = _table(StoreSettings, "store", raw, notes) or StoreSettings()
+    generator = _table(GeneratorSettings, "generator", raw, notes)
+    _note_clashes(contact, broker, meter, meters, notes)
+    if notes.found or site is None or contact is None:
+        return Mistakes(notes.sorted())
+    return Installer(site, contact, broker, shed, restore, meter, meters, store, generator)
+
+
+def _table(table: type[Table], name: str, raw: dict[str, object], notes: Notes) -> Table | None:
+    if name not in raw:
+        return None
+    return read_table(table, raw[name], (name,), notes, _places((name,)))
+
+
+def _contact(raw: dict[str, object], notes: Notes) -> ContactSettings | None:
+    table = raw.get("contact")
+    if table is None:
+        return None
+    source = table.get("source") if isinstance(table, dict) else None
+    kind = CONTACTS.get(source) if isinstance(source, str) else None
+    if kind is None:
+        _note_source(table, notes)
+        return None
+    other = MqttContact if kind is GpioContact else GpioContact
+    foreign = f'only where source = "{"mqtt" if kind is GpioContact else "gpio"}"; here it is "{source}"'
+    places = _places(("contact",)) | dict.fromkeys(_names(other), foreign)
+    return read_table(kind, table, ("contact",), notes, places)
+
+
+def _note_source(table: object, notes: Notes) -> None:
+    if not isinstance(table, dict):
+        notes.add(("contact",), "write it as a table of its own: [contact]", table)
+        return
+    # Which of the two is meant is not known yet: the keys of both are looked at, and none is missed.
+    keys: dict[str, object] = {"source": None, **table}
+    read_known((GpioContact, MqttContact), keys, ("contact",), notes, _places(("contact",)))
+
+
+def _meters(raw: dict[str, object], notes: Notes) -> dict[str, ExtraMeterSettings]:
+    tables = raw.get("meters", {})
+    if not isinstance(tables, dict):
+        notes.add(("meters",), "write each meter as a table of its own: [meters.NAME]", tables)
+        return {}
+    if tables and "meter" not in raw:
+        notes.add_table(("meters",), "needs [meter], whose port these meters share")
+    meters = {}
+    for name, table in tables.items():
+        try:
+            NAME.read(name)
+        except NotAllowedError as refusal:
+            notes.add_table(("meters", name), f"{refusal} for the name")
+        meter = read_table(ExtraMeterSettings, table, ("meters", name), notes, {})
+        if meter:
+            meters[name] = meter
+    return meters
+
+
+def _note_clashes(
+    contact: ContactSettings | None,
+    broker: BrokerSettings,
+    meter: MeterSettings | None,
+    meters: dict[str, ExtraMeterSettings],
+    notes: Notes,
+) -> None:
+    _note_pins(contact, meter, notes)
+    _note_ids(meter, meters, notes)
+    if isinstance(contact, MqttContact):
+        _note_words(contact, notes)
+    if broker.password_file and not broker.username and broker.version == "3.1.1":
+        notes.add(("broker", "password_file"), "MQTT 3.1.1 sends no password without a username: write it too")
+
+
+def _note_pins(contact: ContactSettings | None, meter: MeterSettings | None, notes: Notes) -> None:
+    pins = [(("contact", "pin"), contact.pin)] if isinstance(contact, GpioContact) else []
+    if meter:
+        wired = {"pulse_pin": meter.pulse_pin, "pulse_kwh_pin": meter.pulse_kwh_pin}
+        pins += [(("meter", key), pin) for key, pin in wired.items() if pin is not None]
+    first: dict[int, tuple[str, str]] = {}
+    for place, pin in pins:
+        if pin in first:
+            table, key = first[pin]
+            notes.add(place, f"use another pin: [{table}] {key} has this one", pin)
+        first.setdefault(pin, place)
+
+
+def _note_ids(meter: MeterSettings | None, meters: dict[str, ExtraMeterSettings], notes: Notes) -> None:
+    taken = {meter.device_id: "meter"} if meter else {}
+    for name, extra in meters.items():
+        if extra.device_id in taken:
+            says = f"use another id: [{taken[extra.device_id]}] on the same bus has this one"
+            notes.add(("meters", name, "device_id"), says, extra.device_id)
+        taken.setdefault(extra.device_id, f"meters.{name}")
+
+
+def _note_words(contact: MqttContact, notes: Notes) -> None:
+    if contact.open == contact.closed:
+        notes.add(("contact", "closed"), 'use another word than for "open"', contact.closed)
+    if contact.available == contact.unavailable:
+        notes.add(("contact", "unavailable"), 'use another word than for "available"', contact.unavailable)
+
+
+def _names(table: type[object]) -> tuple[str, ...]:
+    return tuple(key.name for key in keys_of(table))
+
+
+def _places(table: tuple[str, ...]) -> dict[str, str]:
+    """Return where each key of the other tables belongs, in words."""
+    single = {name: _names(kind) for name, kind in SINGLE_TABLES.items()}
+    keys = {**single, "contact": (*_names(GpioContact), *_names(MqttContact))}
+    return {key: f"belongs in [{name}]" for name, names in keys.items() if (name,) != table for key in names}

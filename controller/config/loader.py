@@ -1,0 +1,196 @@
+"""Both configuration files → what the program works by, or all that is wrong in them."""
+
+from __future__ import annotations
+
+import re
+import stat
+import tomllib
+from typing import TYPE_CHECKING
+
+from controller.config.circuits import read_circuits
+from controller.config.errors import Mistake, Mistakes, Notes
+from controller.config.installer import Installer, read_installer
+from rules.lean import dataclass, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from controller.config.model import (
+        BrokerSettings,
+        ContactSettings,
+        ExtraMeterSettings,
+        GeneratorSettings,
+        MeterSettings,
+        RestoreSettings,
+        ShedSettings,
+        SiteSettings,
+        StoreSettings,
+    )
+    from rules.panel import Panel
+
+INSTALLER_FILE = "installer.toml"
+CIRCUITS_FILE = "circuits.toml"
+# A thousand circuits written at length are a quarter of this.
+MOST_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The text of both files, as their owners wrote them."""
+
+    installer: str
+    circuits: str
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything both files say. `meter`, `generator`: None where the table was left out."""
+
+    installer: Installer
+    panel: Panel
+    sources: Sources
+
+    @property
+    def site(self) -> SiteSettings:
+        return self.installer.site
+
+    @property
+    def contact(self) -> ContactSettings:
+        return self.installer.contact
+
+    @property
+    def broker(self) -> BrokerSettings:
+        return self.installer.broker
+
+    @property
+    def shed(self) -> ShedSettings:
+        return self.installer.shed
+
+    @property
+    def restore(self) -> RestoreSettings:
+        return self.installer.restore
+
+    @property
+    def meter(self) -> MeterSettings | None:
+        return self.installer.meter
+
+    @property
+    def meters(self) -> Mapping[str, ExtraMeterSettings]:
+        return self.installer.meters
+
+    @property
+    def store(self) -> StoreSettings:
+        return self.installer.store
+
+    @property
+    def generator(self) -> GeneratorSettings | None:
+        return self.installer.generator
+
+
+def load(config_dir: Path) -> Configuration | Mistakes:
+    """Return the configuration of a folder, or every mistake of both its files."""
+    installer = read_file(config_dir / INSTALLER_FILE)
+    circuits = read_file(config_dir / CIRCUITS_FILE)
+    if isinstance(installer, str) and isinstance(circuits, str):
+        return parse(Sources(installer, circuits))
+    # One file cannot be read: what is wrong in the other is said all the same.
+    first = parse_installer(installer) if isinstance(installer, str) else installer
+    second = parse_circuits(circuits) if isinstance(circuits, str) else circuits
+    return joined(first, second)
+
+
+def parse(sources: Sources) -> Configuration | Mistakes:
+    """Return the configuration that two texts make, or every mistake in them."""
+    installer = parse_installer(sources.installer)
+    panel = parse_circuits(sources.circuits)
+    if isinstance(installer, Mistakes) or isinstance(panel, Mistakes):
+        return joined(installer, panel)
+    return Configuration(installer, panel, sources)
+
+
+def with_circuits(configuration: Configuration, config_dir: Path) -> Configuration | Mistakes:
+    """Return the configuration with its circuits read anew: what a reload does. installer.toml is not looked at."""
+    text = read_file(config_dir / CIRCUITS_FILE)
+    if isinstance(text, Mistakes):
+        return text
+    panel = parse_circuits(text)
+    if isinstance(panel, Mistakes):
+        return panel
+    return replace(configuration, panel=panel, sources=replace(configuration.sources, circuits=text))
+
+
+def parse_installer(text: str) -> Installer | Mistakes:
+    """Return what installer.toml says, or every mistake in it."""
+    raw = _toml(INSTALLER_FILE, text)
+    return raw if isinstance(raw, Mistakes) else read_installer(raw, Notes(INSTALLER_FILE, text))
+
+
+def parse_circuits(text: str) -> Panel | Mistakes:
+    """Return the panel that circuits.toml describes, or every mistake in it."""
+    raw = _toml(CIRCUITS_FILE, text)
+    return raw if isinstance(raw, Mistakes) else read_circuits(raw, Notes(CIRCUITS_FILE, text))
+
+
+def joined(*parts: object) -> Mistakes:
+    """Return the mistakes among these, as one."""
+    return Mistakes(tuple(mistake for part in parts if isinstance(part, Mistakes) for mistake in part))
+
+
+def read_file(path: Path) -> str | Mistakes:
+    """Return the text of a configuration file, or why it cannot be read."""
+    try:
+        content = _content(path)
+    except FileNotFoundError:
+        return _refused(path.name, f"missing: there is no such file in {path.parent}; write one, or name the folder")
+    except NotADirectoryError:
+        return _refused(path.name, f"{path.parent} is a file: name the folder that it lies in")
+    except OSError as error:
+        return _refused(path.name, f"cannot be read from {path.parent}: {error.strerror or error}")
+    if isinstance(content, str):
+        return _refused(path.name, content)
+    return _text(path.name, content)
+
+
+def _content(path: Path) -> bytes | str:
+    """Return what stands in a file, or the words that say why it is none of ours. Raises OSError."""
+    # A pipe would hold the start up for ever.
+    if not stat.S_ISREG(path.stat().st_mode):
+        return f"is not a file (looked in {path.parent}): a folder or device of this name is in the way"
+    with path.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    return content if len(content) <= MOST_BYTES else f"is longer than {MOST_BYTES} bytes: this is not ours"
+
+
+def _text(name: str, content: bytes) -> str | Mistakes:
+    if content.startswith(b"\xef\xbb\xbf"):
+        return _refused(name, "begins with a byte-order mark: save it as UTF-8 without one", line=1)
+    try:
+        # A file saved elsewhere may end its lines in \r\n; tomllib wants them so or so, the kept copy is plain.
+        return content.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        return _refused(name, "is not UTF-8 text: save it as UTF-8", line)
+
+
+def _toml(name: str, text: str) -> dict[str, object] | Mistakes:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        return _refused(name, "is nested too deep to be read")
+    # Besides its own error tomllib lets Python's refusal of a number with thousands of digits through.
+    except ValueError as error:
+        return _refused(name, f"not TOML: {_reason(error)}", _line(error, text))
+
+
+def _reason(error: ValueError) -> str:
+    return re.sub(r" \(at (?:line|end).*\)$", "", str(error))
+
+
+def _line(error: ValueError, text: str) -> int:
+    found = re.search(r"\(at line (\d+)", str(error))
+    return int(found.group(1)) if found else text.count("\n") + 1
+
+
+def _refused(name: str, says: str, line: int | None = None) -> Mistakes:
+    return Mistakes((Mistake(name, says, line),))

@@ -1,0 +1,188 @@
+"""The tables of both configuration files: each key with its default and what it may hold.
+
+These classes are the one definition: the reader, the advice of `check` and the JSON Schemas are made from them.
+"""
+# Annotations are read at run time here, so they are not postponed.
+
+from typing import Annotated, Literal
+
+from controller.config.validators import ID_PATTERN, Flag, Member, Number, Spaces, Text, Whole, Word
+from rules.lean import dataclass
+from rules.panel import Circuit, CircuitId, Kind, Override, Restore, Tag, Wakes
+
+NAME = Text(ID_PATTERN, 'a-z, 0-9 and "-" between them, at most 64 signs')
+WORDS = Text(r".*\S.*", "a text of printable signs")
+FILE = Text(r"/.+", "a path from the root, such as /etc/loadshed/broker.password")
+TOPIC = Text(r"[^+#]+", "an MQTT topic without + and #")
+PORT = Text(
+    r"/.+|tcp://(?:[^/:\[\]\s]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}", "a device such as /dev/ttyUSB0, or tcp://host:port"
+)
+# The 40-pin header of every Pi.
+PIN = Whole(0, 27, "a BCM pin number")
+SECONDS_TO_A_MINUTE = Number(0.1, 60)
+SECONDS_TO_AN_HOUR = Number(0, 3600)
+INTERVAL_S = Number(0.1, 3600)
+HOURS_TO_A_YEAR = Number(0, 8760)
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSettings:
+    """The house. `id` stands in every topic."""
+
+    id: Annotated[str, NAME]
+
+
+@dataclass(frozen=True, slots=True)
+class GpioContact:
+    """The auxiliary contact between a GPIO pin and ground.
+
+    `pin`: BCM number. `normally`: the contact's position on utility. `settle_s`: how long it must hold, in s.
+    `open_alarm_h`: it may be open for so long before that is said, in hours; 0: it is never said.
+    """
+
+    source: Annotated[Literal["gpio"], Word(("gpio", "mqtt"))]
+    pin: Annotated[int, PIN]
+    normally: Annotated[Literal["closed", "open"], Word(("closed", "open"))] = "closed"
+    settle_s: Annotated[float, Number(0, 5)] = 0.1
+    open_alarm_h: Annotated[float, HOURS_TO_A_YEAR] = 24.0
+
+
+@dataclass(frozen=True, slots=True)
+class MqttContact:
+    """The auxiliary contact as a device on the bus reports it.
+
+    `open`, `closed`: its payloads. `availability_topic`: None where the device has none; `available`, `unavailable`:
+    the payloads there. `on_lost`: whether a lost device counts as standby ("shed") or as unknown ("hold").
+    """
+
+    source: Annotated[Literal["mqtt"], Word(("gpio", "mqtt"))]
+    topic: Annotated[str, TOPIC]
+    open: Annotated[str, WORDS] = "open"
+    closed: Annotated[str, WORDS] = "closed"
+    availability_topic: Annotated[str | None, TOPIC] = None
+    available: Annotated[str, WORDS] = "online"
+    unavailable: Annotated[str, WORDS] = "offline"
+    on_lost: Annotated[Literal["hold", "shed"], Word(("hold", "shed"))] = "hold"
+    normally: Annotated[Literal["closed", "open"], Word(("closed", "open"))] = "closed"
+    settle_s: Annotated[float, Number(0, 5)] = 0.1
+    open_alarm_h: Annotated[float, HOURS_TO_A_YEAR] = 24.0
+
+
+ContactSettings = GpioContact | MqttContact
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSettings:
+    """Where the MQTT broker is. `ca_file` given: TLS. `version`: of MQTT. None: not used."""
+
+    host: Annotated[str, Text(r"[^\s.\[\]/]{1,63}(\.[^\s.\[\]/]{1,63})*\.?", "a host name or an address")] = "127.0.0.1"
+    port: Annotated[int, Whole(1, 65535, "a port")] = 1883
+    username: Annotated[str | None, WORDS] = None
+    password_file: Annotated[str | None, FILE] = None
+    ca_file: Annotated[str | None, FILE] = None
+    version: Annotated[Literal["5", "3.1.1"], Word(("5", "3.1.1"))] = "5"
+
+
+@dataclass(frozen=True, slots=True)
+class ShedSettings:
+    """How shedding is confirmed and repeated, in s."""
+
+    confirm_s: Annotated[float, SECONDS_TO_A_MINUTE] = 5.0
+    eager_s: Annotated[float, SECONDS_TO_AN_HOUR] = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreSettings:
+    """How circuits come back, in s. `flap_transfers`: 0 is off."""
+
+    utility_stable_s: Annotated[float, SECONDS_TO_AN_HOUR] = 10.0
+    stagger_s: Annotated[float, SECONDS_TO_AN_HOUR] = 5.0
+    flap_transfers: Annotated[int, Whole(0, 100)] = 3
+    flap_window_s: Annotated[float, Number(0, 86_400)] = 600.0
+    flap_wait_max_s: Annotated[float, SECONDS_TO_AN_HOUR] = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class MeterSettings:
+    """The house's own meter. `port`: a serial device or tcp://host:port. Pins: BCM numbers, None where not wired.
+
+    `pulse_pin`: the 10 Wh output. `pulse_kwh_pin`: the 1 kWh output. `poll_s`, `sample_s`: in s.
+    """
+
+    port: Annotated[str, PORT]
+    model: Annotated[str, WORDS] = "2N208-021"
+    device_id: Annotated[int, Whole(1, 247)] = 1
+    poll_s: Annotated[float, INTERVAL_S] = 5.0
+    pulse_pin: Annotated[int | None, PIN] = None
+    pulse_kwh_pin: Annotated[int | None, PIN] = None
+    sample_s: Annotated[float, INTERVAL_S] = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraMeterSettings:
+    """A further meter on the same bus."""
+
+    device_id: Annotated[int, Whole(1, 247)]
+    model: Annotated[str, WORDS] = "2N208-021"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """How long samples are kept, in days."""
+
+    samples_days: Annotated[int, Whole(1, 36_500)] = 400
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorSettings:
+    """The generator's rated power in kW, shown beside demand."""
+
+    kw: Annotated[float, Number(0, above=True)] = 22.0
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitEntry:
+    """One `[circuits.ID]` as the homeowner writes it. `name`: None means the id."""
+
+    space: Annotated[tuple[int, ...], Spaces()]
+    breaker: Annotated[Kind, Member(Kind)]
+    tag: Annotated[Tag, Member(Tag)]
+    name: Annotated[str | None, WORDS] = None
+    amps: Annotated[float | None, Number(0, above=True)] = None
+    rank: Annotated[int, Whole(1, 9)] = 5
+    min_off_s: Annotated[float, SECONDS_TO_AN_HOUR] = 0.0
+    restore: Annotated[Restore, Member(Restore)] = Restore.AUTO
+    override: Annotated[Override, Member(Override)] = Override.ALLOW
+    wakes: Annotated[Wakes, Member(Wakes)] = Wakes.AS_WAS
+    protected: Annotated[bool, Flag()] = False
+
+    def circuit(self, name: CircuitId) -> Circuit:
+        """Return the circuit of this id."""
+        return Circuit(
+            id=name,
+            name=self.name or name,
+            spaces=self.space,
+            kind=self.breaker,
+            tag=self.tag,
+            amps=self.amps,
+            rank=self.rank,
+            min_off_s=self.min_off_s,
+            restore=self.restore,
+            override=self.override,
+            wakes=self.wakes,
+            protected=self.protected,
+        )
+
+
+# The tables of installer.toml that stand alone. [contact] is one of two, [meters.NAME] are many.
+REQUIRED_TABLES = ("site", "contact")
+CONTACTS: dict[str, type[ContactSettings]] = {"gpio": GpioContact, "mqtt": MqttContact}
+SINGLE_TABLES = {
+    "site": SiteSettings,
+    "broker": BrokerSettings,
+    "shed": ShedSettings,
+    "restore": RestoreSettings,
+    "meter": MeterSettings,
+    "store": StoreSettings,
+    "generator": GeneratorSettings,
+}

@@ -1,0 +1,105 @@
+"""The JSON Schemas of both files, for editors: made from the same definitions as the reader.
+
+`python -m controller.config.schema` writes them anew.
+"""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from controller.config.model import (
+    CONTACTS,
+    REQUIRED_TABLES,
+    SINGLE_TABLES,
+    CircuitEntry,
+    ExtraMeterSettings,
+)
+from controller.config.table_reader import keys_of
+from controller.config.validators import ID_PATTERN, plain
+
+if TYPE_CHECKING:
+    from controller.config.validators import Schema
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def installer_schema() -> Schema:
+    """Return the JSON Schema of installer.toml."""
+    tables: Schema = {name: _table(table) for name, table in SINGLE_TABLES.items()}
+    tables["contact"] = {"oneOf": [_contact(source) for source in CONTACTS]}
+    tables["meters"] = _named(ExtraMeterSettings)
+    return {
+        "$schema": DRAFT,
+        "title": "loadshed: installer.toml",
+        "type": "object",
+        "properties": tables,
+        "required": list(REQUIRED_TABLES),
+        "dependentRequired": {"meters": ["meter"]},
+        "additionalProperties": False,
+    }
+
+
+def circuits_schema() -> Schema:
+    """Return the JSON Schema of circuits.toml."""
+    return {
+        "$schema": DRAFT,
+        "title": "loadshed: circuits.toml",
+        "type": "object",
+        "properties": {"circuits": {**_named(CircuitEntry), "minProperties": 1}},
+        "required": ["circuits"],
+        "additionalProperties": False,
+    }
+
+
+def _table(table: type[object]) -> Schema:
+    keys = keys_of(table)
+    return {
+        "type": "object",
+        "description": " ".join((table.__doc__ or "").split()),
+        "properties": {key.name: {**key.rule.schema(), **_default(key.default, key.required)} for key in keys},
+        "required": [key.name for key in keys if key.required],
+        "additionalProperties": False,
+    }
+
+
+def _contact(source: str) -> Schema:
+    table = _table(CONTACTS[source])
+    properties = table["properties"]
+    return (
+        table | {"properties": {**properties, "source": {"const": source}}} if isinstance(properties, dict) else table
+    )
+
+
+def _named(table: type[object]) -> Schema:
+    return {
+        "type": "object",
+        "patternProperties": {f"^{ID_PATTERN}$": _table(table)},
+        "additionalProperties": False,
+    }
+
+
+def _default(value: object, required: bool) -> Schema:
+    if required or value is None:
+        return {}
+    if isinstance(value, Enum):
+        return {"default": value.value}
+    return {"default": plain(value) if isinstance(value, float) else value}
+
+
+def written(schema: Schema) -> str:
+    """Return a schema as it stands in its file."""
+    return json.dumps(schema, indent=2) + "\n"
+
+
+def main() -> None:
+    """Write both schemas beside this file."""
+    here = Path(__file__).parent
+    (here / "installer.schema.json").write_text(written(installer_schema()), encoding="utf-8")
+    (here / "circuits.schema.json").write_text(written(circuits_schema()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

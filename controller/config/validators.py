@@ -1,0 +1,194 @@
+"""What a value in a configuration file may be: a rule reads it, says what is allowed, and writes its JSON Schema."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from typing import TYPE_CHECKING, Protocol, TypeGuard
+
+from controller.config.errors import either, twin
+from rules.lean import dataclass
+
+if TYPE_CHECKING:
+    from enum import Enum
+
+    Schema = dict[str, object]
+
+ID_PATTERN = r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?"
+MOST_SPACES = 9999
+
+
+class NotAllowedError(ValueError):
+    """The value is not allowed; the text says what is."""
+
+
+class Rule(Protocol):
+    """What one key may hold."""
+
+    @property
+    def allowed(self) -> str:
+        """Return what is allowed, to follow the word "use"."""
+        ...
+
+    def read(self, value: object) -> object:
+        """Return the value for the program; `NotAllowedError` where it is not allowed."""
+        ...
+
+    def schema(self) -> Schema:
+        """Return the same in JSON Schema."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A finite number, whole or decimal, from `low` to `high`; `above`: not `low` itself."""
+
+    low: float
+    high: float = sys.float_info.max
+    above: bool = False
+
+    @property
+    def allowed(self) -> str:
+        if self.high == sys.float_info.max:
+            return f"a number above {self.low:g}" if self.above else f"a number from {self.low:g}"
+        return f"a number from {self.low:g} to {self.high:g}"
+
+    def read(self, value: object) -> float:
+        # True is an int to Python. nan and inf fail the comparison below.
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise NotAllowedError(f"use {self.allowed}")
+        if not self.low <= value <= self.high or (self.above and value == self.low):
+            raise NotAllowedError(f"use {self.allowed}")
+        return float(value)
+
+    def schema(self) -> Schema:
+        least = "exclusiveMinimum" if self.above else "minimum"
+        most = {} if self.high == sys.float_info.max else {"maximum": plain(self.high)}
+        return {"type": "number", least: plain(self.low), **most}
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number from `low` to `high`. `what` says what it counts, where that helps."""
+
+    low: int
+    high: int
+    what: str = "a whole number"
+
+    @property
+    def allowed(self) -> str:
+        return f"{self.what} from {self.low} to {self.high}"
+
+    def read(self, value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not self.low <= value <= self.high:
+            raise NotAllowedError(f"use {self.allowed}")
+        return value
+
+    def schema(self) -> Schema:
+        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """True or false."""
+
+    @property
+    def allowed(self) -> str:
+        return "true or false"
+
+    def read(self, value: object) -> bool:
+        if not isinstance(value, bool):
+            raise NotAllowedError(f"use {self.allowed}")
+        return value
+
+    def schema(self) -> Schema:
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    @property
+    def allowed(self) -> str:
+        return either(self.words)
+
+    def read(self, value: object) -> str:
+        if not isinstance(value, str) or value not in self.words:
+            likely = twin(value, self.words)
+            meant = f' (did you mean "{likely}"?)' if likely else ""
+            raise NotAllowedError(f"use {self.allowed}{meant}")
+        return value
+
+    def schema(self) -> Schema:
+        return {"enum": list(self.words)}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One of the words of an `Enum`, read as its member."""
+
+    of: type[Enum]
+
+    @property
+    def _word(self) -> Word:
+        return Word(tuple(member.value for member in self.of))
+
+    @property
+    def allowed(self) -> str:
+        return self._word.allowed
+
+    def read(self, value: object) -> Enum:
+        return self.of(self._word.read(value))
+
+    def schema(self) -> Schema:
+        return self._word.schema()
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text that matches `pattern` from end to end and holds no control character."""
+
+    pattern: str
+    allowed: str
+
+    def read(self, value: object) -> str:
+        if not isinstance(value, str) or not value.isprintable() or not re.fullmatch(self.pattern, value):
+            raise NotAllowedError(f"use {self.allowed}")
+        return value
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": f"^(?:{self.pattern})$"}
+
+
+@dataclass(frozen=True, slots=True)
+class Spaces:
+    """The panel spaces of one handle: a number from 1, or a list of two for two poles."""
+
+    @property
+    def allowed(self) -> str:
+        return "a space number from 1, or two of them for two poles: [9, 11]"
+
+    def read(self, value: object) -> tuple[int, ...]:
+        items = value if isinstance(value, list) else [value]
+        spaces = tuple(item for item in items if _is_space(item))
+        if len(spaces) != len(items) or len(spaces) not in (1, 2) or len(set(spaces)) != len(spaces):
+            raise NotAllowedError(f"use {self.allowed}")
+        return spaces
+
+    def schema(self) -> Schema:
+        one = Whole(1, MOST_SPACES).schema()
+        two = {"type": "array", "items": one, "minItems": 1, "maxItems": 2, "uniqueItems": True}
+        return {"anyOf": [one, two]}
+
+
+def _is_space(item: object) -> TypeGuard[int]:
+    return isinstance(item, int) and not isinstance(item, bool) and 1 <= item <= MOST_SPACES
+
+
+def plain(number: float) -> float:
+    """Return a whole number as one, so that it is written without `.0`."""
+    return int(number) if math.isfinite(number) and number == int(number) else number

@@ -1,0 +1,1 @@
+"""The engine: events in, effects out. Pure: no clock, socket, pin or file."""

@@ -1,0 +1,61 @@
+"""By which rule a command left, and for what: the log must answer it when nobody remembers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from controller.core.effects import SwitchOff
+from rules.panel import Position
+from rules.restore import recalled
+
+if TYPE_CHECKING:
+    from controller.core.effects import Json, SwitchOn
+    from controller.core.transfer import Transfer
+    from rules.ledger import Ledger
+    from rules.ledger_entry import Debt, Entry
+    from rules.panel import Circuit, CircuitId, Panel
+
+
+class Causes:
+    """Says why each command was given, after it has left: nothing waits for it.
+
+    `rule`: `shed`, `drill`, `shed_again`, `crossed`, `retagged`, `given_back`, `restored`, `asked`; `by`: the person.
+    """
+
+    def __init__(self, ledger: Ledger, transfer: Transfer) -> None:
+        self._ledger = ledger
+        self._transfer = transfer
+        self._retagged: set[CircuitId] = set()
+        self._reloaded_at = ledger.started
+
+    def reloaded(self, old: Panel, new: Panel, at: float) -> None:
+        """Take that the homeowner's file has changed: what moves now moves for that."""
+        known, self._reloaded_at = old.circuits, at
+        self._retagged = {one.id for one in new if one.id not in known or known[one.id].tag is not one.tag}
+
+    def of(self, command: SwitchOff | SwitchOn, circuit: Circuit) -> dict[str, Json]:
+        """Return what an event says of a command's cause, JSON-ready; moments are of this boot."""
+        entry = self._ledger[command.circuit]
+        position = Position.OFF if isinstance(command, SwitchOff) else Position.ON
+        wish, debt = entry.wish, entry.debt
+        if debt is None or (wish is not None and wish.position is position):
+            return {"rule": "asked", "by": "" if wish is None else wish.by}  # the rules command nothing without a debt
+        about: dict[str, Json] = {"outage": debt.outage}
+        if position is Position.OFF:
+            return {**self._of_off(command.circuit, entry, debt), **about, "opened_at": self._transfer.opened_at}
+        return {"rule": _of_on(circuit, debt), **about, "closed_at": self._transfer.closed_at}
+
+    def _of_off(self, circuit: CircuitId, entry: Entry, debt: Debt) -> dict[str, Json]:
+        if entry.on_pending:
+            return {"rule": "crossed"}  # our ON was under way when the contact opened
+        if debt.confirmed and entry.position is Position.ON:
+            return {"rule": "shed_again", "on_again_at": entry.reported_at}
+        if circuit in self._retagged and self._reloaded_at > self._transfer.shed_since:
+            return {"rule": "retagged"}
+        return {"rule": "drill" if self._transfer.drilling else "shed"}
+
+
+def _of_on(circuit: Circuit, debt: Debt) -> str:
+    if recalled(circuit, debt):
+        return "retagged"
+    return "restored" if debt.released else "given_back"

@@ -1,0 +1,327 @@
+"""The recording of what went into the engine, line by line: enough to have it decide the same again, to the byte.
+
+A segment is one life of the program: its start (panel, settings and memory in force), then each turn that could move a
+breaker, with the commands that left. Every line is JSON. The file holds no secret: no password, no broker's name, no
+answer's address.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from controller.core import events as ev
+from controller.core.effects import KeepHistory, KeepOutage, Memory, SwitchOff, SwitchOn
+from controller.core.engine import EngineSettings
+from controller.core.views import Wall
+from rules.boot_time import Moment
+from rules.panel import Circuit, CircuitId, Kind, Override, Panel, Position, Restore, Tag, Wakes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+Command = SwitchOff | SwitchOn
+
+FORMAT = 1
+"""Goes up when an older program could no longer read what a newer one writes."""
+
+
+class EvidenceError(Exception):
+    """The recording is none of ours, damaged, or from a newer program; the text says which, for its reader."""
+
+
+class Start(NamedTuple):
+    """What the engine began from. `at`: monotonic s. `wall`: the wall clock beside it; None: not known.
+
+    `version`: of the program that recorded.
+    """
+
+    boot: str
+    at: float
+    rebooted: bool
+    panel: Panel
+    settings: EngineSettings
+    memory: Memory
+    version: str = ""
+    wall: Wall | None = None
+
+
+class Turn(NamedTuple):
+    """One turn of the engine: what it took at `now`, what it commanded, and when that had left (monotonic s).
+
+    `left`: None where the program died before.
+    """
+
+    now: float
+    events: tuple[ev.Event, ...]
+    commands: tuple[Command, ...]
+    left: float | None
+
+
+class End(NamedTuple):
+    """The segment ends at this monotonic second. `cut`: why it ends before the program did; None: both ended well."""
+
+    at: float
+    cut: str | None = None
+
+
+Part = Start | Turn | End
+
+
+class Segment(NamedTuple):
+    """One life of the program. `end`: None where it was killed, lost its power, or goes on."""
+
+    start: Start
+    turns: tuple[Turn, ...]
+    end: End | None = None
+
+    @property
+    def last_at(self) -> float:
+        """Return the last monotonic second that is recorded."""
+        if self.end is not None:
+            return self.end.at
+        return self.turns[-1].now if self.turns else self.start.at
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def to_line(part: Part) -> str:
+    """Return one part as a line of JSON, without its end."""
+    match part:
+        case Start():
+            row: dict[str, Any] = {"start": _start_row(part)}
+        case Turn():
+            row = {"turn": part.now}
+            if part.events:
+                row["events"] = [_event_row(event) for event in part.events]
+            if part.commands:
+                row["out"] = [_command_row(command) for command in part.commands]
+            if part.left is not None:
+                row["left"] = part.left
+        case End():
+            row = {"end": part.at} | ({} if part.cut is None else {"cut": part.cut})
+    return json.dumps(row, separators=(",", ":"), allow_nan=False)
+
+
+def to_lines(recorded: Segment) -> Iterator[str]:
+    """Yield the lines of one segment."""
+    parts: list[Part] = [recorded.start, *recorded.turns]
+    yield from map(to_line, parts if recorded.end is None else [*parts, recorded.end])
+
+
+def _start_row(start: Start) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": start.version,
+        "boot": start.boot,
+        "at": start.at,
+        "rebooted": start.rebooted,
+        "wall": None if start.wall is None else [start.wall.offset_s, start.wall.trusted],
+        "settings": asdict(start.settings),
+        "circuits": [circuit_row(circuit) for circuit in start.panel],
+        "memory": _memory_row(start.memory),
+    }
+
+
+def circuit_row(circuit: Circuit) -> dict[str, Any]:
+    """Return a circuit, JSON-ready; what has its default is left out."""
+    return {
+        field.name: _plain(value)
+        for field in fields(circuit)
+        if (value := getattr(circuit, field.name)) != field.default
+    }
+
+
+def _memory_row(memory: Memory) -> dict[str, Any]:
+    return {
+        "entries": {circuit: dict(row) for circuit, row in memory.entries.items()},
+        "outage": None if memory.outage is None else _plain(memory.outage),
+        "history": [_plain(row) for row in memory.history],
+        "last_outage": memory.last_outage,
+        "openings": _plain(memory.openings),
+        "boot": memory.boot,
+        "pulse_count": memory.pulse_count,
+        "kwh_pulse_count": memory.kwh_pulse_count,
+    }
+
+
+def _event_row(event: ev.Event) -> list[Any]:
+    row = event._asdict()
+    if "reply" in row:
+        # The ticket of an answer is an object of the running program: that one waited is all there is to say.
+        row["reply"] = row["reply"] is not None
+    return [type(event).__name__, *map(_plain, row.values())]
+
+
+def _command_row(command: Command) -> list[Any]:
+    return ["OFF" if isinstance(command, SwitchOff) else "ON", command.circuit, command.expires_s]
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  # a field of any event or row
+    match value:
+        case Enum():
+            return value.value
+        case Moment():
+            return [value.boot, value.mono]
+        case KeepOutage() | KeepHistory():
+            return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        case tuple() | list() | Panel():
+            return [circuit_row(one) if isinstance(one, Circuit) else _plain(one) for one in value]
+    return value if value is None or isinstance(value, str | int | float) else dict(value)
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def from_line(text: str) -> Part:
+    """Return the part that a line holds. Raises `EvidenceError`."""
+    try:
+        row = json.loads(text)
+        if "start" in row:
+            return _start(row["start"])
+        if "turn" in row:
+            events = tuple(_event(one) for one in row.get("events", ()))
+            commands = tuple(_command(*one) for one in row.get("out", ()))
+            return Turn(_number(row["turn"]), events, commands, _maybe(_number, row.get("left")))
+        return End(_number(row["end"]), _maybe(str, row.get("cut")))
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise EvidenceError(f"not a line of a recording ({type(error).__name__}: {error})") from error
+
+
+def segments(lines: Iterable[str]) -> tuple[Segment, ...]:
+    """Return the segments that lines hold, in order. Raises `EvidenceError`, with the line's number."""
+    found: list[list[Part]] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            part = from_line(line)
+        except EvidenceError as error:
+            raise EvidenceError(f"line {number}: {error}") from error
+        if isinstance(part, Start):
+            found.append([part])
+        elif found:
+            found[-1].append(part)
+        else:
+            raise EvidenceError(f"line {number}: a recording begins with a start")
+    return tuple(segment(parts) for parts in found)
+
+
+def segment(parts: Sequence[Part]) -> Segment:
+    """Return the segment that a start and what follows it make."""
+    start, *others = parts
+    if not isinstance(start, Start):
+        raise EvidenceError("a recording begins with a start")
+    turns = tuple(part for part in others if isinstance(part, Turn))
+    return Segment(start, turns, next((part for part in others if isinstance(part, End)), None))
+
+
+def _start(row: Mapping[str, Any]) -> Start:
+    if row["format"] != FORMAT:
+        raise ValueError(f"format {row['format']!r}: recorded by another loadshed, this one reads {FORMAT}")
+    wall = row["wall"]
+    return Start(
+        boot=str(row["boot"]),
+        at=_number(row["at"]),
+        rebooted=row["rebooted"] is True,
+        panel=_panel(row["circuits"]),
+        settings=_settings(row["settings"]),
+        memory=_memory(row["memory"]),
+        version=str(row["version"]),
+        wall=None if wall is None else Wall(_number(wall[0]), trusted=wall[1] is True),
+    )
+
+
+def _settings(row: Mapping[str, Any]) -> EngineSettings:
+    usual = EngineSettings()
+    parts = {name: type(getattr(usual, name))(**value) for name, value in row.items() if isinstance(value, dict)}
+    return EngineSettings(**{**row, **parts})
+
+
+def _panel(rows: Iterable[Mapping[str, Any]]) -> Panel:
+    return Panel.of(*(_circuit(row) for row in rows))
+
+
+_WORDS: dict[str, Callable[[Any], Any]] = {
+    "id": CircuitId,
+    "spaces": tuple,
+    "kind": Kind,
+    "tag": Tag,
+    "restore": Restore,
+    "override": Override,
+    "wakes": Wakes,
+}
+
+
+def _circuit(row: Mapping[str, Any]) -> Circuit:
+    return Circuit(**{name: _WORDS[name](value) if name in _WORDS else value for name, value in row.items()})
+
+
+def _memory(row: Mapping[str, Any]) -> Memory:
+    return Memory(
+        entries={CircuitId(circuit): dict(kept) for circuit, kept in row["entries"].items()},
+        outage=_maybe(_outage, row["outage"]),
+        history=tuple(_history(kept) for kept in row["history"]),
+        last_outage=int(row["last_outage"]),
+        openings=tuple(_moment(moment) for moment in row["openings"]),
+        boot=_maybe(str, row["boot"]),
+        pulse_count=int(row["pulse_count"]),
+        kwh_pulse_count=int(row["kwh_pulse_count"]),
+    )
+
+
+def _outage(row: Mapping[str, Any]) -> KeepOutage:
+    moments = {"began": _moment(row["began"]), "ended": _maybe(_moment, row["ended"])}
+    return KeepOutage(**{**row, **moments, "openings": tuple(_moment(one) for one in row["openings"])})
+
+
+def _history(row: Mapping[str, Any]) -> KeepHistory:
+    moments = {name: _maybe(_moment, row[name]) for name in ("shed_at", "restored_at")}
+    return KeepHistory(**{**row, **moments})
+
+
+def _moment(row: list[Any]) -> Moment:
+    boot, mono = row
+    return Moment(str(boot), _number(mono))
+
+
+def _command(word: str, circuit: str, expires_s: int) -> Command:
+    kinds: dict[str, type[Command]] = {"OFF": SwitchOff, "ON": SwitchOn}
+    return kinds[word](CircuitId(circuit), expires_s)
+
+
+TICKET = "somebody waits for the answer"
+"""Stands for the ticket of an answer that nobody waits for any more."""
+
+
+def _event(row: list[Any]) -> ev.Event:
+    kind = _EVENTS[row[0]]
+    if len(row) > len(kind._fields) + 1:
+        raise ValueError(f"{row[0]} has more fields than this loadshed knows")
+    # Fewer are well: what was added since has a default.
+    named = zip(kind._fields, row[1:], strict=False)
+    event: ev.Event = kind(**{name: _FIELDS[name](value) if name in _FIELDS else value for name, value in named})
+    return event
+
+
+def _number(value: Any) -> float:  # noqa: ANN401  # whatever stands there
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is no number")
+    return value
+
+
+def _maybe(read: Callable[[Any], Any], value: Any) -> Any:  # noqa: ANN401  # None, or what `read` makes of it
+    return None if value is None else read(value)
+
+
+_EVENTS: dict[str, type[Any]] = {kind.__name__: kind for kind in ev.Event.__args__}
+_FIELDS: dict[str, Callable[[Any], Any]] = {
+    "at": _number,
+    "position": Position,
+    "panel": _panel,
+    "mistakes": tuple,
+    "reply": lambda waits: TICKET if waits else None,
+}

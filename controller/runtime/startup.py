@@ -1,0 +1,114 @@
+"""From files and memory to what a start works by."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from controller.bus.topics import ContactTopics
+from controller.config.model import GpioContact, MqttContact
+from controller.core.engine import EngineSettings
+from controller.core.outage_record import Flap
+from hw.broker_socket import Broker
+from rules.controllability import commandable
+from rules.panel import Panel
+from rules.shed import Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from controller.config.loader import Configuration
+    from controller.core.effects import Memory
+    from controller.core.meter_tracker import Metering
+    from rules.panel import Circuit, CircuitId
+
+CREDENTIAL = "broker.password"
+"""The name under which the unit hands over the broker's password (`LoadCredential=`)."""
+
+
+def engine_settings(configuration: Configuration) -> EngineSettings:
+    """Return what the installer's file says to the decisions."""
+    contact, shed, restore = configuration.contact, configuration.shed, configuration.restore
+    on_bus = isinstance(contact, MqttContact)
+    return EngineSettings(
+        settle_s=contact.settle_s,
+        contact_on_bus=on_bus,
+        on_lost_shed=isinstance(contact, MqttContact) and contact.on_lost == "shed",
+        pace=Pace(shed.confirm_s, shed.eager_s),
+        utility_stable_s=restore.utility_stable_s,
+        stagger_s=restore.stagger_s,
+        flap=Flap(restore.flap_transfers, restore.flap_window_s, restore.flap_wait_max_s),
+        sample_s=configuration.meter.sample_s if configuration.meter is not None else 5.0,
+        open_alarm_s=contact.open_alarm_h * 3600.0,
+    )
+
+
+def broker(configuration: Configuration) -> Broker:
+    """Return where the broker is, with the password from the file named or from the unit's credential."""
+    said = configuration.broker
+    credential = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / CREDENTIAL
+    password_file = Path(said.password_file) if said.password_file else credential
+    return Broker(
+        host=said.host,
+        port=said.port,
+        username=said.username,
+        password_file=password_file if said.password_file or credential.exists() else None,
+        ca_file=Path(said.ca_file) if said.ca_file else None,
+        version=said.version,
+    )
+
+
+def contact_topics(configuration: Configuration) -> ContactTopics | None:
+    """Return the MQTT contact's topics and words; None where the contact is on a GPIO line.
+
+    With `normally = "open"` the words change places: what the rules call open is standby, whatever the wires do.
+    """
+    contact = configuration.contact
+    if isinstance(contact, GpioContact):
+        return None
+    words = (contact.open, contact.closed) if contact.normally == "closed" else (contact.closed, contact.open)
+    return ContactTopics(
+        contact.topic, contact.availability_topic, *words, available=contact.available, unavailable=contact.unavailable
+    )
+
+
+def metering(configuration: Configuration, now: float, counted: int, kwh_counted: int = 0) -> Metering | None:
+    """Return what follows the meter; None where none is wired.
+
+    `counted`, `kwh_counted`: edges of the 10 Wh and of the 1 kWh output counted before this start.
+    """
+    meter = configuration.meter
+    if meter is None:
+        return None
+    # Imported here: a house without a meter does not pay for it at a start in the dark.
+    from controller.core.meter_tracker import Metering, MeterSettings  # noqa: PLC0415
+    from hw import models  # noqa: PLC0415
+
+    model = models.parse(meter.model)
+    max_kw = model.rated_kw if isinstance(model, models.Model) else None
+    pulses, kwh_pulses = meter.pulse_pin is not None, meter.pulse_kwh_pin is not None
+    return Metering(MeterSettings(max_kw, meter.poll_s, pulses, kwh_pulses), now, counted, kwh_counted)
+
+
+def panel_for_start(
+    panel: Panel, memory: Memory, last_entry: Callable[[CircuitId], Circuit | None]
+) -> tuple[Panel, tuple[str, ...]]:
+    """Return the panel to start with, and what is wrong with the file.
+
+    What is owed and was dropped from the file, or made uncommandable there, keeps its last good entry until it is
+    given back.
+    """
+    circuits, wrong = dict(panel.circuits), []
+    for circuit, row in memory.entries.items():
+        if row.get("debt") is None or (circuit in panel and commandable(panel[circuit])):
+            continue
+        if (entry := last_entry(circuit)) is None or not commandable(entry):
+            continue
+        circuits[circuit] = entry
+        how = "may no longer be commanded" if circuit in panel else "is missing"
+        wrong.append(
+            f"circuits.toml: [circuits.{circuit}] {how}, but it was switched off by us and is still owed: it stays as "
+            f"it was until it is given back (or `loadshed ask forget {circuit}`)"
+        )
+    return Panel(circuits), tuple(wrong)

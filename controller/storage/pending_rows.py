@@ -1,0 +1,161 @@
+"""What is still to be written, so put together that it stays small however long the disk fails."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import field
+from typing import TYPE_CHECKING
+
+from controller.core.effects import DropOutage, Happened, KeepEntry, KeepHistory, KeepOutage, KeepPulses, KeepSample
+from rules.lean import dataclass
+
+if TYPE_CHECKING:
+    from controller.core.effects import DiskEffect
+    from controller.storage.recording_buffer import Block
+    from rules.panel import CircuitId
+
+# A busy outage of a large house tells some 500 events; a day of samples each 5 s has 17 280.
+MOST_EVENTS = 5_000
+MOST_SAMPLES = 20_000
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Rows of ledger.db. Of entries, outages and histories only the latest counts: one for each key.
+
+    `lost`: events dropped, oldest first, because the disk failed for too long. `blocks`: of the recording.
+    """
+
+    entries: dict[CircuitId, KeepEntry] = field(default_factory=dict)
+    outages: dict[int, KeepOutage] = field(default_factory=dict)
+    histories: dict[tuple[int, CircuitId], KeepHistory] = field(default_factory=dict)
+    dropped: set[int] = field(default_factory=set)
+    events: deque[Happened] = field(default_factory=deque)
+    blocks: list[Block] = field(default_factory=list)
+    lost: int = 0
+
+    def __bool__(self) -> bool:
+        return self.decides or bool(self.events or self.blocks)
+
+    @property
+    def decides(self) -> bool:
+        """Tell whether anything here is decided by after a crash."""
+        return bool(self.entries or self.outages or self.histories or self.dropped)
+
+    def add(self, effect: DiskEffect) -> None:
+        """Take one row in; what samples.db holds is none of ours."""
+        match effect:
+            case KeepEntry():
+                self.entries[effect.circuit] = effect
+            case KeepOutage():
+                self.outages[effect.id] = effect
+            case KeepHistory():
+                self.histories[effect.outage, effect.circuit] = effect
+            case DropOutage():
+                self._drop(effect.id)
+            case Happened():
+                self.events.append(effect)
+                self._bound()
+            case KeepSample() | KeepPulses():
+                pass
+
+    def absorb(self, later: Ledger) -> None:
+        """Take in what came after; where both know a key, the later holds."""
+        for outage in later.dropped:
+            self._drop(outage)
+        self.entries |= later.entries
+        self.outages |= later.outages
+        self.histories |= later.histories
+        self.events.extend(later.events)
+        self.blocks.extend(later.blocks)
+        self.lost += later.lost
+        self._bound()
+
+    def _drop(self, outage: int) -> None:
+        self.dropped.add(outage)
+        self.outages.pop(outage, None)
+        for key in [key for key in self.histories if key[0] == outage]:
+            del self.histories[key]
+
+    def _bound(self) -> None:
+        while len(self.events) > MOST_EVENTS:
+            self.events.popleft()
+            self.lost += 1
+
+
+@dataclass(slots=True)
+class Samples:
+    """Rows of samples.db. `lost`: dropped, oldest first, because the disk failed for too long.
+
+    `pulses`: the last count; None: it has not changed.
+    """
+
+    rows: deque[KeepSample] = field(default_factory=deque)
+    pulses: KeepPulses | None = None
+    lost: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.rows) or self.pulses is not None
+
+    def add(self, sample: KeepSample | KeepPulses) -> None:
+        """Take one row in."""
+        if isinstance(sample, KeepPulses):
+            self.pulses = sample
+            return
+        self.rows.append(sample)
+        self._bound()
+
+    def absorb(self, later: Samples) -> None:
+        """Take in what came after."""
+        self.rows.extend(later.rows)
+        self.pulses = later.pulses or self.pulses
+        self.lost += later.lost
+        self._bound()
+
+    def _bound(self) -> None:
+        while len(self.rows) > MOST_SAMPLES:
+            self.rows.popleft()
+            self.lost += 1
+
+
+@dataclass(slots=True)
+class Mirror:
+    """What a new ledger.db must hold at once where the old one is lost: every entry, and the latest outage."""
+
+    entries: dict[CircuitId, KeepEntry] = field(default_factory=dict)
+    outage: KeepOutage | None = None
+    histories: dict[CircuitId, KeepHistory] = field(default_factory=dict)
+
+    def news(self, effect: DiskEffect) -> bool:
+        """Take one row in; say whether it tells anything that is not written, or about to be, already."""
+        match effect:
+            case KeepEntry():
+                known = self.entries.get(effect.circuit)
+                self.entries[effect.circuit] = effect
+                return known is None or known.row != effect.row
+            case KeepOutage():
+                return self._outage(effect)
+            case KeepHistory() if self.outage and effect.outage == self.outage.id:
+                known_history = self.histories.get(effect.circuit)
+                self.histories[effect.circuit] = effect
+                return known_history != effect
+            case DropOutage() if self.outage and effect.id == self.outage.id:
+                self.outage, self.histories = None, {}
+        return True
+
+    def _outage(self, effect: KeepOutage) -> bool:
+        if self.outage and effect.id < self.outage.id:
+            return True
+        if self.outage is None or effect.id > self.outage.id:
+            self.histories = {}
+        known, self.outage = self.outage, effect
+        return known != effect
+
+    def whole(self) -> Ledger:
+        """Return all of it, to be written anew."""
+        ledger = Ledger(entries=dict(self.entries))
+        if self.outage:
+            ledger.outages[self.outage.id] = self.outage
+            for circuit, history in self.histories.items():
+                ledger.histories[self.outage.id, circuit] = history
+        return ledger

@@ -1,0 +1,107 @@
+"""One database and the rows on their way into it: opened when needed, and again after each failure."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from controller.storage.pending_rows import Ledger, Samples
+from controller.storage.queries import write_boot
+from controller.storage.schema import UNREADABLE, open_for_writing, set_aside, useless
+from rules.lean import dataclass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from controller.core.views import Wall
+    from controller.storage.schema import Layout, UselessError
+
+Rows = TypeVar("Rows", Ledger, Samples)
+
+# A card that damages each new file would otherwise be filled with them.
+MOST_SET_ASIDE = 3
+
+
+@dataclass(slots=True)
+class Lane(Generic[Rows]):
+    """Rows of one database. `due`: the monotonic second at which they are to be written; None: nothing waits.
+
+    `not_before`: the end of the pause after a failure. `failing`: why the last write failed; None: it did not.
+    """
+
+    folder: Path
+    layout: Layout
+    boot: str
+    empty: Callable[[], Rows]
+    write_rows: Callable[[sqlite3.Connection, Rows, int], None]
+    rows: Rows
+    due: float | None = None
+    not_before: float = 0.0
+    failing: str | None = None
+    set_aside: int = 0
+    db: sqlite3.Connection | None = None
+
+    def hurry(self, by: float) -> None:
+        """Have the rows written by then, at the latest."""
+        self.due = by if self.due is None else min(self.due, by)
+
+    def wakes_at(self) -> float | None:
+        """Return when this database is to be looked at next."""
+        return None if self.due is None else max(self.due, self.not_before)
+
+    def take(self) -> Rows:
+        """Return the rows that wait; none waits then."""
+        rows, self.rows, self.due = self.rows, self.empty(), None
+        return rows
+
+    def put_back(self, rows: Rows, retry_at: float) -> None:
+        """Have the rows wait again, before those that came since."""
+        rows.absorb(self.rows)
+        self.rows, self.due, self.not_before = rows, retry_at, retry_at
+
+    def connected(self) -> sqlite3.Connection:
+        """Return the open database. Raises as `open_for_writing` does."""
+        if self.db is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.db = open_for_writing(self.folder, self.layout)
+        return self.db
+
+    def write(self, rows: Rows, wall: Wall) -> None:
+        """Commit the rows; none of them where it fails. Raises as `open_for_writing` does."""
+        with self.transaction() as db:
+            number = write_boot(db, self.boot, wall)
+            self.write_rows(db, rows, number)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Hold one transaction; on any failure it is undone by closing the database."""
+        db = self.connected()
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            yield db
+            db.execute("COMMIT")
+        except UNREADABLE as error:
+            self.close()
+            raise useless(error, self.layout) or error from error
+
+    def replace(self, why: UselessError) -> str:
+        """Set the file aside, so that the next write makes a new one; return the sentence that says so.
+
+        Raises OSError where it cannot be renamed, or was damaged too often.
+        """
+        self.close()
+        if self.set_aside >= MOST_SET_ASIDE:
+            raise OSError(f"{why}, for the {self.set_aside + 1}th time: not set aside any more")
+        aside = set_aside(self.folder, self.layout, why.word)
+        self.set_aside += 1
+        return f"{why}: set aside as {aside}, a new one is begun"
+
+    def close(self) -> None:
+        """Close the database; what was not committed is not in it."""
+        if self.db is not None:
+            # Closing also moves the log into the database, which may fail as any write may: the log stays then.
+            with suppress(sqlite3.Error):
+                self.db.close()
+        self.db = None

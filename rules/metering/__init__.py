@@ -1,0 +1,1 @@
+"""Demand and energy from meter readings and pulse edges."""

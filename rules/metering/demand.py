@@ -1,0 +1,279 @@
+"""What the house draws: from the edges of a pulse output, the ticks of an energy register, or both."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from rules.lean import dataclass
+from rules.metering.energy_curve import LONGEST_WINDOW_S, EnergyCurve, Mean, Peak
+from rules.metering.pulse_check import Witnesses
+from rules.metering.register import LARGEST_METER_KW, OVERLOAD, TICK_KW_S, Register, Verdict
+
+if TYPE_CHECKING:
+    from rules.metering.energy_curve import Rate
+    from rules.metering.pulse_check import Finding
+
+EDGE_KW_S = 18.0
+"""One edge of the 10 Wh output is 5 Wh: 18 kW for one second."""
+
+EDGE_KWH = 0.005
+SHORT_WINDOW_S = 300.0
+STALE_POLLS = 3
+
+OVERDUE = 2.0
+"""Intervals of the last pace without an edge and without a meter that answers, after which demand is unknown."""
+
+GAP_S = 60.0
+"""Where the register was not read for longer, no straight line is drawn through the gap: the windows begin anew."""
+
+
+class Quality(StrEnum):
+    """Where `kw` comes from. Stale: there was a figure, and it is no longer the present. None: there is none yet."""
+
+    PULSES = "pulses"
+    COARSE = "coarse"
+    STALE = "stale"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class DemandView:
+    """Demand at one moment. None is unknown, never 0.
+
+    `kw_at_most`: the truth is `kw` or less. `age_s`: since the last edge or believed reading. `partial`: which of the
+    figures come from a window not yet full, or wait for it. `energy_kwh`: the register as last believed, however old.
+    `pulses_kwh`, `totaliser_kwh`: the edges of the 10 Wh and of the 1 kWh output, counted since their zero; None where
+    not wired.
+    """
+
+    kw: float | None
+    kw_at_most: bool
+    kw_quality: Quality
+    age_s: float | None
+    demand_5min_kw: float | None
+    demand_15min_kw: float | None
+    peak_15min_kw: float | None
+    partial: tuple[str, ...]
+    energy_kwh: float | None
+    pulses_kwh: float | None
+    totaliser_kwh: float | None = None
+
+
+class Peaks:
+    """The highest 15-minute demand since a moment, by either witness. `kw`: the one kept from before, if any."""
+
+    def __init__(self, since: float, kw: float | None = None) -> None:
+        self.since = since
+        self.edges = Peak(since, kw)
+        self.ticks = Peak(since, kw)
+
+    def kw(self, *, edges_alone: bool) -> float | None:
+        """Return the peak by the edges; where they are in doubt or silent, the higher of both. None: no full window."""
+        if edges_alone and self.edges.kw is not None:
+            return self.edges.kw
+        return max((peak.kw for peak in (self.edges, self.ticks) if peak.kw is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """Which witness speaks, and what it says."""
+
+    quality: Quality
+    rate: Rate | None
+    curve: EnergyCurve
+    age_s: float | None
+
+
+class Demand:
+    """One estimator for edges and ticks. It has no clock: every call says when.
+
+    `max_kw`: the meter's rating; None where the model is not known. `poll_s`: how often the register is asked.
+    `pulses`: whether a pulse output is wired. `counted`: edges counted before this start.
+    """
+
+    def __init__(self, max_kw: float | None, poll_s: float, pulses: bool, counted: int = 0) -> None:
+        self._most_kw = OVERLOAD * (max_kw or LARGEST_METER_KW)
+        self._stale_s = STALE_POLLS * poll_s
+        self._wired = pulses
+        self._register = Register(max_kw)
+        self._witnesses = Witnesses()
+        self._doubted = False
+        self._edges = EnergyCurve(EDGE_KW_S)
+        self._ticks = EnergyCurve(TICK_KW_S)
+        self._all_time = self.watch(float("-inf"))
+        self._silent = False
+        self.pulse_count = counted
+        self.noise_count = 0
+
+    # --- what is heard ---
+
+    def pulse(self, at: float) -> bool:
+        """Take one edge of the 10 Wh output; return whether it counts. One beyond 110 % of the rating is noise."""
+        last = self._edges.last_at
+        if last is not None and (at - last) * self._most_kw < EDGE_KW_S:
+            self.noise_count += 1
+            return False
+        self.pulse_count += 1
+        self._edges.add(at)
+        return True
+
+    def energy_read(self, tenths: int, at: float) -> Verdict:
+        """Take a reading of the energy register, in tenths of a kWh; return what became of it."""
+        verdict, ticks = self._register.read(tenths, at)
+        if not verdict.counts:
+            return verdict
+        self._silent = False
+        before = self._register.before_last_at
+        if before is None or verdict is Verdict.ANOTHER_METER:
+            self._ticks.start(at)
+            self._witnesses.begin(self.pulse_count)
+            return verdict
+        self._draw(ticks, before, at)
+        if self._wired and self._witnesses.read(ticks, self.pulse_count, at):
+            self._doubted = True
+            self._edges.clear()
+        return verdict
+
+    def _draw(self, ticks: int, before: float, at: float) -> None:
+        if at - before > max(GAP_S, self._stale_s):
+            self._ticks.start(at)
+        elif ticks:
+            # The last of n ticks fell due somewhere in the last n-th since the reading before: its middle is as likely.
+            self._ticks.add(at - (at - before) / (2 * ticks), ticks)
+
+    def silent(self, at: float) -> None:
+        """Say that a poll went unanswered: nobody vouches for a quiet pulse line until the next reading."""
+        self._silent = self.register_at is None or at >= self.register_at
+
+    # --- what is known ---
+
+    @property
+    def register_tenths(self) -> int | None:
+        """Return the register as last believed; None before the first reading."""
+        return self._register.last.tenths if self._register.last else None
+
+    @property
+    def register_at(self) -> float | None:
+        """Return when the register was last believed."""
+        return self._register.last.at if self._register.last else None
+
+    @property
+    def finding(self) -> Finding | None:
+        """Return what is wrong with the edges by the register; None where they agree, or agree again."""
+        return self._witnesses.finding
+
+    @property
+    def stale_at(self) -> float | None:
+        """Return when the last believed reading will be, or became, older than three polls; None before the first."""
+        at = self.register_at
+        return None if at is None else at + self._stale_s
+
+    def watch(self, since: float, kw: float | None = None) -> Peaks:
+        """Follow the peak of the 15-minute windows that begin at `since` or later."""
+        peaks = Peaks(since, kw)
+        self._edges.watch(peaks.edges)
+        self._ticks.watch(peaks.ticks)
+        return peaks
+
+    def forget(self, peaks: Peaks) -> None:
+        self._edges.forget(peaks.edges)
+        self._ticks.forget(peaks.ticks)
+
+    def peak_kw(self, peaks: Peaks, now: float) -> float | None:
+        """Return the peak so far; in the first 15 minutes after `since` the average since then. None is unknown.
+
+        The average by ticks, or of a meter that has fallen silent, goes as far as it was heard: silence is not rest.
+        """
+        highest = peaks.kw(edges_alone=not self._doubted)
+        if highest is not None or now - peaks.since >= LONGEST_WINDOW_S:
+            return highest
+        chosen = self._choose(now)
+        if chosen.quality is Quality.PULSES:
+            return chosen.curve.mean_since(peaks.since, now)
+        return None if chosen.quality is Quality.NONE else self._mean_heard(peaks.since)
+
+    def _mean_heard(self, since: float) -> float | None:
+        """Return the average since then, to the last word of whichever witness was heard last; None: none was."""
+        last_at, curve = self.register_at, self._ticks
+        edge_at = self._edges.last_at if self._witnesses.trusted else None
+        if edge_at is not None and (last_at is None or edge_at > last_at):
+            last_at, curve = edge_at, self._edges
+        return None if last_at is None or last_at <= since else curve.mean_since(since, last_at)
+
+    def view(self, now: float) -> DemandView:
+        """Return everything known about demand at `now`."""
+        chosen = self._choose(now)
+        short, long = self._means(chosen, now)
+        peak = self._all_time.kw(edges_alone=not self._doubted)
+        if peak is None and long.full:
+            peak = long.kw
+        partial = [
+            name
+            for name, full in (
+                ("demand_5min_kw", short.full),
+                ("demand_15min_kw", long.full),
+                ("peak_15min_kw", peak is not None),
+            )
+            if not full
+        ]
+        rate, tenths = chosen.rate, self.register_tenths
+        return DemandView(
+            kw=min(rate.kw, self._most_kw) if rate else None,
+            kw_at_most=rate is not None and rate.at_most,
+            kw_quality=chosen.quality,
+            age_s=chosen.age_s,
+            demand_5min_kw=short.kw,
+            demand_15min_kw=long.kw,
+            peak_15min_kw=peak,
+            partial=tuple(partial),
+            energy_kwh=None if tenths is None else tenths / 10,
+            pulses_kwh=self.pulse_count * EDGE_KWH if self._wired else None,
+        )
+
+    def _means(self, chosen: _Now, now: float) -> tuple[Mean, Mean]:
+        if chosen.quality is Quality.STALE:
+            return Mean(None, full=False), Mean(None, full=False)
+        return chosen.curve.mean(now, SHORT_WINDOW_S), chosen.curve.mean(now, LONGEST_WINDOW_S)
+
+    def _choose(self, now: float) -> _Now:
+        """Return the better witness that has something to say of the present."""
+        edges, ticks = self._edges_speak(now), self._ticks_speak(now)
+        offers = (
+            (Quality.PULSES, self._edges, edges, self._edges.rate(now)),
+            (Quality.COARSE, self._ticks, ticks, self._ticks.rate(now)),
+            (Quality.PULSES, self._edges, edges, self._edges.quiet(now)),
+            (Quality.COARSE, self._ticks, ticks, self._ticks.quiet(now)),
+        )
+        for quality, curve, speaks, rate in offers:
+            if speaks and rate:
+                return _Now(quality, rate, curve, self._age_s(quality, now))
+        if edges or ticks or self._heard_at is None:
+            return _Now(Quality.NONE, None, self._edges if edges else self._ticks, None)
+        return _Now(Quality.STALE, None, self._ticks, now - self._heard_at)
+
+    def _edges_speak(self, now: float) -> bool:
+        """Return whether the edges tell the present.
+
+        A line at rest and a cut one look alike. One that never moved says nothing. Later the meter vouches for it while
+        it answers; once it is silent too, an edge that is long overdue means that nobody knows.
+        """
+        if self._edges.last_at is None or not self._witnesses.trusted:
+            return False
+        if not self._silent or self._heard_at is None:
+            return True
+        return now - self._heard_at <= self._stale_s or (
+            self._edges.rate(now) is not None and self._edges.overdue(now) <= OVERDUE
+        )
+
+    def _ticks_speak(self, now: float) -> bool:
+        return self.stale_at is not None and now <= self.stale_at
+
+    @property
+    def _heard_at(self) -> float | None:
+        heard = [at for at in (self._edges.last_at, self.register_at) if at is not None]
+        return max(heard, default=None)
+
+    def _age_s(self, quality: Quality, now: float) -> float | None:
+        at = self.register_at if quality is Quality.COARSE else self._heard_at
+        return None if at is None else max(0.0, now - at)

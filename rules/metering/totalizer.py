@@ -1,0 +1,54 @@
+"""The meter's 1 kWh output: a second totaliser, for whoever has no register to read, and a third witness."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rules.metering.pulse_check import KWH_EDGES_PER_TICK, Witnesses
+from rules.metering.register import LARGEST_METER_KW, OVERLOAD, Verdict
+
+if TYPE_CHECKING:
+    from rules.metering.pulse_check import Finding
+
+KWH_EDGE_KWH = 0.5
+_EDGE_KW_S = 1800.0
+
+
+class Totaliser:
+    """Counts half kilowatt-hours. It has no clock: every call says when.
+
+    `max_kw`: the meter's rating; None where the model is not known. `counted`: edges counted before this start.
+    """
+
+    def __init__(self, max_kw: float | None, counted: int = 0) -> None:
+        self._most_kw = OVERLOAD * (max_kw or LARGEST_METER_KW)
+        self._witnesses = Witnesses(KWH_EDGES_PER_TICK, "1 kWh output")
+        self._last_at: float | None = None
+        self.count = counted
+        self.noise_count = 0
+
+    def pulse(self, at: float) -> bool:
+        """Take one edge; return whether it counts. One beyond 110 % of the rating is noise."""
+        if self._last_at is not None and (at - self._last_at) * self._most_kw < _EDGE_KW_S:
+            self.noise_count += 1
+            return False
+        self._last_at = at
+        self.count += 1
+        return True
+
+    def register_read(self, verdict: Verdict, ticks: int, at: float) -> Finding | None:
+        """Take what became of a reading of the register; return what does not fit it."""
+        if verdict in (Verdict.FIRST, Verdict.ANOTHER_METER):
+            self._witnesses.begin(self.count)
+            return None
+        return self._witnesses.read(ticks, self.count, at) if verdict.counts else None
+
+    @property
+    def kwh(self) -> float:
+        """Return the energy counted since the counter's zero; it begins with the wiring, not with the meter."""
+        return self.count * KWH_EDGE_KWH
+
+    @property
+    def finding(self) -> Finding | None:
+        """Return what is wrong with the edges by the register; None where they agree, or agree again."""
+        return self._witnesses.finding

@@ -1,0 +1,264 @@
+"""What `loadshed broker` writes: users, passwords, certificates and the controller's login; and what it refuses."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from clients.broker_admin import acl, passwords
+from clients.broker_admin.acl import CONTROLLER_NAME, House, Role, User
+from clients.broker_admin.mosquitto import BrokerFiles, with_login
+from clients.cli.cli import main
+from controller.config.errors import Mistakes
+from controller.config.loader import parse_installer
+from tests.pages import ROOT
+
+EXAMPLES = ROOT / "docs" / "examples"
+HOUSE = House("home", contact=("ats/contact", "ats/status"))
+
+USERS = (
+    User(CONTROLLER_NAME, Role.CONTROLLER),
+    User("tub", Role.DEVICE, ("hot-tub",)),
+    User("hub", Role.DEVICE, ("range", "dryer")),
+    User("switch", Role.DEVICE, contact=True),
+    User("both", Role.DEVICE, ("range",), contact=True),
+    User("page", Role.INTEGRATOR),
+    User("ann", Role.PERSON),
+)
+
+
+# --- the files -------------------------------------------------------------------------------------------------------
+
+
+def test_a_password_is_what_mosquittos_own_tool_writes(tmp_path: Path) -> None:
+    """Same rounds, same lengths, same alphabet: its file and ours are one."""
+    theirs = tmp_path / "passwd"
+    theirs.touch(mode=0o600)
+    subprocess.run(
+        ["mosquitto_passwd", "-b", str(theirs), "ann", "secret"], check=True, capture_output=True, timeout=60
+    )
+    said = theirs.read_text(encoding="utf-8")
+    assert passwords.matches(said, "ann", "secret")
+    assert not passwords.matches(said, "ann", "Secret")
+    assert [len(part) for part in passwords.entry("ann", "secret").split("$")] == [
+        len(p) for p in said.strip().split("$")
+    ]
+
+
+def test_passwords_are_long_and_never_the_same() -> None:
+    """Nobody guesses one, and nobody mistakes a sign."""
+    many = {passwords.new_password() for _ in range(100)}
+    assert len(many) == 100
+    assert all(len(password) == 24 and not set(password) & set("0O1lI") for password in many)
+
+
+def test_the_access_list_tells_who_there_is() -> None:
+    """It is the only list of users: what is written there is read back."""
+    text = ""
+    for user in USERS:
+        text = acl.with_user(text, user, HOUSE)
+    assert acl.users(text) == USERS
+    assert acl.users(acl.without_user(text, "hub")) == tuple(user for user in USERS if user.name != "hub")
+
+
+def test_lines_of_the_owners_own_stay() -> None:
+    """A broker serves other things too."""
+    own = "# the doorbell\nuser doorbell\ntopic readwrite doorbell/#\n"
+    text = acl.with_user(own, USERS[1], HOUSE)
+    text = acl.with_user(text, User("tub", Role.DEVICE, ("range",)), HOUSE)
+    assert text.startswith(own)
+    assert acl.users(text) == (User("tub", Role.DEVICE, ("range",)),)
+    assert acl.without_user(text, "tub") == own
+
+
+@pytest.mark.parametrize("text", ['[site]\nid = "home"\n', '[site]\nid = "home"\n[broker]  # ours\nhost = "pi"\n'])
+def test_the_login_stands_in_the_installers_file(text: str) -> None:
+    """With its table or without it, and nothing else in it changes."""
+    rest = '[contact]\nsource = "gpio"\npin = 17\n'
+    new = parse_installer(with_login(rest + text, ('username = "loadshed"', 'password_file = "/etc/loadshed/p"')))
+    old = parse_installer(rest + text)
+    assert not isinstance(new, Mistakes)
+    assert not isinstance(old, Mistakes)
+    assert (new.broker.username, new.broker.password_file) == ("loadshed", "/etc/loadshed/p")
+    assert (new.broker.host, new.site, new.contact) == (old.broker.host, old.site, old.contact)
+
+
+# --- as typed --------------------------------------------------------------------------------------------------------
+
+
+class Typed(NamedTuple):
+    """Folders of a house that is set up by commands."""
+
+    config: Path
+    etc: Path
+
+    def broker(self, *words: str) -> int:
+        return main(["broker", *words, "--config", str(self.config), "--etc", str(self.etc)])
+
+
+@pytest.fixture
+def typed(tmp_path: Path) -> Typed:
+    """Return a house with the example's files and a broker nobody has touched."""
+    return Typed(Path(shutil.copytree(EXAMPLES, tmp_path / "config")), tmp_path / "etc")
+
+
+def test_a_house_is_set_up_by_three_commands(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+    """The password is shown once and kept nowhere; doing it again changes nobody's."""
+    assert typed.broker("init") == 0
+    assert typed.broker("add-user", "hot-tub", "--role", "device") == 0
+    shown = capsys.readouterr().out
+    (password,) = (line.partition(": ")[2] for line in shown.splitlines() if line.startswith("password: "))
+    files = BrokerFiles(typed.etc)
+    assert files.knows("hot-tub", password)
+    assert password not in "".join(path.read_text() for path in typed.etc.rglob("*") if path.is_file())
+    ours = (typed.config / "broker.password").read_text().strip()
+    assert files.knows(CONTROLLER_NAME, ours)
+    assert typed.broker("init") == 0
+    assert files.knows(CONTROLLER_NAME, ours)
+    assert files.knows("hot-tub", password)
+    assert typed.broker("list") == 0
+    assert "device of hot-tub" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "listeners"),
+    [
+        (("--tls",), (), ["1883 127.0.0.1", "8883"]),
+        (("--tls", "--plain"), (), ["1883", "8883"]),
+        (("--tls",), ("--plain",), ["1883", "8883"]),
+        (("--tls", "--plain"), ("--tls",), ["1883 127.0.0.1", "8883"]),
+        (("--tls",), ("--no-tls",), ["1883"]),
+        ((), ("--tls",), ["1883 127.0.0.1", "8883"]),
+        ((), (), ["1883"]),
+    ],
+)
+def test_done_again_it_takes_no_door_away_unless_told_to(
+    typed: Typed, first: tuple[str, ...], again: tuple[str, ...], listeners: list[str]
+) -> None:
+    """Typed once more in a hurry, `init` neither shuts devices out nor lets their passwords go unencrypted."""
+    assert typed.broker("init", *first) == 0
+    assert typed.broker("init", *again) == 0
+    assert re.findall(r"^listener (.*)$", BrokerFiles(typed.etc).configuration.read_text(), re.MULTILINE) == listeners
+
+
+def test_a_certificate_that_stays_is_not_said_to_be_for_new_names(
+    typed: Typed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every device knows it; whoever needs another is told how to get it."""
+    assert typed.broker("init", "--tls", "--name", "pi.lan") == 0
+    assert "certificate is for pi.lan." in capsys.readouterr().out
+    assert typed.broker("init", "--tls", "--name", "other.lan") == 0
+    said = capsys.readouterr().out
+    assert "other.lan" not in said
+    assert f"remove {BrokerFiles(typed.etc).authority}" in said
+
+
+def test_a_contact_that_comes_to_the_bus_later_is_heard_by_who_was_let_in_before(typed: Typed) -> None:
+    """The controller above all: else nobody would ever tell it of a transfer."""
+    assert typed.broker("init") == 0
+    installer = typed.config / "installer.toml"
+    wired = re.search(r"^source = .*\npin = .*$", installer.read_text(), re.MULTILINE)
+    assert wired is not None
+    on_bus = 'source = "mqtt"\ntopic = "ats/contact"'
+    installer.write_text(installer.read_text().replace(wired[0], on_bus))
+    assert typed.broker("add-user", "ats", "--role", "device", "--contact") == 0
+    _, _, controllers = (typed.etc / "loadshed" / "acl").read_text().partition(f"user {CONTROLLER_NAME}\n")
+    assert "topic read ats/contact" in controllers.partition("\n\n")[0]
+
+
+def test_secrets_are_nobodys_to_read(typed: Typed, tmp_path: Path) -> None:
+    """Neither the broker's key nor a password file is open to other users of the machine."""
+    assert typed.broker("init", "--tls", "--name", "pi.lan") == 0
+    target = tmp_path / "given" / "ann"
+    assert typed.broker("add-user", "ann", "--role", "person", "--password-file", str(target)) == 0
+    secret = [target, typed.config / "broker.password"]
+    secret += [typed.etc / "loadshed" / name for name in ("passwd", "acl", "broker.key")]
+    assert all(stat.S_IMODE(path.stat().st_mode) & 0o007 == 0 for path in secret)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert BrokerFiles(typed.etc).knows("ann", target.read_text().strip())
+    assert not list(typed.etc.rglob("ca.key")), "the authority signs nothing more"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("add-user", "tub", "--role", "device"), "no circuit tub"),
+        (("add-user", "a b", "--role", "person"), "cannot be a user's name"),
+        (("add-user", "a:b", "--role", "person"), "cannot be a user's name"),
+        (("add-user", "loadshed", "--role", "person"), "cannot be a user's name"),
+        (("add-user", "ann", "--role", "person", "--circuit", "hot-tub"), "go with --role device"),
+        (("add-user", "x", "--role", "device", "--contact"), "on a pin"),
+        (("remove-user", "bob"), "no bob"),
+        (("remove-user", "loadshed"), "nothing is shed"),
+        (("init", "--plain"), "go with --tls"),
+        (("init", "--tls", "--name", "a,DNS:b"), "neither a name nor an address"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    typed: Typed, words: tuple[str, ...], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the reason, and nothing written."""
+    typed.broker("init")
+    before = {path: path.read_bytes() for path in typed.etc.rglob("*") if path.is_file()}
+    assert typed.broker(*words) == 1
+    assert reason in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in typed.etc.rglob("*") if path.is_file()}
+
+
+def test_nobody_is_made_twice_by_accident(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+    """A device that works goes on working; whoever wants another password says so."""
+    typed.broker("init")
+    assert typed.broker("add-user", "ann", "--role", "person") == 0
+    assert typed.broker("add-user", "ann", "--role", "integrator") == 1
+    assert "--replace" in capsys.readouterr().err
+    assert typed.broker("add-user", "ann", "--role", "integrator", "--replace") == 0
+    assert BrokerFiles(typed.etc).users()[-1] == User("ann", Role.INTEGRATOR)
+
+
+def test_a_broker_that_somebody_set_up_is_left_alone(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two who say who may come in would open a door that each believes shut."""
+    (typed.etc / "conf.d").mkdir(parents=True)
+    (typed.etc / "conf.d" / "mine.conf").write_text("persistence true\nlistener 1883\nallow_anonymous true\n")
+    assert typed.broker("init") == 1
+    said = capsys.readouterr().err
+    assert "mine.conf: listener" in said
+    assert "mine.conf: allow_anonymous" in said
+    assert not (typed.etc / "loadshed").exists()
+
+
+def test_a_broker_that_would_not_read_it_is_said_so(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rules that nobody reads would be an open door behind a notice."""
+    typed.etc.mkdir()
+    main_file = typed.etc / "mosquitto.conf"
+    main_file.write_text("persistence true\n", encoding="utf-8")
+    assert typed.broker("init") == 1
+    assert "include_dir" in capsys.readouterr().err
+    main_file.write_text(f"persistence true\ninclude_dir {typed.etc}/conf.d\n", encoding="utf-8")
+    assert typed.broker("init") == 0
+
+
+def test_a_house_renamed_takes_everybody_along(typed: Typed) -> None:
+    """The topics change with `[site] id`; names, passwords and roles do not."""
+    typed.broker("init")
+    typed.broker("add-user", "hot-tub", "--role", "device")
+    files, installer = BrokerFiles(typed.etc), typed.config / "installer.toml"
+    before = files.users(), (typed.etc / "loadshed" / "passwd").read_text().splitlines()[1:]
+    installer.write_text(installer.read_text().replace('id = "home"', 'id = "cabin"'), encoding="utf-8")
+    assert typed.broker("init") == 0
+    text = (typed.etc / "loadshed" / "acl").read_text()
+    assert "loadshed/home/" not in text
+    assert "topic write loadshed/cabin/breakers/hot-tub/state" in text
+    assert files.users() == before[0]
+    assert set(before[1]) <= set((typed.etc / "loadshed" / "passwd").read_text().splitlines())
+
+
+def test_without_a_broker_set_up_nobody_is_let_in(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is said what comes first."""
+    assert typed.broker("add-user", "ann", "--role", "person") == 1
+    assert "loadshed broker init" in capsys.readouterr().err

@@ -1,0 +1,227 @@
+"""`loadshed status`: what the bus remembers, and never anything old as the present."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clients.bus_client.site import Site
+from clients.bus_client.status import Told, collect, status_fields
+from clients.cli.cli import main
+from clients.cli.status_view import status_text
+from hw.broker_socket import Broker
+from hw.mqtt import Link
+from tests.mosquitto import Mosquitto
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+NOW = 1_800_000_000.0
+SITE = Site("home", Broker(), poll_s=5.0)
+STATE = {
+    "state": "standby",
+    "source": "standby",
+    "since": "2027-01-15T07:58:20.000Z",
+    "outage": 3,
+    "shed": ["hot-tub"],
+    "unconfirmed": [],
+    "owed": ["hot-tub"],
+    "uncontrollable": ["garage"],
+    "taken_over": [],
+}
+DEMAND = {
+    "kw": 3.2,
+    "kw_at_most": False,
+    "kw_quality": "pulses",
+    "age_s": 1.0,
+    "demand_5min_kw": 3.1,
+    "demand_15min_kw": 3.0,
+    "peak_15min_kw": None,
+    "partial": ["demand_15min_kw"],
+    "energy_kwh": 12345.6,
+    "at": "2027-01-15T07:59:58.000Z",
+}
+GARAGE = {"name": "Garage", "breaker": "standard", "tag": "nonessential", "controllable": False, "position": "unknown"}
+SAID: Mapping[str, Mapping[str, object] | str] = {
+    "controller/availability": "online",
+    "controller/state": STATE,
+    "demand": DEMAND,
+    "circuits/garage": {
+        **GARAGE,
+        "available": True,
+        "shed": False,
+        "why": "UNCONTROLLABLE (standard breaker: no remote control): stays ON unless switched by hand",
+    },
+    "alarms/owed": {"id": "owed", "means": "Not given back.", "do": "Restore it."},
+}
+
+
+def payload(said: Mapping[str, object] | str) -> bytes:
+    """Return what is published."""
+    return said.encode() if isinstance(said, str) else json.dumps(said).encode()
+
+
+def told(**changes: Mapping[str, object] | str) -> Told:
+    """Return what a daemon has said; `changes` by the last part of a topic."""
+    found = Told()
+    for name, said in SAID.items():
+        found.take(name, payload(changes.get(name.rpartition("/")[2], said)))
+    return found
+
+
+def test_one_screen_tells_state_demand_alarms_and_each_circuit() -> None:
+    """With what to do about an alarm, and the reason where no command reaches a circuit."""
+    text = status_text(SITE, told(), None, NOW)
+    assert "on STANDBY, shed, since" in text
+    assert "(1 min 40 s)" in text
+    assert "3.20 kW now (heard 3.0 s ago)" in text
+    assert "15 min 3.00 kW (not full yet)" in text
+    assert "peak of 15 min unknown yet" in text
+    assert "do: Restore it." in text
+    assert "NO" in text
+    assert "no remote control" in text
+
+
+def test_an_alarm_says_for_how_long_it_has_stood() -> None:
+    """Where that can be known."""
+    owed = {"id": "owed", "means": "Not given back.", "do": "Restore it.", "since": "2027-01-15T07:58:00.000Z"}
+    assert "ALARM owed (for 2 min 00 s): Not given back." in status_text(SITE, told(owed=owed), None, NOW)
+    assert "ALARM owed: Not given back." in status_text(SITE, told(), None, NOW)
+
+
+def test_why_nothing_comes_back_yet_is_told() -> None:
+    """How long utility must still be unbroken, and that it is longer than usual."""
+    state = {**STATE, "state": "stabilizing", "stable_at": "2027-01-15T08:00:30.000Z", "flaps": 0}
+    assert "nothing comes back for 30 s more" in status_text(SITE, told(state=state), None, NOW)
+    assert "longer than usual" not in status_text(SITE, told(state=state), None, NOW)
+    flapping = status_text(SITE, told(state={**state, "flaps": 4}), None, NOW)
+    assert "longer than usual, for it went away 4 times of late" in flapping
+    assert "comes back" not in status_text(SITE, told(state=state), None, NOW + 60.0)
+    assert "comes back" not in status_text(SITE, told(state={**state, "state": "utility"}), None, NOW)
+
+
+def test_a_generator_that_stopped_is_told() -> None:
+    """A house on standby without power is no shed house."""
+    state = {**STATE, "generator_stopped_at": "2027-01-15T07:59:00.000Z"}
+    assert "THE GENERATOR HAS STOPPED, as it seems, 1 min 00 s ago" in status_text(SITE, told(state=state), None, NOW)
+
+
+def test_demand_that_was_said_long_ago_is_not_shown_as_the_present() -> None:
+    """A daemon that hangs says nothing; its last figure is no figure of now."""
+    later = NOW + 60.0
+    assert "3.20 kW now" not in status_text(SITE, told(), None, later)
+    assert "the meter was last heard 1 min 03 s ago" in status_text(SITE, told(), None, later)
+    demand = status_fields(SITE, told(), None, later)["demand"]
+    assert isinstance(demand, dict)
+    assert demand["kw"] is None
+    assert demand["kw_quality"] == "stale"
+
+
+def test_demand_from_the_future_is_not_shown_as_the_present() -> None:
+    """A Pi's clock may have been set back since: nobody knows how old the figure is."""
+    assert "3.20 kW now" not in status_text(SITE, told(), None, NOW - 3600.0)
+
+
+def test_demand_without_a_time_is_not_shown_as_the_present() -> None:
+    """Anybody may publish anything: what cannot be dated is not believed."""
+    assert "3.20 kW now" not in status_text(SITE, told(demand={**DEMAND, "at": "teatime"}), None, NOW)
+
+
+def test_a_daemon_that_is_gone_is_said_to_be_gone() -> None:
+    """What it said last is called so, and the circuits are not shown as if they stood."""
+    offline = told(availability="offline")
+    reason = offline.trouble
+    assert reason is not None
+    text = status_text(SITE, offline, reason, NOW)
+    assert text.startswith("UNKNOWN how home stands")
+    assert "may no longer be so" in text
+    assert "3.20 kW" not in text
+    fields = status_fields(SITE, offline, reason, NOW)
+    assert fields["known"] is False
+    assert "state" not in fields
+
+
+def test_what_is_no_json_says_nothing() -> None:
+    """Rubbish on a topic is as good as silence there."""
+    found = told(state="{", demand="[1]")
+    assert found.state is None
+    assert found.demand is None
+    assert found.trouble is not None
+    found.take("alarms/owed", b"")
+    assert not found.alarms
+
+
+# --- over a real broker ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """Return a Mosquitto that remembers what a daemon has said."""
+    with Mosquitto(tmp_path_factory.mktemp("mosquitto")) as mosquitto:
+        asyncio.run(publish(mosquitto.broker))
+        yield mosquitto.broker
+
+
+async def publish(broker: Broker) -> None:
+    """Say everything, retained, and go."""
+    link = await Link.open(broker, "daemon")
+    for name, said in SAID.items():
+        link.publish(f"loadshed/home/{name}", payload(said), retain=True)
+    link.flush()
+    await link.close()
+
+
+def config(folder: Path, broker: Broker, site: str = "home") -> str:
+    """Write an installer's file; return its folder."""
+    text = f'[site]\nid = "{site}"\n[contact]\nsource = "gpio"\npin = 17\n[broker]\nport = {broker.port}\n'
+    (folder / "installer.toml").write_text(text, encoding="utf-8")
+    return str(folder)
+
+
+def test_all_that_is_retained_is_collected_before_it_is_shown(broker: Broker) -> None:
+    """Our own echo, asked for last, comes behind it."""
+    found = asyncio.run(collect(broker, "home"))
+    assert found == told()
+
+
+def test_status_as_json_is_read_by_a_program(
+    broker: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The fields are the bus's own, by the names of the contract."""
+    assert main(["status", "--json", "--config", config(tmp_path, broker)]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["known"] is True
+    assert said["state"] == STATE
+    assert said["circuits"]["garage"]["controllable"] is False
+    assert said["demand"]["kw"] is None, "nobody knows how old it is"
+
+
+def test_a_site_that_never_spoke_ends_with_1(
+    broker: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong site id looks like this, and the sentence says so."""
+    assert main(["status", "--config", config(tmp_path, broker, "cabin")]) == 1
+    assert "is [site] id right" in capsys.readouterr().out
+
+
+def test_a_broker_that_is_away_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As text and as JSON, with the reason in both."""
+    folder = config(tmp_path, Broker(port=1))
+    assert main(["status", "--config", folder]) == 1
+    assert "nothing listens at 127.0.0.1:1" in capsys.readouterr().out
+    assert main(["status", "--json", "--config", folder]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["known"] is False
+    assert "nothing listens" in said["reason"]
+
+
+def test_an_inverted_contact_is_spoken_of_each_time() -> None:
+    """A cut wire would read as utility: whoever looks is told, each time."""
+    inverted = Site("home", Broker(), inverted=True)
+    told = Told(state={"state": "utility", "source": "utility"})
+    assert "a cut wire reads as utility" in " ".join(status_text(inverted, told, None, 0.0).split())
+    assert "a cut wire" not in status_text(Site("home", Broker()), told, None, 0.0)

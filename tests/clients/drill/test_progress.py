@@ -1,0 +1,378 @@
+"""A drill as it is followed and judged: times, kW, failures, and what came between, by the real engine's words."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from clients.drill.demand_readings import Readings, Rise
+from clients.drill.progress import Course, Fare
+from clients.drill.report_html import result_html
+from clients.drill.report_text import result_fields, result_text
+from clients.drill.result import COARSE, NO_METER, NONE_SEEN, TOO_SOON, UNHEARD, result
+from controller.core.engine import EngineSettings
+from rules.panel import Circuit, Kind, Position, Restore
+from tests.clients.drill.drill_house import Drilled
+from tests.pages import flat
+from tests.virtual_house import circuit, essential
+
+if TYPE_CHECKING:
+    from clients.drill.result import Outcome, Result
+
+SLOWLY = EngineSettings(stagger_s=15.0)
+THREE = (essential("fridge"), circuit("pump", rank=2), circuit("dryer", rank=6), circuit("hot-tub", rank=8))
+
+
+def drilled(*circuits: Circuit, for_s: float = 60.0, wait_s: float = 200.0, **words: Any) -> Drilled:
+    """Return a house that was drilled to the end."""
+    house = Drilled(*(circuits or THREE), **words)
+    house.follow(for_s)
+    house.wait(wait_s)
+    return house
+
+
+def outcome(found: Result, name: str) -> Outcome:
+    """Return how one circuit did."""
+    return next(one for one in found.outcomes if one.line.id == name)
+
+
+# --- passed ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_drill_that_passes_says_how_fast_each_obeyed() -> None:
+    """From our first command to the device's own report; one that is slow is said to be."""
+    house = Drilled(*THREE)
+    house.breaker("dryer").has(slow_s=2.0)
+    house.follow(60.0)
+    house.wait(200.0)
+    found = house.result()
+    assert found.passed
+    assert found.verdict == "PASSED: 3 of 3 circuits went off within 2.0 s, and 3 came back."
+    fare = outcome(found, "pump").fare
+    assert (fare.off_after_s, fare.off_tries, fare.on_after_s, fare.on_tries) == (0.04, 1, 0.04, 1)
+    assert outcome(found, "dryer").fare.off_after_s == 2.04
+    assert (found.course.id, found.course.because) == (1, "its time is up")
+    assert house.lines[0] == "Drill 1 has begun: everything nonessential that can be switched is told OFF."
+    assert house.lines[-1] == "All clear."
+
+
+def test_each_circuit_draws_what_demand_rises_by_as_it_comes_back() -> None:
+    """Read from the meter's pulses, one circuit after the other; the house before, shed and after."""
+    found = drilled(settings=SLOWLY, draws={"pump": 1.5, "dryer": 5.0, "hot-tub": 6.0}, base_kw=4.0).result()
+    assert {str(one.line.id): one.drew for one in found.outcomes} == {
+        "hot-tub": Rise(6.0),
+        "dryer": Rise(5.0),
+        "pump": Rise(1.5),
+    }
+    demand = found.demand
+    assert demand.before is not None
+    assert demand.shed is not None
+    assert demand.after is not None
+    assert (demand.before.kw, demand.shed.kw, demand.after.kw) == pytest.approx((16.5, 4.0, 16.5), abs=0.01)
+    assert demand.fell == Rise(12.5)
+
+
+def test_a_load_at_rest_is_none_seen_and_one_too_soon_is_not_guessed() -> None:
+    """A charger with nothing to charge; a pump whose successor came before the second pulse."""
+    draws = {"pump": 1.0, "dryer": 0.0, "hot-tub": 12.0}
+    found = drilled(draws=draws, base_kw=2.0).result()
+    assert outcome(found, "pump").drew_not == TOO_SOON
+    slow = drilled(settings=EngineSettings(stagger_s=25.0), draws=draws, base_kw=2.0).result()
+    assert outcome(slow, "pump").drew == Rise(1.0)
+    assert outcome(slow, "dryer").drew_not == NONE_SEEN
+    assert outcome(slow, "hot-tub").drew == Rise(12.0)
+
+
+def test_the_register_alone_tells_the_houses_fall_and_no_circuit() -> None:
+    """And the report says why."""
+    house = Drilled(*THREE, draws={"hot-tub": 16.0}, base_kw=8.0, pulses=False)
+    house.wait(600.0)
+    house.follow(300.0)
+    house.wait(400.0)
+    found = house.result()
+    assert found.demand.circuits_not == COARSE
+    assert found.demand.fell is not None
+    assert found.demand.fell.kw == pytest.approx(16.0, abs=2.5)
+    assert all(one.drew is None for one in found.outcomes)
+    assert COARSE in flat(result_text(found))
+
+
+def test_without_a_meter_nothing_is_told_of_kw() -> None:
+    """Unknown is unknown."""
+    found = drilled().result()
+    assert found.demand.circuits_not == NO_METER
+    assert all(one.drew is None for one in found.outcomes)
+    assert "before" not in result_text(found)
+
+
+# --- failed ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_does_not_obey_has_failed_and_the_others_have_not() -> None:
+    """A mute breaker, with the number of commands it left unanswered; a dead one that comes back late is not back."""
+    house = Drilled(*THREE)
+    house.breaker("dryer").has(silent=True)
+    house.follow(60.0)
+    house.wait(200.0)
+    found = house.result()
+    assert not found.passed
+    assert [str(one.line.id) for one in found.failed] == ["dryer"]
+    assert found.verdict.startswith("FAILED: Dryer: NOT CONFIRMED OFF after ")
+    assert outcome(found, "dryer").fare.off_tries > 3
+    assert not outcome(found, "pump").failed
+    assert any("Not confirmed after three tries: Dryer." in line for line in house.lines)
+
+
+def test_what_goes_off_and_does_not_come_back_has_failed() -> None:
+    """With the controller's own word on why."""
+    house = Drilled(*THREE)
+    house.follow(30.0)
+    house.wait(10.0)
+    house.breaker("dryer").has(silent=True)
+    house.wait(200.0)
+    found = house.result()
+    assert [str(one.line.id) for one in found.failed] == ["dryer"]
+    assert "NOT BACK: " in found.verdict
+    assert "three commands" in found.verdict
+    assert any(line.startswith("Dryer is not back: ") for line in house.lines)
+
+
+def test_what_trips_has_failed() -> None:
+    """It is a person's to look at."""
+    house = Drilled(*THREE)
+    house.follow(30.0)
+    house.wait(10.0)
+    house.breaker("hot-tub").trip()
+    house.wait(100.0)
+    assert "Hot tub: TRIPPED" in house.result().verdict
+
+
+def test_what_waits_for_a_person_has_not_failed() -> None:
+    """As its owner wrote it; the report says what brings it back."""
+    found = drilled(circuit("pump"), circuit("range", restore=Restore.ASK)).result()
+    assert found.passed
+    assert found.verdict.endswith("and 1 came back; for a person waits: Range.")
+    assert "`loadshed ask restore range`" in flat(result_text(found))
+
+
+def test_what_a_person_takes_over_has_not_failed() -> None:
+    """Their hand is no fault of the breaker's."""
+    house = Drilled(*THREE)
+    house.follow(60.0)
+    house.wait(20.0)
+    house.breaker("hot-tub").turn_on_by_hand()
+    house.wait(200.0)
+    found = house.result()
+    assert found.passed
+    assert outcome(found, "hot-tub").says == "taken over by a person"
+
+
+# --- what comes between ----------------------------------------------------------------------------------------------
+
+
+def test_a_real_transfer_cuts_it_short() -> None:
+    """What was measured until then is told, and nobody is called failed."""
+    house = Drilled(*THREE)
+    course = house.follow(60.0)
+    house.wait(20.0)
+    house.contact.open()
+    house.wait(5.0)
+    assert (course.done, course.taken_over) == (True, True)
+    found = house.result()
+    assert not found.passed
+    assert not found.failed
+    assert (
+        found.verdict
+        == "CUT SHORT by a real transfer; until then 3 of 3 circuits went off within 40 ms, and 0 came back."
+    )
+    assert "A REAL TRANSFER" in house.lines[-1]
+
+
+def test_who_was_only_just_told_as_it_was_cut_short_has_not_failed() -> None:
+    """A slow breaker had no time to answer; one that was told three times had."""
+    house = Drilled(*THREE)
+    house.breaker("dryer").has(silent=True)
+    house.follow(60.0)
+    house.wait(2.0)
+    house.contact.open()
+    house.wait(1.0)
+    found = house.result()
+    assert not found.failed
+    assert outcome(found, "dryer").says == "told to go off, and not confirmed yet, when it was cut short"
+    assert "2 of 3 circuits went off" in found.verdict
+
+
+def test_a_drill_that_is_dropped_never_began() -> None:
+    """The contact opened in the second before."""
+    house = Drilled(*THREE)
+    course = house.follow(60.0)
+    house.contact.open()
+    house.wait(30.0)
+    assert course.done
+    assert house.result().verdict.startswith("It never began: ")
+    assert not house.result().passed
+
+
+def test_a_start_in_the_middle_is_said_and_followed() -> None:
+    """The controller that comes back gives back; what was missed is not called a failure of the breaker's return."""
+    house = Drilled(*THREE)
+    course = house.follow(60.0)
+    house.wait(20.0)
+    assert course.availability("offline")[0].startswith("THE CONTROLLER IS GONE")
+    house.restart()
+    assert course.availability("online") == ["The controller is there again."]
+    house.wait(100.0)
+    assert course.ended_at is not None
+    assert any("started anew" in line for line in house.lines)
+    assert house.result().passed
+
+
+def test_a_contact_that_is_lost_is_said() -> None:
+    """Nothing is switched on until somebody knows where it is."""
+    house = Drilled(*THREE)
+    house.follow(60.0)
+    house.wait(20.0)
+    house.contact.is_lost()
+    house.wait(20.0)
+    assert any(line.startswith("NOBODY CAN SAY WHERE THE CONTACT IS") for line in house.lines)
+    house.contact.is_read()
+    house.wait(100.0)
+    assert house.result().passed
+
+
+def test_who_left_has_not_seen_it_to_its_end() -> None:
+    """The report says so, and calls nobody failed."""
+    house = Drilled(*THREE)
+    house.follow(60.0)
+    house.wait(20.0)
+    found = house.result(left=True)
+    assert not found.passed
+    assert not found.failed
+    assert found.verdict.startswith("NOT FOLLOWED to its end; until then 3 of 3")
+
+
+def test_the_state_alone_tells_what_was_missed() -> None:
+    """A broker that was away swallowed the events: the beginning, the end, a transfer."""
+    house = Drilled(*THREE)
+    course = Course(house.plan())
+    assert course.state({"state": "standby", "outage": 3, "kind": "drill"}, 1.0) == []
+    course.away()
+    course.state({"state": "standby", "outage": 3, "kind": "drill"}, 2.0)
+    assert course.id == 3
+    assert course.state({"state": "utility", "outage": None, "kind": None}, 3.0)
+    assert course.done
+    found = result(house.plan(), course, Readings(5.0), "Ann", 4.0)
+    assert {one.says for one in found.failed} == {UNHEARD}
+    assert found.verdict.startswith("NOT PROVED")
+    other = Course(house.plan())
+    other.away()
+    other.state({"state": "standby", "outage": 3, "kind": "drill"}, 2.0)
+    other.state({"state": "standby", "outage": 3, "kind": "outage"}, 3.0)
+    assert other.taken_over
+
+
+def test_another_drills_words_are_not_ours() -> None:
+    """Before ours has begun, and after it has ended; and an end that is of another outage."""
+    course = Course(Drilled(*THREE).plan())
+    assert course.event({"event": "confirmed_off", "circuit": "pump"}, 1.0) == []
+    course.event({"event": "drill_began", "outage": 4, "at": "2026-01-31T18:02:11.204Z"}, 1.0)
+    course.event({"event": "drill_began", "outage": 5}, 1.0)
+    course.event({"event": "drill_over", "outage": 3}, 2.0)
+    course.event({"event": "all_clear", "outage": 3}, 2.0)
+    assert (course.id, course.over_at, course.ended_at) == (4, None, None)
+
+
+@pytest.mark.parametrize(
+    ("sent", "said", "after_last_s", "tries", "told"),
+    [(100.0, 100.2, 0.2, 1, 0.2), (100.0, 105.2, 0.2, 2, 5.2), (100.0, 90.0, 0.2, 2, 0.2), (None, 105.2, 0.2, 2, 0.2)],
+)
+def test_an_answer_counts_from_our_first_command(
+    sent: float | None, said: float, after_last_s: float, tries: int, told: float
+) -> None:
+    """What is said of the last one is the least, also where somebody sets the clock meanwhile."""
+    fare = Fare()
+    fare.sent(sent, first=True)
+    assert fare.answered(said, after_last_s, tries) == pytest.approx(told)
+
+
+# --- the report ------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_shows_all_of_it_and_needs_nothing_else() -> None:
+    """Times, kW, failures in their own colour, what is left to a hand; names are text, and no markup."""
+    circuits = (*THREE, circuit("porch", kind=Kind.STANDARD), circuit("range", restore=Restore.ASK))
+    house = Drilled(*circuits, settings=SLOWLY, draws={"hot-tub": 6.0}, base_kw=4.0)
+    house.breaker("dryer").has(silent=True)
+    house.follow(60.0)
+    house.wait(200.0)
+    page = result_html(house.result(), "<home>", "0.1.0")
+    assert "House &lt;home&gt;" in page
+    assert '<span class="wrong">NOT CONFIRMED OFF' in page
+    assert "6.0 kW" in page
+    assert "Stays ON until you switch it off by hand" in page
+    assert "Not touched" in page
+    assert "src=" not in page
+    assert "<script" not in page
+
+
+def test_a_shed_house_that_is_too_much_for_the_generator_is_said_so() -> None:
+    """Every breaker obeyed, and it would stall all the same: too little is nonessential."""
+    house = drilled(circuit("pump"), base_kw=15.0)
+    assert "15.00 kW, 107% of what the generator is rated: TOO MUCH FOR IT" in result_text(house.result())
+    assert "TOO MUCH" not in result_text(drilled(circuit("pump"), base_kw=10.0).result())
+
+
+def test_the_json_is_complete_and_unknown_is_null() -> None:
+    """For programs, and for the next drill's list."""
+    house = drilled(circuit("pump"), circuit("porch", kind=Kind.STANDARD))
+    fields = json.loads(json.dumps(result_fields(house.result(), "home"), allow_nan=False))
+    assert (fields["id"], fields["kind"], fields["site"], fields["by"], fields["passed"]) == (
+        1,
+        "drill",
+        "home",
+        "Ann",
+        True,
+    )
+    assert (fields["for_s"], fields["held_s"], fields["generator_kw"]) == (60.0, 60.0, 14.0)
+    pump = fields["circuits"]["pump"]
+    assert (pump["off_after_s"], pump["on_after_s"], pump["kw"], pump["failed"]) == (0.04, 0.04, None, False)
+    assert [*fields["by_hand"]] == ["porch"]
+    assert fields["demand"]["shed_kw"] is None
+
+
+def test_a_clock_that_may_be_wrong_is_said_to_be() -> None:
+    """A Pi has none of its own: the report's date is what it is."""
+    house = drilled(circuit("pump"))
+    assert house.course is not None
+    assert "clock" not in result_fields(house.result(), "home")
+    house.course.clock_trusted = False
+    assert result_fields(house.result(), "home")["clock"] == "untrusted"
+    assert "(by a clock that may be wrong)" in result_text(house.result())
+
+
+def test_nothing_that_was_off_before_comes_on() -> None:
+    """The drill's first promise, seen at the breakers."""
+    house = Drilled(*THREE)
+    house.breaker("dryer").turn_off_by_hand()
+    house.wait(5.0)
+    house.follow(30.0)
+    house.wait(200.0)
+    assert house.breaker("dryer").position is Position.OFF
+    assert [str(one.line.id) for one in house.result().outcomes] == ["hot-tub", "pump"]
+    assert house.result().passed
+
+
+def test_where_a_circuit_is_stands_on_the_bus_whatever_was_missed() -> None:
+    """Heard to go off; the way back was missed, and it is on: when, was not heard."""
+    house = Drilled(circuit("pump"), circuit("hot-tub"))
+    course = house.follow(60.0)
+    house.wait(20.0)
+    course.away()
+    for name, position in (("pump", "on"), ("hot-tub", "off")):
+        course.circuit(name, {"position": position})
+    course.state({"state": "utility", "outage": None, "kind": None}, house.now)
+    found = house.result()
+    assert outcome(found, "pump").says == "off and on again; when, was not heard"
+    assert [str(one.line.id) for one in found.failed] == ["hot-tub"]

@@ -1,0 +1,110 @@
+"""The bundle for a bug report tells everything but secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tarfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clients.cli.cli import main
+from clients.maintenance.support_bundle import without_secrets
+from tests.system.process_house import House
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PASSWORD = "correct horse battery staple"  # noqa: S105 — a made one
+
+
+def inside(bundle: Path) -> dict[str, str]:
+    """Return the files of a bundle."""
+    with tarfile.open(bundle) as tar:
+        found = {}
+        for member in tar.getmembers():
+            file = tar.extractfile(member)
+            assert file is not None
+            found[member.name.removeprefix("loadshed-support/")] = file.read().decode()
+        return found
+
+
+def test_a_bundle_of_a_house_that_had_an_outage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both files, versions, check, events, outages, whole databases; and it says so."""
+
+    async def story() -> None:
+        async with House(tmp_path / "house") as house:
+            await house.begin()
+            house.opens()
+            await house.is_shed()
+            house.closes()
+            await house.is_back()
+            assert await house.program.terminate() == 0
+
+    asyncio.run(story())
+    folder, out = tmp_path / "house", tmp_path / "bundle.tar.gz"
+    assert (
+        main(
+            ["support-bundle", "--config", f"{folder / 'config'}", "--state", f"{folder / 'state'}", "--out", f"{out}"]
+        )
+        == 0
+    )
+    said, found = capsys.readouterr().out, inside(out)
+    assert out.stat().st_mode & 0o077 == 0
+    assert all(f"{name}: " in said and f"{name}: " in found["README.txt"] for name in found if name != "README.txt")
+    assert found["config/circuits.toml"] == (folder / "config" / "circuits.toml").read_text(encoding="utf-8")
+    assert "loadshed 0." in found["versions.txt"]
+    assert "UNCONTROLLABLE" in found["check.txt"]
+    events = [json.loads(line)["event"] for line in found["events.jsonl"].splitlines()]
+    assert {"outage_began", "commanded_off", "outage_ended"} <= {*events}
+    assert json.loads(found["outages.json"])[0]["ended"] is not None
+    assert "ledger.db: ok" in found["databases.txt"]
+    assert json.loads(found["status.json"])["known"] is False
+    assert "ledger.db" in found["files.txt"]
+
+
+def test_no_secret_is_in_a_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither the password file, nor what stands in it, nor what somebody wrote into the wrong file."""
+    config, out = tmp_path / "config", tmp_path / "bundle.tar.gz"
+    config.mkdir()
+    (config / "broker.password").write_text(f"{PASSWORD}\n", encoding="utf-8")
+    (config / "key.pem").write_text("-----BEGIN PRIVATE KEY-----", encoding="utf-8")
+    (config / "installer.toml").write_text(
+        '[site]\nid = "home"\n[contact]\nsource = "gpio"\npin = 17\n[broker]\nport = 1\nusername = "ann"\n'
+        f'password_file = "{config / "broker.password"}"  # it was {PASSWORD}\npassword = "hunter2"\n',
+        encoding="utf-8",
+    )
+    (config / "circuits.toml").write_text('notes = "mqtt://me:letmein@broker"\n', encoding="utf-8")
+    assert main(["support-bundle", "--config", str(config), "--state", str(tmp_path / "none"), "--out", str(out)]) == 0
+    capsys.readouterr()
+    everything = "\n".join(inside(out).values())
+    for secret in (PASSWORD, "hunter2", "letmein", "BEGIN PRIVATE KEY"):
+        assert secret not in everything
+    assert 'username = "ann"' in everything
+    assert f'password_file = "{config / "broker.password"}"' in everything
+    assert "ledger.db: cannot be read" in everything
+
+
+@pytest.mark.parametrize(
+    ("text", "without"),
+    [
+        ('password = "a\\"b" # c', 'password = "(removed)" # c'),
+        (
+            "broker = { host = 'x', password = 'y', port = 1 }",
+            "broker = { host = 'x', password = \"(removed)\", port = 1 }",
+        ),
+        ("api_key='x'", 'api_key="(removed)"'),
+        ('"mqtt-token" = """a\nb"""', '"mqtt-token" = "(removed)"'),
+        (
+            'installer.toml:3: [broker] password = "x": unknown',
+            'installer.toml:3: [broker] password = "(removed)": unknown',
+        ),
+        ('password_file = "/etc/x"', 'password_file = "/etc/x"'),
+        ("said moonlight aloud", "said (removed) aloud"),
+        ('compass = "north"', 'compass = "(removed)"'),
+    ],
+)
+def test_what_is_called_like_a_secret_is_taken_out(text: str, without: str) -> None:
+    """Rather one word too many than one too few."""
+    assert without_secrets(text, ("moonlight",)) == without

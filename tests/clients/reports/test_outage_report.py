@@ -1,0 +1,283 @@
+"""An outage, told: to a person, to a program, to a spreadsheet, and on paper."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from clients.cli.cli import main
+from controller.config import history
+from controller.config.loader import Configuration, Sources, parse
+from controller.core.effects import Happened, KeepEntry, KeepHistory, KeepOutage, KeepSample
+from controller.storage.store import Store
+from rules.boot_time import Moment
+from rules.panel import CircuitId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from controller.core.effects import DiskEffect, Json, OutageStage
+
+BOOT, LATER = "boot-1", "boot-2"
+BEGAN_UTC = 1_790_000_000.0
+BEGAN = 100.0
+INSTALLER = """
+[site]
+id = "home"
+[contact]
+source = "gpio"
+pin = 17
+[meter]
+model = "2N208-021"
+port = "/dev/ttyUSB0"
+[generator]
+kw = 14.0
+"""
+CIRCUITS = """
+[circuits.hot-tub]
+name = "Hot <tub>"
+space = 1
+breaker = "gen2"
+tag = "nonessential"
+rank = 8
+[circuits.range]
+space = 2
+breaker = "gen2"
+tag = "nonessential"
+restore = "ask"
+[circuits.pool]
+space = 3
+breaker = "gen2"
+tag = "nonessential"
+[circuits.garage]
+space = 4
+breaker = "standard"
+tag = "nonessential"
+[circuits.fridge]
+space = 5
+breaker = "gen2"
+tag = "essential"
+"""
+HOT_TUB, RANGE, POOL = CircuitId("hot-tub"), CircuitId("range"), CircuitId("pool")
+
+
+def write(folder: Path, rows: Iterable[DiskEffect], boot: str = BOOT, *, trusted: bool = True, utc: float = 0) -> None:
+    """Write rows as the daemon of one boot does; `utc`: seconds since 1970 at its monotonic 0."""
+    store = Store(folder, boot, pytest.fail, lambda: None)
+    store.load()
+    store.clock(utc or BEGAN_UTC - BEGAN, trusted)
+    store.put([*rows])
+    store.close()
+
+
+def outage(ended: float | None = BEGAN + 1200.0, peak_kw: float | None = 6.5) -> KeepOutage:
+    """Return an outage of 20 minutes with two transfers."""
+    openings = (Moment(BOOT, BEGAN), Moment(BOOT, BEGAN + 600.0))
+    before = {HOT_TUB: "on", RANGE: "on", POOL: "off"}
+    end = None if ended is None else Moment(BOOT, ended)
+    stage: OutageStage = "open" if ended is None else "closed"
+    return KeepOutage(1, stage, "outage", openings[0], end, openings, before, 1.5, peak_kw)
+
+
+def histories() -> list[DiskEffect]:
+    """Return a hot tub that came back, and a range that never confirmed and waits to be asked for."""
+    shed = Moment(BOOT, BEGAN)
+    back = KeepHistory(1, HOT_TUB, shed, 0.25, Moment(BOOT, BEGAN + 1230.0), "restored")
+    return [back, KeepHistory(1, RANGE, shed, None, None, None)]
+
+
+def sample(
+    seconds: float, kw: float | None = 4.0, fifteen_kw: float | None = 5.0, quality: str = "pulses"
+) -> KeepSample:
+    """Return a row of the demand log, so many seconds after the beginning."""
+    return KeepSample(BEGAN + seconds, 1, kw, False, quality, 0.5, 4.5, fifteen_kw, 1234.5, 7)
+
+
+def event(seconds: float, name: str, **about: Json) -> Happened:
+    """Return an event, so many seconds after the beginning."""
+    return Happened(BEGAN + seconds, name, None, about)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """Return a state folder with an outage in full, and the configuration that was in force."""
+    samples = [sample(at, fifteen_kw=6.0 if at == 1000 else 5.0) for at in range(0, 1200, 5) if not 300 < at < 400]
+    silent = [sample(at, None, quality="stale") for at in range(1200, 1260, 5)]
+    note = event(1210.0, "meter_noted", kind="power_lost", says="the meter lost its power")
+    write(tmp_path, [outage(), *histories(), *samples, *silent, note, event(390.0, "started", rebooted=True)])
+    configuration = parse(Sources(INSTALLER, CIRCUITS))
+    assert isinstance(configuration, Configuration)
+    history.keep(tmp_path, configuration)
+    return tmp_path
+
+
+def told(state: Path, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Return what a command writes about this state folder; it must succeed."""
+    assert main([*words, "--state", str(state)]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_person_reads_when_how_long_and_what_became_of_each_circuit(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Circuits that were not shed though nonessential are told too, with the reason."""
+    text = told(state, capsys, "report")
+    assert "lasted     20 min 00 s" in text
+    assert "transfers  2, at " in text
+    lines = {line.split("  ")[0]: line for line in text.splitlines()}
+    assert "0.2 s" in lines["Hot <tub>"]
+    assert lines["Hot <tub>"].endswith("restored")
+    assert "NEVER" in lines["range"]
+    assert lines["range"].endswith("waits for a person")
+    assert lines["pool"].endswith("was off before, and stayed so")
+    assert "UNCONTROLLABLE, stayed ON: standard breaker: no remote control" in lines["garage"]
+    assert "fridge" not in lines
+
+
+def test_a_person_reads_energy_peaks_and_how_true_they_are(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The peak has its time; the meter has its accuracy class."""
+    text = told(state, capsys, "report", "1")
+    assert "energy     1.5 kWh" in text
+    assert "6.5 kW over 15 minutes, at " in text
+    assert "±0.5 % at power factor 1, ±0.75 % at 0.5" in text
+
+
+def test_gaps_in_the_demand_have_their_reasons(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A controller that was down, and a meter that was silent, are two things."""
+    text = told(state, capsys, "report")
+    assert "(1 min 40 s): the controller was down: it lost its power, and started again" in " ".join(text.split())
+    assert "the meter was silent (the meter lost its power)" in " ".join(text.split())
+
+
+def test_json_has_the_fields_of_the_contract(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the list and in the report, by the same names; times in UTC."""
+    (listed,) = json.loads(told(state, capsys, "outages", "--json"))
+    full = json.loads(told(state, capsys, "report", "--json"))
+    assert listed == {key: full[key] for key in listed}
+    assert listed["began"] == "2026-09-21T14:13:20.000Z"
+    assert (listed["id"], listed["kind"], listed["transfers"]) == (1, "outage", 2)
+    assert (listed["energy_kwh"], listed["peak_15min_kw"]) == (1.5, 6.5)
+    assert listed["circuits"]["hot-tub"] == {
+        "shed_at": "2026-09-21T14:13:20.000Z",
+        "confirmed_after_s": 0.25,
+        "restored_at": "2026-09-21T14:33:50.000Z",
+        "end": "restored",
+    }
+    assert listed["circuits"]["range"]["restored_at"] is None
+    assert "clock" not in listed
+
+
+def test_the_peak_of_a_short_outage_is_marked_for_programs_too(
+    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No window of 15 minutes fits in it, so the figure is over all of it; and it has no digit too many."""
+    (full,) = json.loads(told(state, capsys, "outages", "--json"))
+    assert full["partial"] == []
+    short = tmp_path / "short"
+    write(short, [outage(ended=BEGAN + 899.0, peak_kw=1 / 3)])
+    (listed,) = json.loads(told(short, capsys, "outages", "--json"))
+    assert (listed["peak_15min_kw"], listed["partial"]) == (0.333, ["peak_15min_kw"])
+    assert json.loads(told(short, capsys, "report", "--json"))["partial"] == ["peak_15min_kw"]
+
+
+def test_a_clock_nobody_vouches_for_is_said_to_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A Pi has no clock of its own: times are marked, durations stand."""
+    write(tmp_path, [outage()], trusted=False)
+    (listed,) = json.loads(told(tmp_path, capsys, "outages", "--json"))
+    assert listed["clock"] == "untrusted"
+    assert "times of day may be off" in told(tmp_path, capsys, "report")
+
+
+def test_an_outage_that_lasts_has_no_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Null for programs, "not yet" for people; the peak so far comes from the demand log."""
+    rows = [sample(at, fifteen_kw=5.5) for at in range(0, 1000, 5)]
+    write(tmp_path, [outage(ended=None, peak_kw=None), *histories(), *rows])
+    assert json.loads(told(tmp_path, capsys, "report", "--json"))["ended"] is None
+    text = told(tmp_path, capsys, "report")
+    assert "ended      not yet" in text
+    assert "still shed" in text
+    assert "5.5 kW over 15 minutes" in text
+
+
+def test_what_is_on_and_only_watched_is_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """After a restart an OFF may still take effect for a minute: the all-clear names nobody, and neither does this."""
+    write(tmp_path, [outage(), *histories()])
+    assert "2, 1 not back" in told(tmp_path, capsys, "outages")
+    write(tmp_path, [KeepEntry(RANGE, {"position": "on"})], LATER)
+    assert "not back" not in told(tmp_path, capsys, "outages")
+    assert "on again; watched for a minute" in told(tmp_path, capsys, "report")
+
+
+def test_demand_from_before_the_outage_is_no_peak_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The trailing average of the first minutes is that of the whole house on utility."""
+    rows = [sample(at, fifteen_kw=20.0 if at < 900 else 5.0) for at in range(0, 1200, 5)]
+    write(tmp_path, [outage(peak_kw=None), *rows])
+    assert "5.0 kW over 15 minutes" in told(tmp_path, capsys, "report")
+
+
+def test_an_outage_over_a_restart_is_told_by_the_wall_clock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two boots have two monotonic clocks; what they have in common is the time of day."""
+    write(tmp_path, [outage(ended=None)])
+    ended = KeepOutage(1, "closed", "outage", Moment(BOOT, BEGAN), Moment(LATER, 50.0), (Moment(BOOT, BEGAN),), {})
+    write(tmp_path, [ended], LATER, utc=BEGAN_UTC + 250.0)
+    assert "lasted     5 min 00 s" in told(tmp_path, capsys, "report")
+
+
+def test_csv_has_units_in_its_head_and_nothing_for_the_unknown(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A spreadsheet must not take silence for 0 kW."""
+    head, *rows = csv.reader(io.StringIO(told(state, capsys, "report", "--csv")))
+    assert head[:4] == ["at (UTC)", "clock", "since began (s)", "demand (kW)"]
+    assert rows[1][:4] == ["2026-09-21T14:13:25.000Z", "trusted", "5.0", "4.0"]
+    assert rows[-1][3] == ""
+    assert {len(row) for row in rows} == {len(head)}
+
+
+def test_the_page_stands_alone_and_shows_the_curve(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No script, nothing fetched; what owners write is text there, never markup."""
+    pytest.importorskip("pygal")
+    page = told(state, capsys, "report", "--html")
+    assert "<svg" in page
+    assert "<script" not in page
+    assert all(word not in page for word in ("src=", "href=", "@import", "url(http"))
+    assert "Hot &lt;tub&gt;" in page
+    assert "Hot <tub>" not in page
+    ET.fromstring(page[page.index("<svg") : page.index("</svg>") + 6])  # noqa: S314  # our own
+
+
+def test_no_log_and_no_such_outage_end_with_1(state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the reason, and the command that helps."""
+    assert main(["report", "7", "--state", str(state)]) == 1
+    assert "no outage 7" in capsys.readouterr().err
+    assert main(["outages", "--state", str(tmp_path / "elsewhere")]) == 1
+    assert "there is no log" in capsys.readouterr().err
+
+
+def test_a_house_without_outages_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty log is no error to whoever lists it."""
+    write(tmp_path, [event(0.0, "started")])
+    assert told(tmp_path, capsys, "outages") == "no outage so far\n"
+    assert told(tmp_path, capsys, "outages", "--json") == "[]\n"
+
+
+def test_a_drill_is_told_as_a_drill(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing opened, and nobody lost any power: it is in the list all the same, and called what it was."""
+    drill = replace(outage(BEGAN + 70.0), kind="drill", openings=())
+    back = KeepHistory(1, HOT_TUB, Moment(BOOT, BEGAN), 0.25, Moment(BOOT, BEGAN + 65.0), "restored")
+    coming = KeepOutage(2, "about", "drill", Moment(BOOT, BEGAN + 500.0), None, (), {})
+    write(tmp_path, [drill, back, coming])
+    assert [row.split()[:2] for row in told(tmp_path, capsys, "outages").splitlines()[2:]] == [["1", "drill"]]
+    (listed,) = json.loads(told(tmp_path, capsys, "outages", "--json"))
+    assert (listed["kind"], listed["transfers"]) == ("drill", 0)
+    text = told(tmp_path, capsys, "report", "1")
+    assert text.startswith("Drill 1\n")
+    assert "none: a person asked for it" in text
+    page = told(tmp_path, capsys, "report", "1", "--html")
+    assert "<h1>Drill 1</h1>" in page
+    assert "standby" not in page

@@ -1,0 +1,147 @@
+"""What a broker may be like: passwords, access lists, TLS, and names that are not found."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from controller.bus.topics import Publication
+from controller.core.effects import SwitchOff
+from controller.core.events import BusConnected
+from hw.broker_socket import Broker, BrokerError, dial
+from hw.mqtt import Link
+from tests.controller.bus.bus_world import (
+    CIRCUITS,
+    HOT_TUB,
+    TOPICS,
+    listening,
+    run,
+    sets,
+    settled,
+    world,
+)
+from tests.mosquitto import Mosquitto
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+async def refused(broker: Broker) -> str:
+    """Return the sentence with which a connection fails."""
+    try:
+        link = await Link.open(broker, "curious")
+    except BrokerError as error:
+        return str(error)
+    await link.close()
+    return "accepted"
+
+
+def password_file(folder: Path, name: str, password: str) -> Path:
+    """Write a password as an owner would, with a line's end."""
+    file = folder / name
+    file.write_text(password + "\n", encoding="utf-8")
+    return file
+
+
+def test_a_password_is_needed_and_its_absence_explained(tmp_path: Path) -> None:
+    """The sentence names the settings to look at."""
+    users = tmp_path / "users"
+    subprocess.run(
+        ["mosquitto_passwd", "-b", "-c", str(users), "loadshed", "secret"], check=True, capture_output=True, timeout=60
+    )
+    users.chmod(0o644)
+    right, wrong = password_file(tmp_path, "right", "secret"), password_file(tmp_path, "wrong", "guess")
+    with Mosquitto(tmp_path, f"password_file {users}", "allow_anonymous false") as mosquitto:
+        named = replace(mosquitto.broker, username="loadshed")
+        assert run(refused(replace(named, password_file=right))) == "accepted"
+        assert "password" in run(refused(replace(named, password_file=wrong)))
+        assert "password" in run(refused(replace(named, password_file=wrong, version="3.1.1")))
+        assert "not authorized" in run(refused(mosquitto.broker))
+        assert "cannot read" in run(refused(replace(named, password_file=tmp_path / "none")))
+
+
+def test_what_the_access_list_forbids_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A broker drops what is not allowed without a word to anybody else."""
+    rules = tmp_path / "acl"
+    rules.write_text("topic read loadshed/#\n", encoding="utf-8")
+    rules.chmod(0o644)
+
+    async def story() -> None:
+        async with listening(strict.broker) as listener:
+            await listener.until(BusConnected)
+            listener.bus.publish(TOPICS.command(SwitchOff(HOT_TUB, 5)))
+            link = listener.bus._link
+            assert link is not None
+            while not caplog.records:
+                await link.wait(0.1)
+
+    with Mosquitto(tmp_path, f"acl_file {rules}") as strict, caplog.at_level(logging.WARNING):
+        run(story())
+    assert "access list" in caplog.text
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """Make a certificate for localhost on the spot; return it and its key."""
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-keyout", str(key), "-out", str(cert), "-days", "2", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    key.chmod(0o644)
+    return cert, key
+
+
+def test_tls_is_spoken_and_a_wrong_certificate_refused(tmp_path: Path) -> None:
+    """Forty commands and a megabyte go through it; a certificate nobody vouches for does not."""
+    cert, key = certificate(tmp_path)
+    (tmp_path / "other").mkdir()
+    stranger, _ = certificate(tmp_path / "other")
+
+    async def story(broker: Broker) -> int:
+        async with listening(broker) as listener, world(broker, "#") as other:
+            await listener.ready()
+            for circuit in CIRCUITS:
+                listener.bus.publish(TOPICS.command(SwitchOff(circuit, 5)))
+            listener.bus.publish(Publication("settled", b"x" * 1_000_000))
+            return len(sets(await other.until(settled)))
+
+    with Mosquitto(tmp_path, f"certfile {cert}", f"keyfile {key}") as mosquitto:
+        tls = replace(mosquitto.broker, ca_file=cert)
+        assert run(story(tls)) == len(CIRCUITS)
+        assert run(refused(replace(tls, host="localhost"))) == "accepted"
+        assert "vouches" in run(refused(replace(tls, ca_file=stranger)))
+        assert "ca_file" in run(refused(replace(tls, ca_file=key)))
+        assert "hung up" in run(refused(mosquitto.broker))
+
+
+def test_tls_to_a_plain_listener_is_explained(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    """The port is often the only thing that is wrong."""
+    cert, _ = certificate(tmp_path)
+    assert "TLS listener" in run(refused(replace(mosquitto.broker, ca_file=cert)))
+
+
+@pytest.mark.parametrize("host", ["192.168.1..5", ".lan", f"{'x' * 64}.lan"])
+def test_a_host_that_is_no_name_is_a_broker_that_cannot_be_reached(host: str) -> None:
+    """What Python's codec for names says of it is no accident of ours: one sentence, at once."""
+    with pytest.raises(BrokerError, match="is not found"):
+        run(dial(Broker(host=host)))
+
+
+def test_a_name_that_is_not_found_is_explained() -> None:
+    """`.invalid` never is."""
+    assert "write its address" in run(refused(Broker(host="broker.invalid")))
+
+
+def test_nothing_waits_for_a_resolver_that_hangs(mosquitto: Mosquitto) -> None:
+    """A name is looked up beside the loop; `localhost` shows the way is whole."""
+    assert run(refused(replace(mosquitto.broker, host="localhost"))) == "accepted"

@@ -1,0 +1,351 @@
+"""The bus against a real Mosquitto on loopback: its commands, and its connection."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+
+from controller.bus.topics import Publication
+from controller.core.effects import SwitchOff
+from controller.core.events import BreakerReported, BusConnected, BusLost, ContactChanged
+from hw.broker_socket import Broker, BrokerError
+from hw.mqtt import Link
+from rules.panel import CircuitId, Position
+from tests.controller.bus.bus_world import (
+    CIRCUITS,
+    HOT_TUB,
+    SOON_S,
+    TOPICS,
+    Listener,
+    listening,
+    run,
+    sets,
+    settled,
+    world,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from controller.bus.connection import Bus
+    from controller.core.events import Event
+    from hw.mqtt import Heard
+    from tests.mosquitto import Mosquitto
+
+CONNACK = bytes((0x20, 3, 0, 0, 0))  # MQTT v5, 3.2: accepted, no session, no properties
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_forty_commands_at_connecting_arrive_in_order_and_unretained(
+    mosquitto: Mosquitto, version: Literal["5", "3.1.1"]
+) -> None:
+    """They go out with the connection, in one go, though the broker says it takes twenty at a time."""
+
+    async def story() -> list[Heard]:
+        broker = replace(mosquitto.broker, version=version)
+        listener = Listener(broker)
+        listener.do = lambda event: shed(listener.bus, event)
+        async with world(mosquitto.broker, "loadshed/home/breakers/+/set") as other:
+            task = asyncio.create_task(listener.bus.run())
+            heard = await other.until(lambda heard: len(heard) == len(CIRCUITS))
+            task.cancel()
+            await asyncio.wait([task], timeout=SOON_S)
+            return heard
+
+    def shed(bus: Bus, event: Event) -> None:
+        if isinstance(event, BusConnected):
+            for circuit in CIRCUITS:
+                assert bus.publish(bus.topics.command(SwitchOff(circuit, 5)))
+
+    heard = run(story())
+    assert [one.topic.split("/")[3] for one in heard] == [*CIRCUITS]
+    assert {one.payload for one in heard} == {b"OFF"}
+    assert not any(one.retained for one in heard)
+
+
+def test_all_forty_commands_are_sent_before_the_broker_answers_one(mosquitto: Mosquitto) -> None:
+    """No waves: a broker that is slow to confirm holds none of them back."""
+
+    async def story() -> int:
+        async with listening(mosquitto.broker) as listener, world(mosquitto.broker, "#") as other:
+            await listener.until(BusConnected)
+            mosquitto.freeze()
+            for circuit in CIRCUITS:
+                listener.bus.publish(TOPICS.command(SwitchOff(circuit, 5)))
+            listener.bus.flush()
+            link = listener.bus._link
+            assert link is not None
+            unsent = link._client.want_write()
+            mosquitto.thaw()
+            await other.until(lambda heard: len(sets(heard)) == len(CIRCUITS))
+            return int(unsent)
+
+    assert run(story()) == 0
+
+
+def test_what_is_said_while_the_broker_is_away_is_never_said_later(mosquitto: Mosquitto) -> None:
+    """A late OFF switches off what somebody has since given back."""
+
+    async def story() -> list[Heard]:
+        async with listening(mosquitto.broker) as listener:
+            await listener.until(BusConnected)
+            mosquitto.kill()
+            await listener.until(BusLost)
+            assert not listener.bus.connected
+            assert not listener.bus.publish(TOPICS.command(SwitchOff(HOT_TUB, 60)))
+            mosquitto.start()
+            async with world(mosquitto.broker, "#") as other:
+                await listener.until(BusConnected, 2)
+                assert listener.bus.publish(Publication("settled", b""))
+                return await other.until(settled)
+
+    assert sets(run(story())) == []
+
+
+def test_a_command_the_broker_could_not_confirm_is_not_repeated_by_the_library(mosquitto: Mosquitto) -> None:
+    """What was under way when the broker died is decided anew, not replayed."""
+
+    async def story() -> list[Heard]:
+        async with listening(mosquitto.broker) as listener:
+            await listener.until(BusConnected)
+            mosquitto.freeze()
+            listener.bus.publish(TOPICS.command(SwitchOff(HOT_TUB, 60)))
+            listener.bus.flush()
+            mosquitto.kill()
+            await listener.until(BusLost)
+            mosquitto.start()
+            async with world(mosquitto.broker, "#") as other:
+                await listener.until(BusConnected, 2)
+                listener.bus.publish(Publication("settled", b""))
+                return await other.until(settled)
+
+    assert sets(run(story())) == []
+
+
+def test_a_command_carries_its_expiry(mosquitto: Mosquitto) -> None:
+    """The broker forgets it when the next try is due."""
+
+    async def story() -> None:
+        async with listening(mosquitto.broker) as listener:
+            await listener.until(BusConnected)
+            reader = subscriber(mosquitto, "%E %p", "loadshed/home/breakers/hot-tub/set")
+            listener.bus.publish(TOPICS.command(SwitchOff(HOT_TUB, 7)))
+            try:
+                output, _ = await asyncio.to_thread(reader.communicate, timeout=SOON_S)
+            finally:
+                reader.kill()
+            assert output.split() == ["7", "OFF"]
+
+    run(story())
+
+
+def subscriber(mosquitto: Mosquitto, form: str, topic: str) -> subprocess.Popen[str]:
+    """Return a mosquitto_sub that is subscribed, and ends with the first message."""
+    command = ["mosquitto_sub", "-V", "5", "-p", str(mosquitto.port), "-t", topic, "-C", "1", "-F", form]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + SOON_S
+    while not any("Sending SUBACK to auto-" in line for line in mosquitto.log):
+        assert time.monotonic() < deadline
+    return process
+
+
+# --- the connection --------------------------------------------------------------------------------------------------
+
+
+def test_the_controller_says_when_it_leaves_and_the_broker_when_it_dies(mosquitto: Mosquitto) -> None:
+    """A clean stop says `offline` itself; a crash has it said by the last will. Both are retained."""
+
+    async def story() -> list[bytes]:
+        availability = TOPICS.availability_topic
+        async with world(mosquitto.broker, availability) as other:
+            async with listening(mosquitto.broker) as listener:
+                await listener.until(BusConnected)
+                listener.bus.publish(TOPICS.availability(online=True))
+            await other.until(lambda heard: len(heard) == 2)
+            async with listening(mosquitto.broker) as listener:
+                await listener.until(BusConnected)
+                listener.bus.publish(TOPICS.availability(online=True))
+                await other.until(lambda heard: len(heard) == 3)
+                link = listener.bus._link
+                assert link is not None
+                link._sock.shutdown(socket.SHUT_RDWR)
+                await other.until(lambda heard: len(heard) == 4)
+            return [one.payload for one in other.heard]
+
+    assert run(story())[:4] == [b"online", b"offline", b"online", b"offline"]
+
+
+def test_the_broker_is_told_of_once_while_it_is_away_and_found_soon_after(mosquitto: Mosquitto) -> None:
+    """Tries are never more than two seconds apart, and the journal is not filled by them."""
+
+    async def story() -> tuple[float, int]:
+        async with listening(mosquitto.broker) as listener:
+            await listener.until(BusConnected)
+            mosquitto.stop()
+            await listener.until(BusLost, 2)
+            mosquitto.start()
+            began = time.monotonic()
+            await listener.until(BusConnected, 2)
+            lost = [event for event in listener.events if isinstance(event, BusLost)]
+            return time.monotonic() - began, len({event.reason for event in lost}) - len(lost)
+
+    took_s, repeated = run(story())
+    assert took_s <= 2.0
+    assert repeated == 0
+
+
+def test_a_broker_that_hangs_is_noticed(mosquitto: Mosquitto) -> None:
+    """The kernel still takes bytes for it; only its silence tells."""
+
+    async def story() -> None:
+        link = await Link.open(mosquitto.broker, "curious", keepalive_s=1)
+        mosquitto.freeze()
+        try:
+            async with asyncio.timeout(SOON_S):
+                while True:
+                    link.read()
+                    await link.wait(0.1)
+        finally:
+            link.abort()
+
+    with pytest.raises(BrokerError, match="silent"):
+        run(story())
+
+
+def test_a_second_daemon_of_the_same_site_is_suspected(mosquitto: Mosquitto) -> None:
+    """They throw each other out; each says so once, not at each loss, and neither spins."""
+
+    async def story() -> list[str]:
+        async with listening(mosquitto.broker) as first, listening(mosquitto.broker):
+            await first.until(BusLost, 6)
+            return [event.reason for event in first.events if isinstance(event, BusLost)]
+
+    assert ["second loadshed" in reason for reason in run(story())].count(True) == 1
+
+
+def test_confirmations_are_heard_live_because_subscriptions_go_first(mosquitto: Mosquitto) -> None:
+    """A device that answers at once is not taken for the broker's memory."""
+
+    async def story() -> BreakerReported:
+        async with world(mosquitto.broker, "loadshed/home/breakers/+/set") as device:
+            listener = Listener(mosquitto.broker)
+            listener.do = sheds_at_its_next_turn(listener)
+            task = asyncio.create_task(listener.bus.run())
+            await device.until(bool)
+            device.say("loadshed/home/breakers/hot-tub/state", b"OFF", retain=True)
+            report = await listener.until(BreakerReported)
+            task.cancel()
+            await asyncio.wait([task], timeout=SOON_S)
+            return report
+
+    report = run(story())
+    assert (report.circuit, report.position, report.retained) == (HOT_TUB, Position.OFF, False)
+
+
+def test_what_is_due_leaves_in_one_segment_with_the_subscriptions() -> None:
+    """A broker on this same core would answer those first, and the OFF would wait for its turn."""
+
+    def first_words(door: socket.socket) -> bytes:
+        # In a thread: it hears each segment as it comes.
+        door.settimeout(SOON_S)
+        conversation, _ = door.accept()
+        conversation.settimeout(SOON_S)
+        with conversation:
+            conversation.recv(1000)
+            conversation.sendall(CONNACK)
+            return conversation.recv(1000)
+
+    async def story(door: socket.socket) -> bytes:
+        async with listening(Broker(port=door.getsockname()[1])) as listener:
+            listener.do = sheds_at_its_next_turn(listener)
+            async with asyncio.timeout(SOON_S):
+                return await asyncio.to_thread(first_words, door)
+
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        said = run(story(door))
+    assert said.index(b"breakers/+/state") < said.index(b"loadshed/home/ask/+") < said.index(b"breakers/hot-tub/set")
+
+
+def sheds_at_its_next_turn(listener: Listener) -> Callable[[Event], None]:
+    """Return what the daemon does when the bus tells it of a connection: it takes its turn, and sends at once."""
+
+    def shed() -> None:
+        listener.bus.publish(TOPICS.command(SwitchOff(HOT_TUB, 5)))
+        listener.bus.flush()
+
+    def hear(event: Event) -> None:
+        if isinstance(event, BusConnected):
+            asyncio.get_running_loop().call_soon(shed)
+
+    return hear
+
+
+def test_what_the_broker_remembers_comes_with_the_retain_flag(mosquitto: Mosquitto) -> None:
+    """The contact's retained word is heard at connecting."""
+
+    async def story() -> ContactChanged:
+        async with world(mosquitto.broker, "ats/contact") as other:
+            other.say("ats/contact", b"open", retain=True)
+            await other.until(bool)
+        async with listening(mosquitto.broker) as listener:
+            return await listener.until(ContactChanged)
+
+    word = run(story())
+    assert word.open
+    assert word.retained
+
+
+def test_a_new_circuits_retained_position_is_fetched(mosquitto: Mosquitto) -> None:
+    """A circuit added while the daemon runs is known at once, not when its device next speaks."""
+    cellar = CircuitId("cellar")
+
+    async def story() -> BreakerReported:
+        async with world(mosquitto.broker, "#") as other:
+            other.say("loadshed/home/breakers/cellar/state", b"ON", retain=True)
+            await other.until(bool)
+            async with listening(mosquitto.broker) as listener:
+                await listener.until(BusConnected)
+                topics = replace(TOPICS, circuits={cellar})
+                listener.bus.know(topics, (topics.of_circuit(cellar),))
+                return await listener.until(BreakerReported)
+
+    report = run(story())
+    assert (report.circuit, report.position, report.retained) == (cellar, Position.ON, True)
+
+
+def test_drain_takes_what_lies_on_the_socket_now(mosquitto: Mosquitto) -> None:
+    """After a stall of ours the confirmations are heard before anything is judged late."""
+
+    async def story() -> int:
+        async with listening(mosquitto.broker) as listener:
+            await listener.ready()
+            tell_five(mosquitto)
+            deadline = time.monotonic() + SOON_S
+            while len(reports(listener)) < 5:  # the broker's own kernel may hold some back for an instant
+                assert time.monotonic() < deadline
+                listener.bus.drain()
+            return len(reports(listener))
+
+    def reports(listener: Listener) -> list[Event]:
+        return [event for event in listener.events if isinstance(event, BreakerReported)]
+
+    def tell_five(mosquitto: Mosquitto) -> None:
+        # A process of its own, waited for without the loop: the loop stalls here.
+        for circuit in CIRCUITS[:5]:
+            topic = f"loadshed/home/breakers/{circuit}/state"
+            subprocess.run(
+                ["mosquitto_pub", "-p", str(mosquitto.port), "-q", "1", "-t", topic, "-m", "OFF"],
+                check=True,
+                timeout=60,
+            )
+
+    assert run(story()) == 5

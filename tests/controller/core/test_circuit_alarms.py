@@ -1,0 +1,446 @@
+"""What a person must know of the circuits: what is off though it must not be, what is on, and what is not back."""
+
+from __future__ import annotations
+
+from controller.core.engine import EngineSettings
+from controller.core.meter_tracker import Metering, MeterSettings
+from controller.core.outage_record import Flap
+from rules.panel import Position, Restore, Wakes
+from tests.controller.core.test_engine_metering import POLL_S, Meter
+from tests.virtual_house import House, circuit, essential
+
+OFF, ON = Position.OFF, Position.ON
+FRIDGE, TUB, DRYER = essential("fridge"), circuit("hot-tub", amps=50.0), circuit("dryer", amps=30.0)
+
+
+def on_standby(*circuits: object) -> House:
+    """Return a house on standby, everything confirmed off."""
+    house = House(*(circuits or (FRIDGE, TUB, DRYER)))  # type: ignore[arg-type]
+    house.contact.open()
+    house.wait(120.0)
+    return house
+
+
+def utility(house: House) -> None:
+    """Let utility return, and everything have its time."""
+    house.contact.close()
+    house.wait(60.0)
+
+
+def means(house: House, alarm: str) -> str:
+    """Return what an alarm that stands says, in brackets the circuits; empty: it does not stand."""
+    view = house.alarm(alarm)
+    return "" if view is None else view.means
+
+
+# --- tripped ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_tripped_circuit_is_said_on_utility_too_until_it_is_reset() -> None:
+    """Since it tripped; a restart that hears it again knows when that was."""
+    house = House(FRIDGE, TUB)
+    house.breaker("hot-tub").trip()
+    view = house.alarm("circuit-tripped")
+    assert view is not None
+    assert view.circuits == ("hot-tub",)
+    since = view.since
+    house.wait(50.0)
+    house.breaker("fridge").trip()
+    house.restart()
+    view = house.alarm("circuit-tripped")
+    assert view is not None
+    assert (view.circuits, view.since) == (("fridge", "hot-tub"), since)
+    house.breaker("fridge").turn_on_by_hand()
+    house.breaker("hot-tub").turn_off_by_hand()
+    assert house.alarm("circuit-tripped") is None
+
+
+def test_a_trip_of_an_earlier_boot_is_known_since_the_start() -> None:
+    """Nobody knows how long the machine was down."""
+    house = House(TUB)
+    house.breaker("hot-tub").trip()
+    house.restart(rebooted=True)
+    view = house.alarm("circuit-tripped")
+    assert view is not None
+    assert 20.0 <= view.since < 30.0
+
+
+# --- essential circuits on standby -----------------------------------------------------------------------------------
+
+
+def test_an_essential_circuit_that_is_off_on_standby_is_said_with_by_whom() -> None:
+    """After a blink of ten seconds, until it is on."""
+    house = on_standby()
+    house.breaker("fridge").turn_off_by_hand()
+    went = house.mono - 0.02
+    house.wait(9.9)
+    assert house.alarm("essential-off") is None
+    house.wait(0.2)
+    view = house.alarm("essential-off")
+    assert view is not None
+    assert "fridge (off by a hand, or the device itself)" in view.means
+    assert abs(view.since - went) < 0.1
+    house.breaker("fridge").turn_on_by_hand()
+    assert house.alarm("essential-off") is None
+
+
+def test_one_that_a_person_asked_off_or_that_was_off_before_says_so() -> None:
+    """Off is off: what is tagged essential is wanted on the generator."""
+    house = House(FRIDGE, essential("freezer"), essential("pump"), TUB)
+    house.breaker("freezer").turn_off_by_hand()
+    house.contact.open()
+    house.wait(5.0)
+    assert house.ask("off", "fridge", by="Ann").ok
+    house.wait(20.0)
+    assert "freezer (off before the outage), fridge (off by Ann)" in means(house, "essential-off")
+    utility(house)
+    assert house.alarm("essential-off") is None
+
+
+def test_one_whose_device_is_gone_is_said_after_two_minutes() -> None:
+    """It wakes after a transfer in less; on utility a device may be gone as it likes."""
+    house = House(FRIDGE, TUB, DRYER)
+    house.breaker("fridge").loses_power()
+    house.wait(600.0)
+    assert house.alarm("essential-off") is None
+    house.contact.open()
+    house.wait(119.0)
+    assert house.alarm("essential-off") is None
+    house.wait(1.1)
+    assert "fridge (its device does not answer)" in means(house, "essential-off")
+    house.breaker("fridge").gets_power()
+    house.wait(1.0)
+    assert house.alarm("essential-off") is None
+
+
+def test_a_tag_that_changes_takes_its_alarm_along() -> None:
+    """And a circuit that leaves the file is nobody's alarm."""
+    house = on_standby(FRIDGE, essential("freezer"), TUB)
+    for name in ("fridge", "freezer"):
+        house.breaker(name).turn_off_by_hand()
+    house.wait(20.0)
+    view = house.alarm("essential-off")
+    assert view is not None
+    assert view.circuits == ("freezer", "fridge")
+    house.rewrite(circuit("fridge"), TUB)
+    assert house.alarm("essential-off") is None
+
+
+# --- what is still on ------------------------------------------------------------------------------------------------
+
+
+def test_what_is_still_on_after_three_tries_is_said_with_its_amperes() -> None:
+    """Silent or refusing, the load is there; it ends with the OFF, or with utility."""
+    house = House(FRIDGE, TUB, DRYER, circuit("pump"))
+    house.breaker("hot-tub").has(silent=True)
+    house.breaker("dryer").has(refuses=True)
+    house.breaker("pump").has(refuses=True)
+    house.contact.open()
+    house.wait(15.0)
+    assert house.alarm("shed-incomplete") is None
+    house.wait(0.2)
+    assert "dryer (30 A), hot-tub (50 A), pump. The generator" in means(house, "shed-incomplete")
+    house.breaker("dryer").turn_off_by_hand()
+    view = house.alarm("shed-incomplete")
+    assert view is not None
+    assert view.circuits == ("hot-tub", "pump")
+    house.contact.close()
+    house.wait(1.0)
+    assert house.alarm("shed-incomplete") is None
+
+
+def test_a_shed_that_no_broker_carries_is_incomplete_too() -> None:
+    """No try has left: the log knows at once, the bus when the broker is back and it is over."""
+    house = House(FRIDGE, TUB)
+    house.broker.goes_away()
+    house.contact.open()
+    house.wait(16.0)
+    assert "hot-tub (50 A)" in means(house, "shed-incomplete")
+    house.broker.comes_back()
+    house.wait(1.0)
+    assert house.alarm("shed-incomplete") is None
+
+
+def test_what_the_house_drew_then_is_said_where_a_meter_knows() -> None:
+    """The figure of the moment in which these circuits were found: said once, not at each poll."""
+    settings = MeterSettings(max_kw=None, poll_s=POLL_S, pulses=True)
+    house = House(TUB, DRYER, metering=lambda at: Metering(settings, at))
+    meter = Meter(house)
+    meter.answers(30.0)
+    for name in ("hot-tub", "dryer"):
+        house.breaker(name).has(silent=True)
+    house.contact.open()
+    meter.answers(20.0)
+    said = means(house, "shed-incomplete")
+    assert "dryer (30 A), hot-tub (50 A); the house drew 72.0 kW then" in said
+    meter.answers(20.0)
+    house.breaker("dryer").has(refuses=True)
+    house.breaker("dryer").says("ON")
+    assert means(house, "shed-incomplete") == said
+
+
+# --- what is not back ------------------------------------------------------------------------------------------------
+
+
+def test_what_stays_off_after_the_outage_is_said_with_whose_word_keeps_it_off() -> None:
+    """`owed` is for what did not answer; this is for a person."""
+    house = on_standby(
+        circuit("oven", restore=Restore.ASK),
+        circuit("sauna", restore=Restore.NEVER),
+        TUB,
+        DRYER,
+        essential("fridge"),
+        circuit("pump"),
+    )
+    assert house.ask("hold", "hot-tub", by="Ann", note="mending").ok
+    assert house.ask("off", "dryer", by="Bob").ok
+    house.breaker("pump").has(silent=True)
+    house.breaker("fridge").turn_off_by_hand()
+    house.contact.close()
+    house.wait(5.0)
+    assert house.alarm("still-off") is None
+    house.wait(60.0)
+    said = means(house, "still-off")
+    assert (
+        "dryer (off by Bob), fridge (off by a hand, or the device itself), hot-tub (on hold by Ann, mending), "
+        "oven (waits until a person asks), sauna (restore is never)." in said
+    )
+    view = house.alarm("owed")
+    assert view is not None
+    assert view.circuits == ("pump",)
+
+
+def test_a_circuit_of_which_nobody_knows_whether_it_was_on_waits_for_a_person() -> None:
+    """A start in the dark with nothing on disk."""
+    house = House(TUB, is_open=True, started=False)
+    house.broker.forgets("hot-tub")
+    house.start()
+    house.wait(30.0)
+    utility(house)
+    assert "hot-tub (nobody knows whether it was on before)" in means(house, "still-off")
+    assert house.ask("restore", "hot-tub").ok
+    house.wait(10.0)
+    assert house.alarm("still-off") is None
+
+
+def test_what_a_person_left_off_is_still_said_after_a_restart_until_it_is_on_or_meant() -> None:
+    """It is written in the ledger; `forget` says that it is to stay off."""
+    house = on_standby(FRIDGE, TUB, DRYER, circuit("pump"))
+    for name in ("hot-tub", "dryer", "pump"):
+        assert house.ask("on", name).ok
+        house.wait(2.0)
+        house.breaker(name).turn_off_by_hand()
+    utility(house)
+    for rebooted in (False, True):
+        view = house.alarm("still-off")
+        assert view is not None
+        assert view.circuits == ("dryer", "hot-tub", "pump")
+        house.restart(rebooted=rebooted)
+        house.wait(20.0)
+    house.breaker("dryer").turn_on_by_hand()
+    assert house.ask("forget", "hot-tub").ok
+    assert not house.ask("forget", "hot-tub").ok
+    view = house.alarm("still-off")
+    assert view is not None
+    assert view.circuits == ("pump",)
+    house.rewrite(FRIDGE, TUB, DRYER)
+    assert house.alarm("still-off") is None
+
+
+def test_what_was_off_before_is_where_it_belongs() -> None:
+    """Nor is it news that a person switches off on utility."""
+    house = House(FRIDGE, TUB, DRYER)
+    house.breaker("hot-tub").turn_off_by_hand()
+    house.outage(minutes=2)
+    house.breaker("dryer").turn_off_by_hand()
+    house.wait(60.0)
+    assert house.alarm("still-off") is None
+
+
+# --- all clear -------------------------------------------------------------------------------------------------------
+
+
+def test_the_end_of_an_outage_is_one_all_clear() -> None:
+    """Nothing is missing, or each circuit that is, with why; after the outage has ended, and once."""
+    house = House(FRIDGE, TUB, DRYER)
+    house.outage(minutes=2)
+    (line,) = house.happened("all_clear")
+    assert {**line.about} == {"outage": 1, "kind": "outage", "not_back": {}}
+    house.contact.open()
+    house.wait(30.0)
+    house.breaker("fridge").trip()
+    assert house.ask("hold", "hot-tub", by="Ann").ok
+    assert house.ask("on", "dryer").ok
+    house.wait(2.0)
+    house.breaker("dryer").turn_off_by_hand()
+    utility(house)
+    _, line = house.happened("all_clear")
+    why = house.view("hot-tub").why
+    assert "on hold by Ann" in why
+    assert {**line.about} == {
+        "outage": 2,
+        "kind": "outage",
+        "not_back": {
+            "fridge": "tripped: find out why, and reset it by hand",
+            "hot-tub": why,
+            "dryer": "off by a hand, or the device itself",
+        },
+    }
+    events = [line.event for line in house.disk.log]
+    assert events.index("all_clear") == events.index("outage_ended") + 1
+
+
+def test_what_is_on_and_only_watched_counts_as_back() -> None:
+    """Two outages within a minute: its OFF may have crossed our ON and come yet, but nobody need do anything."""
+    house = on_standby(TUB)
+    house.contact.close()
+    house.wait(20.0)
+    house.contact.open()
+    house.wait(5.0)
+    house.contact.close()
+    house.wait(20.0)
+    *_, line = house.happened("all_clear")
+    assert line.about["not_back"] == {}
+    assert house.happened("outage_ended")[-1].about["owed"] == []
+    assert len(house.state.owed) == 1
+    assert house.ask("restore").reason == "nothing is owed"
+    house.wait(60.0)
+    assert len(house.state.owed) == 0
+
+
+# --- why a command left ----------------------------------------------------------------------------------------------
+
+
+def rules(house: House, name: str) -> list[tuple[str, object]]:
+    """Return the commands to a circuit as the log has them: the word, and by which rule."""
+    events = {"commanded_off": "OFF", "commanded_on": "ON"}
+    return [
+        (events[line.event], line.about.get("rule"))
+        for line in house.disk.log
+        if line.event in events and line.circuit == name
+    ]
+
+
+def test_a_command_says_by_which_rule_and_for_which_opening() -> None:
+    """Shed, tried again, and given back; the answer says how long it took."""
+    house = House(TUB)
+    house.breaker("hot-tub").has(silent=True)
+    house.contact.open()
+    opened = house.mono
+    house.wait(6.0)
+    first, second = house.happened("commanded_off")
+    assert {**first.about} == {"rule": "shed", "outage": 1, "opened_at": opened, "tries": 1}
+    assert {**second.about} == {**first.about, "tries": 2}
+    house.breaker("hot-tub").has()
+    house.wait(10.0)
+    (line,) = house.happened("confirmed_off")
+    assert {**line.about} == {"after_s": 0.04}
+    house.contact.close()
+    closed = house.mono
+    house.wait(180.0)
+    (line,) = house.happened("commanded_on")
+    assert {**line.about} == {"rule": "given_back", "outage": 1, "closed_at": closed, "tries": 1}
+    (line,) = house.happened("confirmed_on")
+    assert {**line.about} == {"after_s": 0.04}
+
+
+def test_a_reboot_that_woke_on_is_shed_again_for_that() -> None:
+    """Nobody's hand is proved: the log has when it was on again."""
+    house = on_standby(circuit("hot-tub", wakes=Wakes.AS_WAS))
+    house.breaker("hot-tub").says("offline", "availability")
+    house.breaker("hot-tub").says("online", "availability")
+    house.breaker("hot-tub").says("ON")
+    line = house.happened("commanded_off")[-1]
+    assert (line.about["rule"], line.about["on_again_at"]) == ("shed_again", house.mono)
+
+
+def test_a_persons_wish_bears_their_name() -> None:
+    """On and off, and what they had given back."""
+    house = on_standby()
+    assert house.ask("on", "hot-tub", by="Ann").ok
+    house.wait(2.0)
+    assert house.ask("off", "fridge", by="Bob").ok
+    house.wait(2.0)
+    (on,) = house.happened("commanded_on")
+    assert {**on.about} == {"rule": "asked", "by": "Ann", "tries": 1}
+    assert {**house.happened("commanded_off")[-1].about} == {"rule": "asked", "by": "Bob", "tries": 1}
+    house = on_standby(circuit("oven", restore=Restore.ASK))
+    utility(house)
+    assert house.ask("restore", "oven", by="Ann").ok
+    house.wait(10.0)
+    assert rules(house, "oven") == [("OFF", "shed"), ("ON", "restored")]
+
+
+def test_a_changed_tag_is_why_it_moves() -> None:
+    """Off at once where it is nonessential now, back where it is essential; the next outage sheds as ever."""
+    house = on_standby(FRIDGE, TUB)
+    house.rewrite(circuit("fridge"), essential("hot-tub"), circuit("dryer"))
+    house.wait(10.0)
+    assert rules(house, "fridge") == [("OFF", "retagged")]
+    assert rules(house, "hot-tub") == [("OFF", "shed"), ("ON", "retagged")]
+    assert rules(house, "dryer")[0] == ("OFF", "retagged")
+    utility(house)
+    house.contact.open()
+    house.wait(10.0)
+    assert rules(house, "fridge")[-1] == ("OFF", "shed")
+
+
+def test_an_on_that_crosses_the_next_opening_is_answered_for_that() -> None:
+    """It was under way when the contact opened again."""
+    house = on_standby(TUB)
+    house.breaker("hot-tub").has(slow_s=3.0)
+    house.contact.close()
+    house.wait(11.0)
+    assert house.ons() == ["hot-tub"]
+    house.contact.open()
+    house.wait(1.0)
+    assert rules(house, "hot-tub") == [("OFF", "shed"), ("ON", "given_back"), ("OFF", "crossed")]
+
+
+def test_a_change_of_state_says_what_moved_the_house() -> None:
+    """From which state, and by what."""
+    house = House(TUB, settings=EngineSettings(flap=Flap(transfers=0)))
+    house.outage(minutes=1)
+    told = [(line.about["was"], line.about["state"], line.about["because"]) for line in house.happened("state")]
+    assert told == [
+        ("starting", "utility", "the contact closed"),
+        ("utility", "shedding", "the contact opened"),
+        ("shedding", "standby", "every circuit is settled"),
+        ("standby", "stabilizing", "the contact closed"),
+        ("stabilizing", "restoring", "utility was unbroken for long enough"),
+        ("restoring", "utility", "every circuit is settled"),
+    ]
+
+
+def test_a_lost_contact_that_counts_as_standby_says_that_nobody_knows() -> None:
+    """It was not seen to open."""
+    house = House(TUB, settings=EngineSettings(contact_on_bus=True, on_lost_shed=True))
+    house.contact.is_lost("its device is offline")
+    house.wait(15.0)
+    line = house.happened("contact_settled")[-1]
+    assert (line.about["source"], line.about["because"]) == ("standby", "nobody can say where it is")
+    assert "because" not in house.happened("contact_settled")[0].about
+
+
+# --- the meter on standby --------------------------------------------------------------------------------------------
+
+
+def test_a_generator_that_stops_takes_its_meter_along() -> None:
+    """One event; the meter is no alarm of its own, and its answer says that the power is back."""
+    settings = MeterSettings(max_kw=None, poll_s=POLL_S, pulses=True)
+    house = House(FRIDGE, TUB, metering=lambda at: Metering(settings, at))
+    meter = Meter(house)
+    house.contact.open()
+    meter.answers(120.0)
+    for name in ("fridge", "hot-tub"):
+        house.breaker(name).loses_power()
+    meter.answers(5.0)
+    assert house.happened("generator_stopped") == []
+    meter.is_silent(200.0)
+    (line,) = house.happened("generator_stopped")
+    assert (line.about["devices"], line.about["meter"]) == (2, "silent")
+    assert (house.alarm("meter-stale"), house.alarm("essential-off")) == (None, None)
+    meter.answers(5.0)
+    assert len(house.happened("generator_running")) == 1
+    meter.is_silent(120.0)
+    assert house.alarm("meter-stale") is not None

@@ -1,0 +1,333 @@
+"""The contact, from the first edge to the house's state."""
+
+from __future__ import annotations
+
+from controller.core import events as ev
+from controller.core.engine import LOSSES_WITHIN_S, MOST_LOSSES, EngineSettings
+from rules.panel import Position
+from tests.virtual_house import House, circuit
+
+ON, OFF = Position.ON, Position.OFF
+BY_BUS = EngineSettings(contact_on_bus=True)
+SHED_WHEN_LOST = EngineSettings(contact_on_bus=True, on_lost_shed=True)
+ALL_OF_IT = ["ev-charger", "hot-tub", "dryer", "well-pump"]
+
+
+def by_bus(settings: EngineSettings = BY_BUS) -> House:
+    """Return a house whose contact is a device on the bus, on utility since long."""
+    house = House(settings=settings, started=False)
+    house.start(contact_read=False)
+    house.contact.says(is_open=False)
+    house.wait(15.0)
+    return house
+
+
+def test_a_bounce_moves_no_breaker_and_leaves_no_outage() -> None:
+    """A row was written at its first edge, and is taken back."""
+    house = House()
+    house.contact.open()
+    assert [row.stage for row in house.disk.outages.values()] == ["about"]
+    house.wait(0.05)
+    house.contact.close()
+    house.wait(60.0)
+    assert (house.commands, house.disk.outages) == ([], {})
+    assert len(house.happened("contact_bounced")) == 1
+
+
+def test_a_settled_opening_sheds_at_the_moment_it_has_settled() -> None:
+    """Not a poll later: the deadline is the engine's own."""
+    house = House()
+    opened = house.now
+    house.contact.open()
+    house.wait(0.099)
+    assert house.commands == []
+    house.wait(0.002)
+    assert {round(one.at - opened, 6) for one in house.commands} == {0.1}
+
+
+def test_an_installer_may_do_without_settling() -> None:
+    """The first edge is the opening: its row, the commands and the way back are the same."""
+    house = House(settings=EngineSettings(settle_s=0.0))
+    house.contact.open()
+    assert house.offs() == ALL_OF_IT
+    house.wait(30.0)
+    house.contact.close()
+    house.wait(60.0)
+    assert (house.owed(), house.state.state) == ([], "utility")
+    assert [row.stage for row in house.disk.outages.values()] == ["closed"]
+
+
+def test_the_level_is_polled_because_edges_get_lost() -> None:
+    """An opening whose edge was lost sheds one settling after the poll."""
+    house = House()
+    house.contact.is_open = True
+    house.wait(10.0)
+    assert house.commands == []
+    house.contact.is_read()
+    house.wait(0.1)
+    assert house.offs() == ALL_OF_IT
+
+
+def test_a_poll_while_it_settles_changes_nothing() -> None:
+    """The wait is not begun anew by reading the same level again."""
+    house = House()
+    house.contact.open()
+    house.wait(0.09)
+    house.contact.is_read()
+    house.wait(0.02)
+    assert house.offs() == ALL_OF_IT
+
+
+def test_a_bounce_on_standby_moves_nothing_either() -> None:
+    """The outage goes on, with one opening."""
+    house = House()
+    house.contact.open()
+    house.wait(30.0)
+    house.commands.clear()
+    house.contact.close()
+    house.wait(0.05)
+    house.contact.open()
+    house.wait(30.0)
+    assert (house.commands, house.state.state) == ([], "standby")
+    (outage,) = house.disk.outages.values()
+    assert (outage.stage, outage.transfers) == ("open", 1)
+
+
+def test_an_unknown_contact_begins_and_ends_no_outage() -> None:
+    """On utility nothing is shed; on standby the tries to switch off go on, and nothing is given back."""
+    house = House()
+    house.contact.is_lost()
+    house.wait(120.0)
+    assert (house.commands, house.state.source, house.state.state) == ([], "unknown", "utility")
+    house = House()
+    house.breaker("hot-tub").has(silent=True)
+    house.contact.open()
+    house.wait(30.0)
+    house.contact.is_lost()
+    house.commands.clear()
+    house.wait(300.0)
+    assert house.state.state == "standby"
+    assert set(house.offs()) == {"hot-tub"}
+    assert house.ons() == []
+
+
+def test_an_unknown_contact_stops_the_ons_at_once() -> None:
+    """The wait begins anew when the contact is again known to be on utility."""
+    house = House()
+    house.contact.open()
+    house.wait(30.0)
+    house.contact.close()
+    house.wait(12.0)
+    assert house.ons() == ["well-pump"]
+    house.contact.is_lost()
+    house.wait(60.0)
+    assert house.ons() == ["well-pump"]
+    house.contact.is_read()
+    house.wait(10.0)
+    assert house.ons() == ["well-pump"]
+    house.wait(60.0)
+    assert house.owed() == []
+
+
+def test_a_contact_lost_while_its_opening_settles_leaves_no_outage() -> None:
+    """The row of the first edge is taken back; found again, it is judged anew."""
+    house = House()
+    house.contact.open()
+    house.wait(0.05)
+    house.contact.is_lost()
+    assert house.disk.outages == {}
+    house.wait(60.0)
+    assert house.commands == []
+    house.contact.is_read()
+    house.wait(0.1)
+    assert house.offs() == ALL_OF_IT
+
+
+def test_a_contact_lost_on_standby_and_found_open_is_where_it_was() -> None:
+    """No second opening, whatever happens while it settles anew."""
+    house = House()
+    house.contact.open()
+    house.wait(30.0)
+    house.commands.clear()
+    house.contact.is_lost()
+    house.wait(1.0)
+    house.contact.is_read()
+    house.wait(0.05)
+    house.contact.is_lost()
+    house.contact.is_read()
+    house.contact.close()
+    house.wait(0.05)
+    house.contact.open()
+    house.wait(60.0)
+    assert (house.commands, house.state.state, house.state.source) == ([], "standby", "standby")
+    (outage,) = house.disk.outages.values()
+    assert (outage.stage, outage.transfers) == ("open", 1)
+
+
+def test_an_unknown_contact_is_said_aloud_after_30_s() -> None:
+    """After a loss as after a start, until it is known again."""
+    house = House()
+    house.contact.is_lost()
+    house.contact.is_lost()
+    assert len(house.happened("contact_lost")) == 1
+    house.wait(29.9)
+    assert house.alarm("contact-unknown") is None
+    house.wait(0.2)
+    assert house.alarm("contact-unknown") is not None
+    house.contact.is_read()
+    house.wait(0.2)
+    assert house.alarm("contact-unknown") is None
+    house = House(started=False)
+    house.start(contact_read=False)
+    house.wait(30.1)
+    assert house.alarm("contact-unknown") is not None
+
+
+def test_a_contact_that_keeps_moving_is_unknown_since_it_was_first_read() -> None:
+    """A line that never holds for `settle_s` is as good as none."""
+    house = House(started=False)
+    house.start(contact_read=False)
+    for _ in range(400):
+        house.contact.open()
+        house.wait(0.04)
+        house.contact.close()
+        house.wait(0.04)
+    assert house.commands == []
+    assert house.alarm("contact-unknown") is not None
+
+
+# --- a contact on the bus --------------------------------------------------------------------------------------------
+
+
+def test_a_remembered_standby_sheds_at_once() -> None:
+    """Without waiting for it to settle: a broker's memory does not bounce."""
+    house = by_bus()
+    house.contact.says(is_open=True, retained=True)
+    assert house.offs() == ALL_OF_IT
+
+
+def test_a_remembered_utility_counts_only_live_where_the_machine_booted_in_an_outage() -> None:
+    """Brokers come back from a power cut with old memories."""
+    house = by_bus()
+    house.contact.says(is_open=True)
+    house.wait(30.0)
+    house.crash()
+    house.start(rebooted=True, contact_read=False)
+    house.contact.says(is_open=False, retained=True)
+    house.wait(60.0)
+    assert (house.state.source, house.ons()) == ("unknown", [])
+    house.contact.is_alive()
+    house.wait(120.0)
+    assert house.owed() == []
+    assert house.state.state == "utility"
+
+
+def test_a_remembered_utility_counts_after_a_mere_crash() -> None:
+    """The broker has not lost its power, as far as anybody knows."""
+    house = by_bus()
+    house.contact.says(is_open=True)
+    house.wait(30.0)
+    house.crash()
+    house.start(contact_read=False)
+    house.contact.says(is_open=False, retained=True)
+    house.wait(120.0)
+    assert house.owed() == []
+
+
+def test_a_remembered_utility_counts_after_a_boot_where_no_outage_was_open() -> None:
+    """Nothing hangs on it: the house was on utility when it went dark."""
+    house = by_bus()
+    house.crash()
+    house.start(rebooted=True, contact_read=False)
+    house.contact.says(is_open=False, retained=True)
+    house.wait(1.0)
+    assert house.state.source == "utility"
+
+
+def test_a_broker_that_goes_away_takes_the_contact_with_it() -> None:
+    """It is unknown from then on; no outage begins, and what the broker remembers on its return counts."""
+    house = by_bus()
+    house.broker.goes_away()
+    assert house.state.source == "unknown"
+    house.wait(60.0)
+    house.broker.comes_back()
+    house.contact.says(is_open=False, retained=True)
+    house.wait(60.0)
+    assert (house.commands, house.state.source) == ([], "utility")
+
+
+def test_a_contact_of_wire_does_not_mind_the_broker() -> None:
+    """Only its commands wait."""
+    house = House()
+    house.broker.goes_away()
+    assert house.state.source == "utility"
+
+
+def test_a_lost_contact_counts_as_standby_after_15_s_also_without_a_broker() -> None:
+    """Where the file says so: the OFFs leave when the broker is back."""
+    house = by_bus(SHED_WHEN_LOST)
+    house.broker.goes_away()
+    house.wait(14.9)
+    assert house.state.state == "utility"
+    house.wait(0.2)
+    assert house.state.state == "shedding"
+    house.broker.comes_back()
+    assert house.offs() == ALL_OF_IT
+
+
+def test_two_losses_that_never_answered_are_said_once() -> None:
+    """A broker that cannot be reached is tried again and again: one line in the log is enough."""
+    house = by_bus()
+    house.broker.goes_away()
+    house.happens(ev.BusLost(house.mono, "still gone"))
+    assert len(house.happened("bus_lost")) == 1
+
+
+def test_a_broker_that_comes_and_goes_without_end_is_told_a_few_times_and_then_counted() -> None:
+    """Two programs of one site throw each other out for ever; each loss that is told says how many were not."""
+    house = House()
+    for _ in range(MOST_LOSSES + 2):
+        house.broker.drops_us()
+    assert [line.about for line in house.happened("bus_lost")] == MOST_LOSSES * [{"reason": "a blink"}]
+    # The start's own connection counts too.
+    assert [line.about for line in house.happened("bus_connected")] == MOST_LOSSES * [{}]
+    house.wait(LOSSES_WITHIN_S)
+    house.broker.drops_us()
+    assert house.happened("bus_lost")[MOST_LOSSES:][0].about == {"reason": "a blink", "unsaid": 2}
+    assert house.happened("bus_connected")[MOST_LOSSES:][0].about == {"unsaid": 3}
+
+
+# --- a start ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_start_on_utility_with_nothing_owed_goes_straight_to_utility() -> None:
+    """Nothing is commanded."""
+    house = House(started=False)
+    house.start()
+    house.wait(0.2)
+    assert (house.state.state, house.commands) == ("utility", [])
+
+
+def test_a_start_in_the_dark_sheds_as_soon_as_the_contact_has_settled() -> None:
+    """Nothing on disk, nothing heard: the Pi wakes after the generator."""
+    house = House(is_open=True, started=False)
+    for name in house.breakers:
+        house.broker.forgets(name)
+    house.start()
+    house.wait(0.1)
+    assert house.offs() == ALL_OF_IT
+
+
+def test_nothing_is_commanded_before_the_contact_has_been_read() -> None:
+    """Whatever the broker remembers."""
+    house = House(started=False)
+    house.start(contact_read=False)
+    house.wait(60.0)
+    assert (house.commands, house.state.state) == ([], "starting")
+
+
+def test_a_clock_that_is_right_from_now_on_is_told() -> None:
+    """Every time told until then said that it was not."""
+    house = House(circuit("hot-tub"))
+    house.happens(ev.ClockTrusted(house.mono))
+    assert len(house.happened("clock_trusted")) == 1

@@ -1,0 +1,168 @@
+"""The one outage that may be open, as rows for the disk."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.core.effects import DropOutage, KeepHistory, KeepOutage, Memory
+from controller.core.outage_record import Flap, OutageBook
+from rules.boot_time import Moment
+from rules.ledger_entry import Debt
+from rules.panel import CircuitId, Position
+
+TUB = CircuitId("hot-tub")
+BEFORE = {TUB: Position.ON}
+FLAP = Flap(transfers=3, window_s=600.0, wait_max_s=600.0)
+
+
+def book(*openings: float, boot: str = "boot-1") -> OutageBook:
+    """Return the book of this boot, with what the disk has of earlier openings."""
+    return OutageBook("boot-1", Memory(last_outage=7, openings=tuple(Moment(boot, at) for at in openings)))
+
+
+def opened(at: float = 100.0) -> OutageBook:
+    """Return a book with an outage that has just been opened."""
+    one = book()
+    one.opened(at, BEFORE, {})
+    return one
+
+
+def debt(since: float = 101.0, boot: str = "boot-1") -> Debt:
+    """Return a debt of the open outage."""
+    return Debt(8, Position.ON, Moment(boot, since), Moment(boot, since))
+
+
+def test_an_outage_is_about_then_open_then_closed() -> None:
+    """One number, one row; its end is the last closing."""
+    one = book()
+    one.about(100.0, BEFORE)
+    assert one.id is None
+    one.opened(100.0, {}, {})
+    assert one.positions() == BEFORE
+    one.opened(500.0, {}, {})
+    one.closed(900.0, 1.5, 7.0)
+    rows = [row for row in one.take_rows() if isinstance(row, KeepOutage)]
+    assert [(row.id, row.stage, row.transfers) for row in rows] == [
+        (8, "about", 0),
+        (8, "open", 1),
+        (8, "open", 2),
+        (8, "closed", 2),
+    ]
+    assert (rows[-1].ended, rows[-1].energy_kwh) == (Moment("boot-1", 900.0), 1.5)
+    assert one.take_rows() == []
+    assert one.positions() == {}
+
+
+def test_a_bounce_takes_its_row_and_its_number_back() -> None:
+    """And the bounce of an outage that is open leaves it open."""
+    one = book()
+    one.about(100.0, BEFORE)
+    one.dropped()
+    one.dropped()
+    assert [type(row) for row in one.take_rows()] == [KeepOutage, DropOutage]
+    one.opened(200.0, BEFORE, {})
+    assert one.id == 8
+    one.about(300.0, {})
+    one.dropped()
+    assert one.outage is not None
+    assert (one.outage.stage, one.positions()) == ("open", BEFORE)
+
+
+def test_what_is_better_known_when_it_has_settled_is_written_then() -> None:
+    """At a start the first edge comes before the broker; a second opening changes no `before` any more."""
+    one = book()
+    one.about(100.0, BEFORE)
+    one.opened(100.0, {}, {TUB: Position.UNKNOWN})
+    assert one.positions() == {TUB: Position.UNKNOWN}
+    one.opened(200.0, {}, {TUB: Position.OFF})
+    assert one.positions() == {TUB: Position.UNKNOWN}
+
+
+def test_a_start_that_finds_about_takes_its_first_edge_for_the_opening() -> None:
+    """As far as anybody knows, it has been."""
+    row = KeepOutage(8, "about", "outage", Moment("boot-0", 40.0), None, (), {"hot-tub": "on"})  # type: ignore[dict-item]
+    one = OutageBook("boot-1", Memory(outage=row, last_outage=8))
+    assert one.id is None
+    one.resumed()
+    one.resumed()
+    assert one.id == 8
+    assert one.outage is not None
+    assert one.outage.openings == (Moment("boot-0", 40.0),)
+
+
+WAITS = (
+    # openings so many seconds before, the wait
+    ((), 10.0),
+    ((5.0, 5.0), 10.0),
+    ((5.0, 5.0, 5.0), 20.0),
+    ((5.0, 5.0, 5.0, 5.0), 40.0),
+    ((5.0, 5.0, 599.0), 20.0),
+    ((5.0, 5.0, 601.0), 10.0),
+    ((5.0,) * 20, 600.0),
+)
+
+
+@pytest.mark.parametrize(("ago", "wait_s"), WAITS)
+def test_openings_within_the_window_double_the_stable_wait_up_to_a_limit(ago: tuple[float, ...], wait_s: float) -> None:
+    """A grid that comes and goes would wear out compressors."""
+    one = book(*(1000.0 - seconds for seconds in ago))
+    assert one.stable_wait(1000.0, 10.0, FLAP) == wait_s
+
+
+def test_a_wait_longer_than_the_limit_is_the_wait_and_zero_switches_it_off() -> None:
+    """Openings of another boot have no place on this clock."""
+    one = book(*[990.0] * 9)
+    assert one.stable_wait(1000.0, 900.0, FLAP) == 900.0
+    assert one.stable_wait(1000.0, 10.0, Flap(transfers=0)) == 10.0
+    assert book(*[990.0] * 9, boot="boot-0").stable_wait(1000.0, 10.0, FLAP) == 10.0
+
+
+def test_each_circuit_has_one_line_in_each_outage() -> None:
+    """Shed, confirmed after, restored at, and how it ended."""
+    one = opened()
+    one.take_rows()
+    one.shed(TUB, debt())
+    one.shed(TUB, debt())
+    one.confirmed(TUB, debt(), 101.25)
+    one.confirmed(TUB, debt(), 140.0)
+    one.ended(TUB, debt(), "restored", 300.0)
+    rows = [row for row in one.take_rows() if isinstance(row, KeepHistory)]
+    assert len(rows) == 3
+    assert rows[-1] == KeepHistory(8, TUB, Moment("boot-1", 101.0), 0.25, Moment("boot-1", 300.0), "restored")
+
+
+def test_a_debt_of_another_boot_was_confirmed_after_nobody_knows_how_long() -> None:
+    """Its line is written all the same when it ends, also where the disk had lost it."""
+    one = opened()
+    one.take_rows()
+    one.confirmed(TUB, debt(boot="boot-0"), 140.0)
+    assert one.take_rows() == []
+    one.ended(TUB, debt(boot="boot-0"), "tripped")
+    (row,) = one.take_rows()
+    assert row == KeepHistory(8, TUB, Moment("boot-0", 101.0), None, None, "tripped")
+
+
+def test_where_the_meters_counters_stood_is_written_once() -> None:
+    """And without an outage there is nothing to write it to."""
+    one = book()
+    one.mark(1000, 5)
+    assert one.take_rows() == []
+    one.opened(100.0, BEFORE, {})
+    one.take_rows()
+    one.mark(1000, 5)
+    one.mark(1000, 5)
+    (row,) = one.take_rows()
+    assert isinstance(row, KeepOutage)
+    assert (row.register_tenths, row.pulse_count) == (1000, 5)
+
+
+def test_an_outage_that_ends_leaves_the_lines_of_what_is_still_owed() -> None:
+    """They are finished when the circuit is given back, months later if need be."""
+    one = opened()
+    one.shed(TUB, debt())
+    one.closed(900.0, None, None)
+    one.take_rows()
+    one.ended(TUB, debt(), "restored", 5000.0)
+    (row,) = one.take_rows()
+    assert isinstance(row, KeepHistory)
+    assert row.shed_at == Moment("boot-1", 101.0)

@@ -1,0 +1,196 @@
+"""The recording: what goes in comes out, and the same night is decided the same again."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, get_args
+
+import pytest
+
+from clients.replay.replay import played
+from controller.core import events as ev
+from controller.core.effects import KeepHistory, KeepOutage, Memory, SwitchOff, SwitchOn
+from controller.core.engine import EngineSettings
+from controller.core.outage_record import Flap
+from controller.core.views import Wall
+from controller.recording.format import TICKET, End, EvidenceError, Part, Start, Turn, from_line, segments, to_line
+from rules.boot_time import Moment
+from rules.panel import CircuitId, Panel, Position, Wakes
+from rules.shed import Pace
+from tests.recorded_house import Tape
+from tests.virtual.night import Night
+from tests.virtual.program import Program
+from tests.virtual_house import circuit, essential
+
+TUB, FRIDGE = CircuitId("hot-tub"), CircuitId("fridge")
+PANEL = Panel.of(essential("fridge", amps=20.0), circuit("hot-tub", spaces=(9, 11), rank=8, wakes=Wakes.OFF))
+BEGAN = Moment("boot-1", 10.25)
+MEMORY = Memory(
+    entries={TUB: {"position": "off", "debt": {"since": ["boot-1", 11.5]}}},
+    outage=KeepOutage(7, "open", "outage", BEGAN, None, (BEGAN,), {TUB: "on"}, None, None, 123, 4),
+    history=(KeepHistory(7, TUB, BEGAN, 0.25, None, None),),
+    last_outage=7,
+    openings=(BEGAN, Moment("boot-1", 20.0)),
+    boot="boot-1",
+    pulse_count=4,
+    kwh_pulse_count=2,
+)
+START = Start(
+    "boot-2",
+    20.125,
+    rebooted=True,
+    panel=PANEL,
+    settings=EngineSettings(0.02, contact_on_bus=True, pace=Pace(0.3), flap=Flap(5)),
+    memory=MEMORY,
+    version="0.1.0",
+    wall=Wall(1_700_000_000.5, trusted=True),
+)
+EVENTS: tuple[ev.Event, ...] = (
+    ev.ContactChanged(1.1, open=True, retained=True),
+    ev.ContactAlive(1.2),
+    ev.ContactLost(1.3, "the chip failed"),
+    ev.BusConnected(1.4),
+    ev.BusLost(1.5, "refused: \ud800"),
+    ev.BreakerReported(1.6, TUB, Position.TRIPPED),
+    ev.AvailabilityReported(1.7, TUB, online=False, retained=True),
+    ev.Asked(1.8, "off", TUB, by="Ann", note="guests", now=True, reply=TICKET),
+    ev.CircuitsChanged(1.9, PANEL, None),
+    ev.ConfigurationRefused(2.0, ("circuits.toml:3: wrong",), None),
+    ev.EnergyRead(2.1, 123_456),
+    ev.MeterSilent(2.2, "no answer"),
+    ev.MeterNoted(2.3, {"says": "another"}),
+    ev.OtherMeterHeard(2.4, "barn", None),
+    ev.PulseSeen(2.5),
+    ev.KwhPulseSeen(2.6),
+    ev.DiskFailed(2.7, "full"),
+    ev.DiskRecovered(2.8),
+    ev.ClockTrusted(2.9),
+)
+
+
+def test_every_kind_of_event_is_among_these() -> None:
+    """A new event must be recordable."""
+    assert {type(event) for event in EVENTS} == set(get_args(ev.Event))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        START,
+        Turn(0.1 + 0.2, EVENTS, (SwitchOff(TUB, 5), SwitchOn(FRIDGE, 1)), 1e9 / 3),
+        Turn(3.0, (), (), None),
+        End(4.0),
+        End(4.0, "too much"),
+    ],
+    ids=lambda part: type(part).__name__,
+)
+def test_a_line_is_read_as_it_was_written(part: Part) -> None:
+    """To the last bit of each number."""
+    line = to_line(part)
+    assert from_line(line) == part
+    assert to_line(from_line(line)) == line
+
+
+def test_an_answers_ticket_is_not_written() -> None:
+    """It is an object of the running program; that somebody waits is all there is to say."""
+    asked = ev.Asked(1.0, "restore", reply=object())
+    read = from_line(to_line(Turn(1.0, (asked,), (), None)))
+    assert isinstance(read, Turn)
+    assert read.events == (asked._replace(reply=TICKET),)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"turn":"soon"}',
+        '{"turn":true}',
+        '{"turn":1,"events":[["NoSuchThing",1]]}',
+        '{"turn":1,"events":[["ContactAlive",1,2]]}',
+        '{"turn":1,"out":[["PERHAPS","hot-tub",5]]}',
+        '{"start":{"format":2}}',
+        '{"start":{}}',
+    ],
+)
+def test_what_is_no_line_of_a_recording_is_refused_with_its_place(line: str) -> None:
+    """A stranger's file ends in a sentence, not in a trace."""
+    with pytest.raises(EvidenceError, match=r"^line 3: "):
+        segments([to_line(START), "", line])
+
+
+def test_a_recording_begins_with_a_start() -> None:
+    """Without it nobody knows what the turns were taken from."""
+    with pytest.raises(EvidenceError, match="line 1: a recording begins with a start"):
+        segments([to_line(End(1.0))])
+
+
+def test_each_start_begins_a_segment() -> None:
+    """With its turns, and its end where it had one."""
+    turn = Turn(21.0, (), (), 21.0)
+    parts: list[Part] = [START, turn, turn, End(22.0), START]
+    first, second = segments(map(to_line, parts))
+    assert (first.start, first.turns, first.end) == (START, (turn, turn), End(22.0))
+    assert (second.turns, second.end) == ((), None)
+    assert [first.last_at, second.last_at] == [22.0, START.at]
+
+
+# --- the same night --------------------------------------------------------------------------------------------------
+
+
+class NotingDisk:
+    """Stands before the virtual disk, and notes what a start found on it."""
+
+    memory = Memory()
+
+    def __init__(self, disk: Any) -> None:
+        self._disk = disk
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._disk, name)
+
+    def load(self, boot: str) -> Memory:
+        self.memory = self._disk.load(boot)
+        return self.memory
+
+
+class Recorded(Program):
+    """The virtual program with a tape in it: one segment for each life."""
+
+    parts: list[Part]
+
+    def start(self, at: float, *, rebooted: bool) -> None:
+        """Start the process, and a segment."""
+        noting = NotingDisk(self.disk)
+        self.disk = noting  # type: ignore[assignment]  # it does as the disk does
+        super().start(at, rebooted=rebooted)
+        self.disk = noting._disk
+        assert self.engine is not None
+        again = noting.memory.boot not in (None, self.boot)
+        start = Start(self.boot, at - self.boot_at, again, self.panel, self.settings, noting.memory)
+        self.engine = Tape(self.engine, start, self.parts)  # type: ignore[assignment]  # it does as the engine does
+
+
+def recorded_night(seed: int) -> list[Part]:
+    """Play a random night with a tape in it; return what was recorded."""
+    night = Night(seed)
+    program = night.house.program
+    program.__class__ = Recorded  # the house has wired it already
+    assert isinstance(program, Recorded)
+    program.parts = []
+    with suppress(AssertionError):  # what the night itself came to is judged elsewhere
+        night.play()
+    return program.parts
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_a_random_night_is_decided_the_same_again(seed: int) -> None:
+    """Whatever happened, however often it crashed: every command, in order, with its expiry, from the text alone."""
+    parts = recorded_night(seed)
+    commands = 0
+    for segment in segments(map(to_line, parts)):
+        for turn in played(segment):
+            assert turn.decided == turn.turn.commands, turn.turn
+            commands += len(turn.decided)
+    assert commands == sum(len(part.commands) for part in parts if isinstance(part, Turn))

@@ -1,0 +1,63 @@
+"""A tape in the virtual houses: what goes into their engine, as the daemon records it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from controller.core.effects import SwitchOff, SwitchOn
+from controller.recording.format import Start
+from controller.recording.recorder import Recorder
+from tests.virtual_house import House
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from controller.core.effects import Effect
+    from controller.core.engine import Engine
+    from controller.core.events import Event
+    from controller.recording.format import Part
+    from rules.panel import Circuit
+
+
+class Tape:
+    """Stands before an engine, does as it does, and has each turn recorded in `parts`."""
+
+    def __init__(self, engine: Engine, start: Start, parts: list[Part]) -> None:
+        self._engine = engine
+        self._recorder = Recorder(start, parts.append)
+        self._turn: tuple[tuple[Event, ...], float, list[Effect], bool] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def advance(self, events: Sequence[Event], now: float) -> list[Effect]:
+        """Take a turn, and remember it until its commands have left."""
+        due = self._engine.decides_at()
+        effects = self._engine.advance(events, now)
+        self._turn = tuple(events), now, effects, due is not None and due <= now
+        return effects
+
+    def carried_out(self, at: float) -> None:
+        """Take the moment at which the turn's commands had left, and record the turn."""
+        self._engine.carried_out(at)
+        assert self._turn is not None
+        events, now, effects, due = self._turn
+        commands = [effect for effect in effects if isinstance(effect, SwitchOff | SwitchOn)]
+        self._recorder.turn(events, now, commands, at, effects, decided=due)
+
+
+class TapedHouse(House):
+    """The virtual house with a tape in it. `parts`: what was recorded, a start for each life of the program."""
+
+    def __init__(self, *circuits: Circuit, **words: Any) -> None:
+        self.parts: list[Part] = []
+        super().__init__(*circuits, **words)
+
+    def turn(self) -> None:
+        """Let the engine take its turn; before its first, put the tape in."""
+        if self._engine is not None and not isinstance(self._engine, Tape):
+            memory = self.disk.memory()
+            again = memory.boot not in (None, self._boot)
+            start = Start(self._boot, self.mono, again, self.panel, self.settings, memory)
+            self._engine = Tape(self._engine, start, self.parts)  # type: ignore[assignment]  # it does as it does
+        super().turn()

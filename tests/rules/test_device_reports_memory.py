@@ -1,0 +1,296 @@
+"""What devices say, judged: a sign of life, what the broker remembers of a device, a wish, a debt that is paid."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rules.device_reports import Outcome, Phase
+from rules.ledger import HAND
+from rules.ledger_entry import Debt, Switched, Wish
+from rules.panel import Position
+from tests.rules.reported import CHARGER, SHEDS, TUB, UTILITY, Night
+
+if TYPE_CHECKING:
+    from rules.panel import CircuitId
+
+ON, OFF, TRIPPED, UNKNOWN = Position.ON, Position.OFF, Position.TRIPPED, Position.UNKNOWN
+
+# --- a sign of life --------------------------------------------------------------------------------------------------
+
+TRIES = (
+    # our last command (at 100 s), its device speaks at, tries then
+    ("on", 105.0, 2),  # within confirm_s it is an answer: a device that refuses must not be asked for ever
+    ("on", 105.1, 0),
+    ("off", 900.0, 2),
+)
+
+
+@pytest.mark.parametrize(("command", "at", "tries"), TRIES)
+def test_any_sign_of_life_begins_the_tries_to_switch_on_anew(command: str, at: float, tries: int) -> None:
+    """To switch off is tried for ever anyhow."""
+    night = Night()
+    for _ in range(2):
+        (night.on if command == "on" else night.off)(100.0)
+    night.comes(at)
+    assert night.entry().tries == tries
+
+
+def test_any_sign_of_life_ends_the_long_pause() -> None:
+    """And makes no short one longer."""
+    night = Night()
+    for pause_s, then in ((40.0, 5.0), (2.0, 2.0)):
+        night.entry().pause_s = pause_s
+        night.says(ON, 20.0)
+        assert night.entry().pause_s == then
+
+
+def test_a_last_will_is_no_sign_of_life() -> None:
+    """The broker says it, for a device that says nothing."""
+    night = Night()
+    night.on(100.0)
+    night.entry().pause_s = 40.0
+    night.goes(200.0)
+    assert (night.entry().pause_s, night.entry().tries) == (40.0, 1)
+
+
+def test_a_device_that_was_away_has_heard_none_of_the_tries() -> None:
+    """They begin anew, a moment after the last."""
+    night = Night()
+    night.on(100.0)
+    night.goes(100.5)
+    night.on(101.0)
+    night.comes(101.5)
+    assert (night.entry().tries, night.entry().fresh) == (0, True)
+
+
+def test_what_a_person_left_off_is_so_until_it_is_on() -> None:
+    """Off said again changes nothing; and what nobody left off is not, because it is off."""
+    night = Night()
+    night.says(OFF, 20.0, CHARGER)
+    night.ledger.leave_off(TUB, left_off=True)
+    night.says(OFF, 20.0)
+    assert (night.entry().left_off, night.entry(CHARGER).left_off) == (True, False)
+    night.says(ON, 30.0)
+    night.says(OFF, 40.0)
+    assert not night.entry().left_off
+
+
+AVAILABLE = (
+    # available before, the word, retained, is fresh, is a sign of life, changed at
+    (False, True, False, True, True, 200.0),
+    (True, True, False, False, True, 200.0),
+    (True, False, False, False, False, 200.0),
+    (False, True, True, True, True, None),  # it was away when we last heard of it: it has lived since
+    (True, True, True, False, False, None),
+    (True, False, True, False, False, None),
+)
+
+
+@pytest.mark.parametrize(("before", "online", "retained", "fresh", "lives", "changed_at"), AVAILABLE)
+def test_a_device_that_comes_back_is_asked_anew(
+    *, before: bool, online: bool, retained: bool, fresh: bool, lives: bool, changed_at: float | None
+) -> None:
+    """What the broker remembers of its availability says nothing of when."""
+    night = Night()
+    night.on(100.0)
+    entry = night.entry()
+    entry.available, entry.pause_s = before, 40.0
+    (night.comes if online else night.goes)(200.0, retained=retained)
+    assert (entry.available, entry.writes_availability, entry.availability_at) == (online, True, changed_at)
+    assert (entry.fresh, entry.pause_s) == (fresh, 5.0 if lives else 40.0)
+
+
+def test_a_remembered_word_of_availability_ends_no_persons_proof() -> None:
+    """A reconnection tells all retained words again, and they are old."""
+    night = Night()
+    night.comes(20.0)
+    night.shed()
+    night.says(ON, 200.0)
+    assert night.comes(201.0, retained=True) is None
+    assert night.passes(205.0) is Outcome.TAKEN_OVER
+
+
+# --- what the broker remembers ---------------------------------------------------------------------------------------
+
+REMEMBERED = (
+    # said live before, the broker's word, position, is live
+    (None, ON, ON, False),
+    (ON, ON, ON, True),
+    (ON, OFF, OFF, False),
+)
+
+
+@pytest.mark.parametrize(("said", "word", "position", "live"), REMEMBERED)
+def test_a_remembered_word_is_what_was_and_not_what_is(
+    said: Position | None, word: Position, position: Position, live: bool
+) -> None:
+    """Where it says what the device itself last said, that still stands."""
+    night = Night()
+    if said is not None:
+        night.says(said, 20.0)
+    night.remembers(word)
+    assert (night.entry().position, night.entry().live) == (position, live)
+
+
+HEARSAY = (
+    # circuit, disk and before, hearsay, weighed, the machine has booted, the broker's word, before then
+    (TUB, ON, True, False, True, OFF, UNKNOWN),
+    (TUB, OFF, True, False, True, ON, UNKNOWN),
+    (TUB, ON, True, False, True, ON, ON),
+    (TUB, ON, False, False, True, OFF, ON),
+    (TUB, ON, True, True, True, OFF, ON),  # an off of our own making
+    (CHARGER, ON, True, False, True, OFF, ON),  # it fell with the power
+    (CHARGER, ON, True, False, False, OFF, UNKNOWN),  # no power was gone: it may have been a hand
+    (CHARGER, ON, True, False, True, TRIPPED, UNKNOWN),
+    (CHARGER, OFF, True, False, True, ON, UNKNOWN),
+)
+
+
+@pytest.mark.parametrize(("name", "disk", "hearsay", "weighed", "rebooted", "word", "before"), HEARSAY)
+def test_where_disk_and_broker_differ_nobody_knows_what_a_circuit_was(
+    name: CircuitId, disk: Position, word: Position, before: Position, *, hearsay: bool, weighed: bool, rebooted: bool
+) -> None:
+    """Once the device itself has spoken, or the first edge was written down, no memory outweighs it."""
+    night = Night(disk=disk, rebooted=rebooted)
+    night.off(100.0, name)
+    debt = night.debt(name)
+    debt.before, debt.provisional, debt.weighed = disk, hearsay, weighed
+    night.ledger.changed.clear()
+    night.remembers(word, name)
+    assert debt.before is before
+    assert night.ledger.changed == ({name} if before is not disk else set())
+
+
+def test_a_confirmed_off_is_no_hearsay_any_more() -> None:
+    """An older memory of the broker's changes nothing."""
+    night = Night()
+    night.off(100.0)
+    night.debt().provisional = True
+    night.says(OFF, 100.1)
+    night.remembers(ON)
+    assert night.debt().before is ON
+
+
+def test_a_connection_that_ends_takes_what_was_proved_in_it() -> None:
+    """The circuits are asked anew, no hand is suspected, and an off remembered from now on may be our own."""
+    night = Night()
+    night.comes(20.0)
+    night.shed()
+    night.says(ON, 200.0)
+    night.reports.connected()
+    entry = night.entry()
+    assert (entry.fresh, entry.suspect_since, entry.off_heard) == (True, None, False)
+    assert night.debt().weighed
+    night.ledger.owe(CHARGER, 201.0, commanded=False)
+    night.reports.connected()
+    assert not night.debt(CHARGER).weighed
+
+
+# --- utility is stable: the broker's memory is taken for what is ------------------------------------------------------
+
+BELIEVED = (
+    # disk, the broker's word, the device answers, what it means, on the disk then
+    (ON, OFF, True, None, OFF),
+    (ON, TRIPPED, True, Outcome.TRIPPED, TRIPPED),
+    (OFF, ON, True, None, ON),
+    (ON, OFF, False, None, ON),
+    (ON, UNKNOWN, True, None, ON),
+    (ON, ON, True, None, ON),
+)
+
+
+@pytest.mark.parametrize(("disk", "word", "available", "means", "then"), BELIEVED)
+def test_once_utility_is_stable_the_memory_of_a_device_that_answers_is_what_is(
+    disk: Position, word: Position, available: bool, means: Outcome | None, then: Position
+) -> None:
+    """What the broker does not know is not written down, nor what a device said that is away."""
+    night = Night(disk=disk)
+    night.remembers(word)
+    night.entry().available = available
+    assert night.reports.believe(night.panel[TUB], 50.0) is means
+    assert night.entry().remembered is then
+    assert night.ledger.changed == ({TUB} if then is not disk else set())
+
+
+def test_a_believed_off_is_judged_as_a_reported_one() -> None:
+    """By a hand; or, after a boot, with the power."""
+    hand, power = Night(), Night(rebooted=True)
+    for night in (hand, power):
+        night.remembers(OFF, CHARGER)
+    assert hand.reports.believe(hand.panel[CHARGER], 50.0) is None
+    assert hand.entry(CHARGER).switched == Switched(OFF, HAND, hand.at(50.0))
+    assert power.reports.believe(power.panel[CHARGER], 50.0) is Outcome.FELL
+
+
+def test_a_believed_on_has_paid_what_was_confirmed_off() -> None:
+    """The circuit is back, and answers."""
+    night = Night()
+    night.shed()
+    night.remembers(ON)
+    assert night.reports.believe(night.panel[TUB], 200.0) is Outcome.CAME_BACK
+
+
+def test_an_on_of_ours_is_no_longer_under_way_once_the_broker_remembers_it_done() -> None:
+    """The debt is paid by it, and nothing more is waited for."""
+    night = Night()
+    night.shed()
+    night.on(150.0)
+    night.remembers(ON)
+    assert night.reports.believe(night.panel[TUB], 200.0) is Outcome.CONFIRMED_ON
+    assert (night.entry().debt, night.entry().on_pending) == (None, False)
+
+
+@pytest.mark.parametrize("phase", [SHEDS, UTILITY])
+def test_time_alone_means_nothing_where_nothing_is_owed_or_under_way(phase: Phase) -> None:
+    """Nobody is woken for it."""
+    night = Night()
+    night.says(ON, 20.0)
+    assert night.reports.deadline(TUB, phase) is None
+    night.says(OFF, 21.0)
+    night.shed()
+    assert night.reports.deadline(TUB, phase) is None
+
+
+# --- a person's request ----------------------------------------------------------------------------------------------
+
+WISHES = (
+    (ON, ON, Outcome.WISH_DONE),
+    (OFF, OFF, Outcome.WISH_DONE),
+    (ON, OFF, None),
+    (OFF, ON, None),
+)
+
+
+@pytest.mark.parametrize(("asked", "said", "means"), WISHES)
+def test_what_a_person_asked_for_is_done_when_the_device_says_so(
+    asked: Position, said: Position, means: Outcome | None
+) -> None:
+    """The other position does not end their request."""
+    night = Night()
+    night.entry().wish = Wish(asked, "Ann", 0.0)
+    assert night.says(said, 50.0) is means
+    assert (night.entry().wish is None) is (means is not None)
+
+
+# --- utility is there: what is owed is looked at ---------------------------------------------------------------------
+
+JUDGED = (
+    # what is owed, what it means
+    (None, None, False),
+    (Debt(1, ON, Night().at(1.0), Night().at(1.0), commanded=False), None, False),
+    (Debt(1, ON, Night().at(1.0), Night().at(1.0), confirmed=True), Outcome.CAME_BACK, False),
+)
+
+
+@pytest.mark.parametrize(("debt", "means", "owed"), JUDGED)
+def test_a_debt_ends_that_was_never_called_in_or_that_the_circuit_has_paid(
+    debt: Debt | None, means: Outcome | None, owed: bool
+) -> None:
+    """The circuit is on, and said so."""
+    night = Night()
+    night.says(ON, 50.0)
+    night.entry().debt = debt
+    assert night.reports.judge(night.panel[TUB], 60.0) is means
+    assert (night.entry().debt is not None) is owed

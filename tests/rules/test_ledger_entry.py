@@ -1,0 +1,143 @@
+"""One line of the ledger: what of it outlives a crash, and what may be relied on."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rules.boot_time import Moment
+from rules.ledger_entry import Cause, Debt, Entry, Hold, Switched, from_row, to_row
+from rules.panel import Position
+
+if TYPE_CHECKING:
+    from rules.ledger_entry import Json
+
+ON, OFF, TRIPPED, UNKNOWN = Position.ON, Position.OFF, Position.TRIPPED, Position.UNKNOWN
+THEN, NOW = Moment("boot-1", 50.0), Moment("boot-1", 90.0)
+AFTER_A_BOOT = Moment("boot-2", 8.0)
+
+
+def full() -> Entry:
+    """Return a line with everything in it that outlives a crash."""
+    return Entry(
+        remembered=OFF,
+        debt=Debt(3, ON, THEN, THEN, Cause.FELL, confirmed=True, waits=True, released=True),
+        taken_over=True,
+        left_off=True,
+        hold=Hold("Ann", "filter is out", THEN),
+        switched=Switched(OFF, "the controller", THEN),
+    )
+
+
+def again(entry: Entry, now: Moment) -> Entry:
+    """Return the line as a start at `now` finds it."""
+    row: dict[str, Json] = json.loads(json.dumps(to_row(entry)))
+    return from_row(row, now)
+
+
+def test_a_line_comes_back_from_the_disk_as_it_was() -> None:
+    """Position, debt, hold, takeover, left off and who switched it, through JSON and back."""
+    assert again(full(), NOW) == full()
+
+
+def test_an_empty_line_comes_back_empty() -> None:
+    """Nothing known, nothing owed."""
+    assert again(Entry(), NOW) == Entry()
+
+
+def test_a_rest_that_began_in_an_earlier_boot_is_counted_from_this_start() -> None:
+    """Nobody knows how long the machine was down, and a compressor must not be hurried."""
+    debt = again(full(), AFTER_A_BOOT).debt
+    assert debt is not None
+    assert (debt.since, debt.off_at) == (THEN, AFTER_A_BOOT)
+
+
+def test_seconds_between_two_boots_are_not_known() -> None:
+    """The monotonic clock starts anew with each."""
+    assert THEN.since(NOW) == 40.0
+    assert THEN.since(AFTER_A_BOOT) is None
+
+
+DEBT: dict[str, Json] = {
+    "outage": 1,
+    "before": "on",
+    "since": ["b", 1.0],
+    "off_at": ["b", 1.0],
+    "cause": "shed",
+    "confirmed": False,
+    "waits": False,
+    "released": False,
+}
+A_LIST, WHOLE = "a moment is a list of boot and seconds, not ", "an outage's number is whole, not "
+FOREIGN: tuple[tuple[dict[str, Json], str], ...] = (
+    # the row, what is wrong with it
+    ({}, "position"),
+    ({"position": "ajar"}, "ajar"),
+    ({"position": "on", "debt": {}}, "off_at"),
+    ({"position": "on", "debt": DEBT | {"outage": "one"}}, f"{WHOLE}'one'"),
+    ({"position": "on", "debt": DEBT | {"since": "yesterday"}}, f"{A_LIST}'yesterday'"),
+    ({"position": "on", "debt": DEBT | {"off_at": ["b"]}}, "not enough values"),
+    ({"position": "on", "debt": DEBT | {"off_at": ["b", "soon"]}}, "soon"),
+    ({"position": "on", "debt": DEBT | {"cause": "spite"}}, "spite"),
+    ({"position": "on", "hold": {"by": "Ann"}}, "note"),
+    ({"position": "on", "switched": {"position": "on", "who": "Ann", "at": None}}, f"{A_LIST}None"),
+)
+
+
+@pytest.mark.parametrize(("row", "wrong"), FOREIGN)
+def test_a_row_that_is_not_ours_is_refused(row: dict[str, Json], wrong: str) -> None:
+    """A disk may hold anything; half a debt would be worse than none."""
+    with pytest.raises((KeyError, TypeError, ValueError), match=wrong):
+        from_row(row, NOW)
+
+
+RELIABLE = (
+    # reported, live, on the disk, may be relied on, before (as-was), before (wakes off)
+    (ON, True, OFF, ON, ON, ON),
+    (OFF, True, ON, OFF, OFF, OFF),
+    (ON, False, ON, ON, ON, ON),
+    (OFF, False, OFF, OFF, OFF, OFF),
+    (ON, False, OFF, UNKNOWN, UNKNOWN, UNKNOWN),
+    (OFF, False, ON, UNKNOWN, UNKNOWN, ON),
+    (TRIPPED, False, ON, UNKNOWN, UNKNOWN, UNKNOWN),
+    (UNKNOWN, False, ON, UNKNOWN, ON, ON),
+    (UNKNOWN, False, OFF, UNKNOWN, OFF, OFF),
+    (UNKNOWN, False, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN),
+)
+
+
+@pytest.mark.parametrize(("reported", "live", "disk", "known", "as_was", "wakes_off"), RELIABLE)
+def test_a_position_counts_where_the_device_says_it_or_disk_and_broker_agree(
+    reported: Position, *, live: bool, disk: Position, known: Position, as_was: Position, wakes_off: Position
+) -> None:
+    """A retained report is what the broker remembers, not what is. A relay that wakes off fell with the power."""
+    entry = Entry(position=reported, live=live, remembered=disk)
+    assert entry.known is known
+    assert entry.position_before(wakes_off=False) is as_was
+    assert entry.position_before(wakes_off=True) is wakes_off
+
+
+HEARD = (
+    # our OFF at, reported at, live, heard since
+    (None, None, False, False),
+    (None, 4.0, True, True),
+    (5.0, None, False, False),
+    (5.0, 5.0, True, False),
+    (5.0, 5.1, True, True),
+)
+
+
+@pytest.mark.parametrize(("off_at", "reported_at", "live", "heard"), HEARD)
+def test_a_device_has_been_heard_since_our_off_where_it_spoke_later(
+    off_at: float | None, reported_at: float | None, live: bool, heard: bool
+) -> None:
+    """Before our first OFF of this start, any live word will do."""
+    assert Entry(off_sent_at=off_at, reported_at=reported_at, live=live).heard_since_off is heard
+
+
+def test_a_debt_is_owed_once_its_off_has_left() -> None:
+    """Planned is not switched."""
+    planned = Entry(debt=Debt(1, ON, THEN, THEN, commanded=False))
+    assert (Entry().owed, planned.owed, full().owed) == (False, False, True)

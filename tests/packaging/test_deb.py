@@ -17,7 +17,10 @@ from tests.pages import ROOT
 
 EPOCH = "1767225600"
 
-pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="there is no dpkg-deb here")
+pytestmark = [
+    pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="there is no dpkg-deb here"),
+    pytest.mark.timeout(300),  # a package is built, and a demo played from it
+]
 
 MOST_BYTES = 10_000_000
 MOST_INSTALLED_BYTES = 40_000_000
@@ -64,7 +67,7 @@ class Deb(NamedTuple):
             text=True,
             check=False,
             cwd=cwd,
-            timeout=60,
+            timeout=120,
         )
 
 
@@ -78,7 +81,7 @@ def build(out: Path) -> Path:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     assert ran.returncode == 0, ran.stderr
     return Path(ran.stdout.strip())
@@ -211,7 +214,7 @@ def test_the_manual_page_names_every_command(deb: Deb) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=120,
     ).stdout
     assert re.findall(r"^\.B ([a-z-]+)\n[A-Z]", page, re.MULTILINE) == [*cli._COMMANDS]
 
@@ -224,7 +227,7 @@ def test_debians_own_critic_finds_nothing(deb: Deb) -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=120,
         )
         assert ran.returncode == 0, ran.stdout
 

@@ -15,18 +15,19 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-
 	--no-annotate --no-strip-extras --python-version 3.11
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check deb tests test-appliance bench mutants mutation nights torture lock clean system-packages
+.PHONY: help demo test check docs deb tests test-appliance bench mutants mutation nights torture lock clean system-packages
 
 help:
 	@echo "make demo      play one outage in a simulated house and print its report"
 	@echo "make test      run all checks and tests; JOBS=1: one at a time"
-	@echo "make check     check format, lint and types only"
+	@echo "make check     check format, lint, types and plain English only"
 	@echo "make bench     measure the cost in comparison with a bare MQTT client (a few minutes)"
 	@echo "make mutants   break each rule and show which test detects it"
 	@echo "make mutation  change the deciding code in every small way; list changes that no test detects (half an hour)"
 	@echo "make nights    play random outages with faults and crashes: N=1000 ARGS='--jobs 2'; repeat one: SEED=4711"
 	@echo "make torture   kill and starve real brokers and programs: N=500 ARGS='--json FILE'; repeat one: SEED=4 HOUSE=3-2"
 	@echo "make test-appliance   test the package on a virtual Pi whose power is cut: CUTS=50, ONLY=cuts (root, 5 GB, an hour)"
+	@echo "make docs      build the documentation as a web site in build/docs/site; a broken link is an error"
 	@echo "make deb       build the package for Raspberry Pi OS and Debian in dist/"
 	@echo "make lock      update the versions in requirements*.lock (needs uv)"
 	@echo "make clean     delete all build results"
@@ -41,6 +42,7 @@ check: $(VENV)/all.stamp
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/mypy packaging
+	$(BIN)/python -m tests.plain_english
 
 # The tests mostly wait for processes, brokers and timeouts. Run more of them in parallel than there are cores.
 tests: $(VENV)/all.stamp system-packages
@@ -72,11 +74,19 @@ test-appliance: $(VENV)/all.stamp deb
 deb: $(VENV)/run.stamp
 	@$(BIN)/python packaging/build_deb.py $(ARGS)
 
+# README and docs/ side by side, as in the project: their links to each other stay as they are.
+docs: $(VENV)/docs.stamp
+	rm -rf build/docs && mkdir -p build/docs/pages
+	cp -R README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE docs build/docs/pages/
+	$(BIN)/mkdocs build
+	@echo build/docs/site/index.html
+
 lock:
 	$(COMPILE) --extra demo --extra dev pyproject.toml -o requirements.lock
 	$(COMPILE) --extra demo --constraint requirements.lock pyproject.toml -o requirements-demo.lock
 	$(COMPILE) --constraint requirements.lock pyproject.toml -o requirements-run.lock
 	$(COMPILE) --extra mutation --constraint requirements.lock pyproject.toml -o requirements-mutation.lock
+	$(COMPILE) --extra docs --constraint requirements.lock pyproject.toml -o requirements-docs.lock
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov
@@ -116,6 +126,10 @@ $(VENV)/all.stamp: requirements.lock $(VENV)/demo.stamp
 
 $(VENV)/mutation.stamp: requirements-mutation.lock $(VENV)/all.stamp
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-mutation.lock
+	@touch $@
+
+$(VENV)/docs.stamp: requirements-docs.lock | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-docs.lock
 	@touch $@
 
 system-packages:

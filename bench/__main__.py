@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import NamedTuple
 
+from tests.processes import LIMIT_S, killed_after, use_default_signals_in_children
+
 BENCHES = (
     ("reaction",),
     ("start",),
@@ -20,6 +22,8 @@ BENCHES = (
 )
 HEADS = ("what", "ours", "reference", "ratio", "wanted")
 WIDEST = 60
+LONGEST_S = 1800.0
+"""Time limit of one bench, in seconds."""
 
 
 class Row(NamedTuple):
@@ -57,11 +61,12 @@ def run(bench: tuple[str, ...]) -> tuple[list[Row], bool]:
     name, *arguments = bench
     process = subprocess.Popen([sys.executable, "-m", f"bench.{name}", *arguments], stdout=subprocess.PIPE, text=True)
     rows = []
-    for line in process.stdout or ():
-        sys.stderr.write(line)
-        if (found := row(line.rstrip("\n"))) is not None:
-            rows.append(found)
-    if code := process.wait():
+    with killed_after(process, LONGEST_S):
+        for line in process.stdout or ():
+            sys.stderr.write(line)
+            if (found := row(line.rstrip("\n"))) is not None:
+                rows.append(found)
+    if code := process.wait(LIMIT_S):
         rows.append(Row(f"bench.{name}", f"ENDED WITH {code}", wanted="0"))
     return rows, code == 0
 
@@ -77,6 +82,7 @@ def table(rows: list[Row]) -> str:
 
 def main(wanted: list[str]) -> int:
     """Run the benches named, all without a name; return 1 where one did not reach its end."""
+    use_default_signals_in_children()
     rows, reached = [], []
     for bench in BENCHES:
         if not wanted or bench[0] in wanted:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench.programs import BARE, INSTALLER, LOADSHED, house
 from tests.mosquitto import Mosquitto
+from tests.processes import LIMIT_S
 
 SETTLE_S = 8.0
 SECONDS = float(os.environ.get("SECONDS", "60"))
@@ -60,12 +61,12 @@ def main() -> None:
                 _at_rest(folder, mosquitto.port, wire)
         finally:
             simulator.terminate()
-            simulator.wait()
+            simulator.wait(LIMIT_S)
 
 
 def _at_rest(folder: Path, port: int, wire: Path) -> None:
     publish = ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(port), "-t", "ats/contact", "-r", "-m"]
-    subprocess.run([*publish, "closed"], check=True)
+    subprocess.run([*publish, "closed"], check=True, timeout=60)
     command = LOADSHED.command(port, folder, CIRCUITS)
     with_meter(folder, port, wire)
     with BARE.running(port, folder, CIRCUITS) as bare:
@@ -85,7 +86,7 @@ def _at_rest(folder: Path, port: int, wire: Path) -> None:
             print(f"written on utility, a day | {per_day / 1e6:.2f} MB | | | ≤ 1 MB")
         finally:
             process.terminate()
-            process.wait()
+            process.wait(LIMIT_S)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from bench.programs import INSTALLER, house
 from controller.storage.queries import read_pulse_counts
 from controller.storage.schema import SAMPLES, open_for_reading
 from tests.mosquitto import Mosquitto
+from tests.processes import LIMIT_S
 
 KW = 48.0
 EDGE_S = 18.0 / KW
@@ -59,6 +60,7 @@ def measure(folder: Path) -> float:
             return (cpu_s(process.pid) - cpu) / SECONDS
         finally:
             process.terminate()
+            process.wait(LIMIT_S)
 
 
 def edges_kept(state: Path) -> int:
@@ -80,11 +82,12 @@ def main() -> None:
                     installer = INSTALLER.format(port=mosquitto.port) + METER.format(wire=folder / "meter")
                     (folder / "installer.toml").write_text(installer)
                     publish = ["mosquitto_pub", "-p", str(mosquitto.port), "-t", "ats/contact", "-r", "-m", "closed"]
-                    subprocess.run(publish, check=True)
+                    subprocess.run(publish, check=True, timeout=60)
                     used = measure(folder)
                 counted = edges_kept(folder / "state")
             finally:
                 simulator.terminate()
+                simulator.wait(LIMIT_S)
     what = f"CPU at rest, meter each 1 s, pulses at {KW:g} kW ({counted} edges)"
     print(f"{what} | {used:.2%} of a core | | | ≤ 1.5 %")
 

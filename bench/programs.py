@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.processes import LIMIT_S, killed_after
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -76,15 +78,16 @@ class Program:
             self.command(port, folder, circuits), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         try:
-            while self.ready not in (line := process.stdout.readline() if process.stdout else ""):
-                if not line:
-                    raise RuntimeError(f"{self.name} ended with {process.wait()}")
+            with killed_after(process):
+                while self.ready not in (line := process.stdout.readline() if process.stdout else ""):
+                    if not line:
+                        raise RuntimeError(f"{self.name} ended with {process.wait(LIMIT_S)}")
             drain = subprocess.Popen(["cat"], stdin=process.stdout, stdout=subprocess.DEVNULL)
             yield process
         finally:
             process.terminate()
-            process.wait()
-        drain.wait()
+            process.wait(LIMIT_S)
+        drain.wait(LIMIT_S)
 
     @contextmanager
     def breakers(self, port: int, circuits: int) -> Iterator[None]:
@@ -92,12 +95,13 @@ class Program:
         command = [sys.executable, "-c", BREAKERS, str(port), str(circuits)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
-            if process.stdout is not None:
-                process.stdout.readline()
+            with killed_after(process):
+                if process.stdout is not None:
+                    process.stdout.readline()
             yield
         finally:
             process.terminate()
-            process.wait()
+            process.wait(LIMIT_S)
 
 
 BARE = Program("bare", "connected")

@@ -45,7 +45,8 @@ def one_start(program: Program, port: int, folder: Path) -> float:
     watcher.publish("ats/contact", b"open", 1, retain=True)
     watcher.subscribe("loadshed/+/breakers/+/set", options=SubscribeOptions(qos=0))
     watcher.loop_start()
-    ready.wait(WAIT_S)
+    if not ready.wait(WAIT_S):
+        raise RuntimeError("the broker did not confirm the subscription")
     command = program.command(port, folder, CIRCUITS)
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -54,7 +55,7 @@ def one_start(program: Program, port: int, folder: Path) -> float:
             raise RuntimeError(f"{program.name}: {left} OFF never came")
     finally:
         process.terminate()
-        process.wait()
+        process.wait(WAIT_S)
         watcher.disconnect()
         watcher.loop_stop()
     return last_at - began

@@ -22,6 +22,8 @@ from bench.mutants import ROOT, copy_to
 
 FOLDER = ROOT / "build" / "mutation"
 WANTED = 0.95
+LONGEST_S = 4 * 3600.0
+"""Time limit of one command of mutmut, in seconds; a run of everything takes half an hour on an idle machine."""
 _MUTANT = re.compile(r"^\s+(\S+): (.+)$", re.MULTILINE)
 _PATH = re.compile(r"^--- (\S+)", re.MULTILINE)
 _CHANGED = re.compile(r"^[-+](?![-+] )(.*)$", re.MULTILINE)
@@ -48,7 +50,7 @@ class Mutant(NamedTuple):
 def mutmut(*words: str) -> str:
     """Run mutmut in the copy; return what it said."""
     command = [str(Path(sys.executable).with_name("mutmut")), *words]
-    return subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=True, timeout=LONGEST_S).stdout
 
 
 def break_everything(names: list[str], jobs: int) -> bool:
@@ -60,7 +62,7 @@ def break_everything(names: list[str], jobs: int) -> bool:
     print(f"running; follow it in {log.relative_to(ROOT)}", flush=True)
     command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", str(jobs), *names]
     with log.open("w", encoding="utf-8") as said:
-        ran = subprocess.run(command, cwd=FOLDER, stdout=said, stderr=subprocess.STDOUT, check=False)
+        ran = subprocess.run(command, cwd=FOLDER, stdout=said, stderr=subprocess.STDOUT, check=False, timeout=LONGEST_S)
     if ran.returncode:
         print("it did not come to an end; are the tests red without any breakage?")
         print("".join(log.read_text(encoding="utf-8").splitlines(keepends=True)[-20:]))
@@ -94,7 +96,7 @@ def refused_by_the_types(mutant: Mutant) -> bool:
     mutmut("apply", mutant.name)
     try:
         command = [sys.executable, "-m", "mypy", "--no-error-summary", "-p", "rules", "-p", "controller"]
-        return subprocess.run(command, cwd=FOLDER, capture_output=True, check=False).returncode == 1
+        return subprocess.run(command, cwd=FOLDER, capture_output=True, check=False, timeout=LONGEST_S).returncode == 1
     finally:
         file.write_text(sound, encoding="utf-8")
 

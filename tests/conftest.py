@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.mosquitto import Mosquitto
+from tests.processes import use_default_signals_in_children
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from pytest import Function  # noqa: PT013  # a type alone
     from xdist.remote import Producer
     from xdist.scheduler import LoadScopeScheduling
+
+# Whatever environment the tests are started from, a program under test receives the signals that a test sends.
+use_default_signals_in_children()
 
 # How long an example takes says how busy the machine is, and of the program nothing.
 settings.register_profile(

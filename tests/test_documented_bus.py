@@ -26,6 +26,7 @@ from rules.metering.register import ReadingVerdict
 from rules.panel import Circuit, CircuitId, Kind, Position, Tag
 from tests.mosquitto import Mosquitto
 from tests.pages import HOMEOWNER, INTEGRATOR, MQTT, ROOT, block, blocks, commands, each_page, table
+from tests.processes import LIMIT_S, killed_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,10 +178,12 @@ def documented_house(folder: Path) -> Iterator[int]:
         with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as daemon:
             try:
                 assert daemon.stderr is not None
-                assert any("connected to the broker" in line for line in daemon.stderr)
+                with killed_after(daemon):
+                    assert any("connected to the broker" in line for line in daemon.stderr)
                 yield mosquitto.port
             finally:
                 daemon.terminate()
+                daemon.wait(LIMIT_S)
 
 
 def test_what_is_typed_on_the_bus_does_as_the_pages_say(tmp_path: Path) -> None:

@@ -68,5 +68,5 @@ def test_core_imports_only_rules_and_core(path: Path) -> None:
 def test_the_way_to_the_first_command_imports_nothing_dear(module: str) -> None:
     """The Pi wakes in the dark: milliseconds at the start are milliseconds of overload."""
     code = f"import sys, {module}; print(*sys.modules)"
-    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
     assert not tops(set(ran.stdout.split())) & DEAR

@@ -135,7 +135,7 @@ def test_the_unit_leaves_an_attacker_little() -> None:
     assert one("DevicePolicy") == "closed"
     if (systemd := shutil.which("systemd-analyze")) is not None:
         command = [systemd, "security", "--offline=yes", "--no-pager", "--threshold=15", str(UNIT)]
-        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert ran.returncode == 0, ran.stdout
 
 
@@ -152,7 +152,7 @@ def test_systemd_understands_each_unit(path: Path, tmp_path: Path) -> None:
         copy = tmp_path / path.name
         copy.write_text("\n".join(lines).replace("/usr/bin/loadshed ", "/bin/true "), encoding="utf-8")
         command = [systemd, "verify", "--man=no", str(copy)]
-        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert (ran.returncode, ran.stderr) == (0, "")
 
 
@@ -165,7 +165,9 @@ def locked(name: str) -> dict[str, str]:
     return dict(re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==([\w.]+)", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("lock", ["requirements-run.lock", "requirements-demo.lock", "requirements.lock"])
+@pytest.mark.parametrize(
+    "lock", ["requirements-run.lock", "requirements-demo.lock", "requirements-docs.lock", "requirements.lock"]
+)
 def test_an_extra_that_a_package_asks_for_stands_on_its_pin(lock: str) -> None:
     """Where only `coverage` is pinned, bookworm's pip takes a newer release for `coverage[toml]`, and refuses it."""
     text = (ROOT / lock).read_text(encoding="utf-8")

@@ -154,7 +154,7 @@ class _Version(argparse.Action):
     """Says the version, which is looked up only then."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        from clients.setup.panel_card import version  # noqa: PLC0415
+        from controller.version import version  # noqa: PLC0415
 
         sys.stdout.write(f"loadshed {version()}\n")
         parser.exit()

@@ -12,6 +12,7 @@ from clients.cli.act import login_name
 from clients.cli.argument_types import duration
 from clients.cli.cli import folders
 from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error, site_or_error
+from clients.terminal.interrupt import accept_ctrl_c
 from clients.terminal.tables import print_line
 from rules.drill import DEFAULT_S, LONGEST_S, SHORTEST_S
 
@@ -144,6 +145,7 @@ def _live(arguments: argparse.Namespace, site: Site, plan: DrillPlan) -> int:
     from clients.setup.breaker_client import RefusedError  # noqa: PLC0415
     from hw.broker_socket import BrokerError  # noqa: PLC0415
 
+    accept_ctrl_c()
     _aloud(arguments, plan_text(plan) + "\n")
     if plan.refused is not None:
         print_error(f"not now: {plan.refused}")
@@ -210,7 +212,7 @@ def _reported(arguments: argparse.Namespace, site: Site, result: DrillResult) ->
     from clients.drill.report_html import result_html  # noqa: PLC0415
     from clients.drill.report_text import result_fields, result_text  # noqa: PLC0415
     from clients.setup.config_files import write  # noqa: PLC0415
-    from clients.setup.panel_card import version  # noqa: PLC0415
+    from controller.version import version  # noqa: PLC0415
 
     text = json.dumps(result_fields(result, site.id), indent=2, ensure_ascii=False)
     _aloud(arguments, "\n" + result_text(result))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from clients.cli import argument_types
 from clients.cli.cli import folders
 from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error
+from clients.terminal.interrupt import accept_ctrl_c
 from clients.terminal.tables import print_line
 
 if TYPE_CHECKING:
@@ -287,6 +288,7 @@ def _simulate(parser: argparse.ArgumentParser, arguments: argparse.Namespace) ->
     )
     # A supervisor's SIGTERM ends it as Ctrl-C does: the link goes with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    accept_ctrl_c()
     try:
         return asyncio.run(simulate(site, _say_now))
     except KeyboardInterrupt:

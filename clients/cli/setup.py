@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from clients.cli.cli import folders
 from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error
+from clients.terminal.interrupt import accept_ctrl_c
 
 if TYPE_CHECKING:
     import argparse
@@ -62,6 +63,7 @@ def _setup(arguments: argparse.Namespace) -> int:
         print_error("setup guesses at nothing: mend the file, or move it away to begin anew")
         return WRONG_CONFIGURATION
     ground.mosquitto = arguments.etc
+    accept_ctrl_c()
 
     async def until_told() -> bool:
         # The terminal may go away in the middle, with the network it came over: what is off must be given back first.

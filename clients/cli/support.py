@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from clients.cli.argument_types import amount
 from clients.cli.cli import folders
 from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error, site_or_error
+from clients.terminal.interrupt import accept_ctrl_c
 from clients.terminal.tables import print_line
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def _metrics(arguments: argparse.Namespace) -> int:
     if site is None:
         return WRONG_CONFIGURATION
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    accept_ctrl_c()
     try:
         asyncio.run(watch(site, arguments.file, arguments.every))
     except KeyboardInterrupt:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from clients.cli.look import DONE, NOT_DONE, print_error
 from clients.demo.clock import HouseClock
 from clients.demo.view_model import DemoView, PlainScreen
+from clients.terminal.interrupt import accept_ctrl_c
 from clients.terminal.tables import print_line
 from hw.simulated.broker import can_run
 
@@ -54,6 +55,7 @@ def demo(*, short: bool, plain: bool, keep: Path | None) -> int:
     if missing:
         print_error(f"the demo needs {', '.join(missing)}: pip install 'loadshed[demo]'")
         return NOT_DONE
+    accept_ctrl_c()
     with _folder(keep) as folder:
         if not _played(folder, short=short, plain=plain or not sys.stdout.isatty() or find_spec("rich") is None):
             print_line("stopped")

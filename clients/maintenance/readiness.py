@@ -124,7 +124,8 @@ def _circuits(facts: Facts) -> Iterator[Reason]:
         means = f"Never tried: {', '.join(facts.untested)}."
         yield Reason("unproved", 10, means, "`loadshed setup prove`, or let the transfer switch transfer.")
     if facts.unprotected_infrastructure:
-        means = f"By their names the controller, the network or the broker hangs on them: {', '.join(facts.unprotected_infrastructure)}."
+        names = ", ".join(facts.unprotected_infrastructure)
+        means = f"By their names the controller, the network or the broker hangs on them: {names}."
         yield Reason("feeders-unprotected", 15, means, "Mark them `protected = true` in circuits.toml.")
     elif facts.none_protected:
         do = "Mark what feeds controller, router, broker and breakers' hub."

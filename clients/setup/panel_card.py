@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from clients.setup.config_files import write
+from controller.version import version
 from rules.controllability import controllable, sheddable
 from rules.panel import Override, Restore, Tag
 from rules.shed import shed_order
@@ -72,17 +73,6 @@ def write_card(ground: SetupSession, path: Path) -> bool:
     write(path, card_html(ground.panel, ground.site, ground.seen, time.strftime("%Y-%m-%d"), version()), keep_old=False)
     ground.prompt.say(f"Written: {path}. Open it in a browser, print it, and put it on the inside of the panel's door.")
     return True
-
-
-def version() -> str:
-    """Return the version of this program; "?" where it runs uninstalled."""
-    from importlib.metadata import PackageNotFoundError  # noqa: PLC0415
-    from importlib.metadata import version as installed  # noqa: PLC0415
-
-    try:
-        return installed("loadshed")
-    except PackageNotFoundError:
-        return "?"
 
 
 def card_html(panel: Panel, site: str, seen: SetupRecord, date: str, program: str) -> str:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import zlib
 from collections import deque
 from dataclasses import field
-from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from controller.recording.format import EngineTurn, SessionEnd, SessionStart, to_line
+from controller.version import version
 from rules.lean import dataclass
 
 if TYPE_CHECKING:
@@ -83,17 +83,7 @@ def _at(part: Part) -> float:
 
 def _versioned(part: Part) -> Part:
     # Here, on the store's thread: to look it up costs a start in the dark some milliseconds.
-    return part._replace(version=_version()) if isinstance(part, SessionStart) and not part.version else part
-
-
-@cache
-def _version() -> str:
-    from importlib import metadata  # noqa: PLC0415
-
-    try:
-        return metadata.version("loadshed")
-    except metadata.PackageNotFoundError:
-        return "unknown"
+    return part._replace(version=version()) if isinstance(part, SessionStart) and not part.version else part
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ from tests.appliance.install import configured, installed
 from tests.appliance.losses import unflushed_writes_are_lost
 from tests.appliance.shell import ROOT, CannotError, say
 from tests.appliance.upgrade import upgraded
+from tests.processes import use_default_signals_in_children
 
 PARTS = ("losses", "figures", "setup", "drill", "upgrade", "cuts")
 NEEDED = {
@@ -37,6 +38,7 @@ NEEDED = {
 def main() -> int:
     """Return 0 where all is as it must be, 1 where something is wrong, 2 where it cannot be tried here."""
     options = _options()
+    use_default_signals_in_children()
     try:
         _can_be_tried()
         debian = image.build()

@@ -162,7 +162,8 @@ class Machine:
             return
         with suppress(ProcessLookupError):
             process.kill()
-        await process.wait()
+        async with asyncio.timeout(BOOT_S):
+            await process.wait()
         await self._gone()
 
     async def shut_down(self) -> None:

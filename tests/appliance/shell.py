@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[2]
 GUEST = Path(__file__).parent / "guest"
 
 PATIENT = ("nice", "-n", "15")
+LONGEST_S = 3600.0
+"""Time limit of one command, in seconds: the slowest installs a system and compiles a kernel module."""
 """Put before whatever computes for long: an emulator is nobody's first concern."""
 
 
@@ -31,7 +33,9 @@ def say(sentence: str) -> None:
 def run(*command: str | Path) -> str:
     """Return what a command wrote; raises CannotError with its last words where it fails."""
     words = [*PATIENT, *map(str, command)]
-    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=LONGEST_S
+    )
     if done.returncode:
         last = "\n".join(done.stdout.splitlines()[-20:])
         raise CannotError(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{last}")

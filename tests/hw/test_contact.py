@@ -180,7 +180,8 @@ def test_what_the_owner_raises_does_not_end_the_edges() -> None:
     bench.contact._on_change = refuse
     thread = Thread(target=bench.wire.open)
     thread.start()
-    thread.join()
+    thread.join(10.0)
+    assert not thread.is_alive()
     with pytest.raises(RuntimeError, match="Event loop is closed"):
         bench.contact.poll()
     bench.contact._on_change = bench.tell
@@ -194,7 +195,8 @@ def test_the_owner_is_called_in_the_thread_that_saw_the_edge() -> None:
     bench.contact._on_change = lambda _open, _at: seen.append(current_thread())
     thread = Thread(target=bench.wire.open)
     thread.start()
-    thread.join()
+    thread.join(10.0)
+    assert not thread.is_alive()
     assert seen == [thread]
 
 

@@ -238,7 +238,7 @@ def test_the_library_is_not_imported_with_the_driver() -> None:
     import subprocess  # noqa: PLC0415
 
     code = "import sys, hw.meter; sys.exit('pymodbus' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
 
 
 def test_the_library_does_not_write_to_the_journal() -> None:

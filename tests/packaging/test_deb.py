@@ -17,7 +17,10 @@ from tests.pages import ROOT
 
 EPOCH = "1767225600"
 
-pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="there is no dpkg-deb here")
+pytestmark = [
+    pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="there is no dpkg-deb here"),
+    pytest.mark.timeout(300),  # a package is built, and a demo played from it
+]
 
 MOST_BYTES = 10_000_000
 MOST_INSTALLED_BYTES = 40_000_000
@@ -64,6 +67,7 @@ class Deb(NamedTuple):
             text=True,
             check=False,
             cwd=cwd,
+            timeout=120,
         )
 
 
@@ -71,7 +75,13 @@ def build(out: Path) -> Path:
     """Return the package, built into a folder."""
     command = [sys.executable, "packaging/build_deb.py", "--out", str(out)]
     ran = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "SOURCE_DATE_EPOCH": EPOCH}, capture_output=True, text=True, check=False
+        command,
+        cwd=ROOT,
+        env={**os.environ, "SOURCE_DATE_EPOCH": EPOCH},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     assert ran.returncode == 0, ran.stderr
     return Path(ran.stdout.strip())
@@ -82,7 +92,7 @@ def deb(tmp_path_factory: pytest.TempPathFactory) -> Deb:
     """Return the package, built and taken apart."""
     folder = tmp_path_factory.mktemp("deb")
     file = build(folder)
-    subprocess.run(["dpkg-deb", "-R", str(file), str(folder / "tree")], check=True)
+    subprocess.run(["dpkg-deb", "-R", str(file), str(folder / "tree")], check=True, timeout=60)
     (folder / "tree" / "DEBIAN").rename(folder / "control")
     return Deb(file, folder / "tree", folder / "control")
 
@@ -138,7 +148,7 @@ def test_it_brings_all_that_it_needs(deb: Deb) -> None:
 
 def test_the_program_knows_its_own_version(deb: Deb) -> None:
     """A card on a panel's door says it for ten years."""
-    ran = deb.run("from clients.setup.panel_card import version; print(version())")
+    ran = deb.run("from controller.version import version; print(version())")
     assert ran.stdout == f"{deb.file.name.split('_')[1]}\n"
 
 
@@ -177,7 +187,7 @@ def test_the_rehearsal_needs_nothing_but_itself(deb: Deb, tmp_path: Path) -> Non
     (tmp_path / "state").mkdir()
     command = [sys.executable, "-I", "-S", str(deb.control / "rehearsal.pyz"), "rehearse"]
     command += ["--config", str(examples), "--state", str(tmp_path / "state")]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
 
@@ -187,7 +197,7 @@ def test_the_scripts_are_shell_that_stops_at_the_first_failure(deb: Deb) -> None
         script = deb.control / name
         assert os.access(script, os.X_OK)
         assert "\nset -e\n" in script.read_text(encoding="utf-8")
-        assert subprocess.run(["sh", "-n", str(script)], check=False).returncode == 0
+        assert subprocess.run(["sh", "-n", str(script)], check=False, timeout=60).returncode == 0
 
 
 def test_installing_enables_and_starts_nothing(deb: Deb) -> None:
@@ -200,7 +210,11 @@ def test_installing_enables_and_starts_nothing(deb: Deb) -> None:
 def test_the_manual_page_names_every_command(deb: Deb) -> None:
     """It is made from the table that runs."""
     page = subprocess.run(
-        ["gzip", "-cd", str(deb.tree / "usr/share/man/man1/loadshed.1.gz")], capture_output=True, text=True, check=True
+        ["gzip", "-cd", str(deb.tree / "usr/share/man/man1/loadshed.1.gz")],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
     ).stdout
     assert re.findall(r"^\.B ([a-z-]+)\n[A-Z]", page, re.MULTILINE) == [*cli._COMMANDS]
 
@@ -209,7 +223,11 @@ def test_debians_own_critic_finds_nothing(deb: Deb) -> None:
     """Where there is one."""
     if (lintian := shutil.which("lintian")) is not None:
         ran = subprocess.run(
-            [lintian, "--fail-on", "error,warning", str(deb.file)], capture_output=True, text=True, check=False
+            [lintian, "--fail-on", "error,warning", str(deb.file)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
         assert ran.returncode == 0, ran.stdout
 
@@ -225,7 +243,7 @@ def test_debians_own_critic_finds_nothing(deb: Deb) -> None:
 def test_the_installer_says_what_is_wrong(words: tuple[str, ...], says: str) -> None:
     """And does nothing: each of these ends before apt is called."""
     ran = subprocess.run(
-        ["sh", str(ROOT / "install.sh"), *words], cwd=ROOT, capture_output=True, text=True, check=False
+        ["sh", str(ROOT / "install.sh"), *words], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
     )
     assert ran.returncode == 1
     assert says in ran.stderr or "only root may install" in ran.stderr

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from clients.bus_client.request import send_request
 from hw.simulated.breakers import SOUND, BreakerFaults, Report
 from rules.panel import CircuitId, Position
+from tests.processes import LIMIT_S
 from tests.stress import oracle
 from tests.system import small_disk
 from tests.system.process_house import SITE, circuits_toml
@@ -285,7 +286,8 @@ class Mischief:
         if not house.program.running:
             await self.start()
         house.program.no_file_above(None)
-        await asyncio.gather(*self._asking)
+        async with asyncio.timeout(LIMIT_S):
+            await asyncio.gather(*self._asking)
         if self._changed_file:
             await self._file_as_it_was()
 

@@ -20,6 +20,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.processes import use_default_signals_in_children
 from tests.stress.counters import Tally
 from tests.stress.invariants import Rules
 from tests.stress.night import Night
@@ -165,6 +166,7 @@ async def _to_the_end(torture: Torture, house: str | None) -> bool:
 def main(words: list[str]) -> int:
     """Play them, print the figures, and return 1 where anything was wrong."""
     asked = _asked(words)
+    use_default_signals_in_children()
     roomy = _IN_A_SPACE_OF_ITS_OWN in os.environ
     if not roomy and may_mount():
         again = ("unshare", "--mount", "--propagation", "private", sys.executable, "-m", "tests.stress.stress", *words)

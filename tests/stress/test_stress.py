@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.stress.plan import CONTACT_PLAYS, FAULTS, dice, draw
 from tests.stress.stress import Torture
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.timeout(300)  # a dozen outages in real time
 
 CIRCUITS = [f"c{number}" for number in range(8)]
 

@@ -105,6 +105,7 @@ class Program:
         return self._process, self._reader
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
+        """Read until the process ends; `ended` limits the time of it."""
         assert process.stderr is not None
         while line := await process.stderr.readline():
             self.log.append(line.decode().rstrip())

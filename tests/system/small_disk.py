@@ -23,7 +23,7 @@ def may_mount() -> bool:
         return False
     tried = ("unshare", "--mount", "sh", "-c", "mount -t tmpfs none /mnt")
     try:
-        return subprocess.run(tried, capture_output=True, check=False).returncode == 0
+        return subprocess.run(tried, capture_output=True, check=False, timeout=60).returncode == 0
     except FileNotFoundError:
         return False
 
@@ -32,11 +32,13 @@ def may_mount() -> bool:
 def small_disk(folder: Path) -> Iterator[None]:
     """Hold a small file system in this folder."""
     folder.mkdir(parents=True)
-    subprocess.run(("mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=0755", "none", str(folder)), check=True)
+    subprocess.run(
+        ("mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=0755", "none", str(folder)), check=True, timeout=60
+    )
     try:
         yield
     finally:
-        subprocess.run(("umount", "--lazy", str(folder)), check=True)
+        subprocess.run(("umount", "--lazy", str(folder)), check=True, timeout=60)
 
 
 def fill(folder: Path) -> None:

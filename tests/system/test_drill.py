@@ -20,6 +20,7 @@ from hw.simulated.meter_server import run_pulses
 from rules.metering.demand import EDGE_KW_S
 from rules.panel import Position
 from tests.pages import ROOT
+from tests.processes import output
 from tests.system.process_house import BYSTANDERS, SHED, SITE, ProcessHouse, Timing, Wired, together
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 # Long enough for what a test does to a drill while it holds circuits off; it is ended by the test, not by its time.
 HELD = ("--for", "1h")
 SHORT = ("--for", "5s")
+ENDED_S = 90.0
+"""Time limit of a wait for a drill to end, in seconds: longer than any drill here lasts."""
 ALL_OFF = "All that was told is off."
 ALL = {one.id for one in SHED}
 
@@ -35,11 +38,12 @@ ALL = {one.id for one in SHED}
 class Drill:
     """One `loadshed drill`. `said`: what it has written so far, both streams as they came."""
 
-    def __init__(self, house: ProcessHouse, *words: str, terminal: bool = False) -> None:
+    def __init__(self, house: ProcessHouse, *words: str, terminal: bool = False, ignores_int: bool = False) -> None:
         out = house.folder / "out"
         out.mkdir(exist_ok=True)
         folders = ("--config", str(house.config), "--state", str(house.state_dir), "--out", str(out))
-        self._command = (sys.executable, "-m", "clients", "drill", *words, *folders)
+        as_in_a_script = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh") if ignores_int else ()
+        self._command = (*as_in_a_script, sys.executable, "-m", "clients", "drill", *words, *folders)
         self._house = house
         self._terminal = terminal
         self.out = out
@@ -89,8 +93,9 @@ class Drill:
 
     async def ended(self) -> int:
         """Return the exit code, once it has ended."""
-        await asyncio.gather(*self._readers)
-        return await self._process.wait()
+        async with asyncio.timeout(ENDED_S):
+            await asyncio.gather(*self._readers)
+            return await self._process.wait()
 
     def report(self) -> dict[str, Any]:
         """Return the report it has written for programs; beside it lies the page."""
@@ -152,8 +157,7 @@ async def _said(*words: str) -> str:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "clients", *words), cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
-    said, _ = await process.communicate()
-    return said.decode()
+    return (await output(process)).decode()
 
 
 async def test_without_consent_nothing_is_switched(tmp_path: Path) -> None:
@@ -166,10 +170,11 @@ async def test_without_consent_nothing_is_switched(tmp_path: Path) -> None:
             assert await drill.ended() == 1
         code, said = await ran(house, "--live")
         assert (code, "add --yes" in said) == (1, True)
-        async with Drill(house, "--live", terminal=True) as drill:
-            await drill.says("Switch these off now?")
-            drill.gets(signal.SIGINT)
-            assert await drill.ended() == 130
+        for ignored in (False, True):
+            async with Drill(house, "--live", terminal=True, ignores_int=ignored) as drill:
+                await drill.says("Switch these off now?")
+                drill.gets(signal.SIGINT)
+                assert await drill.ended() == 130
         assert house.commands() == []
         assert not [*drill.out.iterdir()]
 

@@ -13,6 +13,7 @@ from controller.recording.format import SessionEnd
 from controller.storage.recording_reader import recorded
 from controller.storage.schema import LEDGER, open_for_reading
 from tests.pages import ROOT
+from tests.processes import output
 from tests.system.process_house import SHED, ProcessHouse
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ async def replayed(state_dir: Path) -> dict[str, Any]:
     """Return what `loadshed replay` says of a state folder; it ends with 0."""
     command = (sys.executable, "-m", "clients", "replay", "--json", "--state", str(state_dir))
     program = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
-    told, _ = await program.communicate()
+    told = await output(program)
     assert program.returncode == 0, told
     answer: dict[str, Any] = json.loads(told)
     return answer

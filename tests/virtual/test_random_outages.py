@@ -16,6 +16,8 @@ from tests.virtual.random_outages import Campaign, campaign, in_parallel, story
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.timeout(300)  # the first test plays all outages
+
 NIGHTS = 300
 BATCH = 50
 

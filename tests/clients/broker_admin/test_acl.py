@@ -40,7 +40,9 @@ def test_a_password_is_what_mosquittos_own_tool_writes(tmp_path: Path) -> None:
     """Same rounds, same lengths, same alphabet: its file and ours are one."""
     theirs = tmp_path / "passwd"
     theirs.touch(mode=0o600)
-    subprocess.run(["mosquitto_passwd", "-b", str(theirs), "ann", "secret"], check=True, capture_output=True)
+    subprocess.run(
+        ["mosquitto_passwd", "-b", str(theirs), "ann", "secret"], check=True, capture_output=True, timeout=60
+    )
     said = theirs.read_text(encoding="utf-8")
     assert passwords.matches(said, "ann", "secret")
     assert not passwords.matches(said, "ann", "Secret")

@@ -17,6 +17,7 @@ import pytest
 from clients.cli.cli import _COMMANDS, main
 from tests.controller.storage.state_folder import Ear, store_in
 from tests.pages import ROOT
+from tests.processes import killed_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -125,7 +126,7 @@ def test_a_reader_that_is_gone_is_no_error(words: tuple[str, ...]) -> None:
     os.close(read_end)
     command = [sys.executable, "-m", "clients", *words]
     with os.fdopen(write_end, "w") as nobody:
-        ran = subprocess.run(command, stdout=nobody, stderr=subprocess.PIPE, text=True, check=False)
+        ran = subprocess.run(command, stdout=nobody, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
@@ -143,6 +144,7 @@ def test_an_answer_that_finds_no_room_is_said(command: str, unbuffered: str, tmp
             text=True,
             check=False,
             env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            timeout=60,
         )
     assert ran.returncode == 1
     assert ran.stderr == "loadshed: No space left on device: make room, or write it elsewhere\n"
@@ -154,7 +156,7 @@ def test_a_terminal_that_is_gone_is_said_without_a_traceback() -> None:
     os.close(ours)
     command = [sys.executable, "-m", "clients", "check", "--config", str(EXAMPLES)]
     with os.fdopen(theirs, "w") as gone:
-        ran = subprocess.run(command, stdout=gone, stderr=subprocess.PIPE, text=True, check=False)
+        ran = subprocess.run(command, stdout=gone, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
     assert (ran.returncode, ran.stderr) == (1, "loadshed: Input/output error: write it elsewhere\n")
 
 
@@ -178,7 +180,7 @@ def test_a_file_for_which_there_is_no_room_is_named(capsys: pytest.CaptureFixtur
 def test_a_closed_stdout_is_no_error() -> None:
     """`loadshed check >&-`, as some who call it from a script do."""
     command = f'exec "{sys.executable}" -m clients check --config "{EXAMPLES}" >&-'
-    ran = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    ran = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False, timeout=60)
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
@@ -189,7 +191,7 @@ def test_run_imports_nothing_of_the_other_commands() -> None:
         "ours = ('clients', 'controller', 'hw', 'rules', 'asyncio')\n"
         "print(sorted(name for name in sys.modules if name.split('.')[0] in ours))"
     )
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert said.stdout.strip() == "['clients', 'clients.cli', 'clients.cli.cli']"
 
 
@@ -303,7 +305,8 @@ def meter(tmp_path: Path) -> Iterator[str]:
     words = [sys.executable, "-m", "clients", "simulate", "meter", "--link", str(link), "--kw", "4"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert str(link) in process.stdout.readline()
+        with killed_after(process):
+            assert str(link) in process.stdout.readline()
         yield str(link)
         process.terminate()
         assert process.wait(PATIENCE_S) == 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clients.demo.clock import HouseClock
+from tests.processes import killed_after
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,15 +70,18 @@ def test_the_demos_log_is_one_that_the_other_commands_read(played: tuple[str, Pa
     assert "cannot be controlled: ON unless" in loadshed("check", "--config", str(folder / "config"))
 
 
-def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:
-    """No traceback, nothing left behind."""
+@pytest.mark.parametrize("ignored", [False, True], ids=["default", "SIGINT ignored"])
+def test_ctrl_c_ends_it_cleanly(tmp_path: Path, ignored: bool) -> None:
+    """No traceback, nothing left behind, also when the caller ignores SIGINT as a script's `command &` does."""
+    command = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh", *DEMO) if ignored else DEMO
     with subprocess.Popen(
-        DEMO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={"TMPDIR": str(tmp_path)}
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={"TMPDIR": str(tmp_path)}
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        while "Utility fails" not in process.stdout.readline():
-            assert process.poll() is None
+        with killed_after(process):
+            while "Utility fails" not in process.stdout.readline():
+                assert process.poll() is None
         process.send_signal(signal.SIGINT)
         rest, complaints = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130

@@ -20,6 +20,7 @@ from controller.bus.payloads import rfc3339
 from hw.broker_socket import Broker
 from hw.mqtt import MqttConnection
 from tests.mosquitto import Mosquitto
+from tests.processes import killed_after
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -168,8 +169,9 @@ def test_the_command_ends_as_a_service_does(tmp_path: Path) -> None:
     file = tmp_path / "loadshed.prom"
     words = [sys.executable, "-m", "clients", "metrics", "--file", str(file), "--config", str(tmp_path)]
     with subprocess.Popen(words) as process:
-        while not file.exists():
-            assert process.poll() is None
+        with killed_after(process):
+            while not file.exists():
+                assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     assert not file.exists()

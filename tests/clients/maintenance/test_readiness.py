@@ -25,6 +25,7 @@ from controller.config.loader import parse_circuits
 from hw.broker_socket import Broker
 from rules.panel import Panel
 from tests.mosquitto import Mosquitto, held_port
+from tests.processes import output
 from tests.system.process_house import ProcessHouse
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ async def _ready(house: ProcessHouse, *more: str) -> tuple[int, dict[str, Any]]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "clients", *words), stdout=asyncio.subprocess.PIPE
     )
-    said, _ = await process.communicate()
+    said = await output(process)
     assert process.returncode is not None
     return process.returncode, json.loads(said)
 

@@ -23,6 +23,7 @@ from hw.simulated.meter import MeterFaults, SimulatedMeter
 from hw.simulated.meter_server import serve_pty, serve_tcp
 from hw.simulated.serial_line import FaultyLine, LineFaults
 from hw.simulated.virtual_time import run_virtual
+from tests.processes import LIMIT_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -474,10 +475,12 @@ async def _simulating(site: SimulatedSite, said: list[str]) -> AsyncIterator[Non
         up.set()
 
     task = asyncio.create_task(simulate(site, say, stop))
-    await up.wait()
+    async with asyncio.timeout(LIMIT_S):
+        await up.wait()
     yield
     stop.set()
-    assert await task == 0
+    async with asyncio.timeout(LIMIT_S):
+        assert await task == 0
 
 
 def test_simulate_serves_a_linked_pseudo_terminal(tmp_path: Path) -> None:

@@ -115,7 +115,13 @@ def test_the_same_is_told_whatever_the_hashes_of_that_process(tmp_path: Path) ->
     command = [sys.executable, "-m", "clients", "replay", str(file)]
     told = [
         subprocess.run(
-            command, cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+            command,
+            cwd=ROOT,
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
         ).stdout
         for seed in ("0", "1", "4711")
     ]
@@ -137,7 +143,7 @@ def test_a_recording_is_not_to_blame_for_a_full_card(outage: list[Part], tmp_pat
     keep(tmp_path, *lives(outage))
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-u", "-m", "clients", "replay", str(tmp_path)]
-        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
     assert ran.returncode == 1
     assert ran.stderr == "loadshed: No space left on device: make room, or write it elsewhere\n"
 

@@ -12,6 +12,7 @@ from clients.setup.setup_record import ContactSeen, SetupRecord, wired
 from controller.config.loader import Configuration, load
 from hw.simulated.breakers import BreakersOnBus
 from rules.panel import CircuitId
+from tests.processes import LIMIT_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,7 +29,8 @@ async def on_bus(house: SimulatedHouse, broker: Mosquitto) -> AsyncIterator[Brea
     """Have the breakers of a house on the bus."""
     hub = BreakersOnBus(house.breakers.values(), broker.broker, "home", time.monotonic, house.measure)
     running = asyncio.create_task(hub.run())
-    await hub.connected.wait()
+    async with asyncio.timeout(LIMIT_S):
+        await hub.connected.wait()
     try:
         yield hub
     finally:

@@ -104,6 +104,7 @@ async def typist(*words: str, path: Path | None = None) -> AsyncIterator[Typist]
     finally:
         with suppress(ProcessLookupError):
             process.kill()
-        await process.wait()
+        async with asyncio.timeout(PATIENCE_S):
+            await process.wait()
         asyncio.get_running_loop().remove_reader(ours)
         os.close(ours)

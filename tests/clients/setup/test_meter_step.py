@@ -50,7 +50,7 @@ def test_a_meter_at_an_unusual_id_is_found_and_can_be_left_out_again(tmp_path: P
     with path.open("a", encoding="utf-8") as file:
         file.write('[meter]\nport = "/dev/ttyUSB0"\n')
     program = [sys.executable, "-m", "clients", "setup", "meter", *words]
-    ran = subprocess.run(program, input="n\n", capture_output=True, text=True, check=False)
+    ran = subprocess.run(program, input="n\n", capture_output=True, text=True, check=False, timeout=60)
     assert ran.returncode == 0
     assert "[meter]" not in path.read_text("utf-8")
 

@@ -23,6 +23,7 @@ from rules.panel import CircuitId, Position, Restore, Tag
 from tests.clients.setup.setup_house import HEATER, ROUTER, TUB, configured, on_bus
 from tests.clients.setup.setup_typist import Typist, typist
 from tests.mosquitto import Mosquitto
+from tests.processes import LIMIT_S
 from tests.system.on_bus import CONTACT_STATUS, ContactDevice
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ LOADS = (Load(TUB, 500.0), Load(HEATER, 100.0), Load(ROUTER, 400.0))
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     """Run a broker that knows one user by their password."""
     passwords = tmp_path / "passwords"
-    subprocess.run(["mosquitto_passwd", "-b", "-c", passwords, "loadshed", "moonlight"], check=True)
+    subprocess.run(["mosquitto_passwd", "-b", "-c", passwords, "loadshed", "moonlight"], check=True, timeout=60)
     passwords.chmod(0o644)
     with Mosquitto(tmp_path, f"password_file {passwords}") as running:
         yield running
@@ -265,7 +266,7 @@ def test_a_pipe_answers_as_a_person_does_and_the_owners_words_stay(tmp_path: Pat
     words = configured(tmp_path, broker)
     answers = "hot-tub\n\n\n\n60\n7\n\n\nremove router\ndone\n"
     program = [sys.executable, "-m", "clients", "setup", "circuits", *words]
-    ran = subprocess.run(program, input=answers, capture_output=True, text=True, check=False)
+    ran = subprocess.run(program, input=answers, capture_output=True, text=True, check=False, timeout=60)
     assert (ran.returncode, ran.stderr) == (0, "")
     text = (tmp_path / "config" / "circuits.toml").read_text(encoding="utf-8")
     assert text.startswith("# my own words\n[circuits.hot-tub]\n")
@@ -281,7 +282,7 @@ def test_where_nobody_answers_any_more_setup_ends_and_says_so(tmp_path: Path, br
     words = configured(tmp_path, broker)
     before = (tmp_path / "config" / "circuits.toml").read_text(encoding="utf-8")
     program = [sys.executable, "-m", "clients", "setup", "circuits", *words]
-    ran = subprocess.run(program, input="Sauna\n\n22\n", capture_output=True, text=True, check=False)
+    ran = subprocess.run(program, input="Sauna\n\n22\n", capture_output=True, text=True, check=False, timeout=60)
     assert ran.returncode == 1
     assert "the input has ended" in ran.stdout
     assert (tmp_path / "config" / "circuits.toml").read_text(encoding="utf-8") == before
@@ -366,7 +367,8 @@ def test_a_contact_on_the_bus_is_seen_as_one_on_a_pin_is(tmp_path: Path, broker:
             assert await person.ended() == 1
         device = ContactDevice(broker.broker, "home")
         running = asyncio.create_task(device.run())
-        await device.connected.wait()
+        async with asyncio.timeout(LIMIT_S):
+            await device.connected.wait()
         async with typist("setup", "contact", *words) as person:
             await answered(person)
             await person.reads("Open it now")
@@ -404,7 +406,9 @@ def test_a_unit_that_does_not_start_is_said(
     (path / "systemctl").write_text(f"#!/bin/sh\n{systemctl_says}\n", encoding="utf-8")
     program = [sys.executable, "-m", "clients", "setup", "enable", *words]
     environment = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}"}
-    ran = subprocess.run(program, input=f"{answer}\n", capture_output=True, text=True, check=False, env=environment)
+    ran = subprocess.run(
+        program, input=f"{answer}\n", capture_output=True, text=True, check=False, env=environment, timeout=60
+    )
     assert ran.returncode == 1
     assert told in ran.stdout
     assert "It runs." not in ran.stdout
@@ -417,7 +421,7 @@ def test_a_wrong_file_is_not_enabled(tmp_path: Path, broker: Mosquitto) -> None:
     text = path.read_text("utf-8").replace("[broker]\n", '[broker]\nusername = "a"\npassword_file = "/nonexistent"\n')
     path.write_text(text, encoding="utf-8")
     program = [sys.executable, "-m", "clients", "setup", "enable", *words]
-    ran = subprocess.run(program, input="y\n", capture_output=True, text=True, check=False)
+    ran = subprocess.run(program, input="y\n", capture_output=True, text=True, check=False, timeout=60)
     assert ran.returncode == 1
     assert 'password_file = "/nonexistent": cannot be read' in ran.stdout
 
@@ -427,6 +431,6 @@ def test_a_folder_that_cannot_be_written_ends_in_plain_words(tmp_path: Path, bro
     configured(tmp_path, broker)
     words = ("--config", str(tmp_path / "config"), "--state", str(tmp_path / "state"))
     program = [sys.executable, "-m", "clients", "setup", "card", *words, "--out", str(tmp_path / "state")]
-    ran = subprocess.run(program, capture_output=True, text=True, check=False)
+    ran = subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
     assert (ran.returncode, ran.stderr) == (1, "")
     assert "Setup ends here: Is a directory" in ran.stdout

@@ -50,7 +50,9 @@ def password_file(folder: Path, name: str, password: str) -> Path:
 def test_a_password_is_needed_and_its_absence_explained(tmp_path: Path) -> None:
     """The sentence names the settings to look at."""
     users = tmp_path / "users"
-    subprocess.run(["mosquitto_passwd", "-b", "-c", str(users), "loadshed", "secret"], check=True, capture_output=True)
+    subprocess.run(
+        ["mosquitto_passwd", "-b", "-c", str(users), "loadshed", "secret"], check=True, capture_output=True, timeout=60
+    )
     users.chmod(0o644)
     right, wrong = password_file(tmp_path, "right", "secret"), password_file(tmp_path, "wrong", "guess")
     with Mosquitto(tmp_path, f"password_file {users}", "allow_anonymous false") as mosquitto:
@@ -93,6 +95,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
         ],
         check=True,
         capture_output=True,
+        timeout=60,
     )
     key.chmod(0o644)
     return cert, key

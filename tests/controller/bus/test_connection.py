@@ -58,7 +58,7 @@ def test_forty_commands_at_connecting_arrive_in_order_and_unretained(
             task = asyncio.create_task(listener.bus.run())
             heard = await other.until(lambda heard: len(heard) == len(CIRCUITS))
             task.cancel()
-            await asyncio.wait([task])
+            await asyncio.wait([task], timeout=SOON_S)
             return heard
 
     def shed(bus: BusClient, event: Event) -> None:
@@ -244,7 +244,7 @@ def test_confirmations_are_heard_live_because_subscriptions_go_first(mosquitto: 
             device.say("loadshed/home/breakers/hot-tub/state", b"OFF", retain=True)
             report = await listener.until(BreakerReported)
             task.cancel()
-            await asyncio.wait([task])
+            await asyncio.wait([task], timeout=SOON_S)
             return report
 
     report = run(story())
@@ -256,7 +256,9 @@ def test_what_is_due_leaves_in_one_segment_with_the_subscriptions() -> None:
 
     def first_words(door: socket.socket) -> bytes:
         # In a thread: it hears each segment as it comes.
+        door.settimeout(SOON_S)
         conversation, _ = door.accept()
+        conversation.settimeout(SOON_S)
         with conversation:
             conversation.recv(1000)
             conversation.sendall(CONNACK)
@@ -341,7 +343,9 @@ def test_drain_takes_what_lies_on_the_socket_now(mosquitto: Mosquitto) -> None:
         for circuit in CIRCUITS[:5]:
             topic = f"loadshed/home/breakers/{circuit}/state"
             subprocess.run(
-                ["mosquitto_pub", "-p", str(mosquitto.port), "-q", "1", "-t", topic, "-m", "OFF"], check=True
+                ["mosquitto_pub", "-p", str(mosquitto.port), "-q", "1", "-t", topic, "-m", "OFF"],
+                check=True,
+                timeout=60,
             )
 
     assert run(story()) == 5

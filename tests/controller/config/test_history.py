@@ -195,7 +195,7 @@ def test_a_crash_between_any_two_steps_loses_nothing_that_was_kept(folders: Fold
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     for steps in range(40):
         command = [sys.executable, "-c", KEEPER, str(folders.config), str(folders.state), str(steps)]
-        died = subprocess.run(command, env=environment, check=False).returncode == 9
+        died = subprocess.run(command, env=environment, check=False, timeout=60).returncode == 9
         kept = last_valid(folders.state)
         assert kept is not None
         assert kept.sources.circuits in {HOT_TUB, HOT_TUB + FRIDGE}

@@ -341,7 +341,7 @@ def test_a_start_imports_nothing_that_only_a_mistake_needs() -> None:
         "import sys; from pathlib import Path; from controller.config.loader import load;"
         f"load(Path({str(EXAMPLES)!r})); print(*({{'difflib', 'ctypes', 'logging'}} & sys.modules.keys()))"
     )
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert told.stdout.strip() == ""
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from controller.core.events import AskKind
     from rules.panel import CircuitId
     from tests.virtual.device import Device
+
+pytestmark = pytest.mark.timeout(300)  # Hypothesis plays many outages
 
 CIRCUITS = st.sampled_from([circuit.id for circuit in panels.ALL])
 SECONDS = st.sampled_from((0.0, 0.004, 0.05, 0.1, 0.11, 0.9, 5.0, 5.1, 10.2, 30.0, 61.0, 200.0))

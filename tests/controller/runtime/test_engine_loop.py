@@ -129,6 +129,7 @@ def test_a_bounce_of_the_last_moment_is_taken_before_the_opening_is_judged(by_th
     async def story() -> int:
         desk, loop = Desk(), asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
+        ours.settimeout(10.0)
         with ours, theirs:
 
             def hear() -> None:

@@ -217,7 +217,7 @@ class Inbox:
         async with asyncio.timeout(600.0):
             await self._full.wait()
         watching.cancel()
-        await asyncio.wait([watching])
+        await asyncio.wait([watching], timeout=600.0)
 
 
 def longest_pause(inbox: Inbox) -> float:

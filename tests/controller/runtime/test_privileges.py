@@ -35,7 +35,7 @@ def started(folder: Path) -> str:
         if parent.stat().st_uid == os.geteuid() and parent.is_relative_to("/tmp"):  # noqa: S108
             parent.chmod(parent.stat().st_mode | 0o055)
     command = [sys.executable, "-c", RUNS, str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
 
 
 @as_root

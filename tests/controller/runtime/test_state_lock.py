@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller.runtime.state_lock import FILE, StateDirLock, StateDirLockedError
+from tests.processes import killed_after
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,8 @@ def test_a_held_folder_is_refused_until_its_holder_is_gone(tmp_path: Path) -> No
     command = [sys.executable, "-c", HOLDER, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
+        with killed_after(holder):
+            assert holder.stdout.readline() == b"held\n"
         with pytest.raises(StateDirLockedError, match="end it first"):
             StateDirLock(tmp_path)
         holder.kill()

@@ -42,7 +42,7 @@ class Ear:
     def rest(self) -> Iterator[str]:
         """Yield what was said and not heard yet."""
         while not self.said.empty():
-            yield self.said.get()
+            yield self.said.get_nowait()
 
 
 def store_in(folder: Path, ear: Ear, boot: str = BOOT, pace: WriteTimings = PATIENT) -> Store:

@@ -31,6 +31,7 @@ from tests.controller.storage.state_folder import (
     store_in,
 )
 from tests.pages import ROOT
+from tests.processes import LIMIT_S, killed_after
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +78,7 @@ while True:
 def test_a_program_killed_at_any_moment_leaves_whole_commits(tmp_path: Path) -> None:
     """What was put together is there together, and nothing twice."""
     for rounds in range(8):
-        with program(WRITER, tmp_path) as writer:
+        with program(WRITER, tmp_path) as writer, killed_after(writer):
             assert writer.stdout is not None
             for _ in range(1 + 300 * rounds):
                 assert writer.stdout.readline().strip().isdigit()
@@ -306,7 +307,7 @@ print([*ear.rest()], flush=True)
 
 def test_a_full_disk_is_said_once_and_written_to_when_there_is_room(tmp_path: Path) -> None:
     """Nothing that was put meanwhile is missing."""
-    with program(FULL, tmp_path) as full:
+    with program(FULL, tmp_path) as full, killed_after(full):
         assert full.stdin is not None
         assert full.stdout is not None
         assert "cannot be written" in full.stdout.readline()
@@ -360,7 +361,7 @@ def test_a_folder_that_cannot_be_written_is_read_all_the_same(tmp_path: Path, ki
     """Also where the last program was killed, and left its newest commits in the log beside the database."""
     folder = tmp_path / "state"
     if killed:
-        with program(WRITER, folder) as writer:
+        with program(WRITER, folder) as writer, killed_after(writer):
             assert writer.stdout is not None
             while writer.stdout.readline():
                 if (folder / "ledger.db-wal").stat().st_size > COMMITS_BYTES:
@@ -375,7 +376,7 @@ def test_a_folder_that_cannot_be_written_is_read_all_the_same(tmp_path: Path, ki
         filled(folder)
         outages, entries, expected = 1, "['hot-tub']", "1 1 1"
     with program(READ_ONLY, locked(folder)) as other:
-        told = other.communicate()[0].splitlines()
+        told = other.communicate(timeout=LIMIT_S)[0].splitlines()
     folder.chmod(0o755)
     assert told[0] == f"{entries} {outages}"
     assert "cannot be written: " in told[1]

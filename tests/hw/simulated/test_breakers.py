@@ -221,7 +221,7 @@ async def command_and_hear(broker: Broker, breakers: list[SimulatedBreaker]) -> 
     await until(link, "loadshed/home/breakers/tub/state", b"OFF")
     await link.close()
     task.cancel()
-    await asyncio.wait([task])
+    await asyncio.wait([task], timeout=SOON_S)
     return hub
 
 
@@ -260,7 +260,7 @@ def test_a_second_command_that_comes_while_the_first_is_under_way_is_obeyed_too(
         assert await commanded_off_and_on(hub, link, slow_s=0.2) == [b"OFF", b"ON"]
         await link.close()
         task.cancel()
-        await asyncio.wait([task])
+        await asyncio.wait([task], timeout=SOON_S)
 
     asyncio.run(story())
 
@@ -306,6 +306,6 @@ def test_breakers_come_back_with_their_broker(mosquitto: Mosquitto) -> None:
         await until(link, "loadshed/home/breakers/tub/state", b"ON")
         await link.close()
         task.cancel()
-        await asyncio.wait([task])
+        await asyncio.wait([task], timeout=SOON_S)
 
     asyncio.run(story())

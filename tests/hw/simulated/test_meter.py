@@ -16,6 +16,7 @@ from hw.simulated.meter import MeterFaults, SimulatedMeter
 from hw.simulated.meter_frames import is_sealed, request_length, sealed
 from hw.simulated.meter_server import collided, run_pulses, serve_pty, serve_tcp
 from hw.simulated.virtual_time import run_virtual
+from tests.processes import output
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -203,7 +204,7 @@ async def _mbpoll(port: str, number: int, count: int) -> list[int]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    out, _ = await process.communicate()
+    out = await output(process)
     assert process.returncode == 0, out.decode()
     return [int(value) for value in re.findall(r"^\[\d+\]:\s+(\d+)", out.decode(), re.MULTILINE)]
 

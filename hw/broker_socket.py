@@ -7,9 +7,8 @@ import contextlib
 import socket
 import ssl
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
-
-from rules.lean import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
-
-from rules.lean import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import select
 import ssl
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo, MQTTv5, MQTTv311
@@ -20,7 +21,6 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from hw.broker_socket import Broker, BrokerError, connect, set_tcp_option
-from rules.lean import dataclass
 
 if TYPE_CHECKING:
     import socket

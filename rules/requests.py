@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rules.controllability import uncontrollable_reason
-from rules.lean import dataclass
 from rules.panel import Position
 
 if TYPE_CHECKING:

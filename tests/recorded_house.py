@@ -37,7 +37,7 @@ class Tape:
         self._turn = tuple(events), now, effects, due is not None and due <= now
         return effects
 
-    def carried_out(self, at: float) -> None:
+    def commands_sent(self, at: float) -> None:
         """Take the moment at which the turn's commands had left, and record the turn."""
         self._engine.commands_sent(at)
         assert self._turn is not None

@@ -34,7 +34,7 @@ class LeftOffError(Exception):
     """A circuit was switched off and could not be seen on again. The text says what is left to do."""
 
 
-async def test_breakers(ground: SetupSession) -> bool:
+async def run_breaker_tests(ground: SetupSession) -> bool:
     """Switch each controllable circuit off and on, where the person agrees; return whether all of them obeyed."""
     person = ground.prompt
     if (why := await _not_now(ground)) is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from clients.setup.breaker_test import test_breakers
+from clients.setup.breaker_test import run_breaker_tests
 from clients.setup.enable_service import enable
 from clients.setup.panel_card import FILE, write_card
 from clients.setup.prompt import InputClosedError
@@ -66,7 +66,7 @@ def _steps(card: Path) -> dict[str, Step]:
         "contact": contact,
         "meter": meter,
         "circuits": circuits,
-        "prove": test_breakers,
+        "prove": run_breaker_tests,
         "card": print_card,
         "enable": enable,
     }

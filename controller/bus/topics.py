@@ -6,7 +6,7 @@ Whatever anybody publishes on a topic we read ends here as an event, as a refusa
 from __future__ import annotations
 
 import json
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from controller.bus import payloads
@@ -21,7 +21,6 @@ from controller.core.events import (
     Requested,
 )
 from rules.drill import LONGEST_S, SHORTEST_S
-from rules.lean import dataclass
 from rules.panel import CircuitId, Position
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import zlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from controller.config.errors import ConfigErrors
@@ -24,7 +25,6 @@ from controller.config.loader import (
     read_file,
 )
 from controller.storage.schema import sync_folder
-from rules.lean import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from controller.config.errors import ConfigErrors
@@ -24,7 +25,6 @@ from controller.config.model import (
 )
 from controller.config.table_reader import keys_of, note_unknown, read_known, read_table
 from controller.config.validators import InvalidValueError
-from rules.lean import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

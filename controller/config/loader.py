@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import stat
 import tomllib
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from controller.config.circuits import read_circuits
 from controller.config.errors import ConfigError, ConfigErrors, ErrorCollector
 from controller.config.installer import Installer, read_installer
-from rules.lean import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,10 +4,10 @@ These classes are the one definition: the reader, the advice of `check` and the 
 """
 # Annotations are read at run time here, so they are not postponed.
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from controller.config.validators import ID_PATTERN, Boolean, EnumValue, Integer, Number, OneOf, Spaces, TextValue
-from rules.lean import dataclass
 from rules.panel import Circuit, CircuitId, Kind, Override, Restore, Tag, Wakes
 
 NAME = TextValue(ID_PATTERN, 'a-z, 0-9 and "-" between them, at most 64 signs')

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from controller.config.errors import closest_match
 from controller.config.validators import InvalidValueError, Rule
-from rules.lean import dataclass
 
 if TYPE_CHECKING:
     from dataclasses import Field

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 from controller.config.errors import closest_match, either
-from rules.lean import dataclass
 
 if TYPE_CHECKING:
     from enum import Enum

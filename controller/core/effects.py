@@ -5,12 +5,11 @@ Named tuples: a dataclass takes six times as long to be made, and a start in the
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from rules.boot_time import BootTime  # noqa: TC001  # the store builds effects, moments with them
-from rules.lean import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

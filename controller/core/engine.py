@@ -7,7 +7,7 @@ from the state after the last event. So a stall neither invents nor hides an out
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from controller.core import events as ev
@@ -25,7 +25,6 @@ from controller.core.system_alarms import SystemAlarmMonitor
 from controller.core.transfer import Transfer
 from rules.contact import ContactDebouncer, PowerSource
 from rules.device_reports import DeviceReports
-from rules.lean import dataclass
 from rules.ledger import Ledger
 from rules.panel import Position
 from rules.requests import reload_conflicts

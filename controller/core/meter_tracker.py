@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from enum import Enum
 from math import inf
 from typing import TYPE_CHECKING
 
 from controller.core.effects import SaveSample
 from controller.core.events import EnergyRead, KwhPulseSeen, MeterSilent, PulseSeen
-from rules.lean import dataclass, replace
 from rules.metering.demand import EDGE_KWH, STALE_POLLS, DemandEstimator
 from rules.metering.register import LARGEST_METER_KW, OVERLOAD, TICK_KW_S, ReadingVerdict, register_rise
 from rules.metering.totalizer import Totalizer

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from controller.core.effects import DeleteOutage, SaveHistory, SaveOutage
 from rules.boot_time import BootTime
-from rules.lean import dataclass, replace
 from rules.panel import Position
 
 if TYPE_CHECKING:

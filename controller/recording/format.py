@@ -322,6 +322,6 @@ _FIELDS: dict[str, Callable[[Any], Any]] = {
     "at": _number,
     "position": Position,
     "panel": _panel,
-    "mistakes": tuple,
+    "errors": tuple,
     "reply": lambda waits: TICKET if waits else None,
 }

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from controller.core.effects import DeleteOutage, LogEvent, SaveEntry, SaveHistory, SaveOutage, SavePulses, SaveSample
-from rules.lean import dataclass
 
 if TYPE_CHECKING:
     from controller.core.effects import DiskEffect

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from controller.recording.format import EngineTurn, SessionEnd, SessionStart, to_line
 from controller.version import version
-from rules.lean import dataclass
 
 if TYPE_CHECKING:
     import sqlite3

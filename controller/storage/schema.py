@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from rules.lean import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

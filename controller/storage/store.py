@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from controller.core.effects import LogEvent, SavedState, SaveEntry, SaveHistory, SavePulses, SaveSample
@@ -17,7 +18,6 @@ from controller.storage.recording_buffer import RecordingBuffer, pack, remove_ol
 from controller.storage.retention import BATCH, remove_old_events, remove_old_samples
 from controller.storage.schema import LEDGER, SAMPLES, UNREADABLE, UnusableDatabaseError, is_ours, open_for_reading
 from controller.storage.write_queue import Rows, WriteQueue
-from rules.lean import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from controller.storage.pending_rows import PendingLedgerRows, PendingSamples
 from controller.storage.queries import write_boot
 from controller.storage.schema import UNREADABLE, open_for_writing, set_aside, useless
-from rules.lean import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

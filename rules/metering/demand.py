@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from rules.lean import dataclass
 from rules.metering.energy_curve import LONGEST_WINDOW_S, EnergyCurve, Peak, WindowAverage
 from rules.metering.pulse_check import PulseRegisterCheck
 from rules.metering.register import LARGEST_METER_KW, OVERLOAD, TICK_KW_S, ReadingVerdict, Register

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-
-from rules.lean import dataclass
+from dataclasses import dataclass
 
 LONGEST_WINDOW_S = 900.0
 FLOOR_S = 180.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rules.lean import dataclass
+from dataclasses import dataclass
 
 EDGES_PER_TICK = 20.0
 """Of the 10 Wh output: 20 edges of 5 Wh are one tick of 0.1 kWh."""

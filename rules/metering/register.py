@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
-
-from rules.lean import dataclass
 
 ROLLOVER_TENTHS = 10_000_000
 NEARLY_ROLLED_TENTHS = 9_900_000

@@ -21,8 +21,8 @@ def test_each_connection_is_greeted_though_nobody_saw_the_last_one_end() -> None
             "_inbox": SimpleNamespace(put=lambda _event: None),
             "_topics": Topics("home", (), None),
             "_loop": asyncio.get_running_loop(),
-            "_awake": asyncio.Event(),
-            "_greeted": False,
+            "_startup_done": asyncio.Event(),
+            "_announced": False,
         }
         for name, part in parts.items():
             setattr(daemon, name, part)

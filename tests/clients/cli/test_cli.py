@@ -172,7 +172,7 @@ def test_a_log_that_cannot_be_read_is_not_the_fault_of_the_terminal(
 
 def test_a_file_for_which_there_is_no_room_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     """A card without inodes, or over its quota."""
-    with patch("clients.cli.cli._called", side_effect=OSError(errno.ENOSPC, "No space left on device", "x")):
+    with patch("clients.cli.cli._run_command", side_effect=OSError(errno.ENOSPC, "No space left on device", "x")):
         assert run("demo") == 1
     assert capsys.readouterr().err == "loadshed: x: No space left on device: make room, or write it elsewhere\n"
 
@@ -252,7 +252,7 @@ def test_a_circuit_that_is_misspelt_is_answered_by_its_likely_twin(
     async def ask(*_: object) -> tuple[bool, str]:
         return False, f"no circuit is named {word!r}"
 
-    monkeypatch.setattr("clients.bus_client.request.ask", ask)
+    monkeypatch.setattr("clients.bus_client.request.send_request", ask)
     assert run("ask", "on", word, "--config", str(folder)) == 1
     assert says in capsys.readouterr().err
 

@@ -13,7 +13,7 @@ import pytest
 
 from clients.bus_client.site import Site
 from clients.setup import setup_record
-from clients.setup.breaker_test import test_breakers
+from clients.setup.breaker_test import run_breaker_tests
 from clients.setup.load_measurement import demand_of
 from clients.setup.prompt import Prompt
 from clients.setup.session import SetupSession, Timeouts
@@ -75,7 +75,7 @@ def proved(house: SimulatedHouse, broker: Mosquitto, found: SetupSession, *, on_
         async with on_bus(house, broker) as hub:
             if on_command is not None:
                 _at_first_command(hub, getattr(broker, on_command))
-            return await test_breakers(found)
+            return await run_breaker_tests(found)
 
     return asyncio.run(story())
 
@@ -147,7 +147,7 @@ def test_a_breaker_that_falls_silent_is_told_on_again_and_named(
     async def story() -> bool:
         async with on_bus(house, broker):
             tub.faults = BreakerFaults(mute=True)
-            return await test_breakers(found)
+            return await run_breaker_tests(found)
 
     assert not asyncio.run(story())
     assert [one.word for one in tub.log] == ["OFF"] * 3 + ["ON"] * 3
@@ -173,7 +173,7 @@ def test_a_broker_that_goes_away_in_the_middle_is_waited_for(
     async def story() -> bool:
         async with on_bus(house, broker) as hub:
             _at_first_command(hub, restart)
-            return await test_breakers(found)
+            return await run_breaker_tests(found)
 
     asyncio.run(story())
     assert house.breaker("hot-tub").position is Position.ON

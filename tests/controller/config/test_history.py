@@ -169,7 +169,7 @@ def test_a_state_folder_that_cannot_be_written_stops_no_start(folders: Folders) 
 KEEPER = """
 import os, sys
 from pathlib import Path
-from controller.config.history import keep
+from controller.config.history import save
 from controller.config.loader import load
 
 steps = int(sys.argv[3])
@@ -184,7 +184,7 @@ def dies(event, args):
 
 configuration = load(Path(sys.argv[1]))
 sys.addaudithook(dies)
-keep(Path(sys.argv[2]), configuration)
+save(Path(sys.argv[2]), configuration)
 """
 
 

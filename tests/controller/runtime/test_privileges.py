@@ -22,10 +22,10 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become som
 RUNS = """
 import os, sys
 from pathlib import Path
-from controller.runtime.state_lock import FolderLock
-from controller.runtime.privileges import become_owner
+from controller.runtime.state_lock import StateDirLock
+from controller.runtime.privileges import drop_privileges
 folder = Path(sys.argv[1])
-print(become_owner(folder), os.getuid(), os.getgid(), os.getgroups(), FolderLock(folder).unheld)
+print(drop_privileges(folder), os.getuid(), os.getgid(), os.getgroups(), StateDirLock(folder).unheld)
 """
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 HOLDER = """
 import sys
 from pathlib import Path
-from controller.runtime.state_lock import FolderLock
-lock = FolderLock(Path(sys.argv[1]))
+from controller.runtime.state_lock import StateDirLock
+lock = StateDirLock(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()
 """

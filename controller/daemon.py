@@ -229,9 +229,9 @@ class Daemon:
         """Say what is to be said, on the bus and in the journal."""
         self._publications_deferred = False
         self._announce_online()
-        unsaid, self._pending_publications = self._pending_publications, []
+        suppressed, self._pending_publications = self._pending_publications, []
         wall, now = WallClock(clock.offset(), self._trusted), clock.monotonic()
-        for word in unsaid:
+        for word in suppressed:
             if (said := render(word, self._engine, self._topics, wall, now)) is not None:
                 self._bus.publish(said)
         unwritten, self._pending_journal = self._pending_journal, []

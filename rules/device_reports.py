@@ -33,15 +33,15 @@ class ReportOutcome(Enum):
     """What a report or the passing of time turned out to mean. The value names the event in the log."""
 
     CONFIRMED_OFF = "confirmed_off"
-    UNEXPECTED_ON = "on_again"
-    POSSIBLE_OVERRIDE = "on_again_maybe_by_a_person"
+    UNEXPECTED_ON = "unexpected_on"
+    POSSIBLE_OVERRIDE = "possible_override"
     TAKEN_OVER = "taken_over"
     TRIPPED = "tripped"
     CONFIRMED_ON = "confirmed_on"
-    ON_WITHOUT_COMMAND = "came_back_by_itself"
-    REQUEST_COMPLETED = "request_done"
-    OFF_AFTER_POWER_LOSS = "fell_with_the_power"
-    OFF_UNEXPLAINED = "off_for_unknown_reasons"
+    ON_WITHOUT_COMMAND = "on_without_command"
+    REQUEST_COMPLETED = "request_completed"
+    OFF_AFTER_POWER_LOSS = "off_after_power_loss"
+    OFF_UNEXPLAINED = "off_unexplained"
 
 
 class DeviceReports:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 WALL = WallClock(0.0, trusted=True)
 # By these the code names an event.
-CALLS = ("note", "_note_bus", "Noted")
+CALLS = ("log_event", "_note_bus", "MeterLogEntry")
 
 
 def seconds(text: str) -> float:
@@ -101,7 +101,7 @@ def test_a_meter_an_event_and_an_alarm_look_like_their_examples() -> None:
     about["opened_at"] = seconds(shown["opened_at"])
     happened = LogEvent(seconds(shown["at"]), shown["event"], CircuitId(shown["circuit"]), about)
     assert json.loads(payloads.event(happened, WALL)) == shown
-    shown = example("means")
+    shown = example("message")
     book = ActiveAlarms()
     book.set(Alarm(shown["id"]), seconds(shown["since"]), circuits=(CircuitId("car-charger"),))
     (alarm,) = book
@@ -121,7 +121,7 @@ def test_a_request_and_its_answer_look_like_their_examples() -> None:
 
 def noted() -> set[str]:
     """Return the names of all events that the code can note."""
-    names = {"commanded_off", "commanded_on"} | {outcome.value for outcome in ReportOutcome}
+    names = {"off_sent", "on_sent"} | {outcome.value for outcome in ReportOutcome}
     names |= {f"meter_{verdict.name.lower()}" for verdict in ReadingVerdict if verdict.name not in ("GOOD", "FIRST")}
     for path in (ROOT / "controller").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

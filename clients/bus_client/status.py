@@ -143,14 +143,14 @@ def status_fields(site: Site, told: HouseStatus, reason: str | None, now: float)
         "alarms": {**told.alarms},
     }
     fields: Fields = {"site": site.id, "seen_at": rfc3339(now), "known": reason is None}
-    return {**fields, **said} if reason is None else {**fields, "reason": reason, "last_said": said}
+    return {**fields, **said} if reason is None else {**fields, "reason": reason, "last_known": said}
 
 
 def _present_demand(told: HouseStatus, site: Site, now: float) -> Fields | None:
     """Return demand, without its present figure where that is not the present."""
     if told.demand is None or not is_stale(told.demand, site, now):
         return told.demand
-    return {**told.demand, "kw": None, "kw_quality": "stale", "said_s_ago": age_s(told.demand, now)}
+    return {**told.demand, "kw": None, "kw_quality": "stale", "age_s": age_s(told.demand, now)}
 
 
 def is_stale(demand: Fields, site: Site, now: float) -> bool:

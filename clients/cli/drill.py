@@ -117,7 +117,7 @@ def _plan(arguments: argparse.Namespace, site: Site, configuration: Configuratio
     except BrokerError as error:
         trouble = str(error)
     kw = None if told is None or trouble is not None else present_kw(told, site, time.time())
-    at_most = told is not None and told.demand is not None and told.demand.get("kw_at_most") is True
+    at_most = told is not None and told.demand is not None and told.demand.get("kw_is_upper_bound") is True
     return plan(
         configuration,
         told if trouble is None else None,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NOT_READY = 3
 """The exit code of a house that was judged, and is not ready: 1 says that it could not be judged, or not be told."""
 
-_WORDS = {"ready": "READY", "reserved": "READY, WITH RESERVATIONS", "not-ready": "NOT READY"}
+_WORDS = {"ready": "READY", "limited": "READY, WITH RESERVATIONS", "not-ready": "NOT READY"}
 
 
 def add_ready(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +77,7 @@ def fields(found: Readiness) -> dict[str, Json]:
         "ready": found.word,
         **clock.json_time(wall.seconds(clock.monotonic()), wall.trusted),
         "reasons": [
-            {"id": reason.id, "cost": reason.cost, "means": reason.message, "do": reason.action}
+            {"id": reason.id, "cost": reason.cost, "message": reason.message, "action": reason.action}
             for reason in found.reasons
         ],
     }

@@ -94,7 +94,7 @@ def _command(command: Command) -> str:
 def _difference_row(start: SessionStart, turn: ReplayedTurn) -> Json:
     then: list[Json] = [_command(one) for one in turn.turn.commands]
     now: list[Json] = [_command(one) for one in turn.decided]
-    return {**moment_of(turn.turn.now, start), "then": then, "now": now}
+    return {**moment_of(turn.turn.now, start), "recorded": then, "replayed": now}
 
 
 def _event(happened: LogEvent, start: SessionStart) -> Json:

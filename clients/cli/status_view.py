@@ -95,13 +95,13 @@ def _waits(state: Fields, now: float) -> Iterator[str]:
     """Say why nothing comes back yet, and that a house on standby seems to be without power."""
     in_s = age_s(state, now, "stable_at")
     if in_s is not None and in_s < 0 and state.get("state") == "stabilizing":
-        flaps = state.get("flaps")
+        flaps = state.get("flap_openings")
         longer = f"; longer than usual, for it went away {flaps} times of late" if flaps else ""
         yield wrapped(f"nothing comes back for {format_span(-in_s)} more{longer}", "  ", first="")
     if (drill_s := age_s(state, now, "drill_until")) is not None:
         left = f"over in {format_span(max(0.0, -drill_s))}; `loadshed drill --end` ends it now"
         yield wrapped(f"a person asked for this drill: {left}", "  ", first="")
-    if (dark_s := age_s(state, now, "generator_stopped_at")) is not None:
+    if (dark_s := age_s(state, now, "generator_power_lost_at")) is not None:
         yield wrapped(f"THE GENERATOR HAS STOPPED, as it seems, {format_span(max(0.0, dark_s))} ago", "  ", first="")
 
 
@@ -126,15 +126,15 @@ def _demand(told: HouseStatus, site: Site, now: float) -> Iterator[str]:
     else:
         quality = {"coarse": ", from the coarse register"}.get(str(demand.get("kw_quality")), "")
         heard_s = (_number(demand, "age_s") or 0.0) + max(0.0, age_s(demand, now) or 0.0)
-        most = "≤ " if demand.get("kw_at_most") is True else ""
+        most = "≤ " if demand.get("kw_is_upper_bound") is True else ""
         kw = f"{most}{_number(demand, 'kw'):.2f} kW now{_of_rated(site)}"
         yield f"demand     {kw} (heard {format_span(heard_s)} ago{quality})"
     averages = (("demand_5min_kw", "5 min"), ("demand_15min_kw", "15 min"), ("peak_15min_kw", "peak of 15 min"))
     yield "           " + ", ".join(_average(demand, key, what) for key, what in averages)
     if (energy_kwh := _number(demand, "energy_kwh")) is not None:
         yield f"register   {energy_kwh:.1f} kWh"
-    if (totaliser_kwh := _number(demand, "totaliser_kwh")) is not None:
-        yield f"totaliser  {totaliser_kwh:.1f} kWh counted at the 1 kWh output"
+    if (totalizer_kwh := _number(demand, "totalizer_kwh")) is not None:
+        yield f"totalizer  {totalizer_kwh:.1f} kWh counted at the 1 kWh output"
 
 
 def _of_rated(site: Site) -> str:
@@ -152,8 +152,8 @@ def _alarms(told: HouseStatus, now: float) -> Iterator[str]:
     for name, alarm in sorted(told.alarms.items()):
         ago_s = age_s(alarm, now, "since")
         since = "" if ago_s is None else f" (for {format_span(max(0.0, ago_s))})"
-        yield wrapped(f"ALARM {name}{since}: {alarm.get('means')}", "      ", first="")
-        yield wrapped(f"do: {alarm.get('do')}", "          ", first="      ")
+        yield wrapped(f"ALARM {name}{since}: {alarm.get('message')}", "      ", first="")
+        yield wrapped(f"do: {alarm.get('action')}", "          ", first="      ")
 
 
 def _circuits(told: HouseStatus) -> Iterator[str]:

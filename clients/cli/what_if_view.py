@@ -93,20 +93,21 @@ def _used(what_if: WhatIf) -> list[tuple[CircuitId, str, float]]:
 def as_json(what_if: WhatIf, found: Sequence[CircuitComparison], out: TextIO) -> None:
     """Write one object: each circuit's commands then and now, and what is assumed."""
     circuits: dict[str, Json] = {
-        fate.circuit: {"same": fate.same, "then": _rows(fate.recorded), "now": _rows(fate.replayed)} for fate in found
+        fate.circuit: {"same": fate.same, "recorded": _rows(fate.recorded), "replayed": _rows(fate.replayed)}
+        for fate in found
     }
     assumed: list[Json] = [
-        {"circuit": circuit, "word": word, "after_s": after_s} for circuit, word, after_s in _used(what_if)
+        {"circuit": circuit, "command": word, "after_s": after_s} for circuit, word, after_s in _used(what_if)
     ]
     told: dict[str, Json] = {
         "circuits": circuits,
         "assumed": assumed,
-        "not_in_the_recording": [*what_if.unheard],
-        "answers_left_out": what_if.devices.left_out,
-        "changes_left_out": what_if.rewritten,
+        "not_recorded": [*what_if.unheard],
+        "responses_omitted": what_if.devices.left_out,
+        "reloads_omitted": what_if.rewritten,
     }
     out.write(json.dumps(told, indent=2) + "\n")
 
 
 def _rows(given: Sequence[IssuedCommand]) -> list[Json]:
-    return [{"word": one.word.value.upper(), **moment_of(one.at, one.start)} for one in given]
+    return [{"command": one.word.value.upper(), **moment_of(one.at, one.start)} for one in given]

@@ -70,7 +70,7 @@ class DemoView:
         kw = told.get("kw") if told else None
         if told is None or not isinstance(kw, int | float):
             return "unknown"
-        most = "≤ " if told.get("kw_at_most") is True else ""
+        most = "≤ " if told.get("kw_is_upper_bound") is True else ""
         return f"{most}{kw:.2f} kW"
 
 

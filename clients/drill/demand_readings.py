@@ -68,7 +68,7 @@ class DemandReadings:
         self.quality, self.silent = quality, False
         if isinstance(kw, bool) or not isinstance(kw, int | float) or kw <= 0 or quality not in _STEP_KW_S:
             return
-        figure = PowerReading(float(kw), fields.get("kw_at_most") is True)
+        figure = PowerReading(float(kw), fields.get("kw_is_upper_bound") is True)
         interval_s = _STEP_KW_S[quality] / figure.kw
         late_s = LATE_S + (self._poll_s if quality == Quality.COARSE.value else 0.0)
         last = self._heard[-1] if self._heard else None

@@ -193,7 +193,7 @@ class Follower:
 
     def _agreed(self, fields: dict[str, Json]) -> None:
         """Take the log's word for what became of the request: MQTT 3.1.1 carries no answer."""
-        if fields.get("event") == "asked" and fields.get("request") == "drill" and self._agreed_at is None:
+        if fields.get("event") == "request_received" and fields.get("request") == "drill" and self._agreed_at is None:
             if fields.get("ok") is not True:
                 raise RefusedError(str(fields.get("reason")))
             self._agreed_at = time.monotonic()

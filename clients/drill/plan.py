@@ -58,7 +58,7 @@ class MeasuredLoad:
 class PlannedCircuit:
     """One circuit. `position`, `answers`: None: nobody can say now. `why`: of its fate, in a few words.
 
-    `returns`, `back_after_s`: how, and so many seconds after the end; None: it does not go off, or waits for a person.
+    `returns`, `restored_after_s`: how, and so many seconds after the end; None: it does not go off, or waits for a person.
     """
 
     circuit: Circuit

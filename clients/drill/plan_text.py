@@ -116,11 +116,11 @@ def _listed(head: str, sentences: tuple[str, ...]) -> list[str]:
 
 
 def plan_fields(plan: DrillPlan) -> dict[str, Json]:
-    """Return it for programs. Null is unknown; `back_after_s` null: it does not go off, or waits for a person."""
+    """Return it for programs. Null is unknown; `restored_after_s` null: it does not go off, or waits for a person."""
     return {
         "for_s": plan.for_s,
         "demand_kw": None if plan.demand is None else plan.demand.kw,
-        "demand_kw_at_most": plan.demand is not None and plan.demand.is_upper_bound,
+        "demand_kw_is_upper_bound": plan.demand is not None and plan.demand.is_upper_bound,
         "known_kw": round(plan.known_kw, 2),
         "generator_kw": plan.rated_kw,
         "unknown": [*plan.unknown],
@@ -136,10 +136,10 @@ def line_fields(line: PlannedCircuit) -> dict[str, Json]:
         "space": line.spaces,
         "position": None if line.position is None else line.position.value,
         "available": line.answers,
-        "fate": line.action.name.lower().replace("_", "-"),
+        "action": line.action.name.lower().replace("_", "-"),
         "why": line.why,
-        "returns": None if line.restore is None else line.restore.name.lower().replace("_", "-"),
-        "back_after_s": None if line.restored_after_s is None else round(line.restored_after_s, 3),
+        "restore": None if line.restore is None else line.restore.name.lower().replace("_", "-"),
+        "restored_after_s": None if line.restored_after_s is None else round(line.restored_after_s, 3),
         "last_measured_kw": None if line.known is None else line.known.kw,
         "last_measured_at": None if line.known is None else line.known.at,
     }

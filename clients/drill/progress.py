@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from controller.core.effects import Json
 
 TRIPPED, TAKEN_OVER = "tripped", "taken over by a person"
-_FATES = {"tripped": TRIPPED, "taken_over": TAKEN_OVER, "came_back_by_itself": "came on by itself or by hand"}
+_FATES = {"tripped": TRIPPED, "taken_over": TAKEN_OVER, "on_without_command": "came on by itself or by hand"}
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class DrillProgress:
 
     `id`: None: it has not begun. `began`: RFC 3339; `clock_trusted`: by a clock known to be right. `began_at`,
     `over_at`: of the listener's clock. `because`: why it was over. `dropped`: why it never began. `taken_over`: a real
-    transfer came. `all_clear`: the controller said that all is over, and `not_back` is what it named then, each circuit
+    transfer came. `restore_finished`: the controller said that all is over, and `not_restored` is what it named then, each circuit
     with why. `missed`: the connection, or the controller, was away meanwhile, and words with it.
     """
 
@@ -74,8 +74,8 @@ class DrillProgress:
         self.dropped = ""
         self.taken_over = False
         self.ended_at: float | None = None
-        self.not_back: dict[str, str] = {}
-        self.all_clear = False
+        self.not_restored: dict[str, str] = {}
+        self.restore_finished = False
         self.positions: dict[str, str] = {}
         self.missed = False
         self._here = True
@@ -102,8 +102,8 @@ class DrillProgress:
         name = str(fields.get("event"))
         if name == "drill_began":
             return self._began(fields, at)
-        if name == "drill_dropped" and self.id is None:
-            self.dropped = str(fields.get("because"))
+        if name == "drill_canceled" and self.id is None:
+            self.dropped = str(fields.get("reason"))
             return [f"The drill does not begin: {self.dropped}."]
         if self.id is None or self.done:
             return []
@@ -162,7 +162,7 @@ class DrillProgress:
 
     def _over(self, fields: Mapping[str, Json], at: float) -> Iterator[str]:
         if fields.get("outage") == self.id:
-            self.over_at, self.because = at, str(fields.get("because"))
+            self.over_at, self.because = at, str(fields.get("reason"))
             yield f"The drill is over: {self.because}. Everything comes back, one by one."
 
     def _taken_over(self, _fields: Mapping[str, Json], _at: float) -> Iterator[str]:
@@ -172,10 +172,10 @@ class DrillProgress:
     def _ended(self, fields: Mapping[str, Json], at: float) -> Iterator[str]:
         if fields.get("outage") != self.id:
             return
-        self.ended_at, self.all_clear = at, True
-        if isinstance(not_back := fields.get("not_back"), dict):
-            self.not_back = {circuit: str(why) for circuit, why in not_back.items()}
-        for circuit, why in self.not_back.items():
+        self.ended_at, self.restore_finished = at, True
+        if isinstance(not_restored := fields.get("not_restored"), dict):
+            self.not_restored = {circuit: str(why) for circuit, why in not_restored.items()}
+        for circuit, why in self.not_restored.items():
             yield sentence(f"{self._name(circuit)} is not back: {why}")
         yield "All clear."
 
@@ -190,12 +190,12 @@ class DrillProgress:
 
     def _circuit(self, event: str, circuit: str, fields: Mapping[str, Json], at: float) -> Iterator[str]:
         fare, name = self.circuits.setdefault(circuit, CircuitProgress()), self._name(circuit)
-        if event == "commanded_off":
+        if event == "off_sent":
             fare.off_tries += 1
             fare.sent(utc_s(fields), first=fare.off_tries == 1)
             if fare.off_tries > 1:
                 yield f"{name}: OFF again, try {fare.off_tries}."
-        elif event == "commanded_on":
+        elif event == "on_sent":
             fare.on_tries += 1
             fare.sent(utc_s(fields), first=fare.on_tries == 1)
             fare.on_sent_at = at if fare.on_sent_at is None else fare.on_sent_at
@@ -206,7 +206,7 @@ class DrillProgress:
         elif event in _FATES:
             fare.result = _FATES[event]
             yield f"{name}: {fare.result}."
-        elif event in ("on_again", "on_again_maybe_by_a_person"):
+        elif event in ("unexpected_on", "possible_override"):
             yield f"{name}: on again though it was off."
 
     @staticmethod
@@ -229,10 +229,10 @@ class DrillProgress:
 
 
 _TAKE: dict[str, Callable[[DrillProgress, Mapping[str, Json], float], Iterator[str]]] = {
-    "state": DrillProgress._state,  # noqa: SLF001  # the course's own table
-    "drill_over": DrillProgress._over,  # noqa: SLF001
-    "drill_taken_over": DrillProgress._taken_over,  # noqa: SLF001
-    "all_clear": DrillProgress._ended,  # noqa: SLF001
+    "state_changed": DrillProgress._state,  # noqa: SLF001  # the course's own table
+    "drill_ended": DrillProgress._over,  # noqa: SLF001
+    "drill_became_outage": DrillProgress._taken_over,  # noqa: SLF001
+    "restore_finished": DrillProgress._ended,  # noqa: SLF001
     "started": DrillProgress._started,  # noqa: SLF001
     "contact_lost": DrillProgress._contact_lost,  # noqa: SLF001
 }

@@ -122,27 +122,27 @@ def result_fields(result: DrillResult, site: str) -> dict[str, Json]:
         "by": result.by,
         "for_s": result.plan.for_s,
         "held_s": None if over_s is None else round(over_s, 3),
-        "because": course.because or course.dropped or None,
-        "taken_over": course.taken_over,
+        "reason": course.because or course.dropped or None,
+        "became_outage": course.taken_over,
         "passed": result.passed,
         "verdict": result.verdict,
         "generator_kw": result.plan.rated_kw,
         "demand": _demand_fields(demand),
         "circuits": {str(one.line.id): _outcome_fields(one) for one in result.outcomes},
-        "by_hand": {str(line.id): line_fields(line) for line in result.plan.by_hand},
+        "manual": {str(line.id): line_fields(line) for line in result.plan.by_hand},
     }
 
 
 def _demand_fields(demand: DemandSummary) -> dict[str, Json]:
     return {
         "before_kw": None if demand.before is None else demand.before.kw,
-        "before_kw_at_most": demand.before is not None and demand.before.is_upper_bound,
+        "before_kw_is_upper_bound": demand.before is not None and demand.before.is_upper_bound,
         "shed_kw": None if demand.shed is None else demand.shed.kw,
-        "shed_kw_at_most": demand.shed is not None and demand.shed.is_upper_bound,
+        "shed_kw_is_upper_bound": demand.shed is not None and demand.shed.is_upper_bound,
         "after_kw": None if demand.after is None else demand.after.kw,
         "fell_kw": None if demand.fell is None else demand.fell.kw,
         "fell_kw_at_least": demand.fell is not None and demand.fell.is_lower_bound,
-        "circuits_not": demand.circuits_unknown_reason or None,
+        "circuits_unknown_reason": demand.circuits_unknown_reason or None,
     }
 
 
@@ -159,8 +159,8 @@ def _outcome_fields(outcome: CircuitResult) -> dict[str, Json]:
         "on_tries": fare.on_tries,
         "kw": None if outcome.drew is None else outcome.drew.kw,
         "kw_at_least": outcome.drew is not None and outcome.drew.is_lower_bound,
-        "kw_not": outcome.drew_not or None,
-        "waits": outcome.waits,
+        "kw_unknown_reason": outcome.drew_not or None,
+        "waiting_for_user": outcome.waits,
         "failed": outcome.failed,
-        "says": outcome.text,
+        "text": outcome.text,
     }

@@ -54,7 +54,7 @@ class CircuitResult:
 class DemandSummary:
     """The house's demand before the drill, in it, and when all was back; None: not known. `fell`: from first to second.
 
-    `circuits_not`: why no circuit's own part could be told; empty where it could.
+    `circuits_unknown_reason`: why no circuit's own part could be told; empty where it could.
     """
 
     before: PowerReading | None
@@ -167,10 +167,10 @@ def _back(line: PlannedCircuit, fare: CircuitProgress, course: DrillProgress, *,
         return fare.result, False
     if _is_on(line, fare, course):
         watched = "watched for a minute more, for an OFF may still take effect"
-        return f"off and on again; {watched if course.all_clear else 'when, was not heard'}", False
+        return f"off and on again; {watched if course.restore_finished else 'when, was not heard'}", False
     if course.ended_at is None:
         return "off; nobody followed how it came back" if left else "off, when the drill was cut short", False
-    return f"NOT BACK: {course.not_back.get(str(line.id), 'it did not confirm')}", True
+    return f"NOT BACK: {course.not_restored.get(str(line.id), 'it did not confirm')}", True
 
 
 def _is_on(line: PlannedCircuit, fare: CircuitProgress, course: DrillProgress) -> bool:
@@ -178,8 +178,8 @@ def _is_on(line: PlannedCircuit, fare: CircuitProgress, course: DrillProgress) -
 
     By the all-clear, which names all that is not; where even that was missed, by what stands on the bus.
     """
-    if course.all_clear:
-        return fare.on_tries > 0 and str(line.id) not in course.not_back
+    if course.restore_finished:
+        return fare.on_tries > 0 and str(line.id) not in course.not_restored
     return course.missed and course.ended_at is not None and course.positions.get(str(line.id)) == Position.ON.value
 
 

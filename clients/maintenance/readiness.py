@@ -25,11 +25,11 @@ class Facts:
     """What is known of a house. Tuples are names of circuits, where nothing else is said. None: not known.
 
     `trouble`: why the controller cannot be asked; then what it alone knows is left out. `alarms`: their ids.
-    `unheard`: can be switched, and never said where they are. `unproved`: are shed, and were never tried.
+    `unheard`: can be switched, and never said where they are. `breakers-untested`: are shed, and were never tried.
     `left_off`: by setup. `feeders`: by their names, the controller or the network hangs on them, and they are not
     protected. `opened_days`: since the last transfer. `meter_stale`: False also where there is no meter. `drill_days`:
     since the last drill; `drill_failed`: what did not obey in it. `disk_worn_percent`: as the card itself says.
-    `strangers`: addresses of the broker at which anybody is let in. `throttled`: the Pi's own word on its supply.
+    `broker-anonymous-access`: addresses of the broker at which anybody is let in. `throttled`: the Pi's own word on its supply.
     """
 
     trouble: str | None = None
@@ -76,7 +76,7 @@ class Readiness:
     @property
     def word(self) -> str:
         """Return it in a word, as programs read it."""
-        return "ready" if self.score >= READY else "reserved" if self.score >= LIMITED else "not-ready"
+        return "ready" if self.score >= READY else "limited" if self.score >= LIMITED else "not-ready"
 
 
 def assess(facts: Facts) -> Readiness:
@@ -88,7 +88,7 @@ def assess(facts: Facts) -> Readiness:
 
 def _controller(facts: Facts) -> Iterator[Reason]:
     if facts.trouble is not None:
-        yield Reason("controller-away", 60, facts.trouble, "`systemctl status loadshed mosquitto` says more.")
+        yield Reason("controller-unavailable", 60, facts.trouble, "`systemctl status loadshed mosquitto` says more.")
     if facts.alarms:
         means = f"Alarms stand: {', '.join(facts.alarms)}."
         yield Reason("alarms", min(40, 15 * len(facts.alarms)), means, "`loadshed status` says what to do about each.")
@@ -101,7 +101,7 @@ def _controller(facts: Facts) -> Iterator[Reason]:
         )
     if not facts.contact_seen:
         means = "Nobody has seen this contact closed and open since it was wired."
-        yield Reason("contact-unseen", 25, means, "`loadshed setup contact`.")
+        yield Reason("contact-untested", 25, means, "`loadshed setup contact`.")
     if facts.inverted:
         means = "The contact is open on utility: a cut wire reads as utility, and nothing is shed."
         yield Reason("contact-inverted", 10, means, "Take the switch's normally closed contact.")
@@ -115,18 +115,18 @@ def _circuits(facts: Facts) -> Iterator[Reason]:
     if facts.never_reported:
         means = f"Breakers that have never said where they are: {', '.join(facts.never_reported)}."
         do = "Look at their names in circuits.toml and at the topics they write."
-        yield Reason("breakers-unheard", min(40, 10 + 10 * len(facts.never_reported)), means, do)
+        yield Reason("breakers-never-reported", min(40, 10 + 10 * len(facts.never_reported)), means, do)
     if facts.uncontrollable:
         means = f"Nonessential, but no command can switch them: {', '.join(facts.uncontrollable)}."
         do = "Switch them off by hand in an outage (the panel-door card says so), or give them another breaker."
         yield Reason("uncontrollable", 5, means, do)
     if facts.untested:
         means = f"Never tried: {', '.join(facts.untested)}."
-        yield Reason("unproved", 10, means, "`loadshed setup prove`, or let the transfer switch transfer.")
+        yield Reason("breakers-untested", 10, means, "`loadshed setup prove`, or let the transfer switch transfer.")
     if facts.unprotected_infrastructure:
         names = ", ".join(facts.unprotected_infrastructure)
         means = f"By their names the controller, the network or the broker hangs on them: {names}."
-        yield Reason("feeders-unprotected", 15, means, "Mark them `protected = true` in circuits.toml.")
+        yield Reason("infrastructure-unprotected", 15, means, "Mark them `protected = true` in circuits.toml.")
     elif facts.none_protected:
         do = "Mark what feeds controller, router, broker and breakers' hub."
         yield Reason("none-protected", 10, "No circuit is marked protected.", do)
@@ -181,7 +181,7 @@ def _surroundings(facts: Facts) -> Iterator[Reason]:
     if facts.anonymous_listeners:
         doors = ", ".join(facts.anonymous_listeners)
         means = f"The broker lets anybody in without a name at {doors}: strangers may switch breakers."
-        yield Reason("strangers", 30, means, "Give it passwords and an access list.")
+        yield Reason("broker-anonymous-access", 30, means, "Give it passwords and an access list.")
     if not facts.ups_known:
         means = (
             "No UPS is known here. Without one, controller, network and hub go dark with the house, and shed nothing."

@@ -32,7 +32,7 @@ def report_json(story: OutageReport) -> str:
     fields["gaps"] = [
         {**_moment("began", gap.began), **_moment("ended", gap.ended), "reason": gap.reason} for gap in story.gaps
     ]
-    fields["events"] = [{**_moment("at", event.at), "says": event.text} for event in story.events]
+    fields["events"] = [{**_moment("at", event.at), "text": event.text} for event in story.events]
     fields["demand"] = [_sample_fields(sample) for sample in story.samples]
     return _text(fields)
 
@@ -72,7 +72,7 @@ def _sample_fields(row: SampleRow) -> dict[str, Json]:
     return {
         **_moment("at", row.at),
         "kw": _rounded(row.kw),
-        "kw_at_most": row.kw_is_upper_bound,
+        "kw_is_upper_bound": row.kw_is_upper_bound,
         "kw_quality": row.kw_quality,
         "age_s": _rounded(row.age_s),
         "demand_5min_kw": _rounded(row.demand_5min_kw),

@@ -39,11 +39,11 @@ _ROUTINE = frozenset(
     {
         "outage_began",
         "outage_ended",
-        "state",
+        "state_changed",
         "contact_settled",
-        "commanded_off",
+        "off_sent",
         "confirmed_off",
-        "commanded_on",
+        "on_sent",
         "confirmed_on",
         "bus_connected",
         "clock_trusted",
@@ -249,8 +249,8 @@ def _unknown(rows: list[SampleRow], events: Sequence[EventRow]) -> Gap:
 def _meter_notes(first: LoggedTime, last: LoggedTime, events: Sequence[EventRow]) -> Iterator[str]:
     """Yield what was found out about the meter from shortly before a gap to shortly after."""
     for event in events:
-        says = event.details.get("says")
-        if event.event != "meter_noted" or not isinstance(says, str):
+        says = event.details.get("text")
+        if event.event != "meter_finding" or not isinstance(says, str):
             continue
         before_s, after_s = seconds_between(event.at, first), seconds_between(last, event.at)
         if before_s is not None and after_s is not None and before_s < 60.0 and after_s < 60.0:  # noqa: PLR2004
@@ -281,14 +281,14 @@ def _worth_telling(events: Sequence[EventRow]) -> Iterator[NotableEvent]:
 
 def _sentence(event: EventRow) -> str:
     about = event.details
-    if isinstance(about.get("says"), str):
-        return str(about["says"])
+    if isinstance(about.get("text"), str):
+        return str(about["text"])
     if event.event == "alarm_raised":
         circuits = about.get("circuits")
         return f"alarm: {about.get('alarm')}" + (
             f": {', '.join(map(str, circuits))}" if isinstance(circuits, list) and circuits else ""
         )
-    if event.event == "asked":
+    if event.event == "request_received":
         whom = f" {event.circuit}" if event.circuit else ""
         return f"{about.get('by') or 'somebody'} asked: {about.get('request')}{whom}: {about.get('reason')}"
     return format_event(LogEvent(event.at.moment.mono, event.event, event.circuit, event.details))

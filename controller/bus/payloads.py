@@ -41,8 +41,8 @@ def state(view: StateView, wall: WallClock) -> bytes:
             "uncontrollable": [*view.uncontrollable],
             "taken_over": [*view.taken_over],
             "stable_at": _maybe(view.stable_at, wall),
-            "flaps": view.flap_openings,
-            "generator_stopped_at": _maybe(view.generator_power_lost_at, wall),
+            "flap_openings": view.flap_openings,
+            "generator_power_lost_at": _maybe(view.generator_power_lost_at, wall),
         }
     )
 
@@ -70,7 +70,7 @@ def demand(view: DemandView, at: float, wall: WallClock) -> bytes:
     return to_json(
         {
             "kw": _rounded(view.kw),
-            "kw_at_most": view.kw_is_upper_bound,
+            "kw_is_upper_bound": view.kw_is_upper_bound,
             "kw_quality": view.kw_quality.value,
             "age_s": _rounded(view.age_s),
             "demand_5min_kw": _rounded(view.demand_5min_kw),
@@ -78,7 +78,7 @@ def demand(view: DemandView, at: float, wall: WallClock) -> bytes:
             "peak_15min_kw": _rounded(view.peak_15min_kw),
             "partial": [*view.partial],
             "energy_kwh": _rounded(view.energy_kwh),
-            "totaliser_kwh": _rounded(view.totalizer_kwh),
+            "totalizer_kwh": _rounded(view.totalizer_kwh),
             "at": _when(at, wall),
             **_clock(wall),
         }
@@ -105,8 +105,8 @@ def alarm(view: AlarmView, wall: WallClock) -> bytes:
             "id": view.id,
             "since": _when(view.since, wall),
             **_clock(wall),
-            "means": view.message,
-            "do": view.action,
+            "message": view.message,
+            "action": view.action,
             "circuits": [*view.circuits],
         }
     )

@@ -27,15 +27,15 @@ class Alarm(StrEnum):
     CIRCUIT_TRIPPED = "circuit-tripped"
     ESSENTIAL_OFF = "essential-off"
     SHED_INCOMPLETE = "shed-incomplete"
-    BREAKER_NO_RESPONSE = "breaker-silent"
-    NOT_RESTORED = "owed"
-    OFF_AWAITING_USER = "still-off"
-    BROKER_DISCONNECTED = "broker-away"
+    BREAKER_NO_RESPONSE = "breaker-no-response"
+    NOT_RESTORED = "not-restored"
+    OFF_AWAITING_USER = "off-awaiting-user"
+    BROKER_DISCONNECTED = "broker-disconnected"
     CLOCK_UNTRUSTED = "clock-untrusted"
     CONFIGURATION_REFUSED = "configuration-refused"
     DISK_FAILING = "disk-failing"
     METER_STALE = "meter-stale"
-    METER_NOT_COUNTING = "meter-blind"
+    METER_NOT_COUNTING = "meter-not-counting"
 
 
 _TEXTS = {

@@ -117,10 +117,10 @@ class CircuitAlarmMonitor:
             meter = {None: "there is none", False: "silent"}[self._demand.answers]
             began_at, gone = self.generator.stopped_at, self.generator.gone
             self._chronicle.log_event(
-                "generator_stopped", now, lazy=False, began_at=began_at, devices=gone, meter=meter
+                "generator_power_lost", now, lazy=False, began_at=began_at, devices=gone, meter=meter
             )
         else:
-            self._chronicle.log_event("generator_running", now, lazy=False)
+            self._chronicle.log_event("generator_power_restored", now, lazy=False)
             for lasting in (self._off, self._away, self._on):
                 lasting.restart(now)  # everything wakes in the dark once more
         return True

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class CommandReasons:
     """Says why each command was given, after it has left: nothing waits for it.
 
-    `rule`: `shed`, `drill`, `shed_again`, `crossed`, `retagged`, `given_back`, `restored`, `asked`; `by`: the person.
+    `rule`: `shed`, `drill`, `shed_again`, `on_in_flight`, `retagged`, `auto_restore`, `restore_request`, `switch_request`; `by`: the person.
     """
 
     def __init__(self, ledger: Ledger, transfer: Transfer) -> None:
@@ -39,7 +39,10 @@ class CommandReasons:
         position = Position.OFF if isinstance(command, SwitchOff) else Position.ON
         wish, debt = entry.request, entry.shed_record
         if debt is None or (wish is not None and wish.position is position):
-            return {"rule": "asked", "by": "" if wish is None else wish.by}  # the rules command nothing without a debt
+            return {
+                "rule": "switch_request",
+                "by": "" if wish is None else wish.by,
+            }  # the rules command nothing without a debt
         about: dict[str, Json] = {"outage": debt.outage}
         if position is Position.OFF:
             return {**self._of_off(command.circuit, entry, debt), **about, "opened_at": self._transfer.opened_at}
@@ -47,9 +50,9 @@ class CommandReasons:
 
     def _of_off(self, circuit: CircuitId, entry: CircuitEntry, debt: ShedRecord) -> dict[str, Json]:
         if entry.on_pending:
-            return {"rule": "crossed"}  # our ON was under way when the contact opened
+            return {"rule": "on_in_flight"}  # our ON was under way when the contact opened
         if debt.confirmed and entry.position is Position.ON:
-            return {"rule": "shed_again", "on_again_at": entry.reported_at}
+            return {"rule": "shed_again", "unexpected_on_at": entry.reported_at}
         if circuit in self._retagged and self._reloaded_at > self._transfer.shed_since:
             return {"rule": "retagged"}
         return {"rule": "drill" if self._transfer.drilling else "shed"}
@@ -58,4 +61,4 @@ class CommandReasons:
 def _of_on(circuit: Circuit, debt: ShedRecord) -> str:
     if retagged_essential(circuit, debt):
         return "retagged"
-    return "restored" if debt.released else "given_back"
+    return "restore_request" if debt.released else "auto_restore"

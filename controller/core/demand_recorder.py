@@ -51,12 +51,12 @@ class DemandRecorder:
 
     def on_finding(self, event: MeterFindingReported) -> None:
         """Take what the driver found out about a meter, the house's own or a further one."""
-        self._note("meter_noted", event.at, event.details)
+        self._note("meter_finding", event.at, event.details)
 
     def _note(self, name: str, at: float, about: Mapping[str, Json]) -> None:
-        unsaid = self._sparing.allow(at, name, about.get("meter"), about.get("kind"), about.get("output"))
-        if unsaid is not None:
-            self._chronicle.log_event(name, at, about={**about, "unsaid": unsaid} if unsaid else about)
+        suppressed = self._sparing.allow(at, name, about.get("meter"), about.get("kind"), about.get("output"))
+        if suppressed is not None:
+            self._chronicle.log_event(name, at, about={**about, "suppressed": suppressed} if suppressed else about)
 
     def resume(self, outage: SaveOutage, at: float, boot: str) -> None:
         """Go on with the open outage's log after a crash."""
@@ -127,7 +127,7 @@ class DemandRecorder:
         if blind and not self._said_blind:
             self._said_blind = True
             says = f"{detail}: do its current transformers stand on the utility's side of the transfer switch?"
-            self._chronicle.log_event("meter_noted", now, about={"meter": "", "kind": "blind", "says": says})
+            self._chronicle.log_event("meter_finding", now, about={"meter": "", "kind": "blind", "text": says})
 
     @property
     def answers(self) -> bool | None:

@@ -85,7 +85,7 @@ class DrillController:
         self._pending = None
         if self._chronicle.record.is_drill:
             self._chronicle.record.cancel()
-        self._chronicle.log_event("drill_dropped", at, because=because)
+        self._chronicle.log_event("drill_canceled", at, reason=because)
 
     def _came_between(self) -> str | None:
         """Return what has come between the request and the beginning; None: nothing."""

@@ -154,7 +154,7 @@ class Engine:
         self._demand.advance(now, self._ledger.outage, may_draw=self._may_draw)
         self._watchman.update(now)
         for circuit in self._switches.failed_requests:
-            self._chronicle.log_event("request_unanswered", now, circuit)
+            self._chronicle.log_event("request_failed", now, circuit)
         self._switches.failed_requests.clear()
         return self._chronicle.drain(now, may_tell=self._may_tell())
 
@@ -252,9 +252,9 @@ class Engine:
         entry = self._ledger[command.circuit]
         if isinstance(command, SwitchOff) and entry.shed_record is not None:
             self._chronicle.record.shed(command.circuit, entry.shed_record)
-        name = "commanded_off" if isinstance(command, SwitchOff) else "commanded_on"
+        name = "off_sent" if isinstance(command, SwitchOff) else "on_sent"
         about = self._causes.reason_for(command, self._panel[command.circuit])
-        self._chronicle.log_event(name, now, command.circuit, about=about, tries=entry.attempts)
+        self._chronicle.log_event(name, now, command.circuit, about=about, attempt=entry.attempts)
         self._chronicle.publish_queue.circuits.add(command.circuit)
         self._chronicle.publish_queue.state = True
 
@@ -297,8 +297,8 @@ class Engine:
 
     def _note_bus(self, name: str, at: float, **about: Json) -> None:
         """Write what the connection did; where it comes and goes without end, how often it did besides."""
-        if (unsaid := self._losses.allow(at, name)) is not None:
-            self._chronicle.log_event(name, at, about={**about, "unsaid": unsaid} if unsaid else about)
+        if (suppressed := self._losses.allow(at, name)) is not None:
+            self._chronicle.log_event(name, at, about={**about, "suppressed": suppressed} if suppressed else about)
 
     def _breaker_reported(self, event: ev.BreakerReported) -> None:
         if event.circuit not in self._panel:
@@ -332,7 +332,7 @@ class Engine:
         self._transfer.refresh(self._panel.circuits.keys() & {event.circuit} or self._panel.circuits)
         about: dict[str, Json] = {"request": event.request, "by": event.by, "note": event.note, "now": event.now}
         about |= {"ok": reply.ok, "reason": reply.reason, **({} if event.for_s is None else {"for_s": event.for_s})}
-        self._chronicle.log_event("asked", event.at, event.circuit, lazy=False, about=about)
+        self._chronicle.log_event("request_received", event.at, event.circuit, lazy=False, about=about)
         self._chronicle.answer(event.reply, ok=reply.ok, reason=reply.reason)
 
     def _circuits_changed(self, event: ev.CircuitsChanged) -> None:

@@ -126,13 +126,13 @@ class MeterTracker:
         if verdict.counts:
             self.silent_because = None
             self._begin_late(tenths, at)
-        if verdict is ReadingVerdict.ANOTHER_METER and self._outage is not None:
+        if verdict is ReadingVerdict.REPLACED and self._outage is not None:
             self._outage.another_meter = True
         noted = []
         if verdict is ReadingVerdict.FIRST and self._outage is not None and self._cannot_be(self._outage.mark, tenths):
             self._outage.another_meter = True
             about: dict[str, Json] = {"before_kwh": _kwh(self._outage.mark.register_tenths), "energy_kwh": tenths / 10}
-            noted.append(MeterLogEntry("meter_another_meter", about))
+            noted.append(MeterLogEntry("meter_replaced", about))
         if verdict not in (ReadingVerdict.GOOD, ReadingVerdict.FIRST):
             noted.append(
                 MeterLogEntry(f"meter_{verdict.name.lower()}", {"before_kwh": _kwh(before), "energy_kwh": tenths / 10})
@@ -307,10 +307,10 @@ class MeterTracker:
 def _noted_doubt(output: str, before: PulseMismatch | None, found: PulseMismatch | None) -> Iterator[MeterLogEntry]:
     """Yield that the edges of an output have come into doubt, or out of it; not each time it is found anew."""
     if found is not None and before is None:
-        about: dict[str, Json] = {"counted": found.counted, "expected": found.expected, "says": found.says}
-        yield MeterLogEntry("pulses_disagree", {"output": output, **about})
+        about: dict[str, Json] = {"counted": found.counted, "expected": found.expected, "text": found.says}
+        yield MeterLogEntry("pulse_mismatch", {"output": output, **about})
     if found is None and before is not None:
-        yield MeterLogEntry("pulses_agree", {"output": output})
+        yield MeterLogEntry("pulse_mismatch_cleared", {"output": output})
 
 
 def _kwh(tenths: int | None) -> float | None:

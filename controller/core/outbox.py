@@ -92,7 +92,7 @@ class Outbox:
             if self.alarms.set(alarm, at if since is None else since, detail, circuits):
                 view = self.alarms[alarm]
                 about: dict[str, Json] = {"alarm": view.id, "circuits": [*circuits], "since_at": view.since}
-                self.log_event("alarm_raised", at, about={**about, "means": view.message})
+                self.log_event("alarm_raised", at, about={**about, "message": view.message})
         elif (gone := self.alarms.clear(alarm)) is not None:
             self.log_event("alarm_cleared", at, alarm=gone.id, lasted_s=round(at - gone.since, 3))
 

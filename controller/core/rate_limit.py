@@ -19,7 +19,7 @@ class RateLimit:
         self._suppressed: dict[tuple[Json, ...], int] = {}
 
     def allow(self, at: float, *kind: Json) -> int | None:
-        """Return how many of this kind were left unsaid before this one; None: leave this one unsaid as well."""
+        """Return how many of this kind were left suppressed before this one; None: leave this one suppressed as well."""
         said = self._said.setdefault(kind, deque(maxlen=self._most))
         if len(said) == self._most and at - said[0] < self._within_s:
             self._suppressed[kind] = self._suppressed.get(kind, 0) + 1

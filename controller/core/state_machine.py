@@ -49,7 +49,7 @@ class Trigger(Enum):
     SETTLED = "settled"
     STABLE = "stable"
     DRILL = "drill"
-    DRILL_ENDED = "drill_over"
+    DRILL_ENDED = "drill_ended"
 
 
 class Transition(NamedTuple):

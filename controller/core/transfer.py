@@ -192,14 +192,14 @@ class Transfer:
         if not self.house.now.sheds:
             self._chronicle.record.cancel()
         self.chatter.bounced(at)
-        if (unsaid := self._bounces.allow(at)) is not None:
-            more: dict[str, Json] = {"unsaid": unsaid} if unsaid else {}
+        if (suppressed := self._bounces.allow(at)) is not None:
+            more: dict[str, Json] = {"suppressed": suppressed} if suppressed else {}
             self._chronicle.log_event("contact_bounced", at, about=more, bounces=self.contact.bounces)
 
     def _settled(self, source: PowerSource, at: float) -> None:
         self._chronicle.publish_queue.state = True
         self.chatter.settled(at)
-        lost: dict[str, Json] = {} if self.contact.lost_since is None else {"because": "nobody can say where it is"}
+        lost: dict[str, Json] = {} if self.contact.lost_since is None else {"reason": "nobody can say where it is"}
         self._chronicle.log_event(
             "contact_settled", at, about=lost, source=source.value, began_at=self.contact.settled_at
         )
@@ -252,13 +252,13 @@ class Transfer:
         if since is not None and (flaps := self.flaps):
             wait_s = self._chronicle.record.stable_wait(since, self._utility_stable_s, self._flap)
             about: dict[str, Json] = {"openings": flaps, "within_s": self._flap.window_s, "wait_s": wait_s}
-            self._chronicle.log_event("utility_flaps", at, about={**about, "usual_s": self._utility_stable_s})
+            self._chronicle.log_event("utility_flapping", at, about={**about, "usual_s": self._utility_stable_s})
 
     # --- a drill -----------------------------------------------------------------------------------------------------
 
     def end_drill(self, at: float, because: str) -> None:
         """Give back what the drill has shed: at once, where utility is stable."""
-        self._chronicle.log_event("drill_over", at, lazy=False, outage=self._chronicle.record.id, because=because)
+        self._chronicle.log_event("drill_ended", at, lazy=False, outage=self._chronicle.record.id, reason=because)
         self._judge(at)
         self.transition(Trigger.DRILL_ENDED, at)
         if self.stable:
@@ -275,7 +275,7 @@ class Transfer:
         """Move the house by `trigger`, if it moves it, and do what belongs to the state entered."""
         was = self.house.now
         if (state := self.house.fire(trigger, at, unfinished=unfinished)) is not None:
-            self._chronicle.log_event("state", at, state=state.value, was=was.value, because=_MOVED_BY[trigger])
+            self._chronicle.log_event("state_changed", at, state=state.value, was=was.value, reason=_MOVED_BY[trigger])
             self._enter(state, at)
 
     def _enter(self, state: State, at: float) -> None:
@@ -316,7 +316,7 @@ class Transfer:
         else:
             book.opened(self.contact.settled_at, self.positions(), self._better_known())
         if was_drill:
-            self._chronicle.log_event("drill_taken_over", self.contact.settled_at, lazy=False, outage=book.id)
+            self._chronicle.log_event("drill_became_outage", self.contact.settled_at, lazy=False, outage=book.id)
             self._chronicle.log_event("outage_began", self.contact.settled_at, lazy=False, outage=book.id)
 
     def _returned(self, at: float) -> None:
@@ -325,7 +325,7 @@ class Transfer:
         self._drill_over_at = at if book.is_drill else None
         if book.is_drill and self.house.previous is State.STARTING:
             because = "the program was started anew"
-            self._chronicle.log_event("drill_over", at, lazy=False, outage=book.id, because=because)
+            self._chronicle.log_event("drill_ended", at, lazy=False, outage=book.id, reason=because)
         self._demand.returned(at if book.is_drill else self.contact.settled_at)
         self._switches.closed()
 
@@ -350,7 +350,7 @@ class Transfer:
         self._ledger.close()
         figures: dict[str, Json] = {"energy_kwh": energy_kwh, "peak_15min_kw": peak_kw, "owed": [*owed]}
         self._chronicle.log_event("outage_ended", at, lazy=False, about={**about, **figures})
-        self._chronicle.log_event("all_clear", at, lazy=False, about=about, not_back=self._not_back())
+        self._chronicle.log_event("restore_finished", at, lazy=False, about=about, not_restored=self._not_back())
 
     def _not_back(self) -> dict[str, Json]:
         """Return what is not as it was before the outage, each circuit with why: nobody else will say it again.

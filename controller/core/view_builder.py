@@ -23,7 +23,7 @@ def state_view(
     ledger: Ledger,
     transfer: Transfer,
     switches: CommandScheduler,
-    generator_stopped_at: float | None,
+    generator_power_lost_at: float | None,
     *,
     drill_until: float | None,
 ) -> StateView:
@@ -43,7 +43,7 @@ def state_view(
         taken_over=tuple(circuit for circuit, entry in entries if entry.taken_over),
         stable_at=transfer.stable_due(),
         flap_openings=transfer.flaps,
-        generator_power_lost_at=generator_stopped_at,
+        generator_power_lost_at=generator_power_lost_at,
         kind=transfer.kind,
         drill_until=drill_until,
     )

@@ -29,8 +29,8 @@ class StateView:
     """The controller as a whole. `since`: monotonic second at which `state` began. `outage`: its id, None without one.
 
     `owed` lists every debt, `shed` those of the present outage. `stable_at`: when utility will be stable, if it lasts;
-    None: not as things stand, or it is. `flaps`: openings of late that make that wait longer, 0 where they do not.
-    `generator_stopped_at`: None where there is no sign that it has. `kind`: of the open outage, "outage" or "drill".
+    None: not as things stand, or it is. `flap_openings`: openings of late that make that wait longer, 0 where they do not.
+    `generator_power_lost_at`: None where there is no sign that it has. `kind`: of the open outage, "outage" or "drill".
     `drill_until`: when the drill that holds circuits off will be over; None: none does.
     """
 

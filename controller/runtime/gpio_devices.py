@@ -152,7 +152,7 @@ def _tell(told: MeterEvent, put: Put) -> None:
     from hw.meter import EnergyReading, MeterFinding, MeterTimeout  # noqa: PLC0415
 
     if isinstance(told, MeterFinding):
-        about = {"meter": told.meter, "kind": told.noted.kind.value, "says": told.noted.sentence}
+        about = {"meter": told.meter, "kind": told.noted.kind.value, "text": told.noted.sentence}
         put(ev.MeterFindingReported(told.noted.at, about))
     elif isinstance(told, EnergyReading):
         put(ev.ExtraMeterRead(told.at, told.meter, told.tenths) if told.meter else ev.EnergyRead(told.at, told.tenths))

@@ -12,23 +12,23 @@ if TYPE_CHECKING:
 MAX_ERRORS = 50
 
 _WORDS = {
-    "commanded_off": "OFF sent",
-    "commanded_on": "ON sent",
+    "off_sent": "OFF sent",
+    "on_sent": "ON sent",
     "confirmed_off": "confirmed off",
     "confirmed_on": "confirmed on",
-    "on_again": "is on again, and no person's hand is proved",
-    "on_again_maybe_by_a_person": "is on again: a person's hand, or a reboot? waiting to see",
+    "unexpected_on": "is on again, and no person's hand is proved",
+    "possible_override": "is on again: a person's hand, or a reboot? waiting to see",
     "taken_over": "left to the person who switched it, for the rest of the outage",
-    "came_back_by_itself": "is on by itself or by hand",
-    "off_for_unknown_reasons": "is off after a restart in the outage, and nobody wrote down why: it waits for a person",
-    "fell_with_the_power": "fell with the power (it wakes off): it is given back",
+    "on_without_command": "is on by itself or by hand",
+    "off_unexplained": "is off after a restart in the outage, and nobody wrote down why: it waits for a person",
+    "off_after_power_loss": "fell with the power (it wakes off): it is given back",
     "bus_connected": "connected to the broker",
     "bus_lost": "the broker is away",
-    "generator_running": "the house has power again, on standby",
-    "meter_held": "meter: the register leapt, and is not believed until a second reading agrees",
-    "meter_another_meter": "meter: two readings agree on another register: another meter, a new beginning",
+    "generator_power_restored": "the house has power again, on standby",
+    "meter_reading_held": "meter: the register leapt, and is not believed until a second reading agrees",
+    "meter_replaced": "meter: two readings agree on another register: another meter, a new beginning",
     "meter_rolled_over": "meter: the register began anew at 0",
-    "pulses_agree": "meter: counted edges and register agree again",
+    "pulse_mismatch_cleared": "meter: counted edges and register agree again",
 }
 
 
@@ -37,7 +37,7 @@ def format_event(happened: LogEvent) -> str:
 
     Monotonic moments stay in the log: the journal has its own clock.
     """
-    if isinstance(says := happened.details.get("says"), str):
+    if isinstance(says := happened.details.get("text"), str):
         return f"{_meter(happened)}: {says}{_unsaid(happened)}"
     if (sentence := _SENTENCES.get(happened.event)) is not None:
         return sentence(happened.details)
@@ -49,7 +49,7 @@ def format_event(happened: LogEvent) -> str:
 
 
 def _alarm(about: Mapping[str, Json]) -> str:
-    return f"ALARM {about.get('alarm')}: {about.get('means') or _shown(about.get('circuits') or '')}"
+    return f"ALARM {about.get('alarm')}: {about.get('message') or _shown(about.get('circuits') or '')}"
 
 
 def _no_alarm(about: Mapping[str, Json]) -> str:
@@ -59,10 +59,10 @@ def _no_alarm(about: Mapping[str, Json]) -> str:
 
 
 def _all_clear(about: Mapping[str, Json]) -> str:
-    not_back = about.get("not_back")
-    if not isinstance(not_back, dict) or not not_back:
+    not_restored = about.get("not_restored")
+    if not isinstance(not_restored, dict) or not not_restored:
         return f"all clear: everything is as it was before the {about.get('kind') or 'outage'}"
-    return "all clear, but not back: " + ". ".join(f"{circuit}: {why}" for circuit, why in not_back.items())
+    return "all clear, but not back: " + ". ".join(f"{circuit}: {why}" for circuit, why in not_restored.items())
 
 
 def _stopped(about: Mapping[str, Json]) -> str:
@@ -87,7 +87,7 @@ def _drill(about: Mapping[str, Json]) -> str:
 
 
 def _drill_over(about: Mapping[str, Json]) -> str:
-    return f"drill {about.get('outage')} is over ({about.get('because')}): what it switched off is given back"
+    return f"drill {about.get('outage')} is over ({about.get('reason')}): what it switched off is given back"
 
 
 def _drill_taken_over(about: Mapping[str, Json]) -> str:
@@ -97,12 +97,12 @@ def _drill_taken_over(about: Mapping[str, Json]) -> str:
 _SENTENCES: dict[str, Callable[[Mapping[str, Json]], str]] = {
     "alarm_raised": _alarm,
     "alarm_cleared": _no_alarm,
-    "all_clear": _all_clear,
+    "restore_finished": _all_clear,
     "drill_began": _drill,
-    "drill_over": _drill_over,
-    "drill_taken_over": _drill_taken_over,
-    "generator_stopped": _stopped,
-    "utility_flaps": _flaps,
+    "drill_ended": _drill_over,
+    "drill_became_outage": _drill_taken_over,
+    "generator_power_lost": _stopped,
+    "utility_flapping": _flaps,
 }
 
 
@@ -120,8 +120,8 @@ def _meter(happened: LogEvent) -> str:
 
 
 def _unsaid(happened: LogEvent) -> str:
-    unsaid = happened.details.get("unsaid")
-    return f" ({unsaid} more like it were left out)" if unsaid else ""
+    suppressed = happened.details.get("suppressed")
+    return f" ({suppressed} more like it were left out)" if suppressed else ""
 
 
 def _shown(value: Json) -> str:

@@ -41,9 +41,9 @@ class Quality(StrEnum):
 class DemandView:
     """Demand at one moment. None is unknown, never 0.
 
-    `kw_at_most`: the truth is `kw` or less. `age_s`: since the last edge or believed reading. `partial`: which of the
+    `kw_is_upper_bound`: the truth is `kw` or less. `age_s`: since the last edge or believed reading. `partial`: which of the
     figures come from a window not yet full, or wait for it. `energy_kwh`: the register as last believed, however old.
-    `pulses_kwh`, `totaliser_kwh`: the edges of the 10 Wh and of the 1 kWh output, counted since their zero; None where
+    `pulses_kwh`, `totalizer_kwh`: the edges of the 10 Wh and of the 1 kWh output, counted since their zero; None where
     not wired.
     """
 
@@ -125,7 +125,7 @@ class DemandEstimator:
             return verdict
         self._silent = False
         before = self._register.before_last_at
-        if before is None or verdict is ReadingVerdict.ANOTHER_METER:
+        if before is None or verdict is ReadingVerdict.REPLACED:
             self._ticks.start(at)
             self._witnesses.begin(self.pulse_count)
             return verdict

@@ -25,13 +25,13 @@ class ReadingVerdict(Enum):
     FIRST = "first"
     GOOD = "good"
     ROLLED_OVER = "rolled-over"
-    HELD = "held"
-    ANOTHER_METER = "another-meter"
+    READING_HELD = "reading-held"
+    REPLACED = "replaced"
 
     @property
     def counts(self) -> bool:
         """Whether the reading is believed, and the register's value is what it says."""
-        return self is not ReadingVerdict.HELD
+        return self is not ReadingVerdict.READING_HELD
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,12 @@ class Register:
             return self._believe(new, _rise_verdict(last, new), ticks)
         if self._held is None or self._plausible_rise(self._held, new, self._held.at) is None:
             self._held = new
-            return ReadingVerdict.HELD, 0
+            return ReadingVerdict.READING_HELD, 0
         # A register may be refreshed in leaps (the guide does not say): a leap is judged by the time it stood still.
         ticks = self._plausible_rise(last, new, self._still_at)
         if ticks is not None:
             return self._believe(new, _rise_verdict(last, new), ticks)
-        return self._believe(new, ReadingVerdict.ANOTHER_METER, 0)
+        return self._believe(new, ReadingVerdict.REPLACED, 0)
 
     def _plausible_rise(self, old: Reading, new: Reading, since: float) -> int | None:
         ticks = register_rise(old.tenths, new.tenths)
@@ -94,7 +94,7 @@ class Register:
 
     def _believe(self, new: Reading, verdict: ReadingVerdict, ticks: int) -> tuple[ReadingVerdict, int]:
         self.before_last_at = self.last.at if self.last else None
-        if ticks or verdict in (ReadingVerdict.FIRST, ReadingVerdict.ANOTHER_METER):
+        if ticks or verdict in (ReadingVerdict.FIRST, ReadingVerdict.REPLACED):
             self._still_at = self.before_last_at if ticks and self.before_last_at is not None else new.at
         self._held = None
         self.last = new

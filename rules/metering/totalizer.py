@@ -1,4 +1,4 @@
-"""The meter's 1 kWh output: a second totaliser, for whoever has no register to read, and a third witness."""
+"""The meter's 1 kWh output: a second totalizer, for whoever has no register to read, and a third witness."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Totalizer:
 
     def register_read(self, verdict: ReadingVerdict, ticks: int, at: float) -> PulseMismatch | None:
         """Take what became of a reading of the register; return what does not fit it."""
-        if verdict in (ReadingVerdict.FIRST, ReadingVerdict.ANOTHER_METER):
+        if verdict in (ReadingVerdict.FIRST, ReadingVerdict.REPLACED):
             self._witnesses.begin(self.count)
             return None
         return self._witnesses.read(ticks, self.count, at) if verdict.counts else None

@@ -257,7 +257,7 @@ class Judge:
         stays = self.facts.tonight.stays
         if event["event"].startswith("drill_") or event.get("request") == "drill":
             self._of_drill(event, at)
-        if event["event"] == "commanded_off" and self.facts.gap:
+        if event["event"] == "off_sent" and self.facts.gap:
             # The command itself may lie in the gap; that it was given is said a moment after it.
             self.facts.first_off.setdefault(event["circuit"], at)
         if event["event"] == "taken_over":
@@ -270,7 +270,7 @@ class Judge:
     def _of_drill(self, event: dict[str, Any], at: float) -> None:
         facts = self.facts
         drills, drill = facts.drills, facts.drills.now
-        if event["event"] == "asked":
+        if event["event"] == "request_received":
             if event["ok"] and self._judging:
                 self.wrong += a_drill_needs_a_quiet_house(facts, at)
             if drills.answered(ok=event["ok"]) is not None:
@@ -280,10 +280,10 @@ class Judge:
             drill.on = {circuit for circuit in facts.rules.sheds if facts.surely(circuit) == "ON"} | drill.told
             facts.guards["a drill begins"] += 1
         else:
-            if drill is not None and event["event"] == "drill_over" and self._judging:
+            if drill is not None and event["event"] == "drill_ended" and self._judging:
                 self.wrong += a_drill_moves_them_all(facts, drill, at)
-            facts.guards["a drill is taken over"] += event["event"] == "drill_taken_over"
-            facts.guards["a drill is given back by a start"] += "started anew" in event.get("because", "")
+            facts.guards["a drill is taken over"] += event["event"] == "drill_became_outage"
+            facts.guards["a drill is given back by a start"] += "started anew" in event.get("reason", "")
             drills.now = None
 
     def _command(self, circuit: str, one: Said) -> None:

@@ -62,7 +62,7 @@ def off(at: float, *circuits: str) -> Log:
 
 def told_off(at: float, circuit: str) -> Log:
     """Return the event that tells of an OFF."""
-    return said(at, f"{BASE}events", json.dumps({"event": "commanded_off", "circuit": circuit}))
+    return said(at, f"{BASE}events", json.dumps({"event": "off_sent", "circuit": circuit}))
 
 
 def is_at(at: float, circuit: str, word: str) -> Log:

@@ -31,7 +31,7 @@ def told(at: float, event: str, **about: Any) -> Log:
 
 def answered(at: float, *, ok: bool) -> Log:
     """Return the event that tells how a request for a drill was answered."""
-    return told(at, "asked", request="drill", ok=ok)
+    return told(at, "request_received", request="drill", ok=ok)
 
 
 ASKED = said(10.0, oracle.DRILL_ASKED, "5.0") + known(11, 10.0)
@@ -44,7 +44,7 @@ SHED = (
     + is_at(11.07, "tub", "OFF")
     + known(12, 11.1)
 )
-OVER = SHED + known(13, 16.0) + to(16.06, "pump", "ON") + told(16.07, "drill_over", because="its time is up")
+OVER = SHED + known(13, 16.0) + to(16.06, "pump", "ON") + told(16.07, "drill_ended", reason="its time is up")
 BACK = OVER + is_at(16.08, "pump", "ON") + known(14, 16.2) + to(16.4, "tub", "ON") + is_at(16.41, "tub", "ON")
 LATE = [*chain.from_iterable(known(number, 15.0 + number / 10) for number in range(13, 35))]
 AGAIN = said(11.5, f"{BASE}controller/availability", "online")
@@ -71,7 +71,7 @@ AGAIN = said(11.5, f"{BASE}controller/availability", "online")
             id="accepted in a drill",
         ),
         pytest.param(
-            ACCEPTED + off(11.05, "pump") + told(11.06, "drill_began") + told(16.07, "drill_over"),
+            ACCEPTED + off(11.05, "pump") + told(11.06, "drill_began") + told(16.07, "drill_ended"),
             "tub was on, and the drill brought it no OFF",
             id="one forgotten",
         ),
@@ -94,11 +94,11 @@ def test_the_judge_bites_in_a_drill(log: Log, sentence: str) -> None:
         pytest.param(ASKED + off(11.05, "pump", "tub"), id="its answer was not heard"),
         pytest.param(SHED + off(11.6, "tub"), id="a second try"),
         pytest.param(
-            SHED + said(12.0, oracle.DRILL_ENDED) + to(12.1, "pump", "ON") + told(12.11, "drill_over"),
+            SHED + said(12.0, oracle.DRILL_ENDED) + to(12.1, "pump", "ON") + told(12.11, "drill_ended"),
             id="ended by a person",
         ),
         pytest.param(
-            SHED + contact(12.0, "open") + known(13, 12.0) + told(12.2, "drill_taken_over") + off(12.2, "tub"),
+            SHED + contact(12.0, "open") + known(13, 12.0) + told(12.2, "drill_became_outage") + off(12.2, "tub"),
             id="taken over by a transfer",
         ),
         pytest.param(
@@ -107,7 +107,7 @@ def test_the_judge_bites_in_a_drill(log: Log, sentence: str) -> None:
             + known(13, 12.0)
             + off(12.07, "tub")
             + off(12.11, "tub")
-            + told(12.2, "drill_taken_over"),
+            + told(12.2, "drill_became_outage"),
             id="tried in the drill, and anew by the transfer",
         ),
         pytest.param(

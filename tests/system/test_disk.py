@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def failing(house: ProcessHouse) -> str:
     """Return what the alarm says of the disk; empty: it does not stand."""
     last = house.recorder.last("alarms/disk-failing")
-    return "" if last is None or not last.payload else str(last.fields["means"])
+    return "" if last is None or not last.payload else str(last.fields["message"])
 
 
 async def test_a_full_disk_stops_nothing_and_what_it_missed_is_written_later(tmp_path: Path) -> None:

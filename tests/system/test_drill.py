@@ -134,7 +134,7 @@ async def test_a_drill_from_consent_to_report(tmp_path: Path) -> None:
         await house.is_back()
         assert house.words("ON") == ["pump", "dryer", "tub", "car"]
         report = drill.report()
-        assert (report["id"], report["by"], report["passed"], report["because"]) == (1, "Ann", True, "its time is up")
+        assert (report["id"], report["by"], report["passed"], report["reason"]) == (1, "Ann", True, "its time is up")
         assert report["circuits"].keys() == ALL
         assert all(0 < one["off_after_s"] < 30 and one["off_tries"] == 1 for one in report["circuits"].values())
         assert [*report["by_hand"]] == ["old-dryer", "porch"]
@@ -149,7 +149,7 @@ async def _the_log_knows_it(house: ProcessHouse) -> None:
     found = json.loads(await _said("ready", "--json", "--config", str(house.config), *log))
     reasons = {reason["id"] for reason in found["reasons"]}
     assert "transfer-never" in reasons
-    assert not {"drill-never", "drill-failed", "drill-long-ago", "unproved"} & reasons
+    assert not {"drill-never", "drill-failed", "drill-long-ago", "breakers-untested"} & reasons
 
 
 async def _said(*words: str) -> str:
@@ -192,8 +192,8 @@ async def _ended_by(which: signal.Signals, folder: Path) -> None:
             drill.gets(which)
             assert await drill.ended() == 0, drill.text
         assert house.at(Position.OFF) == set()
-        assert house.happened("drill_over", because="ended by Ann")
-        assert len(house.happened("asked", request="drill-end")) == 1
+        assert house.happened("drill_ended", reason="ended by Ann")
+        assert len(house.happened("request_received", request="drill-end")) == 1
         assert drill.report()["held_s"] < 3600
 
 
@@ -301,7 +301,7 @@ async def test_what_may_not_be_is_refused_before_anything_is_asked(tmp_path: Pat
         code, said = await ran(house, "--dry")
         assert (code, "What cannot be said now:" in said) == (0, True)
         assert (await ran(house, "--live", "--yes"))[0] == 1
-        assert house.happened("asked", request="drill") == []
+        assert house.happened("request_received", request="drill") == []
 
 
 async def test_what_a_circuit_draws_is_read_as_it_comes_back(tmp_path: Path) -> None:
@@ -349,7 +349,13 @@ class Pulses:
     def _pulse(self, _closed: bool, at: float) -> None:
         if self._last is not None:
             kw = round(EDGE_KW_S / (at - self._last), 3)
-            said = {"kw": kw, "kw_at_most": False, "kw_quality": "pulses", "age_s": 0.0, "at": rfc3339(time.time())}
+            said = {
+                "kw": kw,
+                "kw_is_upper_bound": False,
+                "kw_quality": "pulses",
+                "age_s": 0.0,
+                "at": rfc3339(time.time()),
+            }
             assert self._house.recorder._link is not None
             self._house.recorder._link.publish(f"loadshed/{SITE}/demand", json.dumps(said).encode(), retain=True)
         self._last = at

@@ -32,7 +32,7 @@ async def reloaded(house: ProcessHouse, circuits: tuple[Wired, ...] | str) -> li
 def refusal(house: ProcessHouse) -> str:
     """Return what the alarm says of the file; empty: it does not stand."""
     last = house.recorder.last("alarms/configuration-refused")
-    return "" if last is None or not last.payload else str(last.fields["means"])
+    return "" if last is None or not last.payload else str(last.fields["message"])
 
 
 async def test_retagging_is_obeyed_at_once_on_standby_and_by_the_next_outage(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ async def test_retagging_is_obeyed_at_once_on_standby_and_by_the_next_outage(tmp
 
 
 async def test_of_two_reloads_at_once_the_later_file_is_in_force(tmp_path: Path) -> None:
-    """Saved twice in a moment, and read twice: the older reading was kept last, and stayed in force unsaid."""
+    """Saved twice in a moment, and read twice: the older reading was kept last, and stayed in force suppressed."""
     async with ProcessHouse(tmp_path) as house:
         await house.begin()
         for tag in ("essential", "nonessential") * 5:

@@ -150,7 +150,7 @@ async def test_a_start_in_the_dark_with_nothing_on_disk_sheds_all_the_same(tmp_p
         house.closes()
         state = await house.reaches("utility", mark)
         assert {*state["owed"]} == {one.id for one in house.shed}
-        await house.until(lambda: house.recorder.last("alarms/still-off"), "it is said")
+        await house.until(lambda: house.recorder.last("alarms/off-awaiting-user"), "it is said")
         assert not house.words("ON")
         assert (await house.ask("restore", "all"))[0]
         await house.is_back(since=mark)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NEVER = float("-inf")
 _PAID = {
     "confirmed_on": "given back",
-    "came_back_by_itself": "came back",
+    "on_without_command": "came back",
     "tripped": "tripped",
     "taken_over": "taken over",
 }
@@ -90,7 +90,7 @@ class Circuit:
 
     heard: Position | None = None
     heard_at: float = NEVER
-    on_again_at: float = NEVER
+    unexpected_on_at: float = NEVER
     live: bool = False
     online: bool = True
     fresh_at: float = NEVER
@@ -231,7 +231,7 @@ class Facts:
         if event.retained and known.live and known.heard is event.position:
             return
         if event.position is Position.ON and known.heard is not Position.ON:
-            known.on_again_at = at
+            known.unexpected_on_at = at
         known.heard, known.live, known.heard_at = event.position, not event.retained, at
         if event.position is Position.ON:
             known.before_off = False
@@ -241,7 +241,7 @@ class Facts:
     def happened(self, rows: Iterable[LogEvent], panel: Panel, at: float) -> None:
         """Take what the engine wrote of this turn, in order; `panel`: the one in force after it."""
         for row in rows:
-            if row.event == "asked":
+            if row.event == "request_received":
                 answered = {"drill": self._drill_answered, "drill-end": self._told_to_end}
                 answered.get(str(row.details["request"]), self._asked)(row, at)
             elif row.circuit is not None:
@@ -254,7 +254,7 @@ class Facts:
                 self._of_outage(row, at)
 
     def _of_outage(self, row: LogEvent, at: float) -> None:
-        if row.event == "state" and row.details["state"] in ("shedding", "stabilizing"):
+        if row.event == "state_changed" and row.details["state"] in ("shedding", "stabilizing"):
             for known in self.circuits.values():
                 known.fresh_at = at
         elif row.event == "outage_began":
@@ -299,16 +299,16 @@ class Facts:
                 self._drill_is_due(drill)
             drill.began_at, self.outage = at, True
             self.guards["drill: began"] += 1
-        elif event == "drill_dropped":
+        elif event == "drill_canceled":
             assert drill is not None, f"{at}: a drill is dropped that nobody asked for"
             assert drill.began_at is None, f"{at}: a drill is dropped that has begun"
             self.drill = None
-        elif event == "drill_taken_over":
+        elif event == "drill_became_outage":
             self.guards["drill: taken over by a transfer"] += 1
         else:
             self.guards["drill: over"] += 1
-        if event in ("drill_over", "drill_taken_over") and drill is not None and drill.over_at is None:
-            drill.over_at, drill.taken_over = at, event == "drill_taken_over"
+        if event in ("drill_ended", "drill_became_outage") and drill is not None and drill.over_at is None:
+            drill.over_at, drill.taken_over = at, event == "drill_became_outage"
 
     def fell_late(self, circuit: CircuitId) -> None:
         """Take that an OFF of the rules took effect: of a circuit that had come back meanwhile, it is ours anew."""
@@ -327,9 +327,9 @@ class Facts:
         known.owed, known.why_not = False, "was off before"
 
     def _of_circuit(self, known: Circuit, event: str, at: float) -> None:
-        if event in ("fell_with_the_power", "off_for_unknown_reasons"):
+        if event in ("off_after_power_loss", "off_unexplained"):
             known.owed, known.owed_at, known.before_off = True, at, False
-        elif event in ("request_done", "request_unanswered"):
+        elif event in ("request_completed", "request_failed"):
             known.wish = None
         elif event in _PAID:
             known.wish = None if event == "tripped" else known.wish

@@ -127,7 +127,7 @@ def a_settled_opening_moves_them_all(facts: Facts, confirm_s: float, at: float) 
             continue
         if known.heard in (Position.OFF, Position.TRIPPED):
             continue
-        if known.live and at <= known.on_again_at + confirm_s + EPS_S:
+        if known.live and at <= known.unexpected_on_at + confirm_s + EPS_S:
             continue  # on again a moment ago: it may be a person
         facts.guards["6 shed"] += 1
         assert known.off_at >= max(facts.connected_at, since) - EPS_S, f"{at}: {circuit.id} was not shed"

@@ -35,7 +35,7 @@ STATE = {
 }
 DEMAND = {
     "kw": 3.2,
-    "kw_at_most": False,
+    "kw_is_upper_bound": False,
     "kw_quality": "pulses",
     "age_s": 1.0,
     "demand_5min_kw": 3.1,
@@ -56,7 +56,7 @@ SAID: Mapping[str, Mapping[str, object] | str] = {
         "shed": False,
         "why": "UNCONTROLLABLE (standard breaker: no remote control): stays ON unless switched by hand",
     },
-    "alarms/owed": {"id": "owed", "means": "Not given back.", "do": "Restore it."},
+    "alarms/not-restored": {"id": "not-restored", "message": "Not given back.", "action": "Restore it."},
 }
 
 
@@ -88,17 +88,24 @@ def test_one_screen_tells_state_demand_alarms_and_each_circuit() -> None:
 
 def test_an_alarm_says_for_how_long_it_has_stood() -> None:
     """Where that can be known."""
-    owed = {"id": "owed", "means": "Not given back.", "do": "Restore it.", "since": "2027-01-15T07:58:00.000Z"}
-    assert "ALARM owed (for 2 min 00 s): Not given back." in status_text(SITE, told(owed=owed), None, NOW)
-    assert "ALARM owed: Not given back." in status_text(SITE, told(), None, NOW)
+    owed = {
+        "id": "not-restored",
+        "message": "Not given back.",
+        "action": "Restore it.",
+        "since": "2027-01-15T07:58:00.000Z",
+    }
+    assert "ALARM not-restored (for 2 min 00 s): Not given back." in status_text(
+        SITE, told(**{"not-restored": owed}), None, NOW
+    )
+    assert "ALARM not-restored: Not given back." in status_text(SITE, told(), None, NOW)
 
 
 def test_why_nothing_comes_back_yet_is_told() -> None:
     """How long utility must still be unbroken, and that it is longer than usual."""
-    state = {**STATE, "state": "stabilizing", "stable_at": "2027-01-15T08:00:30.000Z", "flaps": 0}
+    state = {**STATE, "state": "stabilizing", "stable_at": "2027-01-15T08:00:30.000Z", "flap_openings": 0}
     assert "nothing comes back for 30 s more" in status_text(SITE, told(state=state), None, NOW)
     assert "longer than usual" not in status_text(SITE, told(state=state), None, NOW)
-    flapping = status_text(SITE, told(state={**state, "flaps": 4}), None, NOW)
+    flapping = status_text(SITE, told(state={**state, "flap_openings": 4}), None, NOW)
     assert "longer than usual, for it went away 4 times of late" in flapping
     assert "comes back" not in status_text(SITE, told(state=state), None, NOW + 60.0)
     assert "comes back" not in status_text(SITE, told(state={**state, "state": "utility"}), None, NOW)
@@ -106,7 +113,7 @@ def test_why_nothing_comes_back_yet_is_told() -> None:
 
 def test_a_generator_that_stopped_is_told() -> None:
     """A house on standby without power is no shed house."""
-    state = {**STATE, "generator_stopped_at": "2027-01-15T07:59:00.000Z"}
+    state = {**STATE, "generator_power_lost_at": "2027-01-15T07:59:00.000Z"}
     assert "THE GENERATOR HAS STOPPED, as it seems, 1 min 00 s ago" in status_text(SITE, told(state=state), None, NOW)
 
 
@@ -151,7 +158,7 @@ def test_what_is_no_json_says_nothing() -> None:
     assert found.state is None
     assert found.demand is None
     assert found.trouble is not None
-    found.take("alarms/owed", b"")
+    found.take("alarms/not-restored", b"")
     assert not found.alarms
 
 

@@ -43,7 +43,7 @@ def heard(steps: Sequence[Step], until: float, late_s: float = 0.0) -> DemandRea
         if at in polls:
             demand.energy_read(1000 + sum(1 for pulse in pulses if pulse <= at) // EDGES_A_TICK, at)
         view = demand.view(at)
-        fields = {"kw": view.kw, "kw_at_most": view.kw_is_upper_bound, "kw_quality": view.kw_quality.value}
+        fields = {"kw": view.kw, "kw_is_upper_bound": view.kw_is_upper_bound, "kw_quality": view.kw_quality.value}
         readings.take({**fields, "kw": None if view.kw is None else round(view.kw, 3)}, at + late_s)
     return readings
 
@@ -111,7 +111,7 @@ def test_the_register_needs_a_tick_of_its_own() -> None:
     """A tick is 0.1 kWh: at 6 kW one a minute, and each is told up to a poll late."""
     readings = DemandReadings(POLL_S)
     for at, kw in ((0.0, 5.0), (60.0, 6.0), (120.0, 6.1)):
-        readings.take({"kw": kw, "kw_at_most": False, "kw_quality": "coarse"}, at)
+        readings.take({"kw": kw, "kw_is_upper_bound": False, "kw_quality": "coarse"}, at)
     assert readings.steady(1.0, 130.0) is None or readings.steady(1.0, 130.0) == PowerReading(6.1)
     assert readings.steady(54.0, 130.0) == PowerReading(6.1)
     assert readings.steady(60.0, 130.0) is None

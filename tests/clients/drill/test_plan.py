@@ -201,7 +201,7 @@ def test_kw_are_those_that_were_measured_and_never_amperes() -> None:
     assert "The house draws ≤ 6.20 kW now; the generator is rated 14 kW." in text
     assert "50" not in text
     fields = plan_fields(plan)
-    assert (fields["known_kw"], fields["demand_kw"], fields["demand_kw_at_most"]) == (5.4, 6.2, True)
+    assert (fields["known_kw"], fields["demand_kw"], fields["demand_kw_is_upper_bound"]) == (5.4, 6.2, True)
     assert json.loads(json.dumps(fields))["circuits"]["car"]["last_measured_kw"] is None
 
 

@@ -279,8 +279,8 @@ def test_another_drills_words_are_not_ours() -> None:
     assert course.event({"event": "confirmed_off", "circuit": "pump"}, 1.0) == []
     course.event({"event": "drill_began", "outage": 4, "at": "2026-01-31T18:02:11.204Z"}, 1.0)
     course.event({"event": "drill_began", "outage": 5}, 1.0)
-    course.event({"event": "drill_over", "outage": 3}, 2.0)
-    course.event({"event": "all_clear", "outage": 3}, 2.0)
+    course.event({"event": "drill_ended", "outage": 3}, 2.0)
+    course.event({"event": "restore_finished", "outage": 3}, 2.0)
     assert (course.id, course.over_at, course.ended_at) == (4, None, None)
 
 
@@ -338,7 +338,7 @@ def test_the_json_is_complete_and_unknown_is_null() -> None:
     assert (fields["for_s"], fields["held_s"], fields["generator_kw"]) == (60.0, 60.0, 14.0)
     pump = fields["circuits"]["pump"]
     assert (pump["off_after_s"], pump["on_after_s"], pump["kw"], pump["failed"]) == (0.04, 0.04, None, False)
-    assert [*fields["by_hand"]] == ["porch"]
+    assert [*fields["manual"]] == ["porch"]
     assert fields["demand"]["shed_kw"] is None
 
 

@@ -58,7 +58,7 @@ def heard(**more: object) -> MetricsState:
         "circuits/car": CAR,
         "circuits/porch": PORCH,
         "demand": DEMAND,
-        "alarms/breaker-silent": {"id": "breaker-silent"},
+        "alarms/breaker-no-response": {"id": "breaker-no-response"},
         "readiness": {"score": 85},
         **more,
     }
@@ -96,7 +96,7 @@ def test_state_circuits_and_alarms_are_told() -> None:
     assert [found[f"loadshed_state/{state}"] for state in ("utility", "standby")] == [0, 1]
     assert [found[f"loadshed_circuits/{so}"] for so in ("shed", "owed", "unconfirmed")] == [2, 3, 1]
     assert (found["loadshed_circuit_on/tub"], found["loadshed_circuit_available/car"]) == (0, 0)
-    assert found["loadshed_alarm/breaker-silent"] == 1
+    assert found["loadshed_alarm/breaker-no-response"] == 1
     assert found["loadshed_readiness_score"] == 85
 
 

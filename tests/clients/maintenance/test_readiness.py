@@ -45,16 +45,16 @@ def test_a_house_with_nothing_against_it_has_all_hundred() -> None:
 @pytest.mark.parametrize(
     ("facts", "reason"),
     [
-        (Facts(trouble="the broker does not answer"), "controller-away"),
+        (Facts(trouble="the broker does not answer"), "controller-unavailable"),
         (Facts(alarms=("owed",)), "alarms"),
         (Facts(left_off=("tub",)), "left-off"),
-        (Facts(contact_seen=False), "contact-unseen"),
+        (Facts(contact_seen=False), "contact-untested"),
         (Facts(inverted=True), "contact-inverted"),
         (Facts(offline=("tub",)), "breakers-offline"),
-        (Facts(never_reported=("tub",)), "breakers-unheard"),
+        (Facts(never_reported=("tub",)), "breakers-never-reported"),
         (Facts(uncontrollable=("garage",)), "uncontrollable"),
-        (Facts(untested=("tub",)), "unproved"),
-        (Facts(unprotected_infrastructure=("router",)), "feeders-unprotected"),
+        (Facts(untested=("tub",)), "breakers-untested"),
+        (Facts(unprotected_infrastructure=("router",)), "infrastructure-unprotected"),
         (Facts(none_protected=True), "none-protected"),
         (Facts(opened_days=None), "transfer-never"),
         (Facts(opened_days=183.0), "transfer-long-ago"),
@@ -69,7 +69,7 @@ def test_a_house_with_nothing_against_it_has_all_hundred() -> None:
         (Facts(disk_worn_percent=80), "disk-worn"),
         (Facts(throttled=0x1), "undervoltage"),
         (Facts(throttled=0x50000), "undervoltage"),
-        (Facts(anonymous_listeners=("10.0.0.5:1883",)), "strangers"),
+        (Facts(anonymous_listeners=("10.0.0.5:1883",)), "broker-anonymous-access"),
         (Facts(ups_known=False), "no-ups"),
     ],
 )
@@ -188,20 +188,26 @@ def test_a_real_house_is_judged_and_the_judgement_stands_on_the_bus(tmp_path: Pa
             setup_record.save(house.state_dir, SetupRecord())
             await house.begin()
             _, found = await _ready(house)
-            assert {"contact-unseen", "transfer-never", "unproved", "uncontrollable", "drill-never"} <= _reasons(found)
+            assert {
+                "contact-untested",
+                "transfer-never",
+                "breakers-untested",
+                "uncontrollable",
+                "drill-never",
+            } <= _reasons(found)
             house.opens()
             await house.is_shed()
             house.closes()
             await house.is_back()
             _, found = await _ready(house, "--publish")
-            assert not {"contact-unseen", "transfer-never", "unproved", "alarms"} & _reasons(found)
+            assert not {"contact-untested", "transfer-never", "breakers-untested", "alarms"} & _reasons(found)
             last = await house.until(lambda: house.recorder.last("readiness"), "it stands on the bus")
             assert last is not None
             assert last.fields["reasons"] == found["reasons"]
             await house.program.terminate()
             code, found = await _ready(house)
             assert code == NOT_READY
-            assert "controller-away" in _reasons(found)
+            assert "controller-unavailable" in _reasons(found)
             assert found["score"] < LIMITED
 
     asyncio.run(story())

@@ -57,7 +57,7 @@ def test_a_bundle_of_a_house_that_had_an_outage(tmp_path: Path, capsys: pytest.C
     assert "loadshed 0." in found["versions.txt"]
     assert "UNCONTROLLABLE" in found["check.txt"]
     events = [json.loads(line)["event"] for line in found["events.jsonl"].splitlines()]
-    assert {"outage_began", "commanded_off", "outage_ended"} <= {*events}
+    assert {"outage_began", "off_sent", "outage_ended"} <= {*events}
     assert json.loads(found["outages.json"])[0]["ended"] is not None
     assert "ledger.db: ok" in found["databases.txt"]
     assert json.loads(found["status.json"])["known"] is False

@@ -165,8 +165,8 @@ def test_another_decision_is_shown_and_ends_with_1(
     assert "ANOTHER DECISION: " in told
     assert main(["replay", str(file), "--json"]) == 1
     difference = json.loads(capsys.readouterr().out)["difference"]
-    assert difference["then"][0] == f"OFF to {first.circuit} (for 99 s)"
-    assert difference["now"][0] == f"OFF to {first.circuit} (for {first.expires_s} s)"
+    assert difference["recorded"][0] == f"OFF to {first.circuit} (for 99 s)"
+    assert difference["replayed"][0] == f"OFF to {first.circuit} (for {first.expires_s} s)"
 
 
 def test_one_outage_is_told_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -285,13 +285,13 @@ def test_what_another_tag_would_have_done_is_shown_beside_what_was(
     assert "- Not in the recording, and taken for on: sauna." in told
     assert main([*command, "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert [row["word"] for row in answer["circuits"]["fridge"]["now"]] == ["OFF", "ON"] * 2
+    assert [row["command"] for row in answer["circuits"]["fridge"]["replayed"]] == ["OFF", "ON"] * 2
     for outage in ("1", "2"):
         assert main([*command, "--outage", outage, "--json"]) == 0
         answer = json.loads(capsys.readouterr().out)
-        assert [row["word"] for row in answer["circuits"]["fridge"]["now"]] == ["OFF", "ON"]
-    assert answer["circuits"]["fridge"]["then"] == []
-    assert answer["not_in_the_recording"] == ["sauna"]
+        assert [row["command"] for row in answer["circuits"]["fridge"]["replayed"]] == ["OFF", "ON"]
+    assert answer["circuits"]["fridge"]["recorded"] == []
+    assert answer["not_recorded"] == ["sauna"]
     assert main([*command, "--outage", "3"]) == 1
     assert "no outage 3 is in the recording" in capsys.readouterr().err
 

@@ -110,7 +110,7 @@ def state(tmp_path: Path) -> Path:
     """Return a state folder with an outage in full, and the configuration that was in force."""
     samples = [sample(at, fifteen_kw=6.0 if at == 1000 else 5.0) for at in range(0, 1200, 5) if not 300 < at < 400]
     silent = [sample(at, None, quality="stale") for at in range(1200, 1260, 5)]
-    note = event(1210.0, "meter_noted", kind="power_lost", says="the meter lost its power")
+    note = event(1210.0, "meter_finding", kind="power_lost", text="the meter lost its power")
     write(tmp_path, [outage(), *histories(), *samples, *silent, note, event(390.0, "started", rebooted=True)])
     configuration = parse(Sources(INSTALLER, CIRCUITS))
     assert isinstance(configuration, Configuration)

@@ -281,8 +281,8 @@ def test_the_state_is_told_with_the_names_of_the_contract() -> None:
         "uncontrollable": [],
         "taken_over": [],
         "stable_at": None,
-        "flaps": 0,
-        "generator_stopped_at": None,
+        "flap_openings": 0,
+        "generator_power_lost_at": None,
     }
     assert said(TOPICS.state(StateView("utility", "utility", 0.0), WALL).payload)["outage"] is None
 
@@ -321,7 +321,7 @@ def test_an_unknown_demand_is_null_and_never_nought() -> None:
     view = DemandView(None, False, Quality.STALE, None, None, None, 3.14159, ("demand_5min_kw",), 12.3, None)
     assert said(TOPICS.demand(view, 1000.0, WALL).payload) == {
         "kw": None,
-        "kw_at_most": False,
+        "kw_is_upper_bound": False,
         "kw_quality": "stale",
         "age_s": None,
         "demand_5min_kw": None,
@@ -329,21 +329,21 @@ def test_an_unknown_demand_is_null_and_never_nought() -> None:
         "peak_15min_kw": 3.142,
         "partial": ["demand_5min_kw"],
         "energy_kwh": 12.3,
-        "totaliser_kwh": None,
+        "totalizer_kwh": None,
         "at": "2026-01-31T23:59:59.500Z",
     }
 
 
 def test_an_event_says_when_and_what_before_what_it_is_about() -> None:
     """What it is about cannot overwrite what it is."""
-    happened = LogEvent(1000.0, "shed", HOT_TUB, {"tries": 1, "event": "nonsense"})
+    happened = LogEvent(1000.0, "shed", HOT_TUB, {"attempt": 1, "event": "nonsense"})
     told = TOPICS.event(happened, WALL)
     assert (told.topic, told.qos, told.retain) == ("loadshed/home/events", 1, False)
     assert said(told.payload) == {
         "at": "2026-01-31T23:59:59.500Z",
         "event": "shed",
         "circuit": "hot-tub",
-        "tries": 1,
+        "attempt": 1,
     }
 
 
@@ -352,7 +352,7 @@ def test_an_alarm_says_what_to_do_and_is_cleared_with_an_empty_word() -> None:
     told = TOPICS.alarm(AlarmView("owed", 1000.0, "Two loads are still off.", "Look.", (HOT_TUB,)), WALL)
     assert told.topic == "loadshed/home/alarms/owed"
     assert told.retain
-    assert said(told.payload)["do"] == "Look."
+    assert said(told.payload)["action"] == "Look."
     assert TOPICS.cleared_alarm("owed").payload == b""
 
 

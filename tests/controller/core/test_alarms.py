@@ -30,16 +30,16 @@ def test_an_alarm_keeps_the_moment_it_was_raised_at() -> None:
     assert not book.set(Alarm.NOT_RESTORED, 6.0, circuits=(TUB,))
     assert book.changed == set()
     assert not book.set(Alarm.NOT_RESTORED, 7.0, circuits=(DRYER, TUB))
-    view = book.get("owed")
+    view = book.get("not-restored")
     assert view is not None
     assert (view.since, view.circuits) == (5.0, (DRYER, TUB))
-    assert book.changed == {"owed"}
+    assert book.changed == {"not-restored"}
 
 
 def test_an_alarm_is_cleared_once() -> None:
     """What does not stand has nothing to clear."""
     book = ActiveAlarms()
     book.set(Alarm.NOT_RESTORED, 5.0)
-    view = book.get("owed")
+    view = book.get("not-restored")
     assert (view is not None, book.clear(Alarm.NOT_RESTORED), book.clear(Alarm.NOT_RESTORED)) == (True, view, None)
-    assert book.get("owed") is None
+    assert book.get("not-restored") is None

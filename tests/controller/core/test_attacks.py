@@ -69,8 +69,8 @@ def test_our_own_on_is_called_our_own_though_an_off_may_still_take_effect() -> N
     bench.at(35.0)
     bench.at(35.1, ev.BreakerReported(35.1, PUMP, Position.ON))
     bench.at(200.0)
-    assert "on_again" not in bench.names()
-    assert "came_back_by_itself" not in bench.names()
+    assert "unexpected_on" not in bench.names()
+    assert "on_without_command" not in bench.names()
     assert bench.engine.state_view().owed == ()
     history = [one for one in bench.done if isinstance(one, SaveHistory)][-1]
     assert history.end == "restored"
@@ -88,4 +88,4 @@ def test_a_device_that_repeats_itself_fills_no_log() -> None:
     for tenth in range(12):
         at = 22.0 + tenth / 10
         bench.at(at, ev.BreakerReported(at, PUMP, Position.ON))
-    assert bench.names().count("on_again") == 1
+    assert bench.names().count("unexpected_on") == 1

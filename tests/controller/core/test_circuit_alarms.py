@@ -198,14 +198,14 @@ def test_what_stays_off_after_the_outage_is_said_with_whose_word_keeps_it_off() 
     house.breaker("fridge").turn_off_by_hand()
     house.contact.close()
     house.wait(5.0)
-    assert house.alarm("still-off") is None
+    assert house.alarm("off-awaiting-user") is None
     house.wait(60.0)
-    said = means(house, "still-off")
+    said = means(house, "off-awaiting-user")
     assert (
         "dryer (off by Bob), fridge (off by a hand, or the device itself), hot-tub (on hold by Ann, mending), "
         "oven (waits until a person asks), sauna (restore is never)." in said
     )
-    view = house.alarm("owed")
+    view = house.alarm("not-restored")
     assert view is not None
     assert view.circuits == ("pump",)
 
@@ -217,10 +217,10 @@ def test_a_circuit_of_which_nobody_knows_whether_it_was_on_waits_for_a_person() 
     house.start()
     house.wait(30.0)
     utility(house)
-    assert "hot-tub (nobody knows whether it was on before)" in means(house, "still-off")
+    assert "hot-tub (nobody knows whether it was on before)" in means(house, "off-awaiting-user")
     assert house.ask("restore", "hot-tub").ok
     house.wait(10.0)
-    assert house.alarm("still-off") is None
+    assert house.alarm("off-awaiting-user") is None
 
 
 def test_what_a_person_left_off_is_still_said_after_a_restart_until_it_is_on_or_meant() -> None:
@@ -232,7 +232,7 @@ def test_what_a_person_left_off_is_still_said_after_a_restart_until_it_is_on_or_
         house.breaker(name).turn_off_by_hand()
     utility(house)
     for rebooted in (False, True):
-        view = house.alarm("still-off")
+        view = house.alarm("off-awaiting-user")
         assert view is not None
         assert view.circuits == ("dryer", "hot-tub", "pump")
         house.restart(rebooted=rebooted)
@@ -240,11 +240,11 @@ def test_what_a_person_left_off_is_still_said_after_a_restart_until_it_is_on_or_
     house.breaker("dryer").turn_on_by_hand()
     assert house.ask("forget", "hot-tub").ok
     assert not house.ask("forget", "hot-tub").ok
-    view = house.alarm("still-off")
+    view = house.alarm("off-awaiting-user")
     assert view is not None
     assert view.circuits == ("pump",)
     house.rewrite(FRIDGE, TUB, DRYER)
-    assert house.alarm("still-off") is None
+    assert house.alarm("off-awaiting-user") is None
 
 
 def test_what_was_off_before_is_where_it_belongs() -> None:
@@ -254,7 +254,7 @@ def test_what_was_off_before_is_where_it_belongs() -> None:
     house.outage(minutes=2)
     house.breaker("dryer").turn_off_by_hand()
     house.wait(60.0)
-    assert house.alarm("still-off") is None
+    assert house.alarm("off-awaiting-user") is None
 
 
 # --- all clear -------------------------------------------------------------------------------------------------------
@@ -264,8 +264,8 @@ def test_the_end_of_an_outage_is_one_all_clear() -> None:
     """Nothing is missing, or each circuit that is, with why; after the outage has ended, and once."""
     house = VirtualHouse(FRIDGE, TUB, DRYER)
     house.outage(minutes=2)
-    (line,) = house.happened("all_clear")
-    assert {**line.details} == {"outage": 1, "kind": "outage", "not_back": {}}
+    (line,) = house.happened("restore_finished")
+    assert {**line.details} == {"outage": 1, "kind": "outage", "not_restored": {}}
     house.contact.open()
     house.wait(30.0)
     house.breaker("fridge").trip()
@@ -274,20 +274,20 @@ def test_the_end_of_an_outage_is_one_all_clear() -> None:
     house.wait(2.0)
     house.breaker("dryer").turn_off_by_hand()
     utility(house)
-    _, line = house.happened("all_clear")
+    _, line = house.happened("restore_finished")
     why = house.view("hot-tub").why
     assert "on hold by Ann" in why
     assert {**line.details} == {
         "outage": 2,
         "kind": "outage",
-        "not_back": {
+        "not_restored": {
             "fridge": "tripped: find out why, and reset it by hand",
             "hot-tub": why,
             "dryer": "off by a hand, or the device itself",
         },
     }
     events = [line.event for line in house.disk.log]
-    assert events.index("all_clear") == events.index("outage_ended") + 1
+    assert events.index("restore_finished") == events.index("outage_ended") + 1
 
 
 def test_what_is_on_and_only_watched_counts_as_back() -> None:
@@ -299,8 +299,8 @@ def test_what_is_on_and_only_watched_counts_as_back() -> None:
     house.wait(5.0)
     house.contact.close()
     house.wait(20.0)
-    *_, line = house.happened("all_clear")
-    assert line.details["not_back"] == {}
+    *_, line = house.happened("restore_finished")
+    assert line.details["not_restored"] == {}
     assert house.happened("outage_ended")[-1].details["owed"] == []
     assert len(house.state.owed) == 1
     assert house.ask("restore").reason == "nothing is owed"
@@ -313,7 +313,7 @@ def test_what_is_on_and_only_watched_counts_as_back() -> None:
 
 def rules(house: VirtualHouse, name: str) -> list[tuple[str, object]]:
     """Return the commands to a circuit as the log has them: the word, and by which rule."""
-    events = {"commanded_off": "OFF", "commanded_on": "ON"}
+    events = {"off_sent": "OFF", "on_sent": "ON"}
     return [
         (events[line.event], line.details.get("rule"))
         for line in house.disk.log
@@ -328,9 +328,9 @@ def test_a_command_says_by_which_rule_and_for_which_opening() -> None:
     house.contact.open()
     opened = house.mono
     house.wait(6.0)
-    first, second = house.happened("commanded_off")
-    assert {**first.details} == {"rule": "shed", "outage": 1, "opened_at": opened, "tries": 1}
-    assert {**second.details} == {**first.details, "tries": 2}
+    first, second = house.happened("off_sent")
+    assert {**first.details} == {"rule": "shed", "outage": 1, "opened_at": opened, "attempt": 1}
+    assert {**second.details} == {**first.details, "attempt": 2}
     house.breaker("hot-tub").has()
     house.wait(10.0)
     (line,) = house.happened("confirmed_off")
@@ -338,8 +338,8 @@ def test_a_command_says_by_which_rule_and_for_which_opening() -> None:
     house.contact.close()
     closed = house.mono
     house.wait(180.0)
-    (line,) = house.happened("commanded_on")
-    assert {**line.details} == {"rule": "given_back", "outage": 1, "closed_at": closed, "tries": 1}
+    (line,) = house.happened("on_sent")
+    assert {**line.details} == {"rule": "auto_restore", "outage": 1, "closed_at": closed, "attempt": 1}
     (line,) = house.happened("confirmed_on")
     assert {**line.details} == {"after_s": 0.04}
 
@@ -350,8 +350,8 @@ def test_a_reboot_that_woke_on_is_shed_again_for_that() -> None:
     house.breaker("hot-tub").says("offline", "availability")
     house.breaker("hot-tub").says("online", "availability")
     house.breaker("hot-tub").says("ON")
-    line = house.happened("commanded_off")[-1]
-    assert (line.details["rule"], line.details["on_again_at"]) == ("shed_again", house.mono)
+    line = house.happened("off_sent")[-1]
+    assert (line.details["rule"], line.details["unexpected_on_at"]) == ("shed_again", house.mono)
 
 
 def test_a_persons_wish_bears_their_name() -> None:
@@ -361,14 +361,14 @@ def test_a_persons_wish_bears_their_name() -> None:
     house.wait(2.0)
     assert house.ask("off", "fridge", by="Bob").ok
     house.wait(2.0)
-    (on,) = house.happened("commanded_on")
-    assert {**on.details} == {"rule": "asked", "by": "Ann", "tries": 1}
-    assert {**house.happened("commanded_off")[-1].details} == {"rule": "asked", "by": "Bob", "tries": 1}
+    (on,) = house.happened("on_sent")
+    assert {**on.details} == {"rule": "switch_request", "by": "Ann", "attempt": 1}
+    assert {**house.happened("off_sent")[-1].details} == {"rule": "switch_request", "by": "Bob", "attempt": 1}
     house = on_standby(circuit("oven", restore=Restore.ASK))
     utility(house)
     assert house.ask("restore", "oven", by="Ann").ok
     house.wait(10.0)
-    assert rules(house, "oven") == [("OFF", "shed"), ("ON", "restored")]
+    assert rules(house, "oven") == [("OFF", "shed"), ("ON", "restore_request")]
 
 
 def test_a_changed_tag_is_why_it_moves() -> None:
@@ -394,14 +394,16 @@ def test_an_on_that_crosses_the_next_opening_is_answered_for_that() -> None:
     assert house.ons() == ["hot-tub"]
     house.contact.open()
     house.wait(1.0)
-    assert rules(house, "hot-tub") == [("OFF", "shed"), ("ON", "given_back"), ("OFF", "crossed")]
+    assert rules(house, "hot-tub") == [("OFF", "shed"), ("ON", "auto_restore"), ("OFF", "on_in_flight")]
 
 
 def test_a_change_of_state_says_what_moved_the_house() -> None:
     """From which state, and by what."""
     house = VirtualHouse(TUB, settings=EngineSettings(flapping=FlapSettings(transfers=0)))
     house.outage(minutes=1)
-    told = [(line.details["was"], line.details["state"], line.details["because"]) for line in house.happened("state")]
+    told = [
+        (line.details["was"], line.details["state"], line.details["reason"]) for line in house.happened("state_changed")
+    ]
     assert told == [
         ("starting", "utility", "the contact closed"),
         ("utility", "shedding", "the contact opened"),
@@ -418,8 +420,8 @@ def test_a_lost_contact_that_counts_as_standby_says_that_nobody_knows() -> None:
     house.contact.is_lost("its device is offline")
     house.wait(15.0)
     line = house.happened("contact_settled")[-1]
-    assert (line.details["source"], line.details["because"]) == ("standby", "nobody can say where it is")
-    assert "because" not in house.happened("contact_settled")[0].details
+    assert (line.details["source"], line.details["reason"]) == ("standby", "nobody can say where it is")
+    assert "reason" not in house.happened("contact_settled")[0].details
 
 
 # --- the meter on standby --------------------------------------------------------------------------------------------
@@ -435,12 +437,12 @@ def test_a_generator_that_stops_takes_its_meter_along() -> None:
     for name in ("fridge", "hot-tub"):
         house.breaker(name).loses_power()
     meter.answers(5.0)
-    assert house.happened("generator_stopped") == []
+    assert house.happened("generator_power_lost") == []
     meter.is_silent(200.0)
-    (line,) = house.happened("generator_stopped")
+    (line,) = house.happened("generator_power_lost")
     assert (line.details["devices"], line.details["meter"]) == (2, "silent")
     assert (house.alarm("meter-stale"), house.alarm("essential-off")) == (None, None)
     meter.answers(5.0)
-    assert len(house.happened("generator_running")) == 1
+    assert len(house.happened("generator_power_restored")) == 1
     meter.is_silent(120.0)
     assert house.alarm("meter-stale") is not None

@@ -1,4 +1,4 @@
-"""The demand log beside the outage: a second totaliser, a meter that is blind, findings that do not repeat for ever."""
+"""The demand log beside the outage: a second totalizer, a meter that is blind, findings that do not repeat for ever."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Meter:
         self._house.happens(*edges)
 
 
-def totaliser_kwh(house: VirtualHouse) -> float | None:
+def totalizer_kwh(house: VirtualHouse) -> float | None:
     """Return what the `demand` topic says of the 1 kWh output."""
     view = house.engine.demand_view(house.mono)
     return None if view is None else view.totalizer_kwh
@@ -86,11 +86,11 @@ def totaliser_kwh(house: VirtualHouse) -> float | None:
 def test_the_1_kwh_output_is_a_second_totaliser() -> None:
     """Half a kilowatt-hour each edge, what was counted before this start included; nothing where none is wired."""
     house = metered(kwh_counted=100)
-    assert totaliser_kwh(house) == 50.0
+    assert totalizer_kwh(house) == 50.0
     Meter(house).draws(12.0, 3600.0)
-    assert totaliser_kwh(house) == 62.0
-    assert house.happened("pulses_disagree") == []
-    assert totaliser_kwh(metered(settings=REGISTER)) is None
+    assert totalizer_kwh(house) == 62.0
+    assert house.happened("pulse_mismatch") == []
+    assert totalizer_kwh(metered(settings=REGISTER)) is None
 
 
 def test_its_count_is_written_with_each_edge() -> None:
@@ -120,9 +120,9 @@ def test_lost_edges_of_the_1_kwh_output_are_said_aloud() -> None:
     meter.draws(20.0, 1800.0)
     meter.lost = 8
     meter.draws(20.0, 1800.0)
-    (found,) = house.happened("pulses_disagree")
+    (found,) = house.happened("pulse_mismatch")
     assert found.details["output"] == "1 kWh"
-    assert "edges of the 1 kWh output are being lost" in str(found.details["says"])
+    assert "edges of the 1 kWh output are being lost" in str(found.details["text"])
 
 
 def test_a_bouncing_1_kwh_output_is_said_aloud() -> None:
@@ -133,8 +133,8 @@ def test_a_bouncing_1_kwh_output_is_said_aloud() -> None:
     for _ in range(4):
         house.happens(ev.KwhPulseSeen(house.mono))
         meter.draws(4.0, 120.0)
-    (found,) = house.happened("pulses_disagree")
-    assert "the 1 kWh output bounces" in str(found.details["says"])
+    (found,) = house.happened("pulse_mismatch")
+    assert "the 1 kWh output bounces" in str(found.details["text"])
 
 
 def test_an_edge_beyond_the_rating_is_noise() -> None:
@@ -142,14 +142,14 @@ def test_an_edge_beyond_the_rating_is_noise() -> None:
     house = metered()
     for at in (0.0, 1.0, 2.0, 40.0):
         house.happens(ev.KwhPulseSeen(house.mono + at))
-    assert totaliser_kwh(house) == 1.0
+    assert totalizer_kwh(house) == 1.0
 
 
 def test_edges_of_an_output_that_is_not_wired_count_nothing() -> None:
     """Nobody may send them; nothing breaks where somebody does."""
     house = metered(settings=REGISTER)
     house.happens(ev.KwhPulseSeen(house.mono))
-    assert totaliser_kwh(house) is None
+    assert totalizer_kwh(house) is None
 
 
 def test_status_shows_the_totaliser_where_it_is_wired() -> None:
@@ -163,8 +163,8 @@ def test_status_shows_the_totaliser_where_it_is_wired() -> None:
         told.take("demand", payloads.demand(view, NOW, WallClock(0.0, trusted=True)))
         return status_text(Site("home", Broker(), poll_s=POLL_S), told, None, NOW)
 
-    assert "totaliser  2.0 kWh counted at the 1 kWh output" in screen(metered())
-    assert "totaliser" not in screen(metered(settings=REGISTER))
+    assert "totalizer  2.0 kWh counted at the 1 kWh output" in screen(metered())
+    assert "totalizer" not in screen(metered(settings=REGISTER))
 
 
 # --- a meter on the utility's side -----------------------------------------------------------------------------------
@@ -178,17 +178,17 @@ def test_a_meter_that_counts_nothing_for_ten_minutes_of_an_outage_is_said() -> N
     for _ in range(2):
         house.contact.open()
         meter.draws(0.0, 595.0)
-        assert house.alarm("meter-blind") is None
+        assert house.alarm("meter-not-counting") is None
         meter.draws(0.0, 300.0)
-        alarm = house.alarm("meter-blind")
+        alarm = house.alarm("meter-not-counting")
         assert alarm is not None
         assert "counted nothing for ten minutes" in alarm.message
         house.contact.close()
         meter.draws(12.0, 60.0)
-        assert house.alarm("meter-blind") is None
-    said = [event for event in house.happened("meter_noted") if event.details["kind"] == "blind"]
+        assert house.alarm("meter-not-counting") is None
+    said = [event for event in house.happened("meter_finding") if event.details["kind"] == "blind"]
     assert len(said) == 2
-    assert "utility's side" in str(said[0].details["says"])
+    assert "utility's side" in str(said[0].details["text"])
 
 
 def test_a_meter_that_moves_in_the_outage_is_not_blind() -> None:
@@ -198,10 +198,10 @@ def test_a_meter_that_moves_in_the_outage_is_not_blind() -> None:
     meter.draws(12.0, 60.0)
     house.contact.open()
     meter.draws(0.0, 700.0)
-    assert house.alarm("meter-blind") is not None
+    assert house.alarm("meter-not-counting") is not None
     house.happens(ev.PulseSeen(house.mono))
     house.wait(POLL_S)
-    assert house.alarm("meter-blind") is None
+    assert house.alarm("meter-not-counting") is None
 
 
 def test_utility_in_between_proves_nothing_of_the_generators_side() -> None:
@@ -215,7 +215,7 @@ def test_utility_in_between_proves_nothing_of_the_generators_side() -> None:
     house.contact.open()
     assert house.state.state != "utility"
     meter.draws(0.0, 620.0)
-    assert house.alarm("meter-blind") is not None
+    assert house.alarm("meter-not-counting") is not None
 
 
 def test_a_house_with_every_circuit_off_draws_nothing_and_no_meter_is_blamed() -> None:
@@ -226,7 +226,7 @@ def test_a_house_with_every_circuit_off_draws_nothing_and_no_meter_is_blamed() -
     house.contact.open()
     meter.draws(0.0, 700.0)
     assert house.view("hot-tub").position is Position.OFF
-    assert house.alarm("meter-blind") is None
+    assert house.alarm("meter-not-counting") is None
 
 
 def test_a_silent_meter_is_not_called_blind() -> None:
@@ -235,7 +235,7 @@ def test_a_silent_meter_is_not_called_blind() -> None:
     Meter(house).draws(12.0, 60.0)
     house.contact.open()
     house.wait(700.0)
-    assert house.alarm("meter-blind") is None
+    assert house.alarm("meter-not-counting") is None
     assert house.alarm("meter-stale") is not None
 
 
@@ -278,16 +278,16 @@ def test_a_finding_that_comes_again_and_again_is_written_a_few_times_an_hour() -
     house = metered()
 
     def found(kind: str, meter: str = "") -> None:
-        house.happens(ev.MeterFindingReported(house.mono, {"meter": meter, "kind": kind, "says": f"{kind} {meter}"}))
+        house.happens(ev.MeterFindingReported(house.mono, {"meter": meter, "kind": kind, "text": f"{kind} {meter}"}))
 
     for _ in range(3 * MAX_SIMILAR):
         found("power lost")
     found("replaced")
     found("power lost", "barn")
-    assert len(house.happened("meter_noted")) == MAX_SIMILAR + 2
+    assert len(house.happened("meter_finding")) == MAX_SIMILAR + 2
     house.wait(SIMILAR_WINDOW_S)
     found("power lost")
-    assert house.happened("meter_noted")[-1].details["unsaid"] == 2 * MAX_SIMILAR
+    assert house.happened("meter_finding")[-1].details["suppressed"] == 2 * MAX_SIMILAR
 
 
 def test_readings_at_odds_fill_no_log() -> None:
@@ -296,7 +296,7 @@ def test_readings_at_odds_fill_no_log() -> None:
     for poll in range(100):
         house.happens(ev.EnergyRead(house.mono, 1000 + 500_000 * (poll % 2)))
         house.wait(POLL_S)
-    assert len(house.happened("meter_held")) == MAX_SIMILAR
+    assert len(house.happened("meter_reading_held")) == MAX_SIMILAR
 
 
 def test_further_meters_are_told_anew_at_a_reconnection() -> None:

@@ -56,24 +56,24 @@ def test_its_story_stands_in_the_log() -> None:
     house = drilled(circuit("hot-tub"), for_s=10.0)
     house.wait(60.0)
     told = [line.event for line in house.disk.log if line.event not in ("confirmed_off", "confirmed_on")]
-    assert told[told.index("asked") :] == [
-        "asked",
+    assert told[told.index("request_received") :] == [
+        "request_received",
         "drill_began",
-        "state",
-        "commanded_off",
-        "state",
-        "drill_over",
-        "state",
-        "state",
-        "commanded_on",
-        "state",
+        "state_changed",
+        "off_sent",
+        "state_changed",
+        "drill_ended",
+        "state_changed",
+        "state_changed",
+        "on_sent",
+        "state_changed",
         "outage_ended",
-        "all_clear",
+        "restore_finished",
     ]
-    (began,), (over,) = house.happened("drill_began"), house.happened("drill_over")
+    (began,), (over,) = house.happened("drill_began"), house.happened("drill_ended")
     assert {**began.details} == {"outage": 1, "by": "Ann", "for_s": 10.0}
-    assert {**over.details} == {"outage": 1, "because": "its time is up"}
-    assert house.happened("commanded_off")[0].details["rule"] == "drill"
+    assert {**over.details} == {"outage": 1, "reason": "its time is up"}
+    assert house.happened("off_sent")[0].details["rule"] == "drill"
     assert house.happened("outage_ended")[0].details["kind"] == "drill"
     assert over.at - began.at == pytest.approx(10.0)
     ended = house.disk.outages[1].ended
@@ -128,7 +128,7 @@ def test_a_person_ends_it() -> None:
     house = drilled()
     answer = house.ask("drill-end", by="Ann")
     assert (answer.ok, house.state.state) == (True, "restoring")
-    assert house.happened("drill_over")[0].details["because"] == "ended by Ann"
+    assert house.happened("drill_ended")[0].details["reason"] == "ended by Ann"
     assert not house.ask("drill-end").ok
     house.wait(60.0)
     assert house.state.state == "utility"
@@ -215,7 +215,7 @@ def test_without_a_broker_it_is_refused() -> None:
     house.broker.goes_away()
     house.happens(ev.Requested(house.mono, "drill"))
     house.wait(NOTICE_S + 1.0)
-    assert "broker" in str(house.happened("asked")[0].details["reason"])
+    assert "broker" in str(house.happened("request_received")[0].details["reason"])
     house.broker.comes_back()
     house.wait(10.0)
     assert house.commands == []
@@ -250,7 +250,7 @@ def test_it_can_be_taken_back_before_it_begins() -> None:
     assert house.ask("drill-end").ok
     house.wait(5.0)
     assert (house.commands, house.disk.outages) == ([], {})
-    assert house.happened("drill_dropped")[0].details["because"] == "a person ended it before it began"
+    assert house.happened("drill_canceled")[0].details["reason"] == "a person ended it before it began"
 
 
 @pytest.mark.parametrize("between", ["broker", "contact", "disk", "tripped"])
@@ -268,7 +268,7 @@ def test_what_comes_between_request_and_beginning_drops_it(between: str) -> None
         house.breaker("tub").trip()
     house.wait(5.0)
     assert (house.commands, house.disk.outages) == ([], {})
-    assert len(house.happened("drill_dropped")) == 1
+    assert len(house.happened("drill_canceled")) == 1
 
 
 # --- a transfer ------------------------------------------------------------------------------------------------------
@@ -282,8 +282,8 @@ def test_a_transfer_in_a_drill_takes_it_over_with_its_before() -> None:
     house.wait(1.0)
     assert (house.state.kind, house.state.source, house.state.outage) == ("outage", "standby", 1)
     assert row(house) == ("open", "outage", 1)
-    assert [line.event for line in house.disk.log if line.event in ("drill_taken_over", "outage_began")] == [
-        "drill_taken_over",
+    assert [line.event for line in house.disk.log if line.event in ("drill_became_outage", "outage_began")] == [
+        "drill_became_outage",
         "outage_began",
     ]
     house.wait(600.0)
@@ -347,7 +347,7 @@ def test_an_edge_that_is_still_settling_as_it_would_begin_has_the_right_of_way()
     house.wait(0.5)
     house.contact.open()
     house.wait(0.7)
-    assert len(house.happened("drill_dropped")) == 1
+    assert len(house.happened("drill_canceled")) == 1
     house.crash()
     kept = house.disk.outages[1]
     assert (kept.stage, kept.kind) == ("about", "outage")
@@ -396,7 +396,7 @@ def test_a_contact_that_is_lost_ends_a_drill() -> None:
     house = drilled()
     house.contact.is_lost("the chip failed")
     assert house.state.state == "stabilizing"
-    assert house.happened("drill_over")[0].details["because"] == "nobody can say where the contact is: the chip failed"
+    assert house.happened("drill_ended")[0].details["reason"] == "nobody can say where the contact is: the chip failed"
     house.wait(300.0)
     assert house.ons() == []
     house.contact.is_read()
@@ -416,7 +416,7 @@ def test_a_start_that_finds_a_drill_open_gives_back(*, rebooted: bool) -> None:
     house.wait(120.0)
     assert house.ons() == SHED
     assert row(house) == ("closed", "drill", 0)
-    assert house.happened("drill_over")[0].details["because"] == "the program was started anew"
+    assert house.happened("drill_ended")[0].details["reason"] == "the program was started anew"
 
 
 def test_a_start_on_standby_goes_on_with_a_drills_before() -> None:
@@ -431,7 +431,7 @@ def test_a_start_on_standby_goes_on_with_a_drills_before() -> None:
     house.start(rebooted=True)
     house.wait(60.0)
     assert (house.state.state, house.state.kind, house.state.outage) == ("standby", "outage", 1)
-    assert len(house.happened("drill_taken_over")) == 1
+    assert len(house.happened("drill_became_outage")) == 1
     house.contact.close()
     house.wait(120.0)
     assert house.ons() == ["well-pump", "dryer", "ev-charger"]
@@ -514,11 +514,11 @@ def test_a_reload_that_retags_in_a_drill_is_named_as_the_cause() -> None:
     house.wait(20.0)
     house.ask("drill")
     house.wait(5.0)
-    assert {line.details["rule"] for line in house.happened("commanded_off")} == {"drill"}
+    assert {line.details["rule"] for line in house.happened("off_sent")} == {"drill"}
     house = drilled(essential("pump"), tub)
     house.rewrite(pump, tub)
     house.wait(1.0)
-    (line,) = (line for line in house.happened("commanded_off") if line.circuit == CircuitId("pump"))
+    (line,) = (line for line in house.happened("off_sent") if line.circuit == CircuitId("pump"))
     assert line.details["rule"] == "retagged"
 
 
@@ -533,4 +533,4 @@ def test_no_alarm_takes_a_drill_for_a_standby() -> None:
     house.wait(60.0)
     assert house.alarm("contact-open-long") is None
     assert house.state.generator_power_lost_at is None
-    assert house.happened("generator_stopped") == []
+    assert house.happened("generator_power_lost") == []

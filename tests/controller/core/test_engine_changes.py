@@ -63,7 +63,7 @@ def test_a_request_without_an_answer_is_tried_three_times() -> None:
     assert house.state.unconfirmed == ("fridge",)
     house.wait(60.0)
     assert house.times("OFF", "fridge") == [house.commands[0].at + 5.0 * count for count in range(3)]
-    assert [line.circuit for line in house.happened("request_unanswered")] == ["fridge"]
+    assert [line.circuit for line in house.happened("request_failed")] == ["fridge"]
 
 
 def test_a_request_waits_for_the_broker() -> None:
@@ -145,7 +145,7 @@ def test_each_request_is_in_the_log_with_who_asked_and_what_came_of_it() -> None
     """Also the refused."""
     house = VirtualHouse()
     house.ask("on", "nowhere", by="Ann", note="guests")
-    about = house.happened("asked")[-1].details
+    about = house.happened("request_received")[-1].details
     assert (about["by"], about["note"], about["ok"]) == ("Ann", "guests", False)
 
 
@@ -292,7 +292,7 @@ def test_retagged_essential_and_silent_is_tried_three_times() -> None:
     house.rewrite(replace(TUB, tag=Tag.ESSENTIAL))
     house.wait(120.0)
     assert len(house.ons()) == 3
-    assert house.alarm("breaker-silent") is not None
+    assert house.alarm("breaker-no-response") is not None
 
 
 def test_a_changed_file_is_answered_and_clears_the_alarm_of_the_last() -> None:

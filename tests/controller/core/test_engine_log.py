@@ -48,24 +48,30 @@ def at_rest(*circuits: object, **words: object) -> VirtualHouse:
 OUTAGE: tuple[Line, ...] = (
     # --- the contact opens at 61 s
     (61.1, "contact_settled", None, {"source": "standby", "began_at": 61.0}, True),
-    (61.1, "state", None, {"state": "shedding", "was": "utility", "because": "the contact opened"}, True),
+    (61.1, "state_changed", None, {"state": "shedding", "was": "utility", "reason": "the contact opened"}, True),
     (61.0, "outage_began", None, {"outage": 1}, False),
-    (61.1, "commanded_off", TUB, {"rule": "shed", "outage": 1, "opened_at": 61.0, "tries": 1}, True),
+    (61.1, "off_sent", TUB, {"rule": "shed", "outage": 1, "opened_at": 61.0, "attempt": 1}, True),
     (61.14, "confirmed_off", TUB, {"after_s": 0.04}, True),
-    (61.14, "state", None, {"state": "standby", "was": "shedding", "because": "every circuit is settled"}, True),
+    (61.14, "state_changed", None, {"state": "standby", "was": "shedding", "reason": "every circuit is settled"}, True),
     # --- and closes at 161 s
     (161.1, "contact_settled", None, {"source": "utility", "began_at": 161.0}, True),
-    (161.1, "state", None, {"state": "stabilizing", "was": "standby", "because": "the contact closed"}, True),
+    (161.1, "state_changed", None, {"state": "stabilizing", "was": "standby", "reason": "the contact closed"}, True),
     (
         171.1,
-        "state",
+        "state_changed",
         None,
-        {"state": "restoring", "was": "stabilizing", "because": "utility was unbroken for long enough"},
+        {"state": "restoring", "was": "stabilizing", "reason": "utility was unbroken for long enough"},
         True,
     ),
-    (171.1, "commanded_on", TUB, {"rule": "given_back", "outage": 1, "closed_at": 161.0, "tries": 1}, True),
+    (171.1, "on_sent", TUB, {"rule": "auto_restore", "outage": 1, "closed_at": 161.0, "attempt": 1}, True),
     (171.14, "confirmed_on", TUB, {"after_s": 0.04}, True),
-    (171.14, "state", None, {"state": "utility", "was": "restoring", "because": "every circuit is settled"}, True),
+    (
+        171.14,
+        "state_changed",
+        None,
+        {"state": "utility", "was": "restoring", "reason": "every circuit is settled"},
+        True,
+    ),
     (
         171.14,
         "outage_ended",
@@ -73,7 +79,7 @@ OUTAGE: tuple[Line, ...] = (
         {"outage": 1, "kind": "outage", "energy_kwh": None, "peak_15min_kw": None, "owed": []},
         False,
     ),
-    (171.14, "all_clear", None, {"outage": 1, "kind": "outage", "not_back": {}}, False),
+    (171.14, "restore_finished", None, {"outage": 1, "kind": "outage", "not_restored": {}}, False),
 )
 
 
@@ -112,7 +118,7 @@ SMALL: tuple[tuple[ev.Event, Line], ...] = (
         ev.Requested(61.0, "off", TUB, "Ann", "it hums", now=True),
         (
             61.0,
-            "asked",
+            "request_received",
             TUB,
             {
                 "request": "off",
@@ -129,7 +135,7 @@ SMALL: tuple[tuple[ev.Event, Line], ...] = (
         ev.Requested(61.0, "restore", None, "Ann"),
         (
             61.0,
-            "asked",
+            "request_received",
             None,
             {"request": "restore", "by": "Ann", "note": "", "now": False, "ok": False, "reason": "nothing is owed"},
             False,
@@ -153,7 +159,7 @@ def test_a_request_nobody_did_is_said_when_it_is_given_up() -> None:
     house.breaker("hot-tub").has(silent=True)
     house.ask("off", "hot-tub", by="Ann")
     house.wait(60.0)
-    assert (76.0, "request_unanswered", TUB, {}, True) in lines(house)
+    assert (76.0, "request_failed", TUB, {}, True) in lines(house)
 
 
 def test_an_alarm_lasts_from_the_event_that_raised_it_to_the_event_that_ended_it() -> None:
@@ -310,7 +316,7 @@ def test_a_retained_word_that_a_device_answers_is_no_coming_back() -> None:
     house.broker.drops_us()
     house.wait(10.0)
     assert house.owed() == []
-    assert house.happened("fell_with_the_power") == []
+    assert house.happened("off_after_power_loss") == []
 
 
 def test_a_device_that_comes_back_in_doubt_is_no_person_and_is_shed_again() -> None:
@@ -325,7 +331,7 @@ def test_a_device_that_comes_back_in_doubt_is_no_person_and_is_shed_again() -> N
     house.happens(ev.BreakerReported(at, TUB, Position.ON))
     house.happens(ev.AvailabilityReported(at + 0.5, TUB, online=True))
     said = [(when, event) for when, event, *_ in lines(house)]
-    assert said[:2] == [(round(at, 3), "on_again_maybe_by_a_person"), (round(at + 0.5, 3), "on_again")]
+    assert said[:2] == [(round(at, 3), "possible_override"), (round(at + 0.5, 3), "unexpected_on")]
 
 
 # --- the contact's device ---------------------------------------------------------------------------------------------

@@ -188,8 +188,8 @@ def test_a_house_without_a_meter_has_no_demand() -> None:
 def test_what_was_found_out_about_a_meter_is_in_the_log() -> None:
     """Lost edges, another meter, a key switch turned."""
     house = metered()
-    house.happens(ev.MeterFindingReported(house.mono, {"says": "the peak was reset"}))
-    assert house.happened("meter_noted")[-1].details == {"says": "the peak was reset"}
+    house.happens(ev.MeterFindingReported(house.mono, {"text": "the peak was reset"}))
+    assert house.happened("meter_finding")[-1].details == {"text": "the peak was reset"}
 
 
 def test_a_further_meter_on_the_bus_is_told_by_its_name() -> None:
@@ -207,7 +207,7 @@ def test_a_program_that_ends_writes_what_still_waits() -> None:
     house = metered()
     Meter(house).answers(30.0)
     house.engine.commands_sent(house.mono)
-    assert all(type(effect).__name__.startswith("Keep") for effect in house.engine.closing())
+    assert all(type(effect).__name__.startswith("Save") for effect in house.engine.closing())
 
 
 def test_a_meter_that_counts_nothing_in_an_outage_is_blind_while_something_may_draw() -> None:
@@ -220,16 +220,16 @@ def test_a_meter_that_counts_nothing_in_an_outage_is_blind_while_something_may_d
         for _ in range(240):
             house.happens(ev.EnergyRead(house.mono, 1000))
             house.wait(POLL_S)
-        assert (house.alarm("meter-blind") is None) is is_shed
+        assert (house.alarm("meter-not-counting") is None) is is_shed
 
 
 def test_a_finding_that_comes_again_and_again_is_not_written_without_end() -> None:
     """The next line that is written says how many were not."""
     house = metered()
     for _ in range(50):
-        house.happens(ev.MeterFindingReported(house.mono, {"kind": "lost edges", "says": "an edge was lost"}))
-    said = len(house.happened("meter_noted"))
+        house.happens(ev.MeterFindingReported(house.mono, {"kind": "lost edges", "text": "an edge was lost"}))
+    said = len(house.happened("meter_finding"))
     assert said < 50
     house.wait(86400.0)
-    house.happens(ev.MeterFindingReported(house.mono, {"kind": "lost edges", "says": "an edge was lost"}))
-    assert house.happened("meter_noted")[-1].details["unsaid"] == 50 - said
+    house.happens(ev.MeterFindingReported(house.mono, {"kind": "lost edges", "text": "an edge was lost"}))
+    assert house.happened("meter_finding")[-1].details["suppressed"] == 50 - said

@@ -197,16 +197,16 @@ def test_ask_waits_for_a_person_and_never_stays_off() -> None:
     given_back(house)
     assert house.ons() == []
     assert house.state.state == "utility"
-    alarm = house.alarm("still-off")
+    alarm = house.alarm("off-awaiting-user")
     assert alarm is not None
     assert alarm.circuits == ("oven", "sauna")
     assert "oven (waits until a person asks), sauna (restore is never)" in alarm.message
-    assert house.alarm("owed") is None
+    assert house.alarm("not-restored") is None
     assert "when a person asks" in house.view("oven").why
     assert house.ask("restore", "oven").ok
     house.wait(10.0)
     assert house.ons() == ["oven"]
-    alarm = house.alarm("still-off")
+    alarm = house.alarm("off-awaiting-user")
     assert alarm is not None
     assert alarm.circuits == ("sauna",)
 
@@ -290,7 +290,7 @@ def test_an_on_without_an_answer_is_tried_three_times_then_said_aloud_and_owed()
     given_back(house, 60.0)
     assert len(house.times("ON", "hot-tub")) == 3
     assert (house.state.state, house.owed()) == ("utility", ["hot-tub"])
-    alarm = house.alarm("breaker-silent")
+    alarm = house.alarm("breaker-no-response")
     assert alarm is not None
     assert alarm.circuits == ("hot-tub",)
     house.wait(3600.0)
@@ -307,7 +307,7 @@ def test_it_is_tried_again_when_the_device_shows_life_also_on_utility() -> None:
     house.breaker("hot-tub").says("online", "availability")
     house.wait(10.0)
     assert house.breaker("hot-tub").position is ON
-    assert (house.state.owed, house.alarm("owed"), house.alarm("breaker-silent")) == ((), None, None)
+    assert (house.state.owed, house.alarm("not-restored"), house.alarm("breaker-no-response")) == ((), None, None)
 
 
 def test_a_device_that_only_says_again_where_it_is_shows_life_too() -> None:

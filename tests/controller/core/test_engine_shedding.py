@@ -129,9 +129,9 @@ def test_after_three_tries_it_is_settled_and_said_aloud_and_tried_on() -> None:
     house.breaker("hot-tub").has(silent=True)
     house.contact.open()
     house.wait(14.9)
-    assert (house.state.state, house.alarm("breaker-silent")) == ("shedding", None)
+    assert (house.state.state, house.alarm("breaker-no-response")) == ("shedding", None)
     house.wait(0.3)
-    alarm = house.alarm("breaker-silent")
+    alarm = house.alarm("breaker-no-response")
     assert alarm is not None
     assert alarm.circuits == ("hot-tub",)
     assert house.state.state == "standby"
@@ -154,7 +154,7 @@ def test_a_sign_of_life_ends_the_pause() -> None:
     assert len(house.offs()) == tried + 1
     house.wait(1.0)
     assert house.breaker("hot-tub").position is OFF
-    assert house.alarm("breaker-silent") is None
+    assert house.alarm("breaker-no-response") is None
 
 
 def test_any_report_is_a_sign_of_life() -> None:

@@ -293,8 +293,8 @@ def test_a_broker_that_comes_and_goes_without_end_is_told_a_few_times_and_then_c
     assert [line.details for line in house.happened("bus_connected")] == MAX_LOSS_EVENTS * [{}]
     house.wait(LOSS_EVENTS_WINDOW_S)
     house.broker.drops_us()
-    assert house.happened("bus_lost")[MAX_LOSS_EVENTS:][0].details == {"reason": "a blink", "unsaid": 2}
-    assert house.happened("bus_connected")[MAX_LOSS_EVENTS:][0].details == {"unsaid": 3}
+    assert house.happened("bus_lost")[MAX_LOSS_EVENTS:][0].details == {"reason": "a blink", "suppressed": 2}
+    assert house.happened("bus_connected")[MAX_LOSS_EVENTS:][0].details == {"suppressed": 3}
 
 
 # --- a start ---------------------------------------------------------------------------------------------------------

@@ -106,7 +106,7 @@ def test_another_meter_while_the_program_was_down_leaves_its_energy_unknown(tent
     again = MeterTracker(MeterTrackerSettings(48.0), 0.0)
     again.resume(0.0, mark)
     (noted,) = again.on_meter_event(EnergyRead(5.0, tenths))
-    assert noted.event == "meter_another_meter"
+    assert noted.event == "meter_replaced"
     assert again.outage_energy_kwh() is None
 
 
@@ -130,7 +130,7 @@ def test_another_meter_in_the_outage_leaves_its_energy_unknown(tenths: int) -> N
     house.draw(6.0, 600.0)
     house.kw_s = tenths * 360.0
     house.draw(6.0, 600.0)
-    assert house.noted == ["meter_held", "meter_another_meter"]
+    assert house.noted == ["meter_reading_held", "meter_replaced"]
     assert house.metering.outage_energy_kwh() is None
     assert house.metering.outage_pulses_kwh() == pytest.approx(2.0, abs=0.01)
 
@@ -320,11 +320,11 @@ def test_lost_edges_are_said_once() -> None:
         house.now = float(second)
         house.kw_s += 6.0 * 5.0
         house.poll()
-    assert house.noted == ["pulses_disagree"]
+    assert house.noted == ["pulse_mismatch"]
     house.metering.outage_began(house.now)
     assert house.metering.view(house.now).kw_quality is Quality.COARSE
     house.draw(6.0, 600.0)
-    assert house.noted == ["pulses_disagree", "pulses_agree"]
+    assert house.noted == ["pulse_mismatch", "pulse_mismatch_cleared"]
 
 
 def test_a_meter_that_sees_nothing_for_ten_minutes_of_an_outage_is_blind() -> None:

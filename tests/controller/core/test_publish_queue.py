@@ -36,7 +36,7 @@ def test_demand_has_a_pace_of_its_own() -> None:
 def test_events_circuits_and_alarms_are_told_at_once() -> None:
     """Each once."""
     telling = PublishQueue()
-    happened = LogEvent(9.0, "state")
+    happened = LogEvent(9.0, "state_changed")
     telling.event(happened)
     telling.republish_all([TUB], ["owed"], demand=False)
     told = telling.drain(10.0)
@@ -68,5 +68,5 @@ def test_nothing_is_told_while_the_broker_is_away_and_all_of_it_when_it_is_back(
     house.broker.comes_back()
     house.wait(0.3)
     assert {one.circuit for one in house.effects if isinstance(one, PublishCircuit)} == set(house.breakers)
-    assert {one.id for one in house.effects if isinstance(one, PublishAlarm)} >= {"owed", "contact-unknown"}
+    assert {one.id for one in house.effects if isinstance(one, PublishAlarm)} >= {"not-restored", "contact-unknown"}
     assert PublishState() in house.effects

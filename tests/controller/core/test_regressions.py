@@ -63,7 +63,7 @@ def test_a_second_off_under_way_is_ours_too() -> None:
 
 def test_an_off_the_broker_kept_for_a_minute_is_ours_too() -> None:
     """The device was away, its OFF waited at the broker as long as it lived, and its hub took its time besides."""
-    made = house(pace=RetryPolicy(eager_s=0.0), utility_stable_s=100.0)
+    made = house(retry=RetryPolicy(eager_s=0.0), utility_stable_s=100.0)
     device = made.devices[TUB]
     device.keeps_session = True
     made.leave(TUB, 180.0)
@@ -86,7 +86,7 @@ def test_a_circuit_that_reports_on_is_not_said_to_be_owed() -> None:
     made.contact(is_open=False)
     made.run(15.0)
     assert owed(made) == (TUB,)
-    assert engine(made).alarm_view("owed") is None
+    assert engine(made).alarm_view("not-restored") is None
     made.run(300.0)
     assert owed(made) == ()
 

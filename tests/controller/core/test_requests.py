@@ -82,7 +82,7 @@ def test_what_was_asked_on_utility_and_not_done_ends_with_utility() -> None:
     assert len(house.ons()) == 1
     assert "hot-tub" in house.offs()
     assert house.breaker("hot-tub").position is OFF
-    assert [line.circuit for line in house.happened("request_unanswered")] == ["hot-tub"]
+    assert [line.circuit for line in house.happened("request_failed")] == ["hot-tub"]
 
 
 def test_a_request_ends_where_the_file_now_forbids_it() -> None:

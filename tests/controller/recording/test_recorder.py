@@ -124,7 +124,7 @@ def test_a_word_that_is_new_is_recorded(notes: Notes, news: list[ev.Event]) -> N
 
 @pytest.mark.parametrize(
     ("commands", "effects", "decided"),
-    [([SwitchOff(TUB, 5)], [], False), ([], [LogEvent(3.0, "on_again", FRIDGE)], False), ([], [], True)],
+    [([SwitchOff(TUB, 5)], [], False), ([], [LogEvent(3.0, "unexpected_on", FRIDGE)], False), ([], [], True)],
 )
 def test_a_repetition_of_which_something_comes_is_recorded(
     notes: Notes, commands: list[SwitchOff], effects: list[Effect], decided: bool

@@ -265,7 +265,7 @@ def test_what_is_found_out_about_each_meter_is_an_event() -> None:
 
     noted = [event.details for event in run_virtual(main()).events if isinstance(event, ev.MeterFindingReported)]
     assert [(about["meter"], about["kind"]) for about in noted] == [("", "to-grid bogus"), ("barn", "replaced")]
-    assert noted[1]["says"] == "another meter: program id 7 where 45678 was"
+    assert noted[1]["text"] == "another meter: program id 7 where 45678 was"
 
 
 def test_a_port_that_is_not_there_is_told_as_silence() -> None:

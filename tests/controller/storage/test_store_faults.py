@@ -328,7 +328,7 @@ READ_ONLY = """
 import os, shutil, sys, tempfile
 from pathlib import Path
 from tests.controller.storage.state_folder import *
-from controller.storage.log_reader import Log
+from controller.storage.log_reader import EventLog
 
 if os.geteuid() == 0:
     os.setuid(65534)
@@ -340,7 +340,7 @@ print(sorted(memory.entries), memory.last_outage, flush=True)
 store.put([entry(FRIDGE, debt=2)])
 print(ear.next(), flush=True)
 store.close()
-with Log(folder) as log:
+with EventLog(folder) as log:
     print(len(log.outages()), len([*log.samples(1)]), len([*log.events()]), flush=True)
 """
 

@@ -54,21 +54,29 @@ def test_a_rollover_counts_on() -> None:
 def test_one_garbled_reading_changes_nothing(garbled: int) -> None:
     """It is held; the next good one is believed as if nothing had been."""
     register = Register(48.0)
-    assert read_all(register, 1000, garbled, 1001) == [ReadingVerdict.FIRST, ReadingVerdict.HELD, ReadingVerdict.GOOD]
+    assert read_all(register, 1000, garbled, 1001) == [
+        ReadingVerdict.FIRST,
+        ReadingVerdict.READING_HELD,
+        ReadingVerdict.GOOD,
+    ]
 
 
 def test_two_equal_garbled_readings_with_a_good_one_between_agree_on_nothing() -> None:
     """A good reading settles the matter: what was held before it is forgotten."""
     register = Register(48.0)
-    assert read_all(register, 1000, 5, 1001, 5)[1:] == [ReadingVerdict.HELD, ReadingVerdict.GOOD, ReadingVerdict.HELD]
+    assert read_all(register, 1000, 5, 1001, 5)[1:] == [
+        ReadingVerdict.READING_HELD,
+        ReadingVerdict.GOOD,
+        ReadingVerdict.READING_HELD,
+    ]
 
 
 def test_two_garbled_readings_that_differ_agree_on_nothing() -> None:
     """Only a second reading that follows from the first counts."""
     register = Register(48.0)
     assert read_all(register, 1000, 70_000, 30, 1001)[1:] == [
-        ReadingVerdict.HELD,
-        ReadingVerdict.HELD,
+        ReadingVerdict.READING_HELD,
+        ReadingVerdict.READING_HELD,
         ReadingVerdict.GOOD,
     ]
 
@@ -76,8 +84,8 @@ def test_two_garbled_readings_that_differ_agree_on_nothing() -> None:
 def test_a_replaced_meter_is_a_new_baseline() -> None:
     """A second reading agrees: no energy is counted across, and counting goes on from there."""
     register = Register(48.0)
-    assert read_all(register, 500_000, 12) == [ReadingVerdict.FIRST, ReadingVerdict.HELD]
-    assert register.read(12, 10.0) == (ReadingVerdict.ANOTHER_METER, 0)
+    assert read_all(register, 500_000, 12) == [ReadingVerdict.FIRST, ReadingVerdict.READING_HELD]
+    assert register.read(12, 10.0) == (ReadingVerdict.REPLACED, 0)
     assert register.read(13, 15.0) == (ReadingVerdict.GOOD, 1)
 
 
@@ -92,10 +100,10 @@ def test_a_held_reading_lets_the_last_good_one_age() -> None:
 MOST = (
     # ticks in so many seconds at a rating of 40 kW, what becomes of them
     (12, 90.0, ReadingVerdict.GOOD),  # the first may have been due before; 11 more are 44 kW
-    (13, 90.0, ReadingVerdict.HELD),
-    (12, 89.9, ReadingVerdict.HELD),
+    (13, 90.0, ReadingVerdict.READING_HELD),
+    (12, 89.9, ReadingVerdict.READING_HELD),
     (1, 0.0, ReadingVerdict.GOOD),
-    (2, 8.1, ReadingVerdict.HELD),
+    (2, 8.1, ReadingVerdict.READING_HELD),
     (2, 8.2, ReadingVerdict.GOOD),
 )
 
@@ -105,21 +113,24 @@ def test_110_percent_of_the_rating_is_the_most_there_is(ticks: int, seconds: flo
     """To the tick."""
     register = Register(40.0)
     register.read(1000, 700.0)
-    assert register.read(1000 + ticks, 700.0 + seconds) == (verdict, 0 if verdict is ReadingVerdict.HELD else ticks)
+    assert register.read(1000 + ticks, 700.0 + seconds) == (
+        verdict,
+        0 if verdict is ReadingVerdict.READING_HELD else ticks,
+    )
 
 
 def leap(register: Register, began: float, *, before: int, ticks: int) -> tuple[ReadingVerdict, int]:
     """Poll 300 s of stillness, then a leap; return what became of it at the second poll that says so."""
     for poll in range(1, 61):
         assert register.read(before, began + poll * POLL_S) == (ReadingVerdict.GOOD, 0)
-    assert register.read(before + ticks, began + 305.0) == (ReadingVerdict.HELD, 0)
+    assert register.read(before + ticks, began + 305.0) == (ReadingVerdict.READING_HELD, 0)
     return register.read(before + ticks, began + 310.0)
 
 
 LEAPS = (
     # ticks, what becomes of them: 44 kW for 310 s are 37.9 after the first
     (38, (ReadingVerdict.GOOD, 38)),
-    (39, (ReadingVerdict.ANOTHER_METER, 0)),
+    (39, (ReadingVerdict.REPLACED, 0)),
 )
 
 
@@ -134,7 +145,7 @@ def test_a_leap_is_judged_by_the_time_the_register_stood_still(ticks: int, becom
     leap(register, 700.0, before=1000, ticks=38)
     for poll in range(1, 60):
         register.read(1038, 1010.0 + poll * POLL_S)
-    assert register.read(1038 + ticks, 1305.0) == (ReadingVerdict.HELD, 0)
+    assert register.read(1038 + ticks, 1305.0) == (ReadingVerdict.READING_HELD, 0)
     assert register.read(1038 + ticks, 1310.0) == becomes
 
 
@@ -142,7 +153,7 @@ def test_another_meter_has_stood_still_since_it_was_believed() -> None:
     """Nobody knows for how long before."""
     register = Register(40.0)
     read_all(register, 500_000, 12, 12)
-    assert leap(register, 10.0, before=12, ticks=39) == (ReadingVerdict.ANOTHER_METER, 0)
+    assert leap(register, 10.0, before=12, ticks=39) == (ReadingVerdict.REPLACED, 0)
     register = Register(40.0)
     read_all(register, 500_000, 12, 12)
     assert leap(register, 10.0, before=12, ticks=38) == (ReadingVerdict.GOOD, 38)
@@ -155,7 +166,7 @@ def test_a_register_refreshed_in_leaps_is_the_same_meter() -> None:
     for poll in range(1, 400):
         at = poll * POLL_S
         verdict, ticks = register.read(int(10.0 * (at // 300 * 300) / 360), at)
-        assert verdict in ((ReadingVerdict.FIRST,) if poll == 1 else (ReadingVerdict.GOOD, ReadingVerdict.HELD))
+        assert verdict in ((ReadingVerdict.FIRST,) if poll == 1 else (ReadingVerdict.GOOD, ReadingVerdict.READING_HELD))
         counted += ticks
     assert counted == int(10.0 * 1800 / 360)
 
@@ -167,7 +178,7 @@ def test_without_a_model_the_largest_meter_is_the_limit() -> None:
         ReadingVerdict.FIRST,
         ReadingVerdict.GOOD,
         ReadingVerdict.GOOD,
-        ReadingVerdict.HELD,
+        ReadingVerdict.READING_HELD,
     ]
 
 

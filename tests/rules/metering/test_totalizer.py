@@ -26,7 +26,7 @@ class House:
     """
 
     def __init__(self, phase: float = 0.0, poll_s: float = 5.0) -> None:
-        self.totaliser = Totalizer(MAX_KW)
+        self.totalizer = Totalizer(MAX_KW)
         self.findings: list[PulseMismatch] = []
         self.edges = 0
         self._register = Register(MAX_KW)
@@ -48,11 +48,11 @@ class House:
     def _edge(self, at: float, lose_each: int) -> None:
         self.edges += 1
         if not lose_each or self.edges % lose_each:
-            self.totaliser.pulse(at)
+            self.totalizer.pulse(at)
 
     def _poll(self) -> None:
         verdict, ticks = self._register.read(1000 + int(self._kw_s / TICK_KW_S + 1e-9), self._now)
-        if found := self.totaliser.register_read(verdict, ticks, self._now):
+        if found := self.totalizer.register_read(verdict, ticks, self._now):
             self.findings.append(found)
 
 
@@ -64,8 +64,8 @@ def test_a_sound_output_counts_exactly_and_is_never_blamed(
     house = House(phase, poll_s)
     for kw, seconds in load:
         house.draw(kw, seconds)
-    assert house.totaliser.count == house.edges
-    assert house.totaliser.kwh == house.edges * KWH_EDGE_KWH
+    assert house.totalizer.count == house.edges
+    assert house.totalizer.kwh == house.edges * KWH_EDGE_KWH
     assert house.findings == []
 
 
@@ -83,29 +83,29 @@ def test_a_sound_output_is_believed_again_after_a_while() -> None:
     """The wires were mended."""
     house = House()
     house.draw(20.0, 20_000.0, lose_each=2)
-    assert house.totaliser.finding is not None
+    assert house.totalizer.finding is not None
     house.draw(20.0, 40_000.0)
-    assert house.totaliser.finding is None
+    assert house.totalizer.finding is None
 
 
 def test_another_meter_begins_the_comparison_anew() -> None:
     """Its register says nothing of the edges before; what was counted stays counted."""
-    totaliser = Totalizer(MAX_KW, counted=10)
-    assert totaliser.register_read(ReadingVerdict.FIRST, 0, 0.0) is None
-    assert totaliser.register_read(ReadingVerdict.HELD, 0, 5.0) is None
-    assert totaliser.register_read(ReadingVerdict.ANOTHER_METER, 0, 10.0) is None
-    assert (totaliser.kwh, totaliser.finding) == (5.0, None)
+    totalizer = Totalizer(MAX_KW, counted=10)
+    assert totalizer.register_read(ReadingVerdict.FIRST, 0, 0.0) is None
+    assert totalizer.register_read(ReadingVerdict.READING_HELD, 0, 5.0) is None
+    assert totalizer.register_read(ReadingVerdict.REPLACED, 0, 10.0) is None
+    assert (totalizer.kwh, totalizer.finding) == (5.0, None)
 
 
 def test_an_edge_beyond_the_rating_is_noise() -> None:
     """And is counted as such; one just at 110 % of it is none: 44 kW is an edge each 40.9 s."""
-    totaliser = Totalizer(40.0)
+    totalizer = Totalizer(40.0)
     fastest = 1800.0 / 44.0
-    assert [totaliser.pulse(at) for at in (0.0, fastest, fastest + 40.0, fastest + 40.5)] == [True, True, False, False]
-    assert (totaliser.count, totaliser.noise_count) == (2, 2)
+    assert [totalizer.pulse(at) for at in (0.0, fastest, fastest + 40.0, fastest + 40.5)] == [True, True, False, False]
+    assert (totalizer.count, totalizer.noise_count) == (2, 2)
 
 
 def test_without_a_model_the_largest_meter_is_the_limit() -> None:
     """998 kW is an edge each 1.64 s."""
-    totaliser = Totalizer(None)
-    assert [totaliser.pulse(at) for at in (0.0, 1.6, 1.7)] == [True, False, True]
+    totalizer = Totalizer(None)
+    assert [totalizer.pulse(at) for at in (0.0, 1.6, 1.7)] == [True, False, True]

@@ -180,7 +180,7 @@ async def test_without_consent_nothing_is_switched(tmp_path: Path) -> None:
 
 
 async def test_ctrl_c_ends_the_drill_and_sees_it_to_its_end(tmp_path: Path) -> None:
-    """Everything comes back at once, and is reported; a service that stops, a terminal that goes away do the same."""
+    """Everything is restored at once, and is reported; a service that stops, a terminal that goes away do the same."""
     await together(*(_ended_by(which, tmp_path) for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)))
 
 

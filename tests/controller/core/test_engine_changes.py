@@ -52,7 +52,7 @@ def test_a_person_may_switch_an_essential_circuit_off_and_it_stays_off() -> None
     house.contact.close()
     house.wait(60.0)
     assert "fridge" not in house.ons()
-    assert "off by Ann" in house.view("fridge").why
+    assert "off: switched by Ann" in house.view("fridge").why
 
 
 def test_a_request_without_an_answer_is_tried_three_times() -> None:

@@ -150,7 +150,7 @@ def test_a_start_on_standby_knows_before_only_from_a_report_before_our_off() -> 
     house.wait(60.0)
     assert house.ons() == ["dryer"]
     assert house.owed() == ["hot-tub"]
-    assert "nobody knows whether it was on before" in house.view("hot-tub").why
+    assert "state before the outage unknown" in house.view("hot-tub").why
     assert house.ask("restore", "hot-tub").ok
     house.wait(10.0)
     assert house.ons() == ["dryer", "hot-tub"]

@@ -200,7 +200,7 @@ def test_ask_waits_for_a_person_and_never_stays_off() -> None:
     alarm = house.alarm("off-awaiting-user")
     assert alarm is not None
     assert alarm.circuits == ("oven", "sauna")
-    assert "oven (waits until a person asks), sauna (restore is never)" in alarm.message
+    assert "oven (waits for a user request), sauna (restore is never)" in alarm.message
     assert house.alarm("not-restored") is None
     assert "when a person asks" in house.view("oven").why
     assert house.ask("restore", "oven").ok

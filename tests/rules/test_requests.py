@@ -85,7 +85,11 @@ GIVEN_BACK = (
     (OWED, True, yes("Hot tub is restored in its turn")),
     (CircuitEntry(), True, no("Hot tub is not owed: the controller did not switch hot-tub off")),
     (OWED, False, no("not on utility: nothing is restored before utility returns (`on` switches one circuit on)")),
-    (CircuitEntry(), False, no("not on utility: nothing is restored before utility returns (`on` switches one circuit on)")),
+    (
+        CircuitEntry(),
+        False,
+        no("not on utility: nothing is restored before utility returns (`on` switches one circuit on)"),
+    ),
 )
 
 

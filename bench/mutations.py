@@ -30,7 +30,8 @@ CONTROL, ENTRY, LEDGER, REPORTS = (
 REQUESTS, WHY, BOOK = "rules/requests.py", "rules/explain.py", "controller/core/outage_record.py"
 ENGINE, TRANSFER, SWITCHING = (
     "controller/core/engine.py",
-    "controller/core/transfer.py",
+    "controller/core/contact_handler.py",
+    "controller/core/outage.py",
     "controller/core/command_scheduler.py",
 )
 PEOPLE, WATCH = "controller/core/requests.py", "controller/core/system_alarms.py"

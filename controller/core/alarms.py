@@ -1,4 +1,4 @@
-"""The few things a person must know at once: each with what it means and what to do."""
+"""Alarms and their texts: what happened, then what to do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Text(NamedTuple):
 
 
 class Alarm(StrEnum):
-    """All alarms there are; the value is the id on the bus."""
+    """All alarms. The value is the id on the bus."""
 
     CONTACT_UNKNOWN = "contact-unknown"
     CONTACT_OPEN_LONG = "contact-open-long"
@@ -114,40 +114,42 @@ _TEXTS = {
 
 
 class ActiveAlarms:
-    """The alarms that stand. `changed` collects the ids to tell, until the engine has taken them."""
+    """Active alarms."""
 
     def __init__(self) -> None:
-        self._standing: dict[str, AlarmView] = {}
-        self.changed: set[str] = set()
+        self._active: dict[str, AlarmView] = {}
+        self._changed: set[str] = set()
 
     def __iter__(self) -> Iterator[AlarmView]:
-        return iter(self._standing.values())
+        return iter(self._active.values())
 
     def __getitem__(self, alarm: Alarm) -> AlarmView:
-        return self._standing[alarm]
+        return self._active[alarm]
 
     def __contains__(self, alarm: Alarm) -> bool:
-        return alarm in self._standing
+        return alarm in self._active
 
     def get(self, alarm: str) -> AlarmView | None:
-        return self._standing.get(alarm)
+        return self._active.get(alarm)
 
     def set(self, alarm: Alarm, since: float, detail: str = "", circuits: tuple[CircuitId, ...] = ()) -> bool:
-        """Raise the alarm, or say anew what it is about; return whether it is new.
-
-        It keeps the `since` it was raised with.
-        """
+        """Raise the alarm, or update its text; return whether it is new. An active alarm keeps its `since`."""
         text = _TEXTS[alarm]
-        means = text.message.format(circuits=", ".join(circuits), detail=detail)
-        old = self._standing.get(alarm)
-        new = AlarmView(alarm.value, old.since if old else since, means, text.action, circuits)
+        message = text.message.format(circuits=", ".join(circuits), detail=detail)
+        old = self._active.get(alarm)
+        new = AlarmView(alarm.value, old.since if old else since, message, text.action, circuits)
         if new != old:
-            self._standing[new.id] = new
-            self.changed.add(new.id)
+            self._active[new.id] = new
+            self._changed.add(new.id)
         return old is None
 
+    def take_changes(self) -> tuple[str, ...]:
+        """Return the ids of the alarms that have changed since the last call."""
+        changed, self._changed = tuple(self._changed), set()
+        return changed
+
     def clear(self, alarm: Alarm) -> AlarmView | None:
-        """Clear the alarm; return what it said; None: it did not stand."""
-        if (view := self._standing.pop(alarm, None)) is not None:
-            self.changed.add(view.id)
+        """Clear the alarm; return its last view; None: it was not active."""
+        if (view := self._active.pop(alarm, None)) is not None:
+            self._changed.add(view.id)
         return view

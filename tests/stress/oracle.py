@@ -283,7 +283,7 @@ class Judge:
             if drill is not None and event["event"] == "drill_ended" and self._judging:
                 self.wrong += a_drill_moves_them_all(facts, drill, at)
             facts.guards["a drill is taken over"] += event["event"] == "drill_became_outage"
-            facts.guards["a drill is given back by a start"] += "started anew" in event.get("reason", "")
+            facts.guards["a drill is given back by a start"] += "restarted" in event.get("reason", "")
             drills.now = None
 
     def _command(self, circuit: str, one: Said) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controller.core.engine import EngineSettings
 from controller.core.meter_tracker import MeterTracker, MeterTrackerSettings
-from controller.core.outage_record import FlapSettings
+from rules.flapping import FlapSettings
 from rules.panel import Position, Restore, Wakes
 from tests.controller.core.test_engine_metering import POLL_S, Meter
 from tests.virtual_house import VirtualHouse, circuit, essential
@@ -409,7 +409,7 @@ def test_a_change_of_state_says_what_moved_the_house() -> None:
         ("utility", "shedding", "the contact opened"),
         ("shedding", "standby", "every circuit is settled"),
         ("standby", "stabilizing", "the contact closed"),
-        ("stabilizing", "restoring", "utility was unbroken for long enough"),
+        ("stabilizing", "restoring", "utility is stable"),
         ("restoring", "utility", "every circuit is settled"),
     ]
 
@@ -420,7 +420,7 @@ def test_a_lost_contact_that_counts_as_standby_says_that_nobody_knows() -> None:
     house.contact.is_lost("its device is offline")
     house.wait(15.0)
     line = house.happened("contact_settled")[-1]
-    assert (line.details["source"], line.details["reason"]) == ("standby", "nobody can say where it is")
+    assert (line.details["source"], line.details["reason"]) == ("standby", "contact position unknown")
     assert "reason" not in house.happened("contact_settled")[0].details
 
 

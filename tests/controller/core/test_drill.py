@@ -396,7 +396,7 @@ def test_a_contact_that_is_lost_ends_a_drill() -> None:
     house = drilled()
     house.contact.is_lost("the chip failed")
     assert house.state.state == "stabilizing"
-    assert house.happened("drill_ended")[0].details["reason"] == "nobody can say where the contact is: the chip failed"
+    assert house.happened("drill_ended")[0].details["reason"] == "contact position unknown: the chip failed"
     house.wait(300.0)
     assert house.ons() == []
     house.contact.is_read()
@@ -416,7 +416,7 @@ def test_a_start_that_finds_a_drill_open_gives_back(*, rebooted: bool) -> None:
     house.wait(120.0)
     assert house.ons() == SHED
     assert row(house) == ("closed", "drill", 0)
-    assert house.happened("drill_ended")[0].details["reason"] == "the program was started anew"
+    assert house.happened("drill_ended")[0].details["reason"] == "the program was restarted"
 
 
 def test_a_start_on_standby_goes_on_with_a_drills_before() -> None:

@@ -28,7 +28,7 @@ CONTROL, ENTRY, LEDGER, REPORTS = (
     "rules/device_reports.py",
 )
 REQUESTS, WHY, BOOK = "rules/requests.py", "rules/explain.py", "controller/core/outage_record.py"
-ENGINE, TRANSFER, SWITCHING = (
+ENGINE, CONTACT, OUTAGE, SWITCHING = (
     "controller/core/engine.py",
     "controller/core/contact_handler.py",
     "controller/core/outage.py",
@@ -138,7 +138,7 @@ MUTATIONS = (
     M(
         "states",
         "ended when restored",
-        TRANSFER,
+        OUTAGE,
         "self.contact.settled_at if self._drill_over_at is None",
         "at if self._drill_over_at is None",
     ),
@@ -319,7 +319,7 @@ MUTATIONS = (
     M(
         "ledger 2",
         "no row at the first edge",
-        TRANSFER,
+        OUTAGE,
         "            self._chronicle.book.about(at, self.positions())\n",
         "            pass\n",
     ),
@@ -424,7 +424,7 @@ MUTATIONS = (
     M(
         "never 5",
         "no debt before the broker is there",
-        TRANSFER,
+        OUTAGE,
         "self._ledger.owe(circuit, at, commanded=False)",
         "self._ledger.moment(at)",
     ),

@@ -99,7 +99,7 @@ class DeviceReports:
         entry = self._ledger[circuit.id]
         came_back = online and not entry.available
         entry.publishes_availability, entry.available = True, online
-        if came_back:
+        if came_back and not retained:  # a new connection has reset the retries before it brings a retained `online`
             self._reset_retry(entry)
         if retained:
             if came_back:  # it was away when we last heard of it: it has lived since

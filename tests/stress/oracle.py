@@ -114,8 +114,10 @@ class Judge:
             if facts.drills.now is None:  # what the drill has switched off stays off
                 facts.first_off.clear()
         if len(facts.known.edges) > edges:
+            # A contact that was lost and found as it was changes nothing that is wanted, but its loss ends a drill.
+            if facts.known.moved or facts.drills.now is not None:
+                self._all_renewed()
             facts.drills.broken()
-            self._all_renewed()
 
     def _program_started(self, at: float) -> None:
         """Take that a new program is on its way; the last words of the old one may still be under way."""

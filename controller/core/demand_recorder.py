@@ -1,4 +1,4 @@
-"""The demand log: a row every few seconds while an outage lasts; whether the meter answers, and whether it counts."""
+"""Demand recorder: one row every few seconds of an outage, and the alarms about a meter that is stale or blind."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from rules.metering.demand import DemandView
 
 PULSES_S, PULSES_IN_OUTAGE_S = 3600.0, 60.0
-"""The count is written this often: what a crash loses the register still knows."""
+"""Interval between two writes of the pulse count, in seconds. The register covers what a crash loses."""
 
-BLIND = "it has counted nothing for ten minutes of the outage though circuits are on, which is less than 0.6 kW"
+BLIND = "it has counted nothing for ten minutes of the outage although circuits are on (less than 0.6 kW)"
 
 MAX_SIMILAR, SIMILAR_WINDOW_S = 6, 3600.0
-"""So many findings of one kind an hour are written; more of them say nothing new, and wear the card."""
+"""Maximum number of logged findings of one kind in this many seconds. Further ones would only wear the SD card."""
 
 
 class DemandRecorder:
-    """Joins the meter to the outage. `sample_s`: seconds from row to row. Without a meter it does nothing."""
+    """Records the demand of an outage, one row every `sample_s` seconds. Without a meter it does nothing."""
 
     def __init__(self, context: CoreContext, metering: MeterTracker | None) -> None:
         self._outbox = context.outbox
@@ -38,11 +38,11 @@ class DemandRecorder:
         self._saved_pulses = self._counts()
         self._save_pulses_at = float("-inf")
         self._similar = RateLimit(MAX_SIMILAR, SIMILAR_WINDOW_S)
-        self.stale_since: float | None = None  # nobody has read the meter since
+        self.stale_since: float | None = None  # monotonic seconds; None: the meter responds
         self._blind_logged = False
 
     def on_meter_event(self, event: EnergyRead | MeterSilent | PulseSeen | KwhPulseSeen) -> None:
-        """Take what the meter did."""
+        """Process an event of the meter."""
         if self._metering is None:
             return
         for entry in self._metering.on_meter_event(event):
@@ -51,7 +51,7 @@ class DemandRecorder:
         self._save_counters()
 
     def on_finding(self, event: MeterFindingReported) -> None:
-        """Take what the driver found out about a meter, the house's own or a further one."""
+        """Log a finding of the meter driver, about the house's meter or a further one."""
         self._log("meter_finding", event.at, event.details)
 
     def _log(self, name: str, at: float, details: Mapping[str, Json]) -> None:
@@ -59,9 +59,9 @@ class DemandRecorder:
         self._outbox.log_limited(name, at, self._similar.allow(at, *kind), details)
 
     def resume(self, outage: SaveOutage, at: float, boot: str) -> None:
-        """Go on with the open outage's log after a crash."""
+        """Continue the record of the open outage after a restart of the program."""
         if self._metering is not None:
-            from controller.core.meter_tracker import CounterSnapshot  # noqa: PLC0415  # a house without a meter does not pay for it
+            from controller.core.meter_tracker import CounterSnapshot  # noqa: PLC0415  # cold start: not loaded without a meter
 
             began = outage.began.mono if outage.began.boot == boot else at
             self._metering.resume(
@@ -70,20 +70,20 @@ class DemandRecorder:
             self._sample_at = at
 
     def outage_began(self, at: float) -> None:
-        """Begin the rows of an outage, or go on with them: the contact has opened."""
+        """Begin or continue the rows of an outage: shedding has begun at `at`."""
         if self._metering is not None:
             self._metering.outage_began(at)
             self._sample_at = at
             self._save_counters()
 
     def utility_returned(self, at: float) -> None:
-        """Hold the outage's figures: the contact has closed."""
+        """Freeze the figures of the outage: utility is back at `at`."""
         self._sample_at = None
         if self._metering is not None:
             self._metering.outage_ended(at)
 
     def outage_closed(self, now: float) -> tuple[float | None, float | None]:
-        """End the outage; return its energy (kWh) and 15-minute peak (kW), None where unknown."""
+        """End the outage; return its energy in kWh and its 15-minute peak in kW. None: unknown."""
         self._sample_at = None
         self._blind_logged = False
         if self._metering is None:
@@ -96,16 +96,16 @@ class DemandRecorder:
         return None if self._metering is None else self._metering.view(now)
 
     def deadline(self) -> float | None:
-        """Return when a row is due, or the reading grows stale; None: never."""
+        """Return when a row is due or the reading becomes stale (monotonic seconds); None: neither."""
         if self._metering is None:
             return None
         times = (self._sample_at, self._metering.deadline())
         return min((at for at in times if at is not None), default=None)
 
     def advance(self, now: float, outage: int | None, *, may_draw: Callable[[], bool]) -> None:
-        """Write the row that is due (one, however late), and see whether the meter still answers, and counts.
+        """Write the row that is due (one, however late) and check that the meter responds and counts.
 
-        `may_draw`: whether some circuit may be on, so that a meter in its right place would count.
+        `may_draw` returns whether some circuit may be on, so that a correctly installed meter would count.
         """
         if self._metering is None:
             return
@@ -121,36 +121,36 @@ class DemandRecorder:
         self._update_not_counting(now, blind=outage is not None and self._metering.blind(now) and may_draw())
 
     def _update_not_counting(self, now: float, *, blind: bool) -> None:
-        """Say, once an outage, that a meter which answers counts nothing; the alarm stands while that is so."""
+        """Keep the alarm about a meter that responds and counts nothing; log it once per outage."""
         detail = BLIND if blind else ""
         self._outbox.set_alarm(Alarm.METER_NOT_COUNTING, now, active=blind, detail=detail)
         if blind and not self._blind_logged:
             self._blind_logged = True
-            text = f"{detail}: do its current transformers stand on the utility's side of the transfer switch?"
+            text = f"{detail}: check whether its current transformers are on the utility side of the transfer switch."
             self._outbox.log_event("meter_finding", now, details={"meter": "", "kind": "blind", "text": text})
 
     @property
     def answers(self) -> bool | None:
-        """Tell whether the meter answers; None without one."""
+        """Return whether the meter responds; None without a meter."""
         return None if self._metering is None else self.stale_since is None
 
     @property
     def silent_reason(self) -> str:
-        """Return why nobody could read the meter, as far as anybody said."""
-        return (self._metering.silent_because if self._metering is not None else None) or ""
+        """Return why the meter could not be read; empty if unknown."""
+        return (self._metering.silent_reason if self._metering is not None else None) or ""
 
     def closing(self) -> None:
-        """Write what is counted by memory alone, before the program ends."""
+        """Save the pulse counts, which only memory has, before the program ends."""
         counts = self._counts()
         if counts != self._saved_pulses:
             self._saved_pulses = counts
             self._outbox.save(SavePulses(*counts))
 
     def _counts(self) -> tuple[int | None, int | None]:
-        """Return the edges of both outputs; None where not wired."""
+        """Return the number of edges of both outputs; None: not wired."""
         return (None, None) if self._metering is None else (self._metering.pulse_count, self._metering.kwh_pulse_count)
 
     def _save_counters(self) -> None:
-        """Write where the counters stood when the outage began: a restart in it must not lose them."""
+        """Write the counters at the beginning of the outage, so that a restart does not lose them."""
         if self._metering is not None and (counters := self._metering.outage_counters) is not None:
             self._record.set_counters(counters.register_tenths, counters.pulse_count)

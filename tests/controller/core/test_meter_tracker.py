@@ -263,7 +263,7 @@ def test_a_meter_that_never_answers_goes_stale_after_the_start() -> None:
     assert metering.deadline() == 115.0
     assert metering.freshness_changed(115.0) is Freshness.STALE
     metering.on_meter_event(MeterSilent(116.0, "no answer on /dev/ttyUSB0"))
-    assert metering.silent_because == "no answer on /dev/ttyUSB0"
+    assert metering.silent_reason == "no answer on /dev/ttyUSB0"
 
 
 def test_a_short_poll_does_not_blame_a_meter_that_wakes_with_the_house() -> None:

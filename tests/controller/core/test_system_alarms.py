@@ -179,7 +179,7 @@ def test_a_start_without_a_broker_is_said_too() -> None:
     house.wait(30.0)
     alarm = house.alarm("broker-disconnected")
     assert alarm is not None
-    assert "The broker is away." in alarm.message
+    assert "The broker is disconnected." in alarm.message
     house.broker.greets()
     house.broker.goes_away()
     house.wait(20.0)

@@ -117,7 +117,7 @@ class CircuitAlarmMonitor:
             return False
         self._outbox.publish_state()
         if lost:
-            meter = {None: "there is none", False: "silent"}[self._demand.answers]
+            meter = {None: "not installed", False: "silent"}[self._demand.answers]
             self._outbox.log_event(
                 "generator_power_lost",
                 now,
@@ -179,7 +179,7 @@ class CircuitAlarmMonitor:
     def _off_detail(self, circuit: CircuitId) -> str:
         entry = self._ledger[circuit]
         if entry.position is not Position.OFF:
-            return "its device does not answer"
+            return "no response from its device"
         if self._ledger.before.get(circuit) is Position.OFF:
             return "off before the outage"
         return f"off by {entry.last_switch.actor}" if entry.last_switch is not None else "off"

@@ -56,12 +56,12 @@ class DrillController:
     def on_end_request(self, request: Requested) -> RequestDecision:
         """End the drill, and reply to the request."""
         if self._announced is not None:
-            self._cancel("a person ended it before it began", request.at)
-            return RequestDecision(ok=True, reason="the drill does not begin")
+            self._cancel("ended by a user before it began", request.at)
+            return RequestDecision(ok=True, reason="the announced drill is canceled")
         if not self._outage.drill_holds:
-            return RequestDecision(ok=False, reason="no drill is on")
-        self._outage.end_drill(request.at, f"ended by {request.by or 'a person'}", stable=self._contact.stable)
-        return RequestDecision(ok=True, reason="the drill is over: what it switched off is given back in turn")
+            return RequestDecision(ok=False, reason="no drill is running")
+        self._outage.end_drill(request.at, f"ended by {request.by or 'a user'}", stable=self._contact.stable)
+        return RequestDecision(ok=True, reason="the drill is over; its circuits are restored in turn")
 
     def on_begin_deadline(self, at: float) -> None:
         """Begin the announced drill, or cancel it if the preconditions do not hold any more."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from controller.core.effects import SaveSample
 from controller.core.events import EnergyRead, KwhPulseSeen, MeterSilent, PulseSeen
@@ -120,6 +120,8 @@ class MeterTracker:
                 return ()
             case EnergyRead(at=at, tenths=tenths):
                 return self._read(tenths, at)
+            case _:
+                assert_never(event)
 
     def _read(self, tenths: int, at: float) -> tuple[MeterLogEntry, ...]:
         before, mismatch = self._demand.register_tenths, self._demand.finding

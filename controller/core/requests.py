@@ -47,7 +47,7 @@ class RequestHandler:
                 return self._drill.on_end_request(request)
             case "restore" if self._outage.drill_holds:
                 return RequestDecision(
-                    ok=False, reason="a drill is on: `loadshed drill --end` gives back what it switched off"
+                    ok=False, reason="a drill is running; `loadshed drill --end` ends it and restores its circuits"
                 )
             case "restore" if request.circuit is None:
                 return self._restore_all()
@@ -127,5 +127,5 @@ class RequestHandler:
             self._scheduler.mark_dirty((circuit.id,))
         if not restored and not refusals:
             return RequestDecision(ok=False, reason="nothing is owed")
-        summary = f"given back in turn: {', '.join(restored)}" if restored else "nothing is given back"
+        summary = f"restored in turn: {', '.join(restored)}" if restored else "no circuit is restored"
         return RequestDecision(ok=bool(restored), reason="; ".join((summary, *dict.fromkeys(refusals))))

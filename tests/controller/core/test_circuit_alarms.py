@@ -107,7 +107,7 @@ def test_one_whose_device_is_gone_is_said_after_two_minutes() -> None:
     house.wait(119.0)
     assert house.alarm("essential-off") is None
     house.wait(1.1)
-    assert "fridge (its device does not answer)" in means(house, "essential-off")
+    assert "fridge (no response from its device)" in means(house, "essential-off")
     house.breaker("fridge").gets_power()
     house.wait(1.0)
     assert house.alarm("essential-off") is None

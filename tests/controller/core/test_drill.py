@@ -250,7 +250,7 @@ def test_it_can_be_taken_back_before_it_begins() -> None:
     assert house.ask("drill-end").ok
     house.wait(5.0)
     assert (house.commands, house.disk.outages) == ([], {})
-    assert house.happened("drill_canceled")[0].details["reason"] == "a person ended it before it began"
+    assert house.happened("drill_canceled")[0].details["reason"] == "ended by a user before it began"
 
 
 @pytest.mark.parametrize("between", ["broker", "contact", "disk", "tripped"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -373,3 +373,14 @@ def test_a_disk_that_fails_is_said_aloud_and_shedding_goes_on() -> None:
     assert len(house.offs()) == 4
     house.happens(ev.DiskRecovered(house.mono))
     assert house.alarm("disk-failing") is None
+
+
+def test_an_unknown_event_is_a_programming_error() -> None:
+    """The program crashes and is restarted: it does not run on with an event that it does not process."""
+
+    class Unknown(NamedTuple):
+        at: float
+
+    house = VirtualHouse()
+    with pytest.raises(AssertionError):
+        house.engine.advance([Unknown(house.mono)], house.mono)  # type: ignore[list-item]

@@ -348,3 +348,28 @@ def test_no_outage_has_no_figures() -> None:
     assert metering.outage_pulses_kwh() is None
     assert metering.outage_peak_kw(1.0) is None
     assert not metering.blind(1e6)
+
+
+def test_the_end_of_an_outage_that_was_not_measured_has_no_figures() -> None:
+    """Circuits may be owed at a start although no outage is open."""
+    house = House()
+    house.metering.outage_ended(5.0)
+    house.metering.outage_closed()
+    assert (house.metering.outage_energy_kwh(), house.metering.outage_peak_kw(5.0)) == (None, None)
+
+
+def test_a_first_reading_after_an_outage_without_readings_replaces_no_meter() -> None:
+    """Without a register value at the beginning there is nothing to compare it with."""
+    house = House(REGISTER, answers=False)
+    house.metering.outage_began(0.0)
+    house.metering.outage_ended(10.0)
+    house.answers = True
+    house.poll()
+    assert house.noted == []
+    assert house.metering.outage_energy_kwh() is None
+
+
+def test_an_unknown_meter_event_is_a_programming_error() -> None:
+    """The program crashes and is restarted: it does not run on with an event that it does not process."""
+    with pytest.raises(AssertionError):
+        House().metering.on_meter_event("gas")  # type: ignore[arg-type]

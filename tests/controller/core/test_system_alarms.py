@@ -243,7 +243,7 @@ def test_a_generator_that_stops_is_one_event_and_no_storm() -> None:
     """For fuel or oil: the contact stays open, and everything goes dark at once."""
     house = refuelled()
     (line,) = house.happened("generator_power_lost")
-    assert (line.details["devices"], line.details["meter"]) == (3, "there is none")
+    assert (line.details["devices"], line.details["meter"]) == (3, "not installed")
     assert house.state.generator_power_lost_at == line.details["began_at"]
     assert {str(line.details["alarm"]) for line in house.happened("alarm_raised")} == {"clock-untrusted"}
     for name in DARK:

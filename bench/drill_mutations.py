@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.mutations import BOOK, TRANSFER, M
+from bench.mutations import BOOK, OUTAGE, M
 
 RULE, DRILLING = "rules/drill.py", "controller/core/drill.py"
 
@@ -12,7 +12,7 @@ DRILL_MUTATIONS = (
     M(
         "drill",
         "ends, and gives nothing back",
-        TRANSFER,
+        OUTAGE,
         "        self._judge(at)\n        self.fire(Trigger.DRILL_OVER, at)\n",
         "        for one in [*self._ledger.owing]:\n            self._ledger.forgive(one)\n"
         "        self.fire(Trigger.DRILL_OVER, at)\n",
@@ -20,21 +20,21 @@ DRILL_MUTATIONS = (
     M(
         "drill",
         "waits for a utility that never went",
-        TRANSFER,
+        OUTAGE,
         "        if self.stable:\n            self.fire(Trigger.STABLE, at)\n",
         "",
     ),
     M(
         "drill",
         "what was never switched off stays owed",
-        TRANSFER,
+        OUTAGE,
         "        self._judge(at)\n        self.fire(Trigger.DRILL_OVER, at)\n",
         "        self.fire(Trigger.DRILL_OVER, at)\n",
     ),
     M(
         "drill",
         "a transfer in it is not taken over",
-        TRANSFER,
+        OUTAGE,
         "            if self.drilling:\n                self.fire(Trigger.DRILL_OVER, at)",
         "            if at < 0:\n                self.fire(Trigger.DRILL_OVER, at)",
     ),
@@ -48,7 +48,7 @@ DRILL_MUTATIONS = (
     M(
         "drill",
         "goes on where nobody knows the contact",
-        TRANSFER,
+        OUTAGE,
         "        if self.drilling:\n            self.end_drill(",
         "        if at < 0:\n            self.end_drill(",
     ),

@@ -28,9 +28,10 @@ CONTROL, ENTRY, LEDGER, REPORTS = (
     "rules/device_reports.py",
 )
 REQUESTS, WHY, BOOK = "rules/requests.py", "rules/explain.py", "controller/core/outage_record.py"
-ENGINE, TRANSFER, SWITCHING = (
+ENGINE, CONTACT, OUTAGE, SWITCHING = (
     "controller/core/engine.py",
-    "controller/core/transfer.py",
+    "controller/core/contact_handler.py",
+    "controller/core/outage.py",
     "controller/core/command_scheduler.py",
 )
 PEOPLE, WATCH = "controller/core/requests.py", "controller/core/system_alarms.py"
@@ -137,7 +138,7 @@ MUTATIONS = (
     M(
         "states",
         "ended when restored",
-        TRANSFER,
+        OUTAGE,
         "self.contact.settled_at if self._drill_over_at is None",
         "at if self._drill_over_at is None",
     ),
@@ -318,7 +319,7 @@ MUTATIONS = (
     M(
         "ledger 2",
         "no row at the first edge",
-        TRANSFER,
+        OUTAGE,
         "            self._chronicle.book.about(at, self.positions())\n",
         "            pass\n",
     ),
@@ -423,7 +424,7 @@ MUTATIONS = (
     M(
         "never 5",
         "no debt before the broker is there",
-        TRANSFER,
+        OUTAGE,
         "self._ledger.owe(circuit, at, commanded=False)",
         "self._ledger.moment(at)",
     ),

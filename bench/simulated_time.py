@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from controller.core.effects import SavedState, SwitchOff, SwitchOn
 from controller.core.engine import Engine, EngineSettings
 from controller.core.events import AvailabilityReported, BreakerReported, BusConnected, ContactChanged
-from controller.core.outage_record import FlapSettings
+from rules.flapping import FlapSettings
 from rules.panel import Circuit, CircuitId, Kind, Panel, Position, Tag
 
 if TYPE_CHECKING:

@@ -101,7 +101,7 @@ class DeviceReports:
         entry = self._ledger[circuit.id]
         came_back = online and not entry.available
         entry.publishes_availability, entry.available = True, online
-        if came_back:
+        if came_back and not retained:  # a new connection has reset the retries before it brings a retained `online`
             self._reset_retry(entry)
         if retained:
             if came_back:  # it was offline in the last known state: it has come back since

@@ -78,7 +78,7 @@ def reason_kept_off(circuit: Circuit, entry: CircuitEntry) -> str | None:
     if found in _KEPT_OFF:
         return _KEPT_OFF[found]
     if entry.left_off_manually:
-        return f"off: switched by {entry.last_switch.actor if entry.last_switch is not None else 'a user'}"
+        return f"switched off by {entry.last_switch.actor if entry.last_switch is not None else 'a user'}"
     return None
 
 
@@ -105,7 +105,7 @@ def _position(circuit: Circuit, entry: CircuitEntry, *, drill: bool) -> str:
     last = entry.last_switch
     if entry.position is Position.OFF:
         return (
-            f"off: switched by {last.actor}"
+            f"switched off by {last.actor}"
             if last is not None and last.position is Position.OFF
             else "off, not switched by the controller"
         )

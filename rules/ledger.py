@@ -30,11 +30,11 @@ class Ledger:
     changed, until the engine has written them to disk.
     """
 
-    def __init__(self, panel: Panel, boot: str, at: float) -> None:
+    def __init__(self, panel: Panel, boot: str, at: float, *, rebooted: bool = False) -> None:
         self._boot = boot
         self._entries: dict[CircuitId, CircuitEntry] = {circuit.id: CircuitEntry() for circuit in panel}
         self.started = at
-        self.rebooted = False  # the machine has booted since the disk was last written
+        self.rebooted = rebooted  # the machine has booted since the disk was last written
         self.outage: int | None = None  # the open outage
         self.before: Mapping[CircuitId, Position] = {}  # position of each circuit when the outage began
         self.owed_circuits: set[CircuitId] = set()  # circuits with a shed record
@@ -159,6 +159,15 @@ class Ledger:
             entry.taken_over = True
             self.changed.add(circuit)
 
+    def begin(self, outage: int | None, before: Mapping[CircuitId, Position]) -> None:
+        """Begin or resume the outage of this number. `before`: position of each circuit when it began."""
+        self.outage, self.before = outage, before
+
+    def take_closed_records(self) -> list[tuple[CircuitId, ShedRecord]]:
+        """Return the shed records that have ended since the last call."""
+        closed, self.closed_records = self.closed_records, []
+        return closed
+
     def close(self) -> None:
         """End the outage: circuits under manual override follow the rules again. Shed records stay."""
         before, self.outage, self.before = self.before, None, {}
@@ -201,7 +210,22 @@ class Ledger:
         if entry.sent is wish.position:
             entry.attempts = 0
 
-    # --- commands -----------------------------------------------------------------------------------------------------
+    def drop_request(self, circuit: CircuitId) -> None:
+        """Drop the pending request for the circuit: it failed, or cannot be served any more."""
+        self[circuit].request = None
+
+    def drop_on_requests(self) -> list[CircuitId]:
+        """Drop pending ON requests of circuits that are not under manual override; return their circuits."""
+        dropped = [
+            circuit
+            for circuit, entry in self
+            if entry.request is not None and entry.request.position is Position.ON and not entry.taken_over
+        ]
+        for circuit in dropped:
+            self.drop_request(circuit)
+        return dropped
+
+    # --- commands ----------------------------------------------------------------------------------------------------
 
     def off_sent(self, circuit: CircuitId, at: float, pause_s: float, *, ours: bool) -> None:
         """Record that an OFF was sent at `at`; `ours`: by the rules, so the circuit is owed from now on."""
@@ -226,6 +250,11 @@ class Ledger:
         entry = self[circuit]
         self._sent(entry, Position.ON, at, pause_s)
         entry.on_pending, entry.on_sent_at = True, at
+
+    def reset_attempts(self) -> None:
+        """Start the attempts of every circuit again: what is wanted of them has changed."""
+        for _, entry in self:
+            entry.retry_reset, entry.attempts = True, 0
 
     @staticmethod
     def _sent(entry: CircuitEntry, position: Position, at: float, pause_s: float) -> None:

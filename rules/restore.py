@@ -11,6 +11,7 @@ from rules.ledger_entry import ShedCause
 from rules.panel import Position, Restore, Tag
 
 if TYPE_CHECKING:
+    from rules.boot_time import BootTime
     from rules.ledger_entry import CircuitEntry, ShedRecord
     from rules.panel import Circuit, CircuitId
 
@@ -86,6 +87,20 @@ def retagged_essential(circuit: Circuit, debt: ShedRecord) -> bool:
 def earliest_on_at(circuit: Circuit, entry: CircuitEntry) -> float:
     """Return from when the load may be switched on again (monotonic s), by its minimum off time."""
     return entry.shed_record.off_at.mono + circuit.min_off_s if entry.shed_record is not None else 0.0
+
+
+def earliest_requested_on_at(circuit: Circuit, entry: CircuitEntry, started: BootTime) -> float:
+    """Return when a user request may switch the load on (monotonic seconds); -inf: at any time.
+
+    The minimum off time runs from the last OFF by the controller, or else from the last known change to off.
+    `started`: this start of the program. It stands in for a change in an earlier boot.
+    """
+    if entry.shed_record is not None:
+        return earliest_on_at(circuit, entry)
+    last = entry.last_switch
+    if last is None or last.position is Position.ON:
+        return float("-inf")
+    return (last.at if last.at.boot == started.boot else started).mono + circuit.min_off_s
 
 
 class _Place(NamedTuple):

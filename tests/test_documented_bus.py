@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 WALL = WallClock(0.0, trusted=True)
 # By these the code names an event.
-CALLS = ("log_event", "_note_bus", "MeterLogEntry")
+CALLS = ("log_event", "log_limited", "_log_bus_event", "MeterLogEntry")
 
 
 def seconds(text: str) -> float:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from controller.bus.topics import DuplicateFilter, IncomingMessage, Rejection, ReplyAddress
 from controller.core.effects import SendReply
 from controller.core.events import BusConnected, BusLost, Requested
+from controller.core.rate_limit import RateLimit
 from hw.broker_socket import BrokerError
 from hw.mqtt import MqttConnection, Will
 
@@ -32,7 +33,7 @@ HELD_S = 10.0
 
 SUSPICIOUS_TIMES = 3
 
-LOG_MOST = 10
+MAX_LOG_LINES = 10
 LOG_WINDOW_S = 60.0
 
 _log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class BusClient:
         self._met = False
         self._suspected = False
         self._asked = DuplicateFilter()
-        self._warnings = Allowance(LOG_MOST, LOG_WINDOW_S)
+        self._warnings = RateLimit(MAX_LOG_LINES, LOG_WINDOW_S)
 
     @property
     def topics(self) -> Topics:
@@ -197,28 +198,6 @@ class BusClient:
 
     def _log_warning(self, text: str) -> None:
         """Write one line, unless there were too many: a flood must not fill the journal."""
-        missed = self._warnings.take(self._clock())
-        if missed is not None:
-            _log.warning("%s%s", text, f" (and {missed} lines like it left out)" if missed else "")
-
-
-class Allowance:
-    """So many lines in so many seconds, and a count of those that were left out."""
-
-    def __init__(self, most: int, window_s: float) -> None:
-        self._most = most
-        self._window_s = window_s
-        self._began = float("-inf")
-        self._used = 0
-        self._missed = 0
-
-    def take(self, now: float) -> int | None:
-        """Return None where the line must be left out; else how many were left out before it."""
-        if now - self._began >= self._window_s:
-            self._began, self._used = now, 0
-        if self._used >= self._most:
-            self._missed += 1
-            return None
-        self._used += 1
-        missed, self._missed = self._missed, 0
-        return missed
+        suppressed = self._warnings.allow(self._clock())
+        if suppressed is not None:
+            _log.warning("%s%s", text, f" (and {suppressed} lines like it left out)" if suppressed else "")

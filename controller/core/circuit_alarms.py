@@ -1,10 +1,11 @@
-"""What a person must know of the circuits: kept as they are looked at, so that a large panel costs no more a turn."""
+"""Alarms about circuits. They are updated as circuits are evaluated: a large panel does not slow down a turn."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from controller.core.alarms import Alarm
+from controller.core.state_machine import State
 from rules.explain import reason_kept_off
 from rules.generator_loss import GeneratorLossDetector
 from rules.on_delay import OnDelay
@@ -15,80 +16,82 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from controller.core.command_scheduler import CommandScheduler
+    from controller.core.contact_handler import ContactHandler
+    from controller.core.context import CoreContext
     from controller.core.demand_recorder import DemandRecorder
-    from controller.core.outbox import Outbox
-    from controller.core.transfer import Transfer
-    from rules.ledger import Ledger
+    from controller.core.outage import OutageLifecycle
     from rules.panel import Circuit, CircuitId
 
 OFF_AFTER_S = 10.0
-"""An essential circuit is off for so long before it is said: a relay that reboots says so for a moment."""
+"""Time an essential circuit is off before the alarm, in seconds: a relay that reboots reports off for a moment."""
 
-AWAY_AFTER_S = 120.0
-"""Longer than a device takes to wake after a transfer, and than the last wills of a generator that stops."""
+UNAVAILABLE_AFTER_S = 120.0
+"""Longer than devices take to start after a transfer, and than last wills take after a generator stops, in seconds."""
 
 
 class CircuitAlarmMonitor:
     """Raises and clears the alarms about circuits.
 
-    `generator`: while it has stopped, none is raised for what only lacks its power.
+    `generator`: while it has lost power, no alarm is raised for circuits that only lack that power.
     """
 
     def __init__(
         self,
-        *,
-        ledger: Ledger,
-        switches: CommandScheduler,
-        transfer: Transfer,
+        context: CoreContext,
+        scheduler: CommandScheduler,
+        contact: ContactHandler,
+        outage: OutageLifecycle,
         demand: DemandRecorder,
-        chronicle: Outbox,
-        confirm_s: float,
     ) -> None:
-        self._ledger = ledger
-        self._switches = switches
-        self._transfer = transfer
+        self._context = context
+        self._ledger = context.ledger
+        self._outbox = context.outbox
+        self._scheduler = scheduler
+        self._contact = contact
+        self._outage = outage
         self._demand = demand
-        self._chronicle = chronicle
-        self._off, self._away = OnDelay(OFF_AFTER_S), OnDelay(AWAY_AFTER_S)
-        self._on = OnDelay(MAX_ATTEMPTS * confirm_s)
+        self._off, self._unavailable = OnDelay(OFF_AFTER_S), OnDelay(UNAVAILABLE_AFTER_S)
+        self._on = OnDelay(MAX_ATTEMPTS * context.settings.retry.confirm_s)
+        self._delays = (self._off, self._unavailable, self._on)
         self._tripped: set[CircuitId] = set()
-        self._left: set[CircuitId] = set()
+        self._left_off: set[CircuitId] = set()
         self._sheds = self._over = self._on_generator = False
-        self._found_on: tuple[tuple[CircuitId, ...], str] = ((), "")
+        self._demand_text: tuple[tuple[CircuitId, ...], str] = ((), "")
         self.generator = GeneratorLossDetector()
 
     def deadlines(self) -> tuple[float | None, ...]:
-        """Return when something will have lasted long enough to be said."""
-        return self._off.deadline(), self._away.deadline(), self._on.deadline()
+        """Return when conditions will have lasted long enough for an alarm (monotonic seconds); None: no condition."""
+        return tuple(delay.deadline() for delay in self._delays)
 
     def set_panel(self, now: float) -> None:
-        """Follow a changed file: what is no longer in it is nobody's alarm."""
-        circuits = self._transfer.panel.circuits
-        for lasting in (self._off, self._away, self._on):
-            lasting.follow(circuits, now)
-        for known in (self._tripped, self._left):
+        """Follow a change of the panel in force: circuits that are not in it have no alarms."""
+        circuits = self._context.panel.current.circuits
+        for delay in self._delays:
+            delay.follow(circuits, now)
+        for known in (self._tripped, self._left_off):
             known.intersection_update(circuits)
         self.generator.set_circuits(circuits)
 
     def update(self, now: float) -> None:
-        """See what the turn has changed, and what has lasted long enough by `now`."""
-        sheds, over = self._transfer.house.now.sheds, self._transfer.over
+        """Update the alarms from what the turn has changed and from conditions that have lasted long enough."""
+        sheds = self._outage.state.sheds
+        over = self._outage.state is State.UTILITY and self._contact.stable
         changed = (sheds, over) != (self._sheds, self._over)
         if self._sheds and not sheds:
-            for lasting in (self._off, self._away, self._on):
-                lasting.forget()
+            for delay in self._delays:
+                delay.forget()
         self._sheds, self._over = sheds, over
-        self._follow_generator(now, runs=sheds and not self._transfer.drilling)
-        looked, self._switches.evaluated = self._switches.evaluated, set()
-        for circuit in looked:
-            self._look(self._transfer.panel[circuit], now)
-        lasted = [one.on_deadline(now) for one in (self._off, self._away, self._on)]
-        judged = self._evaluate(now)
-        if changed or looked or any(lasted) or judged:
+        self._watch_generator(now, runs=sheds and not self._outage.drill_holds)
+        evaluated = self._scheduler.take_evaluated()
+        for circuit in evaluated:
+            self._follow_circuit(self._context.panel.current[circuit], now)
+        lasted = [delay.on_deadline(now) for delay in self._delays]
+        generator_changed = self._evaluate_generator(now)
+        if changed or evaluated or any(lasted) or generator_changed:
             self._update_alarms(now)
 
-    def _follow_generator(self, now: float, *, runs: bool) -> None:
-        """Begin or end to watch whether it stops. In a drill the house is on utility."""
+    def _watch_generator(self, now: float, *, runs: bool) -> None:
+        """Start or stop watching for a loss of generator power. In a drill the house is on utility."""
         if runs is not self._on_generator:
             self._on_generator = runs
             if runs:
@@ -96,101 +99,108 @@ class CircuitAlarmMonitor:
             else:
                 self.generator.closed()
 
-    def _look(self, circuit: Circuit, now: float) -> None:
+    def _follow_circuit(self, circuit: Circuit, now: float) -> None:
         entry, name = self._ledger[circuit.id], circuit.id
         if self._sheds:
             essential = circuit.tag is Tag.ESSENTIAL
             self._off.set(name, now, holds=essential and entry.position is Position.OFF)
-            self._away.set(name, now, holds=essential and not entry.available)
+            self._unavailable.set(name, now, holds=essential and not entry.available)
             self._on.set(name, now, holds=wants_off(circuit, entry))
         (self._tripped.add if entry.position is Position.TRIPPED else self._tripped.discard)(name)
-        (self._left.add if entry.left_off_manually else self._left.discard)(name)
+        (self._left_off.add if entry.left_off_manually else self._left_off.discard)(name)
         self.generator.update(name, entry, now)
 
-    def _evaluate(self, now: float) -> bool:
-        """See whether the generator has stopped, or runs again; return whether either is news."""
-        found = self.generator.evaluate(meter_answers=self._demand.answers)
-        if found is None:
+    def _evaluate_generator(self, now: float) -> bool:
+        """Log whether generator power was lost or is back; return whether either is new."""
+        lost = self.generator.evaluate(meter_answers=self._demand.answers)
+        if lost is None:
             return False
-        self._chronicle.publish_queue.state = True
-        if found:
-            meter = {None: "there is none", False: "silent"}[self._demand.answers]
-            began_at, gone = self.generator.stopped_at, self.generator.gone
-            self._chronicle.log_event(
-                "generator_power_lost", now, lazy=False, began_at=began_at, devices=gone, meter=meter
+        self._outbox.publish_state()
+        if lost:
+            meter = {None: "not installed", False: "silent"}[self._demand.answers]
+            self._outbox.log_event(
+                "generator_power_lost",
+                now,
+                may_be_delayed=False,
+                began_at=self.generator.stopped_at,
+                devices=self.generator.gone,
+                meter=meter,
             )
         else:
-            self._chronicle.log_event("generator_power_restored", now, lazy=False)
-            for lasting in (self._off, self._away, self._on):
-                lasting.restart(now)  # everything wakes in the dark once more
+            self._outbox.log_event("generator_power_restored", now, may_be_delayed=False)
+            for delay in self._delays:
+                delay.restart(now)  # all devices start again
         return True
 
     # --- alarms ------------------------------------------------------------------------------------------------------
 
     def _update_alarms(self, now: float) -> None:
-        dark = self.generator.stopped_at is not None
-        self._alarm(Alarm.CIRCUIT_TRIPPED, now, self._tripped, since=self._switched_at(self._tripped, now))
-        off: dict[CircuitId, float] = {} if dark else self._away.active | self._off.active
-        self._alarm(Alarm.ESSENTIAL_OFF, now, off, self._how_off, since=min(off.values(), default=now))
-        on: dict[CircuitId, float] = {} if dark else self._on.active
-        self._alarm(Alarm.SHED_INCOMPLETE, now, on, self._rated, since=min(on.values(), default=now))
-        self._alarm(Alarm.BREAKER_NO_RESPONSE, now, () if dark else self._switches.unanswered)
-        self._tell_what_is_not_back(now)
+        power_lost = self.generator.stopped_at is not None
+        self._set_alarm(Alarm.CIRCUIT_TRIPPED, now, self._tripped, since=self._switched_at(self._tripped, now))
+        off: dict[CircuitId, float] = {} if power_lost else self._unavailable.active | self._off.active
+        self._set_alarm(Alarm.ESSENTIAL_OFF, now, off, self._off_detail, since=min(off.values(), default=now))
+        on: dict[CircuitId, float] = {} if power_lost else self._on.active
+        self._set_alarm(Alarm.SHED_INCOMPLETE, now, on, self._rating, since=min(on.values(), default=now))
+        self._set_alarm(Alarm.BREAKER_NO_RESPONSE, now, () if power_lost else self._scheduler.unanswered)
+        self._update_not_restored(now)
 
-    def _tell_what_is_not_back(self, now: float) -> None:
-        """Tell, once the outage is over, what we could not give back, and what waits for a person."""
+    def _update_not_restored(self, now: float) -> None:
+        """After the outage: update the alarms about circuits that are not restored or wait for the user."""
         owed: set[CircuitId] = set()
-        left: set[CircuitId] = set()
+        waiting: set[CircuitId] = set()
         if self._over:
-            owed = self._ledger.owed_circuits - self._switches.unsettled - self._switches.watched
-            left = {circuit for circuit in owed if self._whose(circuit)}
-        self._alarm(Alarm.NOT_RESTORED, now, owed - left)
-        self._alarm(Alarm.OFF_AWAITING_USER, now, left | self._left if self._over else left, self._whose)
+            owed = self._ledger.owed_circuits - self._scheduler.unsettled - self._scheduler.late_off_watch
+            waiting = {circuit for circuit in owed if self._kept_off(circuit)}
+        self._set_alarm(Alarm.NOT_RESTORED, now, owed - waiting)
+        awaiting_user = waiting | self._left_off if self._over else waiting
+        self._set_alarm(Alarm.OFF_AWAITING_USER, now, awaiting_user, self._kept_off)
 
-    def _alarm(
+    def _set_alarm(
         self,
         alarm: Alarm,
         now: float,
         circuits: Collection[CircuitId],
-        how: Callable[[CircuitId], str] | None = None,
+        describe: Callable[[CircuitId], str] | None = None,
         since: float | None = None,
     ) -> None:
-        """Raise the alarm about these circuits, or clear it where there are none; `how` it is with each."""
-        if not circuits and alarm not in self._chronicle.alarms:
+        """Raise the alarm for these circuits, each with its description; clear it if there are no circuits."""
+        if not circuits and alarm not in self._outbox.alarms:
             return
         names = tuple(sorted(circuits))
-        detail = "" if how is None else ", ".join(f"{name} ({said})" if (said := how(name)) else name for name in names)
+        detail = ""
+        if describe is not None:
+            detail = ", ".join(f"{name} ({text})" if (text := describe(name)) else name for name in names)
         if alarm is Alarm.SHED_INCOMPLETE and names:
-            detail += self._drew(names, now)
-        self._chronicle.alarm(alarm, now, stands=bool(names), detail=detail, circuits=names, since=since)
+            detail += self._demand_detail(names, now)
+        self._outbox.set_alarm(alarm, now, active=bool(names), detail=detail, circuits=names, since=since)
 
-    # --- in words ----------------------------------------------------------------------------------------------------
+    # --- texts -------------------------------------------------------------------------------------------------------
 
-    def _how_off(self, circuit: CircuitId) -> str:
+    def _off_detail(self, circuit: CircuitId) -> str:
         entry = self._ledger[circuit]
         if entry.position is not Position.OFF:
-            return "its device does not answer"
+            return "no response from its device"
         if self._ledger.before.get(circuit) is Position.OFF:
             return "off before the outage"
-        return f"off by {entry.last_switch.actor}" if entry.last_switch is not None else "off"
+        return f"switched off by {entry.last_switch.actor}" if entry.last_switch is not None else "off"
 
-    def _whose(self, circuit: CircuitId) -> str:
-        return reason_kept_off(self._transfer.panel[circuit], self._ledger[circuit]) or ""
+    def _kept_off(self, circuit: CircuitId) -> str:
+        return reason_kept_off(self._context.panel.current[circuit], self._ledger[circuit]) or ""
 
-    def _rated(self, circuit: CircuitId) -> str:
-        amps = self._transfer.panel[circuit].amps
+    def _rating(self, circuit: CircuitId) -> str:
+        amps = self._context.panel.current[circuit].amps
         return "" if amps is None else f"{amps:g} A"
 
-    def _drew(self, circuits: tuple[CircuitId, ...], now: float) -> str:
-        """Say what the house drew when it was found that just these are still on: the figure of a moment, said once."""
-        if circuits != self._found_on[0]:
+    def _demand_detail(self, circuits: tuple[CircuitId, ...], now: float) -> str:
+        """Return the demand of the house when exactly these circuits were first found on."""
+        if circuits != self._demand_text[0]:
             view = self._demand.view(now)
             kw = None if view is None else view.kw
-            self._found_on = circuits, "" if kw is None else f"; the house drew {kw:.1f} kW then"
-        return self._found_on[1]
+            self._demand_text = circuits, "" if kw is None else f"; the house drew {kw:.1f} kW then"
+        return self._demand_text[1]
 
     def _switched_at(self, circuits: Collection[CircuitId], now: float) -> float:
-        """Return when the first of them moved, as far as this boot knows."""
-        moved = (self._ledger[circuit].last_switch for circuit in circuits)
-        here = self._ledger.boot_time(now)
-        return min((one.at.mono for one in moved if one is not None and one.at.boot == here.boot), default=now)
+        """Return when the first of these circuits was last switched, as far as known in this boot; else `now`."""
+        switches = (self._ledger[circuit].last_switch for circuit in circuits)
+        boot = self._ledger.boot_time(now).boot
+        return min((one.at.mono for one in switches if one is not None and one.at.boot == boot), default=now)

@@ -1,7 +1,7 @@
-"""Commands: what each circuit needs now, computed anew from wanted and reported, never replayed.
+"""Commands: derived per circuit from its wanted and its reported position, never replayed.
 
-A circuit is looked at when something concerns it (a report, a reconnection, a deadline), not the whole house: the
-cost of an event does not grow with the number of circuits, and one silent device delays no other.
+A circuit is evaluated when something concerns it (a report, a reconnection, a deadline). The cost of an event does not
+grow with the number of circuits, and a device that does not respond delays no other.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from controller.core.effects import SwitchOff, SwitchOn
 from rules.controllability import commandable
-from rules.device_reports import ReportContext
 from rules.panel import Position
 from rules.restore import RestoreDecision, RestoreQueue, earliest_on_at, restore_decision, retagged_essential
 from rules.shed import MAX_ATTEMPTS, next_off_at, retry_interval, shed_order, wants_off
@@ -19,106 +18,120 @@ from rules.shed import MAX_ATTEMPTS, next_off_at, retry_interval, shed_order, wa
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from controller.core.context import CoreContext
     from controller.core.state_machine import State
-    from rules.device_reports import DeviceReports
-    from rules.ledger import Ledger
+    from rules.device_reports import ReportContext
     from rules.ledger_entry import CircuitEntry, PendingRequest
     from rules.panel import Circuit, CircuitId, Panel
-    from rules.shed import RetryPolicy
 
 Command = SwitchOff | SwitchOn
 
 
 class CommandScheduler:
-    """Decides what is commanded, circuit by circuit.
+    """Decides which commands to send, circuit by circuit.
 
-    `unsettled`: circuits on their way off or back that may still be confirmed. `unanswered`: those that did not
-    answer three commands. `watched`: those that report on, and stay owed while an OFF may still take effect. All three
-    are kept as circuits are looked at. `unobeyed`: circuits that did not do as a person asked, until the engine has
-    said so. `sent`: the commands of this turn. `looked`: circuits that were looked at, until the watchman has been.
+    `unsettled`: circuits that still may confirm a command to shed or restore them. `unanswered`: circuits that did not
+    acknowledge three commands. `late_off_watch`: circuits that report on and stay owed while an OFF may still take
+    effect. `sent`: the commands of this turn.
     """
 
-    def __init__(
-        self, panel: Panel, ledger: Ledger, reports: DeviceReports, pace: RetryPolicy, stagger_s: float
-    ) -> None:
-        at = ledger.started
-        self._ledger = ledger
-        self._reports = reports
-        self._retry = pace
-        self._queue = RestoreQueue(stagger_s, at)
+    def __init__(self, context: CoreContext) -> None:
+        retry, at = context.settings.retry, context.ledger.started
+        self._context = context
+        self._ledger = context.ledger
+        self._retry = retry
+        self._queue = RestoreQueue(context.settings.stagger_s, at)
         self._deadlines: list[tuple[float, CircuitId]] = []
         self._due_at: dict[CircuitId, float] = {}
         self._dirty: set[CircuitId] = set()
-        self.eager_until = at + pace.eager_s
+        self._evaluated: set[CircuitId] = set()
+        self._failed_requests: list[CircuitId] = []
+        self._eager_until = at + retry.eager_s
         self.connected = False
-        self.phase = ReportContext.UNCERTAIN
         self.unsettled: set[CircuitId] = set()
         self.unanswered: set[CircuitId] = set()
-        self.watched: set[CircuitId] = set()
-        self.failed_requests: list[CircuitId] = []
+        self.late_off_watch: set[CircuitId] = set()
         self.sent: list[Command] = []
-        self.evaluated: set[CircuitId] = set()
-        self.set_panel(panel)
+        self.set_panel(context.panel.current)
 
     def set_panel(self, panel: Panel) -> None:
-        """Work by this panel from now on."""
-        self._panel = panel
+        """Use this panel from now on."""
+        self._circuits = panel.circuits
         self._order = {circuit: place for place, circuit in enumerate(shed_order(panel))}
-        for circuits in (self.unsettled, self.unanswered, self.watched):
+        for circuits in (self.unsettled, self.unanswered, self.late_off_watch):
             circuits.intersection_update(self._order)
         for circuit in [circuit for circuit in self._due_at if circuit not in self._order]:
             del self._due_at[circuit]
             self._queue.remove(circuit)
         self.mark_dirty(self._order)
 
-    def drop_requests(self) -> None:
-        """Forget what people asked for on utility and did not get: on standby the rules begin anew."""
-        for circuit, entry in self._ledger:
-            if entry.request is not None and entry.request.position is Position.ON and not entry.taken_over:
-                entry.request = None
-                self.failed_requests.append(circuit)
+    def bus_connected(self) -> None:
+        """Send commands from now on."""
+        self.connected = True
+
+    def bus_lost(self) -> None:
+        """Send no command until the broker is connected again."""
+        self.connected = False
 
     def mark_dirty(self, circuits: Iterable[CircuitId]) -> None:
-        """Look at these circuits before the turn ends."""
+        """Evaluate these circuits before the turn ends."""
         self._dirty.update(circuits)
 
-    def opened(self, at: float) -> None:
-        """Begin to shed: what is wanted of every circuit has changed, and the first minutes are the dearest."""
-        self.eager_until = at + self._retry.eager_s
+    def begin_shedding(self, at: float) -> None:
+        """Record the circuits to shed as owed and start their attempts. The eager time for retries starts at `at`."""
+        self._failed_requests += self._ledger.drop_on_requests()
+        for circuit in self._order:
+            if wants_off(self._circuits[circuit], self._ledger[circuit]):
+                self._ledger.record_shed(circuit, at, commanded=False)
+        self._eager_until = at + self._retry.eager_s
+        self._context.defer(self._empty_queue)
         self._reset_attempts()
 
-    def closed(self) -> None:
-        """Begin to give back."""
+    def begin_restoring(self) -> None:
+        """Start the attempts of all circuits again: utility is back, or a drill is over."""
         self._reset_attempts()
 
     def _reset_attempts(self) -> None:
-        for _, entry in self._ledger:
-            entry.retry_reset, entry.attempts = True, 0
+        self._ledger.reset_attempts()
         self.unsettled.clear()
         self.unanswered.clear()
         self.mark_dirty(self._order)
 
+    def _empty_queue(self) -> None:
+        for circuit in self._order:
+            self._queue.remove(circuit)
+
+    def take_evaluated(self) -> set[CircuitId]:
+        """Return the circuits evaluated since the last call."""
+        evaluated, self._evaluated = self._evaluated, set()
+        return evaluated
+
+    def take_failed_requests(self) -> list[CircuitId]:
+        """Return the circuits whose user request has failed since the last call."""
+        failed, self._failed_requests = self._failed_requests, []
+        return failed
+
     # --- time --------------------------------------------------------------------------------------------------------
 
     def deadline(self) -> float | None:
-        """Return when a circuit must next be looked at; None: never, as things stand."""
+        """Return when a circuit must next be evaluated (monotonic seconds); None: not before the next event."""
         while self._deadlines and self._due_at.get(self._deadlines[0][1]) != self._deadlines[0][0]:
             heappop(self._deadlines)
         return self._deadlines[0][0] if self._deadlines else None
 
     def next_due_circuit(self) -> CircuitId:
-        """Take the circuit whose deadline has come."""
+        """Remove and return the circuit whose deadline has come, and evaluate it this turn."""
         _, circuit = heappop(self._deadlines)
         del self._due_at[circuit]
         self._dirty.add(circuit)
         return circuit
 
     def expect(self, circuit: CircuitId, at: float | None) -> None:
-        """Look at the circuit at `at` already, where nothing is expected earlier."""
+        """Evaluate the circuit at `at` at the latest. None: no change."""
         if at is not None and at < self._due_at.get(circuit, at + 1):
-            self._wake(circuit, at)
+            self._schedule(circuit, at)
 
-    def _wake(self, circuit: CircuitId, at: float | None) -> None:
+    def _schedule(self, circuit: CircuitId, at: float | None) -> None:
         if at is None:
             self._due_at.pop(circuit, None)
         elif self._due_at.get(circuit) != at:
@@ -127,32 +140,36 @@ class CommandScheduler:
 
     # --- deciding ----------------------------------------------------------------------------------------------------
 
-    def decide(self, now: float, state: State) -> None:
-        """Look at the circuits concerned, the first to shed first, and command what they need."""
-        concerned, self._dirty = self._dirty, set()
-        for circuit in sorted(concerned & self._order.keys(), key=self._order.__getitem__):
-            self._evaluate(self._panel[circuit], now, state)
+    def begin_turn(self) -> None:
+        """Forget the commands of the last turn."""
+        self.sent = []
 
-    def restore_due(self, now: float, state: State) -> None:
-        """Switch on whose turn it is. That utility is stable and no edge unsettled is for the engine to see to."""
+    def decide(self, now: float, state: State, report_context: ReportContext) -> None:
+        """Evaluate the circuits that something concerns, in shedding order, and command what they need."""
+        dirty, self._dirty = self._dirty, set()
+        for circuit in sorted(dirty & self._order.keys(), key=self._order.__getitem__):
+            self._evaluate(self._circuits[circuit], now, state, report_context)
+
+    def restore_due(self, now: float, state: State, report_context: ReportContext) -> None:
+        """Switch on the circuits whose turn it is. The caller ensures that utility is stable and no edge unsettled."""
         while self.connected and (circuit := self._queue.pop_due(now)) is not None:
-            self._switch_on(self._panel[circuit], now)
-            self._evaluate(self._panel[circuit], now, state)
+            self._switch_on(circuit, now)
+            self._evaluate(self._circuits[circuit], now, state, report_context)
 
     def restore_due_at(self, now: float) -> float | None:
-        """Return when the next may be switched on, as far as the queue goes; None: nobody waits."""
+        """Return when the next circuit may be restored (monotonic seconds); None: none is waiting."""
         return self._queue.deadline(now) if self.connected else None
 
-    def awaits(self, circuit: CircuitId) -> bool:
-        """Tell whether a command to the circuit has not been confirmed."""
+    def awaits_confirmation(self, circuit: CircuitId) -> bool:
+        """Return whether a command to the circuit is unconfirmed."""
         entry = self._ledger[circuit]
         if circuit in self.unanswered or entry.request is not None:
             return True
         return circuit in self.unsettled and (entry.off_pending or entry.on_pending)
 
-    def resting(self, at: float) -> Iterator[str]:
-        """Say which circuits were called back by a changed tag, and must rest yet."""
-        for circuit in self._panel:
+    def rest_notices(self, at: float) -> Iterator[str]:
+        """Yield a sentence for each circuit that was retagged essential and waits for its minimum off time."""
+        for circuit in self._circuits.values():
             entry = self._ledger[circuit.id]
             rest_s = earliest_on_at(circuit, entry) - at
             if (
@@ -164,109 +181,133 @@ class CommandScheduler:
                 yield f"{circuit.name} must rest: it is switched on in {rest_s:.0f} s"
 
     def commands_sent(self, at: float) -> None:
-        """Pace by the moment commands really left: a stall may lie between deciding and sending."""
+        """Note when the commands of the last turn had left. The stagger time counts from then.
+
+        The process may have been suspended between deciding and sending.
+        """
         if any(isinstance(command, SwitchOn) for command in self.sent):
             self._queue.sent(at)
 
-    def _evaluate(self, circuit: Circuit, now: float, state: State) -> None:
+    def _evaluate(self, circuit: Circuit, now: float, state: State, report_context: ReportContext) -> None:
         entry = self._ledger[circuit.id]
-        self.evaluated.add(circuit.id)
-        wake = self._reports.deadline(circuit.id, self.phase)
-        turn, unsettled = None, False
-        if entry.request is not None and not commandable(circuit):
-            entry.request = None  # the file has changed since
-            self.failed_requests.append(circuit.id)
+        self._evaluated.add(circuit.id)
+        due, unsettled, watched = None, False, False
         if entry.request is not None:
-            turn = self._serve_request(circuit, entry, entry.request, now)
-        if entry.request is not None:
-            pass  # theirs, until it is done or given up
-        elif state.sheds and wants_off(circuit, entry):
-            turn, unsettled = self._shed(circuit, entry, now)
+            due = self._serve_request(circuit, entry, entry.request, now)
+        if entry.request is None and state.sheds and wants_off(circuit, entry):
+            due, unsettled = self._shed(circuit, entry, now)
+        elif state.sheds and entry.request is None and not _concerns_restoring(entry):
+            self.unanswered.discard(circuit.id)  # neither to shed nor to restore, and not in the queue
         else:
-            turn, unsettled = self._restore(circuit, entry, now, state)
+            if entry.request is None:
+                due, unsettled = self._restore(circuit, entry, now, state)
+            watched = entry.shed_record is not None and restore_decision(circuit, entry) is RestoreDecision.IS_ON
+            report_due = self._context.reports.deadline(circuit.id, report_context)
+            # Deadlines up to now have been processed.
+            due = min((at for at in (due, report_due) if at is not None and at > now), default=None)
         (self.unsettled.add if unsettled else self.unsettled.discard)(circuit.id)
-        is_on = entry.shed_record is not None and restore_decision(circuit, entry) is RestoreDecision.IS_ON
-        (self.watched.add if is_on else self.watched.discard)(circuit.id)
-        # What was due by now has been played; a time in the past has nothing more to say.
-        self._wake(circuit.id, min((at for at in (wake, turn) if at is not None and at > now), default=None))
+        (self.late_off_watch.add if watched else self.late_off_watch.discard)(circuit.id)
+        self._schedule(circuit.id, due if due is not None and due > now else None)
+
+    # --- one circuit -------------------------------------------------------------------------------------------------
 
     def _shed(self, circuit: Circuit, entry: CircuitEntry, now: float) -> tuple[float | None, bool]:
-        """Switch off, or wait for the answer; return when to look again, and whether it is unsettled."""
-        self._queue.remove(circuit.id)
+        """Switch off, or wait for the report; return when to evaluate again, and whether it is unsettled."""
+        if entry.retry_reset and not entry.attempts:
+            due = self._switch_off(circuit.id, now, self._retry.confirm_s, ours=True) if self.connected else None
+            return due, due is None or circuit.id not in self.unanswered
+        return self._retry_off(circuit, entry, now)
+
+    def _retry_off(self, circuit: Circuit, entry: CircuitEntry, now: float) -> tuple[float | None, bool]:
         due = next_off_at(entry)
-        tried = entry.attempts if entry.sent is Position.OFF else 0
-        if due is not None and tried >= MAX_ATTEMPTS and now >= entry.sent_at + self._retry.confirm_s:
+        attempts = entry.attempts if entry.sent is Position.OFF else 0
+        if due is not None and attempts >= MAX_ATTEMPTS and now >= entry.sent_at + self._retry.confirm_s:
             self.unanswered.add(circuit.id)
         if not self.connected:
             return None, True
         if due is None or due <= now:
-            pause_s = retry_interval(entry, now, self.eager_until, self._retry)
-            self._ledger.off_sent(circuit.id, now, pause_s, ours=True)
-            self.sent.append(SwitchOff(circuit.id, _expiry(pause_s)))
-            due = now + pause_s
+            interval_s = retry_interval(entry, now, self._eager_until, self._retry)
+            due = self._switch_off(circuit.id, now, interval_s, ours=True)
         return due, circuit.id not in self.unanswered
 
     def _restore(self, circuit: Circuit, entry: CircuitEntry, now: float, state: State) -> tuple[float | None, bool]:
-        """Let it wait for its turn, or for the answer; return when to look again, and whether it is unsettled."""
-        recall = entry.shed_record is not None and retagged_essential(circuit, entry.shed_record)
-        if restore_decision(circuit, entry) is not RestoreDecision.RESTORE or not (recall or state.on_utility):
+        """Queue the circuit, or wait for its report; return when to evaluate again, and whether it is unsettled."""
+        retagged = entry.shed_record is not None and retagged_essential(circuit, entry.shed_record)
+        if restore_decision(circuit, entry) is not RestoreDecision.RESTORE or not (retagged or state.on_utility):
             self._queue.remove(circuit.id)
             self.unanswered.discard(circuit.id)
             return None, False
-        tried = entry.attempts if entry.sent is Position.ON else 0
-        answered_by = entry.sent_at + self._retry.confirm_s if tried and not entry.retry_reset else now
-        if tried >= MAX_ATTEMPTS:
+        attempts = entry.attempts if entry.sent is Position.ON else 0
+        answer_due = entry.sent_at + self._retry.confirm_s if attempts and not entry.retry_reset else now
+        if attempts >= MAX_ATTEMPTS:
             self._queue.remove(circuit.id)
-            if now < answered_by:
-                return answered_by, True
+            if now < answer_due:
+                return answer_due, True
             self.unanswered.add(circuit.id)
             return None, False
         self.unanswered.discard(circuit.id)
-        ready_at = max(answered_by, earliest_on_at(circuit, entry))
-        if recall:
+        ready_at = max(answer_due, earliest_on_at(circuit, entry))
+        if retagged:
             return self._restore_retagged(circuit, now, ready_at), False
-        self._queue.put(circuit.id, circuit.rank, self._order[circuit.id], ready_at, again=tried > 0)
+        self._queue.put(circuit.id, circuit.rank, self._order[circuit.id], ready_at, again=attempts > 0)
         return None, True
 
     def _restore_retagged(self, circuit: Circuit, now: float, ready_at: float) -> float | None:
-        """Switch on what was retagged essential: at once, on standby too, for a person asked for it."""
+        """Switch on a circuit that was retagged essential: at once, on standby too, because the user asked for it."""
         self._queue.remove(circuit.id)
         if not self.connected:
             return None
         if now < ready_at:
             return ready_at
-        self._switch_on(circuit, now)
-        return now + self._retry.confirm_s
+        return self._switch_on(circuit.id, now)
 
-    def _serve_request(self, circuit: Circuit, entry: CircuitEntry, wish: PendingRequest, now: float) -> float | None:
-        """Do as a person asked; give up after three tries."""
+    def _serve_request(
+        self, circuit: Circuit, entry: CircuitEntry, request: PendingRequest, now: float
+    ) -> float | None:
+        """Switch as the user asked; drop the request after three attempts, or if a reload forbids it."""
+        if not commandable(circuit):
+            self._fail_request(circuit.id)
+            return None
         self._queue.remove(circuit.id)
-        same = entry.sent is wish.position
+        same = entry.sent is request.position
         ready_at = max(
-            wish.not_before, entry.sent_at + self._retry.confirm_s if same and not entry.retry_reset else now
+            request.not_before, entry.sent_at + self._retry.confirm_s if same and not entry.retry_reset else now
         )
         if not self.connected:
             return None
         if now < ready_at:
             return ready_at
         if same and entry.attempts >= MAX_ATTEMPTS:
-            entry.request = None
-            self.failed_requests.append(circuit.id)
+            self._fail_request(circuit.id)
             self.unanswered.discard(circuit.id)
             return None
-        if wish.position is Position.ON:
-            self._switch_on(circuit, now)
-        else:
-            self._ledger.off_sent(circuit.id, now, self._retry.confirm_s, ours=False)
-            self.sent.append(SwitchOff(circuit.id, _expiry(self._retry.confirm_s)))
+        if request.position is Position.ON:
+            return self._switch_on(circuit.id, now)
+        return self._switch_off(circuit.id, now, self._retry.confirm_s, ours=False)
+
+    def _fail_request(self, circuit: CircuitId) -> None:
+        self._ledger.drop_request(circuit)
+        self._failed_requests.append(circuit)
+
+    def _switch_off(self, circuit: CircuitId, now: float, interval_s: float, *, ours: bool) -> float:
+        """Send OFF; return when it is repeated without a report."""
+        self._ledger.off_sent(circuit, now, interval_s, ours=ours)
+        self.sent.append(SwitchOff(circuit, _expiry(interval_s)))
+        return now + interval_s
+
+    def _switch_on(self, circuit: CircuitId, now: float) -> float:
+        """Send ON; return when it is repeated without a report."""
+        self._ledger.on_sent(circuit, now, self._retry.confirm_s)
+        self.sent.append(SwitchOn(circuit, _expiry(self._retry.confirm_s)))
+        self._queue.sent(now)
         return now + self._retry.confirm_s
 
-    def _switch_on(self, circuit: Circuit, now: float) -> None:
-        self._ledger.on_sent(circuit.id, now, self._retry.confirm_s)
-        self.sent.append(SwitchOn(circuit.id, _expiry(self._retry.confirm_s)))
-        self._queue.sent(now)
+
+def _concerns_restoring(entry: CircuitEntry) -> bool:
+    """Return whether the circuit is to be restored at some time, or may be under manual override."""
+    return entry.shed_record is not None or entry.possible_override_since is not None
 
 
-def _expiry(pause_s: float) -> int:
-    """Return when the broker must forget a command: when its next try is due, in whole seconds, at least 1."""
-    return max(1, int(pause_s))
+def _expiry(interval_s: float) -> int:
+    """Return after how many whole seconds, at least 1, the broker discards a command: its retry is due then."""
+    return max(1, int(interval_s))

@@ -1,6 +1,6 @@
-"""What the engine wants done: commands in the imperative. The daemon carries them out in the order given.
+"""Effects of the engine, in the imperative. The daemon carries them out in the order given.
 
-Named tuples: a dataclass takes six times as long to be made, and a start in the dark makes them all.
+They are named tuples: a dataclass takes six times as long to define, and a cold start defines all of them.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class SwitchOn(NamedTuple):
     expires_s: int
 
 
-# --- to people and programs on the bus -------------------------------------------------------------------------------
+# --- to users and programs on the bus -------------------------------------------------------------------------------
 
 
 class SendReply(NamedTuple):
-    """Answer a person's request; `reply` is the ticket that came with it."""
+    """Reply to a user request; `reply` is the address that came with it."""
 
     reply: object
     ok: bool
@@ -51,21 +51,21 @@ class SendReply(NamedTuple):
 
 
 class PublishState(NamedTuple):
-    """Publish `controller/state` anew. What it says is read from the engine when it is sent."""
+    """Publish `controller/state`. Its content is read from the engine when it is sent."""
 
 
 class PublishCircuit(NamedTuple):
-    """Publish `circuits/<circuit>` anew; None clears a circuit no longer in the file."""
+    """Publish `circuits/<circuit>`, or clear it if the circuit is not in the file any more."""
 
     circuit: CircuitId
 
 
 class PublishDemand(NamedTuple):
-    """Publish `demand` anew."""
+    """Publish `demand`."""
 
 
 class PublishMeter(NamedTuple):
-    """Publish `meters/<name>` anew: a further meter's energy; None: it is silent."""
+    """Publish `meters/<name>`: the energy of a further meter in kWh; None: it does not respond."""
 
     meter: str
     at: float
@@ -73,7 +73,7 @@ class PublishMeter(NamedTuple):
 
 
 class PublishAlarm(NamedTuple):
-    """Publish `alarms/<id>` anew, or clear it where the engine no longer holds it."""
+    """Publish `alarms/<id>`, or clear it if the alarm is not active any more."""
 
     id: str
 
@@ -90,8 +90,8 @@ class PublishEvent(NamedTuple):
 class LogEvent(NamedTuple):
     """One line of the event log.
 
-    `at`: monotonic seconds of this boot. `about`: what it concerns, JSON-ready, units in the keys.
-    `lazy`: may wait for the next write that cannot (nothing is decided by it after a crash).
+    `at`: monotonic seconds of this boot. `details`: JSON-ready, units in the keys.
+    `may_be_delayed`: may wait for the next row that may not; no decision after a crash depends on it.
     """
 
     at: float
@@ -102,7 +102,7 @@ class LogEvent(NamedTuple):
 
 
 class SaveEntry(NamedTuple):
-    """Write what the ledger knows of one circuit; `row` is JSON-ready."""
+    """Write the ledger entry of one circuit; `row` is JSON-ready."""
 
     circuit: CircuitId
     row: Mapping[str, Json]
@@ -113,10 +113,10 @@ OutageStage = Literal["about", "open", "closed"]
 
 @dataclass(frozen=True, slots=True)
 class SaveOutage:
-    """Write an outage. `about`: the first edge was seen and the circuits in `before` are about to be shed.
+    """Write an outage. Stage `about`: the first edge was seen and circuits are about to be shed.
 
-    `before`: each commandable circuit's position at the first edge. `energy_kwh`, `peak_15min_kw`: None is unknown.
-    `register_tenths`, `pulse_count`: where the meter's counters stood when it began; None: not known.
+    `before`: position of each commandable circuit at the first edge. `energy_kwh`, `peak_15min_kw`: None is unknown.
+    `register_tenths`, `pulse_count`: the meter's counters at the beginning; None: unknown.
     """
 
     id: int
@@ -137,14 +137,14 @@ class SaveOutage:
 
 
 class DeleteOutage(NamedTuple):
-    """Forget an outage that never was: its first edge turned out to be a bounce."""
+    """Delete an outage that has not begun: its first edge was a bounce."""
 
     id: int
 
 
 @dataclass(frozen=True, slots=True)
 class SaveHistory:
-    """Write how one circuit fared in one outage. `end`: how it ended, None while it has not."""
+    """Write the history of one circuit in one outage. `end`: how its shed record ended; None: it has not."""
 
     outage: int
     circuit: CircuitId
@@ -156,9 +156,9 @@ class SaveHistory:
 
 @dataclass(frozen=True, slots=True)
 class SavePulses:
-    """Write how many edges of the meter's outputs were counted so far, this start's and those before it.
+    """Write the number of edges of the meter's outputs counted so far, including earlier starts.
 
-    `count`: of the 10 Wh output; `kwh_count`: of the 1 kWh output. None: not wired.
+    `count`: the 10 Wh output. `kwh_count`: the 1 kWh output. None: not wired.
     """
 
     count: int | None
@@ -166,7 +166,7 @@ class SavePulses:
 
 
 class SaveSample(NamedTuple):
-    """Write one row of the demand log. None is unknown, never 0."""
+    """Write one row of the demand record. None is unknown, never 0."""
 
     at: float
     outage: int
@@ -197,10 +197,10 @@ Effect = (
 
 @dataclass(frozen=True, slots=True)
 class SavedState:
-    """What the disk remembers at a start.
+    """State on disk at a start.
 
-    `outage`: the one not closed, if any. `last_outage`: the highest id, or 0. `boot`: the boot that last wrote; None
-    where none did. `pulse_count`, `kwh_pulse_count`: edges of the meter's 10 Wh and 1 kWh outputs counted so far.
+    `outage`: the one that is not closed, if any. `last_outage`: the highest number, or 0. `boot`: the boot that last
+    wrote; None: no boot did. `pulse_count`, `kwh_pulse_count`: edges of the meter's outputs counted so far.
     """
 
     entries: Mapping[CircuitId, Mapping[str, Json]] = field(default_factory=dict)

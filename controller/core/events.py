@@ -1,6 +1,6 @@
-"""What can happen to the controller. Facts, in the past tense; `at` is the monotonic second at which each happened.
+"""Events: the inputs of the engine, in the past tense. `at` is the monotonic second at which each happened.
 
-Named tuples: a dataclass takes six times as long to be made, and a start in the dark makes them all.
+They are named tuples: a dataclass takes six times as long to define, and a cold start defines all of them.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class ContactChanged(NamedTuple):
-    """The auxiliary contact was seen open or closed: by an edge, by a poll of the level, or said by its MQTT device.
+    """The auxiliary contact is open or closed: by an edge, a poll of the level, or a message of its MQTT device.
 
-    `retained`: the broker's memory of an MQTT contact, not a word said now.
+    `retained`: the message is the broker's stored copy, not a live one.
     """
 
     at: float
@@ -25,20 +25,20 @@ class ContactChanged(NamedTuple):
 
 
 class ContactAlive(NamedTuple):
-    """The MQTT contact's device said something live that is not a position (its availability)."""
+    """The device of the MQTT contact sent a live message other than a position: its availability."""
 
     at: float
 
 
 class ContactLost(NamedTuple):
-    """Nobody can say where the contact is: the GPIO chip failed, or the MQTT contact's device went offline."""
+    """The contact's position became unknown: the GPIO chip failed, or the MQTT contact's device went offline."""
 
     at: float
     reason: str
 
 
 class BusConnected(NamedTuple):
-    """The broker accepted us and our subscriptions are on their way."""
+    """The broker accepted the connection; the subscriptions are sent next."""
 
     at: float
 
@@ -51,7 +51,7 @@ class BusLost(NamedTuple):
 
 
 class BreakerReported(NamedTuple):
-    """A device said its position; `retained` where the broker only remembers it."""
+    """A device reported its position. `retained`: the report is the broker's stored copy."""
 
     at: float
     circuit: CircuitId
@@ -60,7 +60,7 @@ class BreakerReported(NamedTuple):
 
 
 class AvailabilityReported(NamedTuple):
-    """A device said, or its last will did, that it answers or not."""
+    """A device, or its last will, reported whether it is available. `retained`: the broker's stored copy."""
 
     at: float
     circuit: CircuitId
@@ -72,11 +72,11 @@ AskKind = Literal["on", "off", "restore", "hold", "release", "forget", "reload",
 
 
 class Requested(NamedTuple):
-    """A person's program asked for something.
+    """A user request arrived.
 
-    `circuit`: None means all (`restore`), or that the request concerns none (`reload`, `drill`, `drill-end`).
-    `reply`: an opaque ticket for the answer; None where nobody waits for one. `now`: they insist (skips `min_off_s`).
-    `for_s`: how long a drill holds circuits off; None: as long as usual.
+    `circuit`: None means all circuits (`restore`), or that the request concerns no circuit (`reload`, `drill`,
+    `drill-end`). `reply`: an opaque address for the reply; None: no reply expected. `now`: do not wait for
+    `min_off_s`. `for_s`: duration of a drill in seconds; None: the default.
     """
 
     at: float
@@ -90,7 +90,7 @@ class Requested(NamedTuple):
 
 
 class CircuitsChanged(NamedTuple):
-    """The homeowner's file was read again and is right."""
+    """`circuits.toml` was read again and is valid."""
 
     at: float
     panel: Panel
@@ -98,7 +98,7 @@ class CircuitsChanged(NamedTuple):
 
 
 class ConfigurationRefused(NamedTuple):
-    """A configuration file is wrong; the one in force stays. `mistakes` are sentences for its owner."""
+    """A configuration file is not valid; the one in force stays. `errors` are sentences for the user."""
 
     at: float
     errors: tuple[str, ...]
@@ -106,28 +106,28 @@ class ConfigurationRefused(NamedTuple):
 
 
 class EnergyRead(NamedTuple):
-    """The meter's energy register answered: `tenths` of a kWh (raw, rolls over at 10⁷)."""
+    """The meter's energy register was read: `tenths` of a kWh (raw, rolls over at 10⁷)."""
 
     at: float
     tenths: int
 
 
 class MeterSilent(NamedTuple):
-    """The meter did not answer a poll, or what came could not be trusted."""
+    """The meter did not respond to a poll, or its response was not valid."""
 
     at: float
     reason: str
 
 
 class MeterFindingReported(NamedTuple):
-    """Something was found out about a meter; `about` is JSON-ready, `says` in it a sentence."""
+    """The driver found something out about a meter. `details` is JSON-ready; its `text` is a sentence."""
 
     at: float
     details: Mapping[str, str]
 
 
 class ExtraMeterRead(NamedTuple):
-    """A further meter on the bus answered: `tenths` of a kWh, None where it was silent."""
+    """A further meter on the line was polled: `tenths` of a kWh; None: it did not respond."""
 
     at: float
     meter: str
@@ -135,19 +135,19 @@ class ExtraMeterRead(NamedTuple):
 
 
 class PulseSeen(NamedTuple):
-    """One edge of the meter's 10 Wh output: 5 Wh have gone by."""
+    """One edge of the meter's 10 Wh output was seen: 5 Wh."""
 
     at: float
 
 
 class KwhPulseSeen(NamedTuple):
-    """One edge of the meter's 1 kWh output: 500 Wh have gone by."""
+    """One edge of the meter's 1 kWh output was seen: 500 Wh."""
 
     at: float
 
 
 class DiskFailed(NamedTuple):
-    """The store could not write; what it could not write it keeps, bounded, and tries again."""
+    """The store could not write. It keeps a limited number of rows and tries again."""
 
     at: float
     reason: str
@@ -160,7 +160,7 @@ class DiskRecovered(NamedTuple):
 
 
 class ClockTrusted(NamedTuple):
-    """The wall clock is known to be right from now on."""
+    """The wall clock is trusted from now on."""
 
     at: float
 

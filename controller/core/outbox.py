@@ -1,4 +1,4 @@
-"""What is written and told of what happens: events, alarms, the outage and its circuits."""
+"""Outbox: rows for the disk and publications for the bus, in the order of the events."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from controller.core.alarms import ActiveAlarms, Alarm
 from controller.core.effects import LogEvent, SaveEntry, SendReply
-from controller.core.outage_record import OutageRecord
 from controller.core.publish_queue import PublishQueue
 from rules.device_reports import ReportOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from controller.core.effects import DiskEffect, Effect, Json, SavedState
+    from controller.core.effects import DiskEffect, Effect, Json, PublishMeter
+    from controller.core.outage_record import OutageRecord
     from rules.ledger import Ledger
     from rules.panel import CircuitId
 
@@ -27,15 +27,20 @@ _ON = (ReportOutcome.CONFIRMED_ON, ReportOutcome.ON_WITHOUT_COMMAND, ReportOutco
 
 
 class Outbox:
-    """Collects rows for the disk and words for the bus, in the order in which things happened."""
+    """Collects what to write and to publish. The engine drains it after the commands of each turn have left.
 
-    def __init__(self, ledger: Ledger, boot: str, memory: SavedState) -> None:
+    `known`: circuits that earlier starts may have published.
+    """
+
+    def __init__(self, ledger: Ledger, record: OutageRecord, known: Iterable[CircuitId]) -> None:
         self._ledger = ledger
+        self._record = record
         self._rows: list[DiskEffect] = []
-        self._answers: list[SendReply] = []
-        self.record = OutageRecord(boot, memory)
+        self._replies: list[SendReply] = []
+        self._queue = PublishQueue(known)
         self.alarms = ActiveAlarms()
-        self.publish_queue = PublishQueue(memory.entries)
+
+    # --- events and rows ---------------------------------------------------------------------------------------------
 
     def log_event(
         self,
@@ -43,82 +48,113 @@ class Outbox:
         at: float,
         circuit: CircuitId | None = None,
         *,
-        lazy: bool = True,
-        about: Mapping[str, Json] | None = None,
+        may_be_delayed: bool = True,
+        details: Mapping[str, Json] | None = None,
         **more: Json,
     ) -> None:
-        """Write and tell an event, and what it is about. `lazy`: its row may wait for the next one that cannot."""
-        happened = LogEvent(at, event, circuit, {**(about or {}), **more}, lazy)
-        self._rows.append(happened)
-        self.publish_queue.event(happened)
+        """Log and publish an event. `may_be_delayed`: its row may wait for the next one that may not."""
+        self._rows.append(LogEvent(at, event, circuit, {**(details or {}), **more}, may_be_delayed))
+
+    def log_limited(self, event: str, at: float, suppressed: int | None, details: Mapping[str, Json]) -> None:
+        """Log a rate-limited event: `suppressed` is what `RateLimit.allow` returned for it; None drops it."""
+        if suppressed is not None:
+            self.log_event(event, at, details={**details, "suppressed": suppressed} if suppressed else details)
+
+    def save(self, row: DiskEffect) -> None:
+        """Write a row that is not published."""
+        self._rows.append(row)
 
     def on_report(self, circuit: CircuitId, outcome: ReportOutcome | None, at: float) -> None:
-        """Write what a report turned out to mean."""
-        debt = self._ledger[circuit].shed_record
-        if outcome is ReportOutcome.CONFIRMED_OFF and debt is not None:
-            self.record.confirmed(circuit, debt, at)
+        """Log the outcome of a device report (None: nothing of note) and publish the circuit."""
+        record = self._ledger[circuit].shed_record
+        if outcome is ReportOutcome.CONFIRMED_OFF and record is not None:
+            self._record.confirmed(circuit, record, at)
         if outcome is not None:
-            self.log_event(outcome.value, at, circuit, about=self._answered(circuit, outcome))
-            self.ended(_ENDS.get(outcome, outcome.value), at if outcome in _ON else None)
-        self.publish_queue.circuits.add(circuit)
-        self.publish_queue.state = True
+            self.log_event(outcome.value, at, circuit, details=self._response_time(circuit, outcome))
+            self.save_ended_records(_ENDS.get(outcome, outcome.value), at if outcome in _ON else None)
+        self.publish_circuits((circuit,))
 
-    def _answered(self, circuit: CircuitId, outcome: ReportOutcome) -> dict[str, Json]:
-        """Return how long after our last command the device said that it had obeyed, where that is what it said."""
+    def _response_time(self, circuit: CircuitId, outcome: ReportOutcome) -> dict[str, Json]:
+        """Return the seconds from the last command to its acknowledgment, if the report is one."""
         entry = self._ledger[circuit]
-        answers = outcome in (ReportOutcome.CONFIRMED_OFF, ReportOutcome.CONFIRMED_ON) and entry.sent is not None
-        # What it said before it was told, or what the broker remembers, is no answer.
+        confirms = outcome in (ReportOutcome.CONFIRMED_OFF, ReportOutcome.CONFIRMED_ON) and entry.sent is not None
+        # A report from before the command, or a retained one, is no acknowledgment.
         after_s = -1.0 if entry.reported_at is None else entry.reported_at - entry.sent_at
-        return {"after_s": round(after_s, 3)} if answers and after_s >= 0.0 else {}
+        return {"after_s": round(after_s, 3)} if confirms and after_s >= 0.0 else {}
 
-    def ended(self, how: str, at: float | None = None) -> None:
-        """Write how the debts that have just ended did; `at`: when they were on again, None where they are not."""
-        for circuit, debt in self._ledger.closed_records:
-            self.record.ended(circuit, debt, how, at if debt.on_reported_at is None else debt.on_reported_at)
-        self._ledger.closed_records.clear()
+    def save_ended_records(self, how: str, at: float | None = None) -> None:
+        """Write how the shed records ended that have just been closed.
 
-    def alarm(
+        `at`: when the circuits were on again (monotonic seconds); None: they are not.
+        """
+        for circuit, record in self._ledger.take_closed_records():
+            self._record.ended(circuit, record, how, at if record.on_reported_at is None else record.on_reported_at)
+
+    # --- alarms and replies ------------------------------------------------------------------------------------------
+
+    def set_alarm(
         self,
         alarm: Alarm,
         at: float,
         *,
-        stands: bool,
+        active: bool,
         detail: str = "",
         circuits: tuple[CircuitId, ...] = (),
         since: float | None = None,
     ) -> None:
-        """Raise an alarm, say anew what it is about, or clear it. `since`: None is now."""
-        if stands:
+        """Raise the alarm, update its text, or clear it. `since`: None means `at`."""
+        if active:
             if self.alarms.set(alarm, at if since is None else since, detail, circuits):
                 view = self.alarms[alarm]
-                about: dict[str, Json] = {"alarm": view.id, "circuits": [*circuits], "since_at": view.since}
-                self.log_event("alarm_raised", at, about={**about, "message": view.message})
-        elif (gone := self.alarms.clear(alarm)) is not None:
-            self.log_event("alarm_cleared", at, alarm=gone.id, lasted_s=round(at - gone.since, 3))
+                details: dict[str, Json] = {"alarm": view.id, "circuits": [*circuits], "since_at": view.since}
+                self.log_event("alarm_raised", at, details={**details, "message": view.message})
+        elif (cleared := self.alarms.clear(alarm)) is not None:
+            self.log_event("alarm_cleared", at, alarm=cleared.id, lasted_s=round(at - cleared.since, 3))
+
+    def reply(self, address: object, *, ok: bool, reason: str) -> None:
+        """Reply to a user request; `address` None: the requester expects no reply."""
+        if address is not None:
+            self._replies.append(SendReply(address, ok, reason))
+
+    # --- publications ------------------------------------------------------------------------------------------------
+
+    def publish_state(self) -> None:
+        """Publish `controller/state`."""
+        self._queue.add_state()
+
+    def publish_demand(self) -> None:
+        """Publish `demand`."""
+        self._queue.add_demand()
+
+    def publish_circuits(self, circuits: Iterable[CircuitId]) -> None:
+        """Publish these circuits, and `controller/state`, which lists them."""
+        self._queue.add_circuits(circuits)
+        self._queue.add_state()
+
+    def publish_meter(self, reading: PublishMeter) -> None:
+        """Publish the reading of a further meter."""
+        self._queue.add_meter(reading)
 
     def republish_all(self, circuits: Iterable[CircuitId], *, demand: bool) -> None:
-        """Tell all there is: the broker may have forgotten it. An alarm that no longer stands is cleared there too."""
-        self.publish_queue.republish_all(circuits, (alarm.value for alarm in Alarm), demand=demand)
+        """Publish everything: the broker may have lost it. The topics of alarms that are not active are cleared."""
+        self._queue.republish_all(circuits, (alarm.value for alarm in Alarm), demand=demand)
 
-    def answer(self, reply: object, *, ok: bool, reason: str) -> None:
-        """Answer a person, where one waits."""
-        if reply is not None:
-            self._answers.append(SendReply(reply, ok, reason))
+    def deadline(self) -> float | None:
+        """Return when a rate-limited publication is due (monotonic seconds); None: none is waiting."""
+        return self._queue.deadline()
 
-    def sample(self, row: DiskEffect) -> None:
-        """Write a row of the demand log."""
-        self._rows.append(row)
-
-    def drain(self, now: float, *, may_tell: bool) -> list[Effect]:
-        """Return what is to be told (where it may be) and written."""
-        self.publish_queue.alarms |= self.alarms.changed
-        self.alarms.changed.clear()
-        told: list[Effect] = []
-        if may_tell:
-            told += [*self._answers, *self.publish_queue.drain(now)]
-            self._answers.clear()
-        told += (SaveEntry(circuit, row) for circuit, row in self._ledger.take_changes())
-        told += self.record.drain_rows()
-        told += self._rows
+    def drain(self, now: float, *, may_publish: bool) -> list[Effect]:
+        """Return what to publish, if that is permitted now, and what to write; remove it."""
+        self._queue.add_alarms(self.alarms.take_changes())
+        for row in self._rows:
+            if isinstance(row, LogEvent):
+                self._queue.add_event(row)
+        effects: list[Effect] = []
+        if may_publish:
+            effects += [*self._replies, *self._queue.drain(now)]
+            self._replies.clear()
+        effects += (SaveEntry(circuit, row) for circuit, row in self._ledger.take_changes())
+        effects += self._record.take_rows()
+        effects += self._rows
         self._rows = []
-        return told
+        return effects

@@ -1,4 +1,4 @@
-"""What is to be told on the bus, and when: after the commands, at most so often, the last word always."""
+"""Queue of publications: sent after the commands, rate-limited, latest value wins."""
 
 from __future__ import annotations
 
@@ -14,63 +14,83 @@ if TYPE_CHECKING:
     from rules.panel import CircuitId
 
 MIN_INTERVAL_S = 0.2
-"""`controller/state` and `demand` are told at most this often."""
+"""Minimum time between two publications of `controller/state`, and between two of `demand`, in seconds."""
 
 MAX_EVENTS = 500
-"""So many events wait for a broker that is away; older ones are in the log on the disk."""
+"""Maximum number of events kept for a broker that is disconnected. The log on disk has the older ones."""
 
 
 class PublishQueue:
-    """What has changed since it was last told.
+    """What has changed since it was last published.
 
-    `known`: circuits of which earlier starts may have told. What is no longer in the file is told to be gone.
+    `known`: circuits that earlier starts may have published. The topics of those no longer in the file are cleared.
     """
 
     def __init__(self, known: Iterable[CircuitId] = ()) -> None:
         self._known = {*known}
-        self.state = True
-        self.demand = False
-        self.circuits: set[CircuitId] = set()
-        self.alarms: set[str] = set()
-        self.meters: dict[str, PublishMeter] = {}
+        self._state = True
+        self._demand = False
+        self._circuits: set[CircuitId] = set()
+        self._alarms: set[str] = set()
+        self._meters: dict[str, PublishMeter] = {}
         self._events: deque[LogEvent] = deque(maxlen=MAX_EVENTS)
         self._state_at = self._demand_at = float("-inf")
 
-    def event(self, happened: LogEvent) -> None:
-        """Let an event wait its turn."""
-        self._events.append(happened)
+    def add_event(self, event: LogEvent) -> None:
+        """Queue an event."""
+        self._events.append(event)
+
+    def add_state(self) -> None:
+        """Queue `controller/state`."""
+        self._state = True
+
+    def add_demand(self) -> None:
+        """Queue `demand`."""
+        self._demand = True
+
+    def add_circuits(self, circuits: Iterable[CircuitId]) -> None:
+        """Queue these circuits."""
+        self._circuits.update(circuits)
+
+    def add_alarms(self, alarms: Iterable[str]) -> None:
+        """Queue these alarms, by id."""
+        self._alarms.update(alarms)
+
+    def add_meter(self, reading: PublishMeter) -> None:
+        """Queue the reading of a further meter, in place of an earlier one."""
+        self._meters[reading.meter] = reading
 
     def republish_all(self, circuits: Iterable[CircuitId], alarms: Iterable[str], *, demand: bool) -> None:
-        """Tell all there is: the broker may have forgotten it."""
-        self.state, self.demand = True, demand
+        """Queue everything: the broker may have lost its retained messages."""
+        self._state, self._demand = True, demand
         self._known.update(circuits)
-        # Retained there, a circuit that was dropped from the file over a restart would stand for ever.
-        self.circuits |= self._known
-        self.alarms.update(alarms)
+        # A circuit removed from the file while the program was down would stay retained at the broker.
+        self._circuits |= self._known
+        self._alarms.update(alarms)
 
     def drain(self, now: float) -> list[Effect]:
-        """Return what may be told now, and count it as told."""
-        told: list[Effect] = [PublishEvent(event) for event in self._events]
+        """Return what may be published now, and remove it."""
+        effects: list[Effect] = [PublishEvent(event) for event in self._events]
         self._events.clear()
-        if self.state and now >= self._state_at + MIN_INTERVAL_S:
-            told.append(PublishState())
-            self.state, self._state_at = False, now
-        told += [PublishCircuit(circuit) for circuit in self.circuits]
-        self.circuits.clear()
-        told += [PublishAlarm(alarm) for alarm in sorted(self.alarms)]
-        self.alarms.clear()
-        told += self.meters.values()
-        self.meters.clear()
-        if self.demand and now >= self._demand_at + MIN_INTERVAL_S:
-            told.append(PublishDemand())
-            self.demand, self._demand_at = False, now
-        return told
+        if self._state and now >= self._state_at + MIN_INTERVAL_S:
+            effects.append(PublishState())
+            self._state, self._state_at = False, now
+        effects += [PublishCircuit(circuit) for circuit in self._circuits]
+        self._circuits.clear()
+        effects += [PublishAlarm(alarm) for alarm in sorted(self._alarms)]
+        self._alarms.clear()
+        effects += self._meters.values()
+        self._meters.clear()
+        if self._demand and now >= self._demand_at + MIN_INTERVAL_S:
+            effects.append(PublishDemand())
+            self._demand, self._demand_at = False, now
+        return effects
 
     def deadline(self) -> float | None:
-        """Return when something that waits may be told; None: nothing waits for a time."""
+        """Return when a rate-limited publication is due (monotonic seconds); None: none is waiting."""
         times = []
-        if self.state:
+        if self._state:
             times.append(self._state_at + MIN_INTERVAL_S)
-        if self.demand:
+        if self._demand:
             times.append(self._demand_at + MIN_INTERVAL_S)
         return min(times, default=None)

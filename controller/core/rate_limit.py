@@ -1,4 +1,4 @@
-"""Says what repeats itself a few times, then counts it: a log and a card are not there for the same line again."""
+"""Rate limiter for repeated log entries."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from controller.core.effects import Json
+    from collections.abc import Hashable
 
 
 class RateLimit:
-    """Lets through at most `most` of one kind within `within_s`, and counts the rest."""
+    """Allows at most `maximum` entries of one kind within `window_s` seconds and counts the others."""
 
-    def __init__(self, most: int, within_s: float) -> None:
-        self._most = most
-        self._within_s = within_s
-        self._said: dict[tuple[Json, ...], deque[float]] = {}
-        self._suppressed: dict[tuple[Json, ...], int] = {}
+    def __init__(self, maximum: int, window_s: float) -> None:
+        self._maximum = maximum
+        self._window_s = window_s
+        self._allowed_at: dict[tuple[Hashable, ...], deque[float]] = {}
+        self._suppressed: dict[tuple[Hashable, ...], int] = {}
 
-    def allow(self, at: float, *kind: Json) -> int | None:
-        """Return how many of this kind were left suppressed before this one; None: leave this one suppressed as well."""
-        said = self._said.setdefault(kind, deque(maxlen=self._most))
-        if len(said) == self._most and at - said[0] < self._within_s:
+    def allow(self, at: float, *kind: Hashable) -> int | None:
+        """Return the number of entries of this kind suppressed since the last one; None: suppress this one too.
+
+        `at`: monotonic seconds.
+        """
+        allowed_at = self._allowed_at.setdefault(kind, deque(maxlen=self._maximum))
+        if len(allowed_at) == self._maximum and at - allowed_at[0] < self._window_s:
             self._suppressed[kind] = self._suppressed.get(kind, 0) + 1
             return None
-        said.append(at)
+        allowed_at.append(at)
         return self._suppressed.pop(kind, 0)

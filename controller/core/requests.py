@@ -1,4 +1,4 @@
-"""What people ask for: decided, done, and answered."""
+"""User requests about circuits: permitted or refused, carried out, and answered."""
 
 from __future__ import annotations
 
@@ -8,122 +8,124 @@ from rules import requests
 from rules.ledger_entry import Hold, PendingRequest
 from rules.panel import Position
 from rules.requests import RequestDecision
-from rules.restore import RestoreDecision, restore_decision
+from rules.restore import RestoreDecision, earliest_requested_on_at, restore_decision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from controller.core.command_scheduler import CommandScheduler
+    from controller.core.contact_handler import ContactHandler
+    from controller.core.context import CoreContext
     from controller.core.drill import DrillController
     from controller.core.events import Requested
-    from controller.core.transfer import Transfer
-    from rules.ledger import Ledger
-    from rules.panel import Circuit, Panel
+    from controller.core.outage import OutageLifecycle
+    from rules.panel import Circuit
 
 
 class RequestHandler:
-    """Obeys requests about circuits and drills, or says why not."""
+    """Serves user requests about circuits and drills, or refuses them with a reason."""
 
     def __init__(
-        self, ledger: Ledger, switches: CommandScheduler, transfer: Transfer, drilling: DrillController
+        self,
+        context: CoreContext,
+        scheduler: CommandScheduler,
+        contact: ContactHandler,
+        outage: OutageLifecycle,
+        drill: DrillController,
     ) -> None:
-        self._ledger = ledger
-        self._switches = switches
-        self._transfer = transfer
-        self._drilling = drilling
+        self._context = context
+        self._ledger = context.ledger
+        self._scheduler = scheduler
+        self._contact = contact
+        self._outage = outage
+        self._drill = drill
 
-    def handle(self, asked: Requested, panel: Panel) -> RequestDecision:
-        """Do what was asked, if it may be done; return the answer."""
-        if asked.request == "drill":
-            return self._drilling.on_request(asked)
-        if asked.request == "drill-end":
-            return self._drilling.on_end_request(asked)
-        return self._handle_circuit_request(asked, panel, on_utility=self._transfer.contact.steady)
+    def handle(self, request: Requested) -> RequestDecision:
+        """Do what was asked for, if it is permitted; return the reply."""
+        match request.request:
+            case "drill":
+                return self._drill.on_request(request)
+            case "drill-end":
+                return self._drill.on_end_request(request)
+            case "restore" if self._outage.drill_holds:
+                return RequestDecision(
+                    ok=False, reason="a drill is running; `loadshed drill --end` ends it and restores its circuits"
+                )
+            case "restore" if request.circuit is None:
+                return self._restore_all()
+        panel = self._context.panel.current
+        if request.circuit is None or request.circuit not in panel:
+            return RequestDecision(ok=False, reason=f"there is no circuit {request.circuit!r} in circuits.toml")
+        circuit = panel[request.circuit]
+        decision = self._handle_circuit_request(request, circuit)
+        self._scheduler.mark_dirty((circuit.id,))
+        return decision
 
-    def _handle_circuit_request(self, asked: Requested, panel: Panel, *, on_utility: bool) -> RequestDecision:
-        if asked.request == "restore" and self._transfer.drilling:
-            return RequestDecision(
-                ok=False, reason="a drill is on: `loadshed drill --end` gives back what it switched off"
-            )
-        if asked.request == "restore" and asked.circuit is None:
-            return self._restore_all(panel, on_utility=on_utility)
-        if asked.circuit is None or asked.circuit not in panel:
-            return RequestDecision(ok=False, reason=f"there is no circuit {asked.circuit!r} in circuits.toml")
-        act: dict[str, Callable[[Requested, Circuit], RequestDecision]] = {
-            "on": self._on,
-            "off": self._off,
-            "hold": self._hold,
-            "release": self._release,
-            "forget": self._forget,
-        }
-        circuit = panel[asked.circuit]
-        if asked.request == "restore":
-            reply = self._restore(circuit, on_utility=on_utility)
-        elif asked.request in act:
-            reply = act[asked.request](asked, circuit)
-        else:
-            reply = RequestDecision(ok=False, reason=f"there is no request {asked.request!r}")
-        self._switches.mark_dirty((circuit.id,))
-        return reply
+    def _handle_circuit_request(self, request: Requested, circuit: Circuit) -> RequestDecision:
+        match request.request:
+            case "on":
+                decision = self._on(request, circuit)
+            case "off":
+                decision = self._off(request, circuit)
+            case "restore":
+                decision = self._restore(circuit)
+            case "hold":
+                decision = self._hold(request, circuit)
+            case "release":
+                decision = self._release(circuit)
+            case "forget":
+                decision = self._forget(circuit)
+            case _:
+                decision = RequestDecision(ok=False, reason=f"there is no request {request.request!r}")
+        return decision
 
-    def _on(self, asked: Requested, circuit: Circuit) -> RequestDecision:
-        rested_at = self._earliest_on_at(circuit)
-        reply = requests.switch_on(circuit, self._ledger[circuit.id], rested_at - asked.at, force=asked.now)
-        if reply.ok:
-            not_before = asked.at if asked.now else max(rested_at, asked.at)
-            self._ledger.add_request(circuit.id, PendingRequest(Position.ON, asked.by, not_before))
-        return reply
-
-    def _earliest_on_at(self, circuit: Circuit) -> float:
-        """Return from when on the load may run again: after its rest since our OFF, or since it was seen to go off."""
+    def _on(self, request: Requested, circuit: Circuit) -> RequestDecision:
         entry = self._ledger[circuit.id]
-        if entry.shed_record is not None:
-            return entry.shed_record.off_at.mono + circuit.min_off_s
-        if entry.last_switch is None or entry.last_switch.position is Position.ON:
-            return float("-inf")
-        rested_s = entry.last_switch.at.since(self._ledger.boot_time(0.0))
-        return (self._ledger.started if rested_s is None else -rested_s) + circuit.min_off_s
+        rested_at = earliest_requested_on_at(circuit, entry, self._ledger.boot_time(self._ledger.started))
+        decision = requests.switch_on(circuit, entry, rested_at - request.at, force=request.now)
+        if decision.ok:
+            not_before = request.at if request.now else max(rested_at, request.at)
+            self._ledger.add_request(circuit.id, PendingRequest(Position.ON, request.by, not_before))
+        return decision
 
-    def _off(self, asked: Requested, circuit: Circuit) -> RequestDecision:
-        reply = requests.switch_off(circuit)
-        if reply.ok:
-            self._ledger.add_request(circuit.id, PendingRequest(Position.OFF, asked.by, asked.at))
-            self._ledger.record_switch(circuit.id, Position.OFF, asked.by or "a person's request", asked.at)
-        return reply
+    def _off(self, request: Requested, circuit: Circuit) -> RequestDecision:
+        decision = requests.switch_off(circuit)
+        if decision.ok:
+            self._ledger.add_request(circuit.id, PendingRequest(Position.OFF, request.by, request.at))
+            self._ledger.record_switch(circuit.id, Position.OFF, request.by or "a person's request", request.at)
+        return decision
 
-    def _hold(self, asked: Requested, circuit: Circuit) -> RequestDecision:
-        self._ledger.hold(circuit.id, Hold(asked.by, asked.note, self._ledger.boot_time(asked.at)))
+    def _hold(self, request: Requested, circuit: Circuit) -> RequestDecision:
+        self._ledger.hold(circuit.id, Hold(request.by, request.note, self._ledger.boot_time(request.at)))
         return RequestDecision(ok=True, reason=f"{circuit.name} is on hold; {requests.NOT_A_LOCK}")
 
-    def _release(self, _asked: Requested, circuit: Circuit) -> RequestDecision:
-        reply = requests.release(circuit, self._ledger[circuit.id])
-        if reply.ok:
+    def _release(self, circuit: Circuit) -> RequestDecision:
+        decision = requests.release(circuit, self._ledger[circuit.id])
+        if decision.ok:
             self._ledger.release(circuit.id)
-        return reply
+        return decision
 
-    def _forget(self, _asked: Requested, circuit: Circuit) -> RequestDecision:
-        reply = requests.forget(circuit, self._ledger[circuit.id])
-        if reply.ok:
+    def _forget(self, circuit: Circuit) -> RequestDecision:
+        decision = requests.forget(circuit, self._ledger[circuit.id])
+        if decision.ok:
             self._ledger.clear(circuit.id)
-        return reply
+        return decision
 
-    def _restore(self, circuit: Circuit, *, on_utility: bool) -> RequestDecision:
-        reply = requests.restore(circuit, self._ledger[circuit.id], on_utility=on_utility)
-        if reply.ok:
+    def _restore(self, circuit: Circuit) -> RequestDecision:
+        decision = requests.restore(circuit, self._ledger[circuit.id], on_utility=self._contact.contact.steady)
+        if decision.ok:
             self._ledger.release_for_restore(circuit.id)
-        return reply
+        return decision
 
-    def _restore_all(self, panel: Panel, *, on_utility: bool) -> RequestDecision:
-        given, kept = [], []
-        for circuit in panel:
+    def _restore_all(self) -> RequestDecision:
+        restored, refusals = [], []
+        for circuit in self._context.panel.current:
             entry = self._ledger[circuit.id]
-            # What was off before is where it belongs; so is what is on, and only watched lest an OFF still take effect.
+            # A circuit that was off before stays off. One that is on is only watched for a late OFF.
             if not entry.owed or restore_decision(circuit, entry) in (RestoreDecision.WAS_OFF, RestoreDecision.IS_ON):
                 continue
-            reply = self._restore(circuit, on_utility=on_utility)
-            (given.append(circuit.id) if reply.ok else kept.append(reply.reason))
-            self._switches.mark_dirty((circuit.id,))
-        if not given and not kept:
+            decision = self._restore(circuit)
+            (restored.append(circuit.id) if decision.ok else refusals.append(decision.reason))
+            self._scheduler.mark_dirty((circuit.id,))
+        if not restored and not refusals:
             return RequestDecision(ok=False, reason="nothing is owed")
-        said = f"given back in turn: {', '.join(given)}" if given else "nothing is given back"
-        return RequestDecision(ok=bool(given), reason="; ".join((said, *dict.fromkeys(kept))))
+        summary = f"restored in turn: {', '.join(restored)}" if restored else "no circuit is restored"
+        return RequestDecision(ok=bool(restored), reason="; ".join((summary, *dict.fromkeys(refusals))))

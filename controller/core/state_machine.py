@@ -1,7 +1,7 @@
-"""The states of the house, and the one table of what moves it between them.
+"""States of the house and the table of transitions between them.
 
-Everything that changes the state is here, and nothing else is: the engine says *when* (every trigger carries its
-time), this table says *whither*. Each pair of state and trigger is either a row or ignored on purpose.
+The engine determines when a trigger fires; every trigger carries its time. The table determines the next state. Each
+pair of state and trigger is either a transition or ignored on purpose.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class State(Enum):
-    """What the house is doing about its source of power."""
+    """State of the house with respect to its power source."""
 
     STARTING = "starting"
     UTILITY = "utility"
@@ -27,22 +27,22 @@ class State(Enum):
 
     @property
     def sheds(self) -> bool:
-        """Tell whether nonessential circuits are wanted off. Also while the contact cannot be read."""
+        """Return whether nonessential circuits are wanted off. It stays so while the contact is unknown."""
         return self in (State.SHEDDING, State.STANDBY)
 
     @property
     def on_utility(self) -> bool:
-        """Tell whether utility has returned, or never went."""
+        """Return whether utility is back, or was never lost."""
         return self in (State.STABILIZING, State.RESTORING, State.UTILITY)
 
     @property
     def restores(self) -> bool:
-        """Tell whether the rules may switch on what is owed (the contact permitting)."""
+        """Return whether owed circuits may be switched on, if the contact permits it."""
         return self in (State.RESTORING, State.UTILITY)
 
 
 class Trigger(Enum):
-    """What moves the house: the settled contact, circuits all settled, utility stable for long enough; a drill."""
+    """Cause of a transition: the contact settled, all circuits settled, utility is stable, or a drill."""
 
     ON_UTILITY = "on_utility"
     ON_STANDBY = "on_standby"
@@ -53,7 +53,7 @@ class Trigger(Enum):
 
 
 class Transition(NamedTuple):
-    """One row of the table. `when`: "unfinished" (an outage is open or something is owed), "finished", or always."""
+    """One transition. `when`: "unfinished" (an outage is open or a circuit is owed), "finished", or empty: always."""
 
     source: State
     trigger: Trigger
@@ -64,7 +64,7 @@ class Transition(NamedTuple):
 TRANSITIONS = (
     Transition(State.STARTING, Trigger.ON_UTILITY, State.UTILITY, "finished"),
     Transition(State.STARTING, Trigger.ON_UTILITY, State.STABILIZING, "unfinished"),
-    # The Pi browns out in the transfer too: a start with the contact open is the usual case.
+    # The Pi loses power in the transfer too: a start with the contact open is the usual case.
     Transition(State.STARTING, Trigger.ON_STANDBY, State.SHEDDING),
     Transition(State.UTILITY, Trigger.ON_STANDBY, State.SHEDDING),
     Transition(State.SHEDDING, Trigger.SETTLED, State.STANDBY),
@@ -74,43 +74,43 @@ TRANSITIONS = (
     Transition(State.STABILIZING, Trigger.ON_STANDBY, State.SHEDDING),
     Transition(State.RESTORING, Trigger.SETTLED, State.UTILITY),
     Transition(State.RESTORING, Trigger.ON_STANDBY, State.SHEDDING),
-    # An outage that a person asked for, while the contact stays closed. A transfer in it ends it and begins in one.
+    # A drill: the contact stays closed. A transfer ends the drill and begins the outage at the same moment.
     Transition(State.UTILITY, Trigger.DRILL, State.SHEDDING),
     Transition(State.SHEDDING, Trigger.DRILL_ENDED, State.STABILIZING),
     Transition(State.STANDBY, Trigger.DRILL_ENDED, State.STABILIZING),
 )
 
 IGNORED = (
-    # Nothing is commanded before the contact has been read once.
+    # No command is sent before the contact has been read once.
     (State.STARTING, Trigger.SETTLED),
     (State.STARTING, Trigger.STABLE),
-    # The contact was lost and found where it was.
+    # The contact was lost and found in the same position.
     (State.UTILITY, Trigger.ON_UTILITY),
     (State.SHEDDING, Trigger.ON_STANDBY),
     (State.STANDBY, Trigger.ON_STANDBY),
     (State.STABILIZING, Trigger.ON_UTILITY),
     (State.RESTORING, Trigger.ON_UTILITY),
-    # An old debt that is tried again on utility settles without a change of state.
+    # A circuit owed from before is retried on utility; when it settles, the state stays.
     (State.UTILITY, Trigger.SETTLED),
-    # Each return to utility has its stable wait; only the first one moves the house on.
+    # Each return to utility has its stable wait; only the first one changes the state.
     (State.UTILITY, Trigger.STABLE),
     (State.RESTORING, Trigger.STABLE),
-    # A circuit that comes up later (retagged, switched on) is shed from where the house is.
+    # A circuit to be shed later (retagged, switched on) is shed in this state.
     (State.STANDBY, Trigger.SETTLED),
-    # Nothing is given back before utility is stable: there is nothing to settle.
+    # No circuit is restored before utility is stable, so none can settle.
     (State.STABILIZING, Trigger.SETTLED),
-    # The wait ended in the moment in which the contact opened.
+    # The wait ended at the moment at which the contact opened.
     (State.SHEDDING, Trigger.STABLE),
     (State.STANDBY, Trigger.STABLE),
-    # A drill is refused there.
+    # A drill is refused in these states.
     *((state, Trigger.DRILL) for state in State if state is not State.UTILITY),
-    # It is over already, or has never begun.
+    # The drill is over already, or has not begun.
     *((state, Trigger.DRILL_ENDED) for state in State if not state.sheds),
 )
 
 
 class StateMachine:
-    """The state of the house, `now`. `since`: the monotonic second at which it was entered, from `came_from`."""
+    """State of the house, `now`. `since`: monotonic second at which it was entered from `previous`."""
 
     def __init__(self, at: float) -> None:
         self.since = at
@@ -136,10 +136,10 @@ class StateMachine:
     if TYPE_CHECKING:
         state: str
 
-        def trigger(self, name: str, **words: object) -> bool: ...
+        def trigger(self, name: str, **arguments: object) -> bool: ...
 
     def fire(self, trigger: Trigger, at: float, *, unfinished: bool = False) -> State | None:
-        """Play `trigger` at the monotonic second `at`; return the state entered, None where it was ignored."""
+        """Process `trigger` at the monotonic second `at`; return the state entered; None: the trigger is ignored."""
         before = self.now
         self.trigger(trigger.value, at=at, unfinished=unfinished)
         self.now = State(self.state)
@@ -161,7 +161,7 @@ class StateMachine:
 
 
 def diagram() -> str:
-    """Return the table that runs, as a Mermaid state diagram."""
+    """Return the table of transitions as a Mermaid state diagram."""
     lines = ["stateDiagram-v2", f"    [*] --> {State.STARTING.value}"]
     for row in TRANSITIONS:
         label = row.trigger.value.replace("_", " ") + (f" ({row.when})" if row.when else "")

@@ -1,4 +1,4 @@
-"""What a person must know of the house: raised once it has lasted, cleared when it is over."""
+"""Alarms about the system: contact, broker, clock and meter. Each is raised after a condition has lasted."""
 
 from __future__ import annotations
 
@@ -10,71 +10,57 @@ from rules.contact import PowerSource
 
 if TYPE_CHECKING:
     from controller.core.command_scheduler import CommandScheduler
+    from controller.core.contact_handler import ContactHandler
+    from controller.core.context import CoreContext
     from controller.core.demand_recorder import DemandRecorder
-    from controller.core.outbox import Outbox
-    from controller.core.transfer import Transfer
+    from controller.core.outage import OutageLifecycle
     from rules.generator_loss import GeneratorLossDetector
-    from rules.ledger import Ledger
 
 CONTACT_UNKNOWN_AFTER_S = 30.0
 
 BROKER_DISCONNECTED_AFTER_S = 30.0
-"""A broker restarts in seconds; the tries to reach it are never more than two apart."""
+"""A broker restarts in seconds, and the controller tries to connect at least every two seconds."""
 
 CLOCK_AFTER_S, CLOCK_IN_OUTAGE_AFTER_S = 600.0, 60.0
-"""A network sets the clock within a minute of the start. In an outage the log's times of day matter at once."""
+"""The network sets the clock within a minute of the start. In an outage the times in the log matter at once."""
 
 STALE_ON_STANDBY_AFTER_S = 90.0
-"""The meter loses its power with the generator: so long, and it is known whether everything else has, too."""
+"""The meter loses power with the generator. After this time it is known whether everything else has lost it too."""
 
 HOUR_S = 3600.0
 
 
 class SystemAlarmMonitor:
-    """Raises and clears the alarms of the house and, with `CircuitWatch`, those of its circuits.
-
-    `open_alarm_s`: the contact may be open for so long, in seconds; 0: for ever.
-    """
+    """Raises and clears the alarms of the system and, with `CircuitAlarmMonitor`, those of the circuits."""
 
     def __init__(
         self,
-        *,
-        ledger: Ledger,
-        switches: CommandScheduler,
-        transfer: Transfer,
+        context: CoreContext,
+        scheduler: CommandScheduler,
+        contact: ContactHandler,
+        outage: OutageLifecycle,
         demand: DemandRecorder,
-        chronicle: Outbox,
-        confirm_s: float,
-        open_alarm_s: float,
     ) -> None:
-        self._ledger = ledger
-        self._transfer = transfer
+        self._context = context
+        self._contact = contact
+        self._outage = outage
         self._demand = demand
-        self._chronicle = chronicle
-        self._open_alarm_s = open_alarm_s
-        self._open_alarm_h = f"{open_alarm_s / HOUR_S:g}"
-        self._circuits = CircuitAlarmMonitor(
-            ledger=ledger,
-            switches=switches,
-            transfer=transfer,
-            demand=demand,
-            chronicle=chronicle,
-            confirm_s=confirm_s,
-        )
-        self._bus_lost_at: float | None = ledger.started
-        self._bus_lost_because = ""
+        self._open_alarm_s = context.settings.open_alarm_s
+        self._circuits = CircuitAlarmMonitor(context, scheduler, contact, outage, demand)
+        self._bus_lost_at: float | None = context.ledger.started
+        self._bus_lost_reason = ""
         self._clock_trusted = False
-        self._said: dict[Alarm, str | None] = {}
-        self._now = ledger.started
+        self._details: dict[Alarm, str | None] = {}  # of the active alarms; None: not active
+        self._now = context.ledger.started
 
     @property
     def generator(self) -> GeneratorLossDetector:
         return self._circuits.generator
 
     def bus_lost(self, at: float, reason: str) -> None:
-        """Take that the broker is away."""
+        """Note that the broker is disconnected."""
         self._bus_lost_at = at if self._bus_lost_at is None else self._bus_lost_at
-        self._bus_lost_because = f" ({reason})"
+        self._bus_lost_reason = f" ({reason})"
 
     def bus_connected(self) -> None:
         self._bus_lost_at = None
@@ -83,78 +69,83 @@ class SystemAlarmMonitor:
         self._clock_trusted = True
 
     def set_panel(self, now: float) -> None:
-        """Follow a changed file."""
+        """Follow a change of the panel in force."""
         self._circuits.set_panel(now)
 
     def deadline(self) -> float | None:
-        """Return when `watch` will have something new to say, if nothing happens until then; None: never."""
+        """Return when time alone will next change an alarm (monotonic seconds); None: it will not."""
         times = (
             *self._circuits.deadlines(),
-            self._transfer.chatter.deadline(),
+            self._contact.chatter.deadline(),
             self._unknown_at(),
             self._open_long_at(),
-            self._broker_away_at(),
-            self._clock_matters_at(),
+            self._broker_disconnected_at(),
+            self._clock_alarm_at(),
             self._stale_at(),
         )
         return min((at for at in times if at is not None and at > self._now), default=None)
 
     def update(self, now: float) -> None:
-        """Raise and clear what is to be, as things stand at `now`."""
+        """Raise and clear alarms as of `now`."""
         self._now = now
         self._circuits.update(now)
-        self._watch_contact(now)
-        self._when(Alarm.BROKER_DISCONNECTED, self._broker_away_at(), self._bus_lost_at, self._bus_lost_because)
-        self._when(Alarm.CLOCK_UNTRUSTED, self._clock_matters_at(), self._ledger.started)
-        because = self._demand.silent_because
-        self._when(Alarm.METER_STALE, self._stale_at(), self._demand.stale_since, f" ({because})" if because else "")
+        self._update_contact_alarms(now)
+        self._raise_from(
+            Alarm.BROKER_DISCONNECTED, self._broker_disconnected_at(), self._bus_lost_at, self._bus_lost_reason
+        )
+        self._raise_from(Alarm.CLOCK_UNTRUSTED, self._clock_alarm_at(), self._context.ledger.started)
+        reason = self._demand.silent_reason
+        self._raise_from(
+            Alarm.METER_STALE, self._stale_at(), self._demand.stale_since, f" ({reason})" if reason else ""
+        )
 
-    def _watch_contact(self, now: float) -> None:
-        self._when(Alarm.CONTACT_UNKNOWN, self._unknown_at(), self._unknown_since())
-        self._when(Alarm.CONTACT_OPEN_LONG, self._open_long_at(), self._open_since(), self._open_alarm_h)
-        times = self._transfer.chatter.fault(now)
-        self._when(Alarm.CONTACT_CHATTER, None if times is None else now, now, f"{times}")
+    def _update_contact_alarms(self, now: float) -> None:
+        self._raise_from(Alarm.CONTACT_UNKNOWN, self._unknown_at(), self._unknown_since())
+        open_hours = f"{self._open_alarm_s / HOUR_S:g}"
+        self._raise_from(Alarm.CONTACT_OPEN_LONG, self._open_long_at(), self._open_since(), open_hours)
+        times = self._contact.chatter.fault(now)
+        self._raise_from(Alarm.CONTACT_CHATTER, None if times is None else now, now, f"{times}")
 
-    def _when(self, alarm: Alarm, at: float | None, since: float | None, detail: str = "") -> None:
-        """Let an alarm stand from `at` on; None: not at all. `since`: when what it is about began."""
-        stands = at is not None and at <= self._now
-        said = detail if stands else None
-        if said != self._said.get(alarm):
-            self._said[alarm] = said
-            self._chronicle.alarm(alarm, self._now, stands=stands, detail=detail, since=since)
+    def _raise_from(self, alarm: Alarm, at: float | None, since: float | None, detail: str = "") -> None:
+        """Keep the alarm active from `at` on; None: not active. `since`: when its cause began."""
+        active = at is not None and at <= self._now
+        new_detail = detail if active else None
+        if new_detail != self._details.get(alarm):
+            self._details[alarm] = new_detail
+            self._context.outbox.set_alarm(alarm, self._now, active=active, detail=detail, since=since)
 
-    # --- when ---------------------------------------------------------------------------------------------------------
+    # --- times of the alarms (monotonic seconds; None: no cause) -----------------------------------------------------
 
     def _unknown_since(self) -> float:
-        contact = self._transfer.contact
+        contact = self._contact.contact
         return contact.settled_at if contact.lost_since is None else contact.lost_since
 
     def _unknown_at(self) -> float | None:
-        unknown = self._transfer.contact.settled is PowerSource.UNKNOWN
+        unknown = self._contact.contact.settled is PowerSource.UNKNOWN
         return self._unknown_since() + CONTACT_UNKNOWN_AFTER_S if unknown else None
 
     def _open_since(self) -> float:
-        """Return since when the contact has been open; this start, where it opened before the machine last booted."""
-        opened_at = self._transfer.opened_at
-        return self._ledger.started if opened_at is None else opened_at
+        """Return since when the contact has been open; this start, if it opened before the last boot."""
+        opened_at = self._context.record.opened_at
+        return self._context.ledger.started if opened_at is None else opened_at
 
     def _open_long_at(self) -> float | None:
-        never = not self._open_alarm_s or not self._transfer.house.now.sheds or self._transfer.drilling
+        never = not self._open_alarm_s or not self._outage.state.sheds or self._outage.drill_holds
         return None if never else self._open_since() + self._open_alarm_s
 
-    def _broker_away_at(self) -> float | None:
+    def _broker_disconnected_at(self) -> float | None:
         return None if self._bus_lost_at is None else self._bus_lost_at + BROKER_DISCONNECTED_AFTER_S
 
-    def _clock_matters_at(self) -> float | None:
+    def _clock_alarm_at(self) -> float | None:
         if self._clock_trusted:
             return None
-        wait_s = CLOCK_AFTER_S if self._ledger.outage is None else CLOCK_IN_OUTAGE_AFTER_S
-        return self._ledger.started + wait_s
+        ledger = self._context.ledger
+        return ledger.started + (CLOCK_AFTER_S if ledger.outage is None else CLOCK_IN_OUTAGE_AFTER_S)
 
     def _stale_at(self) -> float | None:
         stale_since = self._demand.stale_since
         if stale_since is None or self.generator.stopped_at is not None:
             return None
-        # What has been said stays said: an opening does not mend the meter.
-        waits = self._transfer.house.now.sheds and self._said.get(Alarm.METER_STALE) is None
-        return stale_since + (STALE_ON_STANDBY_AFTER_S if waits else 0.0)
+        # An active alarm stays active: a transfer does not repair the meter.
+        delayed = self._outage.state.sheds and self._details.get(Alarm.METER_STALE) is None
+        return stale_since + (STALE_ON_STANDBY_AFTER_S if delayed else 0.0)

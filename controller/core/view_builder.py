@@ -1,4 +1,4 @@
-"""What the engine's parts look like from outside, as the views that are told on the bus."""
+"""Views of the controller and of a circuit, built for publication."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ from rules.panel import Tag
 
 if TYPE_CHECKING:
     from controller.core.command_scheduler import CommandScheduler
-    from controller.core.transfer import Transfer
+    from controller.core.contact_handler import ContactHandler
+    from controller.core.context import CoreContext
+    from controller.core.outage import OutageLifecycle
     from rules.boot_time import BootTime
-    from rules.ledger import Ledger
     from rules.ledger_entry import CircuitEntry
-    from rules.panel import Circuit, Panel
+    from rules.panel import Circuit
 
 
 def state_view(
-    panel: Panel,
-    ledger: Ledger,
-    transfer: Transfer,
-    switches: CommandScheduler,
+    context: CoreContext,
+    contact: ContactHandler,
+    outage: OutageLifecycle,
+    scheduler: CommandScheduler,
     generator_power_lost_at: float | None,
-    *,
-    drill_until: float | None,
 ) -> StateView:
-    """Return the controller as a whole. Monotonic s; `drill_until`: None where no drill is on."""
+    """Return the view of the controller. `generator_power_lost_at`: monotonic seconds; None: no sign of a loss."""
+    ledger, panel = context.ledger, context.panel.current
     entries = list(ledger)
     return StateView(
-        state=transfer.house.now.value,
-        source=transfer.contact.settled.value,
-        since=transfer.house.since,
+        state=outage.state.value,
+        source=contact.contact.settled.value,
+        since=outage.state_since,
         outage=ledger.outage,
         shed=tuple(circuit for circuit, entry in entries if is_shed(entry, ledger.outage)),
-        unconfirmed=tuple(circuit for circuit, _ in entries if switches.awaits(circuit)),
+        unconfirmed=tuple(circuit for circuit, _ in entries if scheduler.awaits_confirmation(circuit)),
         owed=tuple(circuit for circuit, entry in entries if entry.owed),
         uncontrollable=tuple(
             circuit.id for circuit in panel if circuit.tag is Tag.NONESSENTIAL and not controllable(circuit)
         ),
         taken_over=tuple(circuit for circuit, entry in entries if entry.taken_over),
-        stable_at=transfer.stable_due(),
-        flap_openings=transfer.flaps,
+        stable_at=contact.stable_deadline(),
+        flap_openings=contact.flap_openings,
         generator_power_lost_at=generator_power_lost_at,
-        kind=transfer.kind,
-        drill_until=drill_until,
+        kind=context.record.kind,
+        drill_until=outage.drill_ends_at,
     )
 
 
 def circuit_view(
     circuit: Circuit, entry: CircuitEntry, outage: int | None, now: BootTime, *, drill: bool
 ) -> CircuitView:
-    """Return one circuit. `now`: any moment of this boot. `drill`: the open outage is one."""
+    """Return the view of a circuit. `now`: any time of this boot. `drill`: the open outage is a drill."""
     last = entry.last_switch
     in_this_boot = last is not None and last.at.boot == now.boot and last.position is entry.position
     return CircuitView(
@@ -70,5 +70,5 @@ def circuit_view(
 
 
 def is_shed(entry: CircuitEntry, outage: int | None) -> bool:
-    """Tell whether the circuit is owed from the present outage."""
+    """Return whether the circuit is owed from the open outage."""
     return entry.owed and outage is not None and entry.shed_record is not None and entry.shed_record.outage == outage

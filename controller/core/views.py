@@ -1,4 +1,4 @@
-"""What is told on the bus, as data: the engine fills these in, `topics.py` renders them."""
+"""Contents of publications, as data. The engine fills them in; `bus/payloads.py` renders them."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WallClock:
-    """The wall clock beside the monotonic one: `offset_s` is UTC seconds since 1970 less monotonic seconds.
+    """Wall clock, as `offset_s`: UTC seconds since 1970 minus monotonic seconds.
 
-    A Pi has no clock of its own: until `trusted`, every time told says so.
+    A Pi has no battery-backed clock. Until the clock is `trusted`, every published time is marked as untrusted.
     """
 
     offset_s: float
     trusted: bool
 
     def seconds(self, at: float) -> float:
-        """Return UTC seconds since 1970 for a monotonic moment of this boot."""
+        """Return UTC seconds since 1970 for a monotonic second of this boot."""
         return at + self.offset_s
 
 
 @dataclass(frozen=True, slots=True)
 class StateView:
-    """The controller as a whole. `since`: monotonic second at which `state` began. `outage`: its id, None without one.
+    """View of the controller. Times in monotonic seconds.
 
-    `owed` lists every debt, `shed` those of the present outage. `stable_at`: when utility will be stable, if it lasts;
-    None: not as things stand, or it is. `flap_openings`: openings of late that make that wait longer, 0 where they do not.
-    `generator_power_lost_at`: None where there is no sign that it has. `kind`: of the open outage, "outage" or "drill".
-    `drill_until`: when the drill that holds circuits off will be over; None: none does.
+    `since`: when `state` was entered. `outage`: its number; None: no outage is open. `kind`: "outage" or "drill".
+    `owed`: all owed circuits. `shed`: those of the open outage. `stable_at`: end of the utility-stable wait; None: it
+    does not run. `flap_openings`: recent openings that lengthen that wait. `generator_power_lost_at`: None: no sign
+    of a loss. `drill_until`: end of the drill that holds circuits off; None: no drill does.
     """
 
     state: str
@@ -52,9 +52,9 @@ class StateView:
 
 @dataclass(frozen=True, slots=True)
 class CircuitView:
-    """One circuit. `why`: the sentence that answers "why is this off?" (or on).
+    """View of a circuit. `why`: one sentence on why it is off or on.
 
-    `switched_at`: the monotonic second at which it was last switched, as far as we know; None: not in this boot.
+    `switched_at`: monotonic second at which it was last switched, if known; None: not in this boot.
     """
 
     id: CircuitId
@@ -71,7 +71,7 @@ class CircuitView:
 
 @dataclass(frozen=True, slots=True)
 class AlarmView:
-    """Something a person must know: what it means, and what to do about it. `since` is a monotonic second."""
+    """Active alarm: what happened and what to do. `since`: monotonic seconds."""
 
     id: str
     since: float

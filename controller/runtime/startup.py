@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from controller.bus.topics import ContactTopics
 from controller.config.model import GpioContact, MqttContact
 from controller.core.engine import EngineSettings
-from controller.core.outage_record import FlapSettings
 from hw.broker_socket import Broker
 from rules.controllability import commandable
+from rules.flapping import FlapSettings
 from rules.panel import Panel
 from rules.shed import RetryPolicy
 

@@ -82,7 +82,7 @@ AVAILABLE = (
     (False, True, False, True, True, 200.0),
     (True, True, False, False, True, 200.0),
     (True, False, False, False, False, 200.0),
-    (False, True, True, True, True, None),  # it was away when we last heard of it: it has lived since
+    (False, True, True, False, True, None),  # it returned before the connection, which has reset its attempts
     (True, True, True, False, False, None),
     (True, False, True, False, False, None),
 )

@@ -75,7 +75,7 @@ SAID: tuple[tuple[Circuit, CircuitEntry, tuple[str, ...]], ...] = (
         CircuitEntry(position=ON, live=True, taken_over=True),
         ("under manual override for the rest of this outage",),
     ),
-    (TUB, CircuitEntry(position=OFF, live=True, last_switch=LastSwitch(OFF, "Ann", THEN)), ("off: switched by Ann",)),
+    (TUB, CircuitEntry(position=OFF, live=True, last_switch=LastSwitch(OFF, "Ann", THEN)), ("switched off by Ann",)),
     # --- its own doing
     (TUB, replace(OWED, position=TRIPPED), (TRIPPED_BY_ITSELF, "has tripped: find the cause, then reset the breaker")),
     (
@@ -135,12 +135,12 @@ KEPT_OFF = (
     (TUB, replace(OWED, hold=Hold("Ann", "", THEN)), "on hold by Ann"),
     (TUB, replace(OWED, hold=Hold("", "", THEN)), "on hold by a user"),
     (TUB, replace(OWED, position=TRIPPED, hold=Hold("Ann", "", THEN)), None),
-    (TUB, replace(LEFT_OFF, hold=Hold("Bob", "", THEN)), "off: switched by Ann"),
+    (TUB, replace(LEFT_OFF, hold=Hold("Bob", "", THEN)), "switched off by Ann"),
     (replace(TUB, restore=Restore.ASK), OWED, "waits for a user request"),
     (replace(TUB, restore=Restore.NEVER), OWED, "restore is never"),
     (TUB, replace(OWED, shed_record=replace(DEBT, before=UNKNOWN)), "state before the outage unknown"),
-    (TUB, LEFT_OFF, "off: switched by Ann"),
-    (TUB, replace(LEFT_OFF, last_switch=None), "off: switched by a user"),
+    (TUB, LEFT_OFF, "switched off by Ann"),
+    (TUB, replace(LEFT_OFF, last_switch=None), "switched off by a user"),
 )
 
 

@@ -111,6 +111,12 @@ class Knowledge:
         for edge in self.edges[self._base :]:
             edge.read_by, edge.recalled = LATER, True
 
+    @property
+    def moved(self) -> bool:
+        """Return whether the last word of the contact is another position than the one before, losses apart."""
+        positions = [edge.word for edge in self.edges if edge.word != "offline"]
+        return self.edges[-1].word != "offline" and positions[-2:-1] != positions[-1:]
+
     # --- what can be said of it --------------------------------------------------------------------------------------
 
     @property

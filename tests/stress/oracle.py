@@ -114,8 +114,10 @@ class Judge:
             if facts.drills.now is None:  # what the drill has switched off stays off
                 facts.first_off.clear()
         if len(facts.known.edges) > edges:
+            # A contact that was lost and found as it was changes nothing that is wanted, but its loss ends a drill.
+            if facts.known.moved or facts.drills.now is not None:
+                self._all_renewed()
             facts.drills.broken()
-            self._all_renewed()
 
     def _program_started(self, at: float) -> None:
         """Take that a new program is on its way; the last words of the old one may still be under way."""
@@ -283,7 +285,7 @@ class Judge:
             if drill is not None and event["event"] == "drill_ended" and self._judging:
                 self.wrong += a_drill_moves_them_all(facts, drill, at)
             facts.guards["a drill is taken over"] += event["event"] == "drill_became_outage"
-            facts.guards["a drill is given back by a start"] += "started anew" in event.get("reason", "")
+            facts.guards["a drill is given back by a start"] += "restarted" in event.get("reason", "")
             drills.now = None
 
     def _command(self, circuit: str, one: Said) -> None:

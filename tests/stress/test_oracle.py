@@ -164,6 +164,15 @@ def judged(*parts: Log) -> list[str]:
         ),
         (OPENED + off(10.12, "pump") + known(5, 10.15) + off(10.4, "pump"), "OFF to pump again after 0.400 s"),
         (
+            OPENED
+            + off(10.12, "pump")
+            + contact(10.2, "offline")
+            + contact(10.25, "open")
+            + known(5, 10.26)
+            + off(10.4, "pump"),
+            "OFF to pump again after 0.400 s",
+        ),
+        (
             CLOSED + known(9, 11.7) + to(11.75, "pump", "ON") + to(11.76, "tub", "ON"),
             "ON to tub, 0.060 s after the last",
         ),

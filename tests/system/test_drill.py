@@ -286,7 +286,7 @@ async def test_what_may_not_be_is_refused_before_anything_is_asked(tmp_path: Pat
     """In an outage; while a drill is on; no end of what never began. The dry list needs no bus."""
     async with ProcessHouse(tmp_path) as house:
         await ready(house)
-        assert (await ran(house, "--end")) == (1, "loadshed: no drill is on\n")
+        assert (await ran(house, "--end")) == (1, "loadshed: no drill is running\n")
         house.opens()
         await house.is_shed()
         code, said = await ran(house, "--live", "--yes")

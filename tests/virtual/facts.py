@@ -25,6 +25,15 @@ _PAID = {
 }
 
 
+def _changes_what_is_wanted(change: Mapping[str, Json]) -> bool:
+    """Return whether a change of state changes what is wanted of the circuits.
+
+    Shedding that begins again on standby does not: a contact that was lost and found open is as it was.
+    """
+    sheds = ("shedding", "standby")
+    return change["state"] == "stabilizing" or (change["state"] == "shedding" and change["was"] not in sheds)
+
+
 @dataclass(slots=True)
 class Contact:
     """The contact as told, settled by a second reading of the rules. `retained_utility`: may count unasked."""
@@ -181,7 +190,8 @@ class Facts:
                 self._reported(self[event.circuit], event, at)
             case ev.AvailabilityReported():
                 known = self[event.circuit]
-                if event.online and not known.online:
+                # A retained `online` is as old as the connection, which has made the circuit fresh already.
+                if event.online and not known.online and not event.retained:
                     known.fresh_at = at
                 known.online = event.online
                 if event.online and not event.retained:
@@ -254,7 +264,7 @@ class Facts:
                 self._of_outage(row, at)
 
     def _of_outage(self, row: LogEvent, at: float) -> None:
-        if row.event == "state_changed" and row.details["state"] in ("shedding", "stabilizing"):
+        if row.event == "state_changed" and _changes_what_is_wanted(row.details):
             for known in self.circuits.values():
                 known.fresh_at = at
         elif row.event == "outage_began":

@@ -206,8 +206,10 @@ class Makers:
 
     def _broker(self, memory: str, what: str) -> Deed:
         seconds = self._random.choice((0.1, 2.0, 20.0))
-        words = f"the broker ends, and comes back after {seconds} s with {what}"
-        return words, lambda house: house.stop_broker(seconds, memory=memory)
+        wills = self._random.random() < 0.5
+        last = "publishes the last wills, ends" if wills else "ends"
+        words = f"the broker {last}, and comes back after {seconds} s with {what}"
+        return words, lambda house: house.stop_broker(seconds, memory=memory, wills=wills)
 
     def broker_saves(self) -> Deed:
         return "the broker writes its memory", lambda house: house.broker.save()

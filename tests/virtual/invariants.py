@@ -202,7 +202,7 @@ def no_retry_goes_before_a_first_try(
         if other.id == circuit or not known.owed or known.on_at >= began or other.min_off_s > 0.0:
             continue
         facts.guards["7 first tries first"] += 1
-        assert other.id not in engine._switches._queue, f"{at}: {circuit} again, before {other.id}"
+        assert other.id not in engine._scheduler._queue, f"{at}: {circuit} again, before {other.id}"
 
 
 def no_command_twice_within_confirm_s(
@@ -239,7 +239,7 @@ def every_circuit_is_where_it_belongs_or_is_named(
     """After the last fault has ended, and long enough: shed on standby, given back on utility, or named."""
     state = engine.state_view()
     named = {*state.owed, *state.unconfirmed}
-    named |= {circuit for alarm in engine._chronicle.alarms for circuit in alarm.circuits}
+    named |= {circuit for alarm in engine._outbox.alarms for circuit in alarm.circuits}
     sheds = facts.contact.settled_open is True
     assert state.state == ("standby" if sheds else "utility"), f"{at}: the house is {state.state}"
     assert state.kind != "drill", f"{at}: a drill is open"
@@ -277,7 +277,7 @@ def the_disk_knows_what_the_engine_knows(facts: Facts, engine: Engine, memory: S
         assert row == kept, f"{circuit}: the disk has {kept}, the engine {row}"
         if entry.owed:
             facts.guards["5 on the disk"] += 1
-    known, there = engine._chronicle.record.outage, memory.outage
+    known, there = engine._record.outage, memory.outage
     assert (None if known is None else (known.id, known.kind)) == (None if there is None else (there.id, there.kind))
 
 

@@ -9,7 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
 from controller.core.engine import EngineSettings
-from controller.core.outage_record import FlapSettings
+from rules.flapping import FlapSettings
 from rules.panel import Position
 from rules.shed import RetryPolicy
 from tests.virtual import panels

@@ -215,7 +215,7 @@ class Program:
         if self.log is not None:
             for row in happened:
                 self.log(f"    {row.event} {row.circuit or ''} {dict(row.details) or ''}")
-        self.facts.happened(happened, engine._panel, at)
+        self.facts.happened(happened, engine._context.panel.current, at)
         for effect in effects:
             if isinstance(effect, SaveOutage):
                 invariants.an_outage_is_what_opened_it(effect)

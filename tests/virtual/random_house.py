@@ -246,15 +246,30 @@ class RandomHouse(Clockwork):
         self.drop_until = max(self.drop_until, self.at + seconds)
         self._link_lost("the line is cut")
 
-    def stop_broker(self, seconds: float, *, memory: str = "kept") -> None:
-        """Stop the broker; it comes back with its memory `kept`, `old` (as last saved) or `lost`."""
+    def stop_broker(self, seconds: float, *, memory: str = "kept", wills: bool = False) -> None:
+        """Stop the broker; it comes back with its memory `kept`, `old` (as last saved) or `lost`.
+
+        `wills`: it publishes the last wills of its clients as it stops.
+        """
         if not self.broker.up:
             return
+        if wills and self.broker.link:
+            self._publish_wills()
         self.broker.up = False
         self._link_lost("the broker has ended")
         for device in self.devices.values():
             device.on_bus = False
         self.after(seconds, lambda: self._broker_back(memory))
+
+    def _publish_wills(self) -> None:
+        """Publish the last wills of all clients, just before the connection of the program ends."""
+        for device in self.devices.values():
+            if device.on_bus and device.writes_availability and not device.silent:
+                self.broker.availability[device.circuit] = False
+                self._tell(lambda now, circuit=device.circuit: ev.AvailabilityReported(now, circuit, False))  # type: ignore[misc]
+        if self.contact_on_bus and self.contact_there:
+            self.broker.contact_online = False
+            self._tell(lambda now: ev.ContactLost(now, "its device is offline"))
 
     def _broker_back(self, memory: str) -> None:
         self.broker.up = True

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
 
 from clients.replay.replay import ReplaySummary, Wanted, compared
+from controller.core import events as ev
+from controller.core.effects import LogEvent
 from controller.recording.format import sessions
+from rules.panel import CircuitId, Panel, Position
+from tests.virtual.facts import Contact, Facts
 from tests.virtual.faults import NAMES, NO_FAULTS
+from tests.virtual.invariants import no_command_twice_within_confirm_s
 from tests.virtual.night import Night, play, shrunk
 from tests.virtual.random_outages import Campaign, campaign, in_parallel, story
+from tests.virtual_house import circuit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from controller.core.events import Event
+
 pytestmark = pytest.mark.timeout(300)  # the first test plays all outages
 
+TUB = CircuitId("hot-tub")
 NIGHTS = 300
 BATCH = 50
 
@@ -49,6 +59,34 @@ def test_the_nights_are_bad_ones(played: Campaign) -> None:
     assert played.sums["faults"] >= 5 * played.nights
     assert played.sums["names"] >= 3 * played.nights
     assert played.faults["outage"] == played.nights
+
+
+JUDGED = (
+    # what the observer learns after the reconnection and its OFF, may an OFF follow at once
+    ((ev.AvailabilityReported(9.0, TUB, online=True, retained=True),), False),
+    ((ev.AvailabilityReported(9.0, TUB, online=True),), True),
+    ((ev.ContactChanged(9.0, open=True, retained=True),), False),
+    ((LogEvent(9.0, "state_changed", None, {"state": "shedding", "was": "shedding"}),), False),
+    ((LogEvent(9.0, "state_changed", None, {"state": "shedding", "was": "stabilizing"}),), True),
+)
+
+
+@pytest.mark.parametrize(("news", "may_repeat"), JUDGED)
+def test_the_judge_knows_what_permits_a_repeated_command(news: tuple[Event | LogEvent, ...], may_repeat: bool) -> None:
+    """A contact that is open as before and a retained `online` change nothing that is wanted of a circuit."""
+    facts = Facts(Panel.of(circuit("hot-tub")), Contact(0.1, on_lost_shed=False, on_bus=True))
+    facts.take(ev.ContactChanged(1.0, open=True), 1.0, boot_at=0.0)
+    facts.take(ev.AvailabilityReported(2.0, TUB, online=False), 2.0, boot_at=0.0)
+    facts.take(ev.BusLost(3.0, "the broker has ended"), 3.0, boot_at=0.0)
+    facts.take(ev.BusConnected(8.0), 8.0, boot_at=0.0)
+    facts[TUB].off_at = 8.0
+    for one in news:
+        if isinstance(one, LogEvent):
+            facts.happened([one], facts.panel, 9.0)
+        else:
+            facts.take(one, 9.0, boot_at=0.0)
+    with nullcontext() if may_repeat else pytest.raises(AssertionError, match=r"again after 1\.0 s"):
+        no_command_twice_within_confirm_s(facts, 5.0, TUB, Position.OFF, 9.0)
 
 
 def test_the_same_number_is_the_same_night() -> None:

@@ -26,14 +26,14 @@ def test_an_alarm_keeps_the_moment_it_was_raised_at() -> None:
     """What it is about may change meanwhile; the same again is no news."""
     book = ActiveAlarms()
     assert book.set(Alarm.NOT_RESTORED, 5.0, circuits=(TUB,))
-    book.changed.clear()
+    book.take_changes()
     assert not book.set(Alarm.NOT_RESTORED, 6.0, circuits=(TUB,))
-    assert book.changed == set()
+    assert book.take_changes() == ()
     assert not book.set(Alarm.NOT_RESTORED, 7.0, circuits=(DRYER, TUB))
     view = book.get("not-restored")
     assert view is not None
     assert (view.since, view.circuits) == (5.0, (DRYER, TUB))
-    assert book.changed == {"not-restored"}
+    assert book.take_changes() == ("not-restored",)
 
 
 def test_an_alarm_is_cleared_once() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controller.core.engine import EngineSettings
 from controller.core.meter_tracker import MeterTracker, MeterTrackerSettings
-from controller.core.outage_record import FlapSettings
+from rules.flapping import FlapSettings
 from rules.panel import Position, Restore, Wakes
 from tests.controller.core.test_engine_metering import POLL_S, Meter
 from tests.virtual_house import VirtualHouse, circuit, essential
@@ -78,7 +78,7 @@ def test_an_essential_circuit_that_is_off_on_standby_is_said_with_by_whom() -> N
     house.wait(0.2)
     view = house.alarm("essential-off")
     assert view is not None
-    assert "fridge (off: switched by a user or the device)" in view.message
+    assert "fridge (switched off by a user or the device)" in view.message
     assert abs(view.since - went) < 0.1
     house.breaker("fridge").turn_on_by_hand()
     assert house.alarm("essential-off") is None
@@ -92,7 +92,7 @@ def test_one_that_a_person_asked_off_or_that_was_off_before_says_so() -> None:
     house.wait(5.0)
     assert house.ask("off", "fridge", by="Ann").ok
     house.wait(20.0)
-    assert "freezer (off before the outage), fridge (off by Ann)" in means(house, "essential-off")
+    assert "freezer (off before the outage), fridge (switched off by Ann)" in means(house, "essential-off")
     utility(house)
     assert house.alarm("essential-off") is None
 
@@ -107,7 +107,7 @@ def test_one_whose_device_is_gone_is_said_after_two_minutes() -> None:
     house.wait(119.0)
     assert house.alarm("essential-off") is None
     house.wait(1.1)
-    assert "fridge (its device does not respond)" in means(house, "essential-off")
+    assert "fridge (no response from its device)" in means(house, "essential-off")
     house.breaker("fridge").gets_power()
     house.wait(1.0)
     assert house.alarm("essential-off") is None
@@ -202,7 +202,7 @@ def test_what_stays_off_after_the_outage_is_said_with_whose_word_keeps_it_off() 
     house.wait(60.0)
     said = means(house, "off-awaiting-user")
     assert (
-        "dryer (off by Bob), fridge (off: switched by a user or the device), hot-tub (on hold by Ann, mending), "
+        "dryer (switched off by Bob), fridge (switched off by a user or the device), hot-tub (on hold by Ann, mending), "
         "oven (waits for a user request), sauna (restore is never)." in said
     )
     view = house.alarm("not-restored")
@@ -283,7 +283,7 @@ def test_the_end_of_an_outage_is_one_all_clear() -> None:
         "not_restored": {
             "fridge": "tripped: find the cause, then reset the breaker",
             "hot-tub": why,
-            "dryer": "off: switched by a user or the device",
+            "dryer": "switched off by a user or the device",
         },
     }
     events = [line.event for line in house.disk.log]
@@ -409,7 +409,7 @@ def test_a_change_of_state_says_what_moved_the_house() -> None:
         ("utility", "shedding", "the contact opened"),
         ("shedding", "standby", "every circuit is settled"),
         ("standby", "stabilizing", "the contact closed"),
-        ("stabilizing", "restoring", "utility was unbroken for long enough"),
+        ("stabilizing", "restoring", "utility is stable"),
         ("restoring", "utility", "every circuit is settled"),
     ]
 
@@ -420,7 +420,7 @@ def test_a_lost_contact_that_counts_as_standby_says_that_nobody_knows() -> None:
     house.contact.is_lost("its device is offline")
     house.wait(15.0)
     line = house.happened("contact_settled")[-1]
-    assert (line.details["source"], line.details["reason"]) == ("standby", "nobody can say where it is")
+    assert (line.details["source"], line.details["reason"]) == ("standby", "contact position unknown")
     assert "reason" not in house.happened("contact_settled")[0].details
 
 

@@ -188,7 +188,7 @@ def test_a_meter_that_counts_nothing_for_ten_minutes_of_an_outage_is_said() -> N
         assert house.alarm("meter-not-counting") is None
     said = [event for event in house.happened("meter_finding") if event.details["kind"] == "blind"]
     assert len(said) == 2
-    assert "utility's side" in str(said[0].details["text"])
+    assert "utility side" in str(said[0].details["text"])
 
 
 def test_a_meter_that_moves_in_the_outage_is_not_blind() -> None:

@@ -142,7 +142,7 @@ def test_it_is_shown_as_what_it_is() -> None:
     state = house.state
     assert (state.source, state.outage, state.shed) == ("utility", 1, tuple(SHED))
     assert state.drill_until == pytest.approx(house.mono - 5.0 + 30.0)
-    assert house.view("dryer").why.startswith("switched off by the controller: nonessential, for a drill; comes back")
+    assert house.view("dryer").why.startswith("switched off by the controller: nonessential, for a drill; is restored")
     house.wait(26.0)
     assert (house.state.kind, house.state.drill_until) == ("drill", None)
 
@@ -250,7 +250,7 @@ def test_it_can_be_taken_back_before_it_begins() -> None:
     assert house.ask("drill-end").ok
     house.wait(5.0)
     assert (house.commands, house.disk.outages) == ([], {})
-    assert house.happened("drill_canceled")[0].details["reason"] == "a person ended it before it began"
+    assert house.happened("drill_canceled")[0].details["reason"] == "ended by a user before it began"
 
 
 @pytest.mark.parametrize("between", ["broker", "contact", "disk", "tripped"])
@@ -396,7 +396,7 @@ def test_a_contact_that_is_lost_ends_a_drill() -> None:
     house = drilled()
     house.contact.is_lost("the chip failed")
     assert house.state.state == "stabilizing"
-    assert house.happened("drill_ended")[0].details["reason"] == "nobody can say where the contact is: the chip failed"
+    assert house.happened("drill_ended")[0].details["reason"] == "contact position unknown: the chip failed"
     house.wait(300.0)
     assert house.ons() == []
     house.contact.is_read()
@@ -416,7 +416,7 @@ def test_a_start_that_finds_a_drill_open_gives_back(*, rebooted: bool) -> None:
     house.wait(120.0)
     assert house.ons() == SHED
     assert row(house) == ("closed", "drill", 0)
-    assert house.happened("drill_ended")[0].details["reason"] == "the program was started anew"
+    assert house.happened("drill_ended")[0].details["reason"] == "the program was restarted"
 
 
 def test_a_start_on_standby_goes_on_with_a_drills_before() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from controller.core import events as ev
 from controller.core.engine import LOSS_EVENTS_WINDOW_S, MAX_LOSS_EVENTS, EngineSettings
 from rules.panel import Position
@@ -254,6 +256,45 @@ def test_a_broker_that_goes_away_takes_the_contact_with_it() -> None:
     house.contact.says(is_open=False, retained=True)
     house.wait(60.0)
     assert (house.commands, house.state.source) == ([], "utility")
+
+
+@pytest.mark.parametrize("retained", [True, False])
+def test_a_contact_found_open_again_repeats_no_command(retained: bool) -> None:
+    """The reconnection repeats each pending OFF once. The contact that comes back as it was changes nothing."""
+    house = by_bus()
+    house.breaker("hot-tub").has(silent=True)
+    house.contact.says(is_open=True)
+    house.wait(1.1)
+    house.broker.goes_away()
+    house.wait(3.0)
+    house.broker.comes_back()
+    reconnected_at = house.now
+    house.contact.says(is_open=True, retained=retained)
+    house.wait(4.9)
+    assert house.times("OFF", "hot-tub")[1:] == [reconnected_at]
+    assert [line.details["state"] for line in house.happened("state_changed")][-1] == "shedding"
+
+
+@pytest.mark.parametrize("wills_first", [True, False])
+def test_a_device_that_returned_before_the_controller_gets_each_command_once(wills_first: bool) -> None:
+    """A broker that stops publishes last wills. When the controller is back, the retained `online` is no return."""
+    house = by_bus()
+    for name in ("hot-tub", "dryer"):
+        house.breaker(name).has(silent=True)
+    house.contact.says(is_open=True)
+    house.wait(1.1)
+    for name in ("hot-tub", "dryer"):
+        if wills_first:
+            house.breaker(name).says("offline", "availability")
+        house.broker.remembers(name, "online", "availability")
+    house.broker.goes_away()
+    house.wait(3.0)
+    house.broker.comes_back()
+    reconnected_at = house.now
+    house.contact.says(is_open=True, retained=True)
+    house.wait(4.9)
+    for name in ("hot-tub", "dryer"):
+        assert house.times("OFF", name)[1:] == [reconnected_at]
 
 
 def test_a_contact_of_wire_does_not_mind_the_broker() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from controller.core.engine import EngineSettings
-from controller.core.outage_record import FlapSettings
+from rules.flapping import FlapSettings
 from rules.panel import Position, Tag
 from rules.shed import RetryPolicy
 from tests.virtual import panels

@@ -263,7 +263,7 @@ def test_a_meter_that_never_answers_goes_stale_after_the_start() -> None:
     assert metering.deadline() == 115.0
     assert metering.freshness_changed(115.0) is Freshness.STALE
     metering.on_meter_event(MeterSilent(116.0, "no answer on /dev/ttyUSB0"))
-    assert metering.silent_because == "no answer on /dev/ttyUSB0"
+    assert metering.silent_reason == "no answer on /dev/ttyUSB0"
 
 
 def test_a_short_poll_does_not_blame_a_meter_that_wakes_with_the_house() -> None:
@@ -348,3 +348,28 @@ def test_no_outage_has_no_figures() -> None:
     assert metering.outage_pulses_kwh() is None
     assert metering.outage_peak_kw(1.0) is None
     assert not metering.blind(1e6)
+
+
+def test_the_end_of_an_outage_that_was_not_measured_has_no_figures() -> None:
+    """Circuits may be owed at a start although no outage is open."""
+    house = House()
+    house.metering.outage_ended(5.0)
+    house.metering.outage_closed()
+    assert (house.metering.outage_energy_kwh(), house.metering.outage_peak_kw(5.0)) == (None, None)
+
+
+def test_a_first_reading_after_an_outage_without_readings_replaces_no_meter() -> None:
+    """Without a register value at the beginning there is nothing to compare it with."""
+    house = House(REGISTER, answers=False)
+    house.metering.outage_began(0.0)
+    house.metering.outage_ended(10.0)
+    house.answers = True
+    house.poll()
+    assert house.noted == []
+    assert house.metering.outage_energy_kwh() is None
+
+
+def test_an_unknown_meter_event_is_a_programming_error() -> None:
+    """The program crashes and is restarted: it does not run on with an event that it does not process."""
+    with pytest.raises(AssertionError):
+        House().metering.on_meter_event("gas")  # type: ignore[arg-type]

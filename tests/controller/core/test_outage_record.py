@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
-
 from controller.core.effects import DeleteOutage, SavedState, SaveHistory, SaveOutage
-from controller.core.outage_record import FlapSettings, OutageRecord
+from controller.core.outage_record import OutageRecord
 from rules.boot_time import BootTime
 from rules.ledger_entry import ShedRecord
 from rules.panel import CircuitId, Position
 
 TUB = CircuitId("hot-tub")
 BEFORE = {TUB: Position.ON}
-FLAP = FlapSettings(transfers=3, window_s=600.0, wait_max_s=600.0)
 
 
 def book(*openings: float, boot: str = "boot-1") -> OutageRecord:
@@ -41,7 +38,7 @@ def test_an_outage_is_about_then_open_then_closed() -> None:
     assert one.positions() == BEFORE
     one.opened(500.0, {}, {})
     one.closed(900.0, 1.5, 7.0)
-    rows = [row for row in one.drain_rows() if isinstance(row, SaveOutage)]
+    rows = [row for row in one.take_rows() if isinstance(row, SaveOutage)]
     assert [(row.id, row.stage, row.transfers) for row in rows] == [
         (8, "about", 0),
         (8, "open", 1),
@@ -49,7 +46,7 @@ def test_an_outage_is_about_then_open_then_closed() -> None:
         (8, "closed", 2),
     ]
     assert (rows[-1].ended, rows[-1].energy_kwh) == (BootTime("boot-1", 900.0), 1.5)
-    assert one.drain_rows() == []
+    assert one.take_rows() == []
     assert one.positions() == {}
 
 
@@ -59,7 +56,7 @@ def test_a_bounce_takes_its_row_and_its_number_back() -> None:
     one.prepare(100.0, BEFORE)
     one.cancel()
     one.cancel()
-    assert [type(row) for row in one.drain_rows()] == [SaveOutage, DeleteOutage]
+    assert [type(row) for row in one.take_rows()] == [SaveOutage, DeleteOutage]
     one.opened(200.0, BEFORE, {})
     assert one.id == 8
     one.prepare(300.0, {})
@@ -90,43 +87,16 @@ def test_a_start_that_finds_about_takes_its_first_edge_for_the_opening() -> None
     assert one.outage.openings == (BootTime("boot-0", 40.0),)
 
 
-WAITS = (
-    # openings so many seconds before, the wait
-    ((), 10.0),
-    ((5.0, 5.0), 10.0),
-    ((5.0, 5.0, 5.0), 20.0),
-    ((5.0, 5.0, 5.0, 5.0), 40.0),
-    ((5.0, 5.0, 599.0), 20.0),
-    ((5.0, 5.0, 601.0), 10.0),
-    ((5.0,) * 20, 600.0),
-)
-
-
-@pytest.mark.parametrize(("ago", "wait_s"), WAITS)
-def test_openings_within_the_window_double_the_stable_wait_up_to_a_limit(ago: tuple[float, ...], wait_s: float) -> None:
-    """A grid that comes and goes would wear out compressors."""
-    one = book(*(1000.0 - seconds for seconds in ago))
-    assert one.stable_wait(1000.0, 10.0, FLAP) == wait_s
-
-
-def test_a_wait_longer_than_the_limit_is_the_wait_and_zero_switches_it_off() -> None:
-    """Openings of another boot have no place on this clock."""
-    one = book(*[990.0] * 9)
-    assert one.stable_wait(1000.0, 900.0, FLAP) == 900.0
-    assert one.stable_wait(1000.0, 10.0, FlapSettings(transfers=0)) == 10.0
-    assert book(*[990.0] * 9, boot="boot-0").stable_wait(1000.0, 10.0, FLAP) == 10.0
-
-
 def test_each_circuit_has_one_line_in_each_outage() -> None:
     """Shed, confirmed after, restored at, and how it ended."""
     one = opened()
-    one.drain_rows()
+    one.take_rows()
     one.shed(TUB, debt())
     one.shed(TUB, debt())
     one.confirmed(TUB, debt(), 101.25)
     one.confirmed(TUB, debt(), 140.0)
     one.ended(TUB, debt(), "restored", 300.0)
-    rows = [row for row in one.drain_rows() if isinstance(row, SaveHistory)]
+    rows = [row for row in one.take_rows() if isinstance(row, SaveHistory)]
     assert len(rows) == 3
     assert rows[-1] == SaveHistory(8, TUB, BootTime("boot-1", 101.0), 0.25, BootTime("boot-1", 300.0), "restored")
 
@@ -134,11 +104,11 @@ def test_each_circuit_has_one_line_in_each_outage() -> None:
 def test_a_debt_of_another_boot_was_confirmed_after_nobody_knows_how_long() -> None:
     """Its line is written all the same when it ends, also where the disk had lost it."""
     one = opened()
-    one.drain_rows()
+    one.take_rows()
     one.confirmed(TUB, debt(boot="boot-0"), 140.0)
-    assert one.drain_rows() == []
+    assert one.take_rows() == []
     one.ended(TUB, debt(boot="boot-0"), "tripped")
-    (row,) = one.drain_rows()
+    (row,) = one.take_rows()
     assert row == SaveHistory(8, TUB, BootTime("boot-0", 101.0), None, None, "tripped")
 
 
@@ -146,12 +116,12 @@ def test_where_the_meters_counters_stood_is_written_once() -> None:
     """And without an outage there is nothing to write it to."""
     one = book()
     one.set_counters(1000, 5)
-    assert one.drain_rows() == []
+    assert one.take_rows() == []
     one.opened(100.0, BEFORE, {})
-    one.drain_rows()
+    one.take_rows()
     one.set_counters(1000, 5)
     one.set_counters(1000, 5)
-    (row,) = one.drain_rows()
+    (row,) = one.take_rows()
     assert isinstance(row, SaveOutage)
     assert (row.register_tenths, row.pulse_count) == (1000, 5)
 
@@ -161,8 +131,8 @@ def test_an_outage_that_ends_leaves_the_lines_of_what_is_still_owed() -> None:
     one = opened()
     one.shed(TUB, debt())
     one.closed(900.0, None, None)
-    one.drain_rows()
+    one.take_rows()
     one.ended(TUB, debt(), "restored", 5000.0)
-    (row,) = one.drain_rows()
+    (row,) = one.take_rows()
     assert isinstance(row, SaveHistory)
     assert row.shed_at == BootTime("boot-1", 101.0)

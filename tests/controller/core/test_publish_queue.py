@@ -14,7 +14,7 @@ def test_the_state_is_told_at_most_each_fifth_of_a_second_the_last_word_always()
     """What changed in between waits for its time."""
     telling = PublishQueue()
     assert telling.drain(10.0) == [PublishState()]
-    telling.state = True
+    telling.add_state()
     assert telling.drain(10.1) == []
     assert telling.deadline() == 10.2
     assert telling.drain(10.2) == [PublishState()]
@@ -24,11 +24,12 @@ def test_the_state_is_told_at_most_each_fifth_of_a_second_the_last_word_always()
 def test_demand_has_a_pace_of_its_own() -> None:
     """It does not wait for the state, nor the state for it."""
     telling = PublishQueue()
-    telling.state, telling.demand = False, True
+    telling.drain(9.0)
+    telling.add_demand()
     assert telling.drain(10.0) == [PublishDemand()]
-    telling.demand = True
+    telling.add_demand()
     assert (telling.drain(10.1), telling.deadline()) == ([], 10.2)
-    telling.state = True
+    telling.add_state()
     assert telling.drain(10.15) == [PublishState()]
     assert telling.drain(10.2) == [PublishDemand()]
 
@@ -37,7 +38,7 @@ def test_events_circuits_and_alarms_are_told_at_once() -> None:
     """Each once."""
     telling = PublishQueue()
     happened = LogEvent(9.0, "state_changed")
-    telling.event(happened)
+    telling.add_event(happened)
     telling.republish_all([TUB], ["owed"], demand=False)
     told = telling.drain(10.0)
     assert {type(one) for one in told} == {PublishEvent, PublishState, PublishCircuit, PublishAlarm}
@@ -51,7 +52,7 @@ def test_a_broker_that_is_away_for_long_is_told_the_last_few_hundred_events() ->
     """The older ones are in the log on the disk."""
     telling = PublishQueue()
     for at in range(MAX_EVENTS + 50):
-        telling.event(LogEvent(float(at), "bus_lost"))
+        telling.add_event(LogEvent(float(at), "bus_lost"))
     told = [one for one in telling.drain(10.0) if isinstance(one, PublishEvent)]
     assert len(told) == MAX_EVENTS
     assert told[0].event.at == 50.0

@@ -179,7 +179,7 @@ def test_a_start_without_a_broker_is_said_too() -> None:
     house.wait(30.0)
     alarm = house.alarm("broker-disconnected")
     assert alarm is not None
-    assert "The broker is away." in alarm.message
+    assert "The broker is disconnected." in alarm.message
     house.broker.greets()
     house.broker.goes_away()
     house.wait(20.0)
@@ -243,7 +243,7 @@ def test_a_generator_that_stops_is_one_event_and_no_storm() -> None:
     """For fuel or oil: the contact stays open, and everything goes dark at once."""
     house = refuelled()
     (line,) = house.happened("generator_power_lost")
-    assert (line.details["devices"], line.details["meter"]) == (3, "there is none")
+    assert (line.details["devices"], line.details["meter"]) == (3, "not installed")
     assert house.state.generator_power_lost_at == line.details["began_at"]
     assert {str(line.details["alarm"]) for line in house.happened("alarm_raised")} == {"clock-untrusted"}
     for name in DARK:

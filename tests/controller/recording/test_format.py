@@ -11,7 +11,6 @@ from clients.replay.replay import replay
 from controller.core import events as ev
 from controller.core.effects import SavedState, SaveHistory, SaveOutage, SwitchOff, SwitchOn
 from controller.core.engine import EngineSettings
-from controller.core.outage_record import FlapSettings
 from controller.core.views import WallClock
 from controller.recording.format import (
     TICKET,
@@ -25,6 +24,7 @@ from controller.recording.format import (
     to_line,
 )
 from rules.boot_time import BootTime
+from rules.flapping import FlapSettings
 from rules.panel import CircuitId, Panel, Position, Wakes
 from rules.shed import RetryPolicy
 from tests.recorded_house import Tape

@@ -14,10 +14,10 @@ from hw.mqtt import MqttConnection
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from controller.core.effects import Json
-    from controller.core.events import AskKind
     from hw.broker_socket import Broker
     from hw.mqtt import Message
+    from rules.json_types import Json
+    from rules.requests import AskKind
 
 ANSWER_S = 10.0
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from clients.bus_client.site import Site
-    from controller.core.effects import Json
     from hw.broker_socket import Broker
+    from rules.json_types import Json
 
     Fields = dict[str, Json]
 

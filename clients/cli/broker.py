@@ -18,8 +18,8 @@ from clients.broker_admin.certificates import CertificateError
 from clients.broker_admin.mosquitto import ETC, AccessError, Listeners, MosquittoConfig, with_login
 from clients.broker_admin.passwords import new_password
 from clients.cli.cli import folders
-from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error
-from clients.terminal.tables import print_line, table
+from clients.terminal.exit_codes import DONE, NOT_DONE, WRONG_CONFIGURATION
+from clients.terminal.tables import print_error, print_line, table
 from controller.atomic_file import read, write
 from controller.config.errors import ConfigErrors
 from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, parse_circuits, parse_installer

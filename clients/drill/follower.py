@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from clients.bus_client.site import Site
     from clients.drill.demand_readings import DemandReadings
     from clients.drill.progress import DrillProgress
-    from controller.core.effects import Json
-    from controller.core.events import AskKind
+    from rules.json_types import Json
+    from rules.requests import AskKind
 
 LOOK_S = 0.2
 AGAIN_S = 1.0

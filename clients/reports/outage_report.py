@@ -7,7 +7,6 @@ from itertools import groupby, pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
-from controller.core.effects import LogEvent
 from controller.runtime.journal import format_event
 from rules.controllability import uncontrollable_reason
 from rules.panel import Restore, Tag
@@ -291,4 +290,4 @@ def _sentence(event: EventRow) -> str:
     if event.event == "request_received":
         whom = f" {event.circuit}" if event.circuit else ""
         return f"{about.get('by') or 'somebody'} asked: {about.get('request')}{whom}: {about.get('reason')}"
-    return format_event(LogEvent(event.at.moment.mono, event.event, event.circuit, event.details))
+    return format_event(event.event, event.circuit, event.details)

@@ -18,8 +18,8 @@ from rules.shed import MAX_ATTEMPTS
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from controller.core.events import AskKind
     from hw.broker_socket import Broker
+    from rules.requests import AskKind
 
 RETAINED_S = 5.0
 WORDS = {"ON": Position.ON, "OFF": Position.OFF, "TRIPPED": Position.TRIPPED}

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from controller.core.effects import Json, LogEvent, PublishMeter
+    from controller.core.effects import LogEvent, PublishMeter
     from controller.core.views import AlarmView, CircuitView, StateView, WallClock
+    from rules.json_types import Json
     from rules.metering.demand import DemandView
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 from controller.bus import payloads
 from controller.core.effects import SwitchOn
 from controller.core.events import (
-    AskKind,
     AvailabilityReported,
     BreakerReported,
     ContactAlive,
@@ -22,13 +21,15 @@ from controller.core.events import (
 )
 from rules.drill import LONGEST_S, SHORTEST_S
 from rules.panel import CircuitId, Position
+from rules.requests import AskKind
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
-    from controller.core.effects import Json, LogEvent, PublishMeter, SendReply, SwitchOff
+    from controller.core.effects import LogEvent, PublishMeter, SendReply, SwitchOff
     from controller.core.events import Event
     from controller.core.views import AlarmView, CircuitView, StateView, WallClock
+    from rules.json_types import Json
     from rules.metering.demand import DemandView
 
 # A position or an availability is one word; a request is a small object. Longer is refused before it is decoded.

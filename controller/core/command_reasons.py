@@ -9,8 +9,9 @@ from rules.panel import Position
 from rules.restore import retagged_essential
 
 if TYPE_CHECKING:
-    from controller.core.effects import Json, SwitchOn
+    from controller.core.effects import SwitchOn
     from controller.core.transfer import Transfer
+    from rules.json_types import Json
     from rules.ledger import Ledger
     from rules.ledger_entry import CircuitEntry, ShedRecord
     from rules.panel import Circuit, CircuitId, Panel

@@ -11,10 +11,11 @@ from controller.core.rate_limit import RateLimit
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from controller.core.effects import Json, SaveOutage
+    from controller.core.effects import SaveOutage
     from controller.core.events import EnergyRead, KwhPulseSeen, MeterFindingReported, MeterSilent, PulseSeen
     from controller.core.meter_tracker import MeterTracker
     from controller.core.outbox import Outbox
+    from rules.json_types import Json
     from rules.metering.demand import DemandView
 
 PULSES_S, PULSES_IN_OUTAGE_S = 3600.0, 60.0

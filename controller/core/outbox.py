@@ -13,7 +13,8 @@ from rules.device_reports import ReportOutcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from controller.core.effects import DiskEffect, Effect, Json, SavedState
+    from controller.core.effects import DiskEffect, Effect, SavedState
+    from rules.json_types import Json
     from rules.ledger import Ledger
     from rules.panel import CircuitId
 

@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from controller.core.effects import Json
+    from rules.json_types import Json
 
 
 class RateLimit:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from controller.core.command_scheduler import CommandScheduler
     from controller.core.demand_recorder import DemandRecorder
-    from controller.core.effects import Json
     from controller.core.outage_record import FlapSettings
     from controller.core.outbox import Outbox
+    from rules.json_types import Json
     from rules.ledger import Ledger
     from rules.panel import CircuitId, Panel
 

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from controller.recording.format import EngineTurn, SessionEnd, SessionStart, to_line
-from controller.version import version
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from controller.recording.format import Part
 
@@ -57,9 +56,9 @@ class Block(NamedTuple):
     lines: bytes
 
 
-def pack(parts: Sequence[Part]) -> Block:
-    """Return the parts, one after another, as a block."""
-    text = "".join(f"{to_line(_versioned(part))}\n" for part in parts)
+def pack(parts: Sequence[Part], version: Callable[[], str]) -> Block:
+    """Return the parts, in order, as a block. `version`: looked up for a session start that has none yet."""
+    text = "".join(f"{to_line(_versioned(part, version))}\n" for part in parts)
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zlib.Z_DEFAULT_STRATEGY, _PRIMER)
     packed = packer.compress(text.encode()) + packer.flush()
     return Block(isinstance(parts[0], SessionStart), _at(parts[0]), _at(parts[-1]), _PACKED + packed)
@@ -80,8 +79,8 @@ def _at(part: Part) -> float:
     return part.now if isinstance(part, EngineTurn) else part.at
 
 
-def _versioned(part: Part) -> Part:
-    # Here, on the store's thread: to look it up costs a start in the dark some milliseconds.
+def _versioned(part: Part, version: Callable[[], str]) -> Part:
+    # On the store's thread: the lookup takes some milliseconds, which a cold start does not have.
     return part._replace(version=version()) if isinstance(part, SessionStart) and not part.version else part
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from controller.core.events import AskKind
+    from rules.requests import AskKind
 
 T = TypeVar("T")
 

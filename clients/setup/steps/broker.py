@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, cast
 
 from clients.broker_admin.acl import CONTROLLER_NAME
 from clients.broker_admin.mosquitto import PORT
-from clients.cli.cli import main
 from clients.setup.config_files import text_of
 from clients.setup.prompt import by_key, or_nothing
 from controller.atomic_file import write
@@ -67,7 +66,7 @@ async def _made(ground: SetupSession, site: SiteSettings, settings: BrokerSettin
     if not ground.write_installer(site=site, broker=settings):
         return False
     words = ["broker", "init", "--config", str(ground.config_dir), "--etc", str(ground.mosquitto)]
-    return main(words) == 0 and ground.read_again()
+    return ground.run_command(words) == 0 and ground.read_again()
 
 
 async def _login(ground: SetupSession, settings: BrokerSettings) -> BrokerSettings:

@@ -61,6 +61,7 @@ async def _publish(broker: Broker, site: str, found: Readiness) -> bool:
     """Say it on the bus; return whether the broker took it."""
     from clients.maintenance.readiness_text import fields  # noqa: PLC0415
     from controller.bus.payloads import to_json  # noqa: PLC0415
+    from controller.bus.topics import SiteTopics  # noqa: PLC0415
     from hw.broker_socket import BrokerError  # noqa: PLC0415
     from hw.mqtt import MqttConnection  # noqa: PLC0415
 
@@ -69,6 +70,6 @@ async def _publish(broker: Broker, site: str, found: Readiness) -> bool:
     except BrokerError as error:
         print_error(str(error))
         return False
-    link.publish(f"loadshed/{site}/readiness", to_json(fields(found)), retain=True)
+    link.publish(SiteTopics(site).readiness, to_json(fields(found)), retain=True)
     await link.close()
     return True

@@ -47,7 +47,7 @@ _PRIMER = (
 )
 
 
-class Block(NamedTuple):
+class RecordingBlock(NamedTuple):
     """Lines of one segment, packed. `starts`: it holds the segment's start. Times: monotonic s of the boot."""
 
     starts: bool
@@ -56,12 +56,12 @@ class Block(NamedTuple):
     lines: bytes
 
 
-def pack(parts: Sequence[Part], version: Callable[[], str]) -> Block:
+def pack(parts: Sequence[Part], version: Callable[[], str]) -> RecordingBlock:
     """Return the parts, in order, as a block. `version`: looked up for a session start that has none yet."""
     text = "".join(f"{to_line(_versioned(part, version))}\n" for part in parts)
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zlib.Z_DEFAULT_STRATEGY, _PRIMER)
     packed = packer.compress(text.encode()) + packer.flush()
-    return Block(isinstance(parts[0], SessionStart), _at(parts[0]), _at(parts[-1]), _PACKED + packed)
+    return RecordingBlock(isinstance(parts[0], SessionStart), _at(parts[0]), _at(parts[-1]), _PACKED + packed)
 
 
 def unpack(lines: bytes) -> str:
@@ -144,7 +144,7 @@ class RecordingBuffer:
 # --- in ledger.db ----------------------------------------------------------------------------------------------------
 
 
-def write_blocks(db: sqlite3.Connection, blocks: Sequence[Block], boot: int) -> None:
+def write_blocks(db: sqlite3.Connection, blocks: Sequence[RecordingBlock], boot: int) -> None:
     """Write blocks, in order; inside a transaction of the caller's.
 
     One whose segment's start is not there (the database was set aside meanwhile) is of no use, and left out.

@@ -27,9 +27,10 @@ from controller.recording.format import SessionStart
 from controller.recording.recorder import Recorder
 from controller.runtime import clock, startup, systemd_notify
 from controller.runtime.engine_loop import EngineLoop
-from controller.runtime.journal import format_event, refusal_lines
+from controller.runtime.journal import error_lines, format_event
 from controller.runtime.state_lock import StateDirLock, StateDirLockedError
 from controller.storage.store import Store
+from controller.version import version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,6 +85,7 @@ class Daemon:
             self._disk_failed,
             lambda: self._inbox.put_from_thread(ev.DiskRecovered(clock.monotonic())),
             samples_days=configuration.store.samples_days,
+            version=version,
         )
         memory = self._store.load()
         panel, wrong = startup.initial_panel(
@@ -99,7 +101,7 @@ class Daemon:
         self._contact = self._wired_contact()
         self._topics = Topics(configuration.site.id, panel.circuits.keys(), startup.contact_topics(configuration))
         self._bus = self._connection()
-        for sentence in refusal_lines(wrong):
+        for sentence in error_lines(wrong):
             _log.error("%s", sentence)
         if refused or wrong:
             self._inbox.put(ev.ConfigurationRefused(now, (*refused, *wrong)))
@@ -236,7 +238,7 @@ class Daemon:
                 self._bus.publish(said)
         unwritten, self._pending_journal = self._pending_journal, []
         for happened in unwritten:
-            _log.info("%s", format_event(happened))
+            _log.info("%s", format_event(happened.event, happened.circuit, happened.details))
 
     def _announce_online(self) -> None:
         """Say that we are there, at each connection, behind its first commands."""
@@ -285,7 +287,7 @@ class Daemon:
 
     def _refuse(self, wrong: Sequence[str], reply: object = None) -> None:
         """Refuse a file, and say why in the journal: who sends SIGHUP gets no other answer."""
-        for sentence in refusal_lines(wrong):
+        for sentence in error_lines(wrong):
             _log.error("%s", sentence)
         self._inbox.put(ev.ConfigurationRefused(clock.monotonic(), tuple(wrong), reply))
 
@@ -303,7 +305,7 @@ def run(config_dir: Path, state_dir: Path) -> int:
     if lock.unheld is not None:
         _log.warning("%s", lock.unheld)
     start = history.configuration_for_start(config_dir, state_dir)
-    for sentence in refusal_lines(start.refused):
+    for sentence in error_lines(start.refused):
         _log.error("%s", sentence)
     if start.configuration is None:
         _log.error("no good configuration was ever in force: mend the files, `loadshed check` shows all that is wrong")

@@ -368,7 +368,7 @@ _SESSION_TAKEN_OVER = 0x8E
 
 
 def _access(broker: Broker) -> str:
-    return f"allow {broker.username or 'anonymous clients'} loadshed/# in its access list"
+    return f"allow {broker.username or 'anonymous clients'} the topics of this site in its access list"
 
 
 def _refused(broker: Broker, reason: ReasonCode) -> str:

@@ -16,7 +16,7 @@ from rules.restore import LATE_ON_S
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from rules.ledger_entry import Json
+    from rules.json_types import Json
     from rules.panel import Circuit, CircuitId, Panel
 
 BY_CONTROLLER = "the controller"

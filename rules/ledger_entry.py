@@ -12,7 +12,7 @@ from rules.panel import Position
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+    from rules.json_types import Json
 
 
 class ShedCause(Enum):

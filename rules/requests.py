@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rules.controllability import uncontrollable_reason
 from rules.panel import Position
@@ -11,6 +11,8 @@ from rules.panel import Position
 if TYPE_CHECKING:
     from rules.ledger_entry import CircuitEntry
     from rules.panel import Circuit, Panel
+
+AskKind = Literal["on", "off", "restore", "hold", "release", "forget", "reload", "drill", "drill-end"]
 
 NOT_A_LOCK = "a hold is a request to this program, not a lockout: lock the breaker before you work on the circuit"
 

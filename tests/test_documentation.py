@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from clients.bus_client.check import describe
+from clients.bus_client.check_view import description_text, mistakes_text
 from clients.cli import cli
-from clients.cli.check_view import description_text, mistakes_text
 from controller.config.errors import ConfigErrors
 from controller.config.loader import Configuration, Sources, load, parse, parse_circuits, parse_installer
 from controller.config.model import CONTACTS, SINGLE_TABLES, CircuitSettings

@@ -12,7 +12,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from controller.bus import payloads
-from controller.bus.topics import ASK_KINDS, IncomingMessage, Topics
+from controller.bus.messages import IncomingMessage
+from controller.bus.requests import ASK_KINDS
+from controller.bus.topics import Topics
 from controller.core.alarms import ActiveAlarms, Alarm
 from controller.core.effects import LogEvent, PublishMeter
 from controller.core.views import CircuitView, StateView, WallClock
@@ -151,8 +153,8 @@ def test_the_integrator_page_lists_the_topics_that_are_explained() -> None:
 def test_each_topic_in_a_shell_line_is_one_of_ours(page: Path) -> None:
     """What is typed on the bus arrives."""
     topics = Topics("home", [CircuitId("hot-tub")])
-    ours = {*(topics.base + leaf for leaf in ("controller/state", "breakers/hot-tub/set"))}
-    heard = {*topics.of_circuit(CircuitId("hot-tub")), *(f"{topics.base}ask/{kind}" for kind in ASK_KINDS)}
+    ours = {topics.names.state, topics.names.breaker_command("hot-tub")}
+    heard = {*topics.of_circuit(CircuitId("hot-tub")), *(topics.names.ask(kind) for kind in ASK_KINDS)}
     typed = {words[words.index("-t") + 1] for words in commands(page) if words[0].startswith("mosquitto_")}
     assert typed <= ours | heard
 

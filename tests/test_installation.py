@@ -14,8 +14,8 @@ import pytest
 from packaging.requirements import Requirement
 
 from clients.cli import cli
-from clients.cli.look import NOT_DONE
 from clients.cli.ready import NOT_READY
+from clients.terminal.exit_codes import NOT_DONE
 from controller.core.system_alarms import CLOCK_IN_OUTAGE_AFTER_S
 from controller.daemon import WATCHDOG_S, WRONG_CONFIGURATION
 from controller.runtime import clock, startup

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from controller.core.meter_tracker import MeterTracker
     from controller.core.views import AlarmView, CircuitView, StateView
     from hw.simulated.breakers import Report
+    from rules.requests import AskKind
 
 TURNS_AT_ONE_MOMENT = 200
 
@@ -262,7 +263,7 @@ class VirtualHouse:
         self.contact.close()
         self.wait(120.0)
 
-    def ask(self, request: ev.AskKind, name: str | None = None, **words: Any) -> do.SendReply:
+    def ask(self, request: AskKind, name: str | None = None, **words: Any) -> do.SendReply:
         """Ask as a person does; return the answer."""
         ticket = f"ticket-{next(self._order)}"
         circuit = None if name is None else CircuitId(name)

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
+from controller.bus.topics import SiteTopics
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """A user's name: a colon, a space or a wildcard in it would mean something in one of the broker's files."""
 
@@ -46,30 +48,32 @@ class TopicLayout:
     contact: tuple[str, ...] = ()
 
     @property
-    def base(self) -> str:
-        return f"loadshed/{self.site}/"
+    def names(self) -> SiteTopics:
+        return SiteTopics(self.site)
 
 
 def lines(user: User, house: TopicLayout) -> tuple[str, ...]:
     """Return what a user may do, as the access list says it. What is not in it is forbidden."""
-    base = house.base
+    names = house.names
     if user.role is Role.CONTROLLER:
-        return (f"topic readwrite {base}#", *(f"topic read {topic}" for topic in house.contact))
+        return (f"topic readwrite {names.everything}", *(f"topic read {topic}" for topic in house.contact))
     if user.role is Role.DEVICE:
         return _of_device(user, house)
     # A request and its answer are between the one who asks and the controller.
-    hears = (f"topic read {base}#", *(f"topic read {topic}" for topic in house.contact))
+    hears = (f"topic read {names.everything}", *(f"topic read {topic}" for topic in house.contact))
     if user.role is Role.PERSON:
-        return (*hears, f"topic write {base}ask/+", f"topic readwrite {base}answers/#")
-    return (*hears, f"topic deny {base}ask/#", f"topic deny {base}answers/#")
+        return (*hears, f"topic write {names.ask('+')}", f"topic readwrite {names.answers('#')}")
+    return (*hears, f"topic deny {names.ask('#')}", f"topic deny {names.answers('#')}")
 
 
 def _of_device(user: User, house: TopicLayout) -> tuple[str, ...]:
     """Return what a device may do: hear its own commands, and say its own position. Never another's."""
     own: list[str] = []
     for circuit in user.circuits:
-        breaker = f"{house.base}breakers/{circuit}/"
-        own += [f"topic read {breaker}set", f"topic write {breaker}state", f"topic write {breaker}availability"]
+        names = house.names
+        own.append(f"topic read {names.breaker_command(circuit)}")
+        own.append(f"topic write {names.breaker_state(circuit)}")
+        own.append(f"topic write {names.breaker_availability(circuit)}")
     if user.contact:
         own += [f"topic write {topic}" for topic in house.contact]
     return tuple(own)

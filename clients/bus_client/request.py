@@ -8,16 +8,17 @@ import secrets
 from typing import TYPE_CHECKING
 
 from controller.bus.payloads import to_json
+from controller.bus.topics import SiteTopics
 from hw.broker_socket import BrokerError
 from hw.mqtt import MqttConnection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from controller.core.effects import Json
-    from controller.core.events import AskKind
     from hw.broker_socket import Broker
     from hw.mqtt import Message
+    from rules.json_types import Json
+    from rules.requests import AskKind
 
 ANSWER_S = 10.0
 
@@ -45,9 +46,10 @@ async def _asked(
     link: MqttConnection, broker: Broker, site: str, request: AskKind, fields: Mapping[str, Json]
 ) -> tuple[bool, str]:
     correlation = secrets.token_bytes(8)
-    answers = f"loadshed/{site}/answers/{secrets.token_hex(8)}"
+    topics = SiteTopics(site)
+    answers = topics.answers(secrets.token_hex(8))
     link.subscribe([answers])
-    link.publish(f"loadshed/{site}/ask/{request}", to_json(fields), response_topic=answers, correlation=correlation)
+    link.publish(topics.ask(request), to_json(fields), response_topic=answers, correlation=correlation)
     link.flush()
     if broker.version != "5":
         return False, "sent, but MQTT 3.1.1 carries no answer: see what became of it with `loadshed status`"

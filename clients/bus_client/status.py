@@ -11,15 +11,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from controller.bus import topics
 from controller.bus.payloads import rfc3339
+from controller.bus.topics import SiteTopics
 from hw.mqtt import MqttConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from clients.bus_client.site import Site
-    from controller.core.effects import Json
     from hw.broker_socket import Broker
+    from rules.json_types import Json
 
     Fields = dict[str, Json]
 
@@ -43,15 +45,15 @@ class HouseStatus:
 
     def take(self, name: str, payload: bytes) -> None:
         """Take one message; `name` is its topic below the site's. What is not the daemon's word is left out."""
-        if name == "controller/availability":
+        if name == topics.AVAILABILITY:
             self.availability = payload.decode("utf-8", "replace")
             return
         fields = _fields(payload)
         group, _, leaf = name.partition("/")
-        book = {"circuits": self.circuits, "alarms": self.alarms}.get(group)
-        if name == "controller/state":
+        book = {topics.CIRCUITS: self.circuits, topics.ALARMS: self.alarms}.get(group)
+        if name == topics.STATE:
             self.state = fields
-        elif name == "demand":
+        elif name == topics.DEMAND:
             self.demand = fields
         elif book is not None and fields is None:
             book.pop(leaf, None)
@@ -72,18 +74,12 @@ class HouseStatus:
         return None
 
 
-def topics(site: str) -> tuple[str, ...]:
-    """Return the topics on which a site's controller says how things are."""
-    base = f"loadshed/{site}/"
-    return tuple(base + name for name in ("controller/+", "circuits/+", "demand", "alarms/+"))
-
-
 async def fetch_status(broker: Broker, site: str, *, enough_s: float = ENOUGH_S) -> HouseStatus:
     """Return what the broker keeps of a site. Raises BrokerError where the broker is away."""
     link = await MqttConnection.open(broker, f"loadshed-status-{secrets.token_hex(4)}")
     told = HouseStatus()
     try:
-        await remembered(link, site, told.take, topics(site), enough_s=enough_s)
+        await remembered(link, site, told.take, SiteTopics(site).status_filters(), enough_s=enough_s)
     finally:
         await link.close()
     return told
@@ -101,9 +97,9 @@ async def remembered(
 
     Raises BrokerError where the connection ends.
     """
-    base = f"loadshed/{site}/"
+    names = SiteTopics(site)
     # An echo of our own, asked for last: when it comes, all that is retained has come before it.
-    echo = f"{base}answers/{secrets.token_hex(8)}"
+    echo = names.answers(secrets.token_hex(8))
     link.subscribe([*filters, echo])
     link.publish(echo, b"", qos=0)
     link.flush()
@@ -112,7 +108,7 @@ async def remembered(
             while True:
                 heard = link.read()
                 for one in heard:
-                    take(one.topic.removeprefix(base), one.payload)
+                    take(names.name_of(one.topic), one.payload)
                 if any(one.topic == echo for one in heard):
                     return
                 await link.wait()

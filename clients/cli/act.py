@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clients.cli.cli import folders
-from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error, site_or_error
-from clients.terminal.tables import print_line
+from clients.cli.look import site_or_error
+from clients.terminal.exit_codes import DONE, NOT_DONE, WRONG_CONFIGURATION
+from clients.terminal.tables import print_error, print_line
 
 if TYPE_CHECKING:
     import argparse
 
-    from controller.core.effects import Json
+    from rules.json_types import Json
 
 # --- ask -------------------------------------------------------------------------------------------------------------
 

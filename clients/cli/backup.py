@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clients.cli.cli import folders
-from clients.cli.look import DONE, NOT_DONE, print_error
-from clients.terminal.tables import print_line
+from clients.terminal.exit_codes import DONE, NOT_DONE
+from clients.terminal.tables import print_error, print_line
 
 if TYPE_CHECKING:
     import argparse

@@ -219,22 +219,6 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    import gc  # noqa: PLC0415
-    import logging  # noqa: PLC0415
-    import signal  # noqa: PLC0415
+    from controller.__main__ import run_daemon  # noqa: PLC0415
 
-    # What is imported stays: to look through it for garbage again and again is four hundredths of a start. The daemon
-    # has it looked for again once the first shed has left.
-    gc.disable()
-
-    # Until the loop takes it over: asked to end while it is still starting, it has done nothing, and ends well.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    from controller.daemon import run  # noqa: PLC0415
-    from controller.runtime.privileges import drop_privileges  # noqa: PLC0415
-
-    # The journal writes the time and the unit's name itself.
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("transitions").setLevel(logging.WARNING)  # it tells each callback
-    if (owner := drop_privileges(arguments.state)) is not None:
-        logging.getLogger("loadshed").info("as %s, whose %s is", owner, arguments.state)
-    return run(arguments.config.absolute(), arguments.state.absolute())
+    return run_daemon(arguments.config, arguments.state)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from clients.cli.act import login_name
 from clients.cli.argument_types import duration
 from clients.cli.cli import folders
-from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error, site_or_error
+from clients.cli.look import site_or_error
+from clients.terminal.exit_codes import DONE, NOT_DONE, WRONG_CONFIGURATION
 from clients.terminal.interrupt import accept_ctrl_c
-from clients.terminal.tables import print_line
+from clients.terminal.tables import print_error, print_line
 from rules.drill import DEFAULT_S, LONGEST_S, SHORTEST_S
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _for_s(text: str) -> float:
 
 
 def _drill(arguments: argparse.Namespace) -> int:
-    from clients.cli.check_view import mistakes_text  # noqa: PLC0415
+    from clients.bus_client.check_view import mistakes_text  # noqa: PLC0415
     from controller.config.errors import ConfigErrors  # noqa: PLC0415
     from controller.config.loader import load  # noqa: PLC0415
 

@@ -6,7 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from clients.cli.cli import folders
-from clients.terminal.tables import print_line
+from clients.terminal.exit_codes import DONE, NOT_DONE, WRONG_CONFIGURATION
+from clients.terminal.tables import print_error, print_line
 
 if TYPE_CHECKING:
     import argparse
@@ -16,14 +17,6 @@ if TYPE_CHECKING:
     from clients.bus_client.site import Site
     from clients.reports.outage_report import OutageReport
     from controller.storage.log_reader import EventLog
-
-DONE, NOT_DONE, WRONG_CONFIGURATION = 0, 1, 78
-
-
-def print_error(text: str) -> None:
-    """Write why something could not be done to stderr."""
-    sys.stderr.write(f"loadshed: {text}\n")
-
 
 # --- check -----------------------------------------------------------------------------------------------------------
 
@@ -40,7 +33,7 @@ def add_check(parser: argparse.ArgumentParser) -> None:
 
 def _check(arguments: argparse.Namespace) -> int:
     from clients.bus_client.check import describe, unreadable_files  # noqa: PLC0415
-    from clients.cli.check_view import description_text, mistakes_text  # noqa: PLC0415
+    from clients.bus_client.check_view import description_text, mistakes_text  # noqa: PLC0415
     from controller.config.errors import ConfigErrors  # noqa: PLC0415
     from controller.config.loader import load  # noqa: PLC0415
 
@@ -78,8 +71,8 @@ def _status(arguments: argparse.Namespace) -> int:
 
 def site_or_error(config_dir: Path) -> Site | None:
     """Return the site that a folder's files are about; None where they are wrong, which is then said."""
+    from clients.bus_client.check_view import mistakes_text  # noqa: PLC0415
     from clients.bus_client.site import read_site  # noqa: PLC0415
-    from clients.cli.check_view import mistakes_text  # noqa: PLC0415
     from controller.config.errors import ConfigErrors  # noqa: PLC0415
 
     site = read_site(config_dir)

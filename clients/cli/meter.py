@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from clients.cli import argument_types
 from clients.cli.cli import folders
-from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error
+from clients.terminal.exit_codes import DONE, NOT_DONE, WRONG_CONFIGURATION
 from clients.terminal.interrupt import accept_ctrl_c
-from clients.terminal.tables import print_line
+from clients.terminal.tables import print_error, print_line
 
 if TYPE_CHECKING:
     import argparse
@@ -147,8 +147,8 @@ def _bench(arguments: argparse.Namespace) -> MeterToolContext | int:
 
 def _settings(arguments: argparse.Namespace) -> MeterSettings | int | None:
     """Return [meter] of the file; None where there is none, or it cannot be read and the port is given anyway."""
+    from clients.bus_client.check_view import mistakes_text  # noqa: PLC0415
     from clients.bus_client.site import read_installer_file  # noqa: PLC0415
-    from clients.cli.check_view import mistakes_text  # noqa: PLC0415
     from controller.config.errors import ConfigErrors  # noqa: PLC0415
 
     installer = read_installer_file(arguments.config)

@@ -7,20 +7,18 @@ import sys
 from typing import TYPE_CHECKING
 
 from clients.cli.cli import folders
-from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error, site_or_error
-from clients.terminal.tables import print_line, wrapped
+from clients.cli.look import site_or_error
+from clients.terminal.exit_codes import DONE, NOT_DONE, WRONG_CONFIGURATION
+from clients.terminal.tables import print_error, print_line
 
 if TYPE_CHECKING:
     import argparse
 
     from clients.maintenance.readiness import Readiness
-    from controller.core.effects import Json
     from hw.broker_socket import Broker
 
 NOT_READY = 3
 """The exit code of a house that was judged, and is not ready: 1 says that it could not be judged, or not be told."""
-
-_WORDS = {"ready": "READY", "limited": "READY, WITH RESERVATIONS", "not-ready": "NOT READY"}
 
 
 def add_ready(parser: argparse.ArgumentParser) -> None:
@@ -38,9 +36,10 @@ def add_ready(parser: argparse.ArgumentParser) -> None:
 def _ready(arguments: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415
 
-    from clients.cli.check_view import mistakes_text  # noqa: PLC0415
+    from clients.bus_client.check_view import mistakes_text  # noqa: PLC0415
     from clients.maintenance.readiness import LIMITED, assess  # noqa: PLC0415
     from clients.maintenance.readiness_facts import Installation, collect_facts  # noqa: PLC0415
+    from clients.maintenance.readiness_text import fields, text  # noqa: PLC0415
     from controller.config.errors import ConfigErrors  # noqa: PLC0415
     from controller.config.loader import load  # noqa: PLC0415
 
@@ -58,34 +57,11 @@ def _ready(arguments: argparse.Namespace) -> int:
     return DONE if found.score >= LIMITED else NOT_READY
 
 
-def text(found: Readiness) -> str:
-    """Return the judgement for a person."""
-    lines = [f"{_WORDS[found.word]}: {found.score} of 100"]
-    for reason in found.reasons:
-        lines.append(wrapped(reason.message, "       ", first=f"  -{reason.cost:<3} "))
-        lines.append(wrapped(f"do: {reason.action}", "           ", first="       "))
-    return "\n".join(lines)
-
-
-def fields(found: Readiness) -> dict[str, Json]:
-    """Return the judgement for programs: the payload of `readiness`."""
-    from controller.runtime import clock  # noqa: PLC0415
-
-    wall = clock.wall()
-    return {
-        "score": found.score,
-        "ready": found.word,
-        **clock.json_time(wall.seconds(clock.monotonic()), wall.trusted),
-        "reasons": [
-            {"id": reason.id, "cost": reason.cost, "message": reason.message, "action": reason.action}
-            for reason in found.reasons
-        ],
-    }
-
-
 async def _publish(broker: Broker, site: str, found: Readiness) -> bool:
     """Say it on the bus; return whether the broker took it."""
+    from clients.maintenance.readiness_text import fields  # noqa: PLC0415
     from controller.bus.payloads import to_json  # noqa: PLC0415
+    from controller.bus.topics import SiteTopics  # noqa: PLC0415
     from hw.broker_socket import BrokerError  # noqa: PLC0415
     from hw.mqtt import MqttConnection  # noqa: PLC0415
 
@@ -94,6 +70,6 @@ async def _publish(broker: Broker, site: str, found: Readiness) -> bool:
     except BrokerError as error:
         print_error(str(error))
         return False
-    link.publish(f"loadshed/{site}/readiness", to_json(fields(found)), retain=True)
+    link.publish(SiteTopics(site).readiness, to_json(fields(found)), retain=True)
     await link.close()
     return True

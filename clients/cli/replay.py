@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clients.cli.cli import folders
-from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error
-from clients.cli.replay_view import as_json, as_text
 from clients.replay.replay import Wanted, Within, compared
+from clients.replay.replay_view import as_json, as_text
+from clients.terminal.exit_codes import DONE, NOT_DONE, WRONG_CONFIGURATION
+from clients.terminal.tables import print_error
 from controller.recording.format import RecordingError, sessions, to_lines
 from controller.storage.recording_reader import recorded
 from controller.storage.schema import LEDGER, UnusableDatabaseError, open_for_reading
@@ -118,8 +119,8 @@ def _nothing(arguments: argparse.Namespace) -> int:
 
 def _play_otherwise(arguments: argparse.Namespace, found: list[Session]) -> int:
     """Decide by another configuration, and show which circuits fare otherwise."""
-    from clients.cli import what_if_view  # noqa: PLC0415
-    from clients.cli.check_view import mistakes_text  # noqa: PLC0415
+    from clients.bus_client.check_view import mistakes_text  # noqa: PLC0415
+    from clients.replay import what_if_view  # noqa: PLC0415
     from clients.replay.what_if import WhatIf  # noqa: PLC0415
     from controller.config.errors import ConfigErrors  # noqa: PLC0415
     from controller.config.loader import load  # noqa: PLC0415

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clients.cli.cli import folders
-from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error
+from clients.cli.cli import folders, main
+from clients.terminal.exit_codes import DONE, NOT_DONE, WRONG_CONFIGURATION
 from clients.terminal.interrupt import accept_ctrl_c
+from clients.terminal.tables import print_error
 
 if TYPE_CHECKING:
     import argparse
@@ -47,10 +48,10 @@ def _setup(arguments: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415
     import signal  # noqa: PLC0415
 
-    from clients.cli.check_view import mistakes_text  # noqa: PLC0415
+    from clients.bus_client.check_view import mistakes_text  # noqa: PLC0415
     from clients.setup.prompt import Prompt  # noqa: PLC0415
     from clients.setup.session import SetupSession  # noqa: PLC0415
-    from clients.setup.wizard import run_wizard  # noqa: PLC0415
+    from clients.setup.steps.wizard import run_wizard  # noqa: PLC0415
     from controller.config.errors import ConfigErrors  # noqa: PLC0415
 
     reads_only = arguments.step == "card" and arguments.out is not None
@@ -62,7 +63,7 @@ def _setup(arguments: argparse.Namespace) -> int:
         sys.stderr.write(mistakes_text(ground, arguments.config) + "\n")
         print_error("setup guesses at nothing: mend the file, or move it away to begin anew")
         return WRONG_CONFIGURATION
-    ground.mosquitto = arguments.etc
+    ground.mosquitto, ground.run_command = arguments.etc, main
     accept_ctrl_c()
 
     async def until_told() -> bool:

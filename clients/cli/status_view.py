@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from clients.bus_client.site import Site
-    from controller.core.effects import Json
+    from rules.json_types import Json
 
     Fields = dict[str, Json]
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from clients.cli.argument_types import amount
 from clients.cli.cli import folders
-from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error, site_or_error
+from clients.cli.look import site_or_error
+from clients.terminal.exit_codes import DONE, NOT_DONE, WRONG_CONFIGURATION
 from clients.terminal.interrupt import accept_ctrl_c
-from clients.terminal.tables import print_line
+from clients.terminal.tables import print_error, print_line
 
 if TYPE_CHECKING:
     import argparse

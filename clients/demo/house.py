@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from controller.bus.topics import SiteTopics
 from hw import gpio
 from hw.simulated.breakers import SOUND, BreakerFaults, BreakersOnBus
 from hw.simulated.broker import demo_broker
@@ -140,7 +141,7 @@ class DemoHouse:
         )
         for one in CIRCUITS:
             self.house.breaker(one.id).faults = one.faults
-        self.hub = BreakersOnBus(self.house.breakers.values(), broker, SITE, clock, self.house.measure)
+        self.hub = BreakersOnBus(self.house.breakers.values(), broker, SiteTopics(SITE), clock, self.house.measure)
 
     def _say(self, reports: tuple[Report, ...]) -> None:
         self.hub.say(reports)

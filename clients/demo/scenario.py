@@ -15,11 +15,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clients.cli.look import DONE, NOT_DONE, print_error
 from clients.demo.clock import HouseClock
 from clients.demo.view_model import DemoView, PlainScreen
+from clients.terminal.exit_codes import DONE, NOT_DONE
 from clients.terminal.interrupt import accept_ctrl_c
-from clients.terminal.tables import print_line
+from clients.terminal.tables import print_error, print_line
+from controller.bus.topics import SiteTopics
 from hw.simulated.broker import can_run
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ class _Demo:
         await self._until_over()
         self._tell("Somebody asks for the range: `loadshed ask restore range`")
         if self._link is not None:
-            self._link.publish(f"loadshed/{self._view.site}/ask/restore", b'{"circuit": "range", "by": "a visitor"}')
+            self._link.publish(SiteTopics(self._view.site).ask("restore"), b'{"circuit": "range", "by": "a visitor"}')
         await asyncio.sleep(15.0)
 
     async def _until_over(self) -> None:
@@ -219,18 +220,17 @@ class _Demo:
 
     async def _watch(self, house: DemoHouse) -> None:
         """Listen to what the daemon says on the bus, as any other program may."""
-        from clients.bus_client.status import topics  # noqa: PLC0415
         from hw.mqtt import MqttConnection  # noqa: PLC0415
 
-        base = f"loadshed/{self._view.site}/"
+        topics = SiteTopics(self._view.site)
         link = await MqttConnection.open(house.broker, f"demo-{secrets.token_hex(4)}")
-        link.subscribe(topics(self._view.site))
+        link.subscribe(topics.status_filters())
         link.flush()
         self._link = link
         try:
             while True:
                 for heard in link.read():
-                    self._view.take(heard.topic.removeprefix(base), heard.payload)
+                    self._view.take(topics.name_of(heard.topic), heard.payload)
                 await link.wait()
         finally:
             self._link = None

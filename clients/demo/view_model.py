@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from clients.bus_client.status import HouseStatus
 from clients.terminal.tables import print_line
+from controller.bus import topics
 
 if TYPE_CHECKING:
     from clients.demo.clock import HouseClock
@@ -45,10 +46,10 @@ class DemoView:
     def take(self, name: str, payload: bytes) -> None:
         """Take what the daemon said on the bus."""
         self.told.take(name, payload)
-        if name == "demand" and self.told.demand is not None:
+        if name == topics.DEMAND and self.told.demand is not None:
             kw = self.told.demand.get("kw")
             self.demand.append((self.clock() - self.clock.began, float(kw) if isinstance(kw, int | float) else None))
-        if name == "controller/state" and self.told.state is not None:
+        if name == topics.STATE and self.told.state is not None:
             self.had_outage = self.had_outage or self.told.state.get("outage") is not None
             if self.had_outage and self.state == "utility":
                 self.over.set()

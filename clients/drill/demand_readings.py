@@ -12,7 +12,7 @@ from rules.metering.register import TICK_KW_S
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from controller.core.effects import Json
+    from rules.json_types import Json
 
 LATE_S = 0.3
 """`demand` is told at most each 0.2 s, and takes its way over the bus: so much later than its edge it may come."""

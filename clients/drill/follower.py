@@ -10,11 +10,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from clients.bus_client.request import send_request
-from clients.bus_client.status import remembered, topics
+from clients.bus_client.status import remembered
 from clients.drill.progress import utc_s
 from clients.drill.result import SETTLE_S
 from clients.setup.breaker_client import RefusedError
 from clients.terminal.tables import sentence
+from controller.bus import topics
+from controller.bus.topics import SiteTopics
 from hw.broker_socket import BrokerError
 from hw.mqtt import MqttConnection
 
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
     from clients.bus_client.site import Site
     from clients.drill.demand_readings import DemandReadings
     from clients.drill.progress import DrillProgress
-    from controller.core.effects import Json
-    from controller.core.events import AskKind
+    from rules.json_types import Json
+    from rules.requests import AskKind
 
 LOOK_S = 0.2
 AGAIN_S = 1.0
@@ -67,6 +69,7 @@ class Follower:
         self, site: Site, course: DrillProgress, readings: DemandReadings, by: str, say: Callable[[str], object]
     ) -> None:
         self._site = site
+        self._topics = SiteTopics(site.id)
         self._course = course
         self._readings = readings
         self._by = by
@@ -141,7 +144,7 @@ class Follower:
         return link
 
     def _filters(self) -> Iterable[str]:
-        return (*topics(self._site.id), f"loadshed/{self._site.id}/events")
+        return (*self._topics.status_filters(), self._topics.events)
 
     async def _heard(self, link: MqttConnection) -> MqttConnection:
         """Take what comes for a moment; return the connection to go on with, another one where it had ended."""
@@ -150,7 +153,7 @@ class Follower:
                 link = await self._connect()
                 self._say("The broker is there again.")
             for heard in link.read():
-                self._take(heard.topic.removeprefix(f"loadshed/{self._site.id}/"), heard.payload)
+                self._take(self._topics.name_of(heard.topic), heard.payload)
             await link.wait(LOOK_S)
         except BrokerError as error:
             if self._connected:
@@ -163,7 +166,7 @@ class Follower:
 
     def _take(self, name: str, payload: bytes) -> None:
         now = time.monotonic()
-        if name == "controller/availability":
+        if name == topics.AVAILABILITY:
             word = payload.decode("utf-8", "replace")
             self._here = word == "online"
             self._tell(self._course.availability(word))
@@ -172,15 +175,15 @@ class Follower:
             fields = json.loads(payload)
             if not isinstance(fields, dict):
                 return
-            if name == "demand":
+            if name == topics.DEMAND:
                 self._readings.take(fields, self._clock.at(fields, now))
-            elif name == "events":
+            elif name == topics.EVENTS:
                 self._agreed(fields)
                 self._tell(self._course.event(fields, self._clock.at(fields, now)))
-            elif name == "controller/state":
+            elif name == topics.STATE:
                 self._tell(self._course.state(fields, now))
-            elif name.startswith("circuits/"):
-                self._course.circuit(name.removeprefix("circuits/"), fields)
+            elif name.startswith(f"{topics.CIRCUITS}/"):
+                self._course.circuit(name.removeprefix(f"{topics.CIRCUITS}/"), fields)
 
     def _tell(self, lines: Iterable[str]) -> None:
         for line in lines:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from controller.core.effects import Json
+    from rules.json_types import Json
 
 PATTERN = "drill-*.json"
 MOST_BYTES = 1_000_000

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from clients.bus_client.status import HouseStatus
     from clients.drill.demand_readings import PowerReading
     from controller.config.loader import Configuration
-    from controller.core.effects import Json
+    from rules.json_types import Json
     from rules.panel import Circuit, Panel
 
 _OFF = (Position.OFF, Position.TRIPPED)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from clients.drill.demand_readings import PowerReading, PowerStep
     from clients.drill.plan import DrillPlan, MeasuredLoad, PlannedCircuit
-    from controller.core.effects import Json
+    from rules.json_types import Json
 
 
 def plan_text(plan: DrillPlan) -> str:

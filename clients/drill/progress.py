@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from clients.drill.plan import DrillPlan
-    from controller.core.effects import Json
+    from rules.json_types import Json
 
 TRIPPED, TAKEN_OVER = "tripped", "taken over by a person"
 _FATES = {"tripped": TRIPPED, "taken_over": TAKEN_OVER, "on_without_command": "came on by itself or by hand"}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from clients.drill.result import CircuitResult, DemandSummary, DrillResult
-    from controller.core.effects import Json
+    from rules.json_types import Json
 
 HEADS = ("circuit", "off after", "tries", "on after", "tries", "draws", "how it did")
 

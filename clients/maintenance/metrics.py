@@ -17,7 +17,9 @@ from prometheus_client import CollectorRegistry, write_to_textfile
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from clients.bus_client.status import HouseStatus, is_stale, topics
+from clients.bus_client.status import HouseStatus, is_stale
+from controller.bus import topics
+from controller.bus.topics import SiteTopics
 from hw.broker_socket import BrokerError
 from hw.mqtt import MqttConnection
 
@@ -52,7 +54,7 @@ class MetricsState:
 
     def take(self, name: str, payload: bytes) -> None:
         """Take one message; `name` is its topic below the site's."""
-        if name == "readiness":
+        if name == topics.READINESS:
             with suppress(ValueError, AttributeError):
                 self.score = _number(json.loads(payload).get("score"))
             return
@@ -169,16 +171,16 @@ def _taken_away(path: Path) -> Iterator[None]:
 
 async def _follow(site: Site, heard: MetricsState, every_s: float, write: Callable[[], None]) -> NoReturn:
     """Follow one connection, and write every so often. Raises BrokerError when it ends."""
-    base = f"loadshed/{site.id}/"
+    names = SiteTopics(site.id)
     link = await MqttConnection.open(site.broker, f"loadshed-metrics-{site.id}-{os.getpid()}")
     heard.told, heard.broker = HouseStatus(), True
     try:
-        link.subscribe([*topics(site.id), base + "readiness"])
+        link.subscribe([*names.status_filters(), names.readiness])
         link.flush()
         write_at = time.monotonic() + min(1.0, every_s)
         while True:
             for message in link.read():
-                heard.take(message.topic.removeprefix(base), message.payload)
+                heard.take(names.name_of(message.topic), message.payload)
             if time.monotonic() >= write_at:
                 write()
                 write_at = time.monotonic() + every_s

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clients.bus_client.check import describe, unreadable_files
+from clients.bus_client.check_view import description_text, mistakes_text
 from clients.bus_client.site import read_site
 from clients.bus_client.status import HouseStatus, fetch_status, status_fields
-from clients.cli.check_view import description_text, mistakes_text
-from clients.cli.ready import text as readiness_text
+from clients.maintenance import readiness_text
 from clients.maintenance.readiness import assess
 from clients.maintenance.readiness_facts import Installation, collect_facts
 from clients.reports.export import outages_json
@@ -187,7 +187,9 @@ def _readiness(configuration: Configuration, folders: Folders) -> str:
     site = read_site(folders.config)
     if isinstance(site, ConfigErrors):
         return "the configuration is wrong\n"
-    return readiness_text(assess(asyncio.run(collect_facts(Installation(configuration, site, folders.state))))) + "\n"
+    return (
+        readiness_text.text(assess(asyncio.run(collect_facts(Installation(configuration, site, folders.state))))) + "\n"
+    )
 
 
 def _events(state_dir: Path) -> str:

@@ -16,7 +16,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clients.cli.cli import folders
 from clients.maintenance.backup import LAYOUTS, BackupError, copy_all, copy_databases
 from controller.config.errors import ConfigErrors
 from controller.config.loader import load
@@ -47,19 +46,24 @@ def main(words: Sequence[str] | None = None) -> int:
     steps = parser.add_subparsers(required=True, dest="step")
     rehearsing = steps.add_parser("rehearse")
     rehearsing.add_argument("--unused", action="store_true", help="the files are in nobody's use yet: say nothing")
-    folders(rehearsing, config=True, state=True)
+    _folders(rehearsing, "--config", "--state")
     copying = steps.add_parser("copy")
     copying.add_argument("version", help="the version that wrote them")
-    folders(copying, config=True, state=True)
+    _folders(copying, "--config", "--state")
     waiting = steps.add_parser("wait")
     waiting.add_argument("--patience", type=float, default=PATIENCE_S, metavar="S")
-    folders(waiting, config=True)
+    _folders(waiting, "--config")
     arguments = parser.parse_args(words)
     if arguments.step == "wait":
         return _wait(arguments.config, arguments.patience)
     if arguments.step == "copy":
         return _copy(arguments.config, arguments.state, arguments.version)
     return _report(check_upgrade(None if arguments.unused else arguments.config, arguments.state))
+
+
+def _folders(parser: argparse.ArgumentParser, *options: str) -> None:
+    for option in options:
+        parser.add_argument(option, metavar="DIR", type=Path, required=True)
 
 
 # --- before anything is replaced -------------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from clients.reports.outage_report import OutageReport
-    from controller.core.effects import Json
     from controller.storage.log_reader import HistoryRow, LoggedTime, OutageRow, SampleRow
+    from rules.json_types import Json
 
 
 def outages_json(outages: Iterable[OutageRow]) -> str:

@@ -7,7 +7,6 @@ from itertools import groupby, pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
-from controller.core.effects import LogEvent
 from controller.runtime.journal import format_event
 from rules.controllability import uncontrollable_reason
 from rules.panel import Restore, Tag
@@ -70,7 +69,7 @@ class CircuitOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Peak:
+class DemandPeak:
     """The highest figure of one kind, in kW. `at`: None where the log has no row that shows it."""
 
     what: str
@@ -107,7 +106,7 @@ class OutageReport:
     lasted_s: float | None
     circuits: tuple[CircuitOutcome, ...]
     samples: tuple[SampleRow, ...]
-    peaks: tuple[Peak, ...]
+    peaks: tuple[DemandPeak, ...]
     gaps: tuple[Gap, ...]
     events: tuple[NotableEvent, ...]
     configuration: Configuration | None
@@ -196,7 +195,7 @@ def _not_yet(outage: OutageRow, circuit: Circuit | None) -> str:
 # --- demand ----------------------------------------------------------------------------------------------------------
 
 
-def _peaks(outage: OutageRow, samples: Sequence[SampleRow]) -> Iterator[Peak]:
+def _peaks(outage: OutageRow, samples: Sequence[SampleRow]) -> Iterator[DemandPeak]:
     """Yield the highest demand over 15 and 5 minutes, and of a moment.
 
     Of windows, those that lie in the outage; of moments, those that are no mere upper bound.
@@ -205,14 +204,14 @@ def _peaks(outage: OutageRow, samples: Sequence[SampleRow]) -> Iterator[Peak]:
     highest = max(fifteens, key=lambda one: one[0], default=None)
     # The controller's own figure has every corner of the curve, the rows have one each few seconds.
     if outage.peak_15min_kw is not None:
-        yield Peak("15 minutes" if highest else SHORTER, outage.peak_15min_kw, highest and highest[1])
+        yield DemandPeak("15 minutes" if highest else SHORTER, outage.peak_15min_kw, highest and highest[1])
     elif highest is not None:
-        yield Peak("15 minutes", *highest)
+        yield DemandPeak("15 minutes", *highest)
     fives = _inside(outage, samples, SHORT_WINDOW_S, lambda row: row.demand_5min_kw)
     moments = _inside(outage, samples, 0.0, lambda row: None if row.kw_is_upper_bound else row.kw)
     for what, rows in (("5 minutes", fives), ("a moment", moments)):
         if rows:
-            yield Peak(what, *max(rows, key=lambda one: one[0]))
+            yield DemandPeak(what, *max(rows, key=lambda one: one[0]))
 
 
 def _inside(
@@ -291,4 +290,4 @@ def _sentence(event: EventRow) -> str:
     if event.event == "request_received":
         whom = f" {event.circuit}" if event.circuit else ""
         return f"{about.get('by') or 'somebody'} asked: {about.get('request')}{whom}: {about.get('reason')}"
-    return format_event(LogEvent(event.at.moment.mono, event.event, event.circuit, event.details))
+    return format_event(event.event, event.circuit, event.details)

@@ -11,7 +11,7 @@ from clients.terminal.tables import figure, format_span, sparkline, table, termi
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from clients.reports.outage_report import CircuitOutcome, OutageReport, Peak
+    from clients.reports.outage_report import CircuitOutcome, DemandPeak, OutageReport
     from controller.storage.log_reader import LoggedTime, OutageRow
 
 _CURVE_MARGIN = 20
@@ -100,7 +100,7 @@ def _demand(story: OutageReport) -> Iterator[str]:
     yield wrapped(f"meter      {story.meter_model or 'unknown model'}: {ACCURACY}", " " * 11, first="")
 
 
-def peak_words(peak: Peak) -> str:
+def peak_words(peak: DemandPeak) -> str:
     """Return a peak as `7.4 kW over 15 minutes, at 12:05:30`."""
     over = "for a moment" if peak.what == "a moment" else f"over {peak.what}"
     return f"{peak.kw:.1f} kW {over}" + (f", at {clock(peak.at)}" if peak.at else "")

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from clients.bus_client.request import send_request
+from controller.bus.topics import ANY, SiteTopics
 from hw.broker_socket import BrokerError
 from hw.mqtt import MqttConnection
 from rules.panel import CircuitId, Position
@@ -18,8 +19,8 @@ from rules.shed import MAX_ATTEMPTS
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from controller.core.events import AskKind
     from hw.broker_socket import Broker
+    from rules.requests import AskKind
 
 RETAINED_S = 5.0
 WORDS = {"ON": Position.ON, "OFF": Position.OFF, "TRIPPED": Position.TRIPPED}
@@ -73,8 +74,8 @@ class BreakerClient:
         self.available: dict[CircuitId, bool] = {}
         self._said: dict[CircuitId, Position] = {}
         self._broker, self._site, self._link = broker, site, link
-        self._base = f"loadshed/{site}/breakers/"
-        self._echo = f"loadshed/{site}/answers/{secrets.token_hex(8)}"
+        self._topics = SiteTopics(site)
+        self._echo = self._topics.answers(secrets.token_hex(8))
         self._through_controller, self._confirm_s = through_controller, confirm_s
         self._news = asyncio.Event()
         self._complete = asyncio.Event()
@@ -83,7 +84,7 @@ class BreakerClient:
     async def listen(self) -> None:
         """Hear them until cancelled, or the connection ends."""
         try:
-            self._link.subscribe([self._base + "+/state", self._base + "+/availability", self._echo])
+            self._link.subscribe([self._topics.breaker_state(ANY), self._topics.breaker_availability(ANY), self._echo])
             self._link.publish(self._echo, b"", qos=0)
             self._link.flush()
             while True:
@@ -137,7 +138,7 @@ class BreakerClient:
         self._check()
         if not self._through_controller:
             expiry_s = max(1, math.floor(self._confirm_s))
-            self._link.publish(f"{self._base}{circuit}/set", wanted.name.encode(), expiry_s=expiry_s)
+            self._link.publish(self._topics.breaker_command(circuit), wanted.name.encode(), expiry_s=expiry_s)
             self._link.flush()
             return
         request: AskKind = "on" if wanted is Position.ON else "off"
@@ -161,11 +162,11 @@ class BreakerClient:
         if topic == self._echo:
             self._complete.set()
             return
-        name, _, leaf = topic.removeprefix(self._base).partition("/")
-        if leaf == "availability":
-            self.available[CircuitId(name)] = word != "offline"
+        circuit = CircuitId(self._topics.circuit_of(topic))
+        if topic == self._topics.breaker_availability(circuit):
+            self.available[circuit] = word != "offline"
         elif word in WORDS:
-            self.positions[CircuitId(name)] = WORDS[word]
+            self.positions[circuit] = WORDS[word]
             if live:
-                self._said[CircuitId(name)] = WORDS[word]
+                self._said[circuit] = WORDS[word]
         self._news.set()

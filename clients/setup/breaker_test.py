@@ -14,6 +14,7 @@ from clients.setup.load_measurement import demand_of
 from clients.setup.session import now_utc
 from clients.setup.setup_record import BreakerTestResult
 from clients.terminal.tables import format_duration
+from controller.bus.topics import SiteTopics
 from hw.broker_socket import BrokerError
 from rules.controllability import commandable, controllable
 from rules.panel import CircuitId, Position
@@ -141,7 +142,7 @@ async def _proof(ground: SetupSession, circuit: Circuit, demand: LoadMeasurement
     async with await _on_bus(ground) as bus:
         position = bus.positions.get(circuit.id)
         if position is not Position.ON:
-            person.say(_why_not(circuit, position))
+            person.say(_why_not(ground.site, circuit, position))
             return None
         await bus.may_come_on(circuit.id)
         on_kw = await _measured(ground, demand)
@@ -163,11 +164,11 @@ async def _proof(ground: SetupSession, circuit: Circuit, demand: LoadMeasurement
     return BreakerTestResult(now_utc(), round(off_s, 3), round(on_s, 3), drop_kw)
 
 
-def _why_not(circuit: Circuit, position: Position | None) -> str:
+def _why_not(site: str, circuit: Circuit, position: Position | None) -> str:
     if position is None:
         return (
             f"{circuit.name}: not tried: its breaker has never said where it is. It must report on "
-            f"breakers/{circuit.id}/state, retained."
+            f"{SiteTopics(site).breaker_state(circuit.id)}, retained."
         )
     return f"{circuit.name}: not tried: it is {position.value}, and setup switches nothing on that was not on."
 

@@ -24,6 +24,7 @@ from controller.runtime import startup
 from rules.panel import Panel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from clients.setup.prompt import Prompt
@@ -59,10 +60,15 @@ class Timeouts:
     measure_s: float = 120.0
 
 
+def _no_command(words: Sequence[str]) -> int:
+    raise NotImplementedError(f"no command line to run {words} with")
+
+
 @dataclass
 class SetupSession:
     """Where setup works. `installer`, `panel`: as on disk by now. `mosquitto`: the folder of this machine's broker.
 
+    `run_command`: run another `loadshed` command and return its exit code; the command line sets it.
     `examples`: where the files are that come with the program; one that nobody changed counts as not written.
     """
 
@@ -75,6 +81,7 @@ class SetupSession:
     timeouts: Timeouts = field(default_factory=Timeouts)
     mosquitto: Path = ETC
     examples: Path = config_files.EXAMPLES
+    run_command: Callable[[Sequence[str]], int] = _no_command
     _copied: set[Path] = field(default_factory=set)
 
     @classmethod

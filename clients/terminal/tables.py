@@ -20,6 +20,11 @@ def print_line(text: str = "") -> None:
     sys.stdout.write(text + "\n")
 
 
+def print_error(text: str) -> None:
+    """Write to stderr why a command failed."""
+    sys.stderr.write(f"loadshed: {text}\n")
+
+
 def sentence(text: str) -> str:
     """Return the text with a full stop, where it does not end in a sign of its own: many an error ends by asking."""
     return text if text.endswith((".", "?", "!")) else f"{text}."

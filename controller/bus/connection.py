@@ -1,7 +1,7 @@
-"""The MQTT bus: keeps one connection to the broker, turns what comes into events, says what is to be said.
+"""MQTT bus: keep one connection to the broker, turn incoming messages into events, and publish.
 
-Everything runs on the daemon's loop, without a hand-over. Nothing that could not be sent is kept: what is needed is
-computed anew at every connection, by those who decide.
+Everything runs on the daemon's event loop. Messages that cannot be sent are discarded, never queued: at every
+connection the engine computes again what is needed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, NoReturn
 
-from controller.bus.topics import DuplicateFilter, IncomingMessage, Rejection, ReplyAddress
+from controller.bus.messages import IncomingMessage, Rejection, ReplyAddress
+from controller.bus.requests import DuplicateFilter
 from controller.core.effects import SendReply
 from controller.core.events import BusConnected, BusLost, Requested
 from controller.core.rate_limit import RateLimit
@@ -20,30 +21,32 @@ from hw.mqtt import MqttConnection, Will
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from controller.bus.topics import Publication, Topics
+    from controller.bus.messages import Publication
+    from controller.bus.topics import Topics
     from controller.core.events import Event
     from hw.broker_socket import Broker
     from hw.mqtt import Message
 
-# From one try's begin to the next one's. The first comes at once; two seconds are promised at most.
-TRY_STEPS_S = (0.0, 0.1, 0.2, 0.5, 1.0)
-# A connection that held so long was a good one: the next try comes at once again. Two programs with one client id
-# throw each other out at once, and must not spin.
-HELD_S = 10.0
+# Seconds from the start of one attempt to the start of the next. The first follows at once. Documented maximum: 2 s.
+RETRY_STEPS_S = (0.0, 0.1, 0.2, 0.5, 1.0)
+# After a connection that lasted this long, the next attempt follows at once. Two programs with the same client ID
+# disconnect each other at once, and must not do so in a tight loop.
+GOOD_CONNECTION_S = 10.0
 
-SUSPICIOUS_TIMES = 3
+SHORT_CONNECTIONS = 3
+"""Number of short connections in a row after which a second program with our client ID is suspected."""
 
-MAX_LOG_LINES = 10
-LOG_WINDOW_S = 60.0
+MAX_WARNINGS = 10
+WARNINGS_WINDOW_S = 60.0
 
 _log = logging.getLogger(__name__)
 
 
 class BusClient:
-    """The connection to the broker, and its return.
+    """Connection to the broker that reconnects by itself.
 
-    `on_event` is called on the loop, never from within `publish` or `flush`; it may only hand over: what it published
-    itself would leave before we listen. `clock`: monotonic seconds.
+    `on_event` is called on the loop, never from within `publish` or `flush`. It must not publish: the message would
+    leave before the subscriptions. `clock`: monotonic seconds.
     """
 
     def __init__(
@@ -54,11 +57,11 @@ class BusClient:
         self._on_event = on_event
         self._clock = clock
         self._link: MqttConnection | None = None
-        self._said: str | None = None
-        self._met = False
-        self._suspected = False
-        self._asked = DuplicateFilter()
-        self._warnings = RateLimit(MAX_LOG_LINES, LOG_WINDOW_S)
+        self._last_loss: str | None = None  # reason of the loss that was reported last; None: connected since
+        self._was_connected = False
+        self._hint_given = False
+        self._requests = DuplicateFilter()
+        self._warnings = RateLimit(MAX_WARNINGS, WARNINGS_WINDOW_S)
 
     @property
     def topics(self) -> Topics:
@@ -69,22 +72,22 @@ class BusClient:
         return self._link is not None and self._link.alive
 
     async def run(self) -> NoReturn:
-        """Stay connected until cancelled; then say `offline` and goodbye."""
+        """Stay connected until cancelled. Then publish `offline` and disconnect."""
         failed = 0
         while True:
             began = self._clock()
             try:
                 await self._one_connection()
             except BrokerError as error:
-                held = self._clock() - began >= HELD_S
-                failed = 0 if held else failed + 1
-                self._suspected = self._suspected and not held
+                was_good = self._clock() - began >= GOOD_CONNECTION_S
+                failed = 0 if was_good else failed + 1
+                self._hint_given = self._hint_given and not was_good
                 self._lose(str(error) + self._duplicate_client_hint(failed))
-            step_s = TRY_STEPS_S[min(failed, len(TRY_STEPS_S) - 1)]
+            step_s = RETRY_STEPS_S[min(failed, len(RETRY_STEPS_S) - 1)]
             await asyncio.sleep(max(0.0, began + step_s - self._clock()))
 
     def publish(self, publication: Publication) -> bool:
-        """Send with the next `flush`, which follows by itself; return False, and forget it, while not connected."""
+        """Send with the next `flush`, which follows by itself. While disconnected, discard it and return False."""
         if self._link is None or not self._link.alive:
             return False
         self._link.publish(
@@ -98,41 +101,41 @@ class BusClient:
         return True
 
     def flush(self) -> None:
-        """Write what was published out now, within this callback."""
+        """Write pending messages to the socket now, within this callback."""
         if self._link is not None:
             self._link.flush()
 
     def drain(self) -> None:
-        """Take everything that lies on the socket now, as events. Not from within `on_event`.
+        """Read the socket until it is empty, and turn the messages into events. Not from within `on_event`.
 
-        After a stall of ours the confirmations lie there, and must be heard before a late deadline is judged.
+        After a stall, acknowledgments wait there. They must be processed before a late deadline.
         """
-        while self._link is not None and (heard := self._link.read()):
-            self._take(heard)
+        while self._link is not None and (messages := self._link.read()):
+            self._handle(messages)
 
     def set_topics(self, topics: Topics, added: tuple[tuple[str, ...], ...] = ()) -> None:
-        """Go by these names from now on. `added`: the topics of new circuits, whose retained words are fetched."""
+        """Use these topics from now on. `added`: topics of new circuits, whose retained messages are fetched."""
         self._topics = topics
         if self._link is None or not self._link.alive:
             return
         for filters in added:
-            # The wildcard brings what is said from now on; only a subscription of its own brings what is remembered.
+            # The wildcard subscription exists already; only a new subscription makes the broker send retained messages.
             self._link.subscribe(filters)
             self._link.unsubscribe(filters)
 
     # --- one connection --------------------------------------------------------------------------------------------
 
     async def _one_connection(self) -> None:
-        will = Will(self._topics.availability_topic, self._topics.availability(online=False).payload)
+        will = Will(self._topics.names.availability, self._topics.availability(online=False).payload)
         link = await MqttConnection.open(
             self._broker, f"loadshed-{self._topics.site}", will=will, complain=self._log_warning
         )
         self._link = link
         try:
-            self._greet(link)
+            self._subscribe(link)
             while True:
                 await link.wait()
-                self._take(link.read())
+                self._handle(link.read())
         except asyncio.CancelledError:
             self.publish(self._topics.availability(online=False))
             await link.close()
@@ -141,63 +144,68 @@ class BusClient:
             self._link = None
             link.abort()
 
-    def _greet(self, link: MqttConnection) -> None:
-        self._said = None
-        self._met = True
-        # Told before anything is sent: what is due now leaves in one segment with the subscriptions, behind them, and
-        # not only when the broker has answered those.
+    def _subscribe(self, link: MqttConnection) -> None:
+        self._last_loss = None
+        self._was_connected = True
+        # Before anything is sent: commands that are due leave in one TCP segment with the subscriptions, after them,
+        # without waiting for the broker's acknowledgment of the subscriptions.
         self._on_event(BusConnected(self._clock()))
-        # The subscriptions stand first on the stream: the confirmations of what follows are heard live.
+        # The subscriptions are first in the stream: the reports that follow a command arrive live.
         first, *others, requests = self._topics.subscriptions()
         link.subscribe([first])
         link.subscribe(others)
-        # A request to be retained is refused at once, not only when it comes back from the broker's memory.
+        # As published: a request with the retain flag is refused at once, not only when the broker delivers its copy.
         link.subscribe([requests], as_published=True)
 
     def _duplicate_client_hint(self, failed: int) -> str:
-        """Return what repeated short connections make one think of: once, until one has held again.
+        """Return a hint about a second program after several short connections; once, until a connection lasts.
 
-        Mosquitto throws out without giving a reason.
+        Mosquitto disconnects the other client without a reason.
         """
-        if self._suspected or self._said is not None or failed < SUSPICIOUS_TIMES:
+        if self._hint_given or self._last_loss is not None or failed < SHORT_CONNECTIONS:
             return ""
-        self._suspected = True
-        return f", soon after it was made, again and again: does a second loadshed run for site {self._topics.site!r}?"
+        self._hint_given = True
+        site = self._topics.site
+        return f". Each connection ended soon after it began: check whether a second loadshed runs for site {site!r}"
 
     def _lose(self, reason: str) -> None:
-        if reason != self._said:  # a broker that is away for a day is told of once
-            self._said = reason
-            if not self._met:  # nothing was lost yet, so the log of events has nothing to say
+        if reason != self._last_loss:  # a broker that is down for a day is reported once
+            self._last_loss = reason
+            if not self._was_connected:  # nothing was lost, so the event log has no entry
                 _log.warning("not connected: %s", reason)
             self._on_event(BusLost(self._clock(), reason))
 
-    # --- what comes ------------------------------------------------------------------------------------------------
+    # --- incoming --------------------------------------------------------------------------------------------------
 
-    def _take(self, heard: list[Message]) -> None:
+    def _handle(self, messages: list[Message]) -> None:
         at = self._clock()
-        for one in heard:
-            self._take_one(
+        for one in messages:
+            self._handle_one(
                 IncomingMessage(at, one.topic, one.payload, one.retained, one.response_topic, one.correlation),
             )
         self.flush()
 
-    def _take_one(self, message: IncomingMessage) -> None:
-        meant = self._topics.parse(message)
-        if isinstance(meant, Requested) and isinstance(meant.reply, ReplyAddress) and self._asked.repeats(meant.reply):
-            meant = Rejection("this request was made before (same correlation data)", meant.reply)
-        if isinstance(meant, Rejection):
-            self._refuse(message, meant)
-        elif meant is not None:
-            self._on_event(meant)
+    def _handle_one(self, message: IncomingMessage) -> None:
+        parsed = self._topics.parse(message)
+        if (
+            isinstance(parsed, Requested)
+            and isinstance(parsed.reply, ReplyAddress)
+            and self._requests.repeats(parsed.reply)
+        ):
+            parsed = Rejection("this request was already received (same correlation data)", parsed.reply)
+        if isinstance(parsed, Rejection):
+            self._refuse(message, parsed)
+        elif parsed is not None:
+            self._on_event(parsed)
 
-    def _refuse(self, message: IncomingMessage, refusal: Rejection) -> None:
-        self._log_warning(f"refused {message.topic[:100]!r}: {refusal.reason}")
-        answer = self._topics.answer(SendReply(refusal.reply, ok=False, reason=refusal.reason))
+    def _refuse(self, message: IncomingMessage, rejection: Rejection) -> None:
+        self._log_warning(f"message on {message.topic[:100]!r} refused: {rejection.reason}")
+        answer = self._topics.answer(SendReply(rejection.reply, ok=False, reason=rejection.reason))
         if answer is not None:
             self.publish(answer)
 
     def _log_warning(self, text: str) -> None:
-        """Write one line, unless there were too many: a flood must not fill the journal."""
+        """Log a warning, at most `MAX_WARNINGS` within `WARNINGS_WINDOW_S`: a flood must not fill the journal."""
         suppressed = self._warnings.allow(self._clock())
         if suppressed is not None:
-            _log.warning("%s%s", text, f" (and {suppressed} lines like it left out)" if suppressed else "")
+            _log.warning("%s%s", text, f" ({suppressed} warnings before it left out)" if suppressed else "")

@@ -1,4 +1,7 @@
-"""What is published, as bytes: views and events in, JSON out. Names are those of the contract; unknown is null."""
+"""Payloads of published messages: views and events in, JSON bytes out.
+
+The field names are a public contract. An unknown value is null.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from controller.core.effects import Json, LogEvent, PublishMeter
+    from controller.core.effects import LogEvent, PublishMeter
     from controller.core.views import AlarmView, CircuitView, StateView, WallClock
+    from rules.json_types import Json
     from rules.metering.demand import DemandView
 
 
@@ -20,7 +24,7 @@ def rfc3339(utc_s: float) -> str:
 
 
 def to_json(fields: Mapping[str, Json]) -> bytes:
-    """Return compact JSON. Raises ValueError for NaN and infinity: nobody may be sent a number that is none."""
+    """Return compact JSON. Raises ValueError for NaN and infinity, which JSON does not have."""
     return json.dumps(fields, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
@@ -48,7 +52,7 @@ def state(view: StateView, wall: WallClock) -> bytes:
 
 
 def circuit(view: CircuitView, wall: WallClock) -> bytes:
-    """Return the payload of `circuits/<circuit>`; `switched_at` null: not in this boot, or not known."""
+    """Return the payload of `circuits/<circuit>`; `switched_at` null: unknown, or not in this boot."""
     return to_json(
         {
             "name": view.name,
@@ -66,7 +70,7 @@ def circuit(view: CircuitView, wall: WallClock) -> bytes:
 
 
 def demand(view: DemandView, at: float, wall: WallClock) -> bytes:
-    """Return the payload of `demand`; `at` is the monotonic second it is told for."""
+    """Return the payload of `demand`; `at`: monotonic seconds of the values."""
     return to_json(
         {
             "kw": _rounded(view.kw),
@@ -85,17 +89,19 @@ def demand(view: DemandView, at: float, wall: WallClock) -> bytes:
     )
 
 
-def meter(told: PublishMeter, wall: WallClock) -> bytes:
-    """Return `meters/<name>`: a further meter's register; null where it is silent."""
-    return to_json({"meter": told.meter, "energy_kwh": told.energy_kwh, "at": _when(told.at, wall), **_clock(wall)})
+def meter(reading: PublishMeter, wall: WallClock) -> bytes:
+    """Return the payload of `meters/<name>`: the register of an extra meter; null if it does not respond."""
+    return to_json(
+        {"meter": reading.meter, "energy_kwh": reading.energy_kwh, "at": _when(reading.at, wall), **_clock(wall)}
+    )
 
 
-def event(happened: LogEvent, wall: WallClock) -> bytes:
+def event(event: LogEvent, wall: WallClock) -> bytes:
     """Return the payload of one message on `events`."""
-    about = {} if happened.circuit is None else {"circuit": happened.circuit}
-    told: dict[str, Json] = {"at": _when(happened.at, wall), **_clock(wall), "event": happened.event, **about}
-    # What it is about never overwrites when and what it was.
-    return to_json({**{key: _told(key, value, wall) for key, value in happened.details.items()}, **told})
+    circuit = {} if event.circuit is None else {"circuit": event.circuit}
+    fixed: dict[str, Json] = {"at": _when(event.at, wall), **_clock(wall), "event": event.event, **circuit}
+    # A detail never overwrites the time or the name of the event.
+    return to_json({**{key: _detail(key, value, wall) for key, value in event.details.items()}, **fixed})
 
 
 def alarm(view: AlarmView, wall: WallClock) -> bytes:
@@ -113,7 +119,7 @@ def alarm(view: AlarmView, wall: WallClock) -> bytes:
 
 
 def answer(ok: bool, reason: str) -> bytes:
-    """Return the payload of an answer to a person's request."""
+    """Return the payload of the answer to a user's request."""
     return to_json({"ok": ok, "reason": reason})
 
 
@@ -125,8 +131,8 @@ def _maybe(at: float | None, wall: WallClock) -> str | None:
     return None if at is None else _when(at, wall)
 
 
-def _told(key: str, value: Json, wall: WallClock) -> Json:
-    """Return a value as it is told: moments of this boot mean nothing outside of it."""
+def _detail(key: str, value: Json, wall: WallClock) -> Json:
+    """Return a detail of an event. Monotonic times (`…_at`) become UTC: they mean nothing outside this boot."""
     return _when(value, wall) if key.endswith("_at") and isinstance(value, float) else value
 
 
@@ -135,5 +141,5 @@ def _clock(wall: WallClock) -> dict[str, Json]:
 
 
 def _rounded(figure: float | None) -> float | None:
-    # A watt, a watt-hour, a millisecond: finer than anything that is measured here.
+    # 1 W, 1 Wh, 1 ms: finer than anything that is measured here.
     return None if figure is None else round(figure, 3)

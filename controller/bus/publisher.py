@@ -1,8 +1,8 @@
-"""What the engine wants told → what is published: each word is read from the engine at the moment it is said."""
+"""Render effects as messages. The values are read from the engine when the message is rendered, not earlier."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from controller.core.effects import (
     PublishAlarm,
@@ -15,47 +15,38 @@ from controller.core.effects import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from controller.bus.topics import Publication, Topics
+    from controller.bus.messages import Publication
+    from controller.bus.topics import Topics
     from controller.core.engine import Engine
     from controller.core.views import WallClock
 
 Publishable = PublishState | PublishCircuit | PublishDemand | PublishMeter | PublishAlarm | PublishEvent | SendReply
 
 
-def render(word: Publishable, engine: Engine, topics: Topics, wall: WallClock, now: float) -> Publication | None:
-    """Return the message that says it; None where there is nothing to say, or nobody to say it to."""
-    match word:
+def render(effect: Publishable, engine: Engine, topics: Topics, wall: WallClock, now: float) -> Publication | None:
+    """Return the message of an effect; None if there is no value to publish or no address to reply to.
+
+    `now`: monotonic seconds.
+    """
+    message: Publication | None
+    match effect:
         case SendReply():
-            return topics.answer(word)
+            message = topics.answer(effect)
         case PublishEvent(event):
-            return topics.event(event, wall)
+            message = topics.event(event, wall)
         case PublishMeter():
-            return topics.meter(word, wall)
+            message = topics.meter(effect, wall)
         case PublishState():
-            return topics.state(engine.state_view(), wall)
+            message = topics.state(engine.state_view(), wall)
+        case PublishCircuit(circuit):
+            circuit_view = engine.circuit_view(circuit)
+            message = topics.cleared_circuit(circuit) if circuit_view is None else topics.circuit(circuit_view, wall)
+        case PublishAlarm(alarm):
+            alarm_view = engine.alarm_view(alarm)
+            message = topics.cleared_alarm(alarm) if alarm_view is None else topics.alarm(alarm_view, wall)
+        case PublishDemand():
+            demand_view = engine.demand_view(now)
+            message = None if demand_view is None else topics.demand(demand_view, now, wall)
         case _:
-            return _KEPT[type(word)](word, engine, topics, wall, now)
-
-
-def _circuit(word: PublishCircuit, engine: Engine, topics: Topics, wall: WallClock, _now: float) -> Publication:
-    view = engine.circuit_view(word.circuit)
-    return topics.cleared_circuit(word.circuit) if view is None else topics.circuit(view, wall)
-
-
-def _alarm(word: PublishAlarm, engine: Engine, topics: Topics, wall: WallClock, _now: float) -> Publication:
-    stands = engine.alarm_view(word.id)
-    return topics.cleared_alarm(word.id) if stands is None else topics.alarm(stands, wall)
-
-
-def _demand(_word: PublishDemand, engine: Engine, topics: Topics, wall: WallClock, now: float) -> Publication | None:
-    demand = engine.demand_view(now)
-    return None if demand is None else topics.demand(demand, now, wall)
-
-
-_KEPT: dict[type, Callable[..., Publication | None]] = {
-    PublishCircuit: _circuit,
-    PublishAlarm: _alarm,
-    PublishDemand: _demand,
-}
+            assert_never(effect)
+    return message

@@ -11,8 +11,9 @@ from rules.panel import Position
 if TYPE_CHECKING:
     from controller.core.contact_handler import ContactHandler
     from controller.core.context import CoreContext
-    from controller.core.effects import Json, SwitchOn
+    from controller.core.effects import SwitchOn
     from controller.core.outage import OutageLifecycle
+    from rules.json_types import Json
     from rules.panel import Circuit, CircuitId, Panel
 
 

@@ -13,9 +13,9 @@ from rules.flapping import flap_openings, stable_wait
 
 if TYPE_CHECKING:
     from controller.core.context import CoreContext
-    from controller.core.effects import Json
     from controller.core.outage import OutageLifecycle
     from rules.contact import ContactDebouncer
+    from rules.json_types import Json
 
 MAX_BOUNCE_EVENTS, BOUNCE_EVENTS_WINDOW_S = 6, 600.0
 """Maximum number of logged bounces in this many seconds. Further ones are counted; the chatter alarm covers them."""

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from controller.core.context import CoreContext
-    from controller.core.effects import Json, SaveOutage
+    from controller.core.effects import SaveOutage
     from controller.core.events import EnergyRead, KwhPulseSeen, MeterFindingReported, MeterSilent, PulseSeen
     from controller.core.meter_tracker import MeterTracker
+    from rules.json_types import Json
     from rules.metering.demand import DemandView
 
 PULSES_S, PULSES_IN_OUTAGE_S = 3600.0, 60.0

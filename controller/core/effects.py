@@ -14,9 +14,8 @@ from rules.boot_time import BootTime  # noqa: TC001  # the store builds effects,
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rules.json_types import Json
     from rules.panel import CircuitId
-
-    Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 
 
 _NOTHING: Mapping[Any, Any] = MappingProxyType({})

@@ -38,9 +38,10 @@ from rules.shed import RetryPolicy
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from controller.core.effects import Effect, Json, SavedState
+    from controller.core.effects import Effect, SavedState
     from controller.core.meter_tracker import MeterTracker
     from controller.core.views import AlarmView, CircuitView, StateView
+    from rules.json_types import Json
     from rules.metering.demand import DemandView
     from rules.panel import CircuitId, Panel
 

@@ -5,12 +5,13 @@ They are named tuples: a dataclass takes six times as long to define, and a cold
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rules.panel import CircuitId, Panel, Position
+    from rules.requests import AskKind
 
 
 class ContactChanged(NamedTuple):
@@ -66,9 +67,6 @@ class AvailabilityReported(NamedTuple):
     circuit: CircuitId
     online: bool
     retained: bool = False
-
-
-AskKind = Literal["on", "off", "restore", "hold", "release", "forget", "reload", "drill", "drill-end"]
 
 
 class Requested(NamedTuple):

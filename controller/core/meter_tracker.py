@@ -16,7 +16,7 @@ from rules.metering.totalizer import Totalizer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from controller.core.effects import Json
+    from rules.json_types import Json
     from rules.metering.demand import DemandView, Peaks
     from rules.metering.pulse_check import PulseMismatch
 

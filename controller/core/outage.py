@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from controller.core.command_scheduler import CommandScheduler
     from controller.core.context import CoreContext
     from controller.core.demand_recorder import DemandRecorder
-    from controller.core.effects import Json
     from rules.contact import ContactDebouncer
     from rules.device_reports import ReportOutcome
+    from rules.json_types import Json
     from rules.panel import CircuitId
 
 _REASONS = {

@@ -12,8 +12,9 @@ from rules.device_reports import ReportOutcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from controller.core.effects import DiskEffect, Effect, Json, PublishMeter
+    from controller.core.effects import DiskEffect, Effect, PublishMeter
     from controller.core.outage_record import OutageRecord
+    from rules.json_types import Json
     from rules.ledger import Ledger
     from rules.panel import CircuitId
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from controller.core.effects import Json, OutageStage, SaveHistory, SaveOutage
+    from controller.core.effects import OutageStage, SaveHistory, SaveOutage
+    from rules.json_types import Json
     from rules.panel import CircuitId
 
 _Place = tuple[int, float]

@@ -10,7 +10,7 @@ from controller.core.effects import DeleteOutage, LogEvent, SaveEntry, SaveHisto
 
 if TYPE_CHECKING:
     from controller.core.effects import DiskEffect
-    from controller.storage.recording_buffer import Block
+    from controller.storage.recording_buffer import RecordingBlock
     from rules.panel import CircuitId
 
 # A busy outage of a large house logs some 500 events; a day of samples every 5 s has 17,280.
@@ -30,7 +30,7 @@ class PendingLedgerRows:
     histories: dict[tuple[int, CircuitId], SaveHistory] = field(default_factory=dict)
     dropped: set[int] = field(default_factory=set)
     events: deque[LogEvent] = field(default_factory=deque)
-    blocks: list[Block] = field(default_factory=list)
+    blocks: list[RecordingBlock] = field(default_factory=list)
     lost: int = 0
 
     def __bool__(self) -> bool:

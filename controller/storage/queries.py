@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Mapping
 
-    from controller.core.effects import Json
     from controller.core.views import WallClock
     from controller.storage.pending_rows import PendingLedgerRows, PendingSamples
+    from rules.json_types import Json
 
 # Openings further back than this number of outages do not affect any wait.
 REMEMBERED_OUTAGES = 20

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from controller.recording.format import EngineTurn, SessionEnd, SessionStart, to_line
-from controller.version import version
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from controller.recording.format import Part
 
@@ -55,7 +54,7 @@ _PRIMER = (
 )
 
 
-class Block(NamedTuple):
+class RecordingBlock(NamedTuple):
     """Packed lines of one session. `starts`: it contains the session's start. Times: monotonic s of the boot."""
 
     starts: bool
@@ -64,12 +63,12 @@ class Block(NamedTuple):
     lines: bytes
 
 
-def pack(parts: Sequence[Part]) -> Block:
-    """Return the parts as one block."""
-    text = "".join(f"{to_line(_versioned(part))}\n" for part in parts)
+def pack(parts: Sequence[Part], version: Callable[[], str]) -> RecordingBlock:
+    """Return the parts, in order, as a block. `version`: looked up for a session start that has none yet."""
+    text = "".join(f"{to_line(_versioned(part, version))}\n" for part in parts)
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zlib.Z_DEFAULT_STRATEGY, _PRIMER)
     packed = packer.compress(text.encode()) + packer.flush()
-    return Block(isinstance(parts[0], SessionStart), _at(parts[0]), _at(parts[-1]), _PACKED + packed)
+    return RecordingBlock(isinstance(parts[0], SessionStart), _at(parts[0]), _at(parts[-1]), _PACKED + packed)
 
 
 def unpack(lines: bytes) -> str:
@@ -87,8 +86,8 @@ def _at(part: Part) -> float:
     return part.now if isinstance(part, EngineTurn) else part.at
 
 
-def _versioned(part: Part) -> Part:
-    # Here, on the store's thread: looking it up would delay a start by some milliseconds.
+def _versioned(part: Part, version: Callable[[], str]) -> Part:
+    # On the store's thread: the lookup takes some milliseconds, which a cold start does not have.
     return part._replace(version=version()) if isinstance(part, SessionStart) and not part.version else part
 
 
@@ -154,7 +153,7 @@ class RecordingBuffer:
 # --- in ledger.db ----------------------------------------------------------------------------------------------------
 
 
-def write_blocks(db: sqlite3.Connection, blocks: Sequence[Block], boot: int) -> None:
+def write_blocks(db: sqlite3.Connection, blocks: Sequence[RecordingBlock], boot: int) -> None:
     """Write blocks, in order, inside the caller's transaction.
 
     A block without its session's start (the database was set aside in the meantime) is useless and left out.

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from controller.core.effects import DiskEffect, Json
+    from controller.core.effects import DiskEffect
     from controller.recording.format import Part
+    from rules.json_types import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ class Store:
     """The state folder.
 
     `on_failed` is called once with the reason why the disk does not accept writes, and whenever a database had to be
-    set aside; `on_recovered` when everything is written again. Both are called on the store's own thread.
+    set aside; `on_recovered` when everything is written again. Both are called on the store's own thread, and so is
+    `version`, which returns the version of the program for the recording.
     """
 
     def __init__(
@@ -63,7 +65,9 @@ class Store:
         *,
         samples_days: int = 400,
         pace: WriteTimings | None = None,
+        version: Callable[[], str] = lambda: "",
     ) -> None:
+        self._version = version
         self._on_failed, self._on_recovered = on_failed, on_recovered
         self._samples_days, self._pace = samples_days, pace or WriteTimings()
         self._ledger = WriteQueue(state_dir, LEDGER, boot_id, PendingLedgerRows, write_ledger, PendingLedgerRows())
@@ -248,7 +252,7 @@ class Store:
                 cut := next((part.cut for part in parts if isinstance(part, SessionEnd) and part.cut), None)
             ) is not None:
                 self.put([LogEvent(clock.monotonic(), "recording_cut", details={"reason": cut})])
-            block = pack(parts)
+            block = pack(parts, self._version)
             with self._wake:
                 self._recording.charge(len(block.lines), now)
                 self._ledger.rows.blocks.append(block)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from hw.broker_socket import BrokerError
 from hw.mqtt import MqttConnection, Will
@@ -56,7 +56,7 @@ SOUND = BreakerFaults()
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report of a device, retained, on `breakers/<circuit>/<leaf>`."""
+    """Retained report of a device: its state or its availability."""
 
     circuit: CircuitId
     leaf: Literal["state", "availability"]
@@ -172,6 +172,19 @@ class SimulatedBreaker:
         return (Report(self.circuit, "state", position.name),)
 
 
+class BreakerTopics(Protocol):
+    """Topic strings of the breakers of one site. `circuit`: a circuit ID, or `+` for all of them."""
+
+    @property
+    def site(self) -> str: ...
+
+    def breaker_command(self, circuit: str) -> str: ...
+
+    def breaker_state(self, circuit: str) -> str: ...
+
+    def breaker_availability(self, circuit: str) -> str: ...
+
+
 class BreakersOnBus:
     """Breakers on real MQTT, behind one client: a hub. A single breaker is a client of its own, with a last will.
 
@@ -183,15 +196,16 @@ class BreakersOnBus:
         self,
         breakers: Iterable[SimulatedBreaker],
         broker: Broker,
-        site: str,
+        topics: BreakerTopics,
         clock: Callable[[], float],
         on_command: Callable[[], None] = lambda: None,
     ) -> None:
         self.breakers = {breaker.circuit: breaker for breaker in breakers if breaker.remote}
         self.connected = asyncio.Event()
         self._broker = broker
-        self._base = f"loadshed/{site}/breakers/"
-        self._name = f"{site}-{'-'.join(self.breakers) if len(self.breakers) == 1 else 'hub'}"
+        self._topics = topics
+        self._circuits = {topics.breaker_command(circuit): circuit for circuit in self.breakers}
+        self._name = f"{topics.site}-{'-'.join(self.breakers) if len(self.breakers) == 1 else 'hub'}"
         self._clock = clock
         self._on_command = on_command
         self._link: MqttConnection | None = None
@@ -206,7 +220,7 @@ class BreakersOnBus:
         if self._link is None:
             return
         for report in reports:
-            self._link.publish(f"{self._base}{report.circuit}/{report.leaf}", report.word.encode(), retain=True)
+            self._link.publish(self._topic(report), report.word.encode(), retain=True)
         self._link.flush()
 
     async def run(self) -> None:
@@ -221,7 +235,7 @@ class BreakersOnBus:
         link = await MqttConnection.open(self._broker, self._name, will=self._will())
         self._link = link
         try:
-            link.subscribe([self._base + "+/set"] if len(self.breakers) > 1 else self._own_commands())
+            link.subscribe([self._topics.breaker_command("+")] if len(self.breakers) > 1 else [*self._circuits])
             self.say(report for breaker in self.breakers.values() for report in breaker.greeting())
             self.connected.set()
             while True:
@@ -233,8 +247,10 @@ class BreakersOnBus:
             self.connected.clear()
             link.abort()
 
-    def _own_commands(self) -> list[str]:
-        return [f"{self._base}{circuit}/set" for circuit in self.breakers]
+    def _topic(self, report: Report) -> str:
+        if report.leaf == "state":
+            return self._topics.breaker_state(report.circuit)
+        return self._topics.breaker_availability(report.circuit)
 
     def _will(self) -> Will | None:
         """Return the last will of a single breaker. A hub has none: one will cannot cover several circuits."""
@@ -243,12 +259,12 @@ class BreakersOnBus:
         (breaker,) = self.breakers.values()
         if breaker.faults.never_writes_availability:
             return None
-        return Will(f"{self._base}{breaker.circuit}/availability", b"offline")
+        return Will(self._topics.breaker_availability(breaker.circuit), b"offline")
 
     def _heard(self, topic: str, payload: bytes, *, retained: bool) -> None:
-        circuit = CircuitId(topic.removeprefix(self._base).removesuffix("/set"))
-        if (breaker := self.breakers.get(circuit)) is None:
+        if (circuit := self._circuits.get(topic)) is None:
             return
+        breaker = self.breakers[circuit]
         now = self._clock()
         self.say(breaker.command(payload.decode("utf-8", "replace"), now, retained=retained))
         self._on_command()

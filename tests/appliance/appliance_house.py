@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from clients.bus_client.request import send_request
+from controller.bus.topics import SiteTopics
 from hw.broker_socket import Broker
 from hw.simulated.breakers import BreakersOnBus, SimulatedBreaker
 from hw.simulated.meter import SimulatedMeter
@@ -98,7 +99,7 @@ class ApplianceHouse:
         self._person = login(PERSON)
         self._news = asyncio.Event()
         remote = [SimulatedBreaker(CircuitId(circuit)) for circuit in SWITCHED]
-        self.hub = BreakersOnBus(remote, login(HUB), SITE, time.monotonic, self._switched)
+        self.hub = BreakersOnBus(remote, login(HUB), SiteTopics(SITE), time.monotonic, self._switched)
         self.recorder_login = login(RECORDER)
         self.recorder = Recorder(self.recorder_login, SITE, self._news.set)
         self.meter = SimulatedMeter(MODEL)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
-from controller.bus.topics import Publication, Topics
+from controller.bus.topics import Topics
 from controller.core import events as ev
 from controller.daemon import Daemon
+
+if TYPE_CHECKING:
+    from controller.bus.messages import Publication
 
 
 def test_each_connection_is_greeted_though_nobody_saw_the_last_one_end() -> None:

@@ -12,7 +12,8 @@ from tests.virtual_house import circuit, essential
 if TYPE_CHECKING:
     from rules.boot_time import BootTime
     from rules.device_reports import ReportOutcome
-    from rules.ledger_entry import CircuitEntry, Json, ShedRecord
+    from rules.json_types import Json
+    from rules.ledger_entry import CircuitEntry, ShedRecord
 
 CONFIRM_S = 5.0
 LATE_S = 65.0

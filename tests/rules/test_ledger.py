@@ -14,7 +14,7 @@ from tests.virtual_house import circuit, essential
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rules.ledger_entry import Json
+    from rules.json_types import Json
 
 ON, OFF, UNKNOWN = Position.ON, Position.OFF, Position.UNKNOWN
 TUB, DRYER, FRIDGE = CircuitId("hot-tub"), CircuitId("dryer"), CircuitId("fridge")

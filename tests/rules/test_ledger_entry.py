@@ -12,7 +12,7 @@ from rules.ledger_entry import CircuitEntry, Hold, LastSwitch, ShedCause, ShedRe
 from rules.panel import Position
 
 if TYPE_CHECKING:
-    from rules.ledger_entry import Json
+    from rules.json_types import Json
 
 ON, OFF, TRIPPED, UNKNOWN = Position.ON, Position.OFF, Position.TRIPPED, Position.UNKNOWN
 THEN, NOW = BootTime("boot-1", 50.0), BootTime("boot-1", 90.0)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from controller.core.events import AskKind
+    from rules.requests import AskKind
     from tests.stress.plan import Fault
     from tests.system.process_house import ProcessHouse, Wired
 

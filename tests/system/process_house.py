@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from clients.bus_client.request import send_request
+from controller.bus.topics import SiteTopics
 from controller.storage.schema import LEDGER, UnusableDatabaseError, open_for_reading
 from hw.simulated.breakers import BreakersOnBus, SimulatedBreaker
 from rules.panel import CircuitId, Position
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from controller.core.events import AskKind
+    from rules.requests import AskKind
 
 T = TypeVar("T")
 
@@ -125,7 +126,7 @@ class ProcessHouse:
         self.write_circuits(self.circuits)
         broker = self.mosquitto.broker
         remote = [SimulatedBreaker(CircuitId(circuit.id)) for circuit in self.circuits if circuit.breaker in REMOTE]
-        self.hub = BreakersOnBus(remote, broker, SITE, time.monotonic, self._wake)
+        self.hub = BreakersOnBus(remote, broker, SiteTopics(SITE), time.monotonic, self._wake)
         self.recorder = Recorder(broker, SITE, self._wake)
         self.contact = ContactDevice(broker, SITE, self.recorder.note)
         self.program = Program(self.config, self.state_dir, self._wake, self.prefix)

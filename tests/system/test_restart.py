@@ -80,7 +80,9 @@ async def test_the_broker_goes_and_comes_in_each_state(tmp_path: Path, how: str,
         async with ProcessHouse(tmp_path / state, timing=CAUGHT) as house:
             await brought_to(house, state)
             await (house.stop_broker() if how == "stopped" else house.kill_broker())
-            await house.until(lambda: any("the broker is away" in line for line in house.program.log), "it is noticed")
+            await house.until(
+                lambda: any("connection to the broker lost" in line for line in house.program.log), "it is noticed"
+            )
             is_open = house.contact.is_open is not moves
             house.contact.move(is_open)
             mark, connections = house.mark, _connections(house)

@@ -13,7 +13,8 @@ from tests.virtual.drill import Drill
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from controller.core.effects import Json, LogEvent, SavedState
+    from controller.core.effects import LogEvent, SavedState
+    from rules.json_types import Json
     from rules.panel import Panel
 
 NEVER = float("-inf")

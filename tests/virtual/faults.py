@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from controller.core.events import AskKind
     from rules.panel import Panel
+    from rules.requests import AskKind
     from tests.virtual.device import Device
     from tests.virtual.random_house import RandomHouse
 

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from random import Random
 
-    from controller.core.effects import DiskEffect, Effect, Json, SavedState
+    from controller.core.effects import DiskEffect, Effect, SavedState
     from controller.core.engine import EngineSettings
     from controller.recording.format import Part
+    from rules.json_types import Json
     from rules.panel import Circuit, CircuitId, Panel
     from tests.virtual.device import Device
 

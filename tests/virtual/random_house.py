@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from controller.core.engine import EngineSettings
-    from controller.core.events import AskKind, Event
+    from controller.core.events import Event
     from rules.panel import Panel
+    from rules.requests import AskKind
 
 _REMOTE = (Kind.GEN2, Kind.RELAY)
 

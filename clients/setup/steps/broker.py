@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, cast
 
 from clients.broker_admin.acl import CONTROLLER_NAME
 from clients.broker_admin.mosquitto import PORT
-from clients.cli.cli import main
 from clients.setup.config_files import text_of
 from clients.setup.prompt import by_key, or_nothing
 from controller.atomic_file import write
+from controller.bus.topics import SiteTopics
 from controller.config.model import BrokerSettings, SiteSettings
 from controller.runtime import startup
 from hw.broker_socket import BrokerError
@@ -67,7 +67,7 @@ async def _made(ground: SetupSession, site: SiteSettings, settings: BrokerSettin
     if not ground.write_installer(site=site, broker=settings):
         return False
     words = ["broker", "init", "--config", str(ground.config_dir), "--etc", str(ground.mosquitto)]
-    return main(words) == 0 and ground.read_again()
+    return ground.run_command(words) == 0 and ground.read_again()
 
 
 async def _login(ground: SetupSession, settings: BrokerSettings) -> BrokerSettings:
@@ -129,7 +129,7 @@ async def _tried(person: Prompt, at: Broker, site: str, for_s: float) -> str | N
 async def round_trip(at: Broker, site: str, within_s: float = ECHO_S) -> float:
     """Return how many seconds a word of ours takes to the broker and back. Raises BrokerError where it does not."""
     link = await MqttConnection.open(at, f"loadshed-setup-{secrets.token_hex(4)}", complain=lambda _words: None)
-    echo, word = f"loadshed/{site}/answers/{secrets.token_hex(8)}", secrets.token_bytes(8)
+    echo, word = SiteTopics(site).answers(secrets.token_hex(8)), secrets.token_bytes(8)
     try:
         link.subscribe([echo])
         began = time.monotonic()
@@ -142,7 +142,7 @@ async def round_trip(at: Broker, site: str, within_s: float = ECHO_S) -> float:
         who = at.username or "anonymous clients"
         raise BrokerError(
             f"the broker at {at} takes our word and does not give it back: allow {who} to read and write "
-            f"loadshed/{site}/# in its access list"
+            f"{SiteTopics(site).everything} in its access list"
         ) from None
     finally:
         await link.close()

@@ -219,7 +219,7 @@ def test_a_broker_that_is_away_ends_with_1(tmp_path: Path, capsys: pytest.Captur
     """As text and as JSON, with the reason in both."""
     folder = config(tmp_path, Broker(port=1))
     assert main(["status", "--config", folder]) == 1
-    assert "nothing listens at 127.0.0.1:1" in capsys.readouterr().out
+    assert "no program listens at 127.0.0.1:1" in capsys.readouterr().out
     assert main(["status", "--json", "--config", folder]) == 1
     said = json.loads(capsys.readouterr().out)
     assert said["known"] is False

@@ -169,10 +169,10 @@ def test_a_failing_disk_and_an_unsteady_utility_are_reasons_too() -> None:
     house.told.alarms.clear()
     assert house.told.state is not None
     house.told.state["stable_at"] = AT
-    assert "long enough" in str(house.plan().refused)
+    assert "not stable yet" in str(house.plan().refused)
 
 
-@pytest.mark.parametrize(("position", "says"), [("on", "ask again in a minute"), ("off", "`loadshed ask restore`")])
+@pytest.mark.parametrize(("position", "says"), [("on", "try again in a minute"), ("off", "`loadshed ask restore`")])
 def test_what_is_owed_and_on_is_waited_for_and_not_forgotten(position: str, says: str) -> None:
     """For a minute after an outage it is only watched: to `forget` it would be the wrong advice."""
     house = Drilled(circuit("hot-tub"), circuit("car"))

@@ -135,7 +135,7 @@ def test_what_goes_off_and_does_not_come_back_has_failed() -> None:
     found = house.result()
     assert [str(one.line.id) for one in found.failed] == ["dryer"]
     assert "NOT BACK: " in found.verdict
-    assert "three commands" in found.verdict
+    assert "no response to three ON commands" in found.verdict
     assert any(line.startswith("Dryer is not back: ") for line in house.lines)
 
 

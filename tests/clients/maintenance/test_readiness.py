@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clients.cli.ready import NOT_READY, text
+from clients.cli.ready import NOT_READY
 from clients.maintenance.readiness import LIMITED, READY, Facts, assess
 from clients.maintenance.readiness_facts import (
     anonymous_listeners,
@@ -19,6 +19,7 @@ from clients.maintenance.readiness_facts import (
     ups_known,
     worn_percent,
 )
+from clients.maintenance.readiness_text import text
 from clients.setup import setup_record
 from clients.setup.setup_record import SetupRecord
 from controller.config.loader import parse_circuits

@@ -336,7 +336,7 @@ def test_a_segment_that_lost_its_beginning_is_left_out_and_said(
     keep(tmp_path, first, second, second)
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as db:
         db.execute("UPDATE evidence SET lines = x'0100ff' WHERE segment = 1")
-        headless = pack(second[1:])
+        headless = pack(second[1:], str)
         db.execute("UPDATE evidence SET lines = ? WHERE segment = 2", (headless.lines,))
         db.commit()
     unreadable: list[str] = []
@@ -353,14 +353,14 @@ def test_a_segment_that_lost_its_beginning_is_left_out_and_said(
 def test_what_follows_a_lost_database_is_not_kept(outage: list[Part], tmp_path: Path) -> None:
     """Without its start a block is of no use to anybody."""
     with closing(open_for_writing(tmp_path, LEDGER)) as db:
-        write_blocks(db, [pack(outage[1:3])], 1)
+        write_blocks(db, [pack(outage[1:3], str)], 1)
         assert db.execute("SELECT count(*) FROM evidence").fetchone() == (0,)
 
 
 def test_a_block_comes_out_as_it_went_in(outage: list[Part]) -> None:
     """And is a fraction of its length; one that was packed otherwise is refused."""
     first, _ = lives(outage)
-    block = pack(first[1:])
+    block = pack(first[1:], str)
     assert unpack(block.lines).splitlines() == [to_line(part) for part in first[1:]]
     assert len(block.lines) < len(unpack(block.lines)) / 4
     with pytest.raises(ValueError, match="by another version of loadshed"):

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from controller.core.effects import DiskEffect, Json, OutageStage
+    from controller.core.effects import DiskEffect, OutageStage
+    from rules.json_types import Json
 
 BOOT, LATER = "boot-1", "boot-2"
 BEGAN_UTC = 1_790_000_000.0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from clients.setup import setup_record
 from clients.setup.setup_record import ContactSeen, SetupRecord, wired
+from controller.bus.topics import SiteTopics
 from controller.config.loader import Configuration, load
 from hw.simulated.breakers import BreakersOnBus
 from rules.panel import CircuitId
@@ -27,7 +28,7 @@ TUB, HEATER, ROUTER = CircuitId("hot-tub"), CircuitId("water-heater"), CircuitId
 @asynccontextmanager
 async def on_bus(house: SimulatedHouse, broker: Mosquitto) -> AsyncIterator[BreakersOnBus]:
     """Have the breakers of a house on the bus."""
-    hub = BreakersOnBus(house.breakers.values(), broker.broker, "home", time.monotonic, house.measure)
+    hub = BreakersOnBus(house.breakers.values(), broker.broker, SiteTopics("home"), time.monotonic, house.measure)
     running = asyncio.create_task(hub.run())
     async with asyncio.timeout(LIMIT_S):
         await hub.connected.wait()

@@ -8,7 +8,8 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from controller.bus.connection import BusClient
-from controller.bus.topics import ContactTopics, Publication, Topics
+from controller.bus.messages import Publication
+from controller.bus.topics import ContactTopics, Topics
 from controller.core.events import BusConnected, ContactAlive
 from hw.mqtt import MqttConnection
 from rules.panel import CircuitId

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.bus.topics import Publication
+from controller.bus.messages import Publication
 from controller.core.effects import SwitchOff
 from controller.core.events import BusConnected
 from hw.broker_socket import Broker, BrokerError, connect

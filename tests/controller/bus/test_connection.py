@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from controller.bus.topics import Publication
+from controller.bus.messages import Publication
 from controller.core.effects import SwitchOff
 from controller.core.events import BreakerReported, BusConnected, BusLost, ContactChanged
 from hw.broker_socket import Broker, BrokerError
@@ -165,7 +165,7 @@ def test_the_controller_says_when_it_leaves_and_the_broker_when_it_dies(mosquitt
     """A clean stop says `offline` itself; a crash has it said by the last will. Both are retained."""
 
     async def story() -> list[bytes]:
-        availability = TOPICS.availability_topic
+        availability = TOPICS.names.availability
         async with world(mosquitto.broker, availability) as other:
             async with listening(mosquitto.broker) as listener:
                 await listener.until(BusConnected)

@@ -23,7 +23,7 @@ from tests.mosquitto import Mosquitto, held_port
 if TYPE_CHECKING:
     import pytest
 
-    from controller.core.events import Event
+from controller.core.events import Event
 
 # --- what anybody may publish ----------------------------------------------------------------------------------------
 
@@ -62,11 +62,11 @@ def test_hostile_messages_change_nothing_and_leave_few_lines(
     assert all(len(record.getMessage()) < 400 for record in caplog.records)
 
 
-def test_lines_left_out_are_counted() -> None:
-    """A flood is told of with its size."""
-    lines = RateLimit(maximum=2, window_s=60.0)
-    assert [lines.allow(now) for now in (0.0, 1.0, 2.0, 59.0)] == [0, 0, None, None]
-    assert [lines.allow(now) for now in (61.0, 62.0)] == [2, 0]
+def test_suppressed_warnings_are_counted() -> None:
+    """The next warning after a flood shows how many were left out."""
+    limit = RateLimit(2, 60.0)
+    assert [limit.allow(now) for now in (0.0, 1.0, 2.0, 59.0)] == [0, 0, None, None]
+    assert [limit.allow(now) for now in (61.0, 62.0)] == [2, 0]
 
 
 # --- requests --------------------------------------------------------------------------------------------------------

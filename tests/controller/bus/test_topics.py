@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.bus import payloads
-from controller.bus.topics import ContactTopics, DuplicateFilter, IncomingMessage, Rejection, ReplyAddress, Topics
+from controller.bus.messages import IncomingMessage, Rejection, ReplyAddress
+from controller.bus.requests import DuplicateFilter
+from controller.bus.topics import ContactTopics, Topics
 from controller.core.effects import LogEvent, SendReply, SwitchOff, SwitchOn
 from controller.core.events import (
     AvailabilityReported,

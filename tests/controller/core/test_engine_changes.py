@@ -13,7 +13,7 @@ from tests.virtual_house import USUAL, VirtualHouse, circuit, essential
 from tests.virtual_house_parts import LATENCY_S
 
 if TYPE_CHECKING:
-    from controller.core.events import AskKind
+    from rules.requests import AskKind
 
 ON, OFF = Position.ON, Position.OFF
 TUB = circuit("hot-tub")

@@ -15,7 +15,7 @@ from tests.virtual_house import VirtualHouse, circuit, essential
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from controller.core.effects import Json
+    from rules.json_types import Json
 
     Line = tuple[float, str, str | None, Mapping[str, Json], bool]
 

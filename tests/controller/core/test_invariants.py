@@ -25,8 +25,8 @@ from tests.virtual.random_house import RandomHouse
 from tests.virtual.recovery_check import settle_down
 
 if TYPE_CHECKING:
-    from controller.core.events import AskKind
     from rules.panel import CircuitId
+    from rules.requests import AskKind
     from tests.virtual.device import Device
 
 pytestmark = pytest.mark.timeout(300)  # Hypothesis plays many outages

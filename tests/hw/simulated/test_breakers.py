@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from controller.bus.topics import SiteTopics
 from hw.mqtt import MqttConnection
 from hw.simulated.breakers import BreakerFaults, BreakersOnBus, Commanded, PowerUpState, Report, SimulatedBreaker
 from hw.simulated.broker import embedded_broker
@@ -210,7 +211,7 @@ async def until(link: MqttConnection, topic: str, word: bytes) -> Message:
 
 async def command_and_hear(broker: Broker, breakers: list[SimulatedBreaker]) -> BreakersOnBus:
     """Command the tub OFF on a real broker, and hear it confirm, however late."""
-    hub = BreakersOnBus(breakers, broker, "home", time.monotonic)
+    hub = BreakersOnBus(breakers, broker, SiteTopics("home"), time.monotonic)
     task = await on_the_bus(hub)
     link = await MqttConnection.open(broker, "person")
     link.subscribe(["loadshed/home/breakers/tub/state"])
@@ -254,7 +255,7 @@ def test_a_second_command_that_comes_while_the_first_is_under_way_is_obeyed_too(
     """Each in its own time, though nothing else wakes the hub."""
 
     async def story() -> None:
-        hub = BreakersOnBus([SimulatedBreaker(TUB)], mosquitto.broker, "home", time.monotonic)
+        hub = BreakersOnBus([SimulatedBreaker(TUB)], mosquitto.broker, SiteTopics("home"), time.monotonic)
         task = await on_the_bus(hub)
         link = await MqttConnection.open(mosquitto.broker, "person")
         assert await commanded_off_and_on(hub, link, slow_s=0.2) == [b"OFF", b"ON"]
@@ -279,7 +280,7 @@ def test_a_breaker_alone_has_a_last_will(mosquitto: Mosquitto) -> None:
     """Cut off, it is said to be offline by the broker."""
 
     async def story() -> None:
-        alone = BreakersOnBus([SimulatedBreaker(TUB)], mosquitto.broker, "home", time.monotonic)
+        alone = BreakersOnBus([SimulatedBreaker(TUB)], mosquitto.broker, SiteTopics("home"), time.monotonic)
         task = await on_the_bus(alone)
         link = await MqttConnection.open(mosquitto.broker, "person")
         link.subscribe(["loadshed/home/breakers/tub/availability"])
@@ -296,7 +297,7 @@ def test_breakers_come_back_with_their_broker(mosquitto: Mosquitto) -> None:
     """They say what they are at every return."""
 
     async def story() -> None:
-        hub = BreakersOnBus([SimulatedBreaker(TUB)], mosquitto.broker, "home", time.monotonic)
+        hub = BreakersOnBus([SimulatedBreaker(TUB)], mosquitto.broker, SiteTopics("home"), time.monotonic)
         task = await on_the_bus(hub)
         mosquitto.kill()
         mosquitto.start()

@@ -6,7 +6,7 @@ import json
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from clients.cli.replay_view import moment_of, time_of
+from clients.replay.replay_view import moment_of, time_of
 from clients.terminal.tables import table, wrapped
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from clients.replay.replay import IssuedCommand
     from clients.replay.what_if import WhatIf
-    from controller.core.effects import Json
+    from rules.json_types import Json
     from rules.panel import CircuitId
 
 ALIKE_S = 1.0

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from clients.replay.replay import ReplayedTurn, Step
-    from controller.core.effects import Json, LogEvent
+    from controller.core.effects import LogEvent
     from controller.recording.format import Command, Session, SessionStart
+    from rules.json_types import Json
 
 
 def as_text(steps: Iterable[Step], out: TextIO) -> ReplaySummary:
@@ -32,7 +33,10 @@ def as_text(steps: Iterable[Step], out: TextIO) -> ReplaySummary:
         if headed is not step.segment.start:
             headed = step.segment.start
             out.write(f"{_head(step.segment)}\n")
-        out.writelines(f"  {time_of(happened.at, headed)}  {format_event(happened)}\n" for happened in step.turn.told)
+        out.writelines(
+            f"  {time_of(happened.at, headed)}  {format_event(happened.event, happened.circuit, happened.details)}\n"
+            for happened in step.turn.told
+        )
         if not step.turn.same:
             out.write(f"{_difference(step.turn, headed)}\n")
     if tally.told:

@@ -19,8 +19,8 @@ class ShedCause(Enum):
     """Reason why a circuit is owed."""
 
     SHED = "shed"  # nonessential, on standby
-    POWER_LOSS = "fell"  # a relay with wakes = "off" lost its power in the transfer
-    UNEXPLAINED = "doubtful"  # off after a crash during an outage, and the cause was not recorded
+    POWER_LOSS = "power_loss"  # a relay with wakes = "off" lost its power in the transfer
+    UNEXPLAINED = "unexplained"  # off after a crash during an outage, and the cause was not recorded
 
 
 @dataclass(slots=True)
@@ -155,24 +155,24 @@ def to_row(entry: CircuitEntry) -> dict[str, Json]:
     """Return the part of an entry that is saved, JSON-ready."""
     row: dict[str, Json] = {"position": entry.retained_position.value}
     if (debt := entry.shed_record) is not None:
-        row["debt"] = {
+        row["shed_record"] = {
             "outage": debt.outage,
             "before": debt.before.value,
             "since": _moment_row(debt.since),
             "off_at": _moment_row(debt.off_at),
             "cause": debt.cause.value,
             "confirmed": debt.confirmed,
-            "waits": debt.needs_request,
+            "needs_request": debt.needs_request,
             "released": debt.released,
         }
     if entry.taken_over:
         row["taken_over"] = True
     if entry.left_off_manually:
-        row["left_off"] = True
+        row["left_off_manually"] = True
     if (hold := entry.hold) is not None:
         row["hold"] = {"by": hold.by, "note": hold.note, "since": _moment_row(hold.since)}
     if (last := entry.last_switch) is not None:
-        row["switched"] = {"position": last.position.value, "who": last.actor, "at": _moment_row(last.at)}
+        row["last_switch"] = {"position": last.position.value, "actor": last.actor, "at": _moment_row(last.at)}
     return row
 
 
@@ -183,8 +183,8 @@ def from_row(row: Mapping[str, Json], now: BootTime) -> CircuitEntry:
     Raises KeyError, TypeError or ValueError if the row is invalid.
     """
     entry = CircuitEntry(retained_position=Position(row["position"]), taken_over=row.get("taken_over") is True)
-    entry.left_off_manually = row.get("left_off") is True
-    if isinstance(debt := row.get("debt"), dict):
+    entry.left_off_manually = row.get("left_off_manually") is True
+    if isinstance(debt := row.get("shed_record"), dict):
         off_at = _moment(debt["off_at"])
         entry.shed_record = ShedRecord(
             outage=_whole(debt["outage"]),
@@ -193,13 +193,13 @@ def from_row(row: Mapping[str, Json], now: BootTime) -> CircuitEntry:
             off_at=off_at if off_at.boot == now.boot else now,
             cause=ShedCause(debt["cause"]),
             confirmed=debt["confirmed"] is True,
-            needs_request=debt["waits"] is True,
+            needs_request=debt["needs_request"] is True,
             released=debt["released"] is True,
         )
     if isinstance(hold := row.get("hold"), dict):
         entry.hold = Hold(str(hold["by"]), str(hold["note"]), _moment(hold["since"]))
-    if isinstance(last := row.get("switched"), dict):
-        entry.last_switch = LastSwitch(Position(last["position"]), str(last["who"]), _moment(last["at"]))
+    if isinstance(last := row.get("last_switch"), dict):
+        entry.last_switch = LastSwitch(Position(last["position"]), str(last["actor"]), _moment(last["at"]))
     return entry
 
 

@@ -261,7 +261,7 @@ class WhatIf:
         kept = {
             circuit: start.panel[circuit]
             for circuit, row in memory.entries.items()
-            if row.get("debt") is not None
+            if row.get("shed_record") is not None
             and circuit in start.panel
             and not (circuit in self._panel and commandable(self._panel[circuit]))
         }

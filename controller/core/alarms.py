@@ -38,6 +38,10 @@ class Alarm(StrEnum):
     METER_NOT_COUNTING = "meter-not-counting"
 
 
+RETIRED_IDS = ("broker-away", "breaker-silent", "owed", "still-off", "meter-blind")
+"""Ids of earlier versions. Their retained topics are cleared at each connection, like those of inactive alarms."""
+
+
 _TEXTS = {
     Alarm.CONTACT_UNKNOWN: _Text(
         "Transfer switch contact position unknown{detail}. Outages cannot be detected, and no circuit is restored.",

@@ -389,7 +389,7 @@ class Engine:
     def _requested(self, event: ev.Requested) -> None:
         decision = self._requests.handle(event)
         circuits = self._context.panel.current.circuits
-        self._outbox.save_ended_records("a person's request")
+        self._outbox.save_ended_records("user_request")
         self._outage.refresh(circuits.keys() & {event.circuit} or circuits)
         details: dict[str, Json] = {"request": event.request, "by": event.by, "note": event.note, "now": event.now}
         details |= {"ok": decision.ok, "reason": decision.reason}

@@ -122,7 +122,7 @@ class OutageLifecycle:
         """End the shed record of a circuit that was off before, and leave it off."""
         if restore_decision(self._context.panel.current[circuit], self._ledger[circuit]) is RestoreDecision.WAS_OFF:
             self._ledger.clear(circuit)
-            self._outbox.save_ended_records("off before: stays off")
+            self._outbox.save_ended_records("off_before")
 
     # --- the contact -------------------------------------------------------------------------------------------------
 

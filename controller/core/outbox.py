@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.core.alarms import ActiveAlarms, Alarm
+from controller.core.alarms import RETIRED_IDS, ActiveAlarms, Alarm
 from controller.core.effects import LogEvent, SaveEntry, SendReply
 from controller.core.publish_queue import PublishQueue
 from rules.device_reports import ReportOutcome
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 _ENDS = {
     ReportOutcome.CONFIRMED_ON: "restored",
-    ReportOutcome.ON_WITHOUT_COMMAND: "came back by itself or by hand",
+    ReportOutcome.ON_WITHOUT_COMMAND: "on_without_command",
     ReportOutcome.TRIPPED: "tripped",
-    ReportOutcome.TAKEN_OVER: "taken over by a person",
+    ReportOutcome.TAKEN_OVER: "taken_over",
 }
 _ON = (ReportOutcome.CONFIRMED_ON, ReportOutcome.ON_WITHOUT_COMMAND, ReportOutcome.TAKEN_OVER)
 
@@ -138,7 +138,7 @@ class Outbox:
 
     def republish_all(self, circuits: Iterable[CircuitId], *, demand: bool) -> None:
         """Publish everything: the broker may have lost it. The topics of alarms that are not active are cleared."""
-        self._queue.republish_all(circuits, (alarm.value for alarm in Alarm), demand=demand)
+        self._queue.republish_all(circuits, (*(alarm.value for alarm in Alarm), *RETIRED_IDS), demand=demand)
 
     def deadline(self) -> float | None:
         """Return when a rate-limited publication is due (monotonic seconds); None: none is waiting."""

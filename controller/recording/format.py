@@ -16,6 +16,7 @@ from controller.core import events as ev
 from controller.core.effects import SavedState, SaveHistory, SaveOutage, SwitchOff, SwitchOn
 from controller.core.engine import EngineSettings
 from controller.core.views import WallClock
+from controller.recording import stored_names
 from rules.boot_time import BootTime
 from rules.panel import Circuit, CircuitId, Kind, Override, Panel, Position, Restore, Tag, Wakes
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 Command = SwitchOff | SwitchOn
 
-FORMAT = 1
+FORMAT = 2
 """Format version; it increases when an older program could not read what a newer one writes."""
 
 
@@ -153,7 +154,7 @@ def _event_row(event: ev.Event) -> list[Any]:
     if "reply" in row:
         # The reply address is an object of the running program: only its presence is recorded.
         row["reply"] = row["reply"] is not None
-    return [type(event).__name__, *map(_plain, row.values())]
+    return [_EVENT_NAMES[type(event)], *map(_plain, row.values())]
 
 
 def _command_row(command: Command) -> list[Any]:
@@ -220,7 +221,7 @@ def segment(parts: Sequence[Part]) -> Session:
 
 
 def _start(row: Mapping[str, Any]) -> SessionStart:
-    if row["format"] != FORMAT:
+    if row["format"] not in (1, FORMAT):
         raise ValueError(f"format {row['format']!r}: recorded by another version of loadshed; this one reads {FORMAT}")
     wall = row["wall"]
     return SessionStart(
@@ -236,9 +237,10 @@ def _start(row: Mapping[str, Any]) -> SessionStart:
 
 
 def _settings(row: Mapping[str, Any]) -> EngineSettings:
-    usual = EngineSettings()
-    parts = {name: type(getattr(usual, name))(**value) for name, value in row.items() if isinstance(value, dict)}
-    return EngineSettings(**{**row, **parts})
+    defaults = EngineSettings()
+    named = {stored_names.SETTINGS.get(name, name): value for name, value in row.items()}
+    parts = {name: type(getattr(defaults, name))(**value) for name, value in named.items() if isinstance(value, dict)}
+    return EngineSettings(**{**named, **parts})
 
 
 def _panel(rows: Iterable[Mapping[str, Any]]) -> Panel:
@@ -262,7 +264,7 @@ def _circuit(row: Mapping[str, Any]) -> Circuit:
 
 def _memory(row: Mapping[str, Any]) -> SavedState:
     return SavedState(
-        entries={CircuitId(circuit): dict(kept) for circuit, kept in row["entries"].items()},
+        entries={CircuitId(circuit): stored_names.entry_row(kept) for circuit, kept in row["entries"].items()},
         outage=_maybe(_outage, row["outage"]),
         history=tuple(_history(kept) for kept in row["history"]),
         last_outage=int(row["last_outage"]),
@@ -280,7 +282,8 @@ def _outage(row: Mapping[str, Any]) -> SaveOutage:
 
 def _history(row: Mapping[str, Any]) -> SaveHistory:
     moments = {name: _maybe(_moment, row[name]) for name in ("shed_at", "restored_at")}
-    return SaveHistory(**{**row, **moments})
+    end = stored_names.ENDS.get(row["end"], row["end"])
+    return SaveHistory(**{**row, **moments, "end": end})
 
 
 def _moment(row: list[Any]) -> BootTime:
@@ -298,7 +301,7 @@ TICKET = "a recorded reply address"
 
 
 def _event(row: list[Any]) -> ev.Event:
-    kind = _EVENTS[row[0]]
+    kind = _EVENTS[stored_names.INPUTS.get(row[0], row[0])]
     if len(row) > len(kind._fields) + 1:
         raise ValueError(f"{row[0]} has more fields than this version of loadshed knows")
     # Fewer fields are valid: later additions have defaults.
@@ -317,7 +320,31 @@ def _maybe(read: Callable[[Any], Any], value: Any) -> Any:  # noqa: ANN401  # No
     return None if value is None else read(value)
 
 
-_EVENTS: dict[str, type[Any]] = {kind.__name__: kind for kind in ev.Event.__args__}
+_EVENTS: dict[str, type[Any]] = {
+    "ContactChanged": ev.ContactChanged,
+    "ContactAlive": ev.ContactAlive,
+    "ContactLost": ev.ContactLost,
+    "BusConnected": ev.BusConnected,
+    "BusLost": ev.BusLost,
+    "BreakerReported": ev.BreakerReported,
+    "AvailabilityReported": ev.AvailabilityReported,
+    "Requested": ev.Requested,
+    "CircuitsChanged": ev.CircuitsChanged,
+    "ConfigurationRefused": ev.ConfigurationRefused,
+    "EnergyRead": ev.EnergyRead,
+    "MeterSilent": ev.MeterSilent,
+    "MeterFindingReported": ev.MeterFindingReported,
+    "ExtraMeterRead": ev.ExtraMeterRead,
+    "PulseSeen": ev.PulseSeen,
+    "KwhPulseSeen": ev.KwhPulseSeen,
+    "DiskFailed": ev.DiskFailed,
+    "DiskRecovered": ev.DiskRecovered,
+    "ClockTrusted": ev.ClockTrusted,
+}
+"""Names of the engine's inputs in a recording. They are pinned: a class may be renamed, its recorded name may not."""
+
+_EVENT_NAMES = {kind: name for name, kind in _EVENTS.items()}
+
 _FIELDS: dict[str, Callable[[Any], Any]] = {
     "at": _number,
     "position": Position,

@@ -101,7 +101,7 @@ def initial_panel(
     """
     circuits, wrong = dict(panel.circuits), []
     for circuit, row in memory.entries.items():
-        if row.get("debt") is None or (circuit in panel and commandable(panel[circuit])):
+        if row.get("shed_record") is None or (circuit in panel and commandable(panel[circuit])):
             continue
         if (entry := last_entry(circuit)) is None or not commandable(entry):
             continue

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 PAGE_BYTES = 512
@@ -75,15 +76,22 @@ CREATE TABLE samples (
 _SAMPLES_2 = "CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
 
 
+def _ledger_4(db: sqlite3.Connection) -> None:
+    from controller.recording.stored_names import migrate_ledger  # noqa: PLC0415  # needed once, after an upgrade
+
+    migrate_ledger(db)
+
+
 @dataclass(frozen=True, slots=True)
 class DatabaseSchema:
     """One database: the steps from empty to its present version, and its tables.
 
-    `synchronous`: FULL survives a power cut at any time; NORMAL may lose the last commits, and wears the card less.
+    A step is SQL, or a function that runs inside the transaction. `synchronous`: FULL survives a power cut at any time;
+    NORMAL may lose the last commits, and wears the card less.
     """
 
     file: str
-    steps: tuple[str, ...]
+    steps: tuple[str | Callable[[sqlite3.Connection], None], ...]
     tables: frozenset[str]
     synchronous: str
 
@@ -94,7 +102,7 @@ class DatabaseSchema:
 
 LEDGER = DatabaseSchema(
     "ledger.db",
-    (_LEDGER_1, _LEDGER_2, _LEDGER_3),
+    (_LEDGER_1, _LEDGER_2, _LEDGER_3, _ledger_4),
     frozenset({"boots", "entries", "outages", "histories", "events", "evidence"}),
     "FULL",
 )
@@ -144,7 +152,14 @@ def bring_up_to_date(db: sqlite3.Connection, layout: DatabaseSchema) -> None:
     if version > layout.version:
         raise UnusableDatabaseError("newer", f"{layout.file} is from a newer version of loadshed (schema {version})")
     for number in range(version, layout.version):
-        db.executescript(f"BEGIN IMMEDIATE;{layout.steps[number]}PRAGMA user_version={number + 1};COMMIT;")
+        step = layout.steps[number]
+        if isinstance(step, str):
+            db.executescript(f"BEGIN IMMEDIATE;{step}PRAGMA user_version={number + 1};COMMIT;")
+        else:
+            db.execute("BEGIN IMMEDIATE")
+            step(db)
+            db.execute(f"PRAGMA user_version={number + 1}")
+            db.execute("COMMIT")
     present = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     if not layout.tables <= present:
         raise UnusableDatabaseError(

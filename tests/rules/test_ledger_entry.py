@@ -69,7 +69,7 @@ DEBT: dict[str, Json] = {
     "off_at": ["b", 1.0],
     "cause": "shed",
     "confirmed": False,
-    "waits": False,
+    "needs_request": False,
     "released": False,
 }
 A_LIST, WHOLE = "a time is a list of boot ID and seconds, not ", "an outage number is an integer, not "
@@ -77,14 +77,14 @@ FOREIGN: tuple[tuple[dict[str, Json], str], ...] = (
     # the row, what is wrong with it
     ({}, "position"),
     ({"position": "ajar"}, "ajar"),
-    ({"position": "on", "debt": {}}, "off_at"),
-    ({"position": "on", "debt": DEBT | {"outage": "one"}}, f"{WHOLE}'one'"),
-    ({"position": "on", "debt": DEBT | {"since": "yesterday"}}, f"{A_LIST}'yesterday'"),
-    ({"position": "on", "debt": DEBT | {"off_at": ["b"]}}, "not enough values"),
-    ({"position": "on", "debt": DEBT | {"off_at": ["b", "soon"]}}, "soon"),
-    ({"position": "on", "debt": DEBT | {"cause": "spite"}}, "spite"),
+    ({"position": "on", "shed_record": {}}, "off_at"),
+    ({"position": "on", "shed_record": DEBT | {"outage": "one"}}, f"{WHOLE}'one'"),
+    ({"position": "on", "shed_record": DEBT | {"since": "yesterday"}}, f"{A_LIST}'yesterday'"),
+    ({"position": "on", "shed_record": DEBT | {"off_at": ["b"]}}, "not enough values"),
+    ({"position": "on", "shed_record": DEBT | {"off_at": ["b", "soon"]}}, "soon"),
+    ({"position": "on", "shed_record": DEBT | {"cause": "spite"}}, "spite"),
     ({"position": "on", "hold": {"by": "Ann"}}, "note"),
-    ({"position": "on", "switched": {"position": "on", "who": "Ann", "at": None}}, f"{A_LIST}None"),
+    ({"position": "on", "last_switch": {"position": "on", "actor": "Ann", "at": None}}, f"{A_LIST}None"),
 )
 
 

@@ -167,12 +167,12 @@ class Facts:
     @staticmethod
     def _reload(known: Circuit, row: Mapping[str, Json], at: float, tag: Tag, *, about: bool) -> None:
         known.fresh_at, known.wish, known.live, known.heard, known.online = at, None, False, None, True
-        debt = row.get("debt")
+        debt = row.get("shed_record")
         # What was off when it was about to be shed is not shed by us; of what nobody knows, it is.
         known.owed = known.owed or debt is not None or (about and row.get("position") not in ("off", "tripped"))
         known.called = isinstance(debt, dict) and debt["released"] is True
         known.hold, known.taken_over = "hold" in row, "taken_over" in row
-        shed = isinstance(debt, dict) and debt["cause"] == "shed" and debt["waits"] is not True
+        shed = isinstance(debt, dict) and debt["cause"] == "shed" and debt["needs_request"] is not True
         known.recalled = shed and tag is Tag.ESSENTIAL
 
     # --- events ------------------------------------------------------------------------------------------------------

@@ -284,7 +284,7 @@ def the_disk_knows_what_the_engine_knows(facts: Facts, engine: Engine, memory: S
 def _told(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row as it is after a restart: a rest begins anew with each boot, and is not written for that alone."""
     told: dict[str, Any] = json.loads(json.dumps(dict(row)))
-    told.get("debt", {}).pop("off_at", None)
+    told.get("shed_record", {}).pop("off_at", None)
     return told
 
 

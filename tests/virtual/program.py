@@ -151,12 +151,12 @@ class Program:
         for circuit, known in self.facts.circuits.items():
             row = memory.entries.get(circuit, {})
             # Nor of a circuit that a hand or the file made one to shed, within a flush.
-            unseen = row.get("debt") is None and (row.get("position") in ("off", "tripped") or is_open)
+            unseen = row.get("shed_record") is None and (row.get("position") in ("off", "tripped") or is_open)
             unseen = unseen and self._died_at <= known.owed_at + UNSEEN_S
             known.exempt = known.exempt or self._doubt or unseen or self.disk.damaged
             if known.exempt:
                 known.before_off = False  # debts and outages stand as the disk has them, and this one has lost some
-            if known.owed and not known.exempt and row.get("debt") is not None:
+            if known.owed and not known.exempt and row.get("shed_record") is not None:
                 self.facts.guards["5 over a crash"] += 1
         self._doubt = False
 
@@ -221,7 +221,7 @@ class Program:
             if isinstance(effect, SaveOutage):
                 invariants.an_outage_is_what_opened_it(effect)
                 self.energies += [effect.energy_kwh] * (effect.stage == "closed")
-            if isinstance(effect, SaveHistory) and effect.end == "off before: stays off":
+            if isinstance(effect, SaveHistory) and effect.end == "off_before":
                 self.facts.left_off(effect.circuit)
         settled = [effect for effect in effects if isinstance(effect, LogEvent) and effect.event == "contact_settled"]
         self.no_settling = any(

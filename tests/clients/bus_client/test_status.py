@@ -223,7 +223,7 @@ def test_a_broker_that_is_away_ends_with_1(tmp_path: Path, capsys: pytest.Captur
     assert main(["status", "--json", "--config", folder]) == 1
     said = json.loads(capsys.readouterr().out)
     assert said["known"] is False
-    assert "nothing listens" in said["reason"]
+    assert "no program listens" in said["reason"]
 
 
 def test_an_inverted_contact_is_spoken_of_each_time() -> None:

@@ -228,7 +228,7 @@ def test_a_forgotten_debt_leaves_the_circuit_as_it_is() -> None:
     house.wait(60.0)
     assert house.breaker("hot-tub").position is OFF
     assert house.owed() == []
-    assert house.disk.histories[1, CircuitId("hot-tub")].end == "a person's request"
+    assert house.disk.histories[1, CircuitId("hot-tub")].end == "user_request"
 
 
 # --- the file --------------------------------------------------------------------------------------------------------

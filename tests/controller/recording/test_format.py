@@ -36,7 +36,7 @@ TUB, FRIDGE = CircuitId("hot-tub"), CircuitId("fridge")
 PANEL = Panel.of(essential("fridge", amps=20.0), circuit("hot-tub", spaces=(9, 11), rank=8, wakes=Wakes.OFF))
 BEGAN = BootTime("boot-1", 10.25)
 MEMORY = SavedState(
-    entries={TUB: {"position": "off", "debt": {"since": ["boot-1", 11.5]}}},
+    entries={TUB: {"position": "off", "shed_record": {"since": ["boot-1", 11.5]}}},
     outage=SaveOutage(7, "open", "outage", BEGAN, None, (BEGAN,), {TUB: "on"}, None, None, 123, 4),
     history=(SaveHistory(7, TUB, BEGAN, 0.25, None, None),),
     last_outage=7,

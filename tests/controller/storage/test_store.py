@@ -60,17 +60,21 @@ def test_a_folder_without_anything_is_a_house_without_a_past(tmp_path: Path) -> 
 
 def test_what_was_put_is_remembered(tmp_path: Path) -> None:
     """Entries, the outage that is open, and how its circuits fare."""
-    written(tmp_path, [entry(TUB, debt=1), outage(3), history(3)])
+    written(tmp_path, [entry(TUB, shed_record=1), outage(3), history(3)])
     began = BootTime(BOOT, 10.0)
-    assert remembered(tmp_path) == SavedState({TUB: {"debt": 1}}, outage(3), (history(3),), 3, (began,), boot=BOOT)
+    assert remembered(tmp_path) == SavedState(
+        {TUB: {"shed_record": 1}}, outage(3), (history(3),), 3, (began,), boot=BOOT
+    )
 
 
 def test_only_the_last_word_on_each_is_remembered(tmp_path: Path) -> None:
     """Within one commit, and from one to the next."""
-    written(tmp_path, [entry(TUB, debt=1), entry(TUB, debt=2)], [outage(1), history(1)])
-    written(tmp_path, [entry(TUB, debt=3), outage(1, "closed", ended=99.0), history(1, end="restored"), outage(2)])
+    written(tmp_path, [entry(TUB, shed_record=1), entry(TUB, shed_record=2)], [outage(1), history(1)])
+    written(
+        tmp_path, [entry(TUB, shed_record=3), outage(1, "closed", ended=99.0), history(1, end="restored"), outage(2)]
+    )
     memory = remembered(tmp_path)
-    assert memory.entries == {TUB: {"debt": 3}}
+    assert memory.entries == {TUB: {"shed_record": 3}}
     assert (memory.outage, memory.last_outage, memory.history) == (outage(2), 2, ())
     with EventLog(tmp_path) as log:
         assert [row.histories[0].end for row in log.outages() if row.histories] == ["restored"]
@@ -137,7 +141,7 @@ def dues(folder: Path, *effects: DiskEffect) -> tuple[bool, bool]:
     [
         ([event(1.0, lazy=True)], (False, False)),
         ([event(1.0)], (True, False)),
-        ([entry(TUB, debt=1)], (True, False)),
+        ([entry(TUB, shed_record=1)], (True, False)),
         ([sample(1.0)], (False, False)),
         ([SavePulses(1)], (False, False)),
         ([SavePulses(1), event(1.0)], (True, True)),
@@ -155,10 +159,10 @@ def test_what_a_crash_must_not_lose_is_written_at_once_and_the_rest_waits(
 
 def test_an_entry_that_says_what_is_written_already_is_not_written_again(tmp_path: Path) -> None:
     """A card wears."""
-    written(tmp_path, [entry(TUB, debt=1), outage(1), history(1)])
+    written(tmp_path, [entry(TUB, shed_record=1), outage(1), history(1)])
     store = store_in(tmp_path, Ear())
     store.load()
-    store.put([entry(TUB, debt=1), outage(1), history(1)])
+    store.put([entry(TUB, shed_record=1), outage(1), history(1)])
     assert not store._ledger.rows
     store.close()
 
@@ -167,7 +171,7 @@ def test_what_queues_up_is_one_commit(tmp_path: Path) -> None:
     """Forty circuits in one outage cost the card one flush, not forty."""
     store = store_in(tmp_path, Ear())
     for number in range(40):
-        store.put([entry(TUB, debt=number), event(float(number))])
+        store.put([entry(TUB, shed_record=number), event(float(number))])
     rows = store._ledger.add()
     assert (len(rows.entries), len(rows.events), bool(store._ledger.rows)) == (1, 40, False)
 
@@ -203,16 +207,16 @@ def test_a_disk_that_fails_for_long_costs_the_oldest_lines_and_no_debt() -> None
     for number in range(MAX_PENDING_EVENTS):
         older.add(event(float(number)))
         later.add(event(float(MAX_PENDING_EVENTS + number)))
-    older.add(entry(TUB, debt=1))
-    older.add(entry(FRIDGE, debt=1))
-    later.add(entry(TUB, debt=2))
+    older.add(entry(TUB, shed_record=1))
+    older.add(entry(FRIDGE, shed_record=1))
+    later.add(entry(TUB, shed_record=2))
     older.absorb(later)
     assert (older.lost, older.events[0].at, len(older.events)) == (
         MAX_PENDING_EVENTS,
         MAX_PENDING_EVENTS,
         MAX_PENDING_EVENTS,
     )
-    assert [kept.row for kept in older.entries.values()] == [{"debt": 2}, {"debt": 1}]
+    assert [kept.row for kept in older.entries.values()] == [{"shed_record": 2}, {"shed_record": 1}]
 
 
 def test_samples_are_bounded_as_well() -> None:

@@ -44,7 +44,7 @@ def filled(folder: Path) -> None:
     """Leave a ledger with a debt and an outage under way."""
     store = store_in(folder, Ear())
     store.load()
-    store.put([entry(TUB, debt=1), outage(1), history(1), sample(20.0), event(10.0)])
+    store.put([entry(TUB, shed_record=1), outage(1), history(1), sample(20.0), event(10.0)])
     store.close()
 
 
@@ -119,7 +119,7 @@ def test_a_damaged_ledger_is_set_aside_said_aloud_and_begun_anew(tmp_path: Path,
     ear = Ear()
     store = store_in(tmp_path, ear, LATER_BOOT)
     assert store.load() == SavedState()
-    store.put([entry(FRIDGE, debt=2)])
+    store.put([entry(FRIDGE, shed_record=2)])
     said = ear.next()
     assert "set aside as ledger.db.damaged-1" in said
     assert "what was owed is unknown" in said
@@ -127,7 +127,7 @@ def test_a_damaged_ledger_is_set_aside_said_aloud_and_begun_anew(tmp_path: Path,
     store.close()
     assert (tmp_path / "ledger.db.damaged-1").read_bytes() == lost
     store = store_in(tmp_path, Ear())
-    assert store.load().entries == {FRIDGE: {"debt": 2}}
+    assert store.load().entries == {FRIDGE: {"shed_record": 2}}
     store.close()
 
 
@@ -141,14 +141,14 @@ def test_a_ledger_damaged_under_the_running_program_is_written_anew_in_full(tmp_
     store._ledger.close()
     path = tmp_path / "ledger.db"
     path.write_bytes(path.read_bytes()[:4096] + b"\xa5" * (path.stat().st_size - 4096))
-    store.put([entry(FRIDGE, debt=2)])
+    store.put([entry(FRIDGE, shed_record=2)])
     assert "set aside as ledger.db.damaged-1" in ear.next()
     assert ear.next() == "recovered"
     store.close()
     store = store_in(tmp_path, Ear())
     renewed = store.load()
     assert (renewed.outage, renewed.history, renewed.last_outage) == (memory.outage, memory.history, 1)
-    assert renewed.entries == {TUB: {"debt": 1}, FRIDGE: {"debt": 2}}
+    assert renewed.entries == {TUB: {"shed_record": 1}, FRIDGE: {"shed_record": 2}}
     store.close()
 
 
@@ -190,7 +190,7 @@ def test_a_damaged_ledger_that_cannot_be_set_aside_stops_no_start(tmp_path: Path
     store = store_in(tmp_path, ear)
     store._ledger.set_aside = 3
     assert store.load() == SavedState()
-    store.put([entry(TUB, debt=1)])
+    store.put([entry(TUB, shed_record=1)])
     assert "cannot be set aside" in ear.next()
     store._ledger.set_aside = 0
     assert "set aside as ledger.db.damaged-1" in ear.next()
@@ -209,7 +209,7 @@ def test_one_flipped_bit_in_a_row_costs_that_row(tmp_path: Path) -> None:
     store = store_in(tmp_path, ear)
     memory = store.load()
     store.close()
-    assert (memory.entries, memory.outage, memory.last_outage) == ({TUB: {"debt": 1}}, None, 1)
+    assert (memory.entries, memory.outage, memory.last_outage) == ({TUB: {"shed_record": 1}}, None, 1)
     assert [*ear.rest()][:2] == ["the ledger's entry of fridge cannot be read", "outage 1 cannot be read"]
 
 
@@ -237,7 +237,7 @@ def test_a_file_of_an_older_version_is_read_by_this_one(tmp_path: Path, version:
     memory = store.load()
     store.put([event(11.0)])
     store.close()
-    assert memory.entries == {TUB: {"debt": 1}}
+    assert memory.entries == {TUB: {"shed_record": 1}}
     unmarked = outage(1)
     assert memory.outage is not None
     assert (memory.outage.before, memory.outage.openings) == (unmarked.before, unmarked.openings)
@@ -252,7 +252,7 @@ def test_an_older_file_is_brought_up_to_date_with_all_that_is_in_it(tmp_path: Pa
     filled(tmp_path)
     for _ in range(2):
         with closing(open_for_writing(tmp_path, NEXT)) as db:
-            assert db.execute("SELECT circuit, row, note FROM entries").fetchall() == [(TUB, '{"debt":1}', None)]
+            assert db.execute("SELECT circuit, row, note FROM entries").fetchall() == [(TUB, '{"shed_record":1}', None)]
             assert db.execute("PRAGMA user_version").fetchone() == (LEDGER.version + 1,)
 
 
@@ -290,15 +290,15 @@ from tests.controller.storage.state_folder import *
 ear = Ear()
 store = store_in(Path(sys.argv[1]), ear)
 store.load()
-store.put([entry(TUB, debt=1)])
+store.put([entry(TUB, shed_record=1)])
 # From here on no file grows: what SQLite sees of a full disk. (Python lets the signal of it pass.)
 resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, resource.RLIM_INFINITY))
 for number in range(1500):
-    store.put([entry(CircuitId(f"c{number}"), debt=number), event(float(number)), sample(float(number))])
+    store.put([entry(CircuitId(f"c{number}"), shed_record=number), event(float(number)), sample(float(number))])
 print(ear.next(), flush=True)
 sys.stdin.readline()
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-store.put([entry(TUB, debt=2)])
+store.put([entry(TUB, shed_record=2)])
 print(ear.next(), flush=True)
 store.close()
 print([*ear.rest()], flush=True)
@@ -318,7 +318,9 @@ def test_a_full_disk_is_said_once_and_written_to_when_there_is_room(tmp_path: Pa
     store = store_in(tmp_path, Ear())
     memory = store.load()
     store.close()
-    assert memory.entries == {TUB: {"debt": 2}} | {CircuitId(f"c{number}"): {"debt": number} for number in range(1500)}
+    assert memory.entries == {TUB: {"shed_record": 2}} | {
+        CircuitId(f"c{number}"): {"shed_record": number} for number in range(1500)
+    }
     with EventLog(tmp_path) as log:
         assert (len([*log.events()]), len([*log.samples(1)])) == (1500, 1500)
 
@@ -337,7 +339,7 @@ ear = Ear()
 store = store_in(folder, ear)
 memory = store.load()
 print(sorted(memory.entries), memory.last_outage, flush=True)
-store.put([entry(FRIDGE, debt=2)])
+store.put([entry(FRIDGE, shed_record=2)])
 print(ear.next(), flush=True)
 store.close()
 with EventLog(folder) as log:
@@ -389,14 +391,14 @@ def test_a_folder_that_is_a_file_stops_no_start(tmp_path: Path) -> None:
     ear = Ear()
     store = store_in(tmp_path / "state", ear)
     assert store.load() == SavedState()
-    store.put([entry(TUB, debt=1), sample(1.0)])
+    store.put([entry(TUB, shed_record=1), sample(1.0)])
     assert "cannot be written" in ear.next()
     (tmp_path / "state").unlink()
     assert ear.next() == "recovered"
     store.close()
     assert [*ear.rest()] == []
     store = store_in(tmp_path / "state", Ear(), BOOT)
-    assert store.load().entries == {TUB: {"debt": 1}}
+    assert store.load().entries == {TUB: {"shed_record": 1}}
     store.close()
 
 
@@ -428,7 +430,7 @@ def test_a_mistake_of_our_own_ends_the_thread_and_is_no_failure_of_the_disk(tmp_
         db.execute("ALTER TABLE entries RENAME COLUMN row TO column")
         db.execute("ALTER TABLE entries ADD COLUMN third")
         db.commit()
-    store.put([entry(FRIDGE, debt=2)])
+    store.put([entry(FRIDGE, shed_record=2)])
     store.close()
     assert not store.alive
     assert [*ear.rest()] == []

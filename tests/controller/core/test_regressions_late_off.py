@@ -50,7 +50,7 @@ def test_a_manual_override_counts_again_a_minute_after_the_last_on_command() -> 
 
 
 def test_an_off_that_was_off_already_confirms_no_off_of_ours() -> None:
-    """Shed again after an old retained report, a circuit reported `off` and was switched on by hand; the OFF came last."""
+    """Shed again after an old retained report, it reported `off` and was switched on by hand; the OFF came last."""
     made = house()
     made.contact(is_open=True)
     made.run(5.0)

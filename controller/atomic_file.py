@@ -1,4 +1,4 @@
-"""Files with secrets in them: written whole or not at all, and never readable by more than they must be."""
+"""Durable files, possibly with secrets: written as a whole or not at all, readable by no more users than necessary."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from controller.storage.schema import sync_folder
 
 
 def read(path: Path) -> str:
-    """Return what stands in a file; nothing where there is none. Raises OSError."""
+    """Return the content of a file; empty if it does not exist. Raises OSError."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -19,10 +19,10 @@ def read(path: Path) -> str:
 
 
 def write(path: Path, text: str, *, mode: int, group: str | None = None) -> None:
-    """Write a file so that whoever reads it meanwhile sees the old one or the new, whole.
+    """Write a file so that a reader sees either the old or the new content.
 
-    `group`: who may read it beside its owner; left out where there is no such group, or where we may not say so.
-    Raises OSError.
+    `group`: may read it besides its owner; ignored if there is no such group, or if the process may not set it. Raises
+    OSError.
     """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:

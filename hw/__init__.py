@@ -1,1 +1,1 @@
-"""Devices, one file each: the real ones, and the simulated house beside them."""
+"""Hardware drivers, one file per device, with the simulated house beside them."""

@@ -1,4 +1,7 @@
-"""The way to the broker: name, TCP, TLS. Nothing here blocks the loop, and nothing takes long to give up."""
+"""Connection to the broker: name resolution, TCP, TLS.
+
+Nothing here blocks the loop, and every step times out quickly.
+"""
 
 from __future__ import annotations
 
@@ -13,23 +16,24 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from pathlib import Path
 
-# One try. A router that boots answers nothing at first: a fresh try each 2 s finds it sooner than TCP's own doubling.
+# One attempt. A booting router answers nothing at first: a new attempt every 2 s succeeds sooner than TCP's own
+# doubling.
 REACH_S = 2.0
-# The handshake is the broker's own computing, on a Pi of its own perhaps.
+# The handshake is computed by the broker, possibly on a Pi.
 HANDSHAKE_S = 5.0
-# Bytes the broker's machine does not acknowledge for so long mean a dead line, half-open ones too.
+# If the broker's machine does not acknowledge bytes for this time, the line is dead (also half-open connections).
 UNACKNOWLEDGED_MS = 5000
 
 _Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
 
 
 class BrokerError(Exception):
-    """The broker cannot be reached, refuses us, or went away: the world's fault. The text says what to do."""
+    """The broker cannot be reached, refused the connection, or closed it. The text states what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """Where the broker is. `ca_file`: given, the connection is TLS. `version`: MQTT."""
+    """Address and login of the broker. `ca_file`: if set, the connection uses TLS. `version`: MQTT version."""
 
     host: str = "127.0.0.1"
     port: int = 1883
@@ -42,7 +46,7 @@ class Broker:
         return f"{self.host}:{self.port}"
 
     def password(self) -> str | None:
-        """Return what stands in the password file; None without one. Raises BrokerError where it cannot be read."""
+        """Return the content of the password file; None if there is none. Raises BrokerError if it cannot be read."""
         if self.password_file is None:
             return None
         try:
@@ -50,9 +54,9 @@ class Broker:
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             do = (
-                "it is for root and the group loadshed: the same command with sudo"
+                "it is readable by root and the group loadshed only: run the same command with sudo"
                 if isinstance(error, PermissionError)
-                else "write it there, readable by loadshed's user"
+                else "write it there, readable by user loadshed"
             )
             raise BrokerError(f"cannot read the broker's password from {self.password_file}: {why}: {do}") from error
 
@@ -63,7 +67,7 @@ async def connect(broker: Broker) -> socket.socket:
         async with asyncio.timeout(REACH_S):
             sock = await _reach(broker)
     except TimeoutError as error:
-        trouble = f"the broker at {broker} does not answer: is its machine up, and [broker] host and port right?"
+        trouble = f"the broker at {broker} does not respond: check that its machine is up, and [broker] host and port"
         raise BrokerError(trouble) from error
     if broker.ca_file is None:
         return sock
@@ -91,26 +95,26 @@ async def _reach(broker: Broker) -> socket.socket:
             set_tcp_option(sock, "TCP_USER_TIMEOUT", UNACKNOWLEDGED_MS)
             return sock
     if isinstance(trouble, ConnectionRefusedError):
-        raise BrokerError(f"nothing listens at {broker}: is the broker running?") from trouble
+        raise BrokerError(f"no program listens at {broker}: check that the broker is running") from trouble
     raise BrokerError(f"the broker at {broker} cannot be reached: {trouble}") from trouble
 
 
 def set_tcp_option(sock: socket.socket, option: str, value: int) -> None:
-    """Set a TCP option by its name in `socket`, where the system has it: some of them are Linux's alone."""
+    """Set a TCP option by its name in `socket`, if the system has it: some options exist on Linux only."""
     if (number := getattr(socket, option, None)) is not None:
         sock.setsockopt(socket.IPPROTO_TCP, number, value)
 
 
 async def _addresses(broker: Broker) -> list[_Address]:
     try:
-        # A written address needs no resolver, and no thread at a start in the dark; nor, in bytes, a codec for names.
+        # A numeric address needs no resolver and no thread at a start; given as bytes, it needs no codec for names.
         return _looked_up(broker.host.encode(), broker.port, socket.AI_NUMERICHOST)
     except socket.gaierror:
         return await _resolved(broker)
 
 
 async def _resolved(broker: Broker) -> list[_Address]:
-    """Ask the resolver in a thread nobody waits for: without a router it may hang for half a minute."""
+    """Query the resolver in a daemon thread: without a router it may hang for half a minute."""
     loop = asyncio.get_running_loop()
     found: asyncio.Future[list[_Address] | OSError] = loop.create_future()
 
@@ -123,15 +127,15 @@ async def _resolved(broker: Broker) -> list[_Address]:
             answer: list[_Address] | OSError = _looked_up(broker.host, broker.port)
         except OSError as error:
             answer = error
-        except UnicodeError as error:  # no name at all: an empty label, or one that is too long
+        except UnicodeError as error:  # not a host name: an empty label, or one that is too long
             answer = OSError(str(error))
-        with contextlib.suppress(RuntimeError):  # the loop ended meanwhile
+        with contextlib.suppress(RuntimeError):  # the loop ended in the meantime
             loop.call_soon_threadsafe(settle, answer)
 
     threading.Thread(target=ask, name="resolver", daemon=True).start()
     answer = await found
     if isinstance(answer, OSError):
-        trouble = f"the broker's name {broker.host!r} is not found ({answer}): write its address in [broker] host"
+        trouble = f"the broker's name {broker.host!r} was not found ({answer}): write its address in [broker] host"
         raise BrokerError(trouble) from answer
     return answer
 
@@ -156,11 +160,11 @@ async def _secured(sock: socket.socket, broker: Broker, ca_file: Path) -> ssl.SS
             await _shake_hands(tls)
     except ssl.SSLCertVerificationError as error:
         tls.close()
-        trouble = f"the certificate of {broker} is not one that {ca_file} vouches for: {error.verify_message}"
-        raise BrokerError(f"{trouble}. Is it the right ca_file, the right name, the right date?") from error
-    except OSError as error:  # a time-out is one too
+        trouble = f"the certificate of {broker} is not signed by {ca_file}: {error.verify_message}"
+        raise BrokerError(f"{trouble}. Check ca_file, the broker's name, and the date.") from error
+    except OSError as error:  # a timeout is an OSError, too
         tls.close()
-        trouble = f"no TLS with {broker}: {error or 'no answer'}. Is this port its TLS listener?"
+        trouble = f"no TLS with {broker}: {error or 'no response'}. Check that this port is its TLS listener."
         raise BrokerError(trouble) from error
     except asyncio.CancelledError:
         tls.close()

@@ -14,23 +14,24 @@ if TYPE_CHECKING:
     from gpiozero import Factory
 
 GRACE_S = 0.02
-"""How long a poll that sees another level waits for the edge itself, which may be on its way from the kernel.
+"""Time in seconds for which a poll that reads another level waits for the edge, which may still be on its way.
 
-lgpio looks for edges each 0.5 ms and hands them over through a pipe and a thread, which waits for its turn. The edge
-knows better when.
+lgpio looks for edges every 0.5 ms and passes them through a pipe and a thread, which may have to wait for the
+processor. The edge has the more exact time.
 """
 
 
 class ContactInput:
-    """Reports the contact at once, and from then on each change, with the moment it happened.
+    """Reports the contact at once, and then each change with the time at which it occurred.
 
-    `pin`: BCM number; the contact stands between the pin and ground, the pull-up is internal. `normally`: how the wires
-    stand on utility. `on_change(open, at)`: `open` means standby, whatever the wires do: with `normally="open"` closed
-    wires are told as open. `on_lost(reason, at)`: nobody can read the line; told once, until it can be read again.
+    `pin`: BCM number; the contact connects the pin to ground, the pull-up is internal. `normally`: position of the
+    contact on utility. `on_change(open, at)`: `open` means standby, whatever the wiring: with `normally="open"`, a
+    closed contact is reported as open. `on_lost(reason, at)`: the line cannot be read; called once, until it can be
+    read again.
 
-    Both are called from lgpio's thread or the caller's, one at a time, and may only hand over. `at` is CLOCK_MONOTONIC
-    in seconds and never falls from call to call. What the first raises in lgpio's thread is raised by the next `poll`.
-    Nothing is debounced: settling is decided by the time stamps, elsewhere. Raises GpioError with what to do about it.
+    Both are called from lgpio's thread or from the caller's, one at a time, and may only hand over. `at` is
+    CLOCK_MONOTONIC in seconds and never decreases. An exception of a callback in lgpio's thread is raised by the next
+    `poll`. No debouncing here: `rules/contact.py` decides by the times. Raises GpioError with what to do.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class ContactInput:
         self.poll()
 
     def poll(self) -> None:
-        """Read the level, and report it where no edge has told of it. Blocks for at most 20 ms, where they differ."""
+        """Read the level, and report it if no edge did. Blocks for at most 20 ms if they differ."""
         self._edge_came.clear()
         try:
             high = self._line.high()

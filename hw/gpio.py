@@ -1,6 +1,7 @@
-"""GPIO lines of any Raspberry Pi, with the time the kernel saw each edge.
+"""GPIO lines of any Raspberry Pi, with the time at which the kernel saw each edge.
 
-gpiozero and lgpio are imported where they are first used: both are dear, and neither is needed without a line.
+gpiozero and lgpio are imported at their first use: both are slow to import, and a house without GPIO lines needs
+neither.
 """
 
 from __future__ import annotations
@@ -19,18 +20,21 @@ if TYPE_CHECKING:
     from gpiozero import Factory
 
 CHIP_LABELS = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
-"""The 40-pin header's chip on a Pi 5, a Pi 4, and those before. The number moved (4, then 0 since kernel 6.6.45)."""
+"""Labels of the chip of the 40-pin header: Pi 5, Pi 4, and earlier.
+
+Its number has changed (4, then 0 since kernel 6.6.45).
+"""
 
 _PINS = range(28)
 _DEV = Path("/dev")
 
 
 class GpioError(Exception):
-    """A GPIO line cannot be had. The message says what to do."""
+    """A GPIO line cannot be opened. The message states what to do."""
 
 
 class DeferredException:
-    """Brings an exception out of lgpio's thread, where it would end all edges without a word, to whoever polls."""
+    """Carries an exception out of lgpio's thread, where it would silently stop all edges, to the next poll."""
 
     def __init__(self) -> None:
         self._failure: BaseException | None = None
@@ -46,30 +50,30 @@ class DeferredException:
         return True
 
     def deliver(self) -> None:
-        """Raise what was carried, once."""
+        """Raise the carried exception, once."""
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
 
 
 class InputLine:
-    """A pin as an input with the internal pull-up, both edges reported.
+    """A pin as an input with the internal pull-up; both edges are reported.
 
     `on_edge(high, at)` runs in lgpio's thread, with `at` in CLOCK_MONOTONIC seconds as stamped by the kernel: lgpio 0.2
-    asks for version 2 of the kernel's interface without its real-time flag, and gpiozero hands the stamp through.
+    requests version 2 of the kernel's interface without its real-time flag, and gpiozero passes the time stamp through.
 
-    gpiozero's `InputDevice` and its pin are used bare. `DigitalInputDevice` compares levels, and swallows the edge that
-    follows a lost one; a bounce time on lgpio delays every edge and swallows short ones.
+    gpiozero's `InputDevice` and its pin are used directly. `DigitalInputDevice` compares levels and drops the edge that
+    follows a lost one; a bounce time on lgpio delays every edge and drops short ones.
     """
 
     def __init__(self, pin: int, on_edge: Callable[[bool, float], None], factory: Factory | None = None) -> None:
         if pin not in _PINS:
-            raise GpioError(f"there is no GPIO {pin}: use a BCM number from {_PINS.start} to {_PINS.stop - 1}")
+            raise GpioError(f"GPIO {pin} does not exist: use a BCM number from {_PINS.start} to {_PINS.stop - 1}")
         self._name = f"GPIO {pin}"
         self._on_edge = on_edge
         self._carried = DeferredException()
         factory = factory or _pi()
-        self._failures = _failures()  # only now: lgpio's own error is known once the factory has imported it
+        self._failures = _failures()  # only here: lgpio's own error class is known after the factory has imported it
         from gpiozero import InputDevice  # noqa: PLC0415 — 50 ms that no start without GPIO should pay
 
         with _explained(self._name, self._failures):
@@ -83,11 +87,14 @@ class InputLine:
             self._on_edge(bool(high), at)
 
     def deliver(self) -> None:
-        """Raise, once, what `on_edge` raised in lgpio's thread."""
+        """Raise, once, the exception that `on_edge` raised in lgpio's thread."""
         self._carried.deliver()
 
     def high(self) -> bool:
-        """Return the level now; raise GpioError where it cannot be read, and whatever `on_edge` raised before."""
+        """Return the level now.
+
+        Raises GpioError if it cannot be read, and any exception that `on_edge` raised before.
+        """
         self.deliver()
         with _explained(self._name, self._failures):
             return bool(self._device.pin.state)
@@ -99,26 +106,26 @@ class InputLine:
 
 
 def choose_chip(labels: Mapping[int, str]) -> int:
-    """Return the number of the chip behind the 40-pin header, by its label; raise GpioError where there is none."""
+    """Return the number of the 40-pin header's chip, found by its label. Raises GpioError if there is none."""
     for wanted in CHIP_LABELS:
         for number, label in sorted(labels.items()):
             if label == wanted:
                 return number
-    seen = ", ".join(f"gpiochip{number} is {label}" for number, label in sorted(labels.items())) or "no chip at all"
-    raise GpioError(f'no Raspberry Pi GPIO chip here ({seen}): run this on a Pi, or set [contact] source = "mqtt"')
+    seen = ", ".join(f"gpiochip{number} is {label}" for number, label in sorted(labels.items())) or "no GPIO chip"
+    raise GpioError(f'no Raspberry Pi GPIO chip found ({seen}): run this on a Pi, or set [contact] source = "mqtt"')
 
 
 _factory: Factory | None = None
 
 
 def set_pin_factory(factory: Factory) -> None:
-    """Let these be the pins of every line that names none itself: a simulated house's, where there is no Pi."""
+    """Set the pin factory of every line that names none: the simulated pins, on a machine without GPIO."""
     global _factory  # noqa: PLW0603 — as below
     _factory = factory
 
 
 def _pi() -> Factory:
-    """Return this Pi's own pins; opened once, for lgpio has one thread and one folder per process."""
+    """Return this Pi's own pins. Opened once: lgpio has one thread and one folder per process."""
     global _factory  # noqa: PLW0603 — the chip is one per machine, like gpiozero's own Device.pin_factory
     if _factory is None:
         _factory = _open_pi()
@@ -132,14 +139,14 @@ def _open_pi() -> Factory:
     from gpiozero.pins.local import LocalPiFactory  # noqa: PLC0415
 
     class FreedPin(LGPIOPin):  # type: ignore[misc]
-        """gpiozero's, which keeps a closed line from every other program until this one ends."""
+        """gpiozero's factory, which keeps a closed line reserved until the program ends."""
 
         def close(self) -> None:
             super().close()
             lgpio.gpio_free(self.factory._handle, self._number)  # noqa: SLF001 — it has no other name
 
     class ChosenChipFactory(LGPIOFactory):  # type: ignore[misc]
-        """gpiozero's, which guesses the chip by the board's revision: wrong on a Pi 5 since kernel 6.6.45."""
+        """gpiozero's factory, which chooses the chip by the board's revision: wrong on a Pi 5 since kernel 6.6.45."""
 
         def __init__(self) -> None:
             LocalPiFactory.__init__(self)
@@ -156,7 +163,7 @@ def _chip_labels(lgpio: ModuleType) -> dict[int, str]:
     for path in sorted(_DEV.glob("gpiochip*")):
         number = int(path.name.removeprefix("gpiochip"))
         if not os.access(path, os.R_OK | os.W_OK):
-            raise GpioError(f"{path} may not be opened: add the user to the group gpio (usermod -aG gpio USER)")
+            raise GpioError(f"no permission to open {path}: add the user to the group gpio (usermod -aG gpio USER)")
         with _explained(str(path), _failures()):
             handle = lgpio.gpiochip_open(number)
             _, _, _, labels[number] = lgpio.gpio_get_chip_info(handle)
@@ -168,23 +175,23 @@ _scratch: tempfile.TemporaryDirectory[str] | None = None
 
 
 def _import_lgpio() -> ModuleType:
-    """Import lgpio where it can make its FIFO, and stay in the working directory all the same."""
+    """Import lgpio in a folder where it can create its FIFO, without changing the working directory."""
     try:
         with _work_folder():
             import lgpio  # noqa: PLC0415
     except ImportError as error:
         raise GpioError(
-            "lgpio is missing: apt install python3-lgpio (it comes with Raspberry Pi OS, not with Debian)"
+            "lgpio is missing: apt install python3-lgpio (included in Raspberry Pi OS, not in Debian)"
         ) from error
     if not hasattr(lgpio, "gpiochip_open"):
-        raise GpioError("pip installed an empty lgpio: pip uninstall lgpio, and apt install python3-lgpio")
+        raise GpioError("pip installed an empty lgpio: pip uninstall lgpio, then apt install python3-lgpio")
     module: ModuleType = lgpio
     return module
 
 
 @contextmanager
 def _work_folder() -> Iterator[None]:
-    """Set LG_WD, into which lgpio changes when imported: the unit's runtime folder, or one that goes with us."""
+    """Set LG_WD, the folder that lgpio changes to when imported: the unit's runtime folder, or a temporary one."""
     global _scratch  # noqa: PLW0603 — lives as long as lgpio's FIFO in it
     if "LG_WD" not in os.environ:
         folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
@@ -200,7 +207,10 @@ def _work_folder() -> Iterator[None]:
 
 
 def _failures() -> tuple[type[BaseException], ...]:
-    """Return what gpiozero and lgpio raise for the world's faults. lgpio's own error derives from Exception alone."""
+    """Return the exceptions that gpiozero and lgpio raise for faults of the environment.
+
+    lgpio's own error derives from Exception.
+    """
     from gpiozero import GPIOZeroError  # noqa: PLC0415
 
     lgpio = sys.modules.get("lgpio")
@@ -212,14 +222,14 @@ def _explained(what: str, failures: tuple[type[BaseException], ...]) -> Iterator
     try:
         yield
     except failures as error:
-        said = str(error).strip("'")  # lgpio's errors come in quotes
+        said = str(error).strip("'")  # lgpio's error texts are quoted
         raise GpioError(f"{what}: {said}{_advice(said)}") from error
 
 
 def _advice(error: str) -> str:
     lowered = error.lower()
     if "busy" in lowered or "in use" in lowered:
-        return " — another program or device-tree overlay holds this pin: gpioinfo names it"
+        return ": another program or device-tree overlay holds this pin; `gpioinfo` shows which"
     if "permi" in lowered or "can not open" in lowered:
-        return " — is the user in the group gpio?"
+        return ": check that the user is in the group gpio"
     return ""

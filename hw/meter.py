@@ -1,6 +1,6 @@
-"""The Series 1000/2000 meters on RS485: what is polled, what is believed, and what is told.
+"""Series 1000/2000 meters on RS485: polling, plausibility, and reporting.
 
-Cheap to import: the Modbus library comes in when the first line is opened.
+Fast to import: the Modbus library is imported when the first line is opened.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     Tell = Callable[["MeterEvent"], None]
 
 RETRIES = 2
-# So many reads settle one poll at most, be they refused, garbled or at odds with each other.
+# Maximum number of reads per poll, including refused, garbled and contradictory ones.
 _READS_AT_MOST = 8
-# Beside the energy one other block is read in turn, not more often than this.
+# Besides the energy, one other block is read in turn, at most this often.
 _OTHERS_EVERY_S = 4.0
 _OTHERS = (
     Block.PROGRAM_ID,
@@ -39,8 +39,8 @@ _OTHERS = (
     Block.ENERGY_AND_ALL,
     Block.SOFTWARE,
 )
-# So many failures of the six-register read, with none of the two-register one between: the meter does not know it. On a
-# bad line that is chance; a refusal hardly ever is.
+# After this number of failures of the six-register read, with no failure of the two-register one between, the meter is
+# taken not to support it. On a bad line that happens by chance; a refusal almost never does.
 _ALL_FAILS_AT_MOST = 10
 _ALL_AGAIN_S = 3600.0
 _REFUSAL_WEIGHS = 4
@@ -50,7 +50,7 @@ _ANY_MODEL = UnknownModel("", ())
 
 @dataclass(frozen=True, slots=True)
 class MeterAddress:
-    """One meter on the line. `poll_s`: seconds from poll to poll. `model`: None where nobody wrote it."""
+    """A meter on the line. `poll_s`: polling interval in seconds. `model`: None if not configured."""
 
     name: str
     device_id: int = 1
@@ -60,7 +60,7 @@ class MeterAddress:
 
 @dataclass(frozen=True, slots=True)
 class EnergyReading:
-    """The energy register, believed: `tenths` of a kWh (raw, rolls over at 10⁷), true at `at`."""
+    """An accepted value of the energy register: `tenths` of a kWh (raw, rolls over at 10⁷), read at `at`."""
 
     meter: str
     at: float
@@ -69,7 +69,7 @@ class EnergyReading:
 
 @dataclass(frozen=True, slots=True)
 class MeterTimeout:
-    """A poll that brought nothing to be believed."""
+    """A poll without an acceptable value."""
 
     meter: str
     at: float
@@ -78,7 +78,7 @@ class MeterTimeout:
 
 @dataclass(frozen=True, slots=True)
 class ReadingTaken:
-    """Something beside the energy was read; `reading` holds all that is known by now."""
+    """A block other than the energy was read; `reading` holds everything known so far."""
 
     meter: str
     at: float
@@ -87,7 +87,7 @@ class ReadingTaken:
 
 @dataclass(frozen=True, slots=True)
 class MeterFinding:
-    """Something was found out about the meter."""
+    """A finding about the meter."""
 
     meter: str
     noted: Finding
@@ -104,10 +104,10 @@ async def run(
     clock: Callable[[], float] = time.monotonic,
     connect: Connect | None = None,
 ) -> NoReturn:
-    """Poll the meters on one port for ever and tell what they say.
+    """Poll the meters on one port without end and report their readings.
 
-    `port`: a serial device, or `tcp://host:port`. `clock`: stamps what is told, in seconds. Whatever the line does is
-    told, never raised. A meter that is silent costs the others one time-out for each of its tries.
+    `port`: a serial device, or `tcp://host:port`. `clock`: time stamps of the reports, in seconds. Faults of the line
+    are reported, never raised. A meter that does not respond costs the others one timeout per attempt.
     """
     line = RtuLine(port, connect=connect)
     try:
@@ -129,11 +129,11 @@ async def _poll_for_ever(meter: PolledMeter) -> NoReturn:
 
 
 class PolledMeter:
-    """One meter: asks, doubts, and tells what stands up to doubt.
+    """One meter: reads its registers and reports plausible values.
 
-    A garbled frame passes the CRC once in 65 536. So every value is read twice, and counts only when both reads agree;
-    an energy the meter cannot have come to (beyond 110 % of its rating, or backward) is read three times. Neighbouring
-    requests never ask for the same number of words, so a late or repeated answer never fits the next request.
+    A garbled frame passes the CRC once in 65,536. Every value is therefore read twice and counts only if both reads
+    agree; an implausible energy (beyond 110 % of the rating, or backward) is read three times. Consecutive requests
+    never ask for the same number of words, so a late or repeated response never matches the next request.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class PolledMeter:
         self._others_at = 0.0
 
     async def poll(self) -> bool:
-        """Read the energy, and another block if it is time; return whether the port was open."""
+        """Read the energy, and another block if it is due. Return whether the port was open."""
         believed = await self._energy()
         if isinstance(believed, NoResponse):
             self._tell(MeterTimeout(self.at.name, self._clock(), believed.reason))
@@ -174,7 +174,7 @@ class PolledMeter:
     # --- energy ------------------------------------------------------------------------------------------------------
 
     async def _energy(self) -> tuple[float, int] | NoResponse:
-        """Return the energy that successive reads agree on, and when it was first seen."""
+        """Return the energy on which successive reads agree, and the time of the first of them."""
         seen: list[tuple[float, int]] = []
         failures = 0
         for _ in range(_READS_AT_MOST):
@@ -201,7 +201,7 @@ class PolledMeter:
         return tenths
 
     def _plausible(self, at: float, tenths: int) -> bool:
-        """Tell whether the meter can have come so far since the last value believed. One tick is never too much."""
+        """Return whether this energy is plausible since the last accepted value. One tick is always plausible."""
         if self._believed is None:
             return True
         since, last = self._believed
@@ -210,13 +210,13 @@ class PolledMeter:
         return risen <= max(1.0, limit_kw * (at - since) / 360)
 
     def _energy_block(self) -> Block:
-        """Return the read whose length differs from the last one's."""
+        """Return the read whose length differs from that of the last one."""
         two_last = self._last_words == Block.ENERGY.words
         return Block.ENERGY_AND_ALL if two_last and self._has_all else Block.ENERGY
 
     @property
     def _has_all(self) -> bool:
-        """Whether the six-register read works: some meters may know only the pairs."""
+        """Return whether the six-register read works: some meters may support only the pairs."""
         return self._all_failed < _ALL_FAILS_AT_MOST
 
     async def _read(self, block: Block) -> Response | NoResponse:
@@ -234,13 +234,13 @@ class PolledMeter:
         return heard
 
     def _try_all_again(self) -> None:
-        """Give the six-register read another chance: on a bad line it may have been given up for nothing."""
+        """Try the six-register read again: on a bad line it may have been disabled by chance."""
         self._all_failed = 0
         self._others.remove(Block.TO_GRID)
         self._others.append(Block.ENERGY_AND_ALL)
 
     def _note_all(self, block: Block, heard: Response | NoResponse) -> None:
-        """Learn whether the six-register read fails where the two-register one works."""
+        """Record whether the six-register read fails while the two-register one works."""
         if not self._has_all:
             return
         if block is not Block.ENERGY_AND_ALL:
@@ -254,17 +254,17 @@ class PolledMeter:
             self._others.remove(Block.ENERGY_AND_ALL)
             self._others.append(Block.TO_GRID)
 
-    # --- everything else ---------------------------------------------------------------------------------------------
+    # --- other blocks -------------------------------------------------------------------------------------------------
 
     def _suspect_power_loss(self) -> None:
-        """After a silence, ask first how long the meter has been up and which meter it is."""
+        """After a timeout, read the uptime and the program id first."""
         for block in (Block.PROGRAM_ID, Block.UPTIME):
             self._others.remove(block)
             self._others.appendleft(block)
         self._others_at = 0.0
 
     async def _another(self) -> None:
-        """Read the block whose turn it is, twice; where the reads do not agree it keeps its turn."""
+        """Read the block that is next in turn, twice; if the reads do not agree, it stays next."""
         block = self._others[0]
         first = await self._read(block)
         first_at = self._clock()
@@ -303,7 +303,7 @@ class PolledMeter:
 
 
 def _agree(block: Block, first: tuple[float, tuple[int, ...]], second: tuple[float, tuple[int, ...]]) -> bool:
-    """Tell whether two reads of one block, each with its time, say the same."""
+    """Return whether two reads of one block, each with its time, agree."""
     if block is Block.UPTIME:
         return agree((first[0], joined(first[1])), (second[0], joined(second[1])))
     return first[1] == second[1]

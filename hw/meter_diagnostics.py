@@ -1,11 +1,11 @@
-"""What successive readings of one meter say of the meter itself. Pure: readings and their times in, findings out."""
+"""Findings from successive readings of one meter. Pure: readings and their times in, findings out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
 
-# The uptime is whole seconds and is read a moment after it was true.
+# The uptime is in whole seconds and is read a moment later.
 UPTIME_SLACK_S = 3.0
 _COARSE_S = 60.0
 _STEPS_TO_BE_SURE = 3
@@ -13,7 +13,7 @@ _NO_OPTION_AFTER_TENTHS = 50
 
 
 class FindingKind(Enum):
-    """What was found out about a meter."""
+    """Kind of a finding about a meter."""
 
     POWER_LOST = "power lost"
     REPLACED = "replaced"
@@ -27,7 +27,7 @@ class FindingKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something found out, and the sentence that tells it. `at`: seconds, of the clock the readings carry."""
+    """A finding with its sentence. `at`: seconds, of the clock of the readings."""
 
     at: float
     kind: FindingKind
@@ -36,17 +36,19 @@ class Finding:
 
 @dataclass
 class Refresh:
-    """How often the energy register changes, where the load alone does not explain it."""
+    """Refresh interval of the energy register, where the load alone does not explain it."""
 
     _last: tuple[float, int] | None = None
     _changed_at: float | None = None
     _steps_s: list[float] = field(default_factory=list)
 
     def energy(self, at: float, tenths: int) -> float | None:
-        """Take a reading; return the refresh interval in seconds once it is sure; None: not known, or too fine to see.
+        """Add a reading.
 
-        A register that shows each tick moves by 1. Steps of several ticks with unmoved polls in between are a register
-        that stands still.
+        Return the refresh interval in seconds once it is certain; None: not known, or too short to see.
+
+        A register that shows each tick moves by 1. Steps of several ticks with unchanged polls in between mean a
+        register that is refreshed only at intervals.
         """
         last, self._last = self._last, (at, tenths)
         if last is None or tenths == last[1]:
@@ -62,7 +64,7 @@ class Refresh:
 
 @dataclass
 class MeterDiagnostics:
-    """One meter's memory of itself."""
+    """Diagnostics of one meter."""
 
     _uptime: tuple[float, int] | None = None
     _program_id: int | None = None
@@ -75,7 +77,7 @@ class MeterDiagnostics:
     _said: set[FindingKind] = field(default_factory=set)
 
     def energy(self, at: float, tenths: int) -> list[Finding]:
-        """Take an accepted reading of the energy register."""
+        """Add an accepted reading of the energy register."""
         self._energy = tenths
         self._first_energy = tenths if self._first_energy is None else self._first_energy
         refresh_s = self._refresh.energy(at, tenths)
@@ -85,27 +87,30 @@ class MeterDiagnostics:
         return self._once(Finding(at, FindingKind.COARSE, sentence))
 
     def uptime(self, at: float, uptime_s: int) -> list[Finding]:
-        """Take an accepted uptime."""
+        """Add an accepted uptime."""
         last, self._uptime = self._uptime, (at, uptime_s)
         if last is None or uptime_s >= last[1] + (at - last[0]) - UPTIME_SLACK_S:
             return []
         self._steady_40005 = False
         dark_s = max(0.0, at - uptime_s - last[0])
-        sentence = f"the meter lost power within the {dark_s:.0f} s before it came up, {uptime_s} s ago"
+        sentence = f"the meter lost power within the {dark_s:.0f} s before it started, {uptime_s} s ago"
         return [Finding(at, FindingKind.POWER_LOST, sentence)]
 
     def program_id(self, at: float, program_id: int) -> list[Finding]:
-        """Take an accepted program id; it is unique per serial number."""
+        """Add an accepted program id; it is unique per serial number."""
         last, self._program_id = self._program_id, program_id
         if last in {None, program_id}:
             return []
         self._said.clear()
         self._uptime = self._reset_counter = self._at_40005 = self._first_energy = None
         self._refresh = Refresh()
-        return [Finding(at, FindingKind.REPLACED, f"another meter: program id {program_id} where {last} was")]
+        return [Finding(at, FindingKind.REPLACED, f"another meter: program id {program_id}, before {last}")]
 
     def reset_counter(self, at: float, counter: int) -> list[Finding]:
-        """Take an accepted demand reset counter. This program never resets by itself, so a change is a hand's."""
+        """Add an accepted demand reset counter.
+
+        This program never resets the peak itself: a change was made at the meter.
+        """
         last, self._reset_counter = self._reset_counter, counter
         if last in {None, counter}:
             return []
@@ -114,7 +119,7 @@ class MeterDiagnostics:
         return [Finding(at, FindingKind.PEAK_RESET, sentence)]
 
     def peak(self, at: float, hundredths: int) -> list[Finding]:
-        """Take an accepted peak (40061)."""
+        """Add an accepted peak (40061)."""
         risen = 0 if self._energy is None or self._first_energy is None else self._energy - self._first_energy
         if hundredths or risen < _NO_OPTION_AFTER_TENTHS:
             return []
@@ -122,7 +127,7 @@ class MeterDiagnostics:
         return self._once(Finding(at, FindingKind.NO_DEMAND_OPTION, sentence))
 
     def beside_energy(self, at: float, energy: int, to_grid: int, at_40005: int) -> list[Finding]:
-        """Take what the six-register read holds beside the energy."""
+        """Add the other values of the six-register read."""
         last, self._at_40005 = self._at_40005, at_40005
         steady, self._steady_40005 = self._steady_40005, True
         found = self._grid(at, energy, to_grid)
@@ -138,9 +143,9 @@ class MeterDiagnostics:
         if not to_grid:
             return []
         if to_grid == energy:
-            sentence = "energy to the grid repeats energy from the grid: bogus, not used"
+            sentence = "energy to the grid repeats energy from the grid: invalid, not used"
             return self._once(Finding(at, FindingKind.TO_GRID_BOGUS, sentence))
-        sentence = f"energy to the grid reads {to_grid / 10:g} kWh of its own: unverified, not used"
+        sentence = f"energy to the grid shows {to_grid / 10:g} kWh of its own: unverified, not used"
         return self._once(Finding(at, FindingKind.TO_GRID_MOVES, sentence))
 
     def _once(self, noted: Finding) -> list[Finding]:
@@ -150,5 +155,5 @@ class MeterDiagnostics:
 
 
 def agree(first: tuple[float, int], second: tuple[float, int]) -> bool:
-    """Tell whether two uptimes (when read, seconds) are of one unbroken run."""
+    """Return whether two uptimes (time of the read, seconds) belong to one uninterrupted run."""
     return abs((second[1] - first[1]) - (second[0] - first[0])) <= UPTIME_SLACK_S

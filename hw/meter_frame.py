@@ -1,4 +1,4 @@
-"""The bytes of a request, to be shown to a person before they are sent."""
+"""The bytes of a request, shown to the user before they are sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def frame_of(request: Request) -> bytes:
-    """Return what the library will put on the wire for a request, its CRC included."""
+    """Return the frame that the library sends for a request, including its CRC."""
     from hw.meter_pdu import framed, pdu_of  # noqa: PLC0415 - brings the Modbus library in
 
     return framed(pdu_of(request))

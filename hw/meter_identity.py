@@ -1,4 +1,4 @@
-"""What a meter says of itself when asked who it is (0x11). Parsed tolerantly: identification never stops metering."""
+"""Identity that a meter reports (function 0x11). Parsed tolerantly: identification never stops metering."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from hw.meter_registers import MeterReading
 
 _NAME = re.compile(r"Leviton\s+(?P<model>[^,]+?)\s*,\s*(?P<hardware>V\d+\.\d+)\s*-\s*(?P<software>V\d+\.\d+)")
-# What stands between the last fields is not documented, so anything but a digit may.
+# The bytes between the last fields are not documented, so anything but a digit may occur.
 _NUMBERS = re.compile(r"fn\D{0,3}(?P<program_id>\d{5})\D{0,3}(?P<counter>\d{3})(?!\d)")
 _RUN = b"\xff"
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The parts of the answer that could be made out; None: that part could not.
+    """The parts of the response that could be parsed; None: that part could not.
 
-    `raw`: the whole frame. `counted`: it had the byte count of the standard. `counter`: resets modulo 1000.
+    `raw`: the whole frame. `counted`: it had the standard's byte count. `counter`: resets modulo 1000.
     """
 
     raw: bytes
@@ -33,7 +33,7 @@ class Identity:
 
 
 def parse_identity(raw: bytes) -> Identity | None:
-    """Return what a 0x11 frame (CRC included) says; None where it has not even the fixed bytes in their places."""
+    """Return the content of a 0x11 frame (CRC included); None if the fixed bytes are not in their places."""
     body = raw[:-2]
     counted = body[4:5] == _RUN and len(body) == raw[2] + 3
     if not counted and body[3:4] != _RUN:
@@ -54,7 +54,7 @@ def parse_identity(raw: bytes) -> Identity | None:
 
 
 def differences(identity: Identity, reading: MeterReading) -> tuple[str, ...]:
-    """Return, as sentences, where the answer and the registers 45002 to 45006 do not say the same."""
+    """Return, as sentences, the differences between the response and the registers 45002 to 45006."""
     counter = None if reading.reset_counter is None else reading.reset_counter % 1000
     pairs = (
         ("hardware version", identity.hardware, "45002", reading.hardware),

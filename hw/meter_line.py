@@ -1,6 +1,6 @@
-"""The pair of wires to one or several meters: one exchange at a time, and every trap of line and library kept outside.
+"""RS485 line to one or several meters: one exchange at a time, with all quirks of line and library handled here.
 
-Nothing here raises because of the world: what cannot be had comes back as `NoAnswer` with its reason.
+Faults of the environment are never raised: a failure is returned as `NoResponse` with its reason.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from hw.serial_port import Connect
 
 TIMEOUT_S = 1.0
-# The meter answers within 0.5 s: after a time-out its answer may still be on the way.
+# The meter responds within 0.5 s: after a timeout its response may still be on the way.
 QUIET_S = 0.5
-# 3.5 characters at 9600 baud: what separates two frames of Modbus RTU.
+# 3.5 characters at 9600 baud: the gap between two Modbus RTU frames.
 FRAME_GAP_S = 0.004
-# Only silence ends an uncounted 0x11 answer; USB adapters deliver in lumps of 16 ms.
+# Only silence ends an uncounted 0x11 response; USB adapters deliver in chunks of 16 ms.
 _ID_SILENCE_S = 0.05
 _RECONNECT_S = (0.1, 3.0)
-# A pulled USB adapter does not always report itself gone: after so many silent exchanges the port is opened anew.
+# An unplugged USB adapter does not always report an error: after this number of silent exchanges the port is reopened.
 _REOPEN_AFTER = 10
-_DOUBLED = "more than one answer came: two meters on one id, another program that asks, or a bad line"
+_DOUBLED = "more than one response: two meters with one id, another program that polls, or a bad line"
 
 
 class FailureKind(Enum):
-    """Why there is no answer."""
+    """Reason for a missing response."""
 
     PORT = "port"
     SILENCE = "silence"
@@ -49,7 +49,7 @@ class FailureKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class NoResponse:
-    """Nothing that can be trusted came back. `reason`: for a person; `raw`: what was heard instead."""
+    """No trustworthy response. `reason`: for the user; `raw`: the bytes received instead."""
 
     failure: FailureKind
     reason: str
@@ -58,9 +58,9 @@ class NoResponse:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A well-formed answer of the right device, function and length.
+    """A well-formed response of the right device, function and length.
 
-    `words`: of a read. `raw`: all that was heard, the CRC included.
+    `words`: of a read. `raw`: all bytes received, including the CRC.
     """
 
     words: tuple[int, ...]
@@ -70,8 +70,8 @@ class Response:
 class RtuLine:
     """A serial port (`/dev/ttyUSB0`) or a gateway (`tcp://host:port`, RTU frames over TCP).
 
-    A serial port is locked against every other program that asks for the lock. `timeout_s`: for an answer, once.
-    `quiet_s`: before the same meter is asked again after a failure. `connect`: joins a simulated line.
+    A serial port is locked against every other program that requests the lock. `timeout_s`: for one response.
+    `quiet_s`: pause before the same meter is read again after a failure. `connect`: attaches a simulated line.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class RtuLine:
     async def ask(self, request: Request) -> Response | NoResponse:
         """Send one request, once, when it is its turn and the line is quiet."""
         loop = asyncio.get_running_loop()
-        # Waited for outside the turn: one meter's time-out costs the others nothing more.
+        # Waited for outside the turn: the timeout of one meter costs the others no more than that.
         await _until(self._quiet_until.get(request.device_id, 0.0))
         async with self._turn:
             wire = await self._opened()
@@ -113,7 +113,7 @@ class RtuLine:
         return heard
 
     def close(self) -> None:
-        """Let go of the port; the next exchange opens it anew."""
+        """Close the port; the next exchange opens it again."""
         if self._wire:
             self._wire.close()
         self._wire = None
@@ -137,20 +137,20 @@ class RtuLine:
         return Response(answer.words, raw)
 
     def _linger_s(self, request: Request) -> float:
-        """Return how long to listen on after an answer.
+        """Return how long to listen after a response, in seconds.
 
-        A meter not yet known to be alone on its id is given the time that a second one would need to answer as well;
-        after a failure, so is whatever the line still holds back: two old answers in a row would bear each other out.
+        A meter that may share its id is given the time that a second meter would need to respond, too. After a failure,
+        bytes that the line still holds back also need time: two old responses in a row would confirm each other.
         """
         if request.device_id not in self._alone:
             return self._quiet_s
         return _ID_SILENCE_S if isinstance(request, ReportId) else 0.0
 
     def _overhears(self, heard: bytes, asked: int) -> bool:
-        """Note for which meters bytes beside the answer speak; tell whether the one just asked was ever among them.
+        """Record for which meters extra responses were received. Return whether the meter just asked is among them.
 
-        A meter whose last request was answered has then answered twice, which is one meter too many; after a failure it
-        is only late. The second answer of one may come in while another is asked.
+        A meter whose last request was answered has then responded twice: two meters share the id. After a failure it is
+        only late. The second response of one meter may arrive while another is asked.
         """
         self._doubled |= {
             device_id for device_id, awaited in self._answered.items() if contains_response(awaited, heard)
@@ -190,7 +190,7 @@ class RtuLine:
         return NoResponse(FailureKind.PORT, self._why_closed())
 
     def _claimed(self) -> bool:
-        """Tell whether the port is ours to open; a serial port's own lock says so when it is opened."""
+        """Return whether the port may be opened; a serial port's own lock decides when it is opened."""
         if self.port.startswith("tcp://"):
             self._claim = lock_gateway(self.port)
             return self._claim is not None
@@ -211,8 +211,8 @@ class RtuLine:
 
 def _unanswered(raw: bytes, timeout_s: float) -> NoResponse:
     if not raw:
-        return NoResponse(FailureKind.SILENCE, f"no answer within {timeout_s:g} s")
-    return NoResponse(FailureKind.NOISE, f"{len(raw)} bytes came, but no whole answer to what was asked", raw)
+        return NoResponse(FailureKind.SILENCE, f"no response within {timeout_s:g} s")
+    return NoResponse(FailureKind.NOISE, f"{len(raw)} bytes received, but no complete response", raw)
 
 
 async def _until(at: float) -> None:

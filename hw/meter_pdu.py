@@ -1,6 +1,6 @@
-"""What pymodbus must be taught: the frames in which these meters leave the standard, and a client without surprises.
+"""Extensions of pymodbus: the non-standard frames of these meters, and a client without automatic retries.
 
-Importing this module imports pymodbus: do it where a line is opened, not before.
+Importing this module imports pymodbus: import it where a line is opened, not before.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
     from hw.response_filter import ResponseFilter
     from hw.serial_port import Connect
 
-# Each time-out is told once, in our words: the library would write a line of its own to the journal as well.
+# Each timeout is reported once, by this program: the library would add a line of its own to the journal.
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
 
 
 class ReportIdRequest(ModbusPDU):
-    """Ask which meter this is (0x11)."""
+    """Request for the meter's identity (0x11)."""
 
     function_code = 0x11
     rtu_frame_size = 4
 
 
 class ReportIdResponse(ModbusPDU):
-    """The answer to 0x11, undivided: the guide prints it without the byte count that the standard has."""
+    """The response to 0x11, undivided: the guide prints it without the byte count that the standard has."""
 
     function_code = 0x11
 
@@ -53,7 +53,7 @@ class ReportIdResponse(ModbusPDU):
 
     @classmethod
     def calculateRtuFrameSize(cls, data: bytes) -> int:  # noqa: N802 - the library's name
-        """Return the length: as counted where the CRC bears it out, else of all there is, if that holds; 0: wait."""
+        """Return the length: as counted if the CRC confirms it, else of all bytes, if that fits; 0: wait for more."""
         return next((length for length in _lengths(data) if _holds(data[:length])), 0)
 
     def encode(self) -> bytes:
@@ -64,7 +64,7 @@ class ReportIdResponse(ModbusPDU):
 
 
 def _lengths(data: bytes) -> tuple[int, ...]:
-    """Return how long a 0x11 answer may be: as counted, or all there is."""
+    """Return the possible lengths of a 0x11 response: as counted, or all bytes."""
     shortest = 6
     return tuple(length for length in (data[2] + 5, len(data)) if shortest <= length <= len(data)) if data[2:] else ()
 
@@ -74,7 +74,7 @@ def _holds(frame: bytes) -> bool:
 
 
 class SetIdRequest(WriteMultipleRegistersRequest):
-    """Write a new id with a register count and a byte count of our choice: the guide prints an illegal pair."""
+    """Request for a new id with a given register count and byte count: the guide prints an illegal pair."""
 
     def __init__(self, request: SetId) -> None:
         super().__init__(dev_id=request.device_id, address=ID_ADDRESS, registers=[int.from_bytes(request.value)])
@@ -86,7 +86,7 @@ class SetIdRequest(WriteMultipleRegistersRequest):
 
 
 def pdu_of(request: Request) -> ModbusPDU:
-    """Return what the library sends for a request."""
+    """Return the PDU that the library sends for a request."""
     match request:
         case Read(device_id, block):
             return ReadHoldingRegistersRequest(dev_id=device_id, address=block.address, count=block.words)
@@ -99,24 +99,24 @@ def pdu_of(request: Request) -> ModbusPDU:
 
 
 def framed(pdu: ModbusPDU) -> bytes:
-    """Return the bytes that go on the wire."""
+    """Return the bytes on the wire."""
     body = bytes((pdu.dev_id, pdu.function_code)) + pdu.encode()
     return body + FramerRTU.compute_CRC(body).to_bytes(2)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A frame that passed the library. `words`: of a read; `exception`: the code of a refusal, else None."""
+    """A frame accepted by the library. `words`: of a read; `exception`: code of a refusal, else None."""
 
     words: tuple[int, ...]
     exception: int | None
 
 
 class ModbusClient:
-    """An open port, through which one request at a time goes out, once, and its answer comes in or does not.
+    """An open port: one request at a time is sent once, with its response or a timeout.
 
-    Retries and reconnections are not the library's: it retries at once, into the late answer, and its reconnection
-    would compete with ours for the port's lock.
+    The library's retries and reconnections are off: it retries at once, into the late response, and its reconnection
+    would compete with this program's for the port's lock.
     """
 
     def __init__(self, port: str, timeout_s: float, ear: ResponseFilter, connect: Connect | None) -> None:
@@ -128,7 +128,7 @@ class ModbusClient:
 
     @property
     def connected(self) -> bool:
-        """Whether the port is open; an open port says nothing of the meter."""
+        """Return whether the port is open. An open port does not mean that the meter responds."""
         return self._client.connected
 
     async def open(self) -> bool:
@@ -140,7 +140,7 @@ class ModbusClient:
         self._client.close()
 
     async def ask(self, request: Request) -> tuple[bytes, Answer | None]:
-        """Send one request; return what came unasked before it, and its answer: None within the time-out."""
+        """Send one request. Return the bytes received before it, and the response; None if it timed out."""
         pdu = pdu_of(request)
         strays = self._ear.expect(framed(pdu), request.awaited)
         try:
@@ -153,10 +153,10 @@ class ModbusClient:
 
 
 def _end_if_told_to() -> None:
-    """Raise the cancellation that the library forgot.
+    """Raise the cancellation that the library dropped.
 
-    It waits by `asyncio.wait_for`, which before Python 3.12 drops one that comes together with the answer
-    (python/cpython#86296): a driver that polls for ever would never end, and neither would the program.
+    It uses `asyncio.wait_for`, which before Python 3.12 drops a cancellation that arrives together with the response
+    (python/cpython#86296): a driver that polls without end would never stop, and neither would the program.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():

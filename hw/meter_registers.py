@@ -1,4 +1,4 @@
-"""The registers these meters are documented to have, and what their words mean. Nothing else is ever asked."""
+"""Documented registers of these meters and the meaning of their words. No others are ever read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROLLS_OVER_AT = 10_000_000  # tenths of a kWh
 
 
 class Block(Enum):
-    """A documented read: address on the wire (number − 40001) and count of words."""
+    """A documented read: address on the wire (number − 40001) and number of words."""
 
     ENERGY = (0x0000, 2)
     TO_GRID = (0x0002, 2)
@@ -35,7 +35,7 @@ class Block(Enum):
 
     @property
     def number(self) -> int:
-        """The number the maker's guide prints."""
+        """Register number printed in the maker's guide."""
         return self.address + 40001
 
 
@@ -55,11 +55,11 @@ def version(word: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class MeterReading:
-    """All that was last read of one meter; None: not read yet, or the meter does not have it.
+    """Last values read from one meter; None: not read yet, or not present in the meter.
 
-    `energy_tenths`, `to_grid_tenths`: raw tenths of a kWh (the second is bogus on every meter known).
-    `peak_kw`: the 15-minute peak (40061). `at_40005_kw`: what stands under that label beside the energy, unverified.
-    `uptime_s`: since the meter was powered. `reset_counter`: how often the peak was reset.
+    `energy_tenths`, `to_grid_tenths`: raw tenths of a kWh (the second is invalid on every known meter). `peak_kw`: the
+    15-minute peak (40061). `at_40005_kw`: the value labeled so beside the energy, unverified. `uptime_s`: since
+    power-up. `reset_counter`: number of resets of the peak.
     """
 
     energy_tenths: int | None = None
@@ -86,7 +86,7 @@ _FIELDS: Mapping[Block, tuple[str, Callable[[int], object]]] = {
 
 
 def with_block(reading: MeterReading, block: Block, words: tuple[int, ...]) -> MeterReading:
-    """Return the reading with what a block says; the energy inside the six-register read is not taken over."""
+    """Return the reading with the values of a block; the energy inside the six-register read is ignored."""
     if block is Block.ENERGY_AND_ALL:
         return replace(reading, to_grid_tenths=joined(words[2:4]), at_40005_kw=joined(words[4:6]) / 100)
     name, meaning = _FIELDS[block]

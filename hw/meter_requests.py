@@ -1,4 +1,4 @@
-"""What may be asked of a meter, and how the answer to each must begin: what the maker prints, and nothing else."""
+"""Permitted requests to a meter, and how the response to each must begin: those in the maker's guide, and no others."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from hw.meter_registers import ID_ADDRESS, RESET_ADDRESS, RESET_WORD, Block
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """The answer a request may have: how it begins, and how long it is; None where only silence tells."""
+    """Expected start and length of a response; None if only silence ends it."""
 
     head: bytes
     length: int | None
 
     @property
     def speaker(self) -> bytes:
-        """Id and function: with these begins whatever this device says to such a request."""
+        """Device id and function code: the first bytes of every response to such a request."""
         return self.head[:2]
 
     @property
@@ -24,7 +24,7 @@ class Awaited:
         return bytes((self.head[0], self.head[1] | 0x80))
 
     def find(self, heard: bytes) -> tuple[int, int]:
-        """Return where the answer, or its refusal, begins and how long it is; −1: nowhere yet."""
+        """Return where the response, or its refusal, begins and how long it is; −1: not found yet."""
         begin, refused = heard.find(self.head), heard.find(self.refusal)
         if begin < 0 or 0 <= refused < begin:
             return refused, 5
@@ -46,7 +46,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class ReportId:
-    """Ask which meter this is (0x11)."""
+    """Read the meter's identity (0x11)."""
 
     device_id: int
 
@@ -69,9 +69,9 @@ class ResetPeak:
 
 @dataclass(frozen=True, slots=True)
 class SetId:
-    """Give the meter another id (0x10), in a form of our choice: the guide prints an illegal one.
+    """Set the meter's id (0x10), in a given form: the guide prints an illegal one.
 
-    `register_count`: as it stands in the frame. `value`: the bytes behind the byte count.
+    `register_count`: as in the frame. `value`: the bytes after the byte count.
     """
 
     device_id: int
@@ -88,9 +88,9 @@ Request = Read | ReportId | ResetPeak | SetId
 
 
 def set_id_forms(device_id: int, new_id: int) -> tuple[SetId, ...]:
-    """Return the forms in which the request may be understood, in the order in which to try them.
+    """Return the forms in which a meter may accept the request, in the order to try them.
 
-    The legal one, the one as printed (two registers, two bytes), and the one that makes the printed count true.
+    The legal one, the printed one (two registers, two bytes), and the one that makes the printed count correct.
     """
     short, long = new_id.to_bytes(2), new_id.to_bytes(4)
     return SetId(device_id, 1, short), SetId(device_id, 2, short), SetId(device_id, 2, long)

@@ -1,7 +1,7 @@
-"""What a meter's model number says of it: the three formats the maker has used.
+"""Meaning of a meter's model number: the three formats that the maker has used.
 
-Decided by the prefix. Lower case, spaces and hyphens are accepted anywhere between groups. A number that is no model
-number says why, and stops nothing: metering goes on with the limits of the largest meter made.
+The prefix decides. Lower case, spaces and hyphens are accepted anywhere between groups. An unknown number is explained
+and stops nothing: metering continues with the limits of the largest meter made.
 """
 
 from __future__ import annotations
@@ -15,26 +15,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# The rated current + 10 % is the most a meter of this make counts (the maker's guide).
+# A meter counts up to its rated current + 10 % (the maker's guide).
 OVERLOAD = 1.1
 LARGEST_KW = math.sqrt(3) * 600 * 1200 / 1000
 
 
 class MeterLink(Enum):
-    """How the meter speaks on RS485. Made before 26 Feb 2011, it sends by itself, in a format nobody documents."""
+    """How the meter communicates on RS485.
 
-    LEGACY = "sends by itself every 5 minutes, undocumented"
-    EITHER = "Modbus RTU if made after 25 Feb 2011, else it sends by itself every 5 minutes"
+    Meters made before 26 Feb 2011 send unrequested, in an undocumented format.
+    """
+
+    LEGACY = "sends unrequested every 5 minutes, undocumented"
+    EITHER = "Modbus RTU if made after 25 Feb 2011, else it sends unrequested every 5 minutes"
     MODBUS = "Modbus RTU"
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One legal model number and what it implies.
+    """A legal model number and its meaning.
 
-    `series`: 1000 or 2000. `volts`: line to neutral with 2 wires, else line to line. `ct_amps`: the CTs' rating; None:
-    alternate or custom CTs, see their label. `demand_option`: None where the number does not say.
-    `notes`: what is ambiguous or unwise about it, as sentences.
+    `series`: 1000 or 2000. `volts`: line to neutral with 2 wires, else line to line. `ct_amps`: rating of the CTs;
+    None: alternate or custom CTs, see their label. `demand_option`: None if the number does not show it. `notes`:
+    ambiguities and warnings, as sentences.
     """
 
     text: str
@@ -50,7 +53,7 @@ class Model:
 
     @property
     def rated_kw(self) -> float | None:
-        """The most power at the CTs' rating, in kW; None where the CTs' rating is not in the number."""
+        """Power at the CTs' rating, in kW; None if the rating is not in the number."""
         if self.ct_amps is None:
             return None
         # Two legs of a 208 V wye are 120 V each, not 104.
@@ -59,26 +62,26 @@ class Model:
 
     @property
     def limit_kw(self) -> float:
-        """The most that can be true, in kW; that of the largest meter where the rating is not known."""
+        """Largest plausible power, in kW; that of the largest meter if the rating is not known."""
         return OVERLOAD * (LARGEST_KW if self.rated_kw is None else self.rated_kw)
 
     @property
     def service(self) -> str:
-        """What it is made for, in an electrician's words."""
+        """Service it is made for, in an electrician's terms."""
         delta = ", grounded delta" if self.grounded_delta else ""
         return f"{self.phases}-phase {self.wires}-wire, {self.volts} V{delta}"
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownModel:
-    """A text that is no model number we know, and why, as sentences. Metering goes on without it."""
+    """A text that is not a known model number, with the reasons as sentences. Metering continues without it."""
 
     text: str
     reasons: tuple[str, ...]
 
     @property
     def limit_kw(self) -> float:
-        """The most that can be true, in kW: that of the largest meter made."""
+        """Largest plausible power, in kW: that of the largest meter made."""
         return OVERLOAD * LARGEST_KW
 
 
@@ -91,7 +94,7 @@ def parse(text: str) -> Model | UnknownModel:
         return _until_2011(text, compact)
     if compact.startswith(("1", "2")):
         return _since_2011(text, compact)
-    return UnknownModel(text, ("it begins with none of BL, S1, S2, 1 or 2",))
+    return UnknownModel(text, ("it does not begin with BL, S1, S2, 1 or 2",))
 
 
 # --- before March 2009: BL3-240-200-SP-PKG ---------------------------------------------------------------------------
@@ -105,7 +108,7 @@ def _before_2009(text: str, compact: str) -> Model | UnknownModel:
     form = re.fullmatch(r"BL(\d{6,8})(GL)?(SP|SO)PKG", compact, re.ASCII)
     if not form:
         return UnknownModel(
-            text, ("a BL number is built like BL3-240-200-SP-PKG: wires, volts, CT, [GL], SP or SO, PKG",)
+            text, ("a BL number has the form BL3-240-200-SP-PKG: wires, volts, CT, [GL], SP or SO, PKG",)
         )
     delta = form[2] is not None
     reasons: list[str] = []
@@ -117,7 +120,7 @@ def _before_2009(text: str, compact: str) -> Model | UnknownModel:
 
 
 def _old_splits(digits: str) -> list[tuple[str, int, int]]:
-    """Return the ways to read the digits as wires, volts, CT; the likelier last, for its mistakes are the ones told."""
+    """Return the ways to split the digits into wires, volts, CT; the likeliest last, because its errors are shown."""
     without = [("", int(digits[:3]), int(digits[3:]))]
     if digits[0] not in "23" or len(digits) < 7:  # noqa: PLR2004 - wires, three digits of volts, three of the CT
         return without
@@ -155,16 +158,16 @@ _CT_LIMIT_NOTE = (
 
 
 def _until_2011(text: str, compact: str) -> Model | UnknownModel:
-    # Nobody documents how wide capacity and installed are, so the number is read from both ends.
+    # The widths of capacity and installed are not documented, so the number is read from both ends.
     form = re.fullmatch(r"S([12])(\d{3})([A-Z])(\d*)(\d{3})(\d{2})", compact, re.ASCII)
     if not form:
         order = "series, volts, enclosure, capacity, installed, CT, option"
-        return UnknownModel(text, (f"an S number is built like S1240N-01-01-021-01: {order}",))
+        return UnknownModel(text, (f"an S number has the form S1240N-01-01-021-01: {order}",))
     series, volts, enclosure, middle, ct, option = form.groups()
     mistakes = [
         *_unless(int(volts) in _MIDDLE_VOLTS[series], f"{volts} V: S{series} has {_listed(_MIDDLE_VOLTS[series])}"),
         *_unless(enclosure in "XSLRMN", f"enclosure {enclosure}: one of X, S, L, R, M, N"),
-        *_unless(len(middle) > 1, "capacity and installed: a digit each at least"),
+        *_unless(len(middle) > 1, "capacity and installed: at least one digit each"),
         *_unless(ct in _MIDDLE_CTS, f"CT {ct}: one of {_listed(_MIDDLE_CTS)}"),
         *_unless(option in _MIDDLE_OPTIONS, f"option {option}: one of {_listed(_MIDDLE_OPTIONS)}"),
     ]
@@ -180,7 +183,7 @@ def _middle_model(text: str, series: str, volts: int, *, middle: str, ct: str, o
         notes.append(_CT_LIMIT_NOTE)
     if option == "02":
         notes.append("option 02 is a 3-phase feed; whether it comes with the demand option is not documented")
-    notes.append("made in the years of the change: Modbus only if made after 25 Feb 2011; ask, then listen 330 s")
+    notes.append("made during the change: Modbus only if made after 25 Feb 2011; try Modbus, then listen for 330 s")
     demand = None if option == "02" else _MIDDLE_OPTIONS[option]
     phases = _phases(wires, volts)
     return Model(
@@ -198,7 +201,7 @@ _NEW_OPTIONS = {"1": False, "D": True}
 def _since_2011(text: str, compact: str) -> Model | UnknownModel:
     form = re.fullmatch(r"([12])([A-Z])(\d{2}[\dG])([0-9A-Z]{2})([0-9A-Z])", compact, re.ASCII)
     if not form:
-        return UnknownModel(text, ("such a number is built like 2N208-021: series, enclosure, volts, CT, option",))
+        return UnknownModel(text, ("such a number has the form 2N208-021: series, enclosure, volts, CT, option",))
     series, enclosure, volts, ct, option = form.groups()
     mistakes = [
         *_unless(enclosure in "NR", f"enclosure {enclosure}: N (indoor) or R (outdoor)"),

@@ -1,7 +1,7 @@
 """One MQTT connection on the running asyncio loop, over paho, without a thread.
 
-A link lives as long as one connection and is never reused: paho queues QoS 1 messages while it is away and would
-send them late, and a late OFF or ON is worse than none.
+An object serves one connection and is never reused: paho queues QoS 1 messages while disconnected and would send them
+late, and a late OFF or ON is worse than none.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
     from paho.mqtt.client import ConnectFlags, DisconnectFlags
     from paho.mqtt.reasoncodes import ReasonCode
 
-# The broker calls us dead, and says our last will, after half as long again.
+# The broker considers this client gone, and publishes its last will, after 1.5 times this time.
 KEEPALIVE_S = 5
 # From CONNECT to CONNACK. A broker that takes longer hangs.
 ACCEPT_S = 5.0
-# Messages taken in one go before the loop gets its turn.
+# Maximum number of messages read before the loop runs other tasks.
 READ_MOST = 200
-# What the broker may send us at most: above it the message is dropped there, not in our memory (MQTT v5).
+# Maximum size of a message from the broker: a larger one is dropped there, before it is sent (MQTT v5).
 PACKET_MOST_BYTES = 2 * 1024 * 1024
 
 _log = logging.getLogger(__name__)
 
 
 class Message(NamedTuple):
-    """One message, as it came. `retained`: the broker's memory."""
+    """A received message. `retained`: the broker's stored copy."""
 
     topic: str
     payload: bytes
@@ -53,14 +53,14 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Will:
-    """What the broker says for us, retained, when we are gone without a word."""
+    """Message that the broker publishes, retained, if this client disappears."""
 
     topic: str
     payload: bytes
 
 
 class _Client(Client):
-    """A paho client on a socket that is connected already: paho's own way to one blocks."""
+    """A paho client on a connected socket: paho's own way of connecting blocks."""
 
     dialled: socket.socket
 
@@ -69,7 +69,7 @@ class _Client(Client):
 
 
 class MqttConnection:
-    """A connection the broker accepted. Made by `Link.open`; when it ends, `wait` says why."""
+    """An accepted connection. Created by `MqttConnection.open`; when it ends, `wait` raises the reason."""
 
     def __init__(self, broker: Broker, client: _Client, sock: socket.socket, complain: Callable[[str], None]) -> None:
         self._broker = broker
@@ -98,10 +98,10 @@ class MqttConnection:
         keepalive_s: int = KEEPALIVE_S,
         complain: Callable[[str], None] = _log.warning,
     ) -> MqttConnection:
-        """Return a link the broker accepted. Raises BrokerError with a sentence that tells what to do.
+        """Return an accepted connection. Raises BrokerError with a sentence that states what to do.
 
-        A broker that hangs is noticed after two `keepalive_s`. `complain` is told what the broker forbids on a link
-        that stands.
+        A hanging broker is detected after two `keepalive_s`. `on_warning` receives what the broker forbids on an open
+        connection.
         """
         password = broker.password()
         sock = await connect(broker)
@@ -113,7 +113,7 @@ class MqttConnection:
         )
         client.dialled = sock
         client.username_pw_set(broker.username, password) if broker.username else None
-        client.max_inflight_messages_set(0)  # no limit of ours: 40 commands in waves of 20 would wait for each other
+        client.max_inflight_messages_set(0)  # no limit of its own: 40 commands in waves of 20 would wait for each other
         if will is not None:
             client.will_set(will.topic, will.payload, qos=1, retain=True)
         link = cls(broker, client, sock, complain)
@@ -129,15 +129,15 @@ class MqttConnection:
     def alive(self) -> bool:
         return self._accepted and self._ended is None
 
-    # --- what others do with it ------------------------------------------------------------------------------------
+    # --- public -------------------------------------------------------------------------------------------------------
 
     def subscribe(self, filters: Iterable[str], *, as_published: bool = False) -> None:
-        """Ask for these topics, in this order, in one packet.
+        """Subscribe to these topics, in this order, in one packet.
 
-        At QoS 0: TCP loses nothing on a connection that stands, and nothing survives one that does not. QoS 1 would
-        have the broker send its retained topics in waves of 20, and drop those beyond its queue.
+        At QoS 0: TCP loses nothing on an open connection, and nothing survives a closed one. At QoS 1 the broker would
+        send its retained topics in waves of 20, and drop those beyond its queue.
 
-        `as_published`: a word said now to be retained is told as retained too (MQTT v5; before it nobody can tell).
+        `as_published`: a live message published with the retain flag keeps that flag (MQTT v5 only).
         """
         if self._v5:
             options = SubscribeOptions(qos=0, retainAsPublished=as_published)
@@ -159,16 +159,16 @@ class MqttConnection:
         response_topic: str | None = None,
         correlation: bytes | None = None,
     ) -> None:
-        """Send a message with the next `flush`, which follows by itself; forget it where the connection has ended.
+        """Send a message with the next `flush`, which follows automatically; drop it if the connection has ended.
 
-        Expiry (whole seconds), response topic and correlation need MQTT v5 and are left out without it.
+        Expiry (whole seconds), response topic and correlation need MQTT v5 and are omitted without it.
         """
         if self._ended is None:
             properties = self._properties(expiry_s, response_topic, correlation)
             self._last = self._client.publish(topic, payload, qos, retain, properties)
 
     def flush(self) -> None:
-        """Write what is queued out now, as far as the socket takes it; the rest follows by itself."""
+        """Write queued packets now, as far as the socket accepts them; the rest follows automatically."""
         if self._client.want_write() and self._ended is None:
             self._together(on=True)
             self._client.loop_write()
@@ -176,7 +176,7 @@ class MqttConnection:
         self._watch_for_room(self._client.want_write())
 
     def read(self) -> list[Message]:
-        """Return what has come so far, without waiting, at most a few hundred messages; [] when there is nothing."""
+        """Return the messages received so far, without waiting, at most a few hundred; [] if there are none."""
         for _ in range(READ_MOST):
             if self._ended is not None or not self._pending():
                 break
@@ -186,16 +186,16 @@ class MqttConnection:
         return heard
 
     async def wait(self, at_most_s: float = 1.0) -> None:
-        """Return when something may have come. Call it after each `read`: it keeps the connection alive.
+        """Return when messages may have arrived. Call it after each `read`: it keeps the connection alive.
 
         Raises BrokerError when the connection has ended.
         """
-        # Only now, after what came has been read: a stall of ours is not the broker's silence.
+        # Only now, after received data has been read: a stall of this program is not silence of the broker.
         self._client.loop_misc()
         if self._ended is not None:
             raise BrokerError(self._ended)
         if self._pending():
-            await asyncio.sleep(0)  # a flood must not keep the loop from its other duties
+            await asyncio.sleep(0)  # a flood must not keep the loop from its other tasks
             return
         self._woken.clear()
         timer = self._loop.call_later(at_most_s, self._woken.set)
@@ -203,10 +203,9 @@ class MqttConnection:
         timer.cancel()
 
     async def close(self, at_most_s: float = 1.0) -> None:
-        """Say goodbye when the broker has confirmed what was published, or has had its time; no last will is said.
+        """Disconnect when the broker has confirmed what was published, or after a timeout; no last will is published.
 
-        Closed at once, with something still unread, the kernel would reset the connection, and take back what is on
-        its way.
+        If the socket were closed with unread data, the kernel would reset the connection and discard data on its way.
         """
         with contextlib.suppress(TimeoutError, BrokerError):
             async with asyncio.timeout(at_most_s):
@@ -220,12 +219,12 @@ class MqttConnection:
         self.abort()
 
     def abort(self) -> None:
-        """End the connection without a word, as a crash would: the broker says our last will."""
+        """End the connection without DISCONNECT, as a crash would: the broker publishes the last will."""
         self._ended = self._ended or "closed"
         self._let_go()
         self._sock.close()
 
-    # --- the connection's life -------------------------------------------------------------------------------------
+    # --- connection ---------------------------------------------------------------------------------------------------
 
     def _begin(self, keepalive_s: int) -> None:
         client = self._client
@@ -252,28 +251,30 @@ class MqttConnection:
                     await self.wait()
                     self.read()
         except TimeoutError as error:
-            trouble = f"the broker at {self._broker} took the connection and says nothing: does it hang?"
+            trouble = (
+                f"the broker at {self._broker} accepted the connection and does not respond: restart it if it hangs"
+            )
             raise BrokerError(trouble) from error
 
     def _pending(self) -> bool:
-        """Return whether there is something to read. TLS may hold what the socket no longer shows."""
+        """Return whether there is data to read. TLS may hold data that the socket no longer shows."""
         if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
             return True
         return bool(self._readable.poll(0))
 
     def _together(self, *, on: bool) -> None:
-        """Let the kernel hold what is written, or let it go.
+        """Let the kernel hold written data, or release it.
 
-        Forty commands then leave as one segment: else each of them wakes the broker for itself.
+        Forty commands then leave as one segment: otherwise each of them wakes the broker separately.
         """
         if self._ended is None:
             set_tcp_option(self._sock, "TCP_CORK", int(on))
 
     def _acknowledge(self) -> None:
-        """Have the kernel acknowledge what came, now.
+        """Make the kernel acknowledge received data now.
 
-        Mosquitto leaves Nagle's algorithm on: while one small message is unacknowledged it holds the next ones back,
-        up to 40 ms. The kernel forgets this wish by itself, hence after each read.
+        Mosquitto leaves Nagle's algorithm on: while one small message is unacknowledged it holds the next ones back, up
+        to 40 ms. The kernel resets this option by itself, hence after each read.
         """
         if self._ended is None:
             set_tcp_option(self._sock, "TCP_QUICKACK", 1)
@@ -304,7 +305,7 @@ class MqttConnection:
         if not self._v5 or (expiry_s is None and response_topic is None and correlation is None):
             return None
         if response_topic is None and correlation is None and expiry_s in self._expiries:
-            return self._expiries[expiry_s]  # paho takes longer to make one than to send the message
+            return self._expiries[expiry_s]  # paho takes longer to create properties than to send the message
         properties = _properties(PacketTypes.PUBLISH)
         if expiry_s is not None:
             properties.MessageExpiryInterval = expiry_s
@@ -316,7 +317,7 @@ class MqttConnection:
             self._expiries[expiry_s] = properties
         return properties
 
-    # --- paho calls; only notes are taken, because it holds a lock -------------------------------------------------
+    # --- paho callbacks; they only record, because paho holds a lock --------------------------------------------------
 
     def _on_connect(
         self, _client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
@@ -352,18 +353,16 @@ class MqttConnection:
 
     def _on_publish(self, _client: Client, _data: object, _mid: int, reason: ReasonCode, _properties: object) -> None:
         if reason.is_failure:
-            self._on_warning(
-                f"the broker at {self._broker} refuses what we publish ({reason}): {_access(self._broker)}"
-            )
+            self._on_warning(f"the broker at {self._broker} refuses publications ({reason}): {_access(self._broker)}")
 
 
 def _properties(kind: int) -> Properties:
     return Properties(kind)  # type: ignore[no-untyped-call]  # paho's own
 
 
-# --- the broker's words, as sentences --------------------------------------------------------------------------------
+# --- reason codes as sentences ----------------------------------------------------------------------------------------
 
-# MQTT v5, 2.4: reason codes. paho gives its own errors the same numbers.
+# MQTT v5, 2.4: reason codes. paho uses the same numbers for its own errors.
 _KEEP_ALIVE_TIMEOUT = 0x8D
 _SESSION_TAKEN_OVER = 0x8E
 
@@ -374,24 +373,28 @@ def _access(broker: Broker) -> str:
 
 def _refused(broker: Broker, reason: ReasonCode) -> str:
     advice = {
-        0x84: 'it does not speak this version: set version = "3.1.1" in [broker]',
-        0x85: "it does not like the client id: is [site] id unusual?",
+        0x84: 'it does not support this version: set version = "3.1.1" in [broker]',
+        0x85: "it does not accept the client id: check [site] id",
         0x86: "wrong user name or password: see [broker] username and password_file",
         0x87: "not authorized: see [broker] username and password_file, and the broker's access list",
         0x88: "it is unavailable: see its log",
         0x89: "it is busy: see its log",
-        0x8A: "it banned us: see its log",
+        0x8A: "it has banned this client: see its log",
     }.get(reason.value, f"{reason}: see its log")
-    return f"the broker at {broker} refuses us: {advice}"
+    return f"the broker at {broker} refuses the connection: {advice}"
 
 
 def _went_away(broker: Broker, reason: ReasonCode, *, by_broker: bool, accepted: bool) -> str:
     if by_broker and reason.value == _SESSION_TAKEN_OVER:
-        return f"another program took our place at the broker at {broker}, with our client id"
+        return f"another program connected to the broker at {broker} with this program's client id"
     if by_broker:
         return f"the broker at {broker} ended the connection: {reason}"
     if not accepted:
-        trouble = f"the broker at {broker} hung up at our greeting"
+        trouble = f"the broker at {broker} closed the connection at once"
         return f'{trouble}: TLS where none is expected or the reverse, or it needs version = "3.1.1" in [broker]'
-    why = "it fell silent" if reason.value == _KEEP_ALIVE_TIMEOUT else "it hung up, or the line is dead"
+    why = (
+        "it stopped responding"
+        if reason.value == _KEEP_ALIVE_TIMEOUT
+        else "it closed the connection, or the line is dead"
+    )
     return f"the connection to the broker at {broker} was lost: {why}"

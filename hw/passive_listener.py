@@ -1,4 +1,4 @@
-"""Listen to a line without a word: what meters of before 26 Feb 2011 send by themselves, and what faults look like."""
+"""Passive listener on a line: what meters made before 26 Feb 2011 send unrequested, and what faults look like."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 async def listen(port: str, seconds: float, hear: Hear) -> str | None:
-    """Hand over all bytes that come within so many seconds; return why that was not possible, None where it was.
+    """Pass on all bytes received within `seconds`. Return why that was not possible; None if it was.
 
-    `hear`: is called with the seconds since the beginning, and the bytes.
+    `hear`: called with the seconds since the start, and the bytes.
     """
     try:
         async with asyncio.timeout(seconds):
@@ -28,7 +28,7 @@ async def listen(port: str, seconds: float, hear: Hear) -> str | None:
         return None
     except OSError as error:
         return f"{port}: {error.strerror or error}"
-    return f"{port} was closed from the other end"
+    return f"{port} was closed by the other side"
 
 
 async def _listen_tcp(port: str, hear: Hear) -> None:
@@ -68,7 +68,7 @@ async def _listen_serial(port: str, hear: Hear) -> None:
 
 
 def _read(descriptor: int) -> bytes:
-    """Return what is there; nothing where the adapter is gone."""
+    """Return the available bytes; empty if the adapter is gone."""
     try:
         return os.read(descriptor, 1024)
     except BlockingIOError:

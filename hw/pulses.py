@@ -1,4 +1,4 @@
-"""The meter's pulse outputs on GPIO lines: each edge counted once, with the moment it happened."""
+"""The meter's pulse outputs on GPIO lines: each edge is counted once, with the time at which it occurred."""
 
 from __future__ import annotations
 
@@ -14,29 +14,35 @@ if TYPE_CHECKING:
     from gpiozero import Factory
 
 EDGE_KW_S = 18.0
-"""The 10 Wh output changes its level each 5 Wh: 18 kW for one second."""
+"""Energy of one edge of the 10 Wh output, in kW·s: its level changes every 5 Wh, 18 kW for one second."""
 
 KWH_EDGE_KW_S = 1800.0
-"""The 1 kWh output changes its level each 500 Wh."""
+"""Energy of one edge of the 1 kWh output, in kW·s: its level changes every 500 Wh."""
 
 LARGEST_METER_KW = 998.0
 LONGEST_FILTER_S = 0.025
-"""Longer than one cycle of 50 Hz, so that induced hum never counts; short enough not to delay a figure of now."""
+"""Longest hold time in seconds.
+
+Longer than one cycle of 50 Hz, so that induced hum never counts; short enough for present demand.
+"""
 
 _LOOK_AFTER_S = 0.001
-"""A look at the very moment the level has held would be early as often as late."""
+"""Delay in seconds of the check after the hold time: a check exactly then would be early as often as late."""
 
 
 def filter_s(max_kw: float | None, edge_kw_s: float = EDGE_KW_S) -> float:
-    """Return how long a level must hold to count: a fifth of the shortest half cycle of the rating, at most 25 ms."""
+    """Return how long a level must hold to count.
+
+    In seconds: a fifth of the shortest half cycle of the rating, at most 0.025.
+    """
     return min(LONGEST_FILTER_S, edge_kw_s / (max_kw or LARGEST_METER_KW) / 5)
 
 
 class EdgeFilter:
-    """Counts a change of level that holds for `hold_s`, and forgets one that does not.
+    """Counts a change of level that holds for `hold_s`, and drops one that does not.
 
-    An edge is believed once its level has held, by the next edge's stamp or by `settle`; it then counts with the time
-    of the first edge that led away from the old level. A spike, which comes back, never counts.
+    An edge counts once its level has held, by the time of the next edge or by `settle`; it then has the time of the
+    first edge that left the old level. A spike, which returns, never counts.
     """
 
     def __init__(self, hold_s: float) -> None:
@@ -49,10 +55,13 @@ class EdgeFilter:
         self.missed = 0
 
     def edge(self, high: bool, at: float) -> float | None:
-        """Take an edge, with the level it led to; return the time of an earlier one that is now known to count."""
+        """Process an edge and the level it led to.
+
+        Return the time of an earlier edge that is now known to count, or None.
+        """
         counted = self.settle(at)
         if high == self._level:
-            # Two edges in one direction: the one between them never reached us.
+            # Two edges in one direction: the edge between them was lost.
             self.missed += 1
         if self._settled is None:
             self._settled = not high
@@ -64,11 +73,11 @@ class EdgeFilter:
         return counted
 
     def settle(self, now: float) -> float | None:
-        """Return the time of an edge whose level has held by now; None where there is none, or it came back."""
+        """Return the time of an edge whose level has held by now; None if there is none, or it returned."""
         if self._left_at is None or now - self._moved_at < self._hold_s:
             return None
         left_at, self._left_at = self._left_at, None
-        # One edge alone that leads to the old level follows a lost one: edges count, levels do not.
+        # A single edge that leads to the old level follows a lost one: edges count, levels do not.
         if self._level == self._settled and self._moved_at > left_at:
             self.dropped += 1
             return None

@@ -1,4 +1,4 @@
-"""The port meters are reached by, and why it cannot be opened, in words that say what to do."""
+"""Serial port or gateway of the meters, and the reasons why it cannot be opened."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BAUD = 9600
 
 
 class Connect(Protocol):
-    """Join a protocol to a transport other than a port of this machine: a simulated line."""
+    """Attach a protocol to a transport other than a port of this machine: a simulated line."""
 
     async def __call__(
         self, protocol: Callable[[], asyncio.BaseProtocol], /
@@ -24,23 +24,24 @@ class Connect(Protocol):
 
 
 def open_error(port: str) -> str:
-    """Return the likely reason why a port that could not be opened is closed. Touches no line."""
+    """Return the likely reason why a port could not be opened. Sends nothing on the line."""
     if port.startswith("tcp://"):
         return f"{urlsplit(port).netloc} does not accept connections: check the gateway's power, address and port"
     if not Path(port).exists():
-        return f"{port} is not there: {_what_is_there()}"
+        return f"{port} does not exist: {_what_is_there()}"
     if not os.access(port, os.R_OK | os.W_OK):
-        return f"no right to use {port}: add the user to the group dialout, then log in anew"
+        return f"no permission to use {port}: add the user to the group dialout, then log in again"
     if not Path(port).is_char_device():
-        return f"{port} is no serial port"
-    return f"{port} is held by another program (the controller itself?): stop that first"
+        return f"{port} is not a serial port"
+    return f"{port} is in use by another program (possibly the controller): stop that first"
 
 
 def lock_gateway(port: str) -> socket.socket | None:
-    """Return a claim on a gateway that no other program of ours on this machine can have; None: another has it.
+    """Return a lock on a gateway that no other loadshed program on this machine can hold; None: another holds it.
 
-    A serial port has a lock of its own; a gateway serves whoever comes, and two who ask at once spoil each other's
-    answers. The claim is an abstract socket name: it ends with its holder, however that ends, and leaves no file.
+    A serial port has a lock of its own. A gateway accepts every connection, and two programs that poll at once garble
+    each other's responses. The lock is an abstract socket name: it ends with its holder, however that ends, and leaves
+    no file.
     """
     claimed = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
@@ -52,14 +53,14 @@ def lock_gateway(port: str) -> socket.socket | None:
 
 
 def port_in_use(port: str) -> str | None:
-    """Return why a port cannot be had right now; None: it can.
+    """Return why a port cannot be used right now; None: it can.
 
-    Takes it for a moment, under the lock that the controller takes too.
+    Opens it for a moment, under the lock that the controller uses, too.
     """
     if port.startswith("tcp://"):
         claimed = lock_gateway(port)
         if claimed is None:
-            return f"{port} is asked by another program (the controller itself?): stop that first"
+            return f"{port} is polled by another program (possibly the controller): stop that first"
         claimed.close()
         return None
     from serial import Serial, SerialException  # noqa: PLC0415 - only commissioning needs it

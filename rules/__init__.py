@@ -1,1 +1,1 @@
-"""Decisions. Pure: the standard library only, no clock, no wire, no disk."""
+"""Decisions. Pure: the standard library only; no clock, socket, pin or file."""

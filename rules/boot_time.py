@@ -1,4 +1,4 @@
-"""Moments that outlive the boot they were taken in."""
+"""Times that remain comparable across boots."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 
 class BootTime(NamedTuple):
-    """The boot's id and its monotonic seconds: a Pi has no clock of its own, and wall time jumps."""
+    """Boot ID and monotonic seconds of an event: a Pi has no battery-backed clock, and wall time jumps."""
 
     boot: str
     mono: float
 
     def since(self, now: BootTime) -> float | None:
-        """Return the seconds from here to `now`; None where the machine has booted between."""
+        """Return the seconds from this time to `now`; None if the machine has booted in between."""
         return now.mono - self.mono if now.boot == self.boot else None

@@ -1,4 +1,4 @@
-"""A contact that chatters: edges that never settle, again and again, are a fault of the wiring."""
+"""Chatter of the contact: repeated edges that never settle indicate a wiring fault."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections import deque
 WINDOW_S = 3600.0
 
 FAULT_BOUNCES = 10
-"""So many within an hour are no switch that moves, which bounces for a moment and then holds."""
+"""Number of bursts within an hour that indicate a wiring fault. A switch that moves bounces briefly and then holds."""
 
 BURST_S = 1.0
-"""Bounces so close together are one: a contact bounces for milliseconds, whoever reads it."""
+"""Bounces within this time count as one burst: a contact bounces for milliseconds, however it is read."""
 
 STEPS = (10, 20, 50, 100, 200, 500, 1000)
-"""Figures that are told: each bounce would be a message of its own."""
+"""Counts at which the burst counter is reported. Reporting each bounce would flood the log."""
 
 
 class ChatterDetector:
     """Counts the bursts of bounces of the last hour, at most a thousand.
 
-    The bounces with which the contact settles in a new position are its own: they are not counted.
+    Bounces while the contact settles in a new position are normal and not counted.
     """
 
     def __init__(self) -> None:
@@ -27,19 +27,19 @@ class ChatterDetector:
         self._worst: int | None = None
 
     def bounced(self, at: float) -> None:
-        """Take an edge that went back before it had settled."""
+        """Record an edge that returned before the contact settled."""
         if not self._bursts or at >= self._bursts[-1] + BURST_S:
             self._bursts.append(at)
 
     def settled(self, at: float) -> None:
-        """Take that the contact has moved and held: what bounced on the way there was its movement."""
+        """Record that the contact settled in a new position. Bounces shortly before that belong to the movement."""
         if self._bursts and at < self._bursts[-1] + BURST_S:
             self._bursts.pop()
 
     def fault(self, now: float) -> int | None:
-        """Return how often it has chattered within an hour at its worst, or more often; None: it is sound.
+        """Return the highest number of bursts within an hour, in reporting steps; None: no fault.
 
-        A fault stands until the contact has been quiet for an hour.
+        A fault lasts until the contact has been quiet for an hour.
         """
         while self._bursts and self._bursts[0] + WINDOW_S <= now:
             self._bursts.popleft()
@@ -50,5 +50,5 @@ class ChatterDetector:
         return self._worst
 
     def deadline(self) -> float | None:
-        """Return when a fault that stands will be over, if it stays quiet; None: none stands."""
+        """Return when a present fault ends if the contact stays quiet; None: no fault."""
         return None if self._worst is None else self._bursts[-1] + WINDOW_S

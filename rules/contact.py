@@ -1,8 +1,8 @@
-"""What the settled contact says: utility, standby, or unknown.
+"""Debouncing of the transfer switch's auxiliary contact: utility, standby or unknown.
 
-The contact bounces for milliseconds, its wire is long and runs beside a generator's ignition. What is judged is when
-things happened, not when they were read: every edge carries its own time, so a stalled program turns neither a bounce
-into an outage nor an outage into a bounce.
+The contact bounces for milliseconds, and its long wire runs beside the generator's ignition. Decisions use the time at
+which an edge occurred, not the time at which it was read: every edge carries its own time. A stalled program therefore
+turns neither a bounce into an outage nor an outage into a bounce.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 from enum import Enum
 
 LOST_IS_STANDBY_AFTER_S = 15.0
-"""With `on_lost = "shed"`, a contact nobody can read counts as standby after so many seconds."""
+"""Time in seconds after which a lost contact counts as standby, with `on_lost = "shed"`."""
 
 
 class PowerSource(Enum):
-    """Where the panel's power comes from, as far as the contact tells."""
+    """Source of the panel's power, as reported by the settled contact."""
 
     UTILITY = "utility"
     STANDBY = "standby"
@@ -22,11 +22,11 @@ class PowerSource(Enum):
 
 
 class ContactDebouncer:
-    """Settles the auxiliary contact.
+    """Debouncer of the auxiliary contact.
 
-    `settle_s`: a new position counts once it has held so long. `on_lost_shed`: a lost contact counts as standby
-    15 s after the loss or the start. `distrust_retained`: a broker's memory of *utility* counts only once the
-    contact's device has said anything live (an outage is open and the machine has booted since).
+    `settle_s`: time a new position must hold before it counts. `on_lost_shed`: a lost contact counts as standby 15 s
+    after the loss or the start. `distrust_retained`: a retained *utility* counts only after the contact's device has
+    published something live (an outage is open on disk and the machine has booted since).
     """
 
     def __init__(
@@ -35,36 +35,39 @@ class ContactDebouncer:
         self._settle_s = settle_s
         self._lost_counts_as_standby = on_lost_shed
         self._distrust_retained = distrust_retained
-        self._retained_position: PowerSource | None = None  # the last position said, counted or not
-        self._offline = False  # the contact's device is known not to answer
-        self._forced = False  # standby because nobody can say otherwise
+        self._retained_position: PowerSource | None = None  # last position reported, whether or not it has settled
+        self._offline = False  # the contact's device is offline
+        self._forced = False  # standby because the contact has been lost for too long
         self.settled = PowerSource.UNKNOWN
-        self.settled_at = at  # when the settled position began, not when it was believed
+        self.settled_at = at  # when the settled position began, not when it settled
         self.pending: PowerSource | None = None
         self.pending_since = at
         self.lost_since: float | None = at
-        self.steady_since: float | None = None  # utility, known and unbroken
+        self.steady_since: float | None = None  # start of the present time on known, uninterrupted utility
         self.bounces = 0
 
     @property
     def steady(self) -> bool:
-        """Tell whether the house is on utility beyond doubt: settled there, and no edge is waiting to settle."""
+        """Return whether the house is known to be on utility: settled there, and no edge is settling."""
         return self.settled is PowerSource.UTILITY and self.pending is None
 
     def on_position(self, source: PowerSource, at: float) -> None:
-        """Take the position the contact itself showed or said at `at`."""
+        """Process a position that the contact itself showed or published at `at`."""
         self._retained_position, self._distrust_retained, self._offline, self.lost_since = source, False, False, None
         if source is self.settled:
             self._forced = False
             if self.pending is not None:
                 self.pending = None
                 self.bounces += 1
-                self._steady_from(at + self._settle_s)  # the edge back must hold, too
+                self._steady_from(at + self._settle_s)  # the returning edge must hold, too
         elif self.pending is not source:
             self.pending, self.pending_since, self.steady_since = source, at, None
 
     def on_retained(self, source: PowerSource, at: float) -> None:
-        """Take the broker's memory of an MQTT contact: standby counts at once, utility as the rules allow."""
+        """Process the retained position of an MQTT contact.
+
+        Standby counts at once, utility with the exceptions of Source 4.
+        """
         if source is PowerSource.STANDBY:
             self._retained_position, self.lost_since = source, None
             if self.settled is not PowerSource.STANDBY:
@@ -75,16 +78,17 @@ class ContactDebouncer:
             self.on_position(source, at)
 
     def on_device_alive(self, at: float) -> None:
-        """Note that the contact's device spoke now: what it last said counts."""
+        """Process a live message of the contact's device that is not a position: its last position counts."""
         self._distrust_retained = self._offline = False
         if self._retained_position is not None:
             self.on_position(self._retained_position, at)
 
     def on_lost(self, at: float, *, offline: bool) -> None:
-        """Note that nobody can say where the contact is.
+        """Process the loss of the contact: its position is unknown.
 
-        `offline`: its own device is gone, and what the broker remembers of it does not count until it speaks again;
-        else it is the way there that broke (the broker), and the broker's memory is asked anew.
+        `offline`: the contact's device is offline, and its retained position does not count until the device publishes
+        something live. Otherwise the broker connection is lost, and the retained position is evaluated again after the
+        reconnection.
         """
         self._offline = offline
         if not offline:
@@ -96,7 +100,7 @@ class ContactDebouncer:
             self.settled, self.settled_at = PowerSource.UNKNOWN, at
 
     def deadline(self) -> float | None:
-        """Return when the settled position may next change by the passing of time; None: never."""
+        """Return when time alone may next change the settled position; None: never."""
         if self.pending is not None:
             return self.pending_since + self._settle_s
         if self._lost_counts_as_standby and self.lost_since is not None and not self._forced:
@@ -104,7 +108,10 @@ class ContactDebouncer:
         return None
 
     def on_deadline(self, at: float) -> PowerSource | None:
-        """Play the deadline that has come; return the position that now counts, None where none changed."""
+        """Process the deadline that has come.
+
+        Return the position that counts from now on; None if it did not change.
+        """
         if (deadline := self.deadline()) is None or at < deadline:
             return None
         if self.pending is not None:

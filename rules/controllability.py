@@ -1,4 +1,4 @@
-"""Which circuits may be switched by command, and the reason where not."""
+"""Rules on which circuits can be switched by command, and the reason if not."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ if TYPE_CHECKING:
     from rules.panel import Circuit
 
 _WHY_NOT = {
-    Kind.GEN1: "1st Gen: can be tripped but not reset from afar",
+    Kind.GEN1: "1st Gen: can be tripped but not reset remotely",
     Kind.STANDARD: "standard breaker: no remote control",
 }
 
 
 def controllable(circuit: Circuit) -> bool:
-    """Tell whether the circuit can be switched off *and on* by command."""
+    """Return whether the circuit can be switched off *and on* by command."""
     return circuit.kind not in _WHY_NOT
 
 
 def uncontrollable_reason(circuit: Circuit) -> str | None:
-    """Return why no command can switch the circuit; None where one can."""
+    """Return why no command can switch the circuit; None if it is controllable."""
     return _WHY_NOT.get(circuit.kind)
 
 
 def commandable(circuit: Circuit) -> bool:
-    """Tell whether the circuit may be sent a command at all: controllable, and not protected."""
+    """Return whether the circuit may be commanded: controllable and not protected."""
     return not circuit.protected and controllable(circuit)
 
 
 def sheddable(circuit: Circuit) -> bool:
-    """Tell whether a transfer to standby switches the circuit off: nonessential, and may be commanded."""
+    """Return whether a transfer to standby switches the circuit off: nonessential and commandable."""
     return circuit.tag is Tag.NONESSENTIAL and commandable(circuit)

@@ -1,7 +1,8 @@
-"""What devices say, judged: a confirmation, a reboot in the transfer, a person's hand, a fall with the power.
+"""Evaluation of device reports: acknowledgment, reboot during the transfer, manual override, off after a power loss.
 
-A breaker that was shed and is on again is the hard case. Owners are told to switch breakers by hand at a refuelling,
-and devices wake on in a transfer: not every ON is a wish, and a wish must be obeyed.
+A breaker that was shed and reports on again is the difficult case. Owners are instructed to switch breakers manually
+while they refuel, and some devices power up in the on position during a transfer. Not every unexpected on is a manual
+override, but a manual override must be respected.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ if TYPE_CHECKING:
 
 
 class ReportContext(Enum):
-    """What the house wants of nonessential circuits while a report is judged."""
+    """What the house requires of nonessential circuits while a report is evaluated."""
 
     SHEDDING = "sheds"  # on standby, or not known to have left it
-    UNCERTAIN = "doubts"  # nothing is known, or an edge has not settled
+    UNCERTAIN = "doubts"  # source unknown, or an edge has not settled
     UTILITY = "utility"
 
 
 class ReportOutcome(Enum):
-    """What a report or the passing of time turned out to mean. The value names the event in the log."""
+    """Meaning of a report or of elapsed time. The value is the name of the event in the log."""
 
     CONFIRMED_OFF = "confirmed_off"
     UNEXPECTED_ON = "unexpected_on"
@@ -45,19 +46,20 @@ class ReportOutcome(Enum):
 
 
 class DeviceReports:
-    """Judges what devices say, and keeps the ledger by it.
+    """Evaluates device reports and updates the ledger.
 
-    `confirm_s`: within so long of a change of a device's availability, what it reports may be a reboot's doing.
+    `confirm_s`: time in seconds after a change of a device's availability in which a report can be the result of a
+    reboot.
     """
 
     def __init__(self, ledger: Ledger, confirm_s: float) -> None:
         self._ledger = ledger
         self._confirm_s = confirm_s
 
-    # --- what is said ------------------------------------------------------------------------------------------------
+    # --- reports ------------------------------------------------------------------------------------------------------
 
     def live(self, circuit: Circuit, position: Position, at: float, phase: ReportContext) -> ReportOutcome | None:
-        """Take a live report; return what it turned out to mean, None where nothing of note."""
+        """Process a live report. Return its meaning; None if there is nothing to log."""
         entry = self._ledger[circuit.id]
         before, first = entry.retained_position, not entry.live
         entry.position, entry.live, entry.reported_at = position, True, at
@@ -74,7 +76,7 @@ class DeviceReports:
         return self._reported_off(circuit, entry, before, at, woke=woke)
 
     def retained(self, circuit: Circuit, position: Position) -> None:
-        """Take what the broker remembers. It is not what is: it confirms nothing, and ends nothing yet."""
+        """Process a retained report. It is not the present position: it confirms nothing and ends nothing yet."""
         entry = self._ledger[circuit.id]
         if entry.live and entry.position is position:
             return
@@ -89,44 +91,44 @@ class DeviceReports:
             may_fall = self._ledger.may_be_off_after_power_loss(circuit)
             fell = may_fall and position is Position.OFF and debt.before is Position.ON
             if not fell:
-                debt.before = Position.UNKNOWN  # disk and broker differ: nobody knows
+                debt.before = Position.UNKNOWN  # disk and broker differ: position unknown
                 self._ledger.changed.add(circuit.id)
 
     def availability(
         self, circuit: Circuit, at: float, phase: ReportContext, *, online: bool, retained: bool
     ) -> ReportOutcome | None:
-        """Take a device's word, or its last will's, that it answers or not."""
+        """Update a device's availability from a report or a last-will message."""
         entry = self._ledger[circuit.id]
         came_back = online and not entry.available
         entry.publishes_availability, entry.available = True, online
         if came_back and not retained:  # a new connection has reset the retries before it brings a retained `online`
             self._reset_retry(entry)
         if retained:
-            if came_back:  # it was away when we last heard of it: it has lived since
+            if came_back:  # it was offline in the last known state: it has come back since
                 self._sign_of_life(entry, at)
             return None
         entry.availability_at = at
         if online:
             self._sign_of_life(entry, at)
         if entry.possible_override_since is not None:
-            entry.possible_override_since = None  # a reboot, not a hand
+            entry.possible_override_since = None  # a reboot, not a manual override
             return ReportOutcome.UNEXPECTED_ON if phase is ReportContext.SHEDDING else None
         if online and entry.power_loss_off_at is not None and at <= entry.power_loss_off_at + self._confirm_s:
             return self._off_after_power_loss(circuit, entry, at)
         return None
 
     def connected(self) -> None:
-        """The broker came back: what was proved in the old connection proves nothing now."""
+        """Process a reconnection of the broker: evidence from before the interruption no longer counts."""
         for _, entry in self._ledger:
             self._reset_retry(entry)
             entry.possible_override_since, entry.off_confirmed_live = None, False
             if entry.shed_record is not None and entry.off_sent_at is not None:
-                entry.shed_record.retained_untrusted = True  # an off that the broker remembers may be our own OFF's
+                entry.shed_record.retained_untrusted = True  # a retained off may be the result of our own OFF
 
-    # --- the passing of time -----------------------------------------------------------------------------------------
+    # --- elapsed time -------------------------------------------------------------------------------------------------
 
     def deadline(self, circuit: CircuitId, phase: ReportContext) -> float | None:
-        """Return when time alone will next mean something for this circuit; None: never, as things stand."""
+        """Return when time alone next has a meaning for this circuit; None: never, as things stand."""
         entry = self._ledger[circuit]
         if entry.possible_override_since is not None:
             return entry.possible_override_since + self._confirm_s
@@ -135,14 +137,14 @@ class DeviceReports:
         return None
 
     def on_deadline(self, circuit: Circuit, at: float, phase: ReportContext) -> ReportOutcome | None:
-        """Play what time alone decides: whether it was a person, and whether an OFF may still take effect."""
+        """Process elapsed time: a possible override becomes a manual override; an OFF can no longer take effect."""
         entry = self._ledger[circuit.id]
         if entry.possible_override_since is not None and at >= entry.possible_override_since + self._confirm_s:
             return self._taken_over(circuit.id, at)
         return self.close_if_on(circuit, at) if phase is ReportContext.UTILITY else None
 
     def close_if_on(self, circuit: Circuit, at: float) -> ReportOutcome | None:
-        """On utility: end a debt that was never called in, or that the circuit has paid by being on."""
+        """On utility, end a shed record whose OFF was never sent, or whose circuit reports on."""
         entry = self._ledger[circuit.id]
         debt = entry.shed_record
         if debt is None:
@@ -153,7 +155,7 @@ class DeviceReports:
         if not self._is_known_on(entry):
             return None
         if self._may_switch_off_late(entry) and at < self._late_off_until(entry):
-            return None  # the OFF may still take effect: then it is ours, and given back
+            return None  # the OFF may still take effect: then it belongs to the controller, and the circuit is restored
         ours, entry.on_pending = entry.on_pending or debt.on_reported_at is not None, False
         if ours:
             self._ledger.record_switch(circuit.id, Position.ON, BY_CONTROLLER, at)
@@ -161,7 +163,7 @@ class DeviceReports:
         return ReportOutcome.CONFIRMED_ON if ours else ReportOutcome.ON_WITHOUT_COMMAND
 
     def accept_retained(self, circuit: Circuit, at: float) -> ReportOutcome | None:
-        """Utility is stable: take the broker's memory of an available device for what is."""
+        """When utility becomes stable, accept the retained report of an available device as its position."""
         entry = self._ledger[circuit.id]
         if entry.live or not entry.available or entry.position in (Position.UNKNOWN, entry.retained_position):
             return self.close_if_on(circuit, at)
@@ -173,7 +175,7 @@ class DeviceReports:
             return self._off_without_command(circuit, entry, before, at, woke=self._ledger.rebooted)
         return self.close_if_on(circuit, at)
 
-    # --- on ----------------------------------------------------------------------------------------------------------
+    # --- on -----------------------------------------------------------------------------------------------------------
 
     def _reported_on(
         self, circuit: Circuit, entry: CircuitEntry, at: float, phase: ReportContext
@@ -199,18 +201,19 @@ class DeviceReports:
         if phase is ReportContext.SHEDDING and sheddable(circuit):
             return ReportOutcome.UNEXPECTED_ON  # the contact has opened since
         if (entry.off_pending or entry.more_offs_in_flight) and at < self._late_off_until(entry):
-            entry.off_confirmed_live = False  # said again, it is no hand's doing
+            entry.off_confirmed_live = False  # a repeated report is not a manual override
             debt.on_reported_at = at
-            return None  # it may say what it was: an OFF that nobody answered may still take effect
+            return None  # this may be the earlier position: an unacknowledged OFF may still take effect
         entry.off_pending = entry.more_offs_in_flight = False
         self._ledger.record_switch(circuit.id, Position.ON, BY_CONTROLLER, at)
         self._ledger.clear(circuit.id)
         return ReportOutcome.CONFIRMED_ON
 
     def _still_on(self, circuit: CircuitId, debt: ShedRecord) -> None:
-        """Judge a circuit that reports on before our OFF reached it: it was on before, unless the disk says off.
+        """Evaluate a circuit that reports on before the OFF reached it: it was on before, unless the disk has off.
 
-        Then nobody knows: a breaker may wake on in the transfer.
+        In that case the state before the outage is unknown: a breaker may power up in the on position during the
+        transfer.
         """
         if debt.before_unverified:
             debt.before = Position.UNKNOWN if debt.before is Position.OFF else Position.ON
@@ -220,10 +223,11 @@ class DeviceReports:
     def _unexpected_on(
         self, circuit: Circuit, entry: CircuitEntry, at: float, phase: ReportContext
     ) -> ReportOutcome | None:
-        """Judge a circuit that was confirmed off and is on: by a person's hand, or by a reboot in the transfer."""
+        """Evaluate a circuit that was confirmed off and reports on: manual override, or reboot in the transfer."""
         if phase is ReportContext.SHEDDING and entry.off_pending:
-            return None  # it is being shed again already, and says again what it said
-        # Back on utility, an OFF of ours that may yet take effect is watched first: else it were said to be theirs.
+            return None  # it is already being shed again, and repeats its report
+        # Back on utility, an OFF that may still take effect is watched first. Otherwise its effect would count as
+        # manual.
         crossed = phase is not ReportContext.SHEDDING and entry.more_offs_in_flight and at < self._late_off_until(entry)
         proof = not crossed and self._is_manual_override(circuit, entry, at)
         entry.off_confirmed_live = False
@@ -252,7 +256,7 @@ class DeviceReports:
         self._ledger.record_switch(circuit, Position.ON, BY_HAND, at)
         return ReportOutcome.TAKEN_OVER
 
-    # --- off, tripped ------------------------------------------------------------------------------------------------
+    # --- off, tripped -------------------------------------------------------------------------------------------------
 
     def _reported_off(
         self, circuit: Circuit, entry: CircuitEntry, before: Position, at: float, *, woke: bool
@@ -276,7 +280,7 @@ class DeviceReports:
         entry.off_confirmed_live = True
         debt.before_unverified, debt.on_reported_at = False, None
         if debt.confirmed and not ours:
-            return None  # it says again what it said
+            return None  # a repeated report
         debt.off_at = self._ledger.boot_time(at)
         self._ledger.changed.add(circuit)
         news, debt.confirmed = not debt.confirmed, True
@@ -298,26 +302,26 @@ class DeviceReports:
         debt = self._ledger.record_shed(circuit.id, at, ShedCause.UNEXPLAINED)
         debt.needs_request = True
         if self._ledger.outage is None:
-            debt.before = before  # no outage's record says otherwise: on, as the disk has it
+            debt.before = before  # no outage record has another value: on, as saved on disk
         return ReportOutcome.OFF_UNEXPLAINED
 
     def _off_after_power_loss(self, circuit: Circuit, entry: CircuitEntry, at: float) -> ReportOutcome:
         entry.power_loss_off_at = None
         debt = self._ledger.record_shed(circuit.id, at, ShedCause.POWER_LOSS)
         debt.before, debt.confirmed, debt.before_unverified = Position.ON, True, False
-        self._ledger.record_switch(circuit.id, Position.OFF, "the power cut (it wakes off)", at)
+        self._ledger.record_switch(circuit.id, Position.OFF, "the power loss (wakes = off)", at)
         return ReportOutcome.OFF_AFTER_POWER_LOSS
 
     def _tripped(self, circuit: Circuit, entry: CircuitEntry, at: float) -> ReportOutcome:
         entry.off_pending = entry.more_offs_in_flight = entry.on_pending = False
         entry.request = None
         if entry.owed:
-            self._ledger.take_over(circuit.id)  # a person's from now on, also when they reset it
-        self._ledger.clear(circuit.id)  # about to be switched off, and it need not be: nobody's
+            self._ledger.take_over(circuit.id)  # under manual override from now on, also if the user resets it
+        self._ledger.clear(circuit.id)  # about to be shed, which is no longer needed: leave it
         self._ledger.record_switch(circuit.id, Position.TRIPPED, "its own protection", at)
         return ReportOutcome.TRIPPED
 
-    # --- inside ------------------------------------------------------------------------------------------------------
+    # --- inside -------------------------------------------------------------------------------------------------------
 
     def _keep_retained(self, circuit: CircuitId, entry: CircuitEntry) -> None:
         if entry.retained_position is not entry.position:
@@ -327,14 +331,14 @@ class DeviceReports:
 
     @staticmethod
     def _reset_retry(entry: CircuitEntry) -> None:
-        """Begin the tries anew: what was away has not heard our last ON, however short a time ago, and refused none."""
+        """Reset the attempts of a device that was unavailable: it has not received the last ON and has refused none."""
         entry.retry_reset = True
         if entry.sent is Position.ON:
             entry.attempts = 0
 
     def _sign_of_life(self, entry: CircuitEntry, at: float) -> None:
         entry.retry_interval_s = min(entry.retry_interval_s, self._confirm_s)
-        # Within confirm_s it is an answer (a refusal): a device that refuses must not be asked for ever.
+        # Within confirm_s it is a response (a refusal): a device that refuses must not be commanded without end.
         if entry.sent is Position.ON and at > entry.sent_at + self._confirm_s:
             entry.attempts = 0
 

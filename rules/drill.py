@@ -1,4 +1,4 @@
-"""A drill: an outage whose opening is a person's request, while the contact stays closed. When, and how long."""
+"""Drill: an outage opened by a user request while the contact stays closed. Limits and preconditions."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SHORTEST_S, DEFAULT_S, LONGEST_S = 5.0, 60.0, 3600.0
-"""Long enough for a breaker to confirm; no longer than a freezer or a fish tank can do without its circuit."""
+"""Limits in seconds: long enough for a breaker to confirm.
+
+No longer than a freezer or a fish tank can be without power.
+"""
 
 NOTICE_S = 1.0
-"""From the request to the first OFF: the disk learns what is about to be shed before anything is."""
+"""Time in seconds from the request to the first OFF: the plan is written to disk before anything is switched."""
 
 
 class DrillPreconditions(NamedTuple):
-    """How the house stands as a drill is asked for. `sheds`: how many circuits it would switch off."""
+    """State of the house when a drill is requested. `sheds`: number of circuits that the drill would switch off."""
 
     state: str
     on_utility: bool
@@ -29,20 +32,23 @@ class DrillPreconditions(NamedTuple):
 
 
 def refusal_reason(standing: DrillPreconditions) -> str | None:
-    """Return why a drill must not begin now, for whoever asks; None where it may."""
+    """Return the reason why a drill must not begin now; None if it may."""
     return next((says for holds, says in _objections(standing) if holds), None)
 
 
 def _objections(standing: DrillPreconditions) -> Iterator[tuple[bool, str]]:
-    """Yield what may stand against it, the gravest first, each with whether it does."""
+    """Yield each possible objection with whether it applies, the most serious first."""
     owed, under_way = ", ".join(standing.owed), ", ".join(standing.under_way)
-    yield not standing.on_utility, "the contact is not known to be closed: a drill is for a house on utility"
+    yield not standing.on_utility, "the contact is not known to be closed: a drill needs a house on utility"
     unfinished = standing.outage_open or standing.state != "utility"
-    yield unfinished, "an outage, or a drill, is not over yet: wait until everything is back"
-    yield not standing.stable, "utility has not been unbroken for long enough yet: ask again in a while"
-    yield bool(under_way), f"these may still move by what was sent last: {under_way}: ask again in a minute"
-    yield bool(owed), f"these are still owed from before: {owed}: `loadshed ask restore` or `forget` them first"
-    yield not standing.connected, "the broker is away: no breaker can be reached"
-    yield standing.disk_failing, "the disk takes nothing: after a crash nobody would know what to give back"
-    nothing = "there is nothing to switch off: no nonessential circuit that can be switched is on"
+    yield unfinished, "an outage or a drill is still open: wait until all circuits are restored"
+    yield not standing.stable, "utility is not stable yet: try again in a minute"
+    yield bool(under_way), f"a command is still in flight for {under_way}: try again in a minute"
+    yield bool(owed), f"still owed from before: {owed}: send `loadshed ask restore` or `forget` first"
+    yield not standing.connected, "the broker is disconnected: no breaker can be reached"
+    yield (
+        standing.disk_failing,
+        "the disk does not accept writes: after a crash it would be unknown which circuits to restore",
+    )
+    nothing = "there is nothing to switch off: no nonessential, controllable circuit is on"
     yield not standing.sheds, nothing

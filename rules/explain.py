@@ -1,4 +1,4 @@
-"""Why a circuit is as it is: who switched it, by which rule, and what brings it back."""
+"""Explanations for the owner: who switched a circuit, by which rule, and what restores it."""
 
 from __future__ import annotations
 
@@ -16,87 +16,87 @@ if TYPE_CHECKING:
 
 _BY = {
     ShedCause.SHED: "switched off by the controller: nonessential",
-    ShedCause.POWER_LOSS: "fell with the power in the transfer (it wakes off)",
-    ShedCause.UNEXPLAINED: "off since a restart in the outage, perhaps by the controller",
+    ShedCause.POWER_LOSS: "lost power in the transfer (wakes = off)",
+    ShedCause.UNEXPLAINED: "off since a restart during the outage, possibly by the controller",
 }
 
 _BY_DRILL = "switched off by the controller: nonessential, for a drill"
 
 _BACK = {
-    RestoreDecision.RESTORE: "comes back when utility is stable, in its turn",
+    RestoreDecision.RESTORE: "is restored in its turn when utility is stable",
     RestoreDecision.IS_ON: "reports on",
-    RestoreDecision.TRIPPED: "has tripped: reset it by hand",
-    RestoreDecision.WAITS_FOR_REQUEST: "comes back when a person asks (restore)",
-    RestoreDecision.STAYS_OFF: "stays off until a person switches it on (restore is never)",
+    RestoreDecision.TRIPPED: "has tripped: find the cause, then reset the breaker",
+    RestoreDecision.WAITS_FOR_REQUEST: "waits for a restore request",
+    RestoreDecision.STAYS_OFF: "stays off until a user switches it on (restore is never)",
     RestoreDecision.WAS_OFF: "was off before, and stays off",
-    RestoreDecision.BEFORE_UNKNOWN: "nobody knows whether it was on before: ask `restore` to have it back",
-    RestoreDecision.NOT_BY_CONTROLLER: "may not be commanded: switch it by hand",
+    RestoreDecision.BEFORE_UNKNOWN: "state before the outage unknown. To turn it on: `loadshed ask restore`",
+    RestoreDecision.NOT_BY_CONTROLLER: "may not be commanded: switch it manually",
 }
 
 _KEPT_OFF = {
-    RestoreDecision.WAITS_FOR_REQUEST: "waits until a person asks",
+    RestoreDecision.WAITS_FOR_REQUEST: "waits for a user request",
     RestoreDecision.STAYS_OFF: "restore is never",
-    RestoreDecision.BEFORE_UNKNOWN: "nobody knows whether it was on before",
+    RestoreDecision.BEFORE_UNKNOWN: "state before the outage unknown",
 }
 
 
 def explain(circuit: Circuit, entry: CircuitEntry, *, drill: bool = False) -> str:
-    """Return one sentence for the owner on why the circuit is as it is, and what will become of it.
+    """Return one sentence that explains the circuit's state to the owner, and what happens next.
 
-    `drill`: what was shed was shed for a drill.
+    `drill`: the circuits were shed for a drill.
     """
     parts = [_position(circuit, entry, drill=drill)]
     if (hold := entry.hold) is not None:
         note = f", {hold.note}" if hold.note else ""
-        parts.append(f"on hold by {hold.by or 'somebody'}{note}: nothing here switches it on (no lock-out)")
+        parts.append(f"on hold by {hold.by or 'a user'}{note}: the controller does not switch it on (not a lockout)")
     elif entry.owed and not entry.taken_over:
         parts.append(_back(circuit, entry))
     if not entry.available:
-        parts.append("its device does not answer")
+        parts.append("its device does not respond")
     return "; ".join(parts)
 
 
 def _back(circuit: Circuit, entry: CircuitEntry) -> str:
     found = restore_decision(circuit, entry)
     if found is RestoreDecision.RESTORE and entry.sent is Position.ON and entry.attempts >= MAX_ATTEMPTS:
-        return "three commands to switch it on brought no answer: it is tried again when its device shows life"
+        return "no response to three ON commands: retried when its device reports again"
     if (
         found is RestoreDecision.RESTORE
         and entry.shed_record is not None
         and retagged_essential(circuit, entry.shed_record)
     ):
-        rest = f", when it has rested its {circuit.min_off_s:.0f} s" if circuit.min_off_s else ""
-        return f"comes back at once{rest}: it is essential now"
+        rest = f", after its minimum off time of {circuit.min_off_s:.0f} s" if circuit.min_off_s else ""
+        return f"is restored at once{rest}: it is essential now"
     return _BACK[found]
 
 
 def reason_kept_off(circuit: Circuit, entry: CircuitEntry) -> str | None:
-    """Return whose word keeps a circuit off when the outage is over; None where nothing but an answer is missing."""
+    """Return what keeps a circuit off after the outage; None if only an acknowledgment is missing."""
     found = restore_decision(circuit, entry)
     if found is RestoreDecision.ON_HOLD and entry.hold is not None:
-        return f"on hold by {entry.hold.by or 'somebody'}{f', {entry.hold.note}' if entry.hold.note else ''}"
+        return f"on hold by {entry.hold.by or 'a user'}{f', {entry.hold.note}' if entry.hold.note else ''}"
     if found in _KEPT_OFF:
         return _KEPT_OFF[found]
     if entry.left_off_manually:
-        return f"off by {entry.last_switch.actor if entry.last_switch is not None else 'somebody'}"
+        return f"switched off by {entry.last_switch.actor if entry.last_switch is not None else 'a user'}"
     return None
 
 
 def reason_not_shed(circuit: Circuit) -> str | None:
-    """Return why a transfer to standby does not switch the circuit off; None where it does."""
+    """Return the reason why a transfer to standby does not switch the circuit off; None if it does."""
     if circuit.tag is Tag.ESSENTIAL:
         return "essential: stays on"
     if circuit.protected:
         return "protected: never commanded"
     reason = uncontrollable_reason(circuit)
-    return None if reason is None else f"UNCONTROLLABLE ({reason}): stays ON unless switched by hand"
+    return None if reason is None else f"UNCONTROLLABLE ({reason}): stays ON unless switched manually"
 
 
 def _position(circuit: Circuit, entry: CircuitEntry, *, drill: bool) -> str:
     if entry.position is Position.TRIPPED:
-        return "tripped: find out why, and reset it by hand"
+        return "tripped: find the cause, then reset the breaker"
     if entry.taken_over:
-        return "a person's for the rest of this outage"
+        return "under manual override for the rest of this outage"
     if entry.shed_record is not None and entry.owed:
         sent = "" if entry.shed_record.confirmed else ", not confirmed yet"
         return (
@@ -104,5 +104,9 @@ def _position(circuit: Circuit, entry: CircuitEntry, *, drill: bool) -> str:
         ) + sent
     last = entry.last_switch
     if entry.position is Position.OFF:
-        return f"off by {last.actor}" if last is not None and last.position is Position.OFF else "off, and not by us"
+        return (
+            f"switched off by {last.actor}"
+            if last is not None and last.position is Position.OFF
+            else "off, not switched by the controller"
+        )
     return reason_not_shed(circuit) or "nonessential: goes off on standby"

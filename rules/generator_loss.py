@@ -1,7 +1,7 @@
-"""Standby without power: the generator has stopped under load, for fuel, for oil, or for good.
+"""Detection of a generator that stopped on standby, for fuel, oil, or a defect.
 
-No sensor says so. What is seen is that everything that lives on its power falls silent at once, while the contact
-stays open: the switch holds its position without power. It is one event, not an alarm for each device.
+No sensor reports it. All devices on its power become silent at once while the contact stays open: the transfer switch
+holds its position without power. This is one event, not one alarm per device.
 """
 
 from __future__ import annotations
@@ -15,19 +15,21 @@ if TYPE_CHECKING:
     from rules.panel import CircuitId
 
 AT_ONCE_S = 90.0
-"""Devices whose last wills come within so long of each other went together: brokers wait for up to half as long again
-as the device's keepalive, which is a minute on many."""
+"""Time in seconds within which last wills belong to one power loss.
+
+Brokers wait up to 1.5 times the keepalive of a device, and many devices use a keepalive of one minute.
+"""
 
 MOST_SILENT = 10
-"""Where at most one device in so many still answers, all of them are gone: one may hang on a battery."""
+"""If at most one device in this number still responds, all are considered gone: that device may run on a battery."""
 
 
 def has_lost_power(gone: int, answering: int, *, meter_answers: bool | None) -> bool:
-    """Tell whether a house on standby has lost its power.
+    """Return whether a house on standby has lost its power.
 
-    `gone`: devices that fell silent together; `answering`: those that still answer. `meter_answers`: None where there
-    is no meter. A meter that answers is proof of power: then a hub or the network is gone. Without a meter one device
-    alone proves nothing.
+    `gone`: number of devices that went offline together. `answering`: number of devices that still respond.
+    `meter_answers`: None if there is no meter. A meter that responds shows that there is power: then a hub or the
+    network has failed. Without a meter, one device alone is not sufficient evidence.
     """
     if meter_answers or gone < (2 if meter_answers is None else 1):
         return False
@@ -35,34 +37,34 @@ def has_lost_power(gone: int, answering: int, *, meter_answers: bool | None) -> 
 
 
 class GeneratorLossDetector:
-    """Follows the devices of a house on standby. `stopped_at`: None while there is no sign that it has stopped.
+    """Follows the devices of a house on standby. `stopped_at`: None while there is no sign of a power loss.
 
-    Only devices that write their availability are evidence, and only those that lived on this standby: a last will
-    that comes late tells of the dark before the transfer. What a broker that comes back remembers of them is none: it
-    may have said their last wills as it went.
+    Only devices that publish availability count, and only if they reported on this standby: a late last will can date
+    from the power gap before the transfer. Retained availability after a broker reconnection is not evidence: the
+    broker may have published these last wills when it stopped.
     """
 
     def __init__(self) -> None:
         self.stopped_at: float | None = None
-        self.gone = 0  # devices that fell silent together, when it stopped
+        self.gone = 0  # number of devices that went silent together when the power was lost
         self._opened_at: float | None = None
-        self._answering: dict[CircuitId, float | None] = {}  # and when their availability was last said
+        self._answering: dict[CircuitId, float | None] = {}  # last known availability, with its time
         self._lived: set[CircuitId] = set()
-        self._went: dict[CircuitId, float] = {}  # and not back; the earliest first
+        self._went: dict[CircuitId, float] = {}  # unavailable devices, the earliest first
 
     def opened(self, at: float) -> None:
-        """Begin to watch: the house is on standby since `at`."""
+        """Start detection: the house is on standby since `at`."""
         self._opened_at = at
         self._lived.clear()
         self._went.clear()
 
     def closed(self) -> None:
-        """Watch no more: utility is back."""
+        """Stop detection: utility is back."""
         self._opened_at = self.stopped_at = None
         self._went.clear()
 
     def update(self, circuit: CircuitId, entry: CircuitEntry, now: float) -> None:
-        """Take what is known of a device by `now`."""
+        """Process the availability of a device, known at `now`."""
         if entry.available:
             self._answers(circuit, entry)
         elif circuit in self._answering:
@@ -71,7 +73,7 @@ class GeneratorLossDetector:
                 self._falls_silent(circuit, now)
 
     def set_circuits(self, circuits: Container[CircuitId]) -> None:
-        """Forget circuits that are no longer in the file."""
+        """Drop circuits that are no longer in the file."""
         self._answering = {one: at for one, at in self._answering.items() if one in circuits}
         self._went = {one: at for one, at in self._went.items() if one in circuits}
 
@@ -93,9 +95,9 @@ class GeneratorLossDetector:
         self._went[circuit] = now
 
     def evaluate(self, *, meter_answers: bool | None) -> bool | None:
-        """Return, once each time, that it has stopped (True) or runs again (False); None: nothing new.
+        """Return, once per change, that power was lost (True) or is back (False); None: no change.
 
-        It runs again when the meter answers, or half of the devices that went are back.
+        Power is back when the meter responds, or half of the devices that went silent are back.
         """
         if self._opened_at is None:
             return None

@@ -1,6 +1,6 @@
-"""Per circuit: what it was before, what we owe it, what we last asked of it. What is owed outlives crashes and outages.
+"""Ledger: what each circuit was before, what is owed, and which command was sent last. It survives crashes and outages.
 
-What devices report is judged in `reports.py`; this is where the result is kept.
+Device reports are evaluated in `device_reports.py`; the results are kept here.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from rules.panel import Circuit, CircuitId, Panel
 
 BY_CONTROLLER = "the controller"
-BY_HAND = "a hand, or the device itself"
+BY_HAND = "a user or the device"
 
 
 class Ledger:
-    """The lines of all circuits. Only a device's report, a person, or the file's owner ends a debt.
+    """State of all circuits. Only a device report, a user or a changed file ends a shed record.
 
-    `boot`: the boot's id. `at`: the monotonic second of this start. `changed` collects the circuits whose durable
-    part moved, until the engine has taken them to the disk.
+    `boot`: the boot ID. `at`: monotonic seconds of this start. `changed` collects the circuits whose saved part
+    changed, until the engine has written them to disk.
     """
 
     def __init__(self, panel: Panel, boot: str, at: float, *, rebooted: bool = False) -> None:
@@ -36,12 +36,12 @@ class Ledger:
         self.started = at
         self.rebooted = rebooted  # the machine has booted since the disk was last written
         self.outage: int | None = None  # the open outage
-        self.before: Mapping[CircuitId, Position] = {}  # each circuit's position when it began
-        self.owed_circuits: set[CircuitId] = set()  # circuits with a debt
+        self.before: Mapping[CircuitId, Position] = {}  # position of each circuit when the outage began
+        self.owed_circuits: set[CircuitId] = set()  # circuits with a shed record
         self.changed: set[CircuitId] = set()
         self.closed_records: list[
             tuple[CircuitId, ShedRecord]
-        ] = []  # debts that have ended, until the engine has written how
+        ] = []  # shed records that have ended, until the engine has logged how
 
     def __getitem__(self, circuit: CircuitId) -> CircuitEntry:
         return self._entries[circuit]
@@ -52,10 +52,10 @@ class Ledger:
     def boot_time(self, at: float) -> BootTime:
         return BootTime(self._boot, at)
 
-    # --- the disk ----------------------------------------------------------------------------------------------------
+    # --- disk ---------------------------------------------------------------------------------------------------------
 
     def load(self, rows: Mapping[CircuitId, Mapping[str, Json]]) -> tuple[CircuitId, ...]:
-        """Take what the disk remembers; return the circuits whose rows could not be read."""
+        """Load the saved rows. Return the circuits whose rows could not be read."""
         unread = []
         for circuit, row in rows.items():
             if circuit in self._entries:
@@ -65,16 +65,17 @@ class Ledger:
                     unread.append(circuit)
         self.owed_circuits = {circuit for circuit, entry in self if entry.shed_record is not None}
         for circuit in self.owed_circuits:
-            # What was commanded before this start may still take effect.
+            # Commands of the time before this start may still take effect.
             self[circuit].on_sent_at, self[circuit].more_offs_in_flight = self.started, True
         return tuple(unread)
 
     def resume(self, panel: Panel, *, about: bool) -> None:
-        """Go on with the open outage after a crash.
+        """Continue the open outage after a crash.
 
-        `about`: the circuits in the plan were about to be switched off, and count as switched off by us. Else a
-        circuit that the disk has as on and that turns out to be off is doubtful. So is one that is essential by the
-        file as it is now: in the one that was in force it may have been in the plan.
+        `about`: the circuits in the plan were about to be switched off, and count as switched off by the controller.
+        Otherwise a circuit that is on according to the disk and turns out to be off is off for an unknown reason. The
+        same holds for a circuit that is essential in the present file: in the file that was in force it may have been
+        in the plan.
         """
         for circuit in panel:
             entry, sheds = self[circuit.id], sheddable(circuit)
@@ -83,32 +84,35 @@ class Ledger:
             on = entry.retained_position is Position.ON
             if about and sheds and (on or (entry.retained_position is Position.UNKNOWN and circuit.id in self.before)):
                 debt = self.record_shed(circuit.id, self.started)
-                # The row of the first edge is where `before` was written: no memory of the broker's outweighs it.
+                # `before` was written with the first edge: no retained report replaces it.
                 debt.before_unverified = debt.before is Position.UNKNOWN
             entry.off_unexplained = on and sheds is not about
 
     def take_changes(self) -> Iterable[tuple[CircuitId, dict[str, Json]]]:
-        """Return the rows to write, and forget that they changed."""
+        """Return the rows to write, and clear the list of changes."""
         rows = [(circuit, to_row(self._entries[circuit])) for circuit in self.changed if circuit in self._entries]
         self.changed.clear()
         return rows
 
     def set_panel(self, panel: Panel) -> None:
-        """Follow a changed file: circuits that stay keep their lines."""
+        """Follow a changed file: circuits that remain keep their entries."""
         self._entries = {circuit.id: self._entries.get(circuit.id, CircuitEntry()) for circuit in panel}
         self.owed_circuits &= self._entries.keys()
 
-    # --- debts -------------------------------------------------------------------------------------------------------
+    # --- shed records -------------------------------------------------------------------------------------------------
 
     def record_shed(
         self, circuit: CircuitId, at: float, cause: ShedCause = ShedCause.SHED, *, commanded: bool = True
     ) -> ShedRecord:
-        """Note that the circuit is off by us, or about to be. What is owed already keeps its `before`."""
+        """Record that the controller switched the circuit off, or is about to.
+
+        A circuit already owed keeps its `before`.
+        """
         entry = self[circuit]
         if entry.shed_record is None:
             before = self.before.get(circuit, entry.position_before(wakes_off=False))
             now = self.boot_time(at)
-            # What broker and disk say alike is settled; the one alone, or the two at odds, are hearsay.
+            # A position on which broker and disk agree is known. One of them alone, or a difference, is not reliable.
             provisional = entry.known is Position.UNKNOWN
             entry.shed_record = ShedRecord(
                 self.outage or 0, before, now, now, cause, commanded=commanded, before_unverified=provisional
@@ -118,14 +122,15 @@ class Ledger:
         return entry.shed_record
 
     def may_be_off_after_power_loss(self, circuit: Circuit) -> bool:
-        """Tell whether an `off` that is news to us may be the power's doing, and not a hand's.
+        """Return whether a new `off` can be the result of a power loss and not of manual switching.
 
-        Only a relay that wakes off falls; and where nothing but this program was started anew, no power was gone.
+        Only a relay with `wakes = "off"` switches off when power is lost. If only this program restarted, there was no
+        power loss.
         """
         return circuit.wakes is Wakes.OFF and (self.rebooted or self[circuit.id].reported_at is not None)
 
     def clear(self, circuit: CircuitId) -> None:
-        """End the debt, if any: it is paid, or it is a person's now."""
+        """End the shed record, if any: the circuit is restored, or left to the user."""
         entry = self[circuit]
         if entry.shed_record is not None:
             if entry.shed_record.commanded:
@@ -136,14 +141,17 @@ class Ledger:
         self.leave_off(circuit, left_off=False)
 
     def leave_off(self, circuit: CircuitId, *, left_off: bool) -> None:
-        """Note that a person left off what was on before the outage; or that it is on again, or meant to be off."""
+        """Record that a user left off a circuit that was on before the outage.
+
+        Or that it is on again, or is meant to be off.
+        """
         entry = self[circuit]
         if entry.left_off_manually is not left_off:
             entry.left_off_manually = left_off
             self.changed.add(circuit)
 
     def take_over(self, circuit: CircuitId) -> None:
-        """Leave the circuit to the person who switched it, for the rest of the outage."""
+        """Leave the circuit to the user who switched it, for the rest of the outage."""
         self.clear(circuit)
         entry = self[circuit]
         entry.possible_override_since = None
@@ -161,7 +169,7 @@ class Ledger:
         return closed
 
     def close(self) -> None:
-        """End the outage: what was taken over in it is the rules' again. Debts stay."""
+        """End the outage: circuits under manual override follow the rules again. Shed records stay."""
         before, self.outage, self.before = self.before, None, {}
         for circuit, entry in self._entries.items():
             if before.get(circuit) is Position.ON and entry.position is Position.OFF and entry.shed_record is None:
@@ -172,7 +180,7 @@ class Ledger:
             entry.unexplained_on_count = 0
             entry.possible_override_since = None
 
-    # --- what people ask ---------------------------------------------------------------------------------------------
+    # --- user requests ------------------------------------------------------------------------------------------------
 
     def hold(self, circuit: CircuitId, hold: Hold) -> None:
         self[circuit].hold = hold
@@ -180,7 +188,7 @@ class Ledger:
         self.changed.add(circuit)
 
     def release(self, circuit: CircuitId) -> None:
-        """End a hold. It switches nothing: what was owed then waits until a person asks."""
+        """End a hold. It switches nothing: an owed circuit then waits for a user request."""
         entry = self[circuit]
         entry.hold = None
         if entry.shed_record is not None:
@@ -188,14 +196,14 @@ class Ledger:
         self.changed.add(circuit)
 
     def release_for_restore(self, circuit: CircuitId) -> None:
-        """Pay the debt on a person's word, whatever the rules say of it."""
+        """Release an owed circuit for restoring on a user request, whatever the rules decide."""
         entry = self[circuit]
         if entry.shed_record is not None:
             entry.shed_record.released, entry.attempts = True, 0
             self.changed.add(circuit)
 
     def add_request(self, circuit: CircuitId, wish: PendingRequest) -> None:
-        """Note the position a person asked for: the circuit is theirs from now on."""
+        """Record the position that a user requested. The circuit is left to the user from now on."""
         self.take_over(circuit)
         entry = self[circuit]
         entry.request = wish
@@ -220,10 +228,10 @@ class Ledger:
     # --- commands ----------------------------------------------------------------------------------------------------
 
     def off_sent(self, circuit: CircuitId, at: float, pause_s: float, *, ours: bool) -> None:
-        """Note that OFF left at `at`; `ours`: by the rules, so the circuit is owed from now on."""
+        """Record that an OFF was sent at `at`; `ours`: by the rules, so the circuit is owed from now on."""
         entry = self[circuit]
-        # Of a circuit not known to be on, or whose ON may still lie in a slow hub, no report of `off` tells whether it
-        # is this OFF that has taken effect.
+        # If a circuit is not known to be on, or its ON may still be delayed in a slow hub, a report of `off` does not
+        # show that this OFF has taken effect.
         crossed = entry.on_sent_at is not None and at < entry.on_sent_at + LATE_ON_S
         unsure = entry.off_pending or crossed or entry.known is not Position.ON
         entry.more_offs_in_flight, entry.off_expiry_s = entry.more_offs_in_flight or unsure, pause_s
@@ -233,12 +241,12 @@ class Ledger:
             known = entry.shed_record is not None and entry.shed_record.commanded
             debt = self.record_shed(circuit, at)
             debt.off_at = self.boot_time(at)
-            if not known:  # each further try is no news to the disk
+            if not known:  # further attempts change nothing on disk
                 debt.commanded, debt.since = True, debt.off_at
                 self.record_switch(circuit, Position.OFF, BY_CONTROLLER, at)
 
     def on_sent(self, circuit: CircuitId, at: float, pause_s: float) -> None:
-        """Note that ON left at `at`."""
+        """Record that an ON was sent at `at`."""
         entry = self[circuit]
         self._sent(entry, Position.ON, at, pause_s)
         entry.on_pending, entry.on_sent_at = True, at
@@ -254,6 +262,6 @@ class Ledger:
         entry.sent, entry.sent_at, entry.retry_interval_s, entry.retry_reset = position, at, pause_s, False
 
     def record_switch(self, circuit: CircuitId, position: Position, who: str, at: float) -> None:
-        """Note who moved the circuit; `who` is a phrase for its owner."""
+        """Record who switched the circuit; `actor` is a phrase for its owner."""
         self[circuit].last_switch = LastSwitch(position, who, self.boot_time(at))
         self.changed.add(circuit)

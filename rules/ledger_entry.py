@@ -1,8 +1,8 @@
-"""One line of the ledger: what is known of a circuit, what we owe it, and what we last asked of it."""
+"""Ledger entry of a circuit: its state, what is owed, and the last command."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass  # not the quick kind: one of these is made for each circuit, between contact and OFF
+from dataclasses import dataclass  # created for each circuit between contact and OFF
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 class ShedCause(Enum):
-    """By which rule a circuit came to be owed."""
+    """Reason why a circuit is owed."""
 
     SHED = "shed"  # nonessential, on standby
-    POWER_LOSS = "fell"  # a relay that wakes off lost its power in the transfer
-    UNEXPLAINED = "doubtful"  # off after a crash in an outage, and nobody wrote down why
+    POWER_LOSS = "fell"  # a relay with wakes = "off" lost its power in the transfer
+    UNEXPLAINED = "doubtful"  # off after a crash during an outage, and the cause was not recorded
 
 
 @dataclass(slots=True)
 class ShedRecord:
-    """A circuit that is off because of us, and not yet given back.
+    """A circuit that the controller switched off and has not restored.
 
-    `before`: its position when the outage began. `since`: our first OFF. `off_at`: the later of our last OFF and the
-    device's report of it, from which `min_off_s` runs. `commanded`: an OFF has left (else it is about to).
-    `waits`: given back only when a person asks. `released`: a person asked.
+    `before`: position when the outage began. `since`: time of the first OFF. `off_at`: the later of the last OFF and
+    the device's report of it; `min_off_s` counts from it. `commanded`: an OFF has been sent (else it is about to be).
+    `needs_request`: restored only on a user request. `released`: a user has requested it.
     """
 
     outage: int
@@ -41,14 +41,17 @@ class ShedRecord:
     confirmed: bool = False
     needs_request: bool = False
     released: bool = False
-    before_unverified: bool = False  # `before` is hearsay until the device speaks
-    retained_untrusted: bool = False  # what the broker remembers from now on is of our own making
-    on_reported_at: float | None = None  # it answered our ON then, but an OFF may still take effect
+    before_unverified: bool = False  # `before` is unverified until the device reports live
+    retained_untrusted: bool = False  # from now on the retained report is the result of our own command
+    on_reported_at: float | None = None  # it acknowledged our ON then, but an OFF may still take effect
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A person asked that nothing of ours switch the circuit on. No lock-out: that takes a physical lock."""
+    """A user requested that the controller does not switch the circuit on.
+
+    Not a lockout: that requires a physical lock.
+    """
 
     by: str
     note: str
@@ -57,7 +60,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class PendingRequest:
-    """A person asked for a position, and it is not confirmed yet. `not_before`: the load rests until then."""
+    """A position that a user requested and the device has not confirmed. `not_before`: end of the minimum off time."""
 
     position: Position
     by: str
@@ -66,7 +69,7 @@ class PendingRequest:
 
 @dataclass(frozen=True, slots=True)
 class LastSwitch:
-    """Who last moved the circuit, as far as we know: `who` is a phrase for its owner."""
+    """Who last switched the circuit, as far as known: `actor` is a phrase for its owner."""
 
     position: Position
     actor: str
@@ -75,10 +78,10 @@ class LastSwitch:
 
 @dataclass(slots=True)
 class CircuitEntry:
-    """What is known of one circuit.
+    """State of one circuit.
 
-    `position`: what the device last said, `live` where it said so to us, else the broker's memory.
-    `remembered`: what the disk has. `sent`: our last command and when; None: none since this start.
+    `position`: last report of the device; `live` if it was reported live, else it is the retained report.
+    `retained_position`: position saved on disk. `sent`: last command, at `sent_at`; None: none since this start.
     """
 
     position: Position = Position.UNKNOWN
@@ -91,7 +94,7 @@ class CircuitEntry:
 
     shed_record: ShedRecord | None = None
     taken_over: bool = False
-    left_off_manually: bool = False  # on when an outage began, off by a person when it was over, and since
+    left_off_manually: bool = False  # on when an outage began, off manually when it ended, and since then
     hold: Hold | None = None
     last_switch: LastSwitch | None = None
 
@@ -100,54 +103,56 @@ class CircuitEntry:
     sent_at: float = 0.0
     attempts: int = 0
     retry_interval_s: float = 0.0
-    retry_reset: bool = True  # what is wanted changed, or the program, the broker or the device came back since `sent`
+    retry_reset: bool = (
+        True  # the wanted position changed, or the program, the broker or the device came back since `sent`
+    )
     off_pending: bool = False
     more_offs_in_flight: bool = (
-        False  # more than one OFF is on its way: a report answers one, and the next may come after it
+        False  # more than one OFF is in flight: a report acknowledges one, and the next may follow
     )
     on_pending: bool = False
-    on_sent_at: float | None = None  # this start, where an earlier process may have sent one
+    on_sent_at: float | None = None  # this start, if an earlier process may have sent one
     off_sent_at: float | None = None
-    off_expiry_s: float = 0.0  # so long does the broker keep that OFF for a device that is away
+    off_expiry_s: float = 0.0  # time for which the broker keeps that OFF for an unavailable device
 
-    possible_override_since: float | None = None  # on again while owed: a person, or a reboot?
+    possible_override_since: float | None = None  # on again while owed: manual override, or a reboot
     unexplained_on_count: int = 0
-    off_confirmed_live: bool = False  # its off was heard live, since our last OFF and in this connection
-    power_loss_off_at: float | None = None  # off without us: its power, or a hand?
+    off_confirmed_live: bool = False  # its off was reported live, since the last OFF and on this connection
+    power_loss_off_at: float | None = None  # off without a command: power loss, or manual
     off_unexplained: bool = False
 
     @property
     def known(self) -> Position:
-        """Return the position that may be relied on: said live, or told alike by the broker and the disk."""
+        """Return the position that is known: reported live, or retained report and disk agree. Otherwise UNKNOWN."""
         if self.live or self.position is self.retained_position:
             return self.position
         return Position.UNKNOWN
 
     @property
     def owed(self) -> bool:
-        """Tell whether we switched it off and have not given it back."""
+        """Return whether the controller switched the circuit off and has not restored it."""
         return self.shed_record is not None and self.shed_record.commanded
 
     @property
     def reported_since_off(self) -> bool:
-        """Tell whether the device itself has spoken since our last OFF (since this start, where that was earlier)."""
+        """Return whether the device has reported since the last OFF (since this start, if that was earlier)."""
         if self.off_sent_at is None:
             return self.live
         return self.reported_at is not None and self.reported_at > self.off_sent_at
 
     def position_before(self, *, wakes_off: bool) -> Position:
-        """Return the position to come back to, should an outage begin now."""
+        """Return the position to restore if an outage began now."""
         if self.live or self.position is self.retained_position:
             return self.position
         if self.position is Position.UNKNOWN:
             return self.retained_position
         if wakes_off and (self.position, self.retained_position) == (Position.OFF, Position.ON):
-            return Position.ON  # it fell with the power
+            return Position.ON  # it lost its power
         return Position.UNKNOWN
 
 
 def to_row(entry: CircuitEntry) -> dict[str, Json]:
-    """Return what of an entry outlives a crash, JSON-ready."""
+    """Return the part of an entry that is saved, JSON-ready."""
     row: dict[str, Json] = {"position": entry.retained_position.value}
     if (debt := entry.shed_record) is not None:
         row["debt"] = {
@@ -174,8 +179,8 @@ def to_row(entry: CircuitEntry) -> dict[str, Json]:
 def from_row(row: Mapping[str, Json], now: BootTime) -> CircuitEntry:
     """Return the entry that `to_row` wrote, as it stands at a start at `now`.
 
-    A rest that began in an earlier boot is counted from this start: nobody knows how long the machine was down.
-    Raises KeyError, TypeError or ValueError where the row is not one of ours.
+    A minimum off time that began in an earlier boot counts from this start: how long the machine was down is unknown.
+    Raises KeyError, TypeError or ValueError if the row is invalid.
     """
     entry = CircuitEntry(retained_position=Position(row["position"]), taken_over=row.get("taken_over") is True)
     entry.left_off_manually = row.get("left_off") is True
@@ -204,12 +209,12 @@ def _moment_row(moment: BootTime) -> Json:
 
 def _moment(row: Json) -> BootTime:
     if not isinstance(row, list):
-        raise TypeError(f"a moment is a list of boot and seconds, not {row!r}")
+        raise TypeError(f"a time is a list of boot ID and seconds, not {row!r}")
     boot, mono = row
     return BootTime(str(boot), float(mono))  # type: ignore[arg-type]  # float() refuses what is no number
 
 
 def _whole(value: Json) -> int:
     if not isinstance(value, int):
-        raise TypeError(f"an outage's number is whole, not {value!r}")
+        raise TypeError(f"an outage number is an integer, not {value!r}")
     return value

@@ -1,4 +1,4 @@
-"""What has held for so long that it is worth a person's attention: a blink is none."""
+"""On-delay timer: active after its condition has held for a given time. A short blink does not activate it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class OnDelay:
-    """The circuits for which something has held, unbroken, for `delay_s`.
+    """The circuits for which a condition has held, uninterrupted, for `delay_s`.
 
-    `long`: those circuits, and since when. Times must not run backward. Costs O(1) a circuit.
+    `active`: these circuits, with the time since which it holds. Times must not run backward. Cost: O(1) per circuit.
     """
 
     def __init__(self, delay_s: float) -> None:
@@ -22,7 +22,7 @@ class OnDelay:
         self.active: dict[CircuitId, float] = {}
 
     def set(self, circuit: CircuitId, at: float, *, holds: bool) -> None:
-        """Note at `at` whether it holds for the circuit."""
+        """Record at `at` whether the condition holds for the circuit."""
         if not holds:
             self._since.pop(circuit, None)
             self.active.pop(circuit, None)
@@ -30,17 +30,17 @@ class OnDelay:
             self._since.setdefault(circuit, at)
 
     def forget(self) -> None:
-        """Forget everything: it holds no more, whatever the circuit."""
+        """Clear everything: the condition holds for no circuit."""
         self._since.clear()
         self.active.clear()
 
     def follow(self, circuits: Container[CircuitId], at: float) -> None:
-        """Forget circuits that are no longer in the file."""
+        """Drop circuits that are no longer in the file."""
         for circuit in [one for one in (*self._since, *self.active) if one not in circuits]:
             self.set(circuit, at, holds=False)
 
     def on_deadline(self, now: float) -> bool:
-        """Move those for which it has held for long enough by `now`; return whether there were any."""
+        """Activate the circuits whose delay is over by `now`; return whether there were any."""
         found = False
         while (at := self.deadline()) is not None and at <= now:
             circuit = next(iter(self._since))
@@ -49,11 +49,11 @@ class OnDelay:
         return found
 
     def deadline(self) -> float | None:
-        """Return when the next will have lasted long enough; None: nothing waits."""
+        """Return when the next delay is over; None: none is running."""
         first = next(iter(self._since.values()), None)
         return None if first is None else first + self._delay_s
 
     def restart(self, now: float) -> None:
-        """Count from `now` on: what held before has lost its meaning."""
+        """Restart all delays at `now`: the condition has changed its meaning."""
         self._since = dict.fromkeys([*self.active, *self._since], now)
         self.active = {}

@@ -1,4 +1,4 @@
-"""What the homeowner wrote: circuits, their kinds and tags."""
+"""The homeowner's circuits with their kinds and tags."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CircuitId = NewType("CircuitId", str)
 
 
 class Kind(Enum):
-    """What holds the circuit's handle."""
+    """Device that holds the circuit's handle."""
 
     GEN2 = "gen2"
     GEN1 = "gen1"
@@ -29,7 +29,7 @@ class Tag(Enum):
 
 
 class Restore(Enum):
-    """Who gives a shed circuit back: the rules, a person when asked, or a person always."""
+    """Who restores a shed circuit: the rules, the rules on request, or only the user."""
 
     AUTO = "auto"
     ASK = "ask"
@@ -37,21 +37,21 @@ class Restore(Enum):
 
 
 class Override(Enum):
-    """Whether a person may keep a circuit on by switching it on again during an outage."""
+    """Whether switching a circuit on during an outage counts as a manual override."""
 
     ALLOW = "allow"
     NEVER = "never"
 
 
 class Wakes(Enum):
-    """What the device does when its own power comes back: as it was, or off (set so on some relays)."""
+    """Position of the device when its own power returns: as it was, or off (a setting of some relays)."""
 
     AS_WAS = "as-was"
     OFF = "off"
 
 
 class Position(Enum):
-    """What a device reports of itself. A command never changes it."""
+    """Position reported by a device. A command never changes it."""
 
     ON = "on"
     OFF = "off"
@@ -63,9 +63,9 @@ class Position(Enum):
 class Circuit:
     """One breaker handle and its load.
 
-    `spaces`: panel spaces, from 1; one or two. `amps`: the handle's rating in A; None where nobody wrote it.
-    `rank`: 1 (kept longest, returned first) to 9. `min_off_s`: seconds a load must rest between off and on, 0 to 3600.
-    `protected`: never commanded, whatever the tag.
+    `spaces`: panel spaces, from 1; one or two. `amps`: rating of the handle in A; None if not given. `rank`: 1 (kept
+    longest, restored first) to 9. `min_off_s`: minimum off time in seconds, 0 to 3600. `protected`: never commanded,
+    whatever the tag.
     """
 
     id: CircuitId

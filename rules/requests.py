@@ -1,4 +1,4 @@
-"""Whether a person's request is obeyed, and the reason where not."""
+"""Decisions on user requests: executed, or refused with the reason."""
 
 from __future__ import annotations
 
@@ -12,81 +12,88 @@ if TYPE_CHECKING:
     from rules.ledger_entry import CircuitEntry
     from rules.panel import Circuit, Panel
 
-NOT_A_LOCK = "a hold is a request to this program, not a lock-out: lock the breaker before you work on the circuit"
+NOT_A_LOCK = "a hold is a request to this program, not a lockout: lock the breaker before you work on the circuit"
 
 
 @dataclass(frozen=True, slots=True)
 class RequestDecision:
-    """The answer to a request, and a sentence for the person."""
+    """Decision on a request, with a sentence for the user."""
 
     ok: bool
     reason: str
 
 
 def switch_off(circuit: Circuit) -> RequestDecision:
-    """Answer a request to switch the circuit off."""
+    """Decide on a request to switch the circuit off."""
     if (why := _may_not(circuit)) is not None:
         return RequestDecision(ok=False, reason=why)
-    return RequestDecision(ok=True, reason=f"{circuit.name} is being switched off; it is yours now")
+    return RequestDecision(ok=True, reason=f"{circuit.name} is being switched off; it is left to you now")
 
 
 def switch_on(circuit: Circuit, entry: CircuitEntry, wait_s: float, *, force: bool) -> RequestDecision:
-    """Answer a request to switch the circuit on; `wait_s`: how long the load must still rest."""
+    """Decide on a request to switch the circuit on; `wait_s`: rest of its minimum off time in seconds."""
     if (why := _may_not(circuit)) is not None:
         return RequestDecision(ok=False, reason=why)
     if (why := _must_not_come_on(circuit, entry)) is not None:
         return RequestDecision(ok=False, reason=why)
     if wait_s > 0 and not force:
         return RequestDecision(
-            ok=True, reason=f"{circuit.name} must rest: it is switched on in {wait_s:.0f} s (now: true insists)"
+            ok=True,
+            reason=f"{circuit.name}: minimum off time; it is switched on in {wait_s:.0f} s (at once with now: true)",
         )
-    return RequestDecision(ok=True, reason=f"{circuit.name} is being switched on; it is yours now")
+    return RequestDecision(ok=True, reason=f"{circuit.name} is being switched on; it is left to you now")
 
 
 def restore(circuit: Circuit, entry: CircuitEntry, *, on_utility: bool) -> RequestDecision:
-    """Answer a request to give back what is owed."""
+    """Decide on a request to restore an owed circuit."""
     if not on_utility:
         return RequestDecision(
-            ok=False, reason="not on utility: nothing is given back before it returns (`on` switches one on)"
+            ok=False, reason="not on utility: nothing is restored before utility returns (`on` switches one circuit on)"
         )
     if not entry.owed:
-        return RequestDecision(ok=False, reason=f"{circuit.name} is not owed: {circuit.id} was not switched off by us")
+        return RequestDecision(
+            ok=False, reason=f"{circuit.name} is not owed: the controller did not switch {circuit.id} off"
+        )
     if (why := _may_not(circuit)) is not None:
         return RequestDecision(ok=False, reason=why)
     if (why := _must_not_come_on(circuit, entry)) is not None:
         return RequestDecision(ok=False, reason=why)
-    return RequestDecision(ok=True, reason=f"{circuit.name} is given back in its turn")
+    return RequestDecision(ok=True, reason=f"{circuit.name} is restored in its turn")
 
 
 def release(circuit: Circuit, entry: CircuitEntry) -> RequestDecision:
-    """Answer a request to release a hold."""
+    """Decide on a request to release a hold."""
     if entry.hold is None:
         return RequestDecision(ok=False, reason=f"{circuit.name} is not on hold")
-    return RequestDecision(ok=True, reason="released; nothing was switched: `restore` or `on` brings it back")
+    return RequestDecision(ok=True, reason="released; nothing was switched: `restore` or `on` turns it on")
 
 
 def forget(circuit: Circuit, entry: CircuitEntry) -> RequestDecision:
-    """Answer a request to forget a debt."""
+    """Decide on a request to delete a shed record."""
     if entry.shed_record is None and not entry.left_off_manually:
         return RequestDecision(ok=False, reason=f"{circuit.name} is not owed")
     return RequestDecision(ok=True, reason=f"{circuit.name} is no longer owed: it stays as it is")
 
 
 def reload_conflicts(old: Panel, new: Panel, owed: tuple[Circuit, ...]) -> tuple[str, ...]:
-    """Say what a changed file would take from our reach while it is still owed; nothing said, nothing wrong."""
+    """Return the reasons why a changed file is refused: owed circuits that it drops or makes uncommandable.
+
+    Empty: accepted.
+    """
     said = []
     for circuit in owed:
         if circuit.id not in old:
             continue
         if circuit.id not in new:
             said.append(
-                f"circuits.toml: [circuits.{circuit.id}] is missing, but it was switched off by us and is still owed"
+                f"circuits.toml: [circuits.{circuit.id}] is missing, but the controller switched it off"
+                " and it is still owed"
             )
         elif (why := _may_not(new[circuit.id])) is not None:
             said.append(
-                f"circuits.toml: [circuits.{circuit.id}] {why}, but it was switched off by us and is still owed"
+                f"circuits.toml: [circuits.{circuit.id}] {why}, but the controller switched it off and it is still owed"
             )
-    how = ": leave it until it is given back, or `loadshed ask forget CIRCUIT` first"
+    how = ": keep it in the file until it is restored, or send `loadshed ask forget CIRCUIT` first"
     return tuple(sentence + how for sentence in said)
 
 
@@ -99,7 +106,7 @@ def _may_not(circuit: Circuit) -> str | None:
 
 def _must_not_come_on(circuit: Circuit, entry: CircuitEntry) -> str | None:
     if (hold := entry.hold) is not None:
-        return f"{circuit.name} is on hold by {hold.by or 'somebody'}{f' ({hold.note})' if hold.note else ''}"
+        return f"{circuit.name} is on hold by {hold.by or 'a user'}{f' ({hold.note})' if hold.note else ''}"
     if entry.position is Position.TRIPPED:
-        return f"{circuit.name} has tripped: find out why, and reset it by hand"
+        return f"{circuit.name} has tripped: find the cause, then reset the breaker"
     return None

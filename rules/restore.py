@@ -1,4 +1,4 @@
-"""What may come back, which next, and when."""
+"""Restore decisions: which circuits, in which order, and when."""
 
 from __future__ import annotations
 
@@ -16,32 +16,36 @@ if TYPE_CHECKING:
     from rules.panel import Circuit, CircuitId
 
 LATE_OFF_S = 60.0
-"""An OFF nobody confirmed may still take effect so long after the broker has forgotten it: the slowest devices and
-hubs, with a margin."""
+"""Time in seconds after the broker has discarded an unacknowledged OFF in which it can still take effect.
+
+The slowest devices and hubs, with a margin.
+"""
 
 
 LATE_ON_S = 60.0
-"""So long after our own ON an `on` may be its late answer, and is no person's: an ON and an OFF that cross in a slow
-hub look like a hand that switches on again."""
+"""Time in seconds after an ON command in which a reported `on` can be its late acknowledgment.
+
+It is then not a manual override: an ON and an OFF that cross in a slow hub look like manual switching.
+"""
 
 
 class RestoreDecision(Enum):
-    """What becomes of a circuit once utility is stable. Only `RETURNS` is switched on by the rules."""
+    """What happens to a circuit once utility is stable. Only `RESTORE` is switched on by the rules."""
 
     RESTORE = "returns"
     NOT_OWED = "not owed"
     IS_ON = "is on"
     TRIPPED = "tripped"
     ON_HOLD = "on hold"
-    WAITS_FOR_REQUEST = "waits until a person asks"
+    WAITS_FOR_REQUEST = "waits for a user request"
     STAYS_OFF = "restore is never"
     WAS_OFF = "was off before"
-    BEFORE_UNKNOWN = "nobody knows whether it was on before"
+    BEFORE_UNKNOWN = "state before the outage unknown"
     NOT_BY_CONTROLLER = "may not be commanded"
 
 
 def restore_decision(circuit: Circuit, entry: CircuitEntry) -> RestoreDecision:
-    """Say whether the rules give this circuit back, and why not."""
+    """Return whether the rules restore this circuit, and if not, why."""
     debt = entry.shed_record
     if debt is None or not debt.commanded or entry.taken_over:
         return RestoreDecision.NOT_OWED
@@ -73,15 +77,15 @@ def _without_request(circuit: Circuit, debt: ShedRecord) -> RestoreDecision:
 
 
 def retagged_essential(circuit: Circuit, debt: ShedRecord) -> bool:
-    """Tell whether the owner has retagged a shed circuit essential: a person's request, obeyed on standby too.
+    """Return whether the owner has retagged a shed circuit essential: a user request, executed on standby too.
 
-    What fell with the power was essential all along, and waits for utility.
+    A circuit that is off because of a power loss was essential before, and waits for utility.
     """
     return circuit.tag is Tag.ESSENTIAL and debt.cause is ShedCause.SHED and not debt.needs_request
 
 
 def earliest_on_at(circuit: Circuit, entry: CircuitEntry) -> float:
-    """Return from when on the load may be switched on again (monotonic s): compressors must rest."""
+    """Return from when the load may be switched on again (monotonic s), by its minimum off time."""
     return entry.shed_record.off_at.mono + circuit.min_off_s if entry.shed_record is not None else 0.0
 
 
@@ -107,10 +111,10 @@ class _Place(NamedTuple):
 
 
 class RestoreQueue:
-    """The circuits on their way back: one at a time, rank 1 first, `stagger_s` apart.
+    """Queue of circuits to restore: one at a time, rank 1 first, `stagger_s` apart.
 
-    One that must rest lets the next in rank go first. One that did not answer is tried again only where that delays
-    nobody's first try: a silent circuit holds up no other. Costs O(log n) a circuit.
+    A circuit in its minimum off time lets the next in rank go first. A circuit that did not acknowledge is retried only
+    if that does not delay the first attempt of another circuit. Cost: O(log n) per circuit.
     """
 
     def __init__(self, stagger_s: float, last_on_at: float) -> None:
@@ -128,22 +132,22 @@ class RestoreQueue:
         return circuit in self._places
 
     def put(self, circuit: CircuitId, rank: int, order: int, ready_at: float, *, again: bool) -> None:
-        """Let a circuit wait until `ready_at`; `again`: it has been tried and did not answer."""
+        """Add a circuit that waits until `ready_at`. `again`: it has been tried without acknowledgment."""
         place = _Place(ready_at, rank, order, circuit)
         if self._places.get(circuit) != place:
             self._places[circuit] = place
             heappush(self._retries if again else self._resting, place)
 
     def remove(self, circuit: CircuitId) -> None:
-        """Take a circuit out: it is back, or no longer comes back."""
+        """Remove a circuit: it is on, or is no longer restored."""
         self._places.pop(circuit, None)
 
     def sent(self, at: float) -> None:
-        """Note that an ON was sent at `at`, to whomever: the next waits for its turn."""
+        """Record that an ON was sent at `at`, to any circuit: the next one waits for the stagger."""
         self._slot = max(self._slot, at + self._stagger_s)
 
     def pop_due(self, now: float) -> CircuitId | None:
-        """Return the circuit to switch on now, and let it wait no longer; None where none may."""
+        """Remove and return the circuit to switch on now; None if none is due."""
         if now < self._slot:
             return None
         self._wake(now)
@@ -157,7 +161,7 @@ class RestoreQueue:
         return circuit
 
     def deadline(self, now: float) -> float | None:
-        """Return when `take` may next have something to give; None: never, as things stand."""
+        """Return when `pop_due` may next return a circuit; None: never, as things stand."""
         slot = max(self._slot, now)
         self._wake(slot)
         if self._first:
@@ -173,7 +177,7 @@ class RestoreQueue:
         return resting is not None and resting.at < now + self._stagger_s
 
     def _wake(self, now: float) -> None:
-        """Move those who have rested to their place by rank; forget those taken out meanwhile."""
+        """Move circuits whose minimum off time is over to their place by rank; drop those removed in the meantime."""
         while (place := self._head(self._resting)) is not None and place.at <= now:
             heappop(self._resting)
             heappush(self._first, (place.rank, place.order, place))

@@ -1,4 +1,4 @@
-"""What must go off now, in which order, and when it is tried again."""
+"""What is switched off now, in which order, and when a command is retried."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ if TYPE_CHECKING:
     from rules.panel import Circuit, CircuitId, Panel
 
 MAX_ATTEMPTS = 3
-"""After so many unanswered commands a circuit is settled: said aloud, and (to switch off) tried on."""
+"""Number of unacknowledged commands after which a circuit is settled: an alarm is raised, and OFF retries continue."""
 
 MAX_RETRY_INTERVAL_S = 60.0
-"""To switch off, the pause between tries doubles up to this."""
+"""Upper limit in seconds of the doubling interval between OFF retries."""
 
 _OFF = (Position.OFF, Position.TRIPPED)
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often an unconfirmed OFF is sent again.
+    """Intervals between retries of an unconfirmed OFF.
 
-    `confirm_s`: a device has so long to report. `eager_s`: for so long after the opening or the start the pause does
-    not grow: hubs and access points are still booting, and overload stalls a generator in seconds.
+    `confirm_s`: time in seconds a device has to report. `eager_s`: time in seconds after the opening or the start in
+    which the interval does not grow: hubs and access points are still booting, and overload stalls a generator in
+    seconds.
     """
 
     confirm_s: float = 5.0
@@ -35,24 +36,24 @@ class RetryPolicy:
 
 
 def shed_order(panel: Panel) -> tuple[CircuitId, ...]:
-    """Return all circuits, the first to shed first: falling rank, then the order of the file."""
+    """Return all circuits in shedding order: falling rank number, then the order of the file."""
     return tuple(circuit.id for circuit in sorted(panel, key=lambda circuit: -circuit.rank))
 
 
 def shed_plan(panel: Panel, ledger: Ledger) -> tuple[CircuitId, ...]:
-    """Return the circuits to switch off on standby, highest rank first.
+    """Return the circuits to switch off on standby, highest rank number first.
 
-    A circuit that may not or cannot be switched is never in it, nor one that a person took over. Unknown positions
-    are: a load nobody vouches for counts as on.
+    Uncontrollable and protected circuits are never included, nor those under manual override. Unknown positions are
+    included: a load of unknown position counts as on.
     """
     return tuple(circuit for circuit in shed_order(panel) if wants_off(panel[circuit], ledger[circuit]))
 
 
 def wants_off(circuit: Circuit, entry: CircuitEntry) -> bool:
-    """Tell whether a house on standby still needs this circuit switched off."""
+    """Return whether a house on standby still needs this circuit switched off."""
     if not sheddable(circuit) or entry.taken_over or entry.possible_override_since is not None:
         return False
-    # What was switched on a moment ago may still come on, whatever it reported meanwhile.
+    # A circuit that was switched on a moment ago may still turn on, whatever it reported since.
     return entry.on_pending or entry.known not in _OFF
 
 
@@ -64,9 +65,9 @@ def next_off_at(entry: CircuitEntry) -> float | None:
 
 
 def retry_interval(entry: CircuitEntry, at: float, eager_until: float, pace: RetryPolicy) -> float:
-    """Return how long to wait for an answer to an OFF sent at `at`, in seconds.
+    """Return the time in seconds to wait for an acknowledgment of an OFF sent at `at`.
 
-    `confirm_s` while the house is eager, then twice the last pause each time, up to 60 s.
+    `confirm_s` in the eager time, then twice the previous interval each time, up to 60 s.
     """
     if at < eager_until or entry.sent is not Position.OFF or not entry.attempts:
         return pace.confirm_s

@@ -199,4 +199,4 @@ def test_what_is_typed_on_the_bus_does_as_the_pages_say(tmp_path: Path) -> None:
         ]
     state, answer = (json.loads(text) for text in said if text)
     assert state.keys() >= example("source").keys()
-    assert answer == {"ok": True, "reason": "Hot tub is being switched off; it is yours now"}
+    assert answer == {"ok": True, "reason": "Hot tub is being switched off; it is left to you now"}

@@ -160,7 +160,7 @@ def _circuits(told: HouseStatus) -> Iterator[str]:
     heads = ("circuit", "breaker", "tag", "command", "is", "why")
     yield table(heads, [_row(name, circuit) for name, circuit in sorted(told.circuits.items(), key=_order)])
     if any(circuit.get("controllable") is False for circuit in told.circuits.values()):
-        yield "NO: no command can switch it off and on; it stays ON unless switched by hand."
+        yield "NO: no command can switch it off and on; it stays ON unless switched manually."
 
 
 def _order(item: tuple[str, Fields]) -> tuple[bool, str]:

@@ -1,4 +1,4 @@
-"""A recorded night, played again: the same inputs into a fresh engine; what it decides, beside what it decided then."""
+"""Replay of a recording: the same inputs into a new engine, and its commands beside the recorded ones."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class ReplayedTurn(NamedTuple):
-    """One recorded turn, played again. `decided`: the commands of now, beside `turn.commands`, those of then.
+    """A replayed turn. `decided`: the commands of the replay, beside `turn.commands`, the recorded ones.
 
-    `told`: what the log says of the turn. `outage`: the outage it belongs to; None: to none.
+    `told`: the turn's log events. `outage`: the outage it belongs to; None: none.
     """
 
     turn: EngineTurn
@@ -32,12 +32,12 @@ class ReplayedTurn(NamedTuple):
 
 
 def build_engine(start: SessionStart) -> Engine:
-    """Return the engine as it began. It has no meter: what the meter says decides nothing of switching."""
+    """Return the engine in its initial state. It has no meter: meter readings do not affect switching."""
     return Engine(start.panel, start.settings, start.memory, start.boot, start.at, rebooted=start.rebooted)
 
 
 def replay(segment: Session) -> Iterator[ReplayedTurn]:
-    """Yield each turn, played again in order."""
+    """Yield each replayed turn in order."""
     engine = build_engine(segment.start)
     outage = segment.start.memory.outage.id if segment.start.memory.outage is not None else None
     for turn in segment.turns:
@@ -53,7 +53,7 @@ def replay(segment: Session) -> Iterator[ReplayedTurn]:
 
 
 class IssuedCommand(NamedTuple):
-    """One command: `at`, in monotonic seconds of the segment that began with `start`."""
+    """A command: `at`, in monotonic seconds of the session that began with `start`."""
 
     start: SessionStart
     at: float
@@ -61,17 +61,17 @@ class IssuedCommand(NamedTuple):
     circuit: CircuitId
 
 
-# --- compared with what was decided then -----------------------------------------------------------------------------
+# --- comparison with the recording ------------------------------------------------------------------------------------
 
 
 class Wanted(NamedTuple):
-    """What is to be told: one outage, or what came after a moment (seconds since 1970). None: all of it."""
+    """Selection of a recording: one outage, or everything after a time (seconds since 1970). None: all of it."""
 
     outage: int | None = None
     since_utc_s: float | None = None
 
     def holds(self, turn: ReplayedTurn, start: SessionStart) -> bool:
-        """Tell whether a turn is to be told; one whose time of day nobody knows is."""
+        """Return whether a turn is selected. A turn of unknown time of day is."""
         if self.outage is not None and turn.outage != self.outage:
             return False
         if self.since_utc_s is None or start.wall is None:
@@ -80,7 +80,7 @@ class Wanted(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One step of the replay: a turn that is wanted, or the end of a segment where `turn` is None."""
+    """A step of the replay: a selected turn, or the end of a session if `turn` is None."""
 
     segment: Session
     turn: ReplayedTurn | None
@@ -88,9 +88,9 @@ class Step(NamedTuple):
 
 @dataclass(slots=True)
 class ReplaySummary:
-    """What a comparison came to. `told`: turns told. `commands`: recorded in them; `same`: decided alike.
+    """Result of a comparison. `told`: number of turns. `commands`: recorded commands; `same`: replayed alike.
 
-    `difference`: the first turn that was decided otherwise, and the segment's start; None: none was.
+    `difference`: the first turn with different commands, and the session's start; None: no difference.
     """
 
     told: int = 0
@@ -110,15 +110,15 @@ class ReplaySummary:
             self.difference = step.segment.start, step.turn
 
     def sentence(self) -> str:
-        """Return what it came to, in a line."""
+        """Return the result in one line."""
         kind = "the same decisions" if self.difference is None else "ANOTHER DECISION"
         return f"{kind}: {self.same} of {self.commands} commands"
 
 
 def compared(recording: Iterable[Session], wanted: Wanted) -> Iterator[Step]:
-    """Yield what is wanted of a recording, played again; of a segment nothing more after its first difference.
+    """Yield the selected part of a recording, replayed; after its first difference no more of a session.
 
-    From there on the engine is in another house than the recording, and what it decides says nothing.
+    From there on the engine is in another situation than the recording, and its decisions mean nothing.
     """
     for segment in recording:
         for turn in replay(segment):
@@ -130,7 +130,7 @@ def compared(recording: Iterable[Session], wanted: Wanted) -> Iterator[Step]:
 
 
 class Within(NamedTuple):
-    """A stretch of a recording: from the first moment wanted until the next outage. Each: a segment's number, and s."""
+    """Part of a recording: from the first selected time until the next outage, each as session number and seconds."""
 
     starts: tuple[SessionStart, ...]
     first: tuple[int, float]
@@ -138,7 +138,7 @@ class Within(NamedTuple):
 
     @classmethod
     def of(cls, recording: Sequence[Session], wanted: Wanted) -> Within | None:
-        """Return where what is wanted stands; None: nowhere."""
+        """Return the selected part; None: nothing is selected."""
         first: tuple[int, float] | None = None
         last = len(recording), 0.0
         for number, segment in enumerate(recording):
@@ -150,6 +150,6 @@ class Within(NamedTuple):
         return None if first is None else cls(tuple(one.start for one in recording), first, last)
 
     def holds(self, given: IssuedCommand) -> bool:
-        """Tell whether a command left in it."""
+        """Return whether a command was sent within it."""
         number = next(number for number, start in enumerate(self.starts) if start is given.start)
         return self.first <= (number, given.at) < self.last

@@ -1,7 +1,8 @@
-"""The same night under another configuration: what came from outside goes in as recorded, and the engine decides anew.
+"""What-if replay: the recorded inputs under another configuration.
 
-Where it commands as it did, devices answer as they did. Where it does not, that circuit's device is assumed from there
-on: it obeys as fast as it did in the recording, and what it answered to a command that is not given now is left out.
+If the engine gives the same commands, devices respond as recorded. If it does not, that circuit's device is simulated
+from there on: it obeys as fast as it did in the recording, and its recorded responses to commands that are not given
+now are omitted.
 """
 
 from __future__ import annotations
@@ -29,17 +30,17 @@ if TYPE_CHECKING:
     from rules.panel import CircuitId
 
 ANSWER_S = 60.0
-"""A report of the position commanded counts as the answer to the command for so long."""
+"""Time in seconds within which a report of the commanded position counts as the response."""
 
 USUAL_ANSWER_S = 0.5
-"""So late does a device answer where the recording shows none that did."""
+"""Response time in seconds of a device if the recording shows no response."""
 
 GOES_ON_S = 7200.0
-"""So long does the house live on after the recording's end, with nothing happening to it: what was late is told too."""
+"""Time in seconds that is simulated after the end of the recording, so that late commands are shown, too."""
 
 
 class ResponseTimes:
-    """How fast the recorded devices answered, by circuit and word."""
+    """Response times of the recorded devices, by circuit and command."""
 
     def __init__(self, recording: Iterable[Session]) -> None:
         self._took_s: dict[tuple[CircuitId, Position], list[float]] = defaultdict(list)
@@ -63,14 +64,14 @@ class ResponseTimes:
                 waiting[command.circuit] = word, turn.now if turn.left is None else turn.left
 
     def after_s(self, circuit: CircuitId, word: Position) -> float | None:
-        """Return after how many seconds this device answers; None: not at all, as in the recording."""
+        """Return the response time of this device in seconds; None: it does not respond, as in the recording."""
         if took := self._took_s.get((circuit, word)):
             return median(took)
         return None if (circuit, word) in self._asked else self._usual_s
 
 
 class SimulatedDisk:
-    """What a life of the program wrote, on top of what it began from."""
+    """Rows that a session of the program wrote, on top of its saved state at the start."""
 
     def __init__(self, memory: SavedState) -> None:
         self._memory = memory
@@ -79,7 +80,7 @@ class SimulatedDisk:
         self._histories = {(row.outage, row.circuit): row for row in memory.history}
 
     def write(self, rows: Iterable[Effect]) -> None:
-        """Take rows in; what is told on the bus, or needs no memory, is none."""
+        """Add rows; publications are not saved."""
         for row in rows:
             match row:
                 case SaveEntry():
@@ -94,9 +95,9 @@ class SimulatedDisk:
                     pass
 
     def found(self, shadow: SimulatedDisk, recorded: SavedState) -> SavedState:
-        """Return what the next start finds: where we wrote what was written then, what was found then.
+        """Return the saved state of the next start: where this replay wrote the recorded rows, the recorded state.
 
-        `shadow`: what was written then. `recorded`: what was found of it; a crash may have taken some.
+        `shadow`: the recorded rows. `recorded`: the state found at the recorded start; a crash may have lost some rows.
         """
         ours = {circuit: row for circuit, row in self._entries.items() if row != shadow._entries.get(circuit)}
         entries = {**recorded.entries, **ours}
@@ -117,10 +118,10 @@ class SimulatedDisk:
 
 @dataclass(slots=True)
 class SimulatedDevices:
-    """Where each device is: as recorded, or as assumed from the moment on at which its commands differ.
+    """Position of each device: as recorded, or simulated from the time on at which its commands differ.
 
-    `recorded`: the position last recorded of each. `awaited`: the recorded command that is not answered yet.
-    `assumed`: the position of each that is apart. `left_out`: recorded answers that were not passed on.
+    `recorded`: the last recorded position of each. `awaited`: the recorded command without a response yet. `assumed`:
+    the position of each simulated device. `left_out`: recorded responses that were omitted.
     """
 
     answers: ResponseTimes
@@ -159,13 +160,13 @@ class SimulatedDevices:
             self._rejoin(circuit)
             return None
         if (not event.retained and said is not before) or self.assumed[circuit] is Position.UNKNOWN:
-            self.assumed[circuit] = said  # a hand, a trip, a reboot: it happened all the same
+            self.assumed[circuit] = said  # manual switching, a trip, a reboot: it happened in any case
         told = event._replace(position=self.assumed[circuit])
         self._rejoin(circuit)
         return told
 
     def commanded(self, then: Sequence[Command], now: Sequence[Command], left: float) -> None:
-        """Take what was commanded then and what is now: where they differ the device is assumed from here on."""
+        """Compare the recorded commands with the present ones: devices with a difference are simulated from here on."""
         same = {(command.circuit, word_of(command)) for command in then}
         decided = {(command.circuit, word_of(command)) for command in now}
         for circuit, word in same:
@@ -178,7 +179,7 @@ class SimulatedDevices:
                 heappush(self.under_way, (left + after_s, self._count, circuit, word))
 
     def answer(self, until: float) -> list[ev.Event]:
-        """Return what assumed devices say by then."""
+        """Return the reports of simulated devices that are due by `until`."""
         said: list[ev.Event] = []
         while self.under_way and self.under_way[0][0] <= until:
             at, _, circuit, word = heappop(self.under_way)
@@ -192,30 +193,33 @@ class SimulatedDevices:
         return said
 
     def next_at(self) -> float | None:
-        """Return when an assumed device speaks next; None: none will."""
+        """Return when the next report of a simulated device is due; None: none."""
         return self.under_way[0][0] if self.under_way else None
 
     def _rejoin(self, circuit: CircuitId) -> None:
-        """Follow the recording again where the device is where it was, and nothing is on its way."""
+        """Follow the recording again if the device is in its recorded position and no command is in flight."""
         busy = circuit in self.awaited or any(one == circuit for _, _, one, _ in self.under_way)
         if not busy and self.assumed[circuit] is self.recorded.get(circuit):
             del self.assumed[circuit]
 
 
 def word_of(command: Command) -> Position:
-    """Return the position commanded."""
+    """Return the commanded position."""
     return Position.OFF if isinstance(command, SwitchOff) else Position.ON
 
 
 class WhatIf:
-    """A recording, decided by another panel and other settings. `then`, `now`: the commands of both, in order."""
+    """A recording, decided with another panel and other settings.
+
+    `recorded`, `simulated`: the commands of both, in order.
+    """
 
     def __init__(self, recording: Sequence[Session], panel: Panel, settings: EngineSettings) -> None:
         self._panel, self._settings = panel, settings
         self.devices = SimulatedDevices(ResponseTimes(recording))
         self.recorded: list[IssuedCommand] = []
         self.simulated: list[IssuedCommand] = []
-        self.rewritten = 0  # changes of the homeowner's file that were left out
+        self.rewritten = 0  # reloads of the homeowner's file that were omitted
         self._rows = self._shadow_rows = SimulatedDisk(SavedState())
         self._begun = False
         for segment, later in zip_longest(recording, (one.start for one in recording[1:])):
@@ -223,12 +227,12 @@ class WhatIf:
 
     @property
     def unheard(self) -> list[CircuitId]:
-        """Return the circuits that may be commanded and of which the recording holds no word."""
+        """Return the commandable circuits without any report in the recording."""
         return [one.id for one in self._panel if commandable(one) and one.id not in self.devices.recorded]
 
     def _live(self, segment: Session, later: SessionStart | None) -> None:
         self._begin(segment.start)
-        # The recorded engine runs beside: it says how late the program was, and when it must have been dead.
+        # The recorded engine runs beside it: it shows how late the program was, and when it must have been dead.
         shadow = build_engine(segment.start)
         for turn in segment.turns:
             due = shadow.next_decision_at()
@@ -243,7 +247,7 @@ class WhatIf:
 
     @staticmethod
     def _end(segment: Session, later: SessionStart | None, due: float | None) -> float:
-        """Return until when the program lived, as far as is recorded; `due`: when it would have decided next."""
+        """Return until when the program ran, as far as is recorded; `due`: its next decision."""
         if later is None and due is None:
             return segment.last_at + GOES_ON_S
         if segment.end is not None or later is None or later.boot != segment.start.boot:
@@ -266,7 +270,7 @@ class WhatIf:
         self.devices.awaited.clear()
 
     def _go_on(self, until: float) -> None:
-        """Play what becomes due before `until`: deadlines, and answers of assumed devices."""
+        """Process what is due before `until`: deadlines, and reports of simulated devices."""
         while True:
             dues = [due for due in (self._engine.next_decision_at(), self.devices.next_at()) if due is not None]
             if not dues or min(dues) >= until:

@@ -150,7 +150,7 @@ def _circuit(circuit: Circuit, notes: ErrorCollector) -> None:
         return
     reason = uncontrollable_reason(circuit)
     if reason is not None:
-        says = f"UNCONTROLLABLE ({reason}): it stays ON unless switched by hand"
+        says = f"UNCONTROLLABLE ({reason}): it stays ON unless switched manually"
         notes.add((*path, "breaker"), says, circuit.kind.value)
         return
     _load(circuit, path, notes)

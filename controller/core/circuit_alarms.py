@@ -182,7 +182,7 @@ class CircuitAlarmMonitor:
             return "no response from its device"
         if self._ledger.before.get(circuit) is Position.OFF:
             return "off before the outage"
-        return f"off by {entry.last_switch.actor}" if entry.last_switch is not None else "off"
+        return f"switched off by {entry.last_switch.actor}" if entry.last_switch is not None else "off"
 
     def _kept_off(self, circuit: CircuitId) -> str:
         return reason_kept_off(self._context.panel.current[circuit], self._ledger[circuit]) or ""

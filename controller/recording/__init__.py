@@ -1,1 +1,1 @@
-"""What was recorded of a night, and what is read from it: the same decisions again, or another file's."""
+"""Recording of the engine's inputs, for a replay of its decisions."""

@@ -1,8 +1,8 @@
-"""The recording of what went into the engine, line by line: enough to have it decide the same again, to the byte.
+"""Format of the recording of engine inputs, line by line: complete enough to replay every decision exactly.
 
-A segment is one life of the program: its start (panel, settings and memory in force), then each turn that could move a
-breaker, with the commands that left. Every line is JSON. The file holds no secret: no password, no broker's name, no
-answer's address.
+A session is one run of the program: its start (panel, settings and saved state), then each turn that could switch a
+breaker, with the commands sent. Every line is JSON. The file holds no secret: no password, no broker address, no reply
+address.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 Command = SwitchOff | SwitchOn
 
 FORMAT = 1
-"""Goes up when an older program could no longer read what a newer one writes."""
+"""Format version; it increases when an older program could not read what a newer one writes."""
 
 
 class RecordingError(Exception):
-    """The recording is none of ours, damaged, or from a newer program; the text says which, for its reader."""
+    """The recording is not one of loadshed's, is damaged, or is from a newer program; the text states which."""
 
 
 class SessionStart(NamedTuple):
-    """What the engine began from. `at`: monotonic s. `wall`: the wall clock beside it; None: not known.
+    """Initial state of the engine. `at`: monotonic seconds. `wall`: the wall clock at that time; None: unknown.
 
-    `version`: of the program that recorded.
+    `version`: version of the program that recorded.
     """
 
     boot: str
@@ -49,9 +49,9 @@ class SessionStart(NamedTuple):
 
 
 class EngineTurn(NamedTuple):
-    """One turn of the engine: what it took at `now`, what it commanded, and when that had left (monotonic s).
+    """One turn of the engine: events processed at `now`, commands, and when they had been sent (monotonic s).
 
-    `left`: None where the program died before.
+    `left`: None if the program died before.
     """
 
     now: float
@@ -61,7 +61,7 @@ class EngineTurn(NamedTuple):
 
 
 class SessionEnd(NamedTuple):
-    """The segment ends at this monotonic second. `cut`: why it ends before the program did; None: both ended well."""
+    """End of the session at this monotonic second. `cut`: why the recording ends earlier; None: regular end."""
 
     at: float
     cut: str | None = None
@@ -71,7 +71,7 @@ Part = SessionStart | EngineTurn | SessionEnd
 
 
 class Session(NamedTuple):
-    """One life of the program. `end`: None where it was killed, lost its power, or goes on."""
+    """One run of the program. `end`: None if it was killed, lost power, or still runs."""
 
     start: SessionStart
     turns: tuple[EngineTurn, ...]
@@ -79,7 +79,7 @@ class Session(NamedTuple):
 
     @property
     def last_at(self) -> float:
-        """Return the last monotonic second that is recorded."""
+        """Return the last recorded monotonic second."""
         if self.end is not None:
             return self.end.at
         return self.turns[-1].now if self.turns else self.start.at
@@ -89,7 +89,7 @@ class Session(NamedTuple):
 
 
 def to_line(part: Part) -> str:
-    """Return one part as a line of JSON, without its end."""
+    """Return one part as a line of JSON, without line end."""
     match part:
         case SessionStart():
             row: dict[str, Any] = {"start": _start_row(part)}
@@ -107,7 +107,7 @@ def to_line(part: Part) -> str:
 
 
 def to_lines(recorded: Session) -> Iterator[str]:
-    """Yield the lines of one segment."""
+    """Yield the lines of one session."""
     parts: list[Part] = [recorded.start, *recorded.turns]
     yield from map(to_line, parts if recorded.end is None else [*parts, recorded.end])
 
@@ -127,7 +127,7 @@ def _start_row(start: SessionStart) -> dict[str, Any]:
 
 
 def circuit_row(circuit: Circuit) -> dict[str, Any]:
-    """Return a circuit, JSON-ready; what has its default is left out."""
+    """Return a circuit, JSON-ready, without fields that have their default."""
     return {
         field.name: _plain(value)
         for field in fields(circuit)
@@ -151,7 +151,7 @@ def _memory_row(memory: SavedState) -> dict[str, Any]:
 def _event_row(event: ev.Event) -> list[Any]:
     row = event._asdict()
     if "reply" in row:
-        # The ticket of an answer is an object of the running program: that one waited is all there is to say.
+        # The reply address is an object of the running program: only its presence is recorded.
         row["reply"] = row["reply"] is not None
     return [type(event).__name__, *map(_plain, row.values())]
 
@@ -177,7 +177,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401  # a field of any event or row
 
 
 def from_line(text: str) -> Part:
-    """Return the part that a line holds. Raises `EvidenceError`."""
+    """Return the part in a line. Raises `RecordingError`."""
     try:
         row = json.loads(text)
         if "start" in row:
@@ -192,7 +192,7 @@ def from_line(text: str) -> Part:
 
 
 def sessions(lines: Iterable[str]) -> tuple[Session, ...]:
-    """Return the segments that lines hold, in order. Raises `EvidenceError`, with the line's number."""
+    """Return the sessions in the lines, in order. Raises `RecordingError`, with the number of the line."""
     found: list[list[Part]] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -211,7 +211,7 @@ def sessions(lines: Iterable[str]) -> tuple[Session, ...]:
 
 
 def segment(parts: Sequence[Part]) -> Session:
-    """Return the segment that a start and what follows it make."""
+    """Return the session made of a start and the parts that follow it."""
     start, *others = parts
     if not isinstance(start, SessionStart):
         raise RecordingError("a recording begins with a start")
@@ -221,7 +221,7 @@ def segment(parts: Sequence[Part]) -> Session:
 
 def _start(row: Mapping[str, Any]) -> SessionStart:
     if row["format"] != FORMAT:
-        raise ValueError(f"format {row['format']!r}: recorded by another loadshed, this one reads {FORMAT}")
+        raise ValueError(f"format {row['format']!r}: recorded by another version of loadshed; this one reads {FORMAT}")
     wall = row["wall"]
     return SessionStart(
         boot=str(row["boot"]),
@@ -293,15 +293,15 @@ def _command(word: str, circuit: str, expires_s: int) -> Command:
     return kinds[word](CircuitId(circuit), expires_s)
 
 
-TICKET = "somebody waits for the answer"
-"""Stands for the ticket of an answer that nobody waits for any more."""
+TICKET = "a recorded reply address"
+"""Stands for the reply address of a recorded request."""
 
 
 def _event(row: list[Any]) -> ev.Event:
     kind = _EVENTS[row[0]]
     if len(row) > len(kind._fields) + 1:
-        raise ValueError(f"{row[0]} has more fields than this loadshed knows")
-    # Fewer are well: what was added since has a default.
+        raise ValueError(f"{row[0]} has more fields than this version of loadshed knows")
+    # Fewer fields are valid: later additions have defaults.
     named = zip(kind._fields, row[1:], strict=False)
     event: ev.Event = kind(**{name: _FIELDS[name](value) if name in _FIELDS else value for name, value in named})
     return event

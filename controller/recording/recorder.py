@@ -1,8 +1,7 @@
-"""Which turns of the engine are recorded: those that could have moved a breaker, or wrote down that anything happened.
+"""Selection of the engine turns to record: those that could have switched a breaker, or were logged.
 
-What a device says again without anything coming of it is held back: the last of it goes into the next turn in which
-anything happens, and what lay between changes nothing. What the meter says decides nothing of switching, and is left
-out.
+Repeated device reports without effect are held back: the last one goes into the next recorded turn, and those in
+between change nothing. Meter readings do not affect switching and are left out.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ _ROWS = (LogEvent, SaveEntry, SaveOutage, DeleteOutage, SaveHistory)
 
 
 class Recorder:
-    """Takes every turn of one life of the program, and hands `keep` its start and what is worth recording of it."""
+    """Receives every turn of one session, and passes its start and the turns to record to `keep`."""
 
     def __init__(self, start: SessionStart, keep: Callable[[Part], None]) -> None:
         self._write = keep
         self._begun = False
-        self._said: dict[object, ev.Event] = {}  # the last word of each, since anything came of anything
+        self._said: dict[object, ev.Event] = {}  # last event of each kind and circuit since the last effect
         self._held: dict[object, ev.Event] = {}
         keep(start)
 
@@ -45,9 +44,9 @@ class Recorder:
         *,
         decided: bool,
     ) -> None:
-        """Take a turn: its events, what it commanded and when that had left, and what it wanted besides.
+        """Add a turn: its events, its commands and when they had been sent, and its other effects.
 
-        `decided`: a deadline was due by which a circuit or the house moves.
+        `decided`: a deadline was due that can switch a circuit or change the state.
         """
         heard = [event for event in events if not isinstance(event, _METER)]
         moved = bool(commands) or decided or any(isinstance(effect, _ROWS) for effect in effects)
@@ -66,7 +65,7 @@ class Recorder:
         self._write(EngineTurn(now, (*before, *heard), tuple(commands), left))
 
     def end(self, at: float) -> None:
-        """Take that the program ends well."""
+        """Record a regular end of the program."""
         self._write(SessionEnd(at))
 
     def _repeats(self, event: ev.Event) -> bool:
@@ -74,7 +73,7 @@ class Recorder:
         return said is not None and said._replace(at=event.at) == event
 
     def _release(self, circuits: Container[object] | None = None) -> list[ev.Event]:
-        """Return what is held of these circuits, or all of it, in the order in which it was said; forget it."""
+        """Return and drop the held events of these circuits, or of all, in order."""
         held = sorted(self._held.items(), key=lambda item: item[1].at)
         freed = [who for who, _ in held if circuits is None or getattr(self._held[who], "circuit", None) in circuits]
         return [self._held.pop(who) for who in freed]

@@ -1,1 +1,1 @@
-"""What must outlive the power: the ledger, the log and the demand rows in SQLite."""
+"""SQLite storage of what must survive a power cut: ledger, event log and demand samples."""

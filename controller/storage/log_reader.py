@@ -1,4 +1,4 @@
-"""The log as people read it: outages, circuits' histories, samples and events, each moment in wall time.
+"""The log for readers: outages, circuit histories, samples and events, with times of the wall clock.
 
 Works with the daemon up or down, and for a user who may only read.
 """
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 _Place = tuple[int, float]
 _BEGINNING: _Place = (0, 0.0)
 _END: _Place = (1 << 62, 0.0)
-# What is said of an outage's end is said a moment after it.
+# Events about the end of an outage are logged a moment after it.
 LATER_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedTime:
-    """A moment as it can be told. `utc_s`: seconds since 1970, None where nothing is known of its boot.
+    """A time for display. `utc_s`: seconds since 1970, None if nothing is known about its boot.
 
-    `trusted`: the clock was known to be right in that boot. `moment`: what the log holds, for differences in one boot.
+    `trusted`: the clock was correct in that boot. `moment`: the stored time, for differences within one boot.
     """
 
     utc_s: float | None
@@ -46,9 +46,9 @@ class LoggedTime:
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """How one circuit fared in one outage. None: has not happened. `end`: how it ended.
+    """Course of one circuit in one outage. None: has not happened. `end`: how it ended.
 
-    `is_on`: it is on by its own last report, whether or not that is the end: an OFF may still take effect.
+    `is_on`: its last own report is on, whether or not that is the end: an OFF may still take effect.
     """
 
     circuit: CircuitId
@@ -61,7 +61,7 @@ class HistoryRow:
 
 @dataclass(frozen=True, slots=True)
 class OutageRow:
-    """One outage. `ended`: None while it lasts. `energy_kwh`, `peak_15min_kw`: None is unknown."""
+    """One outage. `ended`: None while it is open. `energy_kwh`, `peak_15min_kw`: None is unknown."""
 
     id: int
     stage: OutageStage
@@ -96,7 +96,7 @@ class SampleRow:
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """One line of the event log."""
+    """One event of the log."""
 
     at: LoggedTime
     event: str
@@ -107,8 +107,8 @@ class EventRow:
 class EventLog:
     """The state folder, open for reading; a context manager.
 
-    Raises FileNotFoundError where nothing was ever kept there, `sqlite3.DatabaseError` or `UselessError` where it
-    cannot be read.
+    Raises FileNotFoundError if it never held data, `sqlite3.DatabaseError` or `UnusableDatabaseError` if it cannot be
+    read.
     """
 
     def __init__(self, state_dir: Path) -> None:
@@ -135,12 +135,12 @@ class EventLog:
         return self._outages("ORDER BY id")
 
     def outage(self, number: int | None = None) -> OutageRow | None:
-        """Return one outage; without a number the latest; None where there is none."""
+        """Return one outage; without a number the latest; None if there is none."""
         found = self._outages("ORDER BY id DESC LIMIT 1" if number is None else f"WHERE id = {number:d}")
         return found[0] if found else None
 
     def samples(self, outage: int) -> Iterator[SampleRow]:
-        """Yield the demand log of one outage in the order in which it was taken."""
+        """Yield the demand samples of one outage in order."""
         if self._samples is None:
             return
         for boot, at, _, kw, at_most, *rest in self._samples.execute(
@@ -151,7 +151,7 @@ class EventLog:
             yield SampleRow(when, kw, bool(at_most), quality, age_s, five_kw, fifteen_kw, energy_kwh, pulses)
 
     def events(self, outage: OutageRow | None = None) -> Iterator[EventRow]:
-        """Yield events in the order in which they were written; of one outage: until its last circuit was back."""
+        """Yield events in order; of one outage: until its last circuit was restored."""
         first, last = self._limits(outage) if outage else (_BEGINNING, _END)
         for boot, at, event, circuit, about in self._ledger.execute(
             "SELECT boot, at, event, circuit, about FROM events"
@@ -197,12 +197,12 @@ class EventLog:
 
 
 class _Boots:
-    """The boots that a database knows, and what the clock said in each."""
+    """Boots in a database, with the clock of each."""
 
     def __init__(self, rows: list[tuple[int, str, float, int]], others: dict[str, tuple[float, bool]]) -> None:
         self._ids = {number: boot for number, boot, _, _ in rows}
         self._numbers = {boot: number for number, boot, _, _ in rows}
-        # Where one database was set aside and begun anew, the other still knows the older boots.
+        # If one database was set aside and replaced, the other still knows the older boots.
         self._walls = others | _walls(rows)
 
     @classmethod
@@ -212,21 +212,21 @@ class _Boots:
         return cls(in_ledger, _walls(in_samples)), cls(in_samples, _walls(in_ledger))
 
     def when(self, moment: BootTime) -> LoggedTime:
-        """Return a moment as it can be told."""
+        """Return a stored time for display."""
         offset, trusted = self._walls.get(moment.boot, (None, False))
         return LoggedTime(None if offset is None else moment.mono + offset, trusted, moment)
 
     def when_of(self, number: int, at: float) -> LoggedTime:
-        """Return a moment of the boot with this number as it can be told."""
+        """Return a time in the boot with this number for display."""
         return self.when(BootTime(self._ids.get(number, ""), at))
 
     def place(self, moment: BootTime) -> _Place:
-        """Return where a moment stands in the order of all; one of a boot not known any more stands first."""
+        """Return the sort position of a time; one of an unknown boot sorts first."""
         return self._numbers.get(moment.boot, 0), moment.mono
 
 
 def _on(ledger: sqlite3.Connection) -> frozenset[CircuitId]:
-    """Return the circuits that are on by their own last report; none where that cannot be read: outages still can."""
+    """Return the circuits whose last own report is on; empty if that cannot be read: outages still can."""
     with suppress(sqlite3.DatabaseError):
         entries = read_entries(ledger, [])
         return frozenset(circuit for circuit, row in entries if row.get("position") == Position.ON.value)
@@ -242,7 +242,7 @@ def _boot_rows(db: sqlite3.Connection) -> list[tuple[int, str, float, int]]:
 
 
 def _samples(state_dir: Path) -> sqlite3.Connection | None:
-    """Return samples.db; None where there is none yet, or it is of no use: outages are told without their curve."""
+    """Return samples.db; None if it is missing or unusable: outages are then shown without a curve."""
     try:
         return open_for_reading(state_dir, SAMPLES)
     except (FileNotFoundError, sqlite3.DatabaseError, UnusableDatabaseError):

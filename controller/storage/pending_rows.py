@@ -1,4 +1,4 @@
-"""What is still to be written, so put together that it stays small however long the disk fails."""
+"""Rows waiting to be written, combined so that they stay few however long the disk fails."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from controller.storage.recording_buffer import Block
     from rules.panel import CircuitId
 
-# A busy outage of a large house tells some 500 events; a day of samples each 5 s has 17 280.
+# A busy outage of a large house logs some 500 events; a day of samples every 5 s has 17,280.
 MAX_PENDING_EVENTS = 5_000
 MAX_PENDING_SAMPLES = 20_000
 
 
 @dataclass(slots=True)
 class PendingLedgerRows:
-    """Rows of ledger.db. Of entries, outages and histories only the latest counts: one for each key.
+    """Rows for ledger.db. Of entries, outages and histories only the latest of each key counts.
 
     `lost`: events dropped, oldest first, because the disk failed for too long. `blocks`: of the recording.
     """
@@ -38,11 +38,11 @@ class PendingLedgerRows:
 
     @property
     def decides(self) -> bool:
-        """Tell whether anything here is decided by after a crash."""
+        """Return whether a start after a crash depends on any of these rows."""
         return bool(self.entries or self.outages or self.histories or self.dropped)
 
     def add(self, effect: DiskEffect) -> None:
-        """Take one row in; what samples.db holds is none of ours."""
+        """Add one row; rows of samples.db are ignored."""
         match effect:
             case SaveEntry():
                 self.entries[effect.circuit] = effect
@@ -59,7 +59,7 @@ class PendingLedgerRows:
                 pass
 
     def absorb(self, later: PendingLedgerRows) -> None:
-        """Take in what came after; where both know a key, the later holds."""
+        """Merge later rows; where both have a key, the later one counts."""
         for outage in later.dropped:
             self._drop(outage)
         self.entries |= later.entries
@@ -84,9 +84,9 @@ class PendingLedgerRows:
 
 @dataclass(slots=True)
 class PendingSamples:
-    """Rows of samples.db. `lost`: dropped, oldest first, because the disk failed for too long.
+    """Rows for samples.db. `lost`: dropped, oldest first, because the disk failed for too long.
 
-    `pulses`: the last count; None: it has not changed.
+    `pulses`: the last count; None: unchanged.
     """
 
     rows: deque[SaveSample] = field(default_factory=deque)
@@ -97,7 +97,7 @@ class PendingSamples:
         return bool(self.rows) or self.pulses is not None
 
     def add(self, sample: SaveSample | SavePulses) -> None:
-        """Take one row in."""
+        """Add one row."""
         if isinstance(sample, SavePulses):
             self.pulses = sample
             return
@@ -105,7 +105,7 @@ class PendingSamples:
         self._bound()
 
     def absorb(self, later: PendingSamples) -> None:
-        """Take in what came after."""
+        """Merge later rows."""
         self.rows.extend(later.rows)
         self.pulses = later.pulses or self.pulses
         self.lost += later.lost
@@ -119,14 +119,14 @@ class PendingSamples:
 
 @dataclass(slots=True)
 class LedgerMirror:
-    """What a new ledger.db must hold at once where the old one is lost: every entry, and the latest outage."""
+    """Rows that a new ledger.db must hold at once if the old one is lost: every entry, and the latest outage."""
 
     entries: dict[CircuitId, SaveEntry] = field(default_factory=dict)
     outage: SaveOutage | None = None
     histories: dict[CircuitId, SaveHistory] = field(default_factory=dict)
 
     def is_new(self, effect: DiskEffect) -> bool:
-        """Take one row in; say whether it tells anything that is not written, or about to be, already."""
+        """Add one row. Return whether it differs from what is written or about to be."""
         match effect:
             case SaveEntry():
                 known = self.entries.get(effect.circuit)
@@ -151,7 +151,7 @@ class LedgerMirror:
         return known != effect
 
     def whole(self) -> PendingLedgerRows:
-        """Return all of it, to be written anew."""
+        """Return all rows, to be written again."""
         ledger = PendingLedgerRows(entries=dict(self.entries))
         if self.outage:
             ledger.outages[self.outage.id] = self.outage

@@ -1,4 +1,4 @@
-"""Effects → rows, and rows → what the engine remembers at a start."""
+"""Effects to rows, and rows to the saved state of a start."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from controller.core.views import WallClock
     from controller.storage.pending_rows import PendingLedgerRows, PendingSamples
 
-# Openings further back than this number of outages are of no use to anybody's waiting time.
+# Openings further back than this number of outages do not affect any wait.
 REMEMBERED_OUTAGES = 20
 
 
 def write_boot(db: sqlite3.Connection, boot: str, wall: WallClock) -> int:
-    """Write what the wall clock says in this boot; return the boot's number.
+    """Write the wall clock of this boot; return the boot's number.
 
-    A clock once known to be right is not overwritten by one that is not (yet): the program may start twice in a boot.
+    A correct clock is not overwritten by an untrusted one: the program may start twice in a boot.
     """
     db.execute(
         "INSERT INTO boots (boot, offset, trusted) VALUES (?, ?, ?) ON CONFLICT (boot) DO UPDATE"
@@ -38,7 +38,7 @@ def write_boot(db: sqlite3.Connection, boot: str, wall: WallClock) -> int:
 
 
 def write_ledger(db: sqlite3.Connection, rows: PendingLedgerRows, boot: int) -> None:
-    """Write everything that waits for ledger.db; inside a transaction of the caller's."""
+    """Write all pending rows of ledger.db, inside the caller's transaction."""
     for outage in rows.dropped:
         db.execute("DELETE FROM outages WHERE id = ?", (outage,))
         db.execute("DELETE FROM histories WHERE outage = ?", (outage,))
@@ -64,7 +64,7 @@ def write_ledger(db: sqlite3.Connection, rows: PendingLedgerRows, boot: int) -> 
 
 
 def write_samples(db: sqlite3.Connection, samples: PendingSamples, boot: int) -> None:
-    """Write everything that waits for samples.db; inside a transaction of the caller's."""
+    """Write all pending rows of samples.db, inside the caller's transaction."""
     db.executemany(
         "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -93,10 +93,10 @@ def write_samples(db: sqlite3.Connection, samples: PendingSamples, boot: int) ->
 
 
 def read_memory(db: sqlite3.Connection, pulse_count: int, unreadable: list[str]) -> SavedState:
-    """Return what the engine needs to know at a start.
+    """Return the saved state that the engine needs at a start.
 
-    `pulse_count` stands in the other database. SQLite does not see a flipped bit inside a text: such a row is left
-    out, and named in `unreadable`.
+    `pulse_count` is in the other database. SQLite does not detect a flipped bit inside a text: such a row is left out,
+    and named in `unreadable`.
     """
     entries = dict(read_entries(db, unreadable))
     latest = tuple(read_outages(db, unreadable, f"ORDER BY id DESC LIMIT {REMEMBERED_OUTAGES}"))
@@ -115,13 +115,13 @@ def read_memory(db: sqlite3.Connection, pulse_count: int, unreadable: list[str])
 
 
 def read_pulse_counts(db: sqlite3.Connection) -> tuple[int, int]:
-    """Return the edges of the meter's 10 Wh output and of its 1 kWh output counted so far."""
+    """Return the counted edges of the meter's 10 Wh output and of its 1 kWh output."""
     counts = dict(db.execute("SELECT name, value FROM counters"))
     return int(counts.get("pulses", 0)), int(counts.get("kwh_pulses", 0))
 
 
 def read_entries(db: sqlite3.Connection, unreadable: list[str]) -> Iterator[tuple[CircuitId, Mapping[str, Json]]]:
-    """Yield what the ledger holds of each circuit."""
+    """Yield the ledger entry of each circuit."""
     for circuit, row in db.execute("SELECT circuit, row FROM entries"):
         try:
             yield CircuitId(circuit), _mapping(row)
@@ -130,7 +130,7 @@ def read_entries(db: sqlite3.Connection, unreadable: list[str]) -> Iterator[tupl
 
 
 def read_outages(db: sqlite3.Connection, unreadable: list[str], tail: str = "ORDER BY id") -> Iterator[SaveOutage]:
-    """Yield outages; `tail` is the end of the query, never anything a stranger wrote."""
+    """Yield outages; `tail` is the end of the query, never text from outside."""
     for row in db.execute(f"SELECT * FROM outages {tail}"):  # noqa: S608
         try:
             yield _outage(row)
@@ -157,7 +157,7 @@ def _outage(row: tuple[Any, ...]) -> SaveOutage:
 
 
 def read_histories(db: sqlite3.Connection, outage: int) -> Iterator[SaveHistory]:
-    """Yield how each circuit fared in one outage."""
+    """Yield the history of each circuit in one outage."""
     for row in db.execute("SELECT * FROM histories WHERE outage = ? ORDER BY circuit", (outage,)):
         _, circuit, shed_boot, shed, confirmed_after_s, restored_boot, restored, end = row
         yield SaveHistory(
@@ -206,7 +206,7 @@ def _moment(boot: str | None, mono: float | None) -> BootTime | None:
 
 
 def _json(value: Mapping[CircuitId, str] | Mapping[str, Json] | list[Json]) -> str:
-    # Plain ASCII: what strangers send may hold half a surrogate pair, which SQLite refuses.
+    # Plain ASCII: text from outside may contain half a surrogate pair, which SQLite refuses.
     return json.dumps(value if isinstance(value, list) else dict(value), separators=(",", ":"))
 
 

@@ -1,7 +1,7 @@
-"""The recording on its way to ledger.db: lines packed into blocks, few and small; and what is kept of it.
+"""The recording on its way to ledger.db: lines packed into few small blocks, with limits on what is kept.
 
-A card bears so much a day and no more. Where more happens than that (a contact that chatters all night), the recording
-is cut, says so, and begins anew with the next start of the program.
+An SD card endures a limited number of writes per day. If more happens (a contact that chatters all night), the
+recording is cut, this is logged, and it restarts with the next start of the program.
 """
 
 from __future__ import annotations
@@ -21,19 +21,26 @@ if TYPE_CHECKING:
     from controller.recording.format import Part
 
 MOST_EVENTS = 50_000
-"""So many events and commands wait for the next block. A storm of them ends the recording, not the program."""
+"""Maximum number of events and commands waiting for the next block.
+
+A storm of them ends the recording, not the program.
+"""
 
 AT_ONCE_BYTES, HOURLY_BYTES = 1_000_000, 20_000
-"""What a storm may write at once, and what comes back of it each hour."""
+"""Bytes that may be written at once, and bytes that become available again per hour."""
 
 FREE_WRITES = 3.0
-"""So many blocks with commands in them go at once with rows that cannot wait; they come back one each `commanded_s`."""
+"""Number of blocks with commands that are written at once.
+
+Together with urgent rows; one more becomes available every `commanded_s`.
+"""
 
 SEGMENT_BYTES, KEPT_BYTES = 16_000_000, 32_000_000
-"""The most that one life of the program may fill, and all of them together."""
+"""Maximum size in bytes of one session's recording, and of all together."""
 
 _PACKED = b"\x01"
-# What nearly every block holds: with it a block of one turn is half as long. It may grow only with another first byte.
+# Text that almost every block contains: with it, a block of one turn is half as long. It may only change together with
+# the first byte.
 _PRIMER = (
     b'{"start":{"format":1,"version":"0.1.0","boot":"","at":,"rebooted":false,"wall":null,"settings":{"settle_s":0.1,'
     b'"contact_on_bus":false,"on_lost_shed":false,"pace":{"confirm_s":5.0,"eager_s":180.0},"utility_stable_s":10.0,'
@@ -49,7 +56,7 @@ _PRIMER = (
 
 
 class Block(NamedTuple):
-    """Lines of one segment, packed. `starts`: it holds the segment's start. Times: monotonic s of the boot."""
+    """Packed lines of one session. `starts`: it contains the session's start. Times: monotonic s of the boot."""
 
     starts: bool
     first_at: float
@@ -58,7 +65,7 @@ class Block(NamedTuple):
 
 
 def pack(parts: Sequence[Part]) -> Block:
-    """Return the parts, one after another, as a block."""
+    """Return the parts as one block."""
     text = "".join(f"{to_line(_versioned(part))}\n" for part in parts)
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zlib.Z_DEFAULT_STRATEGY, _PRIMER)
     packed = packer.compress(text.encode()) + packer.flush()
@@ -66,9 +73,9 @@ def pack(parts: Sequence[Part]) -> Block:
 
 
 def unpack(lines: bytes) -> str:
-    """Return the lines of a block. Raises ValueError where they are damaged."""
+    """Return the lines of a block. Raises ValueError if they are damaged."""
     if lines[:1] != _PACKED:
-        raise ValueError("packed by another loadshed")
+        raise ValueError("packed by another version of loadshed")
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS, zdict=_PRIMER)
     try:
         return (unpacker.decompress(lines[1:]) + unpacker.flush()).decode()
@@ -81,13 +88,13 @@ def _at(part: Part) -> float:
 
 
 def _versioned(part: Part) -> Part:
-    # Here, on the store's thread: to look it up costs a start in the dark some milliseconds.
+    # Here, on the store's thread: looking it up would delay a start by some milliseconds.
     return part._replace(version=version()) if isinstance(part, SessionStart) and not part.version else part
 
 
 @dataclass(slots=True)
 class RecordingBuffer:
-    """What waits to be packed. `due`: when it is to be written at the latest (monotonic s); None: nothing waits."""
+    """Parts waiting to be packed. `due`: latest time to write them (monotonic s); None: nothing waits."""
 
     commanded_s: float
     idle_s: float
@@ -102,7 +109,7 @@ class RecordingBuffer:
     _filled: int = 0
 
     def add(self, part: Part, now: float) -> bool:
-        """Take one part in; tell whether it is due before what waited."""
+        """Add one part; return whether it is due earlier than the parts before it."""
         if self._over:
             return False
         turn = part if isinstance(part, EngineTurn) else None
@@ -117,7 +124,7 @@ class RecordingBuffer:
         return sooner
 
     def take(self, now: float, *, urgent: bool) -> list[Part]:
-        """Return what is to be written now. `urgent`: with rows that cannot wait; not each of them takes it along."""
+        """Return what to write now. `urgent`: together with urgent rows; not every urgent write includes it."""
         since_s = now - self._last_at
         rides = min(FREE_WRITES, self._rides + since_s / self.commanded_s)
         rides_along = urgent and self._commanded and rides >= 1.0
@@ -130,7 +137,7 @@ class RecordingBuffer:
         return parts
 
     def charge(self, size: int, now: float) -> None:
-        """Take that so many bytes go to the disk; the recording is cut where that is more than a card bears."""
+        """Charge this number of bytes; the recording is cut if that exceeds what the card endures."""
         self._left -= size
         self._filled += size
         if not self._over and (self._left < 0 or self._filled > SEGMENT_BYTES):
@@ -139,16 +146,18 @@ class RecordingBuffer:
 
     def _cut(self, now: float) -> None:
         self._over = True
-        self._parts.append(SessionEnd(now, "more happened than the card bears: it begins anew with the next start"))
+        self._parts.append(
+            SessionEnd(now, "more events than the SD card endures: recording restarts with the next start")
+        )
 
 
 # --- in ledger.db ----------------------------------------------------------------------------------------------------
 
 
 def write_blocks(db: sqlite3.Connection, blocks: Sequence[Block], boot: int) -> None:
-    """Write blocks, in order; inside a transaction of the caller's.
+    """Write blocks, in order, inside the caller's transaction.
 
-    One whose segment's start is not there (the database was set aside meanwhile) is of no use, and left out.
+    A block without its session's start (the database was set aside in the meantime) is useless and left out.
     """
     (segment,) = db.execute("SELECT max(segment) FROM evidence").fetchone()
     for block in blocks:
@@ -162,9 +171,9 @@ def write_blocks(db: sqlite3.Connection, blocks: Sequence[Block], boot: int) -> 
 def remove_old_recordings(
     db: sqlite3.Connection, before_utc_s: float | None, most: int, kept_bytes: int = KEPT_BYTES
 ) -> int:
-    """Remove at most so many blocks of segments that ended before then, or that are too much; return how many went.
+    """Remove at most this number of blocks of sessions that are too old or too many; return how many were removed.
 
-    The oldest segment goes first, the latest never. `before_utc_s`: None where nobody knows what time it is.
+    The oldest session is removed first, the latest never. `before_utc_s`: None if the time is unknown.
     """
     (last_old,) = db.execute(
         "SELECT max(segment) FROM (SELECT segment, max(last_at + offset) AS ended, min(trusted) AS trusted"

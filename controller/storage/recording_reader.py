@@ -1,4 +1,4 @@
-"""The recording, read from ledger.db segment by segment, with the daemon up or down."""
+"""Reader of the recording in ledger.db, session by session, with the daemon up or down."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def recorded(db: sqlite3.Connection, unreadable: list[str]) -> Iterator[Session]:
-    """Yield every segment, the oldest first; what cannot be read is left out, and named in `unreadable`."""
+    """Yield every session, the oldest first; unreadable ones are left out, and named in `unreadable`."""
     walls = {
         n: WallClock(offset, trusted == 1) for n, offset, trusted in db.execute("SELECT n, offset, trusted FROM boots")
     }
@@ -27,11 +27,11 @@ def recorded(db: sqlite3.Connection, unreadable: list[str]) -> Iterator[Session]
         try:
             yield segment([part for wall, lines in packed for part in _parts(lines, wall)])
         except (RecordingError, ValueError) as error:
-            unreadable.append(f"segment {number} of the recording ({error})")
+            unreadable.append(f"session {number} of the recording ({error})")
 
 
 def _parts(lines: bytes, wall: WallClock | None) -> Iterator[Part]:
-    """Yield what a block holds. What the boot's clock turned out to say is known better now than at the start."""
+    """Yield the parts of a block. The wall clock of its boot is known better now than at the start."""
     for line in unpack(lines).splitlines():
         part = from_line(line)
         yield part._replace(wall=wall) if isinstance(part, SessionStart) else part

@@ -1,4 +1,4 @@
-"""What has been kept long enough goes: samples by their age, events by their number."""
+"""Retention: removes samples by age and events by number."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sqlite3
 
-# Short transactions: a shed may want the disk at any moment.
+# Short transactions: a shed may need the disk at any time.
 BATCH = 500
-# Some 30 MB; a house tells a few dozen a day.
+# Some 30 MB; a house logs a few dozen a day.
 EVENTS_KEPT = 200_000
 
 
 def remove_old_samples(db: sqlite3.Connection, before_utc_s: float) -> int:
-    """Remove at most `BATCH` samples taken before then; return how many went.
+    """Remove at most `BATCH` samples older than this time; return how many.
 
-    A boot whose clock was never right ended before the next one began: its samples go when they must all be too old.
+    A boot whose clock was never correct ended before the next one began: its samples are removed when all of them must
+    be too old.
     """
     later_start: float | None = None
     limits: list[tuple[int, float]] = []
@@ -43,7 +44,7 @@ def _remove(db: sqlite3.Connection, limits: list[tuple[int, float]]) -> int:
 
 
 def remove_old_events(db: sqlite3.Connection, kept: int = EVENTS_KEPT) -> int:
-    """Remove at most `BATCH` of the oldest events beyond those to keep; return how many went."""
+    """Remove at most `BATCH` of the oldest events beyond the limit; return how many."""
     return db.execute(
         "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE id <="
         " (SELECT coalesce(max(id), 0) FROM events) - ? ORDER BY id LIMIT ?)",

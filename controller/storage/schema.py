@@ -1,4 +1,4 @@
-"""Both databases: how they are laid out, opened, brought up to date, and set aside where they are of no use."""
+"""Both databases: schema, opening, migration, and setting aside unusable files."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ CREATE TABLE boots (
 );
 """
 
-# Moments stand as (boot, monotonic seconds) everywhere: a clock put right later puts right every row of its boot.
-# Events and samples name the boot by its number, for they are many; the rest by its id, for it is older than the row.
+# Times are stored as (boot, monotonic seconds) everywhere: a clock that becomes correct later corrects every row of its
+# boot. Events and samples refer to the boot by number, because they are many; the rest by its ID, which is older than
+# the row.
 _LEDGER_1 = f"""
 {_BOOTS}
 CREATE TABLE entries (circuit TEXT PRIMARY KEY, row TEXT NOT NULL);
@@ -45,13 +46,13 @@ CREATE TABLE events (
 );
 """
 
-# Where the meter's counters stood when the outage began.
+# Counters of the meter when the outage began.
 _LEDGER_2 = """
 ALTER TABLE outages ADD COLUMN register_tenths INTEGER;
 ALTER TABLE outages ADD COLUMN pulse_count INTEGER;
 """
 
-# What went into the engine: a segment is one life of the program, in blocks of packed lines, the first with its start.
+# Inputs of the engine: a session is one run of the program, in blocks of packed lines, the first with its start.
 _LEDGER_3 = """
 CREATE TABLE evidence (
   id INTEGER PRIMARY KEY, segment INTEGER NOT NULL, boot INTEGER NOT NULL,
@@ -59,7 +60,7 @@ CREATE TABLE evidence (
 );
 """
 
-# Rows come in the order of their key: nothing is ever written but the end, and the oldest go from the beginning.
+# Rows come in the order of their key: only the end is written, and the oldest are removed from the beginning.
 _SAMPLES_1 = f"""
 {_BOOTS}
 CREATE TABLE samples (
@@ -70,15 +71,15 @@ CREATE TABLE samples (
 ) WITHOUT ROWID;
 """
 
-# In this file, for it comes each minute of an outage, and the samples come then anyway.
+# In this file, because it is written each minute of an outage, together with the samples.
 _SAMPLES_2 = "CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSchema:
-    """One database: the steps that lead from nothing to its present version, and the tables it then has.
+    """One database: the steps from empty to its present version, and its tables.
 
-    `synchronous`: FULL survives a power cut at any moment; NORMAL may lose the last commits, and wears the card less.
+    `synchronous`: FULL survives a power cut at any time; NORMAL may lose the last commits, and wears the card less.
     """
 
     file: str
@@ -100,12 +101,13 @@ LEDGER = DatabaseSchema(
 SAMPLES = DatabaseSchema("samples.db", (_SAMPLES_1, _SAMPLES_2), frozenset({"boots", "samples", "counters"}), "NORMAL")
 
 
-# Python decodes SQLite's own words on a malformed schema, which quote it: noise is no text, and no error of SQLite's.
+# Python decodes SQLite's message about a malformed schema, which quotes it: noise is not valid text, and this is not an
+# error of SQLite's.
 UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
 
 
 class UnusableDatabaseError(Exception):
-    """The file cannot be used and never will be; `word` says what it is, for its new name."""
+    """The file cannot be used and never will be; `word` describes it, for its new name."""
 
     def __init__(self, word: str, says: str) -> None:
         super().__init__(says)
@@ -113,15 +115,15 @@ class UnusableDatabaseError(Exception):
 
 
 def open_for_writing(folder: Path, layout: DatabaseSchema) -> sqlite3.Connection:
-    """Return the database, made or brought up to date where needed.
+    """Return the database, created or migrated if needed.
 
-    Raises `UselessError` where it is damaged or from a newer program, `sqlite3.OperationalError` where the disk
+    Raises `UnusableDatabaseError` if it is damaged or from a newer program, `sqlite3.OperationalError` if the disk
     cannot be written.
     """
     # Used by one thread at a time: first by the one that loads, then by the one that writes.
     db = sqlite3.connect(folder / layout.file, timeout=5.0, isolation_level=None, check_same_thread=False)
     try:
-        # A commit of one row touches three or four pages: of half a kB each they fit into one block of the card.
+        # A commit of one row changes three or four pages: half-kilobyte pages fit into one block of the card.
         db.execute(f"PRAGMA page_size={PAGE_BYTES}")
         db.execute("PRAGMA journal_mode=WAL")
         db.execute(f"PRAGMA synchronous={layout.synchronous}")
@@ -137,10 +139,10 @@ def open_for_writing(folder: Path, layout: DatabaseSchema) -> sqlite3.Connection
 
 
 def bring_up_to_date(db: sqlite3.Connection, layout: DatabaseSchema) -> None:
-    """Take the steps that are missing, each in a transaction of its own."""
+    """Run the missing steps, each in a transaction of its own."""
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version > layout.version:
-        raise UnusableDatabaseError("newer", f"{layout.file} is from a newer loadshed (version {version})")
+        raise UnusableDatabaseError("newer", f"{layout.file} is from a newer version of loadshed (schema {version})")
     for number in range(version, layout.version):
         db.executescript(f"BEGIN IMMEDIATE;{layout.steps[number]}PRAGMA user_version={number + 1};COMMIT;")
     present = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
@@ -151,10 +153,10 @@ def bring_up_to_date(db: sqlite3.Connection, layout: DatabaseSchema) -> None:
 
 
 def useless(error: Exception, layout: DatabaseSchema) -> UnusableDatabaseError | None:
-    """Return what the error says of the file; None where the file may be good and only the disk is not."""
+    """Return what the error means for the file; None if the file may be good and only the disk is not."""
     if isinstance(error, UnicodeDecodeError):
-        return UnusableDatabaseError("damaged", f"{layout.file} is damaged (its schema is no text)")
-    # SQLite says this of noise in the header with the code of a mistake in a statement.
+        return UnusableDatabaseError("damaged", f"{layout.file} is damaged (invalid text in its schema)")
+    # SQLite reports noise in the header with the code of a mistake in a statement.
     if str(error) == "unsupported file format":
         return UnusableDatabaseError("damaged", f"{layout.file} is damaged ({error})")
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -164,17 +166,17 @@ def useless(error: Exception, layout: DatabaseSchema) -> UnusableDatabaseError |
 
 
 def is_ours(error: Exception) -> bool:
-    """Tell whether the error is a mistake in a statement of ours, which no disk can cure."""
+    """Return whether the error is a mistake in one of this program's statements, which no disk can cure."""
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
 
 
 def set_aside(folder: Path, layout: DatabaseSchema, word: str) -> str:
-    """Rename the database out of the way, never delete it; return its new name. Raises OSError."""
+    """Rename the database, never delete it; return its new name. Raises OSError."""
     number = 1
     while (folder / f"{layout.file}.{word}-{number}").exists():
         number += 1
     aside = f"{layout.file}.{word}-{number}"
-    # The log first: were it left behind alone, the next database of this name would take it for its own.
+    # The WAL file first: left behind alone, it would be applied to the next database of this name.
     for part in ("-wal", "-shm", ""):
         with suppress(FileNotFoundError):
             (folder / f"{layout.file}{part}").rename(folder / f"{aside}{part}")
@@ -183,7 +185,7 @@ def set_aside(folder: Path, layout: DatabaseSchema, word: str) -> str:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the folder's own entries on the disk. Raises OSError."""
+    """Flush the folder's entries to disk. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -192,17 +194,17 @@ def sync_folder(folder: Path) -> None:
 
 
 def open_for_reading(folder: Path, layout: DatabaseSchema) -> sqlite3.Connection:
-    """Return the database for reading, with the daemon up or down, also where nothing may be written.
+    """Return the database for reading, with the daemon up or down, also on a read-only disk.
 
-    Raises `sqlite3.DatabaseError` where it cannot be read, `UselessError` where it is of another version, and
-    FileNotFoundError where there is none.
+    Raises `sqlite3.DatabaseError` if it cannot be read, `UnusableDatabaseError` if it has another version, and
+    FileNotFoundError if there is none.
     """
     db = _reading(folder, layout)
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version != layout.version:
         db.close()
         raise UnusableDatabaseError(
-            "other", f"{layout.file} is of version {version}, this loadshed reads {layout.version}"
+            "other", f"{layout.file} has schema {version}, this version of loadshed reads {layout.version}"
         )
     return db
 
@@ -215,8 +217,8 @@ def _reading(folder: Path, layout: DatabaseSchema) -> sqlite3.Connection:
     try:
         return _opened(f"{address}?mode=ro")
     except sqlite3.OperationalError:
-        # In WAL mode even a reader makes files beside the database. Where it may not, and no log waits to be read,
-        # the file can be read as if on a disc that nobody writes.
+        # In WAL mode even a reader creates files beside the database. If it may not, and there is no WAL to read, the
+        # file can be opened as immutable.
         if path.with_name(f"{layout.file}-wal").exists():
             return _copied(folder, layout)
         return _opened(f"{address}?immutable=1")
@@ -231,18 +233,18 @@ def _opened(address: str) -> sqlite3.Connection:
         raise
     except UnicodeDecodeError as error:
         db.close()
-        raise sqlite3.DatabaseError("its schema is no text") from error
+        raise sqlite3.DatabaseError("invalid text in its schema") from error
     return db
 
 
 def _copied(folder: Path, layout: DatabaseSchema) -> sqlite3.Connection:
-    """Return what the database and its log hold, in memory: SQLite joins the two only where it may write."""
-    # Imported here: nothing needs them on a disk that works.
+    """Return the content of the database and its WAL, in memory: SQLite joins the two only where it may write."""
+    # Imported here: not needed while the disk works.
     import shutil  # noqa: PLC0415
     import tempfile  # noqa: PLC0415
 
     memory = sqlite3.connect(":memory:", check_same_thread=False)
-    # Memory, where there is such a folder: the disk may be the one that is full.
+    # In memory, if there is such a folder: the disk may be the one that is full.
     place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
     with tempfile.TemporaryDirectory(dir=place) as temporary:
         for part in ("", "-wal"):

@@ -1,4 +1,7 @@
-"""What outlives a power cut: ledger, events, outages and samples, written by one thread that nobody waits for."""
+"""Storage that survives a power cut.
+
+Ledger, events, outages and samples, written by one thread that the loop never waits for.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +32,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WriteTimings:
-    """How long what may wait waits, in s. `tidy_first_s`: after the start; `tidy_each_s`: from then on.
+    """Delays of writes that may wait, in seconds. `tidy_first_s`: after the start; `tidy_each_s`: from then on.
 
-    `evidence_s`, `evidence_idle_s`: the recording, where commands have left, and where none has.
+    `evidence_s`, `evidence_idle_s`: the recording, with and without commands.
     """
 
     lazy_s: float = 5.0
@@ -47,8 +50,8 @@ class WriteTimings:
 class Store:
     """The state folder.
 
-    `on_failed` is told, once, why the disk does not take what it is given, and each time a database had to be set
-    aside; `on_recovered`, that all is written again. Both are called on the store's own thread.
+    `on_failed` is called once with the reason why the disk does not accept writes, and whenever a database had to be
+    set aside; `on_recovered` when everything is written again. Both are called on the store's own thread.
     """
 
     def __init__(
@@ -76,10 +79,10 @@ class Store:
         self._tidy_at = clock.monotonic() + self._pace.tidy_first_s
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
 
-    # --- the engine's side: never blocks -----------------------------------------------------------------------------
+    # --- engine's side: never blocks ----------------------------------------------------------------------------------
 
     def load(self) -> SavedState:
-        """Return what the disk remembers. Nothing that fails here stops the start; it is said at the first `put`."""
+        """Return the saved state. A failure here does not stop the start; it is reported at the first `put`."""
         pulse_count, kwh_pulse_count = self._pulse_counts()
         memory = replace(self._memory(pulse_count), kwh_pulse_count=kwh_pulse_count)
         for circuit, row in memory.entries.items():
@@ -87,13 +90,16 @@ class Store:
         for kept in (memory.outage, *memory.history):
             if kept is not None:
                 self._mirror.is_new(kept)
-        # The boot's own row, so that its moments can be told; later, for the first shed comes first.
+        # The boot's own row, so that its times can be shown; later, because the first shed comes first.
         self._ledger.schedule(clock.monotonic() + self._pace.lazy_s)
         self._loaded = True
         return memory
 
     def put(self, effects: Iterable[DiskEffect]) -> None:
-        """Have these written; what is decided by after a crash at once, in one commit with all that waits."""
+        """Queue rows; those that a start after a crash depends on are written at once.
+
+        In one commit with all waiting rows.
+        """
         now = clock.monotonic()
         with self._wake:
             for effect in effects:
@@ -101,13 +107,13 @@ class Store:
             self._wake_writer()
 
     def record(self, part: Part) -> None:
-        """Have a part of the recording written, with rows that cannot wait or when it has waited for long enough."""
+        """Queue a part of the recording, written with urgent rows or after its maximum delay."""
         with self._wake:
             if self._recording.add(part, clock.monotonic()) and self._thread.ident is not None:
                 self._wake.notify()
 
     def clock(self, offset: float, trusted: bool) -> None:
-        """Take in what the wall clock says now: it dates every row of this boot, also those already written."""
+        """Set the wall clock: it dates every row of this boot, also those already written."""
         with self._wake:
             moved = abs(offset - self._wall.offset_s) > 1.0 or trusted != self._wall.trusted
             if not moved or (self._wall.trusted and not trusted):
@@ -118,7 +124,7 @@ class Store:
             self._wake_writer()
 
     def close(self) -> None:
-        """Write all that waits, as far as the disk takes it, and end the thread."""
+        """Write all waiting rows, as far as the disk accepts them, and end the thread."""
         with self._wake:
             self._closing = True
             self._wake_writer()
@@ -127,11 +133,11 @@ class Store:
 
     @property
     def alive(self) -> bool:
-        """Tell whether rows are, or will be, written; False before `close` is an error of ours: end the program."""
+        """Return whether rows are, or will be, written. False before `close` is an internal error: end the program."""
         return self._thread.ident is None or self._thread.is_alive()
 
     def _wake_writer(self) -> None:
-        """Wake the writer. It starts with the first row, for only then do those whom it tells of failures exist."""
+        """Wake the writer. It starts with the first row: before that, the receivers of its failures do not exist."""
         if self._loaded and self._thread.ident is None:
             self._thread.start()
         self._wake.notify()
@@ -149,7 +155,7 @@ class Store:
         if not lazy and self._samples.rows and not isinstance(effect, SaveEntry | SaveHistory):
             self._samples.schedule(now)
 
-    # --- before the thread starts ------------------------------------------------------------------------------------
+    # --- before the thread starts -------------------------------------------------------------------------------------
 
     def _memory(self, pulse_count: int) -> SavedState:
         try:
@@ -166,7 +172,7 @@ class Store:
             with closing(open_for_reading(self._samples.folder, SAMPLES)) as db:
                 return read_pulse_counts(db)
         except (FileNotFoundError, sqlite3.DatabaseError, UnusableDatabaseError, OSError):
-            # Whatever is wrong there, the first write meets it too, and says so.
+            # The first write meets the same fault and reports it.
             return 0, 0
 
     def _read(self, db: sqlite3.Connection, pulse_count: int) -> SavedState:
@@ -180,7 +186,7 @@ class Store:
 
     def _begin_anew(self, why: UnusableDatabaseError, pulse_count: int) -> SavedState:
         try:
-            self._startup_errors.append(f"{self._ledger.replace(why)}; what was owed is not known")
+            self._startup_errors.append(f"{self._ledger.replace(why)}; what was owed is unknown")
         except OSError as error:
             self._ledger.failing = str(error)
             self._startup_errors.append(f"{why}, and cannot be set aside: {error}")
@@ -197,12 +203,12 @@ class Store:
         try:
             return self._read(db, pulse_count)
         except UnusableDatabaseError as error:
-            self._startup_errors.append(f"{error}; what was owed is not known")
+            self._startup_errors.append(f"{error}; what was owed is unknown")
             return SavedState(pulse_count=pulse_count)
         finally:
             db.close()
 
-    # --- the writer's side -------------------------------------------------------------------------------------------
+    # --- writer's side ------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         for sentence in self._startup_errors:
@@ -212,14 +218,14 @@ class Store:
             self._write_due(now)
             if self._tidy_at <= now:
                 self._tidy(now)
-        # Twice: the first time may set a damaged database aside, or find lines to be said lost.
+        # Twice: the first time may set a damaged database aside, or add rows about lost rows.
         for _ in range(2):
             self._write_due(float("inf"))
         self._ledger.close()
         self._samples.close()
 
     def _wait(self) -> bool:
-        """Wait until something is due; tell whether the store is closing."""
+        """Wait until something is due; return whether the store is closing."""
         with self._wake:
             while not self._closing:
                 pause = self._wakes_at() - clock.monotonic()
@@ -233,7 +239,7 @@ class Store:
         return min(due for due in dues if due is not None)
 
     def _wind(self, now: float) -> None:
-        """Have what is recorded go along with the ledger's rows, where those cannot wait, or it has waited enough."""
+        """Move the recording to the ledger's rows if those are urgent, or if it has waited long enough."""
         with self._wake:
             urgent = self._ledger.rows.decides and _is_due(self._ledger, now)
             parts = self._recording.take(now, urgent=urgent)
@@ -276,7 +282,7 @@ class Store:
             lane.put_back(rows, clock.monotonic() + pause_s)
 
     def _renew(self, lane: WriteQueue[Rows], why: UnusableDatabaseError) -> None:
-        """Go on with a new database. All that is known goes into it first, for the old one held it alone."""
+        """Continue with a new database. Everything known is written to it first, because only the old one held it."""
         try:
             sentence = lane.replace(why)
         except OSError as error:
@@ -309,7 +315,7 @@ class Store:
         self._on_failed(sentence)
 
     def _tidy(self, now: float) -> None:
-        """Remove one batch of what is too old; the next soon where there is more, else tomorrow."""
+        """Remove one batch of old rows; the next batch soon if there are more, else tomorrow."""
         removed = 0
         before = self._wall.seconds(now) - self._samples_days * 86_400.0 if self._wall.trusted else None
         try:
@@ -319,7 +325,7 @@ class Store:
                 with self._samples.transaction() as db:
                     removed = max(removed, remove_old_samples(db, before))
         except (sqlite3.OperationalError, OSError, UnusableDatabaseError) as error:
-            # Nothing is lost by it: the next write meets the same trouble, and says so.
+            # Nothing is lost: the next write meets the same fault, and reports it.
             if is_ours(error):
                 raise
         self._tidy_at = now if removed == BATCH else now + self._pace.tidy_each_s

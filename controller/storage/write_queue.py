@@ -1,4 +1,4 @@
-"""One database and the rows on their way into it: opened when needed, and again after each failure."""
+"""One database and its pending rows: opened when needed, and again after each failure."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 Rows = TypeVar("Rows", PendingLedgerRows, PendingSamples)
 
-# A card that damages each new file would otherwise be filled with them.
+# Limits the copies if a card damages every new file.
 MOST_SET_ASIDE = 3
 
 
 @dataclass(slots=True)
 class WriteQueue(Generic[Rows]):
-    """Rows of one database. `due`: the monotonic second at which they are to be written; None: nothing waits.
+    """Rows of one database. `due`: monotonic second at which they are written; None: nothing waits.
 
-    `not_before`: the end of the pause after a failure. `failing`: why the last write failed; None: it did not.
+    `not_before`: end of the pause after a failure. `failing`: why the last write failed; None: it did not.
     """
 
     folder: Path
@@ -44,20 +44,20 @@ class WriteQueue(Generic[Rows]):
     db: sqlite3.Connection | None = None
 
     def schedule(self, by: float) -> None:
-        """Have the rows written by then, at the latest."""
+        """Schedule the rows to be written by this time at the latest."""
         self.due = by if self.due is None else min(self.due, by)
 
     def due_at(self) -> float | None:
-        """Return when this database is to be looked at next."""
+        """Return when this database must be handled next."""
         return None if self.due is None else max(self.due, self.not_before)
 
     def add(self) -> Rows:
-        """Return the rows that wait; none waits then."""
+        """Return the pending rows and clear them."""
         rows, self.rows, self.due = self.rows, self.empty(), None
         return rows
 
     def put_back(self, rows: Rows, retry_at: float) -> None:
-        """Have the rows wait again, before those that came since."""
+        """Queue the rows again, before those added since."""
         rows.absorb(self.rows)
         self.rows, self.due, self.not_before = rows, retry_at, retry_at
 
@@ -69,14 +69,14 @@ class WriteQueue(Generic[Rows]):
         return self.db
 
     def write(self, rows: Rows, wall: WallClock) -> None:
-        """Commit the rows; none of them where it fails. Raises as `open_for_writing` does."""
+        """Commit the rows; none of them if it fails. Raises as `open_for_writing` does."""
         with self.transaction() as db:
             number = write_boot(db, self.boot, wall)
             self.write_rows(db, rows, number)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Hold one transaction; on any failure it is undone by closing the database."""
+        """Hold one transaction; any failure undoes it by closing the database."""
         db = self.connected()
         try:
             db.execute("BEGIN IMMEDIATE")
@@ -87,21 +87,21 @@ class WriteQueue(Generic[Rows]):
             raise useless(error, self.layout) or error from error
 
     def replace(self, why: UnusableDatabaseError) -> str:
-        """Set the file aside, so that the next write makes a new one; return the sentence that says so.
+        """Set the file aside, so that the next write creates a new one; return a sentence that reports it.
 
-        Raises OSError where it cannot be renamed, or was damaged too often.
+        Raises OSError if it cannot be renamed, or was damaged too often.
         """
         self.close()
         if self.set_aside >= MOST_SET_ASIDE:
-            raise OSError(f"{why}, for the {self.set_aside + 1}th time: not set aside any more")
+            raise OSError(f"{why}, for the {self.set_aside + 1}th time: no longer set aside")
         aside = set_aside(self.folder, self.layout, why.word)
         self.set_aside += 1
-        return f"{why}: set aside as {aside}, a new one is begun"
+        return f"{why}: set aside as {aside}, a new one is created"
 
     def close(self) -> None:
-        """Close the database; what was not committed is not in it."""
+        """Close the database; uncommitted rows are discarded."""
         if self.db is not None:
-            # Closing also moves the log into the database, which may fail as any write may: the log stays then.
+            # Closing also moves the WAL into the database, which may fail as any write may: the WAL stays then.
             with suppress(sqlite3.Error):
                 self.db.close()
         self.db = None

@@ -1,1 +1,1 @@
-"""The simulated house: contact, breakers, loads and a meter that answers real bytes."""
+"""The simulated house: contact, breakers, loads, and a meter that responds with real bytes."""

@@ -1,7 +1,7 @@
-"""Simulated breakers: how one behaves, faults by name included, without a wire; and a host that puts them on the bus.
+"""Simulated breakers with named faults, without a connection; and a client that connects them to MQTT.
 
-`SimulatedBreaker` takes the time as an argument, so that a year of outages can be played in seconds. What it says
-comes back as reports; what it was told stays in its log, as evidence.
+`SimulatedBreaker` takes the time as an argument, so that a year of outages can be simulated in seconds. Its messages
+are returned as reports; commands it received stay in its log.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from hw.broker_socket import Broker
 
-# A device tries to come back to its broker this often.
+# Interval in seconds between reconnection attempts of a device.
 RECONNECT_S = 0.2
 
 
 class PowerUpState(Enum):
-    """What a breaker does when its own power comes back."""
+    """Position of a breaker when its own power returns."""
 
     AS_WAS = "as-was"
     ON = "on"
@@ -34,11 +34,12 @@ class PowerUpState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BreakerFaults:
-    """What is wrong with a breaker. Several may be at once.
+    """Faults of a breaker. Several may be present at once.
 
-    `silent`: hears nothing and says nothing, its radio is dead. `mute`: obeys, and says nothing. `refuses`: stays as it
-    is, and says so. `slow_s`: obeys and reports so many seconds late. `reports_stale`: obeys, and reports what it was
-    before. `wakes`: reboots on, off, or as it was. `never_writes_availability`: as many devices do.
+    `silent`: receives nothing and publishes nothing, its radio is dead. `mute`: obeys, and publishes nothing.
+    `refuses`: does not switch, and reports its position. `slow_s`: switches and reports this number of seconds late.
+    `reports_stale`: switches, and reports its previous position. `wakes`: reboots on, off, or as it was.
+    `never_writes_availability`: as many devices do.
     """
 
     silent: bool = False
@@ -55,7 +56,7 @@ SOUND = BreakerFaults()
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One thing a device says, retained, on `breakers/<circuit>/<leaf>`."""
+    """A report of a device, retained, on `breakers/<circuit>/<leaf>`."""
 
     circuit: CircuitId
     leaf: Literal["state", "availability"]
@@ -64,7 +65,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Commanded:
-    """One command as it reached a device: evidence. `at`: the host's seconds."""
+    """A command as received by a device. `at`: the host's seconds."""
 
     at: float
     circuit: CircuitId
@@ -74,10 +75,10 @@ class Commanded:
 
 @dataclass
 class SimulatedBreaker:
-    """One smart breaker. `remote`: it listens to commands at all; a standard one has a handle only.
+    """A smart breaker. `remote`: it accepts commands; a standard one has a handle only.
 
-    `position` is where the contacts really are; a device that lies says something else. `powered`: its electronics
-    have power (what a breaker is at does not change without).
+    `position` is the actual position of its contacts; a faulty device may report another. `powered`: its electronics
+    have power (its position does not change without power).
     """
 
     circuit: CircuitId
@@ -88,10 +89,10 @@ class SimulatedBreaker:
     log: list[Commanded] = field(default_factory=list)
     _late: list[tuple[float, Position]] = field(default_factory=list)
 
-    # --- what is done to it ----------------------------------------------------------------------------------------
+    # --- input --------------------------------------------------------------------------------------------------------
 
     def command(self, word: str, now: float, *, retained: bool = False) -> tuple[Report, ...]:
-        """Return what the breaker says to a command, `ON` or `OFF`; what comes late is said by `advance`."""
+        """Return the reports after a command, `ON` or `OFF`; late ones are returned by `advance`."""
         if not self.powered or not self.remote or self.faults.silent:
             return ()
         self.log.append(Commanded(now, self.circuit, word, retained))
@@ -106,7 +107,7 @@ class SimulatedBreaker:
         return self._obey(wanted)
 
     def advance(self, now: float) -> tuple[Report, ...]:
-        """Return what a slow breaker says by now to what it was told before."""
+        """Return the reports of a slow breaker that are due by now."""
         due = [late for late in self._late if late[0] <= now]
         self._late = [late for late in self._late if late[0] > now]
         if not self.powered:
@@ -115,41 +116,41 @@ class SimulatedBreaker:
 
     @property
     def next_due(self) -> float | None:
-        """Return when `advance` next has something to do; None: nothing is under way."""
+        """Return when `advance` next has something to do; None: nothing is pending."""
         return min((late[0] for late in self._late), default=None)
 
     def flip_by_hand(self, position: Position) -> tuple[Report, ...]:
-        """Return what is said when a person moves the handle; this also resets a tripped breaker."""
+        """Return the reports when a user moves the handle; this also resets a tripped breaker."""
         self.position = position
         return self._say_state()
 
     def trip(self) -> tuple[Report, ...]:
-        """Return what is said when the breaker trips. Only a hand resets it."""
+        """Return the reports when the breaker trips. It can only be reset manually."""
         self.position = Position.TRIPPED
         return self._say_state()
 
     def power_lost(self) -> tuple[Report, ...]:
-        """Take the power from its electronics. It says nothing any more; what was under way is forgotten."""
+        """Remove the power of its electronics. It publishes nothing; pending switching is dropped."""
         self.powered = False
         self._late.clear()
         return ()
 
     def power_back(self) -> tuple[Report, ...]:
-        """Return what the breaker says when it has booted: that it is there, and its position."""
+        """Return the reports of the breaker after booting: availability and position."""
         self.powered = True
         if self.position is not Position.TRIPPED and self.faults.wakes is not PowerUpState.AS_WAS:
             self.position = Position(self.faults.wakes.value)
         return self.greeting()
 
     def reboot(self) -> tuple[Report, ...]:
-        """Return what is said after a blink of its power."""
+        """Return the reports after a short interruption of its power."""
         self.power_lost()
         return self.power_back()
 
-    # --- what it says ----------------------------------------------------------------------------------------------
+    # --- reports ------------------------------------------------------------------------------------------------------
 
     def greeting(self) -> tuple[Report, ...]:
-        """Return what a device says whenever it reaches its broker."""
+        """Return the reports that a device publishes at every connection."""
         if not self.powered or not self.remote or self.faults.silent:
             return ()
         there = () if self.faults.never_writes_availability else (Report(self.circuit, "availability", "online"),)
@@ -172,10 +173,10 @@ class SimulatedBreaker:
 
 
 class BreakersOnBus:
-    """Breakers on real MQTT, behind one client: a hub. One breaker alone is a client of its own, with a last will.
+    """Breakers on real MQTT, behind one client: a hub. A single breaker is a client of its own, with a last will.
 
-    `clock`: the host's monotonic seconds. `on_command`: called after each, when a load may have gone on or off.
-    Keep `run` running; what is done by hand goes through `say`.
+    `clock`: the host's monotonic seconds. `on_command`: called after each command, when a load may have changed. Keep
+    `run` running; reports of manual switching go through `say`.
     """
 
     def __init__(
@@ -197,11 +198,11 @@ class BreakersOnBus:
 
     @property
     def log(self) -> list[Commanded]:
-        """Return every command that reached any of them, in order."""
+        """Return every command received by any of them, in order."""
         return sorted((one for breaker in self.breakers.values() for one in breaker.log), key=lambda one: one.at)
 
     def say(self, reports: Iterable[Report]) -> None:
-        """Publish what breakers say; without a broker it is lost, as with real ones."""
+        """Publish reports; without a broker they are lost, as with real breakers."""
         if self._link is None:
             return
         for report in reports:
@@ -209,7 +210,7 @@ class BreakersOnBus:
         self._link.flush()
 
     async def run(self) -> None:
-        """Be on the bus until cancelled, and come back whenever the broker does."""
+        """Stay connected until canceled, and reconnect when the broker is available."""
         while True:
             try:
                 await self._one_connection()
@@ -236,7 +237,7 @@ class BreakersOnBus:
         return [f"{self._base}{circuit}/set" for circuit in self.breakers]
 
     def _will(self) -> Will | None:
-        """Return the last will of a lone breaker. A hub has none: one will cannot speak for many."""
+        """Return the last will of a single breaker. A hub has none: one will cannot cover several circuits."""
         if len(self.breakers) != 1:
             return None
         (breaker,) = self.breakers.values()
@@ -254,7 +255,7 @@ class BreakersOnBus:
         self._wait_for(breaker)
 
     def _wait_for(self, breaker: SimulatedBreaker) -> None:
-        """Come back when the breaker next has something to say: a second command may still be under way then."""
+        """Run again when the breaker's next report is due: a second command may still be pending then."""
         if breaker.next_due is not None:
             asyncio.get_running_loop().call_later(breaker.next_due - self._clock(), self._come_late, breaker)
 

@@ -1,7 +1,7 @@
-"""The broker of the demo, on loopback: amqtt, in this process; or a Mosquitto of its own, where there is no amqtt.
+"""The broker of the demo, on loopback: amqtt in this process, or a separate Mosquitto if amqtt is missing.
 
-Amqtt is fine for a demo, never for a house: it speaks MQTT 3.1.1 only, leaks retained messages between clients, and
-never says the last will of a client that was cut off. An installed house has Mosquitto instead.
+amqtt is sufficient for a demo, not for a house: it supports MQTT 3.1.1 only, leaks retained messages between clients,
+and never publishes the last will of a client whose connection was cut. An installed house uses Mosquitto.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ READY_S = 10.0
 
 
 def broker_program() -> str | None:
-    """Return where Mosquitto is; None where it is not. Debian keeps it where a plain user's PATH does not look."""
+    """Return the path of Mosquitto; None if it is not installed. Debian keeps it outside a regular user's PATH."""
     return shutil.which("mosquitto", path=os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin")))
 
 
 def can_run() -> bool:
-    """Tell whether there is anything to run a broker with."""
+    """Return whether a broker can be run."""
     return find_spec("amqtt") is not None or broker_program() is not None
 
 
 @asynccontextmanager
 async def demo_broker() -> AsyncIterator[Broker]:
-    """Run the one broker or the other on a free port of loopback, and give back where it is."""
+    """Run one of the two brokers on a free port of loopback, and yield its address."""
     async with embedded_broker() if find_spec("amqtt") is not None else own_mosquitto() as broker:
         yield broker
 
 
 @asynccontextmanager
 async def embedded_broker() -> AsyncIterator[Broker]:
-    """Run a broker on a free port of loopback, and give back where it is."""
-    # Hundreds of milliseconds: whoever has no demo to show does not pay for it.
+    """Run amqtt on a free port of loopback, and yield its address."""
+    # It takes hundreds of milliseconds to import: only a demo pays for it.
     from amqtt.broker import Broker as Amqtt  # noqa: PLC0415
 
     port = _free_port()
@@ -68,12 +68,12 @@ async def embedded_broker() -> AsyncIterator[Broker]:
 
 @asynccontextmanager
 async def own_mosquitto() -> AsyncIterator[Broker]:
-    """Run a Mosquitto on a free port of loopback, beside the house's own, and give back where it is."""
+    """Run a Mosquitto on a free port of loopback, beside the house's own, and yield its address."""
     program, port = broker_program(), _free_port()
     if program is None:
         raise FileNotFoundError("mosquitto")
     with tempfile.TemporaryDirectory(prefix="loadshed-broker-") as folder:
-        # Started by root it would become somebody else, who may not read this file.
+        # Started by root it would change to another user, who may not read this file.
         text = f"user {getpass.getuser()}\nlistener {port} {HOST}\nallow_anonymous true\nlog_type none\n"
         (configuration := Path(folder) / "mosquitto.conf").write_text(text, encoding="ascii")
         # It takes a moment, and nothing moves yet.

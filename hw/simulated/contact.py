@@ -1,4 +1,4 @@
-"""The world's side of a GPIO line: a wire that moves, bounces, and loses edges, over gpiozero's own mock pins."""
+"""Simulated wires at GPIO lines: a contact that moves, bounces, and loses edges, over gpiozero's mock pins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class WirePin(MockPin):  # type: ignore[misc]
-    """A mock pin whose edges bear the simulated time, and can be lost, delayed, or unreadable."""
+    """A mock pin whose edges carry the simulated time, and can be lost, delayed, or unreadable."""
 
     def __init__(self, factory: SimulatedPins, info: object) -> None:
         super().__init__(factory, info)
@@ -24,7 +24,7 @@ class WirePin(MockPin):  # type: ignore[misc]
 
     def _set_pull(self, value: str) -> None:
         super()._set_pull(value)
-        # The mock lets a pull move the wire; a wire to ground is stronger than any pull.
+        # The mock lets a pull-up move the wire; a wire to ground is stronger than any pull-up.
         if self.grounded:
             self.drive_low()
 
@@ -42,15 +42,15 @@ class WirePin(MockPin):  # type: ignore[misc]
             self.arrive()
 
     def arrive(self) -> None:
-        """Deliver the edges that are on their way, with the stamps they got when they happened."""
+        """Deliver the pending edges, with the times at which they occurred."""
         while self.in_flight:
             self._last_change, state = self.in_flight.popleft()
-            # The mock reports the level of now; an edge tells the level it led to.
+            # The mock reports the present level; an edge carries the level it led to.
             super(MockPin, self)._call_when_changed(self._last_change, state)
 
 
 class SimulatedPins(MockFactory):  # type: ignore[misc]
-    """A Pi's pins on a clock of the test's choosing."""
+    """A Pi's pins on a clock chosen by the test."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
@@ -58,7 +58,7 @@ class SimulatedPins(MockFactory):  # type: ignore[misc]
 
 
 class SimulatedWire:
-    """What hangs on one pin: a pair of wires that is open (the pull-up wins, high) or closed to ground (low).
+    """The wires at one pin: open (the pull-up wins, high) or closed to ground (low).
 
     Faults by name: `bounce`, `lose`, `hold_back` and `arrive`, `unreadable` and `readable`.
     """
@@ -82,17 +82,17 @@ class SimulatedWire:
         (self.close if self.is_open else self.open)()
 
     def bounce(self, edges: int, step: Callable[[], None]) -> None:
-        """Move back and forth so often; `step` is called after each and may move the time."""
+        """Move back and forth this number of times; `step` is called after each move and may advance the time."""
         for _ in range(edges):
             self.toggle()
             step()
 
     def lose(self, edges: int = 1) -> None:
-        """Lose the next edges: the level moves and nobody is told."""
+        """Lose the next edges: the level changes and no edge is reported."""
         self._pin.edges_to_lose += edges
 
     def hold_back(self) -> None:
-        """Keep edges in the kernel's queue, as a stalled program does, until they `arrive`."""
+        """Keep edges in the kernel's queue, as for a stalled program, until they `arrive`."""
         self._pin.held_back = True
 
     def arrive(self) -> None:

@@ -1,6 +1,6 @@
 """A simulated house: utility, generator and transfer switch; breakers, the loads behind them, and the meter.
 
-One house serves the tests, the demo and the benches. It has no clock of its own: whoever plays it moves the time.
+One house serves the tests, the demo and the benchmarks. It has no clock of its own: its user advances the time.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class LoadSink(Protocol):
-    """What the house needs of a simulated meter: a place to put the load in kW."""
+    """Interface to a simulated meter: it receives the load in kW."""
 
     kw: float
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What hangs behind one breaker: `kw` when it runs."""
+    """The load behind one breaker: `kw` while it runs."""
 
     circuit: CircuitId
     kw: float
@@ -36,9 +36,11 @@ class Load:
 
 
 class SimulatedHouse:
-    """The house. `on_contact`: told True when the auxiliary contact opens. `on_reports`: what breakers say unasked.
+    """The simulated house.
 
-    `ups`: breakers' electronics keep their power when the house has none.
+    `on_contact`: called with True when the auxiliary contact opens. `on_reports`: unsolicited reports.
+
+    `ups`: the breakers' electronics keep their power when the house has none.
     """
 
     def __init__(
@@ -71,46 +73,46 @@ class SimulatedHouse:
 
     @property
     def powered(self) -> bool:
-        """Return whether the panel has power: from the side the transfer switch stands on."""
+        """Return whether the panel has power from the side on which the transfer switch stands."""
         return self.generator if self.contact_open else self.utility
 
     @property
     def kw(self) -> float:
-        """Return what the house draws now. A breaker that is off or tripped draws nothing."""
+        """Return the present demand of the house. A breaker that is off or tripped draws nothing."""
         if not self.powered:
             return 0.0
         on = (load.kw for load in self.loads.values() if self.breakers[load.circuit].position is Position.ON)
         return sum(on)
 
     def measure(self) -> None:
-        """Show the meter the load. Call it after a breaker moved; the house does so when it moves them itself."""
+        """Set the meter's load. Call it after a breaker moved; the house does so when it moves one itself."""
         if self.meter is not None:
             self.meter.kw = self.kw
 
-    # --- what happens to a house -----------------------------------------------------------------------------------
+    # --- scenario -----------------------------------------------------------------------------------------------------
 
     def utility_fails(self) -> None:
-        """Darken the house: the contact is still closed, and the generator cranks."""
+        """Utility fails: the contact is still closed, and the generator cranks."""
         self._change(utility=False)
 
     def generator_takes_over(self) -> None:
-        """Transfer: the generator takes the whole load, and the contact opens with it."""
+        """Transfer: the generator takes the whole load, and the contact opens."""
         self._change(generator=True, contact_open=True)
 
     def generator_stops(self) -> None:
-        """Stop it to refuel: dark again, the contact stays open."""
+        """Stop the generator to refuel: no power again, the contact stays open."""
         self._change(generator=False)
 
     def generator_starts(self) -> None:
-        """Start it again after refuelling: the same outage."""
+        """Start the generator again after refueling: the same outage."""
         self._change(generator=True)
 
     def utility_returns(self) -> None:
-        """Give utility back; the transfer switch still waits before it goes over."""
+        """Utility returns; the transfer switch still waits before it transfers back."""
         self._change(utility=True)
 
     def retransfers(self) -> None:
-        """Go back to utility: the contact closes; the generator cools down and stops."""
+        """Transfer back to utility: the contact closes; the generator cools down and stops."""
         self._change(contact_open=False, generator=False)
 
     def flip_by_hand(self, circuit: str, position: Position) -> None:
@@ -145,7 +147,7 @@ class SimulatedHouse:
 
 @dataclass(frozen=True, slots=True)
 class FastClock:
-    """A clock that runs `factor` times as fast as the world's: house seconds, for a demo that has no hour to spare."""
+    """A clock that runs `factor` times as fast as real time: house seconds, for a short demo."""
 
     factor: float
     began: float
@@ -164,7 +166,7 @@ class FastClock:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioStep:
-    """One thing that happens in a play, so many house seconds after the one before. `told`: the words for it."""
+    """A step of a scenario, this number of house seconds after the one before. `told`: its description."""
 
     after_s: float
     told: str
@@ -172,22 +174,23 @@ class ScenarioStep:
 
 
 def one_outage(house: SimulatedHouse, *, cranks_s: float, lasts_s: float, waits_s: float) -> tuple[ScenarioStep, ...]:
-    """Return the acts of a plain outage.
+    """Return the steps of a plain outage.
 
-    `cranks_s`: until the generator takes over. `lasts_s`: until utility returns. `waits_s`: until the switch goes back.
+    `cranks_s`: until the generator takes over. `lasts_s`: until utility returns. `waits_s`: until the switch transfers
+    back.
     """
     return (
-        ScenarioStep(0.0, "Utility fails: the house is dark", house.utility_fails),
+        ScenarioStep(0.0, "Utility fails: the house has no power", house.utility_fails),
         ScenarioStep(
-            cranks_s, "The generator is up: the switch transfers, its contact opens", house.generator_takes_over
+            cranks_s, "The generator runs: the switch transfers, its contact opens", house.generator_takes_over
         ),
-        ScenarioStep(lasts_s, "Utility is back: the transfer switch waits", house.utility_returns),
-        ScenarioStep(waits_s, "The switch goes back to utility: its contact closes", house.retransfers),
+        ScenarioStep(lasts_s, "Utility returns: the transfer switch waits", house.utility_returns),
+        ScenarioStep(waits_s, "The switch transfers back to utility: its contact closes", house.retransfers),
     )
 
 
 async def play(acts: Iterable[ScenarioStep], clock: FastClock, tell: Callable[[str], None]) -> None:
-    """Let the acts happen, one after another, on the house's clock."""
+    """Run the steps, one after another, on the house's clock."""
     for act in acts:
         await clock.sleep(act.after_s)
         tell(act.told)

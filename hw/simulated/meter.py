@@ -1,6 +1,6 @@
-"""A Series 1000/2000 meter in software: bit-exact Modbus RTU and pulse edges, with every quirk the field may hold.
+"""Simulated Series 1000/2000 meter: bit-exact Modbus RTU and pulse edges, with every known quirk.
 
-Independent of the driver and of its Modbus library on purpose: two witnesses.
+Independent of the driver and of its Modbus library on purpose: each checks the other.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _ID_AT = 0x1388
 
 @dataclass(frozen=True, slots=True)
 class MeterFaults:
-    """What this very meter does, where the maker's guide is silent, wrong, or of two minds.
+    """Behavior of this meter where the maker's guide is silent, wrong, or contradictory.
 
-    `report_id`: how it answers 0x11. `set_id`: the one form of 0x10 it takes (`printed`: two registers, two bytes).
-    `set_id_answer`: which id confirms it. `refresh_s`: the registers stand still in between; 0: never.
-    `delay_s`: before each answer. `noise`: the share of its answers that arrive garbled. `unasked_s`: a meter made
-    before 26 Feb 2011, which sends by itself so often and never answers. `boot_s`: silence after power-up.
+    `report_id`: how it answers 0x11. `set_id`: the one form of 0x10 it accepts (`printed`: two registers, two bytes).
+    `set_id_answer`: which id confirms it. `refresh_s`: the registers stand still in between; 0: never. `delay_s`:
+    before each response. `noise`: share of its responses that arrive garbled. `unasked_s`: interval of a meter made
+    before 26 Feb 2011, which sends unrequested and never responds. `boot_s`: silence after power-up.
     """
 
     report_id: Literal["counted", "uncounted", "silent"] = "counted"
@@ -58,10 +58,10 @@ class MeterFaults:
 
 
 class SimulatedMeter:
-    """One meter: a load goes in (`kw`), frames and pulse edges come out.
+    """One meter: input is a load (`kw`), output are frames and pulse edges.
 
-    `clock`: seconds; may run faster than the wall's. `energy_kwh`: where the register begins.
-    `program_id`: unique per serial number, 0 to 65535. Versions as in the register: 0x0302 is V3.2.
+    `clock`: seconds; may run faster than real time. `energy_kwh`: start of the register. `program_id`: unique per
+    serial number, 0 to 65535. Versions as in the register: 0x0302 is V3.2.
     """
 
     def __init__(
@@ -92,11 +92,11 @@ class SimulatedMeter:
         self._kwh_pulses = SimulatedPulseOutput(self._energy, KWH_HALF_CYCLE_WH, now)
         self._peak = PeakDemand(self._energy, now)
 
-    # --- the load side -----------------------------------------------------------------------------------------------
+    # --- load ---------------------------------------------------------------------------------------------------------
 
     @property
     def kw(self) -> float:
-        """The load that flows through, in kW; set it to change it from now on."""
+        """The present load in kW; set it to change it from now on."""
         return self._energy.kw
 
     @kw.setter
@@ -110,17 +110,17 @@ class SimulatedMeter:
         return self._energy.wh_at(self.clock()) / 1000
 
     def lose_power(self) -> None:
-        """Take the meter's own supply away: it falls silent, and nothing flows through a dead panel."""
+        """Remove the meter's own supply: it becomes silent, and no energy flows through a panel without power."""
         self._flow(0.0)
         self.powered = False
 
     def regain_power(self) -> None:
-        """Give it back: the uptime starts anew, the energy stands."""
+        """Restore its supply: the uptime restarts, the energy stays."""
         self.powered, self._powered_at = True, self.clock()
         self._flow(self._wanted_kw)
 
     def turn_reset_key(self) -> None:
-        """Reset the peak by the key switch on the meter's front."""
+        """Reset the peak with the key switch on the meter's front."""
         self._reset_peak(self.clock())
 
     def _flow(self, kw: float) -> None:
@@ -131,29 +131,29 @@ class SimulatedMeter:
         self._energy.forget_before(min(now - PEAK_WINDOW_S, pulses_at))
         self.on_load_change()
 
-    # --- the pulse side ----------------------------------------------------------------------------------------------
+    # --- pulses -------------------------------------------------------------------------------------------------------
 
     def edges(self, until: float | None = None) -> list[float]:
-        """Return when each edge of the 10 Wh output (one each 5 Wh) happened since the last call, up to `until`."""
+        """Return the time of each edge of the 10 Wh output (one every 5 Wh) since the last call, up to `until`."""
         return self._pulses.edges(self.clock() if until is None else until)
 
     def kwh_edges(self, until: float | None = None) -> list[float]:
-        """Return the same of the 1 kWh output (an edge each 500 Wh)."""
+        """Return the same for the 1 kWh output (an edge every 500 Wh)."""
         return self._kwh_pulses.edges(self.clock() if until is None else until)
 
     def next_edge(self) -> float | None:
-        """Return when the next 10 Wh edge comes if the load stays; None without load."""
+        """Return when the next 10 Wh edge occurs if the load stays; None without load."""
         return self._pulses.next_edge()
 
     @property
     def pulse_closed(self) -> bool:
-        """The level of the 10 Wh output after the last edge that was collected."""
+        """The level of the 10 Wh output after the last collected edge."""
         return self._pulses.closed
 
-    # --- the wire side -----------------------------------------------------------------------------------------------
+    # --- Modbus -------------------------------------------------------------------------------------------------------
 
     def answer(self, frame: bytes, now: float | None = None) -> bytes | None:
-        """Return what the meter sends for a frame; None: it says nothing (not for it, not understood, or mute)."""
+        """Return the meter's response to a frame; None: no response (not for it, not understood, or mute)."""
         now = self.clock() if now is None else now
         if self._is_mute(now) or not rtu.is_sealed(frame) or frame[0] != self.device_id:
             return None
@@ -163,7 +163,7 @@ class SimulatedMeter:
         return answer
 
     def unasked(self) -> bytes:
-        """Return what a meter of before 26 Feb 2011 might send by itself: bytes nobody has documented."""
+        """Return what a meter made before 26 Feb 2011 might send unrequested: undocumented bytes."""
         return self._random.randbytes(24)
 
     def _is_mute(self, now: float) -> bool:
@@ -228,7 +228,7 @@ class SimulatedMeter:
         self.reset_counter = (self.reset_counter + 1) % 0x10000
 
     def _set_id(self, body: bytes) -> bytes | None:
-        """Take the one form of the request this meter understands; the others it does not answer."""
+        """Accept the one form of the request that this meter understands; others are not answered."""
         head = {"legal": "1388000102", "printed": "1388000202", "doubled": "1388000204", "refused": ""}
         accepted = bytes.fromhex(head[self.quirks.set_id])
         if not accepted or body[:5] != accepted or len(body) != 5 + accepted[4]:

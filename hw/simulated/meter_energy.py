@@ -1,4 +1,4 @@
-"""What a meter does with the current through it: energy, pulses, demand. Exact, for loads that change in steps."""
+"""The meter's measurement of a load: energy, pulses, demand. Exact, for loads that change in steps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PEAK_WINDOW_S = 900.0
 
 @dataclass(frozen=True, slots=True)
 class LoadInterval:
-    """A stretch of constant load: from `at` on, when `wh` had been counted, `kw` flows."""
+    """An interval of constant load: from `at` on, when `wh` had been counted, `kw` flows."""
 
     at: float
     wh: float
@@ -23,13 +23,13 @@ class LoadInterval:
         return self.wh + self.kw * WH_PER_KW_S * (at - self.at)
 
     def reaches(self, wh: float) -> float:
-        """Return when so much will have been counted if the load stays; infinite without load."""
+        """Return when this energy will have been counted if the load stays; infinite without load."""
         wh_per_s = self.kw * WH_PER_KW_S
         return self.at + (wh - self.wh) / wh_per_s if wh_per_s > 0 else math.inf
 
 
 class Energy:
-    """The energy that has gone through, now and in the past that is still remembered."""
+    """The counted energy, now and in the recent past."""
 
     def __init__(self, wh: float, at: float) -> None:
         self._stretches = [LoadInterval(at, wh, 0.0)]
@@ -43,30 +43,30 @@ class Energy:
         return self._stretches[-1]
 
     def change_load(self, kw: float, at: float) -> None:
-        """Let another load flow from `at` on, which must not lie before the last change."""
+        """Change the load from `at` on, which must not be before the last change."""
         if kw != self.kw:
             self._stretches.append(LoadInterval(at, self.now.wh_at(at), kw))
 
     def wh_at(self, at: float) -> float:
-        """Return what had been counted at a moment; before the first that is remembered, what was counted then."""
+        """Return the energy counted at a time; before the first known interval, its initial value."""
         index = self._index(at)
         return self._stretches[index].wh_at(at) if index >= 0 else self._stretches[0].wh
 
     def since(self, at: float) -> list[LoadInterval]:
-        """Return the stretches that touch the time from `at` on, oldest first."""
+        """Return the intervals that touch the time from `at` on, oldest first."""
         return self._stretches[max(self._index(at), 0) :]
 
     def forget_before(self, at: float) -> None:
-        """Drop the stretches that ended before a moment."""
+        """Drop the intervals that ended before a time."""
         del self._stretches[: max(self._index(at), 0)]
 
     def _index(self, at: float) -> int:
-        """Return which stretch a moment lies in; −1: before all that are remembered."""
+        """Return the index of the interval that contains a time; −1: before all known ones."""
         return bisect_right(self._stretches, at, key=lambda stretch: stretch.at) - 1
 
 
 class SimulatedPulseOutput:
-    """An isolated output that changes its level each time `step_wh` have gone by."""
+    """An isolated output that changes its level every `step_wh`."""
 
     def __init__(self, energy: Energy, step_wh: float, at: float) -> None:
         self._energy = energy
@@ -76,16 +76,16 @@ class SimulatedPulseOutput:
 
     @property
     def remembers_from(self) -> float:
-        """The moment up to which every edge was collected."""
+        """The time up to which every edge was collected."""
         return self._told_at
 
     @property
     def closed(self) -> bool:
-        """The level after the last edge that was collected."""
+        """The level after the last collected edge."""
         return self._told % 2 == 1
 
     def edges(self, until: float) -> list[float]:
-        """Return when each edge since the last call happened."""
+        """Return the time of each edge since the last call."""
         stretches = self._energy.since(self._told_at)
         ends = [stretch.at for stretch in stretches[1:]] + [until]
         found: list[float] = []
@@ -97,14 +97,14 @@ class SimulatedPulseOutput:
         return found
 
     def next_edge(self) -> float | None:
-        """Return when the next edge not yet collected comes if the load stays; None without load."""
+        """Return when the next uncollected edge occurs if the load stays; None without load."""
         at = self._energy.now.reaches((self._told + 1) * self._step_wh)
         return at if math.isfinite(at) else None
 
 
 @dataclass
 class PeakDemand:
-    """The greatest trailing 15-minute average since the last reset, in kW; what was before the reset does not count."""
+    """The highest trailing 15-minute average since the last reset, in kW; values before the reset do not count."""
 
     energy: Energy
     since: float
@@ -115,7 +115,7 @@ class PeakDemand:
         self._looked_at = self.since
 
     def look(self, now: float) -> None:
-        """Bring the peak up to date. The average is piecewise linear, so only its corners need a look."""
+        """Update the peak. The average is piecewise linear, so only its corners are checked."""
         corners = {now}
         for stretch in self.energy.since(self._looked_at - PEAK_WINDOW_S):
             corners |= {stretch.at, stretch.at + PEAK_WINDOW_S}

@@ -1,4 +1,7 @@
-"""Modbus RTU as bytes: the simulator's own framing, so that it can catch the driver's library out."""
+"""Modbus RTU as bytes: the simulator's own framing.
+
+Independent of the driver's library, so that it can show its faults.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ _BYTE_COUNT_AT = 6  # in a WRITE_MANY request
 
 
 def crc16(data: bytes) -> int:
-    """Return the CRC of Modbus RTU (polynomial 0xA001 reflected, begun at 0xFFFF)."""
+    """Return the CRC of Modbus RTU (polynomial 0xA001 reflected, initial value 0xFFFF)."""
     crc = 0xFFFF
     for byte in data:
         crc = (crc >> 8) ^ _CRC_OF_BYTE[(crc ^ byte) & 0xFF]
@@ -33,22 +36,22 @@ _CRC_OF_BYTE = tuple(_crc_of_byte(byte) for byte in range(256))
 
 
 def sealed(body: bytes) -> bytes:
-    """Return the body with its CRC behind it, low byte first."""
+    """Return the body followed by its CRC, low byte first."""
     return body + crc16(body).to_bytes(2, "little")
 
 
 def is_sealed(frame: bytes) -> bool:
-    """Tell whether a frame is long enough to be one and its CRC holds."""
+    """Return whether a frame is long enough and its CRC is correct."""
     return len(frame) >= 4 and sealed(frame[:-2]) == frame  # noqa: PLR2004 - id, function, CRC
 
 
 def refusal(device_id: int, function: int, code: int) -> bytes:
-    """Return an exception answer."""
+    """Return an exception response."""
     return sealed(bytes((device_id, function | 0x80, code)))
 
 
 def request_length(begun: bytes) -> int | None:
-    """Return how long the request that begins like this will be; None: not to be told (yet), silence ends it."""
+    """Return the length of the request that begins like this; None: not known (yet), silence ends it."""
     if len(begun) <= 1:
         return None
     if begun[1] == WRITE_MANY:

@@ -1,4 +1,4 @@
-"""Where simulated meters can be reached: a pseudo-terminal, a TCP port, and the wires of the pulse output."""
+"""Access to simulated meters: a pseudo-terminal, a TCP port, and the wires of the pulse output."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _SILENCE_S = 0.03
 
 
 class SimulatedRtuBus:
-    """The meters on one pair of wires: what is sent to one is heard by all.
+    """The meters on one pair of wires: all of them receive what is sent.
 
-    `send`: puts bytes on the wire, towards the reader.
+    `send`: puts bytes on the wire, toward the reader.
     """
 
     def __init__(self, meters: Sequence[SimulatedMeter], send: Callable[[bytes], None]) -> None:
@@ -35,7 +35,7 @@ class SimulatedRtuBus:
         self._silence: asyncio.TimerHandle | None = None
 
     def hear(self, data: bytes) -> None:
-        """Take bytes from the reader; a whole request is answered, a begun one is dropped at the next silence."""
+        """Process bytes of the reader; a whole request is answered, a partial one is dropped at the next silence."""
         if any(meter.quirks.echo for meter in self._meters):
             self._send(data)
         self._begun += data
@@ -62,7 +62,7 @@ class SimulatedRtuBus:
                 self._send(collided(answers))
 
     async def talk_unasked(self) -> None:
-        """Send, for ever, what meters send that nobody asks."""
+        """Send, without end, what meters send unrequested."""
         talkers = [self._talk(meter, meter.quirks.unasked_s) for meter in self._meters if meter.quirks.unasked_s]
         await asyncio.gather(*talkers)
 
@@ -73,7 +73,7 @@ class SimulatedRtuBus:
 
 
 def collided(answers: Sequence[bytes]) -> bytes:
-    """Return what is heard when several send at once: where they differ, the stronger zero."""
+    """Return the bytes received when several meters send at once: where they differ, zero wins."""
     heard = bytearray(max(answers, key=len))
     for answer in answers:
         for index, byte in enumerate(answer):
@@ -85,8 +85,8 @@ def collided(answers: Sequence[bytes]) -> bytes:
 async def serve_pty(meters: SimulatedMeter | Sequence[SimulatedMeter], link: Path | None = None) -> AsyncIterator[str]:
     """Serve one or several meters on a pseudo-terminal and yield the port to open.
 
-    `link`: the port, a symbolic link to make, and to replace if it is one; None: one in a folder of its own. Raises
-    FileExistsError where something else stands there.
+    `link`: path of a symbolic link to create, and to replace if it is one; None: one in a folder of its own. Raises
+    FileExistsError if another file has this path.
     """
     ours, theirs = os.openpty()
     tty.setraw(theirs)
@@ -111,10 +111,10 @@ def _several(meters: SimulatedMeter | Sequence[SimulatedMeter]) -> Sequence[Simu
 
 @contextmanager
 def _named(terminal: str, link: Path | None) -> Iterator[str]:
-    """Give a terminal a name that goes with the meter.
+    """Give a terminal a name that ends with the meter.
 
-    The kernel gives a terminal's own name to the next one that is opened: whoever still looked for the meter there
-    would read what a stranger types.
+    The kernel reuses a terminal's own name for the next one that is opened: a program that still looked for the meter
+    there would read what another user types.
     """
     with ExitStack() as stack:
         if link is None:
@@ -131,14 +131,14 @@ def _unlinked(link: Path) -> None:
 
 
 def _read(descriptor: int, hear: Callable[[bytes], None]) -> None:
-    # The reader may close its end at any moment: then there is nothing to hear until it comes back.
+    # The reader may close its end at any time: then there is nothing to read until it comes back.
     with suppress(BlockingIOError, OSError):
         if data := os.read(descriptor, 1024):
             hear(data)
 
 
 def _write(descriptor: int, data: bytes) -> None:
-    # Nobody reads and the terminal's buffer is full: bytes on a wire do not wait either.
+    # No reader and the terminal's buffer is full: bytes on a wire do not wait either.
     with suppress(BlockingIOError):
         os.write(descriptor, data)
 
@@ -168,9 +168,9 @@ async def serve_tcp(
 
 
 async def run_pulses(meter: SimulatedMeter, on_edge: Callable[[bool, float], None], rate: float = 1.0) -> None:
-    """Drive the 10 Wh output for ever: call `on_edge(closed, at)` at each edge, `at` by the meter's own clock.
+    """Drive the 10 Wh output without end: call `on_edge(closed, at)` at each edge, `at` by the meter's own clock.
 
-    `rate`: how many seconds of the meter's clock go by in one of the event loop's.
+    `rate`: seconds of the meter's clock per second of the event loop.
     """
     changed = asyncio.Event()
     meter.on_load_change = changed.set

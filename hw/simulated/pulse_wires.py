@@ -1,4 +1,4 @@
-"""The world's side of a pulse output: a load that turns a wire over at each 5 Wh, to the exact moment."""
+"""Simulated pulse output: a load that toggles a wire every 5 Wh, at the exact time."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ EDGE_KW_S = 18.0
 
 
 class PulseOutput:
-    """Draws power through a simulated meter and turns its 10 Wh output over, edge by edge.
+    """Draws power through a simulated meter and toggles its 10 Wh output, edge by edge.
 
-    `move_to(t)` sets the simulated clock to the moment of each edge before the wire moves. `edge_kw_s`: 18 for the
-    10 Wh output, 1800 for the 1 kWh output. `energy_kw_s` is the exact integral of the load.
+    `move_to(t)` sets the simulated clock to the time of each edge before the wire moves. `edge_kw_s`: 18 for the 10 Wh
+    output, 1800 for the 1 kWh output. `energy_kw_s` is the exact integral of the load.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class PulseOutput:
         self.edges = 0
 
     def draw(self, kw: float, seconds: float) -> None:
-        """Draw a steady load for so long; each edge falls where the integral crosses a multiple of its energy."""
+        """Draw a constant load for this time; each edge occurs where the integral crosses a multiple of its energy."""
         ended = self._now + seconds
         while kw > 0:
             due = self._now + ((self.edges + 1) * self._edge_kw_s - self.energy_kw_s) / kw

@@ -1,6 +1,6 @@
-"""A line between a driver and simulated meters that loses, bends, delays and repeats: each fault has its name.
+"""A line between a driver and simulated meters that loses, garbles, delays and repeats frames, by named faults.
 
-In memory, on the event loop's own time: with a virtual-time loop a million polls go by in minutes.
+In memory, on the event loop's own time: with a virtual-time loop a million polls take minutes.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ _CHARACTER_S = 10 / 9600
 
 
 class Fault(Enum):
-    """What can happen to one frame on the way."""
+    """Faults of one frame on the line."""
 
-    GARBLE = "garble"  # some bits change; see `Faults.forged` for those that pass the CRC all the same
+    GARBLE = "garble"  # some bits change; see `LineFaults.forged` for those that still pass the CRC
     NOISE = "noise"  # bytes of noise before, within or behind
-    DELAY = "delay"  # late, perhaps later than the reader's patience
+    DELAY = "delay"  # late, possibly later than the reader's timeout
     CUT = "cut"  # the end is missing; or the beginning, as when a meter powers up in the middle of a frame
     DROP = "drop"  # all of it is missing
-    REPEAT = "repeat"  # comes twice, the second time a little or much later
-    ECHO = "echo"  # the request comes back as well
-    REORDER = "reorder"  # held back until the next frame has gone by
+    REPEAT = "repeat"  # arrives twice, the second time a little or much later
+    ECHO = "echo"  # the request is echoed
+    REORDER = "reorder"  # held back until the next frame has passed
 
 
 @dataclass
 class LineFaults:
-    """How often what happens. `share`: of all frames, 0 to 1. `longest_delay_s`: of a late or repeated frame.
+    """Probabilities of the faults. `share`: of all frames, 0 to 1. `longest_delay_s`: of a late or repeated frame.
 
-    `forged`: the share of garbled frames whose CRC holds all the same. In nature one in 65 536; here so many more, that
-    a run of minutes meets what a house meets in centuries.
+    `forged`: share of garbled frames whose CRC is still correct. In reality one in 65,536; here more, so that a run of
+    minutes meets what a house meets in centuries.
     """
 
     random: random.Random
@@ -51,14 +51,14 @@ class LineFaults:
     longest_delay_s: float = 2.5
 
     def strikes(self) -> Fault | None:
-        """Return what happens to the next frame; None: nothing."""
+        """Return the fault of the next frame; None: none."""
         return self.random.choice(self.kinds) if self.random.random() < self.share else None
 
 
 class FaultyLine(asyncio.Transport):
-    """The transport a driver writes to and hears from; meters sit at its other end.
+    """The transport of a driver, with meters at its other end.
 
-    `cut_cable` and `join_cable` are a pulled plug and a plug put back.
+    `cut_cable` and `join_cable` pull the plug and put it back.
     """
 
     def __init__(self, meters: Sequence[SimulatedMeter], faults: LineFaults) -> None:
@@ -75,17 +75,17 @@ class FaultyLine(asyncio.Transport):
     async def connect(
         self, protocol: Callable[[], asyncio.BaseProtocol], /
     ) -> tuple[asyncio.BaseTransport, asyncio.BaseProtocol]:
-        """Join a driver's protocol to this line; raises OSError while the cable is pulled."""
+        """Attach a driver's protocol to this line. Raises OSError while the cable is pulled."""
         if not self._plugged:
             raise ConnectionRefusedError("the cable is pulled")
         made = protocol()
-        self._protocol = cast("asyncio.Protocol", made)  # the library's has all the methods, not the name
+        self._protocol = cast("asyncio.Protocol", made)  # the library's class has all the methods, not the name
         self.opened += 1
         made.connection_made(self)
         return self, made
 
     def cut_cable(self) -> None:
-        """Pull the plug: the driver's side is told, as a USB adapter does."""
+        """Pull the plug: the driver is notified, as by a USB adapter."""
         self._plugged = False
         self._held.clear()
         protocol, self._protocol = self._protocol, None
@@ -97,10 +97,10 @@ class FaultyLine(asyncio.Transport):
         self._plugged = True
 
     def babble(self, data: bytes) -> None:
-        """Let the driver hear bytes that no meter sent, now."""
+        """Deliver bytes to the driver that no meter sent, now."""
         self._deliver(data)
 
-    # --- the driver's side -------------------------------------------------------------------------------------------
+    # --- driver side --------------------------------------------------------------------------------------------------
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         request = bytes(data)
@@ -116,7 +116,7 @@ class FaultyLine(asyncio.Transport):
     def is_closing(self) -> bool:
         return self._protocol is None
 
-    # --- the meters' side --------------------------------------------------------------------------------------------
+    # --- meter side ---------------------------------------------------------------------------------------------------
 
     def _hear(self, request: bytes) -> None:
         if self._plugged:
@@ -146,10 +146,10 @@ class FaultyLine(asyncio.Transport):
         if self._protocol and data:
             self._protocol.data_received(data)
 
-    # --- what happens on the way -------------------------------------------------------------------------------------
+    # --- faults -------------------------------------------------------------------------------------------------------
 
     def _bent(self, frame: bytes, fault: Fault | None) -> list[tuple[bytes, float]]:
-        """Return what becomes of a frame: pieces, each with the seconds until it arrives."""
+        """Return the pieces of a frame, each with the seconds until it arrives."""
         random = self._faults.random
         late_s = random.uniform(0.0, self._faults.longest_delay_s)
         where = random.randrange(len(frame))
@@ -181,7 +181,7 @@ class FaultyLine(asyncio.Transport):
         return bytes(bent)
 
     def _forged(self, frame: bytes) -> bytes:
-        """Bend the words of an answer, mostly a little, and seal it anew: nothing in the frame tells it is wrong."""
+        """Change the words of a response, mostly a little, and seal it again: the frame does not show the fault."""
         if len(frame) <= 5:  # noqa: PLR2004 - nothing between head and CRC
             return frame
         random = self._faults.random

@@ -1,4 +1,4 @@
-"""An event loop whose time jumps to the next timer: a day of polling in seconds, and the same each time."""
+"""An event loop whose time jumps to the next timer: a day of polling in seconds, and the same every time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class _JumpingSelector(selectors.SelectSelector):
-    """Waits for nothing: what it was to wait for a timer goes onto the clock instead."""
+    """Selector that never waits: it adds the waiting time to the clock instead."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -21,14 +21,14 @@ class _JumpingSelector(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
-            # Nothing will ever happen by time alone: somebody outside must wake the loop.
+            # Time alone will never wake the loop: another thread must.
             return super().select(None)
         self.now += max(0.0, timeout)
         return super().select(0) if not timeout else []
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """Time begins at 0 and moves only when nothing else is left to do."""
+    """Time begins at 0 and advances only when nothing else is left to do."""
 
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()
@@ -39,6 +39,6 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 def run_virtual(main: Coroutine[object, object, T]) -> T:
-    """Run a coroutine to its end on virtual time and return what it returns."""
+    """Run a coroutine to its end on virtual time and return its result."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(main)

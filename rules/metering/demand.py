@@ -1,4 +1,4 @@
-"""What the house draws: from the edges of a pulse output, the ticks of an energy register, or both."""
+"""Demand of the house, from the edges of a pulse output, the ticks of an energy register, or both."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from rules.metering.pulse_check import PulseMismatch
 
 EDGE_KW_S = 18.0
-"""One edge of the 10 Wh output is 5 Wh: 18 kW for one second."""
+"""Energy of one edge of the 10 Wh output, in kW·s: 5 Wh are 18 kW for one second."""
 
 EDGE_KWH = 0.005
 SHORT_WINDOW_S = 300.0
 STALE_POLLS = 3
 
 OVERDUE = 2.0
-"""Intervals of the last pace without an edge and without a meter that answers, after which demand is unknown."""
+"""Number of usual intervals without an edge, and without a response of the meter, after which demand is unknown."""
 
 GAP_S = 60.0
-"""Where the register was not read for longer, no straight line is drawn through the gap: the windows begin anew."""
+"""If the register was not read for longer than this, the gap is not interpolated and the windows restart."""
 
 
 class Quality(StrEnum):
-    """Where `kw` comes from. Stale: there was a figure, and it is no longer the present. None: there is none yet."""
+    """Source of `kw`. STALE: the last value is no longer current. NONE: no value yet."""
 
     PULSES = "pulses"
     COARSE = "coarse"
@@ -41,10 +41,10 @@ class Quality(StrEnum):
 class DemandView:
     """Demand at one moment. None is unknown, never 0.
 
-    `kw_is_upper_bound`: the truth is `kw` or less. `age_s`: since the last edge or believed reading. `partial`: which of the
-    figures come from a window not yet full, or wait for it. `energy_kwh`: the register as last believed, however old.
-    `pulses_kwh`, `totalizer_kwh`: the edges of the 10 Wh and of the 1 kWh output, counted since their zero; None where
-    not wired.
+    `kw_is_upper_bound`: the true value is `kw` or less. `age_s`: since the last edge or accepted reading. `partial`:
+    names of the figures whose window is not full yet. `energy_kwh`: the last accepted register value, however old.
+    `pulses_kwh`, `totalizer_kwh`: edges of the 10 Wh and of the 1 kWh output, counted since their zero; None if not
+    wired.
     """
 
     kw: float | None
@@ -61,7 +61,7 @@ class DemandView:
 
 
 class Peaks:
-    """The highest 15-minute demand since a moment, by either witness. `kw`: the one kept from before, if any."""
+    """Highest 15-minute demand since a given time, by edges and by ticks. `kw`: the peak kept from before, if any."""
 
     def __init__(self, since: float, kw: float | None = None) -> None:
         self.since = since
@@ -69,7 +69,7 @@ class Peaks:
         self.ticks = Peak(since, kw)
 
     def kw(self, *, edges_alone: bool) -> float | None:
-        """Return the peak by the edges; where they are in doubt or silent, the higher of both. None: no full window."""
+        """Return the peak by edges; if they are in doubt or silent, the higher of both. None: no full window yet."""
         if edges_alone and self.edges.kw is not None:
             return self.edges.kw
         return max((peak.kw for peak in (self.edges, self.ticks) if peak.kw is not None), default=None)
@@ -77,7 +77,7 @@ class Peaks:
 
 @dataclass(frozen=True, slots=True)
 class _Estimate:
-    """Which witness speaks, and what it says."""
+    """Estimate from the source in use, with its quality."""
 
     quality: Quality
     rate: PowerEstimate | None
@@ -86,10 +86,10 @@ class _Estimate:
 
 
 class DemandEstimator:
-    """One estimator for edges and ticks. It has no clock: every call says when.
+    """One estimator for edges and ticks. It has no clock: every call carries the time.
 
-    `max_kw`: the meter's rating; None where the model is not known. `poll_s`: how often the register is asked.
-    `pulses`: whether a pulse output is wired. `counted`: edges counted before this start.
+    `max_kw`: rating of the meter; None if the model is not known. `poll_s`: polling interval of the register. `pulses`:
+    whether a pulse output is wired. `counted`: edges counted before this start.
     """
 
     def __init__(self, max_kw: float | None, poll_s: float, pulses: bool, counted: int = 0) -> None:
@@ -106,10 +106,10 @@ class DemandEstimator:
         self.pulse_count = counted
         self.noise_count = 0
 
-    # --- what is heard ---
+    # --- input --------------------------------------------------------------------------------------------------------
 
     def pulse(self, at: float) -> bool:
-        """Take one edge of the 10 Wh output; return whether it counts. One beyond 110 % of the rating is noise."""
+        """Count one edge of the 10 Wh output. Return whether it counts. An edge beyond 110 % of the rating is noise."""
         last = self._edges.last_at
         if last is not None and (at - last) * self._most_kw < EDGE_KW_S:
             self.noise_count += 1
@@ -119,7 +119,7 @@ class DemandEstimator:
         return True
 
     def energy_read(self, tenths: int, at: float) -> ReadingVerdict:
-        """Take a reading of the energy register, in tenths of a kWh; return what became of it."""
+        """Process a reading of the energy register, in tenths of a kWh. Return the verdict."""
         verdict, ticks = self._register.read(tenths, at)
         if not verdict.counts:
             return verdict
@@ -139,33 +139,34 @@ class DemandEstimator:
         if at - before > max(GAP_S, self._stale_s):
             self._ticks.start(at)
         elif ticks:
-            # The last of n ticks fell due somewhere in the last n-th since the reading before: its middle is as likely.
+            # The last of n ticks occurred somewhere in the last n-th since the previous reading: its middle is as
+            # likely.
             self._ticks.add(at - (at - before) / (2 * ticks), ticks)
 
     def silent(self, at: float) -> None:
-        """Say that a poll went unanswered: nobody vouches for a quiet pulse line until the next reading."""
+        """Record that a poll was not answered: a quiet pulse line is not trusted until the next reading."""
         self._silent = self.register_at is None or at >= self.register_at
 
-    # --- what is known ---
+    # --- output -------------------------------------------------------------------------------------------------------
 
     @property
     def register_tenths(self) -> int | None:
-        """Return the register as last believed; None before the first reading."""
+        """Return the last accepted register value; None before the first reading."""
         return self._register.last.tenths if self._register.last else None
 
     @property
     def register_at(self) -> float | None:
-        """Return when the register was last believed."""
+        """Return the time of the last accepted register value."""
         return self._register.last.at if self._register.last else None
 
     @property
     def finding(self) -> PulseMismatch | None:
-        """Return what is wrong with the edges by the register; None where they agree, or agree again."""
+        """Return the mismatch between edges and register; None if they agree, or agree again."""
         return self._witnesses.finding
 
     @property
     def stale_at(self) -> float | None:
-        """Return when the last believed reading will be, or became, older than three polls; None before the first."""
+        """Return when the last accepted reading becomes, or became, older than three polls; None before the first."""
         at = self.register_at
         return None if at is None else at + self._stale_s
 
@@ -183,7 +184,8 @@ class DemandEstimator:
     def peak_kw(self, peaks: Peaks, now: float) -> float | None:
         """Return the peak so far; in the first 15 minutes after `since` the average since then. None is unknown.
 
-        The average by ticks, or of a meter that has fallen silent, goes as far as it was heard: silence is not rest.
+        The average by ticks, or of a meter that stopped responding, ends at the last reading: silence is not zero
+        demand.
         """
         highest = peaks.kw(edges_alone=not self._doubted)
         if highest is not None or now - peaks.since >= LONGEST_WINDOW_S:
@@ -194,7 +196,7 @@ class DemandEstimator:
         return None if chosen.quality is Quality.NONE else self._mean_heard(peaks.since)
 
     def _mean_heard(self, since: float) -> float | None:
-        """Return the average since then, to the last word of whichever witness was heard last; None: none was."""
+        """Return the average since then, up to the last report of edges or ticks; None if there was none."""
         last_at, curve = self.register_at, self._ticks
         edge_at = self._edges.last_at if self._witnesses.trusted else None
         if edge_at is not None and (last_at is None or edge_at > last_at):
@@ -237,7 +239,7 @@ class DemandEstimator:
         return chosen.curve.mean(now, SHORT_WINDOW_S), chosen.curve.mean(now, LONGEST_WINDOW_S)
 
     def _choose(self, now: float) -> _Estimate:
-        """Return the better witness that has something to say of the present."""
+        """Return the better source that has a present value."""
         edges, ticks = self._edges_speak(now), self._ticks_speak(now)
         offers = (
             (Quality.PULSES, self._edges, edges, self._edges.rate(now)),
@@ -253,10 +255,11 @@ class DemandEstimator:
         return _Estimate(Quality.STALE, None, self._ticks, now - self._heard_at)
 
     def _edges_speak(self, now: float) -> bool:
-        """Return whether the edges tell the present.
+        """Return whether the edges represent the present demand.
 
-        A line at rest and a cut one look alike. One that never moved says nothing. Later the meter vouches for it while
-        it answers; once it is silent too, an edge that is long overdue means that nobody knows.
+        A line at rest and a cut line look the same. A line that never changed is not trusted. After that, the meter
+        confirms it while the meter responds; if the meter is silent too, demand is unknown once an edge is long
+        overdue.
         """
         if self._edges.last_at is None or not self._witnesses.trusted:
             return False

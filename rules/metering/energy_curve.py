@@ -1,4 +1,4 @@
-"""Energy over time through what a meter counted: demand now, over a trailing window, and its peak."""
+"""Energy over time as counted by a meter: demand now, average over a trailing window, and peak."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 LONGEST_WINDOW_S = 900.0
 FLOOR_S = 180.0
-"""A count that has not come for so long says no more than "at most": 0.1 kW by edges, 2 kW by ticks."""
+"""If no count has arrived for this time, the estimate becomes an upper bound: 0.1 kW by edges, 2 kW by ticks."""
 
 _TIDY_AT = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class WindowAverage:
-    """Average power over a trailing window; `kw` is None while nothing is known.
+    """Average power over a trailing window; `kw` is None while unknown.
 
-    `full`: the whole window was seen. Otherwise `kw` is the average of the part that was.
+    `full`: the whole window was measured. Otherwise `kw` is the average of the measured part.
     """
 
     kw: float | None
@@ -26,14 +26,14 @@ class WindowAverage:
 
 @dataclass(frozen=True, slots=True)
 class PowerEstimate:
-    """Power now. `at_most`: the truth is `kw` or less, for nothing has been counted for three minutes or more."""
+    """Power now. `at_most`: the true value is `kw` or less, because nothing was counted for three minutes or more."""
 
     kw: float
     at_most: bool
 
 
 class Peak:
-    """The highest average over 15 minutes, of windows that begin at `since` or later. `kw` is None before the first."""
+    """Highest 15-minute average of windows that begin at `since` or later. `kw` is None before the first."""
 
     def __init__(self, since: float, kw: float | None = None) -> None:
         self.since = since
@@ -45,10 +45,10 @@ class Peak:
 
 
 class EnergyCurve:
-    """Counts of one and the same quantum of energy, and straight lines between them.
+    """Counts of one quantum of energy, connected by straight lines.
 
-    The error of a window is below one quantum at either end, whatever the load did in between: 5 Wh are 0.06 kW over
-    5 minutes and 0.02 kW over 15. `unit_kw_s`: the quantum in kW·s (18 for an edge of 5 Wh, 360 for a tick of 0.1 kWh).
+    The error of a window is below one quantum at either end, whatever the load did in between: 5 Wh are 0.06 kW over 5
+    minutes and 0.02 kW over 15. `unit_kw_s`: the quantum in kW·s (18 for an edge of 5 Wh, 360 for a tick of 0.1 kWh).
 
     Sixteen bytes per count, kept for 15 minutes: 40 kB at 48 kW, 900 kB at 998 kW. Adding is O(1) on average.
     """
@@ -64,19 +64,19 @@ class EnergyCurve:
         self._peaks: list[Peak] = []
 
     def watch(self, peak: Peak) -> None:
-        """Offer every window from now on to this peak as well."""
+        """Offer every window from now on to this peak, too."""
         self._peaks.append(peak)
 
     def forget(self, peak: Peak) -> None:
         self._peaks.remove(peak)
 
     def clear(self) -> None:
-        """Forget everything: the next count is the first."""
+        """Clear everything: the next count is the first."""
         self._times, self._counts, self._head = array("d"), array("q"), 0
         self._start = self._first = None
 
     def start(self, at: float) -> None:
-        """Begin anew: from `at` on every count is seen. The first count after it ends an interval of unknown energy."""
+        """Restart: from `at` on every count is seen. The first count after it ends an interval of unknown energy."""
         self._times = array("d", [at])
         self._counts = array("q", [0])
         self._head = 0
@@ -85,11 +85,11 @@ class EnergyCurve:
 
     @property
     def last_at(self) -> float | None:
-        """Return when the last count came; None before the first."""
+        """Return the time of the last count; None before the first."""
         return None if self._first is None else self._times[-1]
 
     def add(self, at: float, quanta: int = 1) -> None:
-        """Take a count. One that is not later than the last is counted with it: time never runs backward."""
+        """Add a count. One that is not later than the last is added at the same time: time never runs backward."""
         if self._start is None:
             self.start(at)
         if self._first is None:
@@ -113,12 +113,12 @@ class EnergyCurve:
         return PowerEstimate(self._unit / since, at_most=since >= FLOOR_S)
 
     def quiet(self, now: float) -> PowerEstimate | None:
-        """Return what silence alone proves; None until that is something: one count would have come by now."""
+        """Return the upper bound that the silence alone gives; None until one count would have arrived by now."""
         since = now - self._times[-1] if self._times else 0.0
         return PowerEstimate(self._unit / since, at_most=True) if since >= FLOOR_S else None
 
     def overdue(self, now: float) -> float:
-        """Return how many of the last intervals have gone by since the last count; 0 where none is known."""
+        """Return how many of the last intervals have passed since the last count; 0 if no interval is known."""
         pace = self._last_pace()
         return 0.0 if pace is None else (now - self._times[-1]) * pace
 
@@ -131,14 +131,14 @@ class EnergyCurve:
     def mean_since(self, began: float, now: float) -> float | None:
         """Return the average since `began`, at most 15 minutes ago, or since the first count if that is later.
 
-        None until one whole interval was seen: in so short a time the count that has not come yet is most of it.
+        None until one whole interval was seen: in a shorter time the count that has not arrived yet is most of it.
         """
         if self._start is None or began < self._start:
             return self._mean_so_far(now)
         return self._kw_between(began, now) if now > began and self._last_pace() is not None else None
 
     def _mean_so_far(self, now: float) -> float | None:
-        # From the first count on: where in its interval the start fell is not known.
+        # From the first count on: the position of the start within its interval is unknown.
         if self._first is None or self._last_pace() is None:
             return None
         return (self._count_at(now) - self._first_count) * self._unit / (now - self._first)
@@ -165,10 +165,10 @@ class EnergyCurve:
         return c0 + (c1 - c0) * (at - t0) / (t1 - t0)
 
     def _settle_windows(self) -> None:
-        """Offer the 15-minute windows that became certain, and forget what no window reaches any more.
+        """Offer the 15-minute windows that are now certain, and drop counts that no window reaches any more.
 
-        Between two corners of the curve the average moves in a straight line, so that its highest value stands at a
-        corner: where a count enters the window, or where one leaves it.
+        Between two corners of the curve the average changes linearly, so its maximum is at a corner: a count enters or
+        leaves the window.
         """
         last = len(self._times) - 1
         entered, previous = self._times[last], self._times[last - 1]

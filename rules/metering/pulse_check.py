@@ -1,30 +1,30 @@
-"""Two witnesses of one energy: the edges of the pulse output and the ticks of the register."""
+"""Comparison of two measurements of one energy: the edges of the pulse output and the ticks of the register."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 EDGES_PER_TICK = 20.0
-"""Of the 10 Wh output: 20 edges of 5 Wh are one tick of 0.1 kWh."""
+"""Edges of the 10 Wh output per register tick: 20 edges of 5 Wh are 0.1 kWh."""
 
 KWH_EDGES_PER_TICK = 0.2
-"""Of the 1 kWh output: one edge of 500 Wh is five ticks."""
+"""Edges of the 1 kWh output per register tick: one edge of 500 Wh is five ticks."""
 
 TOLERANCE = 0.01
 TOLERANCE_EDGES = 2.0
 
 _STRETCH_EDGES = 2000
-"""10 kWh by the 10 Wh output: then the comparison begins anew, so that 1 % never grows into hours of lost edges."""
+"""10 kWh at the 10 Wh output: the comparison then restarts, so that 1 % never grows into hours of lost edges."""
 
 _REGAIN_EDGES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class PulseMismatch:
-    """The edges counted do not fit the register: edges were lost, or bounces were counted.
+    """The counted edges do not match the register: edges were lost, or bounces were counted.
 
-    `counted`: edges over the stretch compared; `expected`: what the register's ticks amount to, to within one tick.
-    `output`: which of the meter's outputs.
+    `counted`: edges in the compared interval; `expected`: edges that the register's ticks amount to, to within one
+    tick. `output`: the output of the meter.
     """
 
     at: float
@@ -34,29 +34,31 @@ class PulseMismatch:
 
     @property
     def lost(self) -> bool:
-        """Whether edges are missing; False: there are too many."""
+        """Return whether edges are missing; False: there are too many."""
         return self.counted < self.expected
 
     @property
     def says(self) -> str:
-        """Return the finding as a sentence for whoever looks after the wiring."""
+        """Return the mismatch as a sentence for the person who maintains the wiring."""
         what = (
-            f"edges of the {self.output} are being lost" if self.lost else f"the {self.output} bounces or catches noise"
+            f"edges of the {self.output} are being lost"
+            if self.lost
+            else f"the {self.output} bounces or picks up noise"
         )
         cure = "check its two wires" if self.lost else "keep its wires apart from the mains"
         return f"{what}: {self.counted} counted, about {self.expected} by the register: {cure}"
 
 
 class PulseRegisterCheck:
-    """Compares edges with ticks without ever blaming the polls.
+    """Compares edges with ticks, independent of the times of the polls.
 
-    A tick seen at a poll fell due at some moment since the poll before, when the edges counted stood between their
-    number then and now; and where in its tick the register stood at the beginning is not known, but stays the same.
-    So every tick narrows one interval for that offset. Once nothing is left of it, and by more than 1 % + 2 edges,
-    the two cannot both be right. An output coarser than the register adds one edge to the interval, of which the two
-    that are always allowed take care.
+    A tick seen at a poll occurred at some time since the previous poll, while the count of edges was between its value
+    then and now. The position within its tick at which the register began is unknown, but constant. Every tick
+    therefore narrows one interval for this offset. If nothing is left of the interval, by more than 1 % + 2 edges, the
+    two counts cannot both be right. An output coarser than the register adds one edge to the interval, which the
+    allowed two edges cover.
 
-    `edges_per_tick`, `output`: of which of the meter's outputs the edges are.
+    `edges_per_tick`, `output`: the output of the meter.
     """
 
     def __init__(self, edges_per_tick: float = EDGES_PER_TICK, output: str = "pulse output") -> None:
@@ -75,13 +77,13 @@ class PulseRegisterCheck:
         self._high = float("inf")
 
     def begin(self, edges: int) -> None:
-        """Forget the comparison so far: another meter, or a gap in what was counted."""
+        """Restart the comparison: another meter, or a gap in the counts."""
         self._restart(edges)
         self._edges_at_read = edges
 
     @property
     def trusted(self) -> bool:
-        """Whether the edges may be believed: no finding, or enough clean ticks since."""
+        """Return whether the edges can be trusted: no mismatch, or enough clean ticks since."""
         return self._clean_ticks >= self._regain_ticks
 
     @property
@@ -89,7 +91,7 @@ class PulseRegisterCheck:
         return _REGAIN_EDGES / self._edges_per_tick
 
     def read(self, ticks: int, edges: int, at: float) -> PulseMismatch | None:
-        """Take a believed reading: the ticks it added and the edges counted so far; return what does not fit."""
+        """Process an accepted reading: the ticks it added and the edges counted. Return a mismatch, or None."""
         before, self._edges_at_read = self._edges_at_read, edges
         if not ticks:
             return None

@@ -1,4 +1,4 @@
-"""What the meter's energy register says, judged before anybody believes it."""
+"""Plausibility check of the meter's energy register."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ NEARLY_ROLLED_TENTHS = 9_900_000
 JUST_ROLLED_TENTHS = 100_000
 
 TICK_KW_S = 360.0
-"""One tick of the register is 0.1 kWh: 360 kW for one second."""
+"""Energy of one register tick in kW·s: 0.1 kWh is 360 kW for one second."""
 
 LARGEST_METER_KW = 998.0
-"""Three phases, 480 V, 1200 A: the rating assumed where the model is not known."""
+"""Rating in kW assumed if the model is not known: three phases, 480 V, 1200 A."""
 
 OVERLOAD = 1.1
-"""The meter measures up to its rated current + 10 % (the maker's guide)."""
+"""Overload factor up to which the meter measures: its rated current + 10 % (maker's guide)."""
 
 
 class ReadingVerdict(Enum):
-    """What became of a reading."""
+    """Verdict on a register reading."""
 
     FIRST = "first"
     GOOD = "good"
@@ -30,22 +30,22 @@ class ReadingVerdict(Enum):
 
     @property
     def counts(self) -> bool:
-        """Whether the reading is believed, and the register's value is what it says."""
+        """Return whether the reading is accepted as the register's value."""
         return self is not ReadingVerdict.READING_HELD
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The register's value in tenths of a kWh, and the monotonic second at which it was read."""
+    """Register value in tenths of a kWh, and the monotonic second at which it was read."""
 
     tenths: int
     at: float
 
 
 def register_rise(before: int, after: int) -> int | None:
-    """Return the tenths of a kWh counted from one value to a later one; None for a fall that is no rollover.
+    """Return the tenths of a kWh counted from one value to a later one; None for a fall that is not a rollover.
 
-    The register never runs backward: only from above 9.9 M to below 0.1 M has it come round.
+    The register never runs backward: only a fall from above 9.9 M to below 0.1 M is a rollover.
     """
     if after >= before:
         return after - before
@@ -55,9 +55,9 @@ def register_rise(before: int, after: int) -> int | None:
 
 
 class Register:
-    """Holds back what cannot be: a fall, or a rise beyond 110 % of the rating, until a second reading agrees.
+    """Holds implausible readings: a fall, or a rise beyond 110 % of the rating, until a second reading agrees.
 
-    `max_kw`: the rating; None where the model is not known, then that of the largest meter made.
+    `max_kw`: the rating; None if the model is not known, then that of the largest meter made.
     """
 
     def __init__(self, max_kw: float | None) -> None:
@@ -68,7 +68,7 @@ class Register:
         self.before_last_at: float | None = None
 
     def read(self, tenths: int, at: float) -> tuple[ReadingVerdict, int]:
-        """Judge a reading; return the verdict and the ticks of 0.1 kWh counted since the last believed one."""
+        """Evaluate a reading. Return the verdict and the ticks of 0.1 kWh counted since the last accepted one."""
         new = Reading(tenths, at)
         last = self.last
         if last is None:
@@ -79,7 +79,8 @@ class Register:
         if self._held is None or self._plausible_rise(self._held, new, self._held.at) is None:
             self._held = new
             return ReadingVerdict.READING_HELD, 0
-        # A register may be refreshed in leaps (the guide does not say): a leap is judged by the time it stood still.
+        # A register may be refreshed in steps (the guide does not say): a step is compared with the time without
+        # change.
         ticks = self._plausible_rise(last, new, self._still_at)
         if ticks is not None:
             return self._believe(new, _rise_verdict(last, new), ticks)
@@ -87,7 +88,7 @@ class Register:
 
     def _plausible_rise(self, old: Reading, new: Reading, since: float) -> int | None:
         ticks = register_rise(old.tenths, new.tenths)
-        # The first tick may have been due already when the old value was read: one is never too many.
+        # The first tick may already have been due when the old value was read: one is always plausible.
         if ticks is None or (ticks - 1) * TICK_KW_S > self._most_kw * (new.at - since):
             return None
         return ticks

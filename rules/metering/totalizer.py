@@ -1,4 +1,4 @@
-"""The meter's 1 kWh output: a second totalizer, for whoever has no register to read, and a third witness."""
+"""The meter's 1 kWh output: a second totalizer, for houses whose register is not read, and a check of both."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _EDGE_KW_S = 1800.0
 
 
 class Totalizer:
-    """Counts half kilowatt-hours. It has no clock: every call says when.
+    """Counts half kilowatt-hours. It has no clock: every call carries the time.
 
-    `max_kw`: the meter's rating; None where the model is not known. `counted`: edges counted before this start.
+    `max_kw`: rating of the meter; None if the model is not known. `counted`: edges counted before this start.
     """
 
     def __init__(self, max_kw: float | None, counted: int = 0) -> None:
@@ -28,7 +28,7 @@ class Totalizer:
         self.noise_count = 0
 
     def pulse(self, at: float) -> bool:
-        """Take one edge; return whether it counts. One beyond 110 % of the rating is noise."""
+        """Count one edge. Return whether it counts. An edge beyond 110 % of the rating is noise."""
         if self._last_at is not None and (at - self._last_at) * self._most_kw < _EDGE_KW_S:
             self.noise_count += 1
             return False
@@ -37,7 +37,7 @@ class Totalizer:
         return True
 
     def register_read(self, verdict: ReadingVerdict, ticks: int, at: float) -> PulseMismatch | None:
-        """Take what became of a reading of the register; return what does not fit it."""
+        """Process the verdict on a register reading. Return a mismatch, or None."""
         if verdict in (ReadingVerdict.FIRST, ReadingVerdict.REPLACED):
             self._witnesses.begin(self.count)
             return None
@@ -45,10 +45,10 @@ class Totalizer:
 
     @property
     def kwh(self) -> float:
-        """Return the energy counted since the counter's zero; it begins with the wiring, not with the meter."""
+        """Return the energy counted since the counter's zero. Zero is the time of wiring, not that of the meter."""
         return self.count * KWH_EDGE_KWH
 
     @property
     def finding(self) -> PulseMismatch | None:
-        """Return what is wrong with the edges by the register; None where they agree, or agree again."""
+        """Return the mismatch between edges and register; None if they agree, or agree again."""
         return self._witnesses.finding

@@ -208,7 +208,7 @@ def test_a_pin_that_another_holds_is_an_error_that_says_what_to_do(bench: Bench)
 
 def test_a_pin_that_is_none_is_refused(bench: Bench) -> None:
     """BCM numbers, not those of the header."""
-    with pytest.raises(GpioError, match="no GPIO 40"):
+    with pytest.raises(GpioError, match="GPIO 40 does not exist"):
         ContactInput(40, "closed", bench.tell, bench.lose, factory=bench.pins)
 
 

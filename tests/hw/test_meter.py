@@ -178,7 +178,7 @@ def test_a_dead_meter_is_said_to_be_silent() -> None:
         house = _house(MeterFaults(silent=True))
         began = asyncio.get_running_loop().time()
         told = await house.polls(1, pause_s=0.0)
-        assert _reasons(told) == ["no answer within 1 s"]
+        assert _reasons(told) == ["no response within 1 s"]
         assert asyncio.get_running_loop().time() - began == pytest.approx(4.0, abs=0.1)
 
     _play(scene)
@@ -236,7 +236,7 @@ def test_a_pulled_cable_is_told_and_mended() -> None:
         house.line.cut_cable()
         told = await house.polls(4)
         assert _energies(told) == []
-        assert "is not there" in _reasons(told)[0]
+        assert "does not exist" in _reasons(told)[0]
         house.line.join_cable()
         assert len(_energies(await house.polls(3))) == 3
         assert house.line.opened == 2
@@ -498,7 +498,7 @@ def test_the_port_is_locked_against_other_programs() -> None:
             refused = await second.read(1, Block.ENERGY)
             assert isinstance(refused, NoResponse)
             assert refused.failure is FailureKind.PORT
-            assert "held by another program" in refused.reason
+            assert "in use by another program" in refused.reason
             first.close()
             second.close()
 
@@ -512,7 +512,7 @@ def test_a_port_that_is_not_there_is_said_so() -> None:
         told: list[MeterEvent] = []
         meter = PolledMeter(RtuLine("/dev/no-such-port"), MeterAddress("meter"), told.append)
         assert not await meter.poll()
-        assert "/dev/no-such-port is not there" in _reasons(told)[0]
+        assert "/dev/no-such-port does not exist" in _reasons(told)[0]
 
     asyncio.run(scene())
 

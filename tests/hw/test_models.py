@@ -109,7 +109,7 @@ def test_the_number_implies_the_rating(
         ("S1600N-01-01-021-01", "600 V: S1 has 120, 208, 240, 277, 480"),
         ("S1240N-01-01-023-01", "CT 023: one of 011, 021, 022, 041, 061, 081, 121"),
         ("S1240N-01-01-021-03", "option 03: one of 00, 01, 02"),
-        ("XR-7", "it begins with none of BL, S1, S2, 1 or 2"),
+        ("XR-7", "it does not begin with BL, S1, S2, 1 or 2"),
     ],
 )
 def test_an_illegal_number_says_what_is_wrong(text: str, reason: str) -> None:

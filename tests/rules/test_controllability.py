@@ -12,14 +12,14 @@ KINDS = (
     # kind, may be commanded, why not
     (Kind.GEN2, True, None),
     (Kind.RELAY, True, None),
-    (Kind.GEN1, False, "1st Gen: can be tripped but not reset from afar"),
+    (Kind.GEN1, False, "1st Gen: can be tripped but not reset remotely"),
     (Kind.STANDARD, False, "standard breaker: no remote control"),
 )
 
 
 @pytest.mark.parametrize(("kind", "may", "why_not"), KINDS)
 def test_only_what_can_be_switched_off_and_on_is_controllable(kind: Kind, may: bool, why_not: str | None) -> None:
-    """A 1st Gen breaker can be tripped but not reset from afar: to trip it would leave the house dark."""
+    """A 1st Gen breaker can be tripped but not reset remotely: to trip it would leave the house dark."""
     one = circuit("dryer", kind=kind)
     assert controllable(one) is may
     assert uncontrollable_reason(one) == why_not

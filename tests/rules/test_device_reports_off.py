@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rules.panel import Circuit
 
 ON, OFF, TRIPPED = Position.ON, Position.OFF, Position.TRIPPED
-FELL = "the power cut (it wakes off)"
+FELL = "the power loss (wakes = off)"
 
 
 # --- off by us -------------------------------------------------------------------------------------------------------

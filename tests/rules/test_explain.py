@@ -16,16 +16,16 @@ ON, OFF, TRIPPED, UNKNOWN = Position.ON, Position.OFF, Position.TRIPPED, Positio
 THEN = BootTime("boot", 50.0)
 DEBT = ShedRecord(1, ON, THEN, THEN, confirmed=True)
 TUB = circuit("hot-tub")
-FELL = "fell with the power in the transfer (it wakes off)"
-DOUBTFUL = "off since a restart in the outage, perhaps by the controller"
-TRIPPED_BY_ITSELF = "tripped: find out why, and reset it by hand"
+FELL = "lost power in the transfer (wakes = off)"
+DOUBTFUL = "off since a restart during the outage, possibly by the controller"
+TRIPPED_BY_ITSELF = "tripped: find the cause, then reset the breaker"
 OWED = CircuitEntry(position=OFF, live=True, shed_record=DEBT)
 
 PLANNED = replace(DEBT, commanded=False, confirmed=False)
 BY_US = "switched off by the controller: nonessential"
-IN_ITS_TURN = "comes back when utility is stable, in its turn"
-ASKED = "comes back when a person asks (restore)"
-NO_ANSWER = "three commands to switch it on brought no answer: it is tried again when its device shows life"
+IN_ITS_TURN = "is restored in its turn when utility is stable"
+ASKED = "waits for a restore request"
+NO_ANSWER = "no response to three ON commands: retried when its device reports again"
 SHED_ON_STANDBY = "nonessential: goes off on standby"
 COMPRESSOR = essential("heat-pump", min_off_s=300.0)
 
@@ -39,52 +39,60 @@ SAID: tuple[tuple[Circuit, CircuitEntry, tuple[str, ...]], ...] = (
     (
         TUB,
         replace(OWED, shed_record=replace(DEBT, before=UNKNOWN)),
-        (BY_US, "nobody knows whether it was on before: ask `restore` to have it back"),
+        (BY_US, "state before the outage unknown. To turn it on: `loadshed ask restore`"),
     ),
     (TUB, replace(OWED, position=ON), (BY_US, "reports on")),
-    (TUB, replace(OWED, available=False), (BY_US, IN_ITS_TURN, "its device does not answer")),
+    (TUB, replace(OWED, available=False), (BY_US, IN_ITS_TURN, "its device does not respond")),
     (
         replace(TUB, restore=Restore.NEVER),
         OWED,
-        (BY_US, "stays off until a person switches it on (restore is never)"),
+        (BY_US, "stays off until a user switches it on (restore is never)"),
     ),
     (replace(TUB, restore=Restore.ASK), OWED, (BY_US, ASKED)),
-    (replace(TUB, protected=True), OWED, (BY_US, "may not be commanded: switch it by hand")),
+    (replace(TUB, protected=True), OWED, (BY_US, "may not be commanded: switch it manually")),
     # --- tried in vain
     (TUB, replace(OWED, sent=ON, attempts=3), (BY_US, NO_ANSWER)),
     (TUB, replace(OWED, sent=ON, attempts=2), (BY_US, IN_ITS_TURN)),
     (TUB, replace(OWED, sent=OFF, attempts=3), (BY_US, IN_ITS_TURN)),
     (TUB, replace(OWED, sent=ON, attempts=3, shed_record=replace(DEBT, needs_request=True)), (BY_US, ASKED)),
     # --- retagged essential
-    (essential("fridge"), OWED, (BY_US, "comes back at once: it is essential now")),
-    (COMPRESSOR, OWED, (BY_US, "comes back at once, when it has rested its 300 s: it is essential now")),
+    (essential("fridge"), OWED, (BY_US, "is restored at once: it is essential now")),
+    (COMPRESSOR, OWED, (BY_US, "is restored at once, after its minimum off time of 300 s: it is essential now")),
     # --- a person's
     (
         TUB,
         replace(OWED, hold=Hold("Ann", "filter", THEN)),
-        (BY_US, "on hold by Ann, filter: nothing here switches it on (no lock-out)"),
+        (BY_US, "on hold by Ann, filter: the controller does not switch it on (not a lockout)"),
     ),
     (
         TUB,
         replace(OWED, hold=Hold("", "", THEN)),
-        (BY_US, "on hold by somebody: nothing here switches it on (no lock-out)"),
+        (BY_US, "on hold by a user: the controller does not switch it on (not a lockout)"),
     ),
-    (TUB, replace(OWED, taken_over=True), ("a person's for the rest of this outage",)),
-    (TUB, CircuitEntry(position=ON, live=True, taken_over=True), ("a person's for the rest of this outage",)),
-    (TUB, CircuitEntry(position=OFF, live=True, last_switch=LastSwitch(OFF, "Ann", THEN)), ("off by Ann",)),
+    (TUB, replace(OWED, taken_over=True), ("under manual override for the rest of this outage",)),
+    (
+        TUB,
+        CircuitEntry(position=ON, live=True, taken_over=True),
+        ("under manual override for the rest of this outage",),
+    ),
+    (TUB, CircuitEntry(position=OFF, live=True, last_switch=LastSwitch(OFF, "Ann", THEN)), ("switched off by Ann",)),
     # --- its own doing
-    (TUB, replace(OWED, position=TRIPPED), (TRIPPED_BY_ITSELF, "has tripped: reset it by hand")),
+    (TUB, replace(OWED, position=TRIPPED), (TRIPPED_BY_ITSELF, "has tripped: find the cause, then reset the breaker")),
     (
         TUB,
         CircuitEntry(position=TRIPPED, last_switch=LastSwitch(TRIPPED, "its own protection", THEN)),
         (TRIPPED_BY_ITSELF,),
     ),
-    (TUB, CircuitEntry(position=OFF), ("off, and not by us",)),
-    (TUB, CircuitEntry(position=OFF, last_switch=LastSwitch(ON, "Ann", THEN)), ("off, and not by us",)),
+    (TUB, CircuitEntry(position=OFF), ("off, not switched by the controller",)),
+    (
+        TUB,
+        CircuitEntry(position=OFF, last_switch=LastSwitch(ON, "Ann", THEN)),
+        ("off, not switched by the controller",),
+    ),
     # --- on
     (TUB, CircuitEntry(position=ON, last_switch=LastSwitch(ON, "Ann", THEN)), (SHED_ON_STANDBY,)),
     (TUB, CircuitEntry(position=ON, shed_record=PLANNED), (SHED_ON_STANDBY,)),  # planned is not switched
-    (TUB, CircuitEntry(position=ON, available=False), (SHED_ON_STANDBY, "its device does not answer")),
+    (TUB, CircuitEntry(position=ON, available=False), (SHED_ON_STANDBY, "its device does not respond")),
     (essential("fridge"), CircuitEntry(position=ON), ("essential: stays on",)),
 )
 
@@ -103,11 +111,11 @@ STAYS = (
     (circuit("x", protected=True), "protected: never commanded"),
     (
         circuit("x", kind=Kind.GEN1),
-        "UNCONTROLLABLE (1st Gen: can be tripped but not reset from afar): stays ON unless switched by hand",
+        "UNCONTROLLABLE (1st Gen: can be tripped but not reset remotely): stays ON unless switched manually",
     ),
     (
         circuit("x", kind=Kind.STANDARD),
-        "UNCONTROLLABLE (standard breaker: no remote control): stays ON unless switched by hand",
+        "UNCONTROLLABLE (standard breaker: no remote control): stays ON unless switched manually",
     ),
 )
 
@@ -125,14 +133,14 @@ KEPT_OFF = (
     (TUB, CircuitEntry(position=ON), None),
     (TUB, replace(OWED, hold=Hold("Ann", "filter", THEN)), "on hold by Ann, filter"),
     (TUB, replace(OWED, hold=Hold("Ann", "", THEN)), "on hold by Ann"),
-    (TUB, replace(OWED, hold=Hold("", "", THEN)), "on hold by somebody"),
+    (TUB, replace(OWED, hold=Hold("", "", THEN)), "on hold by a user"),
     (TUB, replace(OWED, position=TRIPPED, hold=Hold("Ann", "", THEN)), None),
-    (TUB, replace(LEFT_OFF, hold=Hold("Bob", "", THEN)), "off by Ann"),
-    (replace(TUB, restore=Restore.ASK), OWED, "waits until a person asks"),
+    (TUB, replace(LEFT_OFF, hold=Hold("Bob", "", THEN)), "switched off by Ann"),
+    (replace(TUB, restore=Restore.ASK), OWED, "waits for a user request"),
     (replace(TUB, restore=Restore.NEVER), OWED, "restore is never"),
-    (TUB, replace(OWED, shed_record=replace(DEBT, before=UNKNOWN)), "nobody knows whether it was on before"),
-    (TUB, LEFT_OFF, "off by Ann"),
-    (TUB, replace(LEFT_OFF, last_switch=None), "off by somebody"),
+    (TUB, replace(OWED, shed_record=replace(DEBT, before=UNKNOWN)), "state before the outage unknown"),
+    (TUB, LEFT_OFF, "switched off by Ann"),
+    (TUB, replace(LEFT_OFF, last_switch=None), "switched off by a user"),
 )
 
 

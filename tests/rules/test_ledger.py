@@ -267,7 +267,7 @@ def test_taken_over_lasts_for_the_outage_and_ends_the_debt() -> None:
 
 
 def test_a_hold_ends_what_a_person_had_asked_before_and_its_release_switches_nothing() -> None:
-    """What was owed then waits until a person asks."""
+    """What was owed then waits for a user request."""
     one = ledger()
     debt = one.record_shed(TUB, 101.0)
     one.add_request(DRYER, PendingRequest(ON, "Ann", 0.0))

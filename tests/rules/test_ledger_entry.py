@@ -72,7 +72,7 @@ DEBT: dict[str, Json] = {
     "waits": False,
     "released": False,
 }
-A_LIST, WHOLE = "a moment is a list of boot and seconds, not ", "an outage's number is whole, not "
+A_LIST, WHOLE = "a time is a list of boot ID and seconds, not ", "an outage number is an integer, not "
 FOREIGN: tuple[tuple[dict[str, Json], str], ...] = (
     # the row, what is wrong with it
     ({}, "position"),

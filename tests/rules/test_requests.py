@@ -31,7 +31,7 @@ def yes(reason: str) -> RequestDecision:
 
 UNREACHABLE = (
     (replace(TUB, protected=True), "Hot tub is protected: it is never commanded"),
-    (replace(TUB, kind=Kind.GEN1), "Hot tub cannot be switched: 1st Gen: can be tripped but not reset from afar"),
+    (replace(TUB, kind=Kind.GEN1), "Hot tub cannot be switched: 1st Gen: can be tripped but not reset remotely"),
     (replace(TUB, kind=Kind.STANDARD), "Hot tub cannot be switched: standard breaker: no remote control"),
 )
 
@@ -47,8 +47,8 @@ def test_what_may_not_be_commanded_is_not_commanded_for_a_person_either(one: Cir
 NOT_ON = (
     (replace(OWED, hold=HELD), "Hot tub is on hold by Ann (filter is out)"),
     (replace(OWED, hold=Hold("Ann", "", THEN)), "Hot tub is on hold by Ann"),
-    (replace(OWED, hold=Hold("", "", THEN)), "Hot tub is on hold by somebody"),
-    (replace(OWED, position=Position.TRIPPED), "Hot tub has tripped: find out why, and reset it by hand"),
+    (replace(OWED, hold=Hold("", "", THEN)), "Hot tub is on hold by a user"),
+    (replace(OWED, position=Position.TRIPPED), "Hot tub has tripped: find the cause, then reset the breaker"),
 )
 
 
@@ -61,16 +61,16 @@ def test_what_is_on_hold_or_tripped_is_not_switched_on_for_anybody(entry: Circui
 
 def test_what_may_be_switched_off_is_and_becomes_theirs() -> None:
     """On hold or tripped is no reason against off."""
-    said = yes("Hot tub is being switched off; it is yours now")
+    said = yes("Hot tub is being switched off; it is left to you now")
     assert requests.switch_off(TUB) == said
 
 
 RESTS = (
     # seconds still to rest, they insist, what is said
-    (42.0, False, "Hot tub must rest: it is switched on in 42 s (now: true insists)"),
-    (0.6, False, "Hot tub must rest: it is switched on in 1 s (now: true insists)"),
-    (42.0, True, "Hot tub is being switched on; it is yours now"),
-    (0.0, False, "Hot tub is being switched on; it is yours now"),
+    (42.0, False, "Hot tub: minimum off time; it is switched on in 42 s (at once with now: true)"),
+    (0.6, False, "Hot tub: minimum off time; it is switched on in 1 s (at once with now: true)"),
+    (42.0, True, "Hot tub is being switched on; it is left to you now"),
+    (0.0, False, "Hot tub is being switched on; it is left to you now"),
 )
 
 
@@ -82,10 +82,14 @@ def test_a_compressors_rest_binds_a_person_too_unless_they_insist(wait_s: float,
 
 GIVEN_BACK = (
     # what is known of it, on utility, the answer
-    (OWED, True, yes("Hot tub is given back in its turn")),
-    (CircuitEntry(), True, no("Hot tub is not owed: hot-tub was not switched off by us")),
-    (OWED, False, no("not on utility: nothing is given back before it returns (`on` switches one on)")),
-    (CircuitEntry(), False, no("not on utility: nothing is given back before it returns (`on` switches one on)")),
+    (OWED, True, yes("Hot tub is restored in its turn")),
+    (CircuitEntry(), True, no("Hot tub is not owed: the controller did not switch hot-tub off")),
+    (OWED, False, no("not on utility: nothing is restored before utility returns (`on` switches one circuit on)")),
+    (
+        CircuitEntry(),
+        False,
+        no("not on utility: nothing is restored before utility returns (`on` switches one circuit on)"),
+    ),
 )
 
 
@@ -99,7 +103,7 @@ def test_restore_gives_back_what_is_owed_and_on_utility_only(
 
 def test_a_release_says_that_nothing_was_switched() -> None:
     """And is refused where nothing is held."""
-    said = "released; nothing was switched: `restore` or `on` brings it back"
+    said = "released; nothing was switched: `restore` or `on` turns it on"
     assert requests.release(TUB, replace(OWED, hold=HELD)) == yes(said)
     assert requests.release(TUB, OWED) == no("Hot tub is not on hold")
 
@@ -111,8 +115,8 @@ def test_to_forget_a_debt_takes_a_debt() -> None:
 
 
 OFF_AND_OWED = (
-    "but it was switched off by us and is still owed: leave it until it is given back, "
-    "or `loadshed ask forget CIRCUIT` first"
+    "but the controller switched it off and it is still owed: keep it in the file until it is restored, "
+    "or send `loadshed ask forget CIRCUIT` first"
 )
 OBJECTIONS = (
     ((TUB,), ()),

@@ -137,7 +137,7 @@ async def test_a_drill_from_consent_to_report(tmp_path: Path) -> None:
         assert (report["id"], report["by"], report["passed"], report["reason"]) == (1, "Ann", True, "its time is up")
         assert report["circuits"].keys() == ALL
         assert all(0 < one["off_after_s"] < 30 and one["off_tries"] == 1 for one in report["circuits"].values())
-        assert [*report["by_hand"]] == ["old-dryer", "porch"]
+        assert [*report["manual"]] == ["old-dryer", "porch"]
         await _the_log_knows_it(house)
 
 
@@ -180,7 +180,7 @@ async def test_without_consent_nothing_is_switched(tmp_path: Path) -> None:
 
 
 async def test_ctrl_c_ends_the_drill_and_sees_it_to_its_end(tmp_path: Path) -> None:
-    """Everything comes back at once, and is reported; a service that stops, a terminal that goes away do the same."""
+    """Everything is restored at once, and is reported; a service that stops, a terminal that goes away do the same."""
     await together(*(_ended_by(which, tmp_path) for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)))
 
 
@@ -228,7 +228,7 @@ async def _taken_over(folder: Path) -> None:
             assert await drill.ended() == 1
         assert "CUT SHORT by a real transfer" in drill.text
         report = drill.report()
-        assert (report["taken_over"], report["passed"]) == (True, False)
+        assert (report["became_outage"], report["passed"]) == (True, False)
         assert all(one["off"] and not one["failed"] for one in report["circuits"].values())
         assert house.words("ON") == []
         house.closes()

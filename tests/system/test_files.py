@@ -53,7 +53,7 @@ async def test_retagging_is_obeyed_at_once_on_standby_and_by_the_next_outage(tmp
         await reloaded(house, changed("dryer", tag="essential"))
         mark = house.mark
         house.opens()
-        await house.until(lambda: house.happened("state", mark, state="standby"), "it is shed")
+        await house.until(lambda: house.happened("state_changed", mark, state="standby"), "it is shed")
         assert {*house.words("OFF", mark)} == {"pump", "tub", "car"}
 
 

@@ -39,7 +39,7 @@ async def brought_to(house: ProcessHouse, state: State) -> None:
     if state == "standby":
         return
     house.closes()
-    await house.until(lambda: house.happened("state", state=state), f"the state is {state}")
+    await house.until(lambda: house.happened("state_changed", state=state), f"the state is {state}")
 
 
 async def right_end(house: ProcessHouse, *, is_open: bool) -> None:

@@ -54,7 +54,7 @@ SAID: Mapping[str, Mapping[str, object] | str] = {
         **GARAGE,
         "available": True,
         "shed": False,
-        "why": "UNCONTROLLABLE (standard breaker: no remote control): stays ON unless switched by hand",
+        "why": "UNCONTROLLABLE (standard breaker: no remote control): stays ON unless switched manually",
     },
     "alarms/not-restored": {"id": "not-restored", "message": "Not given back.", "action": "Restore it."},
 }

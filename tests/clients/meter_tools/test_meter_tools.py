@@ -144,7 +144,7 @@ def test_identify_without_0x11_shows_the_registers(serve: Serve) -> None:
     """A meter that knows no 0x11 can still be metered."""
     code, electrician = _use(serve, identify, _meter(report_id="silent"))
     assert code == NOT_DONE
-    assert "0x11 (who are you?): no answer within 0.15 s" in electrician.text
+    assert "0x11 (who are you?): no response within 0.15 s" in electrician.text
     assert "  program id: 45678" in electrician.text
 
 
@@ -453,14 +453,14 @@ def test_no_tool_works_while_the_controller_holds_the_port(served: Serve) -> Non
             return await on_line(electrician.bench(port), read)
 
     assert asyncio.run(scene()) == DONE
-    assert "by another program (the controller itself?): stop that first" in electrician.said[0]
+    assert "by another program (possibly the controller): stop that first" in electrician.said[0]
 
 
 def test_a_port_that_is_not_there_names_those_that_are() -> None:
     """The electrician learns what to plug in."""
     electrician = Electrician()
     assert asyncio.run(on_line(electrician.bench("/dev/no-such-port"), read)) == NOT_DONE
-    assert "/dev/no-such-port is not there" in electrician.said[0]
+    assert "/dev/no-such-port does not exist" in electrician.said[0]
 
 
 # --- simulate --------------------------------------------------------------------------------------------------------

@@ -342,7 +342,7 @@ def test_a_segment_that_lost_its_beginning_is_left_out_and_said(
     unreadable: list[str] = []
     (segment,) = read(tmp_path, unreadable)
     assert len(segment.turns) == len(second) - 1
-    assert [says.partition(" (")[0] for says in unreadable] == [f"segment {n} of the recording" for n in (1, 2)]
+    assert [says.partition(" (")[0] for says in unreadable] == [f"session {n} of the recording" for n in (1, 2)]
     assert "a recording begins with a start" in unreadable[1]
     assert main(["replay", str(tmp_path)]) == 0
     said = capsys.readouterr()
@@ -363,7 +363,7 @@ def test_a_block_comes_out_as_it_went_in(outage: list[Part]) -> None:
     block = pack(first[1:])
     assert unpack(block.lines).splitlines() == [to_line(part) for part in first[1:]]
     assert len(block.lines) < len(unpack(block.lines)) / 4
-    with pytest.raises(ValueError, match="by another loadshed"):
+    with pytest.raises(ValueError, match="by another version of loadshed"):
         unpack(b"\x02" + block.lines[1:])
     with pytest.raises(ValueError, match="damaged"):
         unpack(block.lines[:1] + bytes(5))

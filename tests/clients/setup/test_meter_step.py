@@ -95,7 +95,7 @@ def test_a_port_that_cannot_be_had_is_not_taken_for_a_silent_meter(tmp_path: Pat
             holder = RtuLine(port)
             assert isinstance(await holder.read(1, Block.ENERGY), Response)
             await person.answers(("Is there one?", "y"), ("look on every port)", port))
-            await person.reads("is held by another program")
+            await person.reads("is in use by another program")
             await person.answers(("Ask every id from 1 to 247?", "n"))
             assert await person.ended() == 1
             assert "no meter answers" not in person.screen

@@ -340,7 +340,7 @@ def test_a_broker_that_refuses_us_is_not_written_down(tmp_path: Path, broker: Mo
                 ("Change something? [Y/n]", "n"),
             )
             assert await person.ended() == 1
-            assert "refuses us" in person.screen
+            assert "refuses the connection" in person.screen
 
     asyncio.run(story())
     assert (tmp_path / "config" / "installer.toml").read_text(encoding="utf-8") == before

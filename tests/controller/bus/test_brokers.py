@@ -119,9 +119,9 @@ def test_tls_is_spoken_and_a_wrong_certificate_refused(tmp_path: Path) -> None:
         tls = replace(mosquitto.broker, ca_file=cert)
         assert run(story(tls)) == len(CIRCUITS)
         assert run(refused(replace(tls, host="localhost"))) == "accepted"
-        assert "vouches" in run(refused(replace(tls, ca_file=stranger)))
+        assert "is not signed by" in run(refused(replace(tls, ca_file=stranger)))
         assert "ca_file" in run(refused(replace(tls, ca_file=key)))
-        assert "hung up" in run(refused(mosquitto.broker))
+        assert "closed the connection at once" in run(refused(mosquitto.broker))
 
 
 def test_tls_to_a_plain_listener_is_explained(mosquitto: Mosquitto, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_tls_to_a_plain_listener_is_explained(mosquitto: Mosquitto, tmp_path: Pa
 @pytest.mark.parametrize("host", ["192.168.1..5", ".lan", f"{'x' * 64}.lan"])
 def test_a_host_that_is_no_name_is_a_broker_that_cannot_be_reached(host: str) -> None:
     """What Python's codec for names says of it is no accident of ours: one sentence, at once."""
-    with pytest.raises(BrokerError, match="is not found"):
+    with pytest.raises(BrokerError, match="was not found"):
         run(connect(Broker(host=host)))
 
 

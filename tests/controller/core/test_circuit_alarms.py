@@ -78,7 +78,7 @@ def test_an_essential_circuit_that_is_off_on_standby_is_said_with_by_whom() -> N
     house.wait(0.2)
     view = house.alarm("essential-off")
     assert view is not None
-    assert "fridge (off by a hand, or the device itself)" in view.message
+    assert "fridge (switched off by a user or the device)" in view.message
     assert abs(view.since - went) < 0.1
     house.breaker("fridge").turn_on_by_hand()
     assert house.alarm("essential-off") is None
@@ -92,7 +92,7 @@ def test_a_circuit_switched_off_on_request_or_off_before_is_described_as_such() 
     house.wait(5.0)
     assert house.ask("off", "fridge", by="Ann").ok
     house.wait(20.0)
-    assert "freezer (off before the outage), fridge (off by Ann)" in means(house, "essential-off")
+    assert "freezer (off before the outage), fridge (switched off by Ann)" in means(house, "essential-off")
     utility(house)
     assert house.alarm("essential-off") is None
 
@@ -202,8 +202,8 @@ def test_what_stays_off_after_the_outage_is_said_with_whose_word_keeps_it_off() 
     house.wait(60.0)
     said = means(house, "off-awaiting-user")
     assert (
-        "dryer (off by Bob), fridge (off by a hand, or the device itself), hot-tub (on hold by Ann, mending), "
-        "oven (waits until a person asks), sauna (restore is never)." in said
+        "dryer (switched off by Bob), fridge (switched off by a user or the device), hot-tub (on hold by Ann, mending), "
+        "oven (waits for a user request), sauna (restore is never)." in said
     )
     view = house.alarm("not-restored")
     assert view is not None
@@ -217,7 +217,7 @@ def test_a_circuit_of_unknown_before_waits_for_the_user() -> None:
     house.start()
     house.wait(30.0)
     utility(house)
-    assert "hot-tub (nobody knows whether it was on before)" in means(house, "off-awaiting-user")
+    assert "hot-tub (state before the outage unknown)" in means(house, "off-awaiting-user")
     assert house.ask("restore", "hot-tub").ok
     house.wait(10.0)
     assert house.alarm("off-awaiting-user") is None
@@ -281,9 +281,9 @@ def test_the_end_of_an_outage_is_one_all_clear() -> None:
         "outage": 2,
         "kind": "outage",
         "not_restored": {
-            "fridge": "tripped: find out why, and reset it by hand",
+            "fridge": "tripped: find the cause, then reset the breaker",
             "hot-tub": why,
-            "dryer": "off by a hand, or the device itself",
+            "dryer": "switched off by a user or the device",
         },
     }
     events = [line.event for line in house.disk.log]

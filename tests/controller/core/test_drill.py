@@ -142,7 +142,7 @@ def test_it_is_shown_as_what_it_is() -> None:
     state = house.state
     assert (state.source, state.outage, state.shed) == ("utility", 1, tuple(SHED))
     assert state.drill_until == pytest.approx(house.mono - 5.0 + 30.0)
-    assert house.view("dryer").why.startswith("switched off by the controller: nonessential, for a drill; comes back")
+    assert house.view("dryer").why.startswith("switched off by the controller: nonessential, for a drill; is restored")
     house.wait(26.0)
     assert (house.state.kind, house.state.drill_until) == ("drill", None)
 
@@ -183,7 +183,7 @@ def test_while_circuits_come_back_it_is_refused() -> None:
     house.wait(20.0)
     house.contact.close()
     house.wait(12.0)
-    assert "not over yet" in refused(house)
+    assert "still open" in refused(house)
 
 
 def test_before_utility_is_stable_it_is_refused() -> None:
@@ -191,7 +191,7 @@ def test_before_utility_is_stable_it_is_refused() -> None:
     house = VirtualHouse(started=False)
     house.start()
     house.wait(2.0)
-    assert "unbroken" in refused(house)
+    assert "not stable yet" in refused(house)
 
 
 def test_what_is_owed_refuses_it() -> None:
@@ -239,7 +239,7 @@ def test_two_at_a_time_are_one() -> None:
     assert house.ask("drill").ok
     assert house.ask("drill").reason == "a drill is about to begin"
     house.wait(5.0)
-    assert "not over yet" in house.ask("drill").reason
+    assert "still open" in house.ask("drill").reason
     assert house.offs() == IN_ORDER
 
 

@@ -27,7 +27,7 @@ def test_a_relay_that_wakes_off_after_a_power_loss_is_restored() -> None:
     house.breaker("freezer").gets_power()
     house.wait(10.0)
     assert house.owed() == ["freezer"]
-    assert "fell with the power" in house.view("freezer").why
+    assert "lost power" in house.view("freezer").why
     assert house.ons() == []
     given_back(house)
     assert house.ons() == ["freezer"]

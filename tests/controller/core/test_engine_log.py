@@ -126,7 +126,7 @@ SMALL: tuple[tuple[ev.Event, Line], ...] = (
                 "note": "it hums",
                 "now": True,
                 "ok": True,
-                "reason": "Hot tub is being switched off; it is yours now",
+                "reason": "Hot tub is being switched off; it is left to you now",
             },
             False,
         ),

@@ -200,9 +200,9 @@ def test_ask_waits_for_a_request_and_never_stays_off() -> None:
     alarm = house.alarm("off-awaiting-user")
     assert alarm is not None
     assert alarm.circuits == ("oven", "sauna")
-    assert "oven (waits until a person asks), sauna (restore is never)" in alarm.message
+    assert "oven (waits for a user request), sauna (restore is never)" in alarm.message
     assert house.alarm("not-restored") is None
-    assert "when a person asks" in house.view("oven").why
+    assert "waits for a restore request" in house.view("oven").why
     assert house.ask("restore", "oven").ok
     house.wait(10.0)
     assert house.ons() == ["oven"]

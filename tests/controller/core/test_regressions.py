@@ -206,7 +206,7 @@ def test_why_knows_what_was_taken_over_and_then_fell() -> None:
     made.run(10.0)
     view = engine(made).circuit_view(pump)
     assert view is not None
-    assert "a person's" in view.why
+    assert "manual override" in view.why
 
 
 def test_the_edge_back_of_a_bounce_must_hold_too() -> None:
@@ -325,7 +325,7 @@ def test_an_off_while_the_program_was_restarted_is_manual() -> None:
     assert made.devices[pump].position is Position.OFF
     view = engine(made).circuit_view(pump)
     assert view is not None
-    assert "nobody knows" in view.why
+    assert "unknown" in view.why
 
 
 def test_a_relay_that_lost_power_with_the_machine_is_restored() -> None:

@@ -265,7 +265,7 @@ def test_what_is_found_out_about_each_meter_is_an_event() -> None:
 
     noted = [event.details for event in run_virtual(main()).events if isinstance(event, ev.MeterFindingReported)]
     assert [(about["meter"], about["kind"]) for about in noted] == [("", "to-grid bogus"), ("barn", "replaced")]
-    assert noted[1]["text"] == "another meter: program id 7 where 45678 was"
+    assert noted[1]["text"] == "another meter: program id 7, before 45678"
 
 
 def test_a_port_that_is_not_there_is_told_as_silence() -> None:
@@ -277,7 +277,7 @@ def test_a_port_that_is_not_there_is_told_as_silence() -> None:
         return inbox
 
     silent = next(event for event in asyncio.run(main()).events if isinstance(event, ev.MeterSilent))
-    assert "/dev/no-such-port is not there" in silent.reason
+    assert "/dev/no-such-port does not exist" in silent.reason
 
 
 def test_a_house_without_a_meter_watches_none() -> None:

@@ -332,7 +332,7 @@ def test_a_folder_where_nothing_was_kept_is_told_as_such(tmp_path: Path) -> None
     with pytest.raises(FileNotFoundError, match=r"no ledger\.db in"):
         EventLog(tmp_path)
     (tmp_path / "ledger.db").touch()
-    with pytest.raises(UnusableDatabaseError, match="version 0"):
+    with pytest.raises(UnusableDatabaseError, match="schema 0"):
         EventLog(tmp_path)
 
 

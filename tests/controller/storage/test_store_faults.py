@@ -122,7 +122,7 @@ def test_a_damaged_ledger_is_set_aside_said_aloud_and_begun_anew(tmp_path: Path,
     store.put([entry(FRIDGE, debt=2)])
     said = ear.next()
     assert "set aside as ledger.db.damaged-1" in said
-    assert "what was owed is not known" in said
+    assert "what was owed is unknown" in said
     assert ear.next() == "recovered"
     store.close()
     assert (tmp_path / "ledger.db.damaged-1").read_bytes() == lost
@@ -164,7 +164,7 @@ def test_damaged_samples_cost_the_samples_alone(tmp_path: Path) -> None:
     store.put([sample(30.0)])
     store.close()
     said, recovered = ear.rest()
-    assert "set aside as samples.db.damaged-1, a new one is begun" in said
+    assert "set aside as samples.db.damaged-1, a new one is created" in said
     assert recovered == "recovered"
     with EventLog(tmp_path) as log:
         assert [row.at.moment.mono for row in log.samples(1)] == [30.0]
@@ -179,7 +179,7 @@ def test_each_damaged_file_has_a_name_of_its_own_and_there_is_an_end_to_it(tmp_p
         (tmp_path / "ledger.db").write_bytes(b"not a database")
         told.append(lane.replace(UnusableDatabaseError("damaged", "spoilt"))[-50:])
     assert [f"ledger.db.damaged-{number}" in one for number, one in zip((2, 3, 4), told, strict=True)] == [True] * 3
-    with pytest.raises(OSError, match="not set aside any more"):
+    with pytest.raises(OSError, match="no longer set aside"):
         lane.replace(UnusableDatabaseError("damaged", "spoilt"))
 
 
@@ -274,7 +274,7 @@ def test_a_file_of_a_newer_program_is_set_aside_and_not_spoilt(tmp_path: Path) -
     store = store_in(tmp_path, ear)
     assert store.load() == SavedState()
     store.close()
-    newer = f"ledger.db is from a newer loadshed (version {LEDGER.version + 1})"
+    newer = f"ledger.db is from a newer version of loadshed (schema {LEDGER.version + 1})"
     assert f"{newer}: set aside as ledger.db.newer-1" in ear.next()
     with closing(sqlite3.connect(tmp_path / "ledger.db.newer-1")) as db:
         assert db.execute("SELECT circuit FROM entries").fetchall() == [(TUB,)]

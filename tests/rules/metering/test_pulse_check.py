@@ -139,7 +139,7 @@ def test_a_line_without_a_single_edge_regains_no_trust() -> None:
     assert one.finding is not found
 
 
-BOUNCES = "the 1 kWh output bounces or catches noise"
+BOUNCES = "the 1 kWh output bounces or picks up noise"
 SAYS = (
     (
         PulseMismatch(1.0, 76, 100),

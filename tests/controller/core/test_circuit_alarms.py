@@ -202,7 +202,8 @@ def test_what_stays_off_after_the_outage_is_said_with_whose_word_keeps_it_off() 
     house.wait(60.0)
     said = means(house, "off-awaiting-user")
     assert (
-        "dryer (switched off by Bob), fridge (switched off by a user or the device), hot-tub (on hold by Ann, mending), "
+        "dryer (switched off by Bob), fridge (switched off by a user or the device), "
+        "hot-tub (on hold by Ann, mending), "
         "oven (waits for a user request), sauna (restore is never)." in said
     )
     view = house.alarm("not-restored")

@@ -1,42 +1,42 @@
-"""Named breakages of the drill: what it would be if its rules were not kept. For `bench.mutants`."""
+"""Mutations of the drill for `bench.mutants`: each breaks one of its rules."""
 
 from __future__ import annotations
 
-from bench.mutations import BOOK, OUTAGE, M
+from bench.mutations import BOOK, CONTACT, OUTAGE, M
 
 RULE, DRILLING = "rules/drill.py", "controller/core/drill.py"
 
 DRILL_MUTATIONS = (
-    M("drill", "never ends", DRILLING, "if self._coming is not None else self.until", "if self._coming else None"),
-    M("drill", "lasts twice as long", DRILLING, "self._until = at + for_s", "self._until = at + 2 * for_s"),
+    M("drill", "never ends", OUTAGE, "self.drill_ends_at = at + for_s", "self.drill_ends_at = None"),
+    M("drill", "lasts twice as long", OUTAGE, "self.drill_ends_at = at + for_s", "self.drill_ends_at = at + 2 * for_s"),
     M(
         "drill",
-        "ends, and gives nothing back",
+        "ends and restores nothing",
         OUTAGE,
-        "        self._judge(at)\n        self.fire(Trigger.DRILL_OVER, at)\n",
-        "        for one in [*self._ledger.owing]:\n            self._ledger.forgive(one)\n"
-        "        self.fire(Trigger.DRILL_OVER, at)\n",
+        "        self._close_records_of_on_circuits(at)\n        self.transition(Trigger.DRILL_ENDED, at)\n",
+        "        for one in [*self._ledger.owed_circuits]:\n            self._ledger.clear(one)\n"
+        "        self.transition(Trigger.DRILL_ENDED, at)\n",
     ),
     M(
         "drill",
-        "waits for a utility that never went",
+        "waits although utility was never lost",
         OUTAGE,
-        "        if self.stable:\n            self.fire(Trigger.STABLE, at)\n",
+        "        if stable:\n            self.transition(Trigger.STABLE, at)\n",
         "",
     ),
     M(
         "drill",
-        "what was never switched off stays owed",
+        "a circuit that was never switched off stays owed",
         OUTAGE,
-        "        self._judge(at)\n        self.fire(Trigger.DRILL_OVER, at)\n",
-        "        self.fire(Trigger.DRILL_OVER, at)\n",
+        "        self._close_records_of_on_circuits(at)\n        self.transition(Trigger.DRILL_ENDED, at)\n",
+        "        self.transition(Trigger.DRILL_ENDED, at)\n",
     ),
     M(
         "drill",
-        "a transfer in it is not taken over",
+        "a transfer does not end it",
         OUTAGE,
-        "            if self.drilling:\n                self.fire(Trigger.DRILL_OVER, at)",
-        "            if at < 0:\n                self.fire(Trigger.DRILL_OVER, at)",
+        "        if self.drill_holds:\n            self.transition(Trigger.DRILL_ENDED, at)",
+        "        if at < 0:\n            self.transition(Trigger.DRILL_ENDED, at)",
     ),
     M(
         "drill",
@@ -47,10 +47,10 @@ DRILL_MUTATIONS = (
     ),
     M(
         "drill",
-        "goes on where nobody knows the contact",
-        OUTAGE,
-        "        if self.drilling:\n            self.end_drill(",
-        "        if at < 0:\n            self.end_drill(",
+        "goes on while the contact is unknown",
+        CONTACT,
+        "        if self._outage.drill_holds:\n            self._outage.end_drill(",
+        "        if at < 0:\n            self._outage.end_drill(",
     ),
     M("drill", "begins while something is owed", RULE, "yield bool(owed),", "yield not standing,"),
     M("drill", "begins with a circuit under way", RULE, "yield bool(under_way),", "yield not standing,"),
@@ -59,25 +59,25 @@ DRILL_MUTATIONS = (
     M("drill", "begins before utility is stable", RULE, "yield not standing.stable,", "yield not standing,"),
     M(
         "drill",
-        "begins though something came between",
+        "begins although an event intervened",
         DRILLING,
-        "(because := self._came_between()) is not None:",
-        '(because := self._came_between()) == "":',
+        "(reason := self._obstacle()) is not None:",
+        '(reason := self._obstacle()) == "":',
     ),
     M("drill", "begins before the plan is on the disk", RULE, "NOTICE_S = 1.0", "NOTICE_S = 0.0"),
     M(
         "drill",
         "two at a time",
         DRILLING,
-        "        if self._coming is not None:\n            return Reply(ok=False",
-        "        if asked.at < 0:\n            return Reply(ok=False",
+        "        if self._announced is not None:\n            return RequestDecision(ok=False",
+        "        if request.at < 0:\n            return RequestDecision(ok=False",
     ),
     M(
         "drill",
-        "what was before the request was before",
+        "`before` is of the request, not of the beginning",
         BOOK,
-        "        self._know_better(positions)\n",
+        "        self._update_before(positions)\n",
         "",
     ),
-    M("drill", "forgotten by a start", BOOK, "self._drilled = self.is_drill", "self._drilled = False"),
+    M("drill", "forgotten by a start", BOOK, "self._drill_has_begun = self.is_drill", "self._drill_has_begun = False"),
 )

@@ -28,6 +28,7 @@ CONTROL, ENTRY, LEDGER, REPORTS = (
     "rules/device_reports.py",
 )
 REQUESTS, WHY, BOOK = "rules/requests.py", "rules/explain.py", "controller/core/outage_record.py"
+FLAPPING = "rules/flapping.py"
 ENGINE, CONTACT, OUTAGE, SWITCHING = (
     "controller/core/engine.py",
     "controller/core/contact_handler.py",
@@ -59,14 +60,14 @@ MUTATIONS = (
         "source 2",
         "open and closed confused",
         ENGINE,
-        "Source.STANDBY if event.open else Source.UTILITY",
-        "Source.UTILITY if event.open else Source.STANDBY",
+        "PowerSource.STANDBY if event.open else PowerSource.UTILITY",
+        "PowerSource.UTILITY if event.open else PowerSource.STANDBY",
     ),
     M(
         "source 3",
         "a lost contact stays believed",
         SOURCE,
-        "self.settled, self.settled_at = Source.UNKNOWN, at",
+        "self.settled, self.settled_at = PowerSource.UNKNOWN, at",
         "self.settled_at = at",
     ),
     M(
@@ -88,8 +89,8 @@ MUTATIONS = (
         "source 4",
         "a remembered standby has to settle",
         SOURCE,
-        "if source is Source.STANDBY:\n            self._word",
-        "if source is Source.UNKNOWN:\n            self._word",
+        "if source is PowerSource.STANDBY:\n            self._retained_position",
+        "if source is PowerSource.UNKNOWN:\n            self._retained_position",
     ),
     M(
         "source 4",
@@ -109,8 +110,8 @@ MUTATIONS = (
         "source 5",
         "an unsettled edge is no doubt",
         SOURCE,
-        "return self.settled is Source.UTILITY and self.pending is None",
-        "return self.settled is Source.UTILITY",
+        "return self.settled is PowerSource.UTILITY and self.pending is None",
+        "return self.settled is PowerSource.UTILITY",
     ),
     M(
         "source 5",
@@ -124,22 +125,22 @@ MUTATIONS = (
         "states",
         "no stable wait",
         MACHINE,
-        "Row(State.STANDBY, Trigger.ON_UTILITY, State.STABILIZING)",
-        "Row(State.STANDBY, Trigger.ON_UTILITY, State.RESTORING)",
+        "Transition(State.STANDBY, Trigger.ON_UTILITY, State.STABILIZING)",
+        "Transition(State.STANDBY, Trigger.ON_UTILITY, State.RESTORING)",
     ),
     M("states", "a start forgets the open outage", MACHINE, 'State.UTILITY, "finished")', "State.UTILITY)"),
     M(
         "states",
         "an opening while restoring is ignored",
         MACHINE,
-        "    Row(State.RESTORING, Trigger.ON_STANDBY, State.SHEDDING),\n",
+        "    Transition(State.RESTORING, Trigger.ON_STANDBY, State.SHEDDING),\n",
         "",
     ),
     M(
         "states",
         "ended when restored",
         OUTAGE,
-        "self.contact.settled_at if self._drill_over_at is None",
+        "self._contact.settled_at if self._drill_over_at is None",
         "at if self._drill_over_at is None",
     ),
     # --- shedding
@@ -171,21 +172,27 @@ MUTATIONS = (
         "shedding 2",
         "words before commands",
         ENGINE,
-        "return [*self.command(events, now), *self.account(now)]",
-        "return [*reversed([*self.command(events, now), *self.account(now)])]",
+        "return [*self.decide(events, now), *self.follow_up(now)]",
+        "return [*reversed([*self.decide(events, now), *self.follow_up(now)])]",
     ),
     M(
         "shedding 2",
         "the edge is told first",
         ENGINE,
-        "return self._switches.connected and not self._transfer.opening",
-        "return self._switches.connected",
+        "return self._scheduler.connected and not self._contact.opening",
+        "return self._scheduler.connected",
     ),
     M("shedding 3", "the pause never grows", SHED, "return min(2 * entry.pause_s,", "return min(entry.pause_s,"),
     M("shedding 3", "the pause grows for ever", SHED, "LONGEST_PAUSE_S = 60.0", "LONGEST_PAUSE_S = 6000.0"),
-    M("shedding 3", "never eager", SWITCHING, "at + self._pace.eager_s", "at"),
+    M("shedding 3", "never eager", SWITCHING, "at + self._retry.eager_s", "at"),
     M("shedding 3", "four tries", SHED, "TRIES = 3", "TRIES = 4"),
-    M("shedding 3", "the broker's memory confirms", ENGINE, "if not event.retained:", "if event.circuit:"),
+    M(
+        "shedding 3",
+        "the broker's memory confirms",
+        ENGINE,
+        "        if event.retained:\n            self._reports",
+        "        if not event.circuit:\n            self._reports",
+    ),
     M(
         "shedding 3",
         "a device that comes back waits",
@@ -200,13 +207,13 @@ MUTATIONS = (
         "        if not self.connected:\n            return None, True\n",
         "",
     ),
-    M("shedding 4", "commands never expire", SWITCHING, "return max(1, int(pause_s))", "return 3600"),
+    M("shedding 4", "commands never expire", SWITCHING, "return max(1, int(interval_s))", "return 3600"),
     M(
         "shedding 4",
         "a reconnection asks nobody",
         ENGINE,
-        "        self._transfer.touch(self._panel.circuits)\n        self._chronicle.everything",
-        "        self._chronicle.everything",
+        "        self._outage.refresh(circuits)\n        self._outbox.republish_all",
+        "        self._outbox.republish_all",
     ),
     M(
         "shedding 5",
@@ -245,7 +252,13 @@ MUTATIONS = (
         'taken_over=row.get("taken_over") is True',
         "taken_over=False",
     ),
-    M("shedding 6", "events without the deadlines between", ENGINE, "            self._play(min(event.at, now))\n", ""),
+    M(
+        "shedding 6",
+        "events without the deadlines between",
+        ENGINE,
+        "            self._run_deadlines(min(event.at, now))\n",
+        "",
+    ),
     M("shedding 6", "paced by deciding", SWITCHING, "            self._queue.sent(at)\n", "            pass\n"),
     # --- restoring
     M(
@@ -292,7 +305,13 @@ MUTATIONS = (
         "return entry.on_pending or entry.known",
         "return entry.known",
     ),
-    M("restoring 5", "tried for ever", SWITCHING, "        if tried >= TRIES:\n", "        if tried >= 99:\n"),
+    M(
+        "restoring 5",
+        "tried for ever",
+        SWITCHING,
+        "        if attempts >= MAX_ATTEMPTS:\n",
+        "        if attempts >= 99:\n",
+    ),
     M(
         "restoring 5",
         "a sign of life is nothing",
@@ -307,7 +326,7 @@ MUTATIONS = (
         "            entry.ons = 0\n",
         "            entry.ons, entry.debt = 0, None\n",
     ),
-    M("restoring", "a flapping grid is trusted", BOOK, "wait_s * 2.0 **", "wait_s * 1.0 **"),
+    M("restoring", "a flapping grid is trusted", FLAPPING, "usual_s * 2.0 **", "usual_s * 1.0 **"),
     # --- the ledger
     M(
         "ledger 1",
@@ -320,7 +339,7 @@ MUTATIONS = (
         "ledger 2",
         "no row at the first edge",
         OUTAGE,
-        "            self._chronicle.book.about(at, self.positions())\n",
+        "            self._record.prepare(at, self.positions())\n",
         "            pass\n",
     ),
     M(
@@ -404,7 +423,13 @@ MUTATIONS = (
         "if (hold := entry.hold) is not None and not hold:",
     ),
     M("changes", "people command the protected", REQUESTS, "    if circuit.protected:\n", "    if not circuit.name:\n"),
-    M("changes", "people need not wait", PEOPLE, "asked.at if asked.now else max(rested_at, asked.at)", "asked.at"),
+    M(
+        "changes",
+        "people need not wait",
+        PEOPLE,
+        "request.at if request.now else max(rested_at, request.at)",
+        "request.at",
+    ),
     M("changes", "given back on standby", REQUESTS, "    if not on_utility:\n", "    if not circuit.name:\n"),
     M(
         "changes",
@@ -423,10 +448,10 @@ MUTATIONS = (
     # --- what must never happen
     M(
         "never 5",
-        "no debt before the broker is there",
-        OUTAGE,
-        "self._ledger.owe(circuit, at, commanded=False)",
-        "self._ledger.moment(at)",
+        "nothing is owed before the broker is connected",
+        SWITCHING,
+        "self._ledger.record_shed(circuit, at, commanded=False)",
+        "self._ledger.boot_time(at)",
     ),
     M(
         "never 7",
@@ -439,8 +464,8 @@ MUTATIONS = (
         "never 4",
         "ON while an edge is unsettled",
         ENGINE,
-        "        if transfer.house.now.gives_back and transfer.stable:\n            switches.give_back(",
-        "        if transfer.house.now.gives_back:\n            switches.give_back(",
+        "        if outage.state.restores and self._contact.stable:\n            scheduler.restore_due(",
+        "        if outage.state.restores:\n            scheduler.restore_due(",
     ),
     M(
         "never 8",

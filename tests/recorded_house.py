@@ -1,4 +1,4 @@
-"""A tape in the virtual houses: what goes into their engine, as the daemon records it."""
+"""Recording of the events of a virtual house, as the daemon records them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Tape:
-    """Stands before an engine, does as it does, and has each turn recorded in `parts`."""
+    """Wraps an engine and records each turn in `parts`."""
 
     def __init__(self, engine: Engine, start: SessionStart, parts: list[Part]) -> None:
         self._engine = engine
@@ -31,14 +31,14 @@ class Tape:
         return getattr(self._engine, name)
 
     def advance(self, events: Sequence[Event], now: float) -> list[Effect]:
-        """Take a turn, and remember it until its commands have left."""
+        """Run a turn, and keep it until its commands have left."""
         due = self._engine.next_decision_at()
         effects = self._engine.advance(events, now)
         self._turn = tuple(events), now, effects, due is not None and due <= now
         return effects
 
     def commands_sent(self, at: float) -> None:
-        """Take the moment at which the turn's commands had left, and record the turn."""
+        """Note when the commands of the turn had left, and record the turn."""
         self._engine.commands_sent(at)
         assert self._turn is not None
         events, now, effects, due = self._turn
@@ -47,17 +47,17 @@ class Tape:
 
 
 class TapedHouse(VirtualHouse):
-    """The virtual house with a tape in it. `parts`: what was recorded, a start for each life of the program."""
+    """Virtual house with a recording. `parts`: the recording, with a start for each run of the program."""
 
     def __init__(self, *circuits: Circuit, **words: Any) -> None:
         self.parts: list[Part] = []
         super().__init__(*circuits, **words)
 
     def turn(self) -> None:
-        """Let the engine take its turn; before its first, put the tape in."""
+        """Run a turn of the engine; wrap it before the first one."""
         if self._engine is not None and not isinstance(self._engine, Tape):
             memory = self.disk.memory()
             again = memory.boot not in (None, self._boot)
             start = SessionStart(self._boot, self.mono, again, self.panel, self.settings, memory)
-            self._engine = Tape(self._engine, start, self.parts)  # type: ignore[assignment]  # it does as it does
+            self._engine = Tape(self._engine, start, self.parts)  # type: ignore[assignment]  # it has the same methods
         super().turn()

@@ -1,7 +1,7 @@
-"""A virtual house around the real engine: contact, breakers, broker, disk and people, on a clock of its own.
+"""Virtual house around the real engine: contact, breakers, broker, disk and users, in virtual time.
 
-Time moves only where a test says `wait`, so an outage takes milliseconds. What the engine wants is carried out on
-simulated breakers; what they say comes back over a simulated broker. A crash loses the process and keeps the disk.
+Time passes only in `wait`, so an outage takes milliseconds. Effects are carried out on simulated breakers; their
+reports return over a simulated broker. A crash loses the process and keeps the disk.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class VirtualHouse:
         self.contact = Contact(self, is_open=is_open)
         self.broker = Broker(self)
         self.sending_s = 0.0  # from deciding to sending: a page of memory comes back from the card
-        self.dies_after: int | None = None  # the next turn carries out so many effects, and the process dies
+        self.dies_after: int | None = None  # number of effects of the next turn after which the process dies
         self._metering = metering
         self._boots = count(1)
         self._world: list[tuple[float, int, Callable[[], None]]] = []
@@ -137,7 +137,7 @@ class VirtualHouse:
             self.broker.greets()
 
     def crash(self) -> None:
-        """Kill the process. What it had not been told is lost; what it had sent is on its way."""
+        """Kill the process. Events that it has not processed are lost; its commands are in flight."""
         self._engine = None
         self._inbox.clear()
 
@@ -149,7 +149,7 @@ class VirtualHouse:
         self.wait(0.5)
 
     def _reboot(self) -> None:
-        """Begin a boot: the monotonic clock starts anew, the world's does not."""
+        """Boot the machine: the monotonic clock restarts; the clock of the world does not."""
         gone = self.mono - 20.0
         self._boot, self.mono, self._epoch = f"boot-{next(self._boots)}", 20.0, self._epoch + gone
         self._world = [(at - gone, order, act) for at, order, act in self._world]
@@ -157,18 +157,18 @@ class VirtualHouse:
     # --- time --------------------------------------------------------------------------------------------------------
 
     def wait(self, seconds: float) -> None:
-        """Let time pass, with a turn of the engine for everything that happens and every deadline."""
+        """Let time pass, with a turn of the engine for each event and each deadline."""
         until, turns = self.mono + seconds, 0
         while (at := self._next()) is not None and at <= until:
             turns = turns + 1 if at <= self.mono else 0
-            assert turns < TURNS_AT_ONE_MOMENT, "the engine asks for a turn again and again, and nothing moves"
+            assert turns < TURNS_AT_ONE_MOMENT, "the engine asks for a turn again and again at the same moment"
             self.mono = max(self.mono, at)
             self._move_world()
             self.turn()
         self.mono = until
 
     def stall(self, seconds: float) -> None:
-        """Let time pass while the controller is not scheduled: what happened meanwhile waits, with its times."""
+        """Let time pass while the controller is suspended. Events wait with their times."""
         until = self.mono + seconds
         while self._world and self._world[0][0] <= until:
             self.mono = self._world[0][0]
@@ -177,11 +177,11 @@ class VirtualHouse:
         self.turn()
 
     def later(self, seconds: float, act: Callable[[], None]) -> None:
-        """Let something happen in the world in so many seconds."""
+        """Call `act` after `seconds`."""
         heappush(self._world, (self.mono + seconds, next(self._order), act))
 
     def turn(self) -> None:
-        """Let the engine take its turn now, and carry out what it wants."""
+        """Run one turn of the engine now, and carry out its effects."""
         if self._engine is None:
             return
         events, self._inbox = self._inbox, []
@@ -196,12 +196,12 @@ class VirtualHouse:
         self._engine.commands_sent(self.mono)
 
     def happens(self, *events: ev.Event) -> None:
-        """Put events before the engine, and let it take its turn."""
+        """Queue events and run a turn of the engine."""
         self._inbox += events
         self.turn()
 
     def put(self, event: ev.Event) -> None:
-        """Let an event wait for the next turn; nobody hears it where nothing runs."""
+        """Queue an event for the next turn. It is lost if the program does not run."""
         if self._engine is not None:
             self._inbox.append(event)
 
@@ -247,7 +247,7 @@ class VirtualHouse:
         self.later(LATENCY_S, arrives)
 
     def publish(self, reports: Iterable[Report]) -> None:
-        """Let devices say something on the bus; without a broker it is lost."""
+        """Publish reports of devices. Without a broker they are lost."""
         for report in reports:
             self.broker.takes(report)
 
@@ -257,21 +257,21 @@ class VirtualHouse:
         return Hand(self, self.breakers[CircuitId(name)])
 
     def outage(self, minutes: float = 10.0) -> None:
-        """Play a whole outage: the contact opens, stays so, closes, and everything has time to come back."""
+        """Run a whole outage: the contact opens and closes, and all circuits have time to be restored."""
         self.contact.open()
         self.wait(minutes * 60.0)
         self.contact.close()
         self.wait(120.0)
 
     def ask(self, request: AskKind, name: str | None = None, **words: Any) -> do.SendReply:
-        """Ask as a person does; return the answer."""
+        """Send a user request; return the reply."""
         ticket = f"ticket-{next(self._order)}"
         circuit = None if name is None else CircuitId(name)
         self.happens(ev.Requested(self.mono, request, circuit, reply=ticket, **words))
         return self.answers[ticket]
 
     def rewrite(self, *circuits: Circuit, reply: object = None) -> None:
-        """Put a changed file in force."""
+        """Put a changed panel in force."""
         self.panel = Panel.of(*circuits)
         for one in self.panel:
             self.breakers.setdefault(one.id, SimulatedBreaker(one.id, remote=controllable(one)))

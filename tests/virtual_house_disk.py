@@ -1,4 +1,4 @@
-"""What survives a crash in the virtual house."""
+"""Disk of the virtual house, which survives a crash."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Disk:
-    """What survives the process: the rows, through JSON and back, as the store would have them."""
+    """Rows that survive the process, through JSON and back, as the store keeps them."""
 
     entries: dict[CircuitId, str] = field(default_factory=dict)
     outages: dict[int, do.SaveOutage] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What the virtual house is made of, as a test takes hold of it: the contact, the broker, a breaker's handle."""
+"""Parts of the virtual house as tests use them: contact, broker, and the handle of a breaker."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ class Contact:
         self._moves(is_open=False)
 
     def is_read(self) -> None:
-        """The level is polled, besides the edges."""
+        """Poll the level, in addition to the edges."""
         self._house.happens(ev.ContactChanged(self._house.mono, self.is_open))
 
     def is_lost(self, reason: str = "the chip failed") -> None:
         self._house.happens(ev.ContactLost(self._house.mono, reason))
 
     def says(self, *, is_open: bool, retained: bool = False) -> None:
-        """A contact on the bus: its device says it, or (retained) the broker remembers it."""
+        """MQTT contact: its device reports a position, or (retained) the broker has it stored."""
         self._house.happens(ev.ContactChanged(self._house.mono, is_open, retained))
 
     def is_alive(self) -> None:
-        """A contact on the bus: its device says that it is there."""
+        """MQTT contact: its device reports that it is available."""
         self._house.happens(ev.ContactAlive(self._house.mono))
 
     def will(self, *, be_open: bool, in_s: float) -> None:
-        """Move the contact in so many seconds; the kernel stamps the edge, whoever sleeps meanwhile."""
+        """Move the contact in `in_s` seconds. The kernel stamps the edge even while the program is suspended."""
 
         def move() -> None:
             self.is_open = be_open
@@ -61,7 +61,7 @@ class Contact:
 
 
 class Broker:
-    """The broker: it remembers the last word on each topic, and may be away."""
+    """Broker: keeps the retained message of each topic and may be stopped."""
 
     def __init__(self, house: VirtualHouse) -> None:
         self._house = house
@@ -74,7 +74,7 @@ class Broker:
             self._house.later(LATENCY_S, lambda: self._says(report.circuit, report.leaf, report.word, retained=False))
 
     def remembers(self, name: str, word: str, leaf: str = "state") -> None:
-        """Let the broker's memory be another than what was last said: it came back from a power cut."""
+        """Set a retained message that differs from the last report, as after a power cut of the broker."""
         self._retained[CircuitId(name), leaf] = word
 
     def forgets(self, name: str) -> None:
@@ -82,7 +82,7 @@ class Broker:
             self._retained.pop((CircuitId(name), leaf), None)
 
     def greets(self) -> None:
-        """Accept the controller, and tell it what is remembered."""
+        """Accept the controller and send it the retained messages."""
         self._house.happens(ev.BusConnected(self._house.mono))
         for (circuit, leaf), word in sorted(self._retained.items()):
             self._says(circuit, leaf, word, retained=True)
@@ -93,14 +93,14 @@ class Broker:
         self._house.happens(ev.BusLost(self._house.mono, "gone"))
 
     def comes_back(self) -> None:
-        """Accept the controller again, and a moment later the devices, who say how they are."""
+        """Accept the controller again and, a moment later, the devices, which report their positions."""
         self.up = True
         self.greets()
         for breaker in self._house.breakers.values():
             self._house.later(RECONNECT_S, lambda it=breaker: self._house.publish(it.greeting()))  # type: ignore[misc]
 
     def drops_us(self) -> None:
-        """End our own connection and accept it again at once; the devices notice nothing."""
+        """End the connection of the controller and accept it again at once. The devices stay connected."""
         self._house.happens(ev.BusLost(self._house.mono, "a blink"))
         self.greets()
 
@@ -114,7 +114,7 @@ class Broker:
 
 
 class Hand:
-    """What a person, the power or bad luck does to one breaker."""
+    """Handle of one breaker: what a user, a power loss or a fault does to it."""
 
     def __init__(self, house: VirtualHouse, breaker: SimulatedBreaker) -> None:
         self._house = house
@@ -122,7 +122,7 @@ class Hand:
 
     @property
     def position(self) -> Position:
-        """Where its contacts really are."""
+        """Actual position of its contacts."""
         return self._it.position
 
     def turn_off_by_hand(self) -> None:
@@ -135,11 +135,11 @@ class Hand:
         self._says(self._it.trip())
 
     def has(self, **faults: Any) -> None:
-        """Give it faults by name; none: it is sound again."""
+        """Set its faults by name; without names it works correctly again."""
         self._it.faults = BreakerFaults(**faults) if faults else SOUND
 
     def says(self, word: str, leaf: str = "state") -> None:
-        """Let it say something, true or not."""
+        """Send a report of it, true or not."""
         at, circuit = self._house.mono, self._it.circuit
         if leaf == "state":
             self._house.happens(ev.BreakerReported(at, circuit, Position[word]))
@@ -147,7 +147,7 @@ class Hand:
             self._house.happens(ev.AvailabilityReported(at, circuit, word == "online"))
 
     def loses_power(self) -> None:
-        """Its electronics go dark, and the broker says so for it."""
+        """Its electronics lose power, and the broker publishes its last will."""
         self._it.power_lost()
         self.says("offline", "availability")
 
@@ -155,7 +155,7 @@ class Hand:
         self._says(self._it.power_back())
 
     def reboots(self) -> None:
-        """A blink of its power, too short for its last will."""
+        """Its power dips too briefly for its last will."""
         self._says(self._it.reboot())
 
     def _says(self, reports: Iterable[Report]) -> None:

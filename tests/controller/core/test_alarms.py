@@ -1,4 +1,4 @@
-"""The few things a person must know at once."""
+"""Alarms: their texts, and when they are raised and cleared."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_each_alarm_says_what_it_means_and_what_to_do(alarm: Alarm) -> None:
 
 
 def test_an_alarm_keeps_the_moment_it_was_raised_at() -> None:
-    """What it is about may change meanwhile; the same again is no news."""
+    """Its text may change; setting it unchanged reports no change."""
     book = ActiveAlarms()
     assert book.set(Alarm.NOT_RESTORED, 5.0, circuits=(TUB,))
     book.take_changes()

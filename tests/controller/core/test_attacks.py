@@ -45,7 +45,7 @@ def test_an_off_of_our_own_making_that_the_broker_remembers_is_no_contradiction(
     assert any(isinstance(one, SwitchOn) for one in bench.done)
 
 
-def test_in_the_dark_too_a_blink_after_our_off_says_nothing_of_before() -> None:
+def test_after_a_cold_start_a_blink_after_the_off_does_not_change_before() -> None:
     """Nothing but the disk said on; what the broker remembers after our OFF is our OFF's doing."""
     bench = Bench()
     bench.at(1.0, ev.BusConnected(1.0), ev.ContactChanged(1.0, open=True))
@@ -79,7 +79,7 @@ def test_our_own_on_is_called_our_own_though_an_off_may_still_take_effect() -> N
 
 
 def test_a_device_that_repeats_itself_fills_no_log() -> None:
-    """Shed again whoever switches it on: said once for each command, however often it says on."""
+    """It is shed again, whoever switches it on. One event per command, however often it reports on."""
     bench = Bench(override=Override.NEVER)
     bench.at(1.0, ev.BusConnected(1.0), ev.ContactChanged(1.0, open=False))
     bench.at(2.0, ev.BreakerReported(2.0, PUMP, Position.ON))

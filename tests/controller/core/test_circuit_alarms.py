@@ -1,4 +1,4 @@
-"""What a person must know of the circuits: what is off though it must not be, what is on, and what is not back."""
+"""Circuit alarms: essential circuits that are off, circuits still on, and circuits not restored."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_tripped_circuit_is_said_on_utility_too_until_it_is_reset() -> None:
 
 
 def test_a_trip_of_an_earlier_boot_is_known_since_the_start() -> None:
-    """Nobody knows how long the machine was down."""
+    """It is unknown how long the machine was down."""
     house = VirtualHouse(TUB)
     house.breaker("hot-tub").trip()
     house.restart(rebooted=True)
@@ -84,7 +84,7 @@ def test_an_essential_circuit_that_is_off_on_standby_is_said_with_by_whom() -> N
     assert house.alarm("essential-off") is None
 
 
-def test_one_that_a_person_asked_off_or_that_was_off_before_says_so() -> None:
+def test_a_circuit_switched_off_on_request_or_off_before_is_described_as_such() -> None:
     """Off is off: what is tagged essential is wanted on the generator."""
     house = VirtualHouse(FRIDGE, essential("freezer"), essential("pump"), TUB)
     house.breaker("freezer").turn_off_by_hand()
@@ -114,7 +114,7 @@ def test_one_whose_device_is_gone_is_said_after_two_minutes() -> None:
 
 
 def test_a_tag_that_changes_takes_its_alarm_along() -> None:
-    """And a circuit that leaves the file is nobody's alarm."""
+    """A circuit removed from the file has no alarm."""
     house = on_standby(FRIDGE, essential("freezer"), TUB)
     for name in ("fridge", "freezer"):
         house.breaker(name).turn_off_by_hand()
@@ -183,7 +183,7 @@ def test_what_the_house_drew_then_is_said_where_a_meter_knows() -> None:
 
 
 def test_what_stays_off_after_the_outage_is_said_with_whose_word_keeps_it_off() -> None:
-    """`owed` is for what did not answer; this is for a person."""
+    """`not-restored` is for devices that did not respond; this alarm asks the user to act."""
     house = on_standby(
         circuit("oven", restore=Restore.ASK),
         circuit("sauna", restore=Restore.NEVER),
@@ -202,16 +202,17 @@ def test_what_stays_off_after_the_outage_is_said_with_whose_word_keeps_it_off() 
     house.wait(60.0)
     said = means(house, "off-awaiting-user")
     assert (
-        "dryer (switched off by Bob), fridge (switched off by a user or the device), hot-tub "
-        "(on hold by Ann, mending), oven (waits for a user request), sauna (restore is never)." in said
+        "dryer (switched off by Bob), fridge (switched off by a user or the device), "
+        "hot-tub (on hold by Ann, mending), "
+        "oven (waits for a user request), sauna (restore is never)." in said
     )
     view = house.alarm("not-restored")
     assert view is not None
     assert view.circuits == ("pump",)
 
 
-def test_a_circuit_of_which_nobody_knows_whether_it_was_on_waits_for_a_person() -> None:
-    """A start in the dark with nothing on disk."""
+def test_a_circuit_of_unknown_before_waits_for_the_user() -> None:
+    """A cold start during an outage with nothing on disk."""
     house = VirtualHouse(TUB, is_open=True, started=False)
     house.broker.forgets("hot-tub")
     house.start()
@@ -223,7 +224,7 @@ def test_a_circuit_of_which_nobody_knows_whether_it_was_on_waits_for_a_person() 
     assert house.alarm("off-awaiting-user") is None
 
 
-def test_what_a_person_left_off_is_still_said_after_a_restart_until_it_is_on_or_meant() -> None:
+def test_a_circuit_left_off_manually_is_reported_after_a_restart_until_it_is_on_or_forgotten() -> None:
     """It is written in the ledger; `forget` says that it is to stay off."""
     house = on_standby(FRIDGE, TUB, DRYER, circuit("pump"))
     for name in ("hot-tub", "dryer", "pump"):
@@ -247,8 +248,8 @@ def test_what_a_person_left_off_is_still_said_after_a_restart_until_it_is_on_or_
     assert house.alarm("off-awaiting-user") is None
 
 
-def test_what_was_off_before_is_where_it_belongs() -> None:
-    """Nor is it news that a person switches off on utility."""
+def test_a_circuit_that_was_off_before_raises_no_alarm() -> None:
+    """Nor does a circuit that the user switches off on utility."""
     house = VirtualHouse(FRIDGE, TUB, DRYER)
     house.breaker("hot-tub").turn_off_by_hand()
     house.outage(minutes=2)
@@ -291,7 +292,7 @@ def test_the_end_of_an_outage_is_one_all_clear() -> None:
 
 
 def test_what_is_on_and_only_watched_counts_as_back() -> None:
-    """Two outages within a minute: its OFF may have crossed our ON and come yet, but nobody need do anything."""
+    """Two outages within a minute: an OFF may still follow the ON, but no action is needed."""
     house = on_standby(TUB)
     house.contact.close()
     house.wait(20.0)
@@ -322,7 +323,7 @@ def rules(house: VirtualHouse, name: str) -> list[tuple[str, object]]:
 
 
 def test_a_command_says_by_which_rule_and_for_which_opening() -> None:
-    """Shed, tried again, and given back; the answer says how long it took."""
+    """Shed, retried and restored; the events contain the response time."""
     house = VirtualHouse(TUB)
     house.breaker("hot-tub").has(silent=True)
     house.contact.open()
@@ -345,7 +346,7 @@ def test_a_command_says_by_which_rule_and_for_which_opening() -> None:
 
 
 def test_a_reboot_that_woke_on_is_shed_again_for_that() -> None:
-    """Nobody's hand is proved: the log has when it was on again."""
+    """There is no evidence of a manual override; the log has when it was on again."""
     house = on_standby(circuit("hot-tub", wakes=Wakes.AS_WAS))
     house.breaker("hot-tub").says("offline", "availability")
     house.breaker("hot-tub").says("online", "availability")
@@ -354,8 +355,8 @@ def test_a_reboot_that_woke_on_is_shed_again_for_that() -> None:
     assert (line.details["rule"], line.details["unexpected_on_at"]) == ("shed_again", house.mono)
 
 
-def test_a_persons_wish_bears_their_name() -> None:
-    """On and off, and what they had given back."""
+def test_a_user_request_is_logged_with_the_user() -> None:
+    """On, off and restore."""
     house = on_standby()
     assert house.ask("on", "hot-tub", by="Ann").ok
     house.wait(2.0)
@@ -372,7 +373,7 @@ def test_a_persons_wish_bears_their_name() -> None:
 
 
 def test_a_changed_tag_is_why_it_moves() -> None:
-    """Off at once where it is nonessential now, back where it is essential; the next outage sheds as ever."""
+    """Off at once if it is now nonessential, restored if it is now essential. The next outage sheds as usual."""
     house = on_standby(FRIDGE, TUB)
     house.rewrite(circuit("fridge"), essential("hot-tub"), circuit("dryer"))
     house.wait(10.0)
@@ -414,7 +415,7 @@ def test_a_change_of_state_says_what_moved_the_house() -> None:
     ]
 
 
-def test_a_lost_contact_that_counts_as_standby_says_that_nobody_knows() -> None:
+def test_a_lost_contact_that_counts_as_standby_is_logged_as_unknown() -> None:
     """It was not seen to open."""
     house = VirtualHouse(TUB, settings=EngineSettings(contact_on_bus=True, on_lost_shed=True))
     house.contact.is_lost("its device is offline")

@@ -54,7 +54,7 @@ class Meter:
         self.lost = 0
 
     def draws(self, kw: float, seconds: float) -> None:
-        """Draw so much for so long, with an edge each 5 Wh and each 500 Wh."""
+        """Draw `kw` for `seconds`, with an edge every 5 Wh and every 500 Wh."""
         watt_hours = self.tenths * 100.0
         for _ in range(round(seconds / POLL_S)):
             before, watt_hours = watt_hours, watt_hours + kw * POLL_S / 3.6
@@ -84,7 +84,7 @@ def totalizer_kwh(house: VirtualHouse) -> float | None:
 
 
 def test_the_1_kwh_output_is_a_second_totaliser() -> None:
-    """Half a kilowatt-hour each edge, what was counted before this start included; nothing where none is wired."""
+    """Half a kilowatt-hour per edge, including earlier starts. None without a wired output."""
     house = metered(kwh_counted=100)
     assert totalizer_kwh(house) == 50.0
     Meter(house).draws(12.0, 3600.0)
@@ -113,7 +113,7 @@ def test_the_counts_of_both_outputs_outlive_a_restart(tmp_path: Path) -> None:
         assert (memory.pulse_count, memory.kwh_pulse_count) == counts
 
 
-def test_lost_edges_of_the_1_kwh_output_are_said_aloud() -> None:
+def test_lost_edges_of_the_1_kwh_output_are_logged() -> None:
     """By the register, which is the third witness; once, with the output's name."""
     house = metered()
     meter = Meter(house)
@@ -125,7 +125,7 @@ def test_lost_edges_of_the_1_kwh_output_are_said_aloud() -> None:
     assert "edges of the 1 kWh output are being lost" in str(found.details["text"])
 
 
-def test_a_bouncing_1_kwh_output_is_said_aloud() -> None:
+def test_a_bouncing_1_kwh_output_is_logged() -> None:
     """Too many edges, but none beyond the rating."""
     house = metered()
     meter = Meter(house)
@@ -146,13 +146,13 @@ def test_an_edge_beyond_the_rating_is_noise() -> None:
 
 
 def test_edges_of_an_output_that_is_not_wired_count_nothing() -> None:
-    """Nobody may send them; nothing breaks where somebody does."""
+    """Such events should not occur; they do no harm."""
     house = metered(settings=REGISTER)
     house.happens(ev.KwhPulseSeen(house.mono))
     assert totalizer_kwh(house) is None
 
 
-def test_status_shows_the_totaliser_where_it_is_wired() -> None:
+def test_status_shows_the_totalizer_if_it_is_wired() -> None:
     """From the `demand` topic; a house without one reads nothing of it."""
 
     def screen(house: VirtualHouse) -> str:
@@ -219,7 +219,7 @@ def test_utility_in_between_proves_nothing_of_the_generators_side() -> None:
 
 
 def test_a_house_with_every_circuit_off_draws_nothing_and_no_meter_is_blamed() -> None:
-    """Known to be off: one that nobody vouches for counts as on."""
+    """An unknown circuit counts as on."""
     house = metered(circuit("hot-tub"), settings=REGISTER)
     meter = Meter(house)
     meter.draws(12.0, 60.0)
@@ -299,7 +299,7 @@ def test_readings_at_odds_fill_no_log() -> None:
     assert len(house.happened("meter_reading_held")) == MAX_SIMILAR
 
 
-def test_further_meters_are_told_anew_at_a_reconnection() -> None:
+def test_further_meters_are_published_again_at_a_reconnection() -> None:
     """The broker may have forgotten what it retained."""
     house = metered()
     house.happens(ev.ExtraMeterRead(house.mono, "barn", 123))

@@ -1,4 +1,4 @@
-"""A drill: what an outage does, at a person's request, while the contact stays closed; and what comes between."""
+"""A drill does what an outage does, on request, while the contact stays closed. Events may interrupt it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def row(house: VirtualHouse) -> tuple[str, str, int]:
 # --- from end to end -------------------------------------------------------------------------------------------------
 
 
-def test_a_drill_sheds_and_gives_back_while_the_contact_stays_closed() -> None:
+def test_a_drill_sheds_and_restores_while_the_contact_stays_closed() -> None:
     """Each nonessential circuit goes off in order, and is on again when its time is up; nothing is owed."""
     house = VirtualHouse()
     answer = house.ask("drill", by="Ann", for_s=30.0)
@@ -101,7 +101,7 @@ def test_what_was_off_stays_off() -> None:
     assert house.breaker("hot-tub").position is OFF
 
 
-def test_what_a_hand_switches_between_request_and_beginning_is_what_was_before() -> None:
+def test_a_position_changed_by_hand_between_request_and_beginning_is_before() -> None:
     """The notice is a second long: what was switched on in it comes back, what was switched off does not."""
     house = VirtualHouse()
     house.breaker("dryer").turn_off_by_hand()
@@ -114,8 +114,8 @@ def test_what_a_hand_switches_between_request_and_beginning_is_what_was_before()
     assert "hot-tub" not in house.ons()
 
 
-def test_what_waits_for_a_person_waits_after_a_drill_too() -> None:
-    """`ask` is the owner's word, whoever switched it off."""
+def test_a_circuit_that_waits_for_a_request_also_waits_after_a_drill() -> None:
+    """`ask` is the user's setting, whatever switched the circuit off."""
     house = drilled(circuit("range", restore=Restore.ASK), circuit("tub"), for_s=10.0)
     house.wait(120.0)
     assert house.ons() == ["tub"]
@@ -123,7 +123,7 @@ def test_what_waits_for_a_person_waits_after_a_drill_too() -> None:
     assert house.ask("restore", "range").ok
 
 
-def test_a_person_ends_it() -> None:
+def test_a_user_ends_a_drill() -> None:
     """At once; and only once."""
     house = drilled()
     answer = house.ask("drill-end", by="Ann")
@@ -169,8 +169,8 @@ def test_on_standby_it_is_refused() -> None:
     assert "closed" in refused(house)
 
 
-def test_a_contact_that_nobody_can_read_refuses_it() -> None:
-    """Nobody would notice the transfer."""
+def test_an_unknown_contact_refuses_a_drill() -> None:
+    """A transfer would not be detected."""
     house = VirtualHouse()
     house.contact.is_lost()
     assert "closed" in refused(house)
@@ -210,7 +210,7 @@ def test_what_was_commanded_a_moment_ago_refuses_it() -> None:
 
 
 def test_without_a_broker_it_is_refused() -> None:
-    """It would begin at an hour nobody asked for."""
+    """It would begin at a time that no user asked for."""
     house = VirtualHouse()
     house.broker.goes_away()
     house.happens(ev.Requested(house.mono, "drill"))
@@ -234,7 +234,7 @@ def test_a_house_with_nothing_to_shed_refuses_it() -> None:
 
 
 def test_two_at_a_time_are_one() -> None:
-    """The second is told; so is one that comes while the first is on."""
+    """The second request is refused, also while the first drill runs."""
     house = VirtualHouse()
     assert house.ask("drill").ok
     assert house.ask("drill").reason == "a drill is about to begin"
@@ -310,7 +310,7 @@ def test_a_transfer_while_a_drill_still_sheds_tries_on() -> None:
     assert (house.state.kind, house.ons()) == ("outage", [])
 
 
-def test_a_transfer_while_a_drill_gives_back_sheds_again() -> None:
+def test_a_transfer_while_a_drill_restores_sheds_again() -> None:
     """What is back goes off again; all of it returns in the end."""
     house = drilled(for_s=10.0)
     house.wait(12.0)
@@ -377,8 +377,8 @@ def test_a_bounce_as_circuits_come_back_keeps_the_drill() -> None:
     assert row(house) == ("closed", "drill", 0)
 
 
-def test_a_bounce_at_the_end_of_a_drill_makes_utility_prove_itself_anew() -> None:
-    """Nothing is given back while an edge may be an opening."""
+def test_a_bounce_at_the_end_of_a_drill_restarts_the_stable_wait() -> None:
+    """No circuit is restored while an edge may be an opening."""
     house = drilled(for_s=10.0)
     house.wait(3.95)
     house.contact.open()
@@ -392,7 +392,7 @@ def test_a_bounce_at_the_end_of_a_drill_makes_utility_prove_itself_anew() -> Non
 
 
 def test_a_contact_that_is_lost_ends_a_drill() -> None:
-    """Everything comes back, but not before somebody can say again that it is utility."""
+    """All circuits are restored, but not before utility is known again."""
     house = drilled()
     house.contact.is_lost("the chip failed")
     assert house.state.state == "stabilizing"
@@ -408,8 +408,8 @@ def test_a_contact_that_is_lost_ends_a_drill() -> None:
 
 
 @pytest.mark.parametrize("rebooted", [False, True])
-def test_a_start_that_finds_a_drill_open_gives_back(*, rebooted: bool) -> None:
-    """On utility: nobody who asked for it may still be there."""
+def test_a_start_that_finds_a_drill_open_restores(*, rebooted: bool) -> None:
+    """On utility: the user who asked may be gone."""
     house = drilled(for_s=3600.0)
     house.restart(rebooted=rebooted)
     assert house.state.state == "stabilizing"
@@ -452,7 +452,7 @@ def test_a_crash_between_command_and_row_forgets_nothing() -> None:
 
 
 def test_a_crash_before_it_began_leaves_nothing_open() -> None:
-    """Announced, never begun: a start takes it for begun, for nobody knows; all is on in the end, and nothing owed."""
+    """Announced, not begun: a start treats it as begun. In the end all circuits are on and none is owed."""
     house = VirtualHouse()
     house.breaker("hot-tub").turn_off_by_hand()
     house.ask("drill")
@@ -493,7 +493,7 @@ def test_a_broker_that_goes_as_a_drill_begins_is_waited_for_until_its_end() -> N
 # --- people and the file ---------------------------------------------------------------------------------------------
 
 
-def test_a_person_may_have_a_circuit_back_in_a_drill() -> None:
+def test_a_user_may_switch_a_circuit_on_in_a_drill() -> None:
     """`on` is theirs for the rest of it; `restore` waits for its end."""
     house = drilled(for_s=60.0)
     assert house.ask("on", "dryer", by="Ann").ok

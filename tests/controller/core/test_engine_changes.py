@@ -31,7 +31,7 @@ def shed(*circuits: object) -> VirtualHouse:
 # --- on, off ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_person_may_have_a_shed_circuit_on_and_it_is_theirs() -> None:
+def test_a_shed_circuit_switched_on_by_request_is_left_to_the_user() -> None:
     """At once, and for the rest of the outage: the rules do not shed it again."""
     house = shed()
     asked = house.now
@@ -43,8 +43,8 @@ def test_a_person_may_have_a_shed_circuit_on_and_it_is_theirs() -> None:
     assert house.breaker("hot-tub").position is ON
 
 
-def test_a_person_may_switch_an_essential_circuit_off_and_it_stays_off() -> None:
-    """It is no debt of ours: nothing gives it back."""
+def test_an_essential_circuit_switched_off_by_request_stays_off() -> None:
+    """The controller does not owe it and does not restore it."""
     house = shed()
     assert house.ask("off", "fridge", by="Ann").ok
     house.wait(10.0)
@@ -77,7 +77,7 @@ def test_a_request_waits_for_the_broker() -> None:
     assert house.breaker("fridge").position is OFF
 
 
-def test_a_compressors_rest_binds_a_person_too_unless_they_insist() -> None:
+def test_the_minimum_off_time_delays_a_request_unless_it_says_now() -> None:
     """The answer says how long it takes."""
     house = VirtualHouse(circuit("heat-pump", min_off_s=300.0))
     house.contact.open()
@@ -92,7 +92,7 @@ def test_a_compressors_rest_binds_a_person_too_unless_they_insist() -> None:
     assert house.times("ON", "heat-pump")[-1] == house.now
 
 
-def test_the_rest_since_a_hand_switched_it_off_counts_too() -> None:
+def test_the_minimum_off_time_also_runs_from_a_manual_off() -> None:
     """A compressor does not ask who stopped it; over a boot the rest begins with the start."""
     house = VirtualHouse(circuit("heat-pump", min_off_s=300.0))
     house.breaker("heat-pump").turn_off_by_hand()
@@ -135,7 +135,7 @@ def test_what_may_not_be_done_is_refused_with_the_reason(request_: AskKind, name
 
 
 def test_a_tripped_circuit_is_not_switched_on_for_anybody() -> None:
-    """A person finds out why, and resets it by hand."""
+    """The user finds the cause and resets the breaker by hand."""
     house = VirtualHouse()
     house.breaker("hot-tub").trip()
     assert "tripped" in house.ask("on", "hot-tub", now=True).reason
@@ -171,7 +171,7 @@ def test_nothing_of_ours_switches_on_what_is_on_hold() -> None:
     assert "lockout" in house.ask("hold", "dryer").reason
 
 
-def test_a_release_switches_nothing_what_was_owed_then_waits_for_a_person() -> None:
+def test_a_release_switches_nothing_and_an_owed_circuit_then_waits_for_a_request() -> None:
     """They know what they were doing there, and when they are out of it."""
     house = shed()
     house.ask("hold", "hot-tub")
@@ -185,7 +185,7 @@ def test_a_release_switches_nothing_what_was_owed_then_waits_for_a_person() -> N
     assert house.breaker("hot-tub").position is ON
 
 
-def test_restore_all_gives_back_in_turn_what_is_owed() -> None:
+def test_restore_all_restores_owed_circuits_in_turn() -> None:
     """By rank and stagger; what may not come back is named, and what was off before stays off."""
     house = VirtualHouse(
         circuit("oven", rank=2, restore=Restore.ASK),
@@ -220,8 +220,8 @@ def test_restore_on_standby_is_refused() -> None:
     assert house.owed() != []
 
 
-def test_a_forgotten_debt_leaves_the_circuit_as_it_is() -> None:
-    """A person has said so."""
+def test_forget_leaves_the_circuit_as_it_is() -> None:
+    """The user has decided so."""
     house = shed()
     assert house.ask("forget", "hot-tub").ok
     house.contact.close()
@@ -235,14 +235,14 @@ def test_a_forgotten_debt_leaves_the_circuit_as_it_is() -> None:
 
 
 def test_retagged_nonessential_on_standby_is_shed_at_once() -> None:
-    """It is a person's request."""
+    """It is a user request."""
     house = shed()
     house.rewrite(circuit("fridge", rank=1), *USUAL[1:])
     assert house.offs() == ["fridge"]
 
 
 def test_retagged_essential_comes_back_at_once_on_standby_too() -> None:
-    """Its debt ends with its report."""
+    """Its shed record ends with its report."""
     house = shed()
     house.rewrite(*(replace(one, tag=Tag.ESSENTIAL) if one.id == "hot-tub" else one for one in USUAL))
     assert house.ons() == ["hot-tub"]
@@ -254,7 +254,7 @@ def test_retagged_essential_comes_back_at_once_on_standby_too() -> None:
 
 
 def test_retagged_essential_still_rests() -> None:
-    """A compressor's rest binds a person too."""
+    """The minimum off time of a compressor applies to requests too."""
     pump = circuit("heat-pump", min_off_s=300.0)
     house = shed(pump)
     house.rewrite(replace(pump, tag=Tag.ESSENTIAL))
@@ -325,7 +325,7 @@ def test_a_circuit_that_leaves_the_file_is_not_touched_any_more() -> None:
 
 
 def test_a_circuit_in_the_middle_of_a_request_may_leave_the_file() -> None:
-    """It is nobody's debt: what was asked of it ends with it."""
+    """It is not owed, and its pending request ends."""
     house = VirtualHouse(TUB, essential("fridge"))
     house.breaker("fridge").has(silent=True)
     house.ask("off", "fridge")
@@ -361,7 +361,7 @@ def test_what_is_owed_may_not_leave_the_file() -> None:
 # --- the disk --------------------------------------------------------------------------------------------------------
 
 
-def test_a_disk_that_fails_is_said_aloud_and_shedding_goes_on() -> None:
+def test_a_failing_disk_raises_an_alarm_and_shedding_goes_on() -> None:
     """Until it writes again."""
     house = VirtualHouse()
     house.happens(ev.DiskFailed(house.mono, "no space left"))

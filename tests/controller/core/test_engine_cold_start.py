@@ -1,4 +1,4 @@
-"""Relays that wake off: what fell with the power is given back (Ledger 5)."""
+"""Relays that wake off: circuits off after a power loss are restored (Ledger 5)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def given_back(house: VirtualHouse, seconds: float = 120.0) -> None:
     house.wait(seconds)
 
 
-def test_a_relay_that_wakes_off_fell_with_the_power_and_is_given_back() -> None:
+def test_a_relay_that_wakes_off_after_a_power_loss_is_restored() -> None:
     """Essential or not: its `off` after a power gap is not its `before`."""
     house = VirtualHouse(essential("freezer", kind=Kind.RELAY, wakes=Wakes.OFF))
     house.breaker("freezer").has(wakes=device.PowerUpState.OFF)
@@ -34,7 +34,7 @@ def test_a_relay_that_wakes_off_fell_with_the_power_and_is_given_back() -> None:
     assert house.owed() == []
 
 
-def test_after_a_mere_blink_it_is_given_back_too() -> None:
+def test_a_relay_that_wakes_off_after_a_short_dip_is_restored() -> None:
     """No outage was there at all: the contact never opened."""
     house = VirtualHouse(circuit("heater", kind=Kind.RELAY, wakes=Wakes.OFF))
     house.breaker("heater").has(wakes=device.PowerUpState.OFF)
@@ -44,7 +44,7 @@ def test_after_a_mere_blink_it_is_given_back_too() -> None:
     assert house.breaker("heater").position is ON
 
 
-def test_an_off_whose_power_gap_is_told_a_moment_later_fell_all_the_same() -> None:
+def test_an_off_whose_power_gap_is_reported_later_counts_as_power_loss() -> None:
     """Its position may come before its availability."""
     house = VirtualHouse(circuit("heater", kind=Kind.RELAY, wakes=Wakes.OFF))
     house.wait(60.0)
@@ -54,7 +54,7 @@ def test_an_off_whose_power_gap_is_told_a_moment_later_fell_all_the_same() -> No
     assert house.owed() == ["heater"]
 
 
-def test_a_relay_that_wakes_off_and_is_switched_off_by_hand_is_no_debt() -> None:
+def test_a_relay_that_wakes_off_and_is_switched_off_by_hand_is_not_owed() -> None:
     """There was no power gap: its availability stood still."""
     house = VirtualHouse(circuit("heater", kind=Kind.RELAY, wakes=Wakes.OFF))
     house.wait(60.0)

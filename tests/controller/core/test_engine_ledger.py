@@ -1,4 +1,4 @@
-"""The ledger over crashes: the usual start of this program is in the dark, in the middle of an outage."""
+"""The ledger across crashes: the usual start is a cold start in the middle of an outage."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def test_commands_do_not_wait_for_the_disk() -> None:
 
 @pytest.mark.parametrize("rebooted", [False, True])
 def test_a_start_that_finds_about_counts_those_circuits_as_switched_off_by_us(rebooted: bool) -> None:
-    """The power went between the first edge and the first row of a debt: all are given back all the same."""
+    """Power failed between the first edge and the first shed record on disk. All circuits are restored."""
     house = VirtualHouse()
     house.contact.open()
     house.wait(0.05)
     house.crash()
     for name in ALL_OF_IT:
-        house.breaker(name).turn_off_by_hand()  # our OFFs had left, and nobody knows
+        house.breaker(name).turn_off_by_hand()  # the OFF commands had left, and no row says so
     house.contact.is_open = False
     house.start(rebooted=rebooted)
     house.wait(0.2)
@@ -70,7 +70,7 @@ MOMENTS = (0.11, 0.13, 0.2, 3.0, 60.0)
 @pytest.mark.parametrize("rebooted", [False, True])
 @pytest.mark.parametrize("ended_meanwhile", [False, True])
 def test_a_crash_in_an_outage_loses_no_circuit(after_s: float, rebooted: bool, ended_meanwhile: bool) -> None:
-    """What we switched off is in the ledger or given back, whenever the program dies."""
+    """A circuit switched off by the controller is owed or restored, whenever the program dies."""
     house = VirtualHouse()
     house.breaker("dryer").turn_off_by_hand()
     house.contact.open()
@@ -92,7 +92,7 @@ def test_a_crash_in_an_outage_loses_no_circuit(after_s: float, rebooted: bool, e
 @pytest.mark.parametrize("carried_out", range(14))
 @pytest.mark.parametrize("rebooted", [False, True])
 def test_a_crash_between_any_two_effects_of_the_first_turn_loses_no_circuit(carried_out: int, rebooted: bool) -> None:
-    """The OFFs leave before the disk has their debts: the row of the first edge stands for them."""
+    """OFF commands leave before the disk has their shed records: the row of the first edge covers them."""
     house = VirtualHouse()
     house.contact.open()
     house.wait(0.09)
@@ -122,7 +122,7 @@ def test_commands_that_waited_for_the_broker_leave_no_circuit_behind_either() ->
 
 
 def test_a_crash_while_restoring_goes_on_restoring() -> None:
-    """After utility has been unbroken anew, and each circuit once."""
+    """After utility is stable again, and each circuit once."""
     house = VirtualHouse()
     house.contact.open()
     house.wait(30.0)
@@ -157,7 +157,7 @@ def test_a_start_on_standby_knows_before_only_from_a_report_before_our_off() -> 
 
 
 def after_a_cut(disk: str, broker: str, broker_after_s: float = 0.0) -> VirtualHouse:
-    """Return a house that woke in the dark with this on its disk and that in its broker's memory."""
+    """Return a house after a cold start with `disk` on disk and `broker` retained."""
     house = VirtualHouse(circuit("hot-tub"))
     house.crash()
     house.disk.entries[CircuitId("hot-tub")] = json.dumps({"position": disk})
@@ -202,8 +202,8 @@ def test_a_live_report_settles_it_at_any_time() -> None:
     assert house.commands == []
 
 
-def test_a_debt_on_disk_stands_whatever_the_broker_remembers() -> None:
-    """It says on, from before the cut: the debt and its `before` stay until the device itself speaks."""
+def test_a_shed_record_on_disk_stands_whatever_the_broker_has_retained() -> None:
+    """Its `on` is from before the power cut. The shed record and `before` stay until the device reports."""
     house = VirtualHouse()
     house.contact.open()
     house.wait(30.0)
@@ -216,7 +216,7 @@ def test_a_debt_on_disk_stands_whatever_the_broker_remembers() -> None:
 
 
 def test_on_utility_the_brokers_memory_is_taken_once_utility_is_stable() -> None:
-    """Then it is written: a hand moved it while nobody was listening."""
+    """Then it is recorded as switched by hand while the program was down."""
     house = VirtualHouse(circuit("hot-tub"))
     house.crash()
     house.breaker("hot-tub").turn_off_by_hand()
@@ -241,7 +241,7 @@ def test_the_memory_of_a_device_that_does_not_answer_is_not_taken() -> None:
 
 
 def test_a_remembered_trip_is_taken_too() -> None:
-    """And ends a debt, as a live one does."""
+    """It ends a shed record, as a live report does."""
     house = VirtualHouse(circuit("hot-tub"))
     house.contact.open()
     house.wait(10.0)
@@ -255,13 +255,13 @@ def test_a_remembered_trip_is_taken_too() -> None:
 
 
 def test_off_after_a_crash_in_an_outage_without_a_word_of_why_is_doubtful() -> None:
-    """It is named, and waits for a person: never forgotten in silence."""
+    """It is listed and waits for a request; it is never dropped silently."""
     house = VirtualHouse(circuit("hot-tub"), circuit("dryer"))
     before = house.disk.entries[CircuitId("hot-tub")]
     house.contact.open()
     house.wait(1.0)
     house.crash()
-    house.disk.entries[CircuitId("hot-tub")] = before  # the row of its debt never reached the disk
+    house.disk.entries[CircuitId("hot-tub")] = before  # the row of its shed record never reached the disk
     house.contact.is_open = False
     house.start()
     house.wait(1.0)
@@ -294,7 +294,7 @@ def test_what_was_retagged_essential_while_the_program_was_dead_is_named() -> No
 
 
 def test_the_doubtful_is_named_also_after_the_outage() -> None:
-    """Its device was heard no sooner. It was on, as the disk has it, and waits for a person."""
+    """Its device did not report earlier. It was on, as the disk has it, and waits for a request."""
     house = VirtualHouse(circuit("hot-tub"), circuit("dryer"))
     before = house.disk.entries[CircuitId("hot-tub")]
     house.contact.open()
@@ -315,8 +315,8 @@ def test_the_doubtful_is_named_also_after_the_outage() -> None:
     assert house.breaker("hot-tub").position is ON
 
 
-def test_a_row_nobody_can_read_costs_one_circuit_its_memory_and_no_more() -> None:
-    """It is named in the log; the others are given back."""
+def test_an_unreadable_row_affects_only_its_circuit() -> None:
+    """The log names it; the others are restored."""
     house = VirtualHouse()
     house.contact.open()
     house.wait(10.0)
@@ -331,7 +331,7 @@ def test_a_row_nobody_can_read_costs_one_circuit_its_memory_and_no_more() -> Non
 
 
 def test_a_hold_outlives_a_crash() -> None:
-    """Somebody may have their hands in it."""
+    """Somebody may be working on the circuit."""
     house = VirtualHouse()
     house.ask("hold", "hot-tub", by="Ann", note="filter is out")
     house.restart(rebooted=True)
@@ -349,7 +349,7 @@ def test_why_is_it_off_is_answered_from_the_disk_as_well() -> None:
     assert "switched off by a user" in house.view("dryer").why
 
 
-def test_a_relay_that_woke_off_while_the_controller_was_down_is_given_back() -> None:
+def test_a_relay_that_woke_off_while_the_controller_was_down_is_restored() -> None:
     """On utility again, the machine has booted: its off fell with the power."""
     house = VirtualHouse(circuit("heater", wakes=Wakes.OFF))
     house.crash()
@@ -374,7 +374,7 @@ def test_outages_are_numbered_on_over_restarts() -> None:
 
 
 def test_a_start_on_utility_with_an_outage_open_ends_it() -> None:
-    """Its end is the closing that was found; nothing is given back before utility is stable."""
+    """Its end is the closing found at the start. No circuit is restored before utility is stable."""
     house = VirtualHouse()
     house.contact.open()
     house.wait(30.0)

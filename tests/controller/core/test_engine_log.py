@@ -1,4 +1,4 @@
-"""What the engine writes and tells of what happens: each thing once, when it was, about whom, and why."""
+"""What the engine logs and publishes: each event once, with its time, circuit and reason."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def lines(house: VirtualHouse, since: float = 0.0) -> list[Line]:
 
 
 def told(house: VirtualHouse, *events: ev.Event) -> list[do.Effect]:
-    """Return what is told and written of these events."""
+    """Return what is published and written for these events."""
     house.effects.clear()
     house.happens(*events)
     return list(house.effects)
 
 
 def at_rest(*circuits: object, **words: object) -> VirtualHouse:
-    """Return a house on utility in which everything has been told. It started at 21 s; 40 s have gone by since."""
+    """Return a house on utility with nothing left to publish. It started at 21 s, 40 s ago."""
     house = VirtualHouse(*circuits, **words)  # type: ignore[arg-type]
     house.happens(ev.ClockTrusted(house.mono))
     house.wait(25.0)
@@ -83,7 +83,7 @@ OUTAGE: tuple[Line, ...] = (
 )
 
 
-def test_an_outage_is_told_from_end_to_end_each_thing_once() -> None:
+def test_an_outage_is_logged_from_beginning_to_end_each_event_once() -> None:
     """When it was, about whom, why, and whether its row may wait."""
     house = at_rest(circuit("hot-tub"), essential("fridge"))
     house.contact.open()
@@ -153,7 +153,7 @@ def test_what_happens_is_written_with_what_it_was_about(event: ev.Event, line: L
     assert lines(house)[0] == line
 
 
-def test_a_request_nobody_did_is_said_when_it_is_given_up() -> None:
+def test_a_request_that_failed_is_logged() -> None:
     """Three tries, five seconds each."""
     house = at_rest(circuit("hot-tub"))
     house.breaker("hot-tub").has(silent=True)
@@ -184,7 +184,7 @@ def test_an_alarm_lasts_from_the_event_that_raised_it_to_the_event_that_ended_it
     assert (99.5, "circuits_reloaded", None, {"circuits": 1}, False) in lines(house)
 
 
-# --- told ------------------------------------------------------------------------------------------------------------
+# --- published -------------------------------------------------------------------------------------------------------
 
 
 def kinds(effects: list[do.Effect]) -> set[type]:
@@ -193,11 +193,11 @@ def kinds(effects: list[do.Effect]) -> set[type]:
 
 
 def circuits_told(effects: list[do.Effect]) -> set[str]:
-    """Return the circuits of which something is told."""
+    """Return the circuits that are published."""
     return {effect.circuit for effect in effects if isinstance(effect, do.PublishCircuit)}
 
 
-def test_what_concerns_one_circuit_is_told_of_that_one() -> None:
+def test_an_event_of_one_circuit_publishes_only_that_circuit() -> None:
     """And of the controller as a whole; what concerns all, of all."""
     house = at_rest(circuit("hot-tub"), circuit("dryer"))
     one = told(house, ev.Requested(house.mono, "hold", TUB, "Ann"))
@@ -209,7 +209,7 @@ def test_what_concerns_one_circuit_is_told_of_that_one() -> None:
     assert circuits_told(told(house, ev.Requested(house.mono, "hold", CircuitId("sauna"), "Ann"))) == {TUB, DRYER}
 
 
-def test_a_command_is_told_with_the_circuit_and_the_house() -> None:
+def test_a_command_publishes_the_circuit_and_the_state() -> None:
     """Once the OFFs have left."""
     house = at_rest(circuit("hot-tub"), circuit("dryer", protected=True))
     house.breaker("hot-tub").has(silent=True)
@@ -222,14 +222,14 @@ def test_a_command_is_told_with_the_circuit_and_the_house() -> None:
     assert do.PublishState in kinds(house.effects)
 
 
-def test_a_clock_that_is_right_is_told_of_the_house() -> None:
+def test_a_trusted_clock_publishes_the_state() -> None:
     """The time of its state can be said from now on."""
     house = at_rest(circuit("hot-tub"))
     assert do.PublishState in kinds(told(house, ev.ClockTrusted(house.mono)))
 
 
-def test_a_changed_file_is_told_of_all_its_circuits_and_of_those_that_left() -> None:
-    """Whose topics are cleared; those that stayed are told anew."""
+def test_a_reload_publishes_all_circuits_and_clears_removed_ones() -> None:
+    """The topics of removed circuits are cleared; the others are published again."""
     house = at_rest(circuit("hot-tub"), circuit("dryer"), circuit("pump"))
     house.effects.clear()
     house.rewrite(circuit("hot-tub"), circuit("sauna"), reply="it")
@@ -251,7 +251,7 @@ METERS: tuple[tuple[int | None, float | None], ...] = ((1234, 123.4), (None, Non
 
 
 @pytest.mark.parametrize(("tenths", "energy_kwh"), METERS)
-def test_a_further_meter_is_told_and_told_again_to_a_broker_that_comes_back(
+def test_a_further_meter_is_published_and_published_again_at_a_reconnection(
     tenths: int | None, energy_kwh: float | None
 ) -> None:
     """With when it was read; None: it is silent."""
@@ -262,7 +262,7 @@ def test_a_further_meter_is_told_and_told_again_to_a_broker_that_comes_back(
     assert do.PublishDemand not in kinds(house.effects)  # of a meter that this house has not got
 
 
-def test_a_program_that_ends_writes_what_is_left_and_tells_nothing() -> None:
+def test_a_program_that_ends_writes_what_is_left_and_publishes_nothing() -> None:
     """The bus is closed by then."""
     house = at_rest(circuit("hot-tub"))
     house.broker.goes_away()

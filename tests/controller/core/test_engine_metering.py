@@ -105,7 +105,7 @@ def test_the_energy_survives_a_crash_in_the_middle() -> None:
     assert abs(outage.energy_kwh - 2.0) <= 0.1 + 1e-9
 
 
-def test_a_meter_that_falls_silent_is_said_aloud_and_why() -> None:
+def test_a_meter_that_stops_responding_raises_an_alarm_with_the_reason() -> None:
     """Until it answers again; shedding does not mind."""
     house = metered()
     meter = Meter(house)
@@ -129,8 +129,8 @@ def stays_stale_over_an_opening(house: VirtualHouse) -> None:
         assert house.alarm("meter-stale") is not None
 
 
-def test_an_opening_does_not_mend_a_meter_that_is_known_to_be_silent() -> None:
-    """What was said of it a moment before the transfer stays said; it is not told as over, to be told again later."""
+def test_a_transfer_does_not_clear_the_alarm_of_a_stale_meter() -> None:
+    """An alarm raised just before the transfer stays active. It is not cleared and raised again later."""
     house = metered()
     meter = Meter(house)
     meter.answers(30.0)
@@ -152,13 +152,13 @@ def test_a_meter_that_falls_silent_with_the_transfer_has_a_while() -> None:
 
 
 def test_a_meter_that_never_answered_is_stale_without_a_reason() -> None:
-    """Nobody even said that it was silent: its task may have died."""
+    """No event reports it: the meter's task may have ended."""
     house = metered()
     house.wait(60.0)
     stays_stale_over_an_opening(house)
 
 
-def test_demand_is_told_when_it_changes_at_most_so_often() -> None:
+def test_demand_is_published_when_it_changes_at_a_limited_rate() -> None:
     """And all of it at a reconnection."""
     house = metered()
     house.wait(1.0)
@@ -192,8 +192,8 @@ def test_what_was_found_out_about_a_meter_is_in_the_log() -> None:
     assert house.happened("meter_finding")[-1].details == {"text": "the peak was reset"}
 
 
-def test_a_further_meter_on_the_bus_is_told_by_its_name() -> None:
-    """In kWh; where it is silent, nothing is made up."""
+def test_a_further_meter_on_the_line_is_published_by_name() -> None:
+    """In kWh; without a response the energy is None."""
     house = metered()
     house.effects.clear()
     house.happens(ev.ExtraMeterRead(house.mono, "barn", 123))
@@ -203,7 +203,7 @@ def test_a_further_meter_on_the_bus_is_told_by_its_name() -> None:
 
 
 def test_a_program_that_ends_writes_what_still_waits() -> None:
-    """The edges counted so far among it; nothing is told."""
+    """The number of edges too; nothing is published."""
     house = metered()
     Meter(house).answers(30.0)
     house.engine.commands_sent(house.mono)

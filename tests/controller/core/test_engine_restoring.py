@@ -81,8 +81,8 @@ def test_what_is_off_by_our_off_though_it_was_off_before_is_left_off() -> None:
     assert "hot-tub" not in house.ons()
 
 
-def test_a_trip_ends_the_debt() -> None:
-    """It is a person's from then on, whenever it happens."""
+def test_a_trip_ends_the_shed_record() -> None:
+    """The circuit is left to the user from then on, at any time."""
     house = shed()
     house.contact.close()
     house.wait(5.0)
@@ -94,7 +94,7 @@ def test_a_trip_ends_the_debt() -> None:
 
 
 def test_what_is_on_hold_stays_as_it_is() -> None:
-    """And is owed until a person says otherwise."""
+    """It stays owed until the user decides otherwise."""
     house = shed()
     house.ask("hold", "hot-tub", by="Ann")
     given_back(house)
@@ -120,7 +120,7 @@ def test_they_come_back_one_at_a_time_rank_1_first_a_stagger_apart() -> None:
 
 
 def test_a_compressor_rests_and_lets_the_next_go_first() -> None:
-    """It is not settled meanwhile: the outage is not over before it is back."""
+    """It is not settled until then: the outage does not end before it is restored."""
     house = VirtualHouse(circuit("heat-pump", rank=1, min_off_s=300.0), circuit("dryer", rank=9))
     house.contact.open()
     house.wait(10.0)
@@ -134,7 +134,7 @@ def test_a_compressor_rests_and_lets_the_next_go_first() -> None:
 
 
 def test_a_compressors_rest_is_counted_from_the_start_where_the_machine_booted_between() -> None:
-    """Nobody knows how long it was down."""
+    """It is unknown how long the machine was down."""
     house = VirtualHouse(circuit("heat-pump", min_off_s=300.0))
     house.contact.open()
     house.wait(400.0)
@@ -191,7 +191,7 @@ def test_a_restart_between_two_ons_keeps_the_stagger() -> None:
 # --- 3: auto, ask, never ---------------------------------------------------------------------------------------------
 
 
-def test_ask_waits_for_a_person_and_never_stays_off() -> None:
+def test_ask_waits_for_a_request_and_never_stays_off() -> None:
     """Both are said, each with whose word keeps it off, and both are owed."""
     house = shed(circuit("oven", restore=Restore.ASK), circuit("sauna", restore=Restore.NEVER))
     given_back(house)
@@ -215,8 +215,8 @@ def test_ask_waits_for_a_person_and_never_stays_off() -> None:
 
 
 @pytest.mark.parametrize("says_on", [False, True])
-def test_an_off_still_under_way_when_utility_returns_is_ours_and_given_back(says_on: bool) -> None:
-    """A slow device goes off after the contact has closed, though it has said meanwhile that it is on."""
+def test_an_off_in_flight_when_utility_returns_is_owed_and_restored(says_on: bool) -> None:
+    """A slow device goes off after the contact has closed, although it reported on in between."""
     house = VirtualHouse(circuit("hot-tub"))
     house.breaker("hot-tub").has(slow_s=30.0)
     house.contact.open()
@@ -283,8 +283,8 @@ def test_an_outage_that_comes_back_while_restoring_is_the_same_one() -> None:
 # --- 5: confirmed by the report alone --------------------------------------------------------------------------------
 
 
-def test_an_on_without_an_answer_is_tried_three_times_then_said_aloud_and_owed() -> None:
-    """The house goes on to utility, and the ledger keeps the debt."""
+def test_an_unacknowledged_on_is_attempted_three_times_then_raises_an_alarm() -> None:
+    """The state becomes utility, and the circuit stays owed."""
     house = shed(circuit("hot-tub"), circuit("dryer"))
     house.breaker("hot-tub").has(silent=True)
     given_back(house, 60.0)
@@ -298,7 +298,7 @@ def test_an_on_without_an_answer_is_tried_three_times_then_said_aloud_and_owed()
 
 
 def test_it_is_tried_again_when_the_device_shows_life_also_on_utility() -> None:
-    """By the same rules and pace, and the debt ends with its report."""
+    """By the same rules and pace. The shed record ends with its report."""
     house = shed(circuit("hot-tub"))
     house.breaker("hot-tub").has(silent=True)
     given_back(house, 600.0)
@@ -310,7 +310,7 @@ def test_it_is_tried_again_when_the_device_shows_life_also_on_utility() -> None:
     assert (house.state.owed, house.alarm("not-restored"), house.alarm("breaker-no-response")) == ((), None, None)
 
 
-def test_a_device_that_only_says_again_where_it_is_shows_life_too() -> None:
+def test_a_repeated_report_is_a_sign_of_life_too() -> None:
     """Many never write that they are there; their next report, long after the third try, is all that will come."""
     house = shed(circuit("hot-tub"))
     house.breaker("hot-tub").has(silent=True)
@@ -340,7 +340,7 @@ def test_it_is_tried_again_when_it_comes_back_at_once_after_the_third_try(after_
 
 
 def test_it_is_tried_again_when_the_broker_comes_back_at_once_after_the_third_try() -> None:
-    """Nobody knows what became of what was said to the old one; the device only says once more how it is."""
+    """It is unknown whether the old process's commands arrived; the device only repeats its position."""
     house = shed(circuit("hot-tub"))
     house.breaker("hot-tub").has(silent=True)
     house.contact.close()
@@ -370,7 +370,7 @@ def test_a_device_that_came_back_while_we_were_away_is_tried_again() -> None:
     assert house.owed() == []
 
 
-def test_what_is_owed_from_the_last_outage_is_given_back_after_the_next() -> None:
+def test_a_circuit_owed_from_the_last_outage_is_restored_after_the_next() -> None:
     """With the `before` it had in the first."""
     house = shed(circuit("hot-tub"), circuit("dryer"))
     house.breaker("hot-tub").has(silent=True)
@@ -385,7 +385,7 @@ def test_what_is_owed_from_the_last_outage_is_given_back_after_the_next() -> Non
 
 
 def test_a_circuit_that_comes_on_by_itself_on_utility_is_paid() -> None:
-    """A hand, or the device: the ledger forgets it, and sends nothing."""
+    """By hand or by the device: the shed record ends and no command is sent."""
     house = shed(circuit("hot-tub", restore=Restore.ASK))
     given_back(house, 60.0)
     house.breaker("hot-tub").turn_on_by_hand()
@@ -397,7 +397,7 @@ def test_a_circuit_that_comes_on_by_itself_on_utility_is_paid() -> None:
 
 
 def test_utility_must_be_unbroken_before_anything_comes_back() -> None:
-    """A bounce begins the wait anew."""
+    """A bounce restarts the wait."""
     house = shed()
     house.contact.close()
     house.wait(8.0)
@@ -411,7 +411,7 @@ def test_utility_must_be_unbroken_before_anything_comes_back() -> None:
 
 
 def test_an_unsettled_edge_stops_the_ons_at_once() -> None:
-    """Before it has settled; and a bounce lets the wait begin anew."""
+    """Before it has settled; and a bounce restarts the wait."""
     house = shed()
     house.contact.close()
     house.wait(15.09)

@@ -35,7 +35,7 @@ def test_a_transfer_sheds_the_nonessential_in_falling_rank() -> None:
     assert house.state.state == "standby"
 
 
-def test_all_commands_leave_in_one_turn_before_anything_else_is_told() -> None:
+def test_all_commands_leave_in_one_turn_before_anything_is_published() -> None:
     """Rows for the disk follow, and so does every word for the bus: even that of the edge itself."""
     house = VirtualHouse()
     house.effects.clear()
@@ -47,7 +47,7 @@ def test_all_commands_leave_in_one_turn_before_anything_else_is_told() -> None:
     assert {one.at for one in house.commands} == {house.now}
 
 
-def test_what_happens_while_an_opening_settles_is_told_after_the_commands() -> None:
+def test_events_while_an_opening_settles_are_published_after_the_commands() -> None:
     """A report, an alarm, an answer: all of it waits for a tenth of a second."""
     house = VirtualHouse()
     house.contact.open()
@@ -62,7 +62,7 @@ def test_what_happens_while_an_opening_settles_is_told_after_the_commands() -> N
 
 
 def test_uncontrollable_and_protected_circuits_are_never_commanded() -> None:
-    """They stay ON unless a hand moves them, and are shown as such."""
+    """They stay ON unless switched by hand, and are shown as such."""
     house = VirtualHouse(
         circuit("sauna", kind=Kind.GEN1),
         circuit("well", kind=Kind.STANDARD),
@@ -85,7 +85,7 @@ def test_a_circuit_known_to_be_off_or_tripped_gets_no_command() -> None:
     assert house.offs() == ["ev-charger", "well-pump"]
 
 
-def test_a_circuit_nobody_vouches_for_is_shed() -> None:
+def test_a_circuit_of_unknown_position_is_shed() -> None:
     """A device that has never been heard counts as on."""
     house = VirtualHouse(circuit("hot-tub"), started=False)
     house.broker.forgets("hot-tub")
@@ -96,7 +96,7 @@ def test_a_circuit_nobody_vouches_for_is_shed() -> None:
     assert house.offs() == ["hot-tub"]
 
 
-def test_one_silent_device_delays_nobody() -> None:
+def test_a_device_that_does_not_respond_delays_no_other() -> None:
     """The others are confirmed, and the house waits for the silent one alone."""
     house = VirtualHouse()
     house.breaker("hot-tub").has(silent=True)
@@ -123,7 +123,7 @@ def test_an_unconfirmed_off_is_sent_again_each_confirm_s_then_ever_more_rarely()
     assert set(apart[39:]) == {60.0}
 
 
-def test_after_three_tries_it_is_settled_and_said_aloud_and_tried_on() -> None:
+def test_after_three_attempts_it_is_settled_raises_an_alarm_and_is_retried() -> None:
     """The alarm names it, the house stands by, and the tries go on."""
     house = VirtualHouse()
     house.breaker("hot-tub").has(silent=True)
@@ -142,7 +142,7 @@ def test_after_three_tries_it_is_settled_and_said_aloud_and_tried_on() -> None:
 
 
 def test_a_sign_of_life_ends_the_pause() -> None:
-    """A device that comes back is told at once, however long its pause had grown."""
+    """A device that returns gets a command at once, however long the retry interval was."""
     house = VirtualHouse()
     house.breaker("hot-tub").has(silent=True)
     house.contact.open()
@@ -158,7 +158,7 @@ def test_a_sign_of_life_ends_the_pause() -> None:
 
 
 def test_any_report_is_a_sign_of_life() -> None:
-    """That it says ON and not OFF is why it is told again."""
+    """It reports ON and not OFF, so the command is repeated."""
     house = VirtualHouse()
     house.breaker("hot-tub").has(silent=True)
     house.contact.open()
@@ -171,8 +171,8 @@ def test_any_report_is_a_sign_of_life() -> None:
     assert house.breaker("hot-tub").position is OFF
 
 
-def test_a_device_that_comes_back_is_told_at_once_however_recently_it_was() -> None:
-    """What it was told before it went is lost."""
+def test_a_device_that_returns_gets_a_command_at_once_however_recent_the_last() -> None:
+    """The command sent before it left is lost."""
     house = VirtualHouse(circuit("hot-tub"))
     house.breaker("hot-tub").has(silent=True)
     house.contact.open()
@@ -250,7 +250,7 @@ def test_an_outage_that_ended_before_the_broker_was_back_moves_nothing() -> None
     assert house.state.state == "utility"
 
 
-def test_a_reconnection_asks_the_unconfirmed_anew() -> None:
+def test_a_reconnection_repeats_unconfirmed_commands() -> None:
     """What is confirmed is left in peace."""
     house = VirtualHouse()
     house.breaker("hot-tub").has(silent=True)

@@ -71,7 +71,7 @@ def test_the_level_is_polled_because_edges_get_lost() -> None:
 
 
 def test_a_poll_while_it_settles_changes_nothing() -> None:
-    """The wait is not begun anew by reading the same level again."""
+    """Reading the same level again does not restart the wait."""
     house = VirtualHouse()
     house.contact.open()
     house.wait(0.09)
@@ -96,7 +96,7 @@ def test_a_bounce_on_standby_moves_nothing_either() -> None:
 
 
 def test_an_unknown_contact_begins_and_ends_no_outage() -> None:
-    """On utility nothing is shed; on standby the tries to switch off go on, and nothing is given back."""
+    """On utility no circuit is shed. On standby OFF retries continue, and no circuit is restored."""
     house = VirtualHouse()
     house.contact.is_lost()
     house.wait(120.0)
@@ -114,7 +114,7 @@ def test_an_unknown_contact_begins_and_ends_no_outage() -> None:
 
 
 def test_an_unknown_contact_stops_the_ons_at_once() -> None:
-    """The wait begins anew when the contact is again known to be on utility."""
+    """The wait restarts when the contact is known to be on utility again."""
     house = VirtualHouse()
     house.contact.open()
     house.wait(30.0)
@@ -132,7 +132,7 @@ def test_an_unknown_contact_stops_the_ons_at_once() -> None:
 
 
 def test_a_contact_lost_while_its_opening_settles_leaves_no_outage() -> None:
-    """The row of the first edge is taken back; found again, it is judged anew."""
+    """The row of the first edge is deleted. Found again, the contact settles from the start."""
     house = VirtualHouse()
     house.contact.open()
     house.wait(0.05)
@@ -145,8 +145,8 @@ def test_a_contact_lost_while_its_opening_settles_leaves_no_outage() -> None:
     assert house.offs() == ALL_OF_IT
 
 
-def test_a_contact_lost_on_standby_and_found_open_is_where_it_was() -> None:
-    """No second opening, whatever happens while it settles anew."""
+def test_a_contact_lost_on_standby_and_found_open_changes_nothing() -> None:
+    """There is no second opening, whatever happens while it settles again."""
     house = VirtualHouse()
     house.contact.open()
     house.wait(30.0)
@@ -166,7 +166,7 @@ def test_a_contact_lost_on_standby_and_found_open_is_where_it_was() -> None:
     assert (outage.stage, outage.transfers) == ("open", 1)
 
 
-def test_an_unknown_contact_is_said_aloud_after_30_s() -> None:
+def test_an_unknown_contact_raises_an_alarm_after_30_s() -> None:
     """After a loss as after a start, until it is known again."""
     house = VirtualHouse()
     house.contact.is_lost()
@@ -236,7 +236,7 @@ def test_a_remembered_utility_counts_after_a_mere_crash() -> None:
     assert house.owed() == []
 
 
-def test_a_remembered_utility_counts_after_a_boot_where_no_outage_was_open() -> None:
+def test_a_retained_utility_counts_after_a_boot_without_an_open_outage() -> None:
     """Nothing hangs on it: the house was on utility when it went dark."""
     house = by_bus()
     house.crash()
@@ -324,8 +324,8 @@ def test_two_losses_that_never_answered_are_said_once() -> None:
     assert len(house.happened("bus_lost")) == 1
 
 
-def test_a_broker_that_comes_and_goes_without_end_is_told_a_few_times_and_then_counted() -> None:
-    """Two programs of one site throw each other out for ever; each loss that is told says how many were not."""
+def test_repeated_broker_losses_are_logged_a_few_times_and_then_counted() -> None:
+    """Two programs of one site disconnect each other again and again. A logged loss contains the suppressed number."""
     house = VirtualHouse()
     for _ in range(MAX_LOSS_EVENTS + 2):
         house.broker.drops_us()
@@ -349,7 +349,7 @@ def test_a_start_on_utility_with_nothing_owed_goes_straight_to_utility() -> None
     assert (house.state.state, house.commands) == ("utility", [])
 
 
-def test_a_start_in_the_dark_sheds_as_soon_as_the_contact_has_settled() -> None:
+def test_a_cold_start_during_an_outage_sheds_as_soon_as_the_contact_has_settled() -> None:
     """Nothing on disk, nothing heard: the Pi wakes after the generator."""
     house = VirtualHouse(is_open=True, started=False)
     for name in house.breakers:
@@ -367,8 +367,8 @@ def test_nothing_is_commanded_before_the_contact_has_been_read() -> None:
     assert (house.commands, house.state.state) == ([], "starting")
 
 
-def test_a_clock_that_is_right_from_now_on_is_told() -> None:
-    """Every time told until then said that it was not."""
+def test_a_trusted_clock_is_logged() -> None:
+    """Earlier times were published as untrusted."""
     house = VirtualHouse(circuit("hot-tub"))
     house.happens(ev.ClockTrusted(house.mono))
     assert len(house.happened("clock_trusted")) == 1

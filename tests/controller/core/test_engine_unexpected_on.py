@@ -1,4 +1,4 @@
-"""A shed circuit is on again: a person's hand, or a reboot in the transfer? (Shedding 5)."""
+"""A shed circuit is on again: a manual override or a reboot in the transfer (Shedding 5)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def shed(*circuits: object) -> VirtualHouse:
     return house
 
 
-def test_a_person_who_switches_a_shed_circuit_on_keeps_it() -> None:
+def test_a_shed_circuit_switched_on_by_hand_is_a_manual_override() -> None:
     """Once its availability has stood still for `confirm_s` after; until then no OFF is sent."""
     house = shed()
     house.commands.clear()
@@ -114,7 +114,7 @@ def test_a_remembered_on_is_no_person() -> None:
 
 
 def test_a_device_that_never_writes_availability_is_shed_once_more() -> None:
-    """Its second ON is a person's: nothing else can tell it from a reboot."""
+    """Its second ON counts as a manual override: nothing else distinguishes it from a reboot."""
     house = VirtualHouse(started=False)
     house.breaker("hot-tub").has(never_writes_availability=True)
     house.broker.forgets("hot-tub")
@@ -159,7 +159,7 @@ def test_an_on_before_our_off_was_confirmed_is_no_persons() -> None:
 
 
 def test_a_circuit_that_trips_while_shed_is_a_persons_also_when_they_reset_it() -> None:
-    """From then on it is theirs: neither shed nor given back."""
+    """From then on it is left to the user: neither shed nor restored."""
     house = shed()
     house.breaker("hot-tub").trip()
     assert house.owed() == ["well-pump", "dryer", "ev-charger"]

@@ -40,7 +40,7 @@ class House:
         ]
 
     def draw(self, kw: float, seconds: float) -> None:
-        """Draw for so long, with an edge each 5 Wh and a poll each 5 s."""
+        """Draw `kw` for `seconds`, with an edge every 5 Wh and a poll every 5 s."""
         ended = self.now + seconds
         while self.now < ended:
             step = min(5.0, ended - self.now)
@@ -70,7 +70,7 @@ def test_the_energy_of_an_outage_is_what_the_register_rose() -> None:
 
 
 def test_the_figures_hold_once_utility_is_back_and_run_on_in_the_same_outage() -> None:
-    """The grid comes and goes; what is told is the difference from the first opening to the last closing."""
+    """Utility comes and goes; the energy is the difference from the first opening to the last closing."""
     house = House()
     house.metering.outage_began(house.now)
     house.draw(6.0, 600.0)
@@ -136,7 +136,7 @@ def test_another_meter_in_the_outage_leaves_its_energy_unknown(tenths: int) -> N
 
 
 def test_an_outage_that_begins_before_the_first_reading_counts_from_it() -> None:
-    """The Pi wakes in the dark, the meter a little later; the mark to keep then changes."""
+    """The Pi starts during the outage, the meter a little later; the saved counters then change."""
     metering = MeterTracker(REGISTER, 0.0)
     assert metering.outage_began(0.1) == CounterSnapshot(None, None)
     metering.on_meter_event(MeterSilent(5.0, "no answer"))
@@ -225,7 +225,7 @@ def test_edges_alone_have_an_average_when_they_have_stopped() -> None:
 
 
 def test_a_register_that_has_not_ticked_yet_has_no_average() -> None:
-    """Four minutes without a tick may be 0 or 1.4 kW: unknown is not told as 0."""
+    """Four minutes without a count may be 0 or 1.4 kW: unknown is not published as 0."""
     house = House(REGISTER)
     house.metering.outage_began(house.now)
     house.draw(1.0, 240.0)
@@ -277,7 +277,7 @@ def test_a_short_poll_does_not_blame_a_meter_that_wakes_with_the_house() -> None
 
 
 def test_a_meter_with_pulses_alone_is_never_stale() -> None:
-    """Those made before 2011 answer nobody."""
+    """Meters made before 2011 do not respond."""
     metering = MeterTracker(MeterTrackerSettings(max_kw=48.0, poll_s=None, pulses=True), 0.0)
     for second in range(0, 1000, 10):
         metering.on_meter_event(PulseSeen(float(second)))

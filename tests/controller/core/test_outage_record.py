@@ -25,7 +25,7 @@ def opened(at: float = 100.0) -> OutageRecord:
 
 
 def debt(since: float = 101.0, boot: str = "boot-1") -> ShedRecord:
-    """Return a debt of the open outage."""
+    """Return a shed record of the open outage."""
     return ShedRecord(8, Position.ON, BootTime(boot, since), BootTime(boot, since))
 
 
@@ -101,7 +101,7 @@ def test_each_circuit_has_one_line_in_each_outage() -> None:
     assert rows[-1] == SaveHistory(8, TUB, BootTime("boot-1", 101.0), 0.25, BootTime("boot-1", 300.0), "restored")
 
 
-def test_a_debt_of_another_boot_was_confirmed_after_nobody_knows_how_long() -> None:
+def test_a_shed_record_of_another_boot_has_an_unknown_response_time() -> None:
     """Its line is written all the same when it ends, also where the disk had lost it."""
     one = opened()
     one.take_rows()
@@ -127,7 +127,7 @@ def test_where_the_meters_counters_stood_is_written_once() -> None:
 
 
 def test_an_outage_that_ends_leaves_the_lines_of_what_is_still_owed() -> None:
-    """They are finished when the circuit is given back, months later if need be."""
+    """They are completed when the circuit is restored, months later if need be."""
     one = opened()
     one.shed(TUB, debt())
     one.closed(900.0, None, None)

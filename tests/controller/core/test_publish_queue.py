@@ -1,4 +1,4 @@
-"""What is told on the bus, and when."""
+"""What is published on the bus, and when."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.virtual_house import VirtualHouse
 TUB = CircuitId("hot-tub")
 
 
-def test_the_state_is_told_at_most_each_fifth_of_a_second_the_last_word_always() -> None:
+def test_the_state_is_published_at_most_five_times_a_second_and_the_latest_always() -> None:
     """What changed in between waits for its time."""
     telling = PublishQueue()
     assert telling.drain(10.0) == [PublishState()]
@@ -34,7 +34,7 @@ def test_demand_has_a_pace_of_its_own() -> None:
     assert telling.drain(10.2) == [PublishDemand()]
 
 
-def test_events_circuits_and_alarms_are_told_at_once() -> None:
+def test_events_circuits_and_alarms_are_published_at_once() -> None:
     """Each once."""
     telling = PublishQueue()
     happened = LogEvent(9.0, "state_changed")
@@ -48,7 +48,7 @@ def test_events_circuits_and_alarms_are_told_at_once() -> None:
     assert telling.drain(11.0) == []
 
 
-def test_a_broker_that_is_away_for_long_is_told_the_last_few_hundred_events() -> None:
+def test_a_broker_that_was_disconnected_for_long_gets_the_last_500_events() -> None:
     """The older ones are in the log on the disk."""
     telling = PublishQueue()
     for at in range(MAX_EVENTS + 50):
@@ -58,7 +58,7 @@ def test_a_broker_that_is_away_for_long_is_told_the_last_few_hundred_events() ->
     assert told[0].event.at == 50.0
 
 
-def test_nothing_is_told_while_the_broker_is_away_and_all_of_it_when_it_is_back() -> None:
+def test_nothing_is_published_while_the_broker_is_away_and_everything_when_it_is_back() -> None:
     """It may have forgotten everything."""
     house = VirtualHouse()
     house.broker.goes_away()

@@ -42,7 +42,7 @@ def owed(made: RandomHouse) -> tuple[CircuitId, ...]:
 
 
 def test_a_second_off_under_way_is_ours_too() -> None:
-    """A slow hub confirmed the first of two OFFs, a hand switched on, utility returned, and the second took effect."""
+    """A slow hub confirmed the first of two OFFs, a user switched on, utility returned, and the second took effect."""
     made = house()
     made.devices[TUB].slow_s = 8.0
     made.contact(is_open=True)
@@ -62,7 +62,7 @@ def test_a_second_off_under_way_is_ours_too() -> None:
 
 
 def test_an_off_the_broker_kept_for_a_minute_is_ours_too() -> None:
-    """The device was away, its OFF waited at the broker as long as it lived, and its hub took its time besides."""
+    """The device was offline, its OFF waited at the broker until it expired, and its hub was slow too."""
     made = house(retry=RetryPolicy(eager_s=0.0), utility_stable_s=100.0)
     device = made.devices[TUB]
     device.keeps_session = True
@@ -78,7 +78,7 @@ def test_an_off_the_broker_kept_for_a_minute_is_ours_too() -> None:
 
 
 def test_a_circuit_that_reports_on_is_not_said_to_be_owed() -> None:
-    """Utility came back before a silent breaker had obeyed: it is watched for a while, and nobody need be told."""
+    """Utility returned before a silent breaker reacted: it is watched for a while, without an alarm."""
     made = house()
     made.devices[TUB].refuses = True
     made.contact(is_open=True)
@@ -92,7 +92,7 @@ def test_a_circuit_that_reports_on_is_not_said_to_be_owed() -> None:
 
 
 def test_an_off_is_not_sent_again_for_what_the_broker_remembers() -> None:
-    """A start in the dark sent each OFF twice within milliseconds: the retained `on` was taken for a reboot."""
+    """A cold start sent each OFF twice within milliseconds: the retained `on` was taken for a reboot."""
     made = house()
     made.devices[TUB].mute = True
     made.contact(is_open=True)
@@ -116,7 +116,7 @@ def test_an_on_that_reports_late_is_not_answered_by_a_second_off() -> None:
 
 
 def test_a_circuit_remembered_on_whose_device_is_away_ends_no_loop() -> None:
-    """A device was offline, the broker said on, its debt was old: the engine played one deadline for ever."""
+    """A device was offline, its retained report was on, its shed record was old: one deadline came again and again."""
     made = house()
     made.devices[TUB].silent = True
     made.contact(is_open=True)
@@ -159,7 +159,7 @@ def test_a_request_waits_for_no_outage() -> None:
 
 
 def test_a_request_does_not_outlive_the_right_to_command() -> None:
-    """Between two tries of a person's request the file made the circuit protected: it was commanded all the same."""
+    """Between two attempts of a request the file made the circuit protected: it was commanded nevertheless."""
     made = house()
     made.devices[TUB].silent = True
     made.ask("off", TUB)
@@ -182,7 +182,7 @@ def test_a_file_that_drops_what_has_just_come_to_be_owed_is_refused() -> None:
 
 
 def test_an_off_by_hand_is_no_fall_once_the_circuit_was_on_again() -> None:
-    """A hand switched a relay off and on, then the relay said that it is there: it was owed as fallen, though on."""
+    """A relay was switched off and on by hand, then reported online: it was owed although it was on."""
     made = house(circuit("well-pump", Tag.ESSENTIAL, wakes=Wakes.OFF))
     made.hand(PUMP, Position.OFF)
     made.run(1.0)
@@ -194,7 +194,7 @@ def test_an_off_by_hand_is_no_fall_once_the_circuit_was_on_again() -> None:
 
 
 def test_why_knows_what_was_taken_over_and_then_fell() -> None:
-    """A relay that a person had kept on fell with the power: its `why` had no words, and the program ended."""
+    """A relay under manual override lost power: its `why` had no text, and the program ended."""
     made = house(circuit("pool-pump", wakes=Wakes.OFF))
     pump = CircuitId("pool-pump")
     made.contact(is_open=True)
@@ -215,7 +215,7 @@ def test_the_edge_back_of_a_bounce_must_hold_too() -> None:
     made.contact(is_open=True)
     made.run(10.0)
     made.contact(is_open=False)
-    made.run(5.05)  # the second is about to be given back
+    made.run(5.05)  # the second is about to be restored
     made.bounce(0.08)
     made.run(20.0)  # invariant 4 is held at each command
     assert owed(made) == ()
@@ -237,7 +237,7 @@ def test_a_silent_device_that_comes_back_unheard_is_tried_again() -> None:
 
 
 def test_a_trip_before_any_command_is_nobodys_taking_over() -> None:
-    """The broker was away, a breaker tripped before our OFF could leave, a hand reset it: it stayed on, on standby."""
+    """The broker was away, a breaker tripped before its OFF left and was reset by hand: it stayed on, on standby."""
     made = house()
     made.drop_link(20.0)
     made.contact(is_open=True)
@@ -249,7 +249,7 @@ def test_a_trip_before_any_command_is_nobodys_taking_over() -> None:
 
 
 def test_a_request_given_up_gives_way_to_the_rules() -> None:
-    """A person asked a mute device to be off, the outage began, the request was given up, and nobody tried on."""
+    """A user asked a mute device to be off, the outage began, the request failed, and the retries stopped."""
     made = house()
     made.devices[TUB].silent = True
     made.ask("off", TUB)
@@ -277,8 +277,8 @@ def test_what_was_off_before_is_discharged_when_its_late_off_takes_effect() -> N
     assert owed(made) == ()
 
 
-def test_a_stale_on_does_not_pay_for_an_off_nobody_answered() -> None:
-    """A slow hub had our OFF and our ON before it; the device repeated `on`, the debt was paid, and it went off."""
+def test_a_stale_on_does_not_end_the_record_of_an_unconfirmed_off() -> None:
+    """A slow hub had an OFF and an ON queued; the device repeated `on`, the shed record ended, and it went off."""
     made = house(utility_stable_s=2.0)
     made.devices[TUB].slow_s = 8.0
     made.contact(is_open=True)
@@ -295,7 +295,7 @@ def test_a_stale_on_does_not_pay_for_an_off_nobody_answered() -> None:
 
 
 def test_an_on_of_ours_said_twice_is_no_hand() -> None:
-    """Watched for a late OFF, the device repeated its `on`; it was taken for a person's, and stayed on, on standby."""
+    """Watched for a late OFF, the device repeated `on`; as a manual override it stayed on, on standby."""
     made = house(circuit("hot-tub"), circuit("office", min_off_s=300.0), utility_stable_s=0.0)
     made.devices[TUB].slow_s = 8.0
     made.contact(is_open=True)
@@ -311,8 +311,8 @@ def test_an_on_of_ours_said_twice_is_no_hand() -> None:
     assert made.devices[TUB].position is Position.OFF
 
 
-def test_an_off_while_the_program_was_started_anew_is_a_hands() -> None:
-    """A relay that wakes off was switched off by hand while the program alone was restarted, and it was given back."""
+def test_an_off_while_the_program_was_restarted_is_manual() -> None:
+    """A relay that wakes off was switched off by hand while only the program was restarted; it was restored."""
     made = house(circuit("pool-pump", wakes=Wakes.OFF))
     pump = CircuitId("pool-pump")
     made.crash(3.0)
@@ -328,7 +328,7 @@ def test_an_off_while_the_program_was_started_anew_is_a_hands() -> None:
     assert "unknown" in view.why
 
 
-def test_a_relay_that_fell_with_the_machine_is_given_back() -> None:
+def test_a_relay_that_lost_power_with_the_machine_is_restored() -> None:
     """The same, but the Pi lost its power as well: what wakes off has fallen."""
     made = house(circuit("pool-pump", wakes=Wakes.OFF))
     pump = CircuitId("pool-pump")

@@ -8,7 +8,7 @@ from tests.controller.core.test_regressions import TUB, engine, house, owed
 
 
 def test_a_late_answer_to_our_own_on_is_no_hand() -> None:
-    """An ON and an OFF crossed in a slow hub: the ON was taken for a person's, then the OFF took effect unknown."""
+    """An ON and an OFF crossed in a slow hub: the ON was taken for a manual override, then the OFF took effect."""
     made = house()
     made.contact(is_open=True)
     made.run(5.0)
@@ -30,7 +30,7 @@ def test_a_late_answer_to_our_own_on_is_no_hand() -> None:
     assert owed(made) == ()
 
 
-def test_a_hand_is_obeyed_again_a_minute_after_our_own_on() -> None:
+def test_a_manual_override_counts_again_a_minute_after_the_last_on_command() -> None:
     """What may be a late answer of ours may be so for a minute, and no longer."""
     made = house()
     made.contact(is_open=True)
@@ -50,7 +50,7 @@ def test_a_hand_is_obeyed_again_a_minute_after_our_own_on() -> None:
 
 
 def test_an_off_that_was_off_already_confirms_no_off_of_ours() -> None:
-    """The broker's old memory had a circuit shed again; it said `off`, a hand switched it on, and our OFF came last."""
+    """Shed again after an old retained report, it reported `off` and was switched on by hand; the OFF came last."""
     made = house()
     made.contact(is_open=True)
     made.run(5.0)
@@ -70,7 +70,7 @@ def test_an_off_that_was_off_already_confirms_no_off_of_ours() -> None:
 
 
 def test_what_left_before_a_restart_may_take_effect_after_it() -> None:
-    """An ON and an OFF were under way as the program died; the ON paid the debt, and the OFF came when it was paid."""
+    """An ON and an OFF were in flight as the program died; the ON ended the shed record, and the OFF came after it."""
     made = house()
     made.contact(is_open=True)
     made.run(5.0)

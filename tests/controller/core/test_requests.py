@@ -9,7 +9,7 @@ ON, OFF = Position.ON, Position.OFF
 
 
 def test_the_last_word_counts() -> None:
-    """A person who changes their mind is not held to what they asked first."""
+    """A later request replaces an earlier one."""
     house = VirtualHouse()
     house.breaker("hot-tub").has(silent=True)
     house.ask("off", "hot-tub")
@@ -34,7 +34,7 @@ def test_the_same_asked_twice_is_commanded_once_within_confirm_s() -> None:
 
 
 def test_a_request_on_standby_does_not_wait_for_the_stagger() -> None:
-    """The stagger is the rules' own; a person is obeyed at once."""
+    """The stagger time applies to the rules only; a request is served at once."""
     house = VirtualHouse()
     house.contact.open()
     house.wait(30.0)
@@ -45,7 +45,7 @@ def test_a_request_on_standby_does_not_wait_for_the_stagger() -> None:
 
 
 def test_the_rules_keep_their_stagger_from_a_persons_on() -> None:
-    """Two inrushes at once are two inrushes at once, whoever asked."""
+    """Two inrush currents at once overload the generator, whoever asked."""
     house = VirtualHouse()
     house.contact.open()
     house.wait(30.0)
@@ -71,7 +71,7 @@ def test_a_trip_ends_a_request() -> None:
 
 
 def test_what_was_asked_on_utility_and_not_done_ends_with_utility() -> None:
-    """On standby the rules begin anew: the circuit is shed."""
+    """On standby the circuit is shed like any other."""
     house = VirtualHouse()
     house.breaker("hot-tub").turn_off_by_hand()
     house.breaker("hot-tub").has(silent=True)

@@ -91,7 +91,7 @@ def test_what_the_table_does_not_know_is_our_own_mistake() -> None:
 
 
 WANTS = (
-    # state, sheds, utility is there, gives back
+    # state, sheds, on utility, restores
     (State.STARTING, False, False, False),
     (State.UTILITY, False, True, True),
     (State.SHEDDING, True, False, False),
@@ -105,12 +105,12 @@ WANTS = (
 def test_each_state_says_what_is_wanted_of_circuits(
     state: State, sheds: bool, on_utility: bool, gives_back: bool
 ) -> None:
-    """Nothing is given back before utility is stable, nor while nothing is known."""
+    """No circuit is restored before utility is stable or while the source is unknown."""
     assert (state.sheds, state.on_utility, state.restores) == (sheds, on_utility, gives_back)
 
 
 def test_the_diagram_in_the_documents_is_the_table_that_runs() -> None:
-    """To draw it anew: `python -m tests.controller.core.test_state_machine`."""
+    """To update it: `python -m tests.controller.core.test_state_machine`."""
     assert DOCUMENT.read_text(encoding="utf-8") == document()
 
 

@@ -1,4 +1,4 @@
-"""What a person must know of the house: raised once it has lasted, with since when, and cleared when it is over."""
+"""System alarms: raised after their cause has lasted, with its beginning, and cleared when it is over."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_how_long_is_the_installers_to_say_and_zero_is_never() -> None:
 
 
 def test_a_restart_forgets_nothing_of_how_long_it_has_been_open() -> None:
-    """A reboot does: no clock tells how long the machine was down."""
+    """A reboot resets it: the time the machine was down is unknown."""
     house = VirtualHouse(TUB, settings=EngineSettings(open_alarm_s=3600.0))
     house.contact.open()
     opened = house.mono
@@ -67,7 +67,7 @@ def test_a_restart_forgets_nothing_of_how_long_it_has_been_open() -> None:
 
 
 def test_a_contact_that_chatters_is_a_fault_of_the_wiring() -> None:
-    """Counted, told with what to do, and over after a quiet hour; the log is not filled with it."""
+    """It is counted, has an action, and ends after an hour without a bounce. The log is rate-limited."""
     house = VirtualHouse(TUB)
     for _ in range(9):
         bounce(house)
@@ -125,7 +125,7 @@ def test_a_grid_that_comes_and_goes_is_said_with_how_long_everything_waits() -> 
 # --- the clock, the broker, the meter --------------------------------------------------------------------------------
 
 
-def test_a_clock_nobody_has_set_is_said_ten_minutes_after_the_start() -> None:
+def test_an_untrusted_clock_raises_an_alarm_ten_minutes_after_the_start() -> None:
     """Until it is right; one that is right in time is no news."""
     house = VirtualHouse(TUB)
     started = house.mono - 15.0
@@ -173,7 +173,7 @@ def test_a_broker_that_is_away_is_in_the_log_at_once_and_on_the_bus_when_it_is_b
 
 
 def test_a_start_without_a_broker_is_said_too() -> None:
-    """Nobody knows of a reason yet; and a blink is no news."""
+    """There is no reason yet, and a short loss raises no alarm."""
     house = VirtualHouse(TUB, started=False)
     house.start(connected=False)
     house.wait(30.0)
@@ -189,7 +189,7 @@ def test_a_start_without_a_broker_is_said_too() -> None:
 
 
 def test_two_programs_of_one_site_do_not_fill_the_log() -> None:
-    """They throw each other off the bus for ever: told a few times, then counted, then told again."""
+    """They disconnect each other again and again: logged a few times, then counted, then logged again."""
     house = VirtualHouse(TUB)
     for _ in range(1300):
         house.broker.drops_us()
@@ -202,7 +202,7 @@ def test_two_programs_of_one_site_do_not_fill_the_log() -> None:
 
 
 def test_an_alarm_says_in_the_log_what_it_said_on_the_bus() -> None:
-    """Years later somebody asks what was known."""
+    """Years later the log must show what was known."""
     house = VirtualHouse(TUB)
     house.breaker("hot-tub").trip()
     (line,) = house.happened("alarm_raised")
@@ -228,7 +228,7 @@ DARK = ("fridge", "well-pump", "dryer")
 
 
 def refuelled(*, dark_s: float = 300.0) -> VirtualHouse:
-    """Return a house on standby whose generator stops for so long."""
+    """Return a house on standby whose generator stops for `seconds`."""
     house = VirtualHouse(essential("fridge"), circuit("well-pump"), circuit("dryer"))
     house.contact.open()
     house.wait(600.0)

@@ -31,16 +31,16 @@ class HouseClock:
         return self() + self._wall_offset
 
     def set_speed(self, factor: float) -> None:
-        """Let time go by at another pace from now on. It never jumps."""
+        """Run at another speed from now on. The clock never jumps."""
         self._then, self._turned_at = self(), self._ours()
         self.factor = factor
 
     @contextmanager
     def patch_time(self) -> Iterator[None]:
-        """Let everything in this process live by this clock, which takes the place of the system's.
+        """Replace the system's clock by this one for everything in this process.
 
-        The daemon in a demo is the real one, with its windows of 15 minutes; a visitor has one. Import what tells the
-        time (contact, meter, daemon) inside.
+        The daemon of the demo is the real one, with its windows of 15 minutes; a visitor has one minute. Import what
+        reads the time (contact, meter, daemon) inside.
         """
         monotonic, wall = time.monotonic, time.time
         time.monotonic, time.time = self, self.wall

@@ -1,6 +1,6 @@
-"""The demo's house: broker, breakers, meter, contact and pulse wires, all of software, and the files that describe it.
+"""The demo's house: broker, breakers, meter, contact and pulse wires in software, and the files that describe it.
 
-Import it only where the house's clock rules: what it imports tells the time.
+Import it only while the house's clock is in force: its imports read the time.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ CIRCUITS = (
 
 
 class _Stamps:
-    """What a pin's edges are stamped with: now, or the very moment a pulse was due, as the kernel would have it."""
+    """Time stamps of a pin's edges: now, or the exact time of a pulse, as the kernel would report it."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -153,23 +153,23 @@ class DemoHouse:
         self._stamps.at = None
 
     def draw(self, circuit: str, kw: float) -> None:
-        """Let a load draw so much from now on."""
+        """Set the power of a load from now on."""
         name = CircuitId(circuit)
         self.house.loads[name] = replace(self.house.loads[name], kw=kw)
         self.house.measure()
 
     def free_dishwasher(self) -> None:
-        """Let a person mend the breaker that refuses, and switch it off by hand."""
+        """Repair the breaker that refuses, and switch it off manually."""
         self.house.breaker("dishwasher").faults = SOUND
         self.house.flip_by_hand("dishwasher", Position.OFF)
 
     def darken(self) -> None:
-        """Let utility fail: the house and its meter lose their power."""
+        """Utility fails: the house and its meter lose their power."""
         self.house.utility_fails()
         self.meter.lose_power()
 
     def transfer(self) -> None:
-        """Let the generator take over: the contact opens."""
+        """The generator takes over: the contact opens."""
         self.house.generator_takes_over()
         self.meter.regain_power()
 

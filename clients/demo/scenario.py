@@ -1,4 +1,4 @@
-"""`loadshed demo`: the real daemon in a simulated house plays one outage, in under a minute, and tells of it."""
+"""`loadshed demo`: the real daemon in a simulated house plays one outage in under a minute and shows it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _NEEDS = ("gpiozero", "pymodbus")
 _REFRESH_S = 0.1
 # What does not answer is tried for as long as it takes; a visitor believes it after the third time.
 _TRIES, _TRIES_SHOWN = re.compile(r"\(tries (\d+)\)"), 3
-# Giving back takes half a minute of the house's; where it does not end, something is wrong and the report says what.
+# Restoring takes half a minute of house time; if it does not end, something is wrong and the report shows it.
 _PATIENCE_S = 180.0
 
 
@@ -90,7 +90,7 @@ def _screen(view: DemoView, *, plain: bool) -> Iterator[Screen]:
     if plain:
         yield PlainScreen(view)
         return
-    from clients.demo.terminal_screen import live  # noqa: PLC0415  # rich is dear, and not there for everybody
+    from clients.demo.terminal_screen import live  # noqa: PLC0415  # rich is slow to import and optional
 
     with live(view) as screen:
         yield screen
@@ -149,8 +149,8 @@ class _Demo:
         self._link: MqttConnection | None = None
 
     async def run(self) -> bool:
-        """Play to the end and return True; False where somebody stopped the daemon (Ctrl-C) before."""
-        from clients.demo.house import demo_house  # noqa: PLC0415  # it tells the time: the house's clock rules now
+        """Play to the end and return True; False if a user stopped the daemon (Ctrl-C) before."""
+        from clients.demo.house import demo_house  # noqa: PLC0415  # it reads the time: the house's clock is in force now
 
         async with demo_house(self._clock) as house:
             house.write_files(self._folder / "config")
@@ -203,7 +203,7 @@ class _Demo:
             scene.happens()
         self._clock.set_speed(12.0 if self._short else 8.0)
         await self._until_over()
-        self._tell("Somebody asks for the range: `loadshed ask restore range`")
+        self._tell("A user requests the range: `loadshed ask restore range`")
         if self._link is not None:
             self._link.publish(SiteTopics(self._view.site).ask("restore"), b'{"circuit": "range", "by": "a visitor"}')
         await asyncio.sleep(15.0)
@@ -247,8 +247,8 @@ def _scenes(house: DemoHouse) -> tuple[Scene, ...]:
         Scene(8.0, 20.0, "Utility fails: the house is dark, the generator cranks", house.darken),
         Scene(5.0, 8.0, "The generator takes over: the switch transfers, its contact opens", house.transfer),
         Scene(4.0, 24.0, "The house settles down for the outage: time flies", lambda: None),
-        Scene(20.0, 40.0, "Somebody frees the dishwasher's stuck breaker and switches it off", house.free_dishwasher),
-        Scene(60.0, 90.0, "Somebody draws water: the well pump starts", lambda: house.draw("well-pump", 1.8)),
+        Scene(20.0, 40.0, "A user repairs the dishwasher's stuck breaker and switches it off", house.free_dishwasher),
+        Scene(60.0, 90.0, "A user draws water: the well pump starts", lambda: house.draw("well-pump", 1.8)),
         Scene(60.0, 240.0, "The well pump stops", lambda: house.draw("well-pump", 0.0)),
         Scene(60.0, 150.0, "It is cold: heaters plugged in at the garage", lambda: house.draw("garage", 2.6)),
         Scene(60.0, 420.0, "The garage is warm", lambda: house.draw("garage", 0.5)),
@@ -261,8 +261,8 @@ def _short_scenes(house: DemoHouse) -> tuple[Scene, ...]:
     return (
         Scene(16.0, 16.0, "Utility fails: the house is dark, the generator cranks", house.darken),
         Scene(16.0, 8.0, "The generator takes over: the switch transfers, its contact opens", house.transfer),
-        Scene(10.0, 20.0, "Somebody frees the dishwasher's stuck breaker and switches it off", house.free_dishwasher),
-        Scene(60.0, 10.0, "Somebody draws water: the well pump starts", lambda: house.draw("well-pump", 1.8)),
+        Scene(10.0, 20.0, "A user repairs the dishwasher's stuck breaker and switches it off", house.free_dishwasher),
+        Scene(60.0, 10.0, "A user draws water: the well pump starts", lambda: house.draw("well-pump", 1.8)),
         Scene(60.0, 60.0, "The well pump stops", lambda: house.draw("well-pump", 0.0)),
         Scene(60.0, 60.0, "Utility is back: the transfer switch waits", house.house.utility_returns),
         Scene(20.0, 10.0, "The switch goes back to utility: its contact closes", house.house.retransfers),

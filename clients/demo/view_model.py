@@ -1,4 +1,4 @@
-"""What a visitor of the demo sees: the panel, the contact, what the daemon says, and lines as things happen."""
+"""Content of the demo's screen: panel, contact, publications of the daemon, and log lines."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class DemoView:
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def take(self, name: str, payload: bytes) -> None:
-        """Take what the daemon said on the bus."""
+        """Process a message that the daemon published."""
         self.told.take(name, payload)
         if name == topics.DEMAND and self.told.demand is not None:
             kw = self.told.demand.get("kw")
@@ -76,7 +76,7 @@ class DemoView:
 
 
 class Screen(Protocol):
-    """Where it is shown."""
+    """Interface of a screen."""
 
     def tell(self, text: str, *, play: bool = False) -> None:
         """Show that something happened."""
@@ -98,7 +98,7 @@ class PlainScreen:
         sys.stdout.flush()  # as it happens, also into a pipe
 
     def refresh(self) -> None:
-        """Say what the house draws, now and then while nothing else happens."""
+        """Show the house's demand from time to time while nothing else happens."""
         at = self._view.clock()
         if self._view.state == "standby" and at - self._demand_at > _DEMAND_EACH_S:
             self._demand_at = at

@@ -1,4 +1,4 @@
-"""What the house draws while circuits go and come: which figure of `demand` belongs to which moment. Pure."""
+"""Demand of the house while circuits switch: which value of `demand` belongs to which time. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rules.json_types import Json
 
 LATE_S = 0.3
-"""`demand` is told at most each 0.2 s, and takes its way over the bus: so much later than its edge it may come."""
+"""Maximum delay in seconds of `demand` after its edge: it is published at most every 0.2 s, and sent over the bus."""
 
 NOISE_KW, NOISE_SHARE = 0.1, 0.05
 """A rise smaller than this, or than this share of what the house drew before it, may be anybody's."""
@@ -60,10 +60,10 @@ class DemandReadings:
         self._poll_s = poll_s
         self._heard: list[_Reading] = []
         self.quality = Quality.NONE.value
-        self.silent = True  # nobody has ever said anything
+        self.silent = True  # no reading yet
 
     def take(self, fields: Mapping[str, Json], at: float) -> None:
-        """Take one word; one without a figure only says how good it is."""
+        """Add one message; a message without a value only changes the quality."""
         kw, quality = fields.get("kw"), str(fields.get("kw_quality"))
         self.quality, self.silent = quality, False
         if isinstance(kw, bool) or not isinstance(kw, int | float) or kw <= 0 or quality not in _STEP_KW_S:
@@ -73,7 +73,7 @@ class DemandReadings:
         late_s = LATE_S + (self._poll_s if quality == Quality.COARSE.value else 0.0)
         last = self._heard[-1] if self._heard else None
         if last is None or last.quality != quality or last.figure == figure:
-            # Said within the interval after the one that it tells of, before the next edge was overdue.
+            # Published within the interval after the one it describes, before the next edge was overdue.
             sure = not figure.is_upper_bound
             if last is not None and last.figure == figure:
                 last.sure = sure
@@ -88,11 +88,14 @@ class DemandReadings:
 
     @property
     def by_pulses(self) -> bool:
-        """Tell whether the meter's pulses speak: only they see one circuit come on before the next does."""
+        """Return whether the meter's pulses are available.
+
+        Only they show one circuit switching on before the next does.
+        """
         return self.quality == Quality.PULSES.value
 
     def last(self, until: float) -> PowerReading | None:
-        """Return the last figure told by then, as a bound where it may be no more; None: there was none."""
+        """Return the last reading by then, as an upper bound if it may be less; None: there was none."""
         found = next((one for one in reversed(self._heard) if one.at <= until), None)
         return None if found is None else PowerReading(found.figure.kw, is_upper_bound=not found.sure)
 
@@ -102,7 +105,7 @@ class DemandReadings:
         return PowerReading(round(harmonic_mean(figures), 3)) if figures else None
 
     def fallen(self, since: float, until: float) -> PowerReading | None:
-        """Return the demand after loads went off: where no whole interval fell into the time, what it is at most."""
+        """Return the demand after loads were switched off; if no whole interval fits, an upper bound."""
         if (figure := self.steady(since, until)) is not None:
             return figure
         # Every interval that reaches back before the fall has a higher mean than what came after it.
@@ -111,7 +114,7 @@ class DemandReadings:
 
 
 def power_step(before: PowerReading, after: PowerReading) -> PowerStep | None:
-    """Return by how much demand rose; None: by nothing that could be told from noise."""
+    """Return the rise of demand; None: not distinguishable from noise."""
     kw = after.kw - before.kw
     if after.is_upper_bound or kw < max(NOISE_KW, NOISE_SHARE * before.kw):
         return None

@@ -33,15 +33,18 @@ LOOK_S = 0.2
 AGAIN_S = 1.0
 
 BEGINS_S = 15.0
-"""So long after the controller's yes it has begun, or never will."""
+"""Time in seconds after the controller's acceptance in which a drill begins, or never will."""
 
 METER_S = 20.0
-"""So long after the last circuit is back the meter may still tell what it draws: an edge at 1 kW takes 18 s."""
+"""Time in seconds after the last circuit is restored in which the meter may still report its load.
+
+An edge at 1 kW takes 18 s.
+"""
 
 CLOCK_SET_S = 30.0
 
 GONE_S = 600.0
-"""A controller that has been gone for so long is for a person to look after."""
+"""Time in seconds without the controller after which a user must look."""
 
 
 class ClockAlignment:
@@ -51,19 +54,22 @@ class ClockAlignment:
         self._ahead_s: float | None = None
 
     def at(self, fields: Mapping[str, Json], now: float) -> float:
-        """Return when it was, in seconds of our clock. `now`: when it was heard. What tells no time was just now."""
+        """Return the time of a message, in seconds of our clock.
+
+        `now`: when it arrived. A message without a time counts as now.
+        """
         said = utc_s(fields)
         if said is None:
             return now
         ahead_s = now - said
-        # The least that was ever seen is nearest to no delay at all; much more is a clock that somebody has set.
+        # The smallest offset seen is nearest to no delay; a much larger one is a clock that was set.
         if self._ahead_s is None or not 0 <= ahead_s - self._ahead_s < CLOCK_SET_S:
             self._ahead_s = ahead_s
         return said + self._ahead_s
 
 
 class Follower:
-    """Follows one drill. `say`: told each line for a person. `by`: who asks."""
+    """Follows one drill. `say`: called with each line for the user. `by`: name of the user."""
 
     def __init__(
         self, site: Site, course: DrillProgress, readings: DemandReadings, by: str, say: Callable[[str], object]
@@ -85,7 +91,7 @@ class Follower:
 
     @property
     def abandoned(self) -> bool:
-        """Tell whether the person has left before the end."""
+        """Return whether the user stopped following before the end."""
         return self._asked_to_end > 1
 
     def end(self) -> None:
@@ -100,9 +106,9 @@ class Follower:
             self._ending = asyncio.create_task(self._ask("drill-end", {"by": self._by}))
 
     async def run(self, for_s: float, note: str) -> None:
-        """Ask for the drill, and return when it is over and the meter has told, or nobody can say any more.
+        """Request the drill. Return when it has ended and the meter has reported, or when neither can be known.
 
-        Raises RefusedError, and BrokerError where there is no way to the controller to begin with.
+        Raises RefusedError, and BrokerError if the controller cannot be reached at first.
         """
         link = await self._connect()
         link = await self._measured(link)
@@ -121,7 +127,7 @@ class Follower:
                 await self._ending
 
     async def _measured(self, link: MqttConnection) -> MqttConnection:
-        """Listen until the meter has told what the house draws now, where it can do so soon."""
+        """Listen until the meter has reported the present demand, if it can do so soon."""
         since = time.monotonic()
         if self._readings.by_pulses:
             self._say("Listening to the meter first, for what the house draws now …")
@@ -147,7 +153,7 @@ class Follower:
         return (*self._topics.status_filters(), self._topics.events)
 
     async def _heard(self, link: MqttConnection) -> MqttConnection:
-        """Take what comes for a moment; return the connection to go on with, another one where it had ended."""
+        """Process messages for a moment. Return the connection to use next: another one if it had ended."""
         try:
             if not self._connected:
                 link = await self._connect()
@@ -158,7 +164,7 @@ class Follower:
         except BrokerError as error:
             if self._connected:
                 away = sentence(f"THE BROKER IS AWAY: {error}")
-                self._say(f"{away} What is said meanwhile is missed; the drill ends by itself.")
+                self._say(f"{away} Messages in the meantime are missed; the drill ends by itself.")
             self._connected = self._here = False
             self._course.away()
             await asyncio.sleep(AGAIN_S)
@@ -189,13 +195,13 @@ class Follower:
         for line in lines:
             self._say(line)
 
-    # --- the person's two requests -----------------------------------------------------------------------------------
+    # --- the user's two requests --------------------------------------------------------------------------------------
 
     async def _ask(self, request: AskKind, fields: dict[str, Json]) -> tuple[bool, str]:
         return await send_request(self._site.broker, self._site.id, request, fields)
 
     def _agreed(self, fields: dict[str, Json]) -> None:
-        """Take the log's word for what became of the request: MQTT 3.1.1 carries no answer."""
+        """Read the result of the request from the logged event: MQTT 3.1.1 has no reply."""
         if fields.get("event") == "request_received" and fields.get("request") == "drill" and self._agreed_at is None:
             if fields.get("ok") is not True:
                 raise RefusedError(str(fields.get("reason")))
@@ -203,7 +209,7 @@ class Follower:
             self._say(f"Agreed: {fields.get('reason')}.")
 
     def _answered(self) -> None:
-        """Look at the answers that have come since."""
+        """Process the replies that have arrived."""
         carried = self._site.broker.version == "5"
         if self._answer is not None and self._answer.done() and self._agreed_at is None and carried:
             done, reason = self._answer.result()
@@ -220,7 +226,7 @@ class Follower:
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def _enough(self) -> bool:
-        """Tell whether there is nothing more to hear."""
+        """Return whether no more messages are needed."""
         self._answered()
         now, course = time.monotonic(), self._course
         if self._here:
@@ -233,7 +239,7 @@ class Follower:
             self._say(f"The controller has been gone for {GONE_S / 60:.0f} minutes: look at it and at the panel.")
             return True
         if course.id is None and self._here and now - (self._agreed_at or now) > BEGINS_S:
-            course.dropped = f"nobody said within {BEGINS_S:.0f} s that it has begun"
+            course.dropped = f"no message within {BEGINS_S:.0f} s that it has begun"
         return False
 
     def _meter_has_told(self, ended_at: float, now: float) -> bool:

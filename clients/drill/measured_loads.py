@@ -1,4 +1,4 @@
-"""What each circuit drew when that was last measured: at its proof in setup, or in an earlier drill."""
+"""Load of each circuit when it was last measured: in setup's breaker test, or in an earlier drill."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _reports(folder: Path) -> list[Path]:
 
 
 def _of_report(path: Path, site: str) -> Iterator[tuple[CircuitId, MeasuredLoad]]:
-    """Yield what a drill's report says; nothing where it is none of ours."""
+    """Yield the loads in a drill's report; none if the file is not one."""
     try:
         fields = json.loads(path.read_bytes()[:MOST_BYTES])
         if fields["site"] != site:

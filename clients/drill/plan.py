@@ -1,4 +1,4 @@
-"""What a drill would do now, circuit by circuit, in the order of shedding. Pure."""
+"""What a drill would do now, circuit by circuit, in shedding order. Pure."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ class RestoreMode(Enum):
     """Who switches a circuit on again that went off."""
 
     IN_TURN = "in turn"
-    ASK = "when a person asks"
-    NEVER = "a person, at the breaker"
+    ASK = "on user request"
+    NEVER = "by a user, at the breaker"
     ON_HOLD = "when it is released"
-    UNKNOWN = "when a person asks: nobody knows whether it was on"
+    UNKNOWN = "on user request: state before the drill unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredLoad:
-    """What a circuit drew when that was last measured, in kW. `at`: RFC 3339. `at_least`: the truth may be more."""
+    """Last measured load of a circuit, in kW. `at`: RFC 3339. `at_least`: the load may be larger."""
 
     kw: float
     at: str
@@ -56,9 +56,10 @@ class MeasuredLoad:
 
 @dataclass(frozen=True, slots=True)
 class PlannedCircuit:
-    """One circuit. `position`, `answers`: None: nobody can say now. `why`: of its fate, in a few words.
+    """A circuit in the plan. `position`, `answers`: None: not known now. `why`: reason for its action.
 
-    `returns`, `restored_after_s`: how, and so many seconds after the end; None: it does not go off, or waits for a person.
+    `restore`, `restored_after_s`: how, and how many seconds after the end; None: it does not go off, or waits for a
+    user.
     """
 
     circuit: Circuit
@@ -112,7 +113,7 @@ class DrillPlan:
 
     @property
     def silent(self) -> tuple[PlannedCircuit, ...]:
-        """Return those that would be told to go off, and whose breaker does not answer now."""
+        """Return the circuits to switch off whose breaker does not respond now."""
         return tuple(line for line in self.goes_off if line.answers is False)
 
     @property
@@ -123,7 +124,7 @@ class DrillPlan:
 
     @property
     def waiting(self) -> tuple[PlannedCircuit, ...]:
-        """Return those that go off and wait for a person to come back."""
+        """Return the circuits that go off and then wait for a user."""
         return tuple(line for line in self.goes_off if line.restored_after_s is None)
 
     @property
@@ -184,11 +185,11 @@ def _fate(circuit: Circuit, position: Position | None, *, taken_over: bool) -> t
     if (reason := uncontrollable_reason(circuit)) is not None:
         return PlannedAction.BY_HAND, reason
     if taken_over:
-        return PlannedAction.TAKEN_OVER, "a person's for the rest of the outage"
+        return PlannedAction.TAKEN_OVER, "under manual override for the rest of the outage"
     if position in _OFF:
         return PlannedAction.IS_OFF, f"is {position.value}, and is left so at the end"
     unknown = position is Position.UNKNOWN
-    return PlannedAction.GOES_OFF, "nobody vouches for where it is: counts as on" if unknown else f"rank {circuit.rank}"
+    return PlannedAction.GOES_OFF, "position unknown: counts as on" if unknown else f"rank {circuit.rank}"
 
 
 def _returns(circuit: Circuit, position: Position | None, why: str) -> RestoreMode:
@@ -205,9 +206,9 @@ def _returns(circuit: Circuit, position: Position | None, why: str) -> RestoreMo
 def return_times(
     panel: Panel, lines: Sequence[PlannedCircuit], for_s: float, stagger_s: float
 ) -> dict[CircuitId, float]:
-    """Return how long after the drill's end each circuit is switched on again, where nothing keeps it from that.
+    """Return how long after the drill's end each circuit is switched on again, if nothing prevents it.
 
-    By the rules' own queue: rank 1 first, one each `stagger_s`, none before its `min_off_s`.
+    By the rules' own queue: rank 1 first, one every `stagger_s`, none before its `min_off_s`.
     """
     queue, order = RestoreQueue(stagger_s, float("-inf")), {circuit: n for n, circuit in enumerate(shed_order(panel))}
     for line in lines:
@@ -250,7 +251,7 @@ def _refused(told: HouseStatus | None, trouble: str | None, to_shed: int) -> str
         return trouble
     state = told.state or {}
     owed = set(_names(state, "owed"))
-    # What is on and owed is only watched, for a minute: nobody need pay, or forget, that.
+    # A circuit that is on and owed is only watched, for a minute: it needs no restore or forget.
     watched = {circuit for circuit in owed if told.circuits.get(CircuitId(circuit), {}).get("position") == "on"}
     standing = DrillPreconditions(
         state=str(state.get("state")),

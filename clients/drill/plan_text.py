@@ -1,4 +1,4 @@
-"""What a drill would do, told: to a person before they consent, and to a program."""
+"""The plan of a drill, for a user before they confirm it, and for programs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def plan_text(plan: DrillPlan) -> str:
-    """Return what would happen, in the order of shedding, and all that a person should know before."""
+    """Return what would happen, in shedding order, and everything a user should know before."""
     heads = ("circuit", "space", "is now", "draws", "in a drill", "why, and how it comes back")
     rows = [_row(line) for line in plan.lines]
     parts = (
@@ -88,13 +88,13 @@ def _sentences(plan: DrillPlan) -> Iterator[str]:
 
 
 def what_to_do(line: PlannedCircuit) -> str:
-    """Return what brings a circuit back that waits for a person, and why it waits."""
+    """Return what restores a circuit that waits for a user, and why it waits."""
     restore = f"`loadshed ask restore {line.id}`"
     return {
         RestoreMode.ASK: f'restore = "ask": {restore}',
         RestoreMode.NEVER: 'restore = "never": switch it on at its breaker',
         RestoreMode.ON_HOLD: f"it is on hold: `loadshed ask release {line.id}`, then {restore}",
-        RestoreMode.UNKNOWN: f"nobody knows whether it is on: {restore}",
+        RestoreMode.UNKNOWN: f"position unknown: {restore}",
     }.get(line.restore or RestoreMode.IN_TURN, restore)
 
 
@@ -116,7 +116,10 @@ def _listed(head: str, sentences: tuple[str, ...]) -> list[str]:
 
 
 def plan_fields(plan: DrillPlan) -> dict[str, Json]:
-    """Return it for programs. Null is unknown; `restored_after_s` null: it does not go off, or waits for a person."""
+    """Return the plan for programs.
+
+    Null is unknown; `restored_after_s` null: it does not go off, or waits for a user.
+    """
     return {
         "for_s": plan.for_s,
         "demand_kw": None if plan.demand is None else plan.demand.kw,

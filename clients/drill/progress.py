@@ -1,4 +1,4 @@
-"""How a drill goes, by what the controller says on the bus: each circuit's times, and what becomes of it. Pure."""
+"""Progress of a drill, by what the controller publishes: each circuit's times, and its result. Pure."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from clients.drill.plan import DrillPlan
     from rules.json_types import Json
 
-TRIPPED, TAKEN_OVER = "tripped", "taken over by a person"
+TRIPPED, TAKEN_OVER = "tripped", "manual override"
 _FATES = {"tripped": TRIPPED, "taken_over": TAKEN_OVER, "on_without_command": "came on by itself or by hand"}
 
 
 @dataclass(slots=True)
 class CircuitProgress:
-    """How one circuit fares. `…_after_s`: from our first command to its report; None: it has not said so.
+    """Progress of one circuit. `…_after_s`: from the first command to its report; None: not reported.
 
-    `off_at`, `on_at`: when that was heard; `on_sent_at`: when our first ON was; seconds of the listener's own clock.
-    `fate`: what else became of it, in words; empty: nothing.
+    `off_at`, `on_at`: when the report arrived; `on_sent_at`: time of the first ON; seconds of the listener's clock.
+    `result`: other outcome, in words; empty: none.
     """
 
     off_tries: int = 0
@@ -38,7 +38,7 @@ class CircuitProgress:
 
     @property
     def switched(self) -> bool:
-        """Tell whether it was told anything."""
+        """Return whether any command was sent to it."""
         return self.off_tries > 0 or self.on_tries > 0
 
     def sent(self, utc_s: float | None, *, first: bool) -> None:
@@ -46,19 +46,19 @@ class CircuitProgress:
         self._sent_utc_s = utc_s if first else self._sent_utc_s
 
     def answered(self, utc_s: float | None, after_last_s: float, tries: int) -> float:
-        """Return how long the answer took from our first command: what is said of the last one, where it was that."""
+        """Return the response time from the first command; the reported one is from the last."""
         since_first_s = utc_s - self._sent_utc_s if utc_s is not None and self._sent_utc_s is not None else None
-        # A clock that is set meanwhile makes any difference of two times.
+        # A clock that is set in between changes any difference of two times.
         return after_last_s if tries <= 1 or since_first_s is None else round(max(after_last_s, since_first_s), 3)
 
 
 class DrillProgress:
-    """One drill, followed. Each word taken returns what to tell a person of it, a line each.
+    """One drill, followed by its messages. Each returns the lines to show the user.
 
     `id`: None: it has not begun. `began`: RFC 3339; `clock_trusted`: by a clock known to be right. `began_at`,
-    `over_at`: of the listener's clock. `because`: why it was over. `dropped`: why it never began. `taken_over`: a real
-    transfer came. `restore_finished`: the controller said that all is over, and `not_restored` is what it named then, each circuit
-    with why. `missed`: the connection, or the controller, was away meanwhile, and words with it.
+    `over_at`: of the listener's clock. `because`: why it ended. `dropped`: why it never began. `taken_over`: a transfer
+    occurred. `restore_finished`: the controller reported that restoring is complete, and `not_restored` is what it
+    named then, each circuit with the reason. `missed`: the connection, or the controller, was unavailable in between.
     """
 
     def __init__(self, plan: DrillPlan) -> None:
@@ -82,7 +82,7 @@ class DrillProgress:
 
     @property
     def done(self) -> bool:
-        """Tell whether there is nothing more to follow."""
+        """Return whether the drill is complete."""
         return self.ended_at is not None or self.taken_over or bool(self.dropped)
 
     @property
@@ -98,7 +98,7 @@ class DrillProgress:
     # --- what is heard -----------------------------------------------------------------------------------------------
 
     def event(self, fields: Mapping[str, Json], at: float) -> list[str]:
-        """Take one message of `events`."""
+        """Process a message of `events`."""
         name = str(fields.get("event"))
         if name == "drill_began":
             return self._began(fields, at)
@@ -113,7 +113,7 @@ class DrillProgress:
         return [*self._circuit(name, str(circuit), fields, at)] if circuit is not None else []
 
     def state(self, fields: Mapping[str, Json], at: float) -> list[str]:
-        """Take one message of `controller/state`: it says what was missed, too."""
+        """Process a message of `controller/state`: it also shows what was missed."""
         outage = fields.get("outage")
         if self.id is None:
             if self.missed and fields.get("kind") == "drill" and isinstance(outage, int):
@@ -129,19 +129,21 @@ class DrillProgress:
         return []
 
     def circuit(self, circuit: str, fields: Mapping[str, Json]) -> None:
-        """Take one message of `circuits/<circuit>`: where it is, whatever was missed."""
+        """Process a message of `circuits/<circuit>`: its position, whatever was missed."""
         self.positions[circuit] = str(fields.get("position"))
 
     def availability(self, word: str) -> list[str]:
-        """Take one message of `controller/availability`."""
+        """Process a message of `controller/availability`."""
         was, self._here = self._here, word == "online"
         if was and not self._here:
             self.missed = True
-            return ["THE CONTROLLER IS GONE: its last will says so. A start that finds the drill open gives back."]
+            return [
+                "THE CONTROLLER IS OFFLINE (last will). A start that finds the drill open restores its circuits."
+            ]
         return ["The controller is there again."] if self._here and not was else []
 
     def away(self) -> None:
-        """Take that the connection was lost: what is said meanwhile is missed."""
+        """Record that the connection was lost: messages in the meantime are missed."""
         self.missed = True
 
     # --- the drill ---------------------------------------------------------------------------------------------------
@@ -151,13 +153,15 @@ class DrillProgress:
             return []
         self.id, self.began, self.began_at = int(str(fields["outage"])), str(fields.get("at")), at
         self.clock_trusted = "clock" not in fields
-        return [f"Drill {self.id} has begun: everything nonessential that can be switched is told OFF."]
+        return [f"Drill {self.id} has begun: every nonessential, controllable circuit is sent OFF."]
 
     def _state(self, fields: Mapping[str, Json], _at: float) -> Iterator[str]:
         if fields.get("state") == "standby":
             silent = [name for circuit, name in self._told() if self.circuits[circuit].off_at is None]
             yield (
-                f"Not confirmed after three tries: {', '.join(silent)}." if silent else "All that was told is off."
+                f"Not confirmed after three tries: {', '.join(silent)}."
+                if silent
+                else "All of these circuits are confirmed off."
             ) + f" It is held so until {format_span(self.for_s)} are over; Ctrl-C ends it at once."
 
     def _over(self, fields: Mapping[str, Json], at: float) -> Iterator[str]:
@@ -181,10 +185,10 @@ class DrillProgress:
 
     def _started(self, _fields: Mapping[str, Json], _at: float) -> Iterator[str]:
         self.missed = True
-        yield "The controller has been started anew: it gives back what the drill switched off."
+        yield "The controller has restarted: it restores what the drill switched off."
 
     def _contact_lost(self, fields: Mapping[str, Json], _at: float) -> Iterator[str]:
-        yield f"NOBODY CAN SAY WHERE THE CONTACT IS: {fields.get('reason')}. Nothing is switched on until somebody can."
+        yield f"CONTACT POSITION UNKNOWN: {fields.get('reason')}. Nothing is switched on until it is known."
 
     # --- circuits ----------------------------------------------------------------------------------------------------
 

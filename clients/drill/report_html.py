@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from clients.drill.result import CircuitResult, DrillResult
 
 _HOW = (
-    "Times run from our first command to the device's own report. All circuits go off at once, so what one draws is "
-    "read as it comes back: by how much the house's demand rose then, by the meter. A load at rest, or one that began "
-    "to run in the same moment, cannot be told from it."
+    "Times run from our first command to the device's own report. All circuits go off at once, so the load of each is "
+    "measured when it is restored: the rise of the house's demand at that time, by the meter. A load that is idle, or "
+    "that starts at the same moment, cannot be separated from it."
 )
 
 

@@ -89,7 +89,7 @@ def demand_rows(result: DrillResult) -> Iterator[tuple[str, str]]:
         yield "after", kw_words(demand.after)
         yield "fell by", "unknown" if demand.fell is None else rise_words(demand.fell)
     if demand.circuits_unknown_reason:
-        yield "circuits", f"what each draws is not told: {demand.circuits_unknown_reason}"
+        yield "circuits", f"the load of each circuit is unknown: {demand.circuits_unknown_reason}"
     yield "generator", "its rating is not in installer.toml" if rated is None else f"rated {rated:g} kW"
 
 

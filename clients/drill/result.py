@@ -1,4 +1,4 @@
-"""What came out of a drill: each circuit judged, what it drew, and the verdict in one sentence. Pure."""
+"""Result of a drill: each circuit, its load, and the verdict in one sentence. Pure."""
 
 from __future__ import annotations
 
@@ -18,26 +18,27 @@ if TYPE_CHECKING:
     from clients.drill.progress import DrillProgress
 
 SETTLE_S = 0.5
-"""After its report a motor draws several times what it will: so long what it draws does not count."""
+"""Time in seconds after its report in which a load does not count: a motor draws several times its load while starting.
+"""
 
 BEFORE_S = 30.0
-"""What the house drew before is its mean over so long, as far as somebody listened."""
+"""Length in seconds of the mean of demand before the drill, as far as it was received."""
 
 NO_METER = "there is no meter"
 COARSE = "the register alone takes a minute to show a step, and the circuits come back faster than that"
 NO_FIGURE = "the meter had no figure"
-TOO_SOON = "the next circuit came on before the meter had told"
-TOO_LATE = "the meter had not told when the drill ended"
-UNHEARD = "the controller, or the way to it, was gone meanwhile"
+TOO_SOON = "the next circuit was switched on before the meter had reported"
+TOO_LATE = "the meter had not reported when the drill ended"
+UNHEARD = "the controller, or the connection to it, was unavailable in between"
 NONE_SEEN = "none seen: it may not have run"
 
 
 @dataclass(frozen=True, slots=True)
 class CircuitResult:
-    """How one circuit did. `says`: in a few words. `failed`: it did not obey. `waits`: for a person, as it is meant to.
+    """Result of one circuit. `text`: in a few words. `failed`: it did not obey. `waits`: for a user, as configured.
 
-    `back`: on again, when the drill was over. `drew`: by how much demand rose as it came back; None: not known, and
-    `drew_not` says why, where that is its own.
+    `back`: on again when the drill ended. `drew`: rise of demand when it was restored; None: not known, and `drew_not`
+    is the reason, if it is the circuit's own.
     """
 
     line: PlannedCircuit
@@ -52,9 +53,11 @@ class CircuitResult:
 
 @dataclass(frozen=True, slots=True)
 class DemandSummary:
-    """The house's demand before the drill, in it, and when all was back; None: not known. `fell`: from first to second.
+    """Demand of the house before the drill, during it, and after restoring; None: not known.
 
-    `circuits_unknown_reason`: why no circuit's own part could be told; empty where it could.
+    `fell`: from first to second.
+
+    `circuits_unknown_reason`: why no circuit's load could be measured; empty if they could.
     """
 
     before: PowerReading | None
@@ -66,7 +69,7 @@ class DemandSummary:
 
 @dataclass(frozen=True, slots=True)
 class DrillResult:
-    """A drill from its beginning to its end. `left`: whoever followed it left before that; `by`: who asked for it."""
+    """A drill from start to end. `left`: the user stopped following before; `by`: who requested it."""
 
     plan: DrillPlan
     course: DrillProgress
@@ -81,7 +84,7 @@ class DrillResult:
 
     @property
     def passed(self) -> bool:
-        """Tell whether it went to its end, and every circuit did as it should."""
+        """Return whether it ran to its end, and every circuit did as it should."""
         return self.course.ended_at is not None and not self.left and not self.failed
 
     @property
@@ -98,7 +101,7 @@ class DrillResult:
         if not self.passed:
             return f"NOT FOLLOWED to its end; until then {self._obeyed()}."
         waits = [one.line.name for one in self.outcomes if one.waits]
-        return f"PASSED: {self._obeyed()}" + (f"; for a person waits: {', '.join(waits)}." if waits else ".")
+        return f"PASSED: {self._obeyed()}" + (f"; waiting for a user: {', '.join(waits)}." if waits else ".")
 
     def _obeyed(self) -> str:
         off = [one.progress.off_after_s for one in self.outcomes if one.progress.off_at is not None]
@@ -156,7 +159,7 @@ def _judged(
     if fare.off_at is None:
         return _never_off(fare, course)
     if waits:
-        return f"off; waits for a person: {what_to_do(line)}", False
+        return f"off; waits for a user: {what_to_do(line)}", False
     return _back(line, fare, course, left=left)
 
 
@@ -169,14 +172,14 @@ def _back(line: PlannedCircuit, fare: CircuitProgress, course: DrillProgress, *,
         watched = "watched for a minute more, for an OFF may still take effect"
         return f"off and on again; {watched if course.restore_finished else 'when, was not heard'}", False
     if course.ended_at is None:
-        return "off; nobody followed how it came back" if left else "off, when the drill was cut short", False
+        return "off; its restore was not followed" if left else "off, when the drill was cut short", False
     return f"NOT BACK: {course.not_restored.get(str(line.id), 'it did not confirm')}", True
 
 
 def _is_on(line: PlannedCircuit, fare: CircuitProgress, course: DrillProgress) -> bool:
-    """Tell whether it is on though nobody heard it say so after our ON.
+    """Return whether it is on without a report after our ON.
 
-    By the all-clear, which names all that is not; where even that was missed, by what stands on the bus.
+    By the final event, which names all that is not restored; if that was missed, by the retained messages.
     """
     if course.restore_finished:
         return fare.on_tries > 0 and str(line.id) not in course.not_restored
@@ -187,9 +190,9 @@ def _never_off(fare: CircuitProgress, course: DrillProgress) -> tuple[str, bool]
     if course.missed:
         return UNHEARD, True
     if not fare.off_tries:
-        return "was never told to go off", course.ended_at is not None
+        return "no OFF was sent", course.ended_at is not None
     if course.ended_at is None and fare.off_tries < MAX_ATTEMPTS:
-        return "told to go off, and not confirmed yet, when it was cut short", False
+        return "OFF sent, not confirmed yet, when it was cut short", False
     tries = "1 command" if fare.off_tries == 1 else f"{fare.off_tries} commands"
     return f"NOT CONFIRMED OFF after {tries}", True
 
@@ -198,7 +201,7 @@ def _never_off(fare: CircuitProgress, course: DrillProgress) -> tuple[str, bool]
 
 
 def _demand(course: DrillProgress, readings: DemandReadings, until: float) -> DemandSummary:
-    """Return the house's demand, as far as what was heard tells it."""
+    """Return the house's demand, as far as the received messages show it."""
     if course.began_at is None:
         return DemandSummary(None, None, None, None, NO_FIGURE)
     before = readings.steady(course.began_at - BEFORE_S, course.began_at) or readings.last(course.began_at)
@@ -222,7 +225,7 @@ def _circuits_not(readings: DemandReadings, before: PowerReading | None) -> str:
 def _drew(
     fare: CircuitProgress, course: DrillProgress, readings: DemandReadings, demand: DemandSummary, until: float
 ) -> PowerStep | str:
-    """Return by how much demand rose as this circuit came back: they come back one by one. Else why nobody can say."""
+    """Return the rise of demand when this circuit was restored (one at a time); else why it is unknown."""
     if fare.on_sent_at is None or fare.on_at is None:
         return ""
     earlier = [one.on_at for one in course.circuits.values() if one.on_at is not None and one.on_at <= fare.on_sent_at]

@@ -29,7 +29,8 @@ class Facts:
     `left_off`: by setup. `feeders`: by their names, the controller or the network hangs on them, and they are not
     protected. `opened_days`: since the last transfer. `meter_stale`: False also where there is no meter. `drill_days`:
     since the last drill; `drill_failed`: what did not obey in it. `disk_worn_percent`: as the card itself says.
-    `broker-anonymous-access`: addresses of the broker at which anybody is let in. `throttled`: the Pi's own word on its supply.
+    `anonymous_listeners`: addresses of the broker that accept clients without a password. `throttled`: the Pi's own
+    flags about its supply.
     """
 
     trouble: str | None = None

@@ -1,1 +1,1 @@
-"""An outage, told: as text, rows, JSON, a page."""
+"""Report of an outage: as text, CSV, JSON, HTML."""

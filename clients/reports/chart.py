@@ -40,7 +40,7 @@ _RULES = {
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """One sample of an outage, so many seconds after it began. None is unknown and leaves a gap."""
+    """One sample of an outage, `seconds` after it began. None is unknown and leaves a gap."""
 
     seconds: float
     kw: float | None
@@ -50,7 +50,7 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class PeakMark:
-    """A peak worth a dot: so many seconds after the beginning, so high, and what to write beside it."""
+    """A marked peak: seconds after the beginning, kW, and its label."""
 
     seconds: float
     kw: float
@@ -68,11 +68,11 @@ def demand_svg(
     rated_kw: float | None = None,
     name: str = "demand",
 ) -> str:
-    """Return the curve as one `<svg>` element, ready to stand inside an HTML page.
+    """Return the curve as one `<svg>` element for an HTML page.
 
-    Three lines: demand now, over 5 and over 15 minutes. Where nothing is known, and where samples are missing, a line
-    stops and begins again. `rated_kw`: the generator's rating, drawn as a dashed line. `name` keeps the styles of
-    several pictures on one page apart. Needs pygal (the extra `report`); ImportError without it.
+    Three lines: demand now, over 5 and over 15 minutes. A line is interrupted while the value is unknown or samples are
+    missing. `rated_kw`: the generator's rating, drawn as a dashed line. `name` separates the styles of several charts
+    on one page. Needs pygal (the extra `report`); ImportError without it.
     """
     taken = sorted(samples, key=lambda sample: sample.seconds)
     dots = sorted(peaks, key=lambda peak: peak.seconds)
@@ -203,7 +203,10 @@ def _style(colors: tuple[str, ...]) -> Style:
 
 
 def _still(root: Element) -> Element:
-    """Take out what moves, loads or waits for a pointer: pictures are printed and mailed. Lift labels off the curve."""
+    """Remove everything that moves, loads or reacts to a pointer: charts are printed and mailed.
+
+    Lift labels off the curve.
+    """
     for parent in list(root.iter()):
         for child in list(parent):
             if str(child.tag).endswith(("script", "desc")):
@@ -216,7 +219,7 @@ def _still(root: Element) -> Element:
 
 
 def _step(span: float, most: int) -> float:
-    """Return the smallest of 1, 2, 5, 10, … that divides a span into at most so many steps."""
+    """Return the smallest of 1, 2, 5, 10, … that divides a span into at most `most` steps."""
     decade: float = 10.0 ** (ceil(log10(span / most)) - 1)
     return next(decade * nice for nice in (1, 2, 5, 10) if decade * nice * most >= span)
 

@@ -1,4 +1,4 @@
-"""An outage, told: everything the log knows of it, put together once for text, HTML, JSON and CSV."""
+"""Report of an outage: everything in the log about it, collected once for text, HTML, JSON and CSV."""
 
 from __future__ import annotations
 
@@ -23,17 +23,27 @@ ACCURACY = "±0.5 % at power factor 1, ±0.75 % at 0.5, from 1 % to 100 % of the
 SHORT_WINDOW_S, LONG_WINDOW_S = 300.0, 900.0
 
 DRILL = "drill"
-"""The kind of an outage that a person asked for; its contact never opened."""
+"""Kind of an outage that a user requested; its contact never opened."""
 
 SHORTER = "all of it, for it was shorter than 15 minutes"
-"""What the peak of an outage is over in which no window of 15 minutes fits."""
+"""Label of the peak of an outage that is shorter than 15 minutes."""
 
-_WATCHED = "on again; watched for a minute, lest an OFF still take effect"
+_END_TEXTS = {
+    "restored": "restored",
+    "on_without_command": "switched on without a command of the controller",
+    "tripped": "tripped",
+    "taken_over": "manual override",
+    "user_request": "on user request",
+    "off_before": "was off before, stays off",
+}
+"""Ends of a shed record, as stored, and as sentences. JSON has the stored code."""
 
-# Rows further apart than so many usual distances are a gap.
+_WATCHED = "on again; watched for a minute because a late OFF may still take effect"
+
+# Rows further apart than this number of usual distances are a gap.
 _GAP_SAMPLES = 4.0
 
-# What every outage has; the rest is worth telling.
+# Events of every outage; the others are notable.
 _ROUTINE = frozenset(
     {
         "outage_began",
@@ -54,9 +64,9 @@ _ROUTINE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class CircuitOutcome:
-    """How one circuit fared. `before`: its position when the outage began, None where nobody wrote it.
+    """Course of one circuit. `before`: its position when the outage began; None if not recorded.
 
-    `end`: in words; for a circuit that was not shed, why not. `shed_at`: None where it was not.
+    `end`: in words; for a circuit that was not shed, the reason. `shed_at`: None if it was not.
     """
 
     circuit: CircuitId
@@ -92,7 +102,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class NotableEvent:
-    """An event worth telling, as a sentence."""
+    """A notable event, as a sentence."""
 
     at: LoggedTime
     text: str
@@ -100,7 +110,7 @@ class NotableEvent:
 
 @dataclass(frozen=True, slots=True)
 class OutageReport:
-    """One outage in full. `configuration`: the last in force, for names and ratings; None where none is kept."""
+    """One outage in full. `configuration`: the last in force, for names and ratings; None if none is kept."""
 
     outage: OutageRow
     lasted_s: float | None
@@ -113,7 +123,7 @@ class OutageReport:
 
     @property
     def rated_kw(self) -> float | None:
-        """Return the generator's rated power; None where nobody wrote it."""
+        """Return the generator's rated power; None if not configured."""
         generator = self.configuration.generator if self.configuration else None
         return generator.kw if generator else None
 
@@ -167,7 +177,9 @@ def _fares(outage: OutageRow, configuration: Configuration | None) -> Iterator[C
         circuit = panel.get(row.circuit)
         name = circuit.name if circuit else row.circuit
         before = outage.before.get(row.circuit)
-        end = row.end or (_WATCHED if row.is_on and outage.ended else _not_yet(outage, circuit))
+        end = _END_TEXTS.get(row.end or "", row.end) or (
+            _WATCHED if row.is_on and outage.ended else _not_yet(outage, circuit)
+        )
         yield CircuitOutcome(row.circuit, name, before, row.shed_at, row.confirmed_after_s, row.restored_at, end)
     known = {row.circuit for row in outage.histories}
     for circuit in panel.values():
@@ -188,8 +200,8 @@ def _not_yet(outage: OutageRow, circuit: Circuit | None) -> str:
     if outage.ended is None:
         return "still shed"
     if circuit is not None and circuit.restore is not Restore.AUTO:
-        return "waits for a person" if circuit.restore is Restore.ASK else "stays off until a person switches it on"
-    return "not given back yet"
+        return "waits for a user" if circuit.restore is Restore.ASK else "stays off until a user switches it on"
+    return "not restored yet"
 
 
 # --- demand ----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""An outage as plain text: when, how long, each circuit, what it took, and what is worth telling."""
+"""Report of an outage as plain text: when, how long, each circuit, energy and demand, notable events."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _head(story: OutageReport) -> Iterator[str]:
         yield f"ended      {day_and_time(outage.ended)}"
         yield f"lasted     {format_span(story.lasted_s)}"
     several = ", at " + ", ".join(clock(opening) for opening in outage.openings) if outage.transfers > 1 else ""
-    none = "none: a person asked for it" if outage.kind == DRILL else ""
+    none = "none: a drill, on user request" if outage.kind == DRILL else ""
     yield f"transfers  {none or outage.transfers}{several}"
     if not outage.began.trusted:
         yield wrapped("The clock was not known to be right then: times of day may be off, durations are not.")
@@ -77,7 +77,7 @@ def _fare(fare: CircuitOutcome) -> tuple[str, ...]:
 
 
 def before_words(fare: CircuitOutcome) -> str:
-    """Return a circuit's position before the outage; empty for one that cannot be commanded: nobody kept it."""
+    """Return a circuit's position before the outage; empty for an uncontrollable one: it is not recorded."""
     return fare.before or ("?" if fare.shed_at else "")
 
 
@@ -128,12 +128,12 @@ def _events(story: OutageReport) -> Iterator[str]:
 
 
 def local(when: LoggedTime) -> datetime | None:
-    """Return a moment in the reader's own time zone; None where it is not known."""
+    """Return a time in the reader's time zone; None if it is not known."""
     return None if when.utc_s is None else datetime.fromtimestamp(when.utc_s, UTC).astimezone()
 
 
 def clock(when: LoggedTime | None) -> str:
-    """Return the time of day; empty where there is nothing to tell of, `?` where it is not known."""
+    """Return the time of day; empty if there is none, `?` if it is not known."""
     if when is None:
         return ""
     moment = local(when)

@@ -1,4 +1,4 @@
-"""The breakers as setup meets them: who speaks on the bus, and one of them switched to prove that it obeys."""
+"""The breakers during setup: which ones report on MQTT, and switching one of them for a test."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RefusedError(Exception):
 
 
 async def circuits_on_bus(broker: Broker, site: str) -> frozenset[str]:
-    """Return the circuits whose device has said where it is. Raises BrokerError."""
+    """Return the circuits whose device has reported its position. Raises BrokerError."""
     async with breaker_client(broker, site) as heard:
         return frozenset(heard.positions)
 
@@ -55,10 +55,10 @@ async def breaker_client(
 
 
 class BreakerClient:
-    """Breakers on one connection. Made by `devices`.
+    """Breakers on one connection. Created by `breaker_client`.
 
-    `positions`: what each said last. `available`: as far as it writes that. `through_controller`: the daemon runs, and
-    does the switching at a person's request; else the commands are ours.
+    `positions`: the last report of each. `available`: if the device publishes it. `through_controller`: the daemon runs
+    and switches on user request; else setup sends the commands.
     """
 
     def __init__(
@@ -122,14 +122,14 @@ class BreakerClient:
                 async with asyncio.timeout(within_s):
                     await self._reports(circuit, wanted)
                 return time.monotonic() - began
-        # Where it was so already the controller may have sent nothing, and waited long enough for us.
+        # If it was already in that position, the controller may have sent nothing.
         there = self._through_controller and self.positions.get(circuit) is wanted
         return time.monotonic() - began if there else None
 
     async def may_come_on(self, circuit: CircuitId) -> None:
-        """Have the running controller say that it would switch the circuit, which is on, on again.
+        """Check that the running controller would switch the circuit, which is on, on again.
 
-        Raises RefusedError where it would not: the circuit is on hold. BrokerError.
+        Raises RefusedError if it would not: the circuit is on hold. BrokerError.
         """
         if self._through_controller:
             await self._command(circuit, Position.ON)

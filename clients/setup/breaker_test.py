@@ -59,10 +59,10 @@ def _may_be_proved(ground: SetupSession, circuit: Circuit) -> bool:
 
 
 async def _earlier_ones(ground: SetupSession) -> None:
-    """Offer to give back what an earlier setup switched off and never saw on again."""
+    """Offer to restore what an earlier setup switched off and did not see on again."""
     for left in ground.seen.left_off:
         circuit = ground.panel.circuits.get(CircuitId(left))
-        question = f"An earlier setup ended while {left} was off, and nobody saw it on again. Switch it on now?"
+        question = f"An earlier setup ended while {left} was off and did not see it on again. Switch it on now?"
         if circuit is None or not commandable(circuit) or not await ground.prompt.confirm(question):
             continue
         try:
@@ -75,7 +75,7 @@ async def _earlier_ones(ground: SetupSession) -> None:
 
 
 async def _not_now(ground: SetupSession) -> str | None:
-    """Return why nothing may be switched: the house is on standby, or nobody knows; None where it may."""
+    """Return why nothing may be switched: the house is on standby, or the source is unknown; None if it may."""
     try:
         told = await fetch_status(ground.broker, ground.site)
     except BrokerError as error:
@@ -86,7 +86,7 @@ async def _not_now(ground: SetupSession) -> str | None:
         async with contact_monitor(ground.installer.contact, ground.configuration) as watch:
             is_open = await watch.first()
     except UnreadableError as error:
-        return f"the contact cannot be read, so nobody knows whether the house is on its generator: {error}"
+        return f"the contact cannot be read, so the source is unknown: {error}"
     return "the contact is open: the house is on standby, and what is off there stays off" if is_open else None
 
 
@@ -137,7 +137,7 @@ async def _one(ground: SetupSession, circuit: Circuit, demand: LoadMeasurement |
 
 
 async def _proof(ground: SetupSession, circuit: Circuit, demand: LoadMeasurement | None) -> BreakerTestResult | None:
-    """Switch the circuit off and on; return what was seen, or None where it said nothing, or was not on."""
+    """Switch the circuit off and on. Return the result; None if it did not report, or was not on."""
     person = ground.prompt
     async with await _on_bus(ground) as bus:
         position = bus.positions.get(circuit.id)
@@ -167,14 +167,14 @@ async def _proof(ground: SetupSession, circuit: Circuit, demand: LoadMeasurement
 def _why_not(site: str, circuit: Circuit, position: Position | None) -> str:
     if position is None:
         return (
-            f"{circuit.name}: not tried: its breaker has never said where it is. It must report on "
-            f"{SiteTopics(site).breaker_state(circuit.id)}, retained."
+            f"{circuit.name}: not tested: its breaker has never reported its position. It must publish it retained on "
+            f"{SiteTopics(site).breaker_state(circuit.id)}."
         )
     return f"{circuit.name}: not tried: it is {position.value}, and setup switches nothing on that was not on."
 
 
 async def _on_bus(ground: SetupSession) -> AbstractAsyncContextManager[BreakerClient]:
-    """Return the way to the breakers: through the controller where it runs, which may have changed meanwhile."""
+    """Return the connection to the breakers: through the controller if it runs, which may have changed."""
     told = await fetch_status(ground.broker, ground.site)
     if told.availability == "online" and (why := _not_quiet(told)) is not None:
         raise RefusedError(why)
@@ -206,7 +206,7 @@ async def _given_back(ground: SetupSession, circuit: Circuit, not_before: float)
 
 
 async def _tried_on(ground: SetupSession, circuit: Circuit) -> tuple[float | None, str]:
-    """Return how long the report took; None, and why, where none came for as long as is sensible."""
+    """Return how long the report took; None, after an explanation, if there was none in a sensible time."""
     until = time.monotonic() + ground.timeouts.restore_s
     while True:
         trouble = "three commands to go on brought no report"
@@ -237,7 +237,7 @@ def _drop(ground: SetupSession, circuit: Circuit, on_kw: float | None, off_kw: f
     if on_kw is None or off_kw is None:
         return None
     if on_kw == 0.0:
-        ground.prompt.say(f"{circuit.name}: the house draws too little for the meter to tell.")
+        ground.prompt.say(f"{circuit.name}: its load is too small for the meter.")
         return None
     drop_kw = round(on_kw - off_kw, 2)
     ground.prompt.say(f"{circuit.name}: demand fell by {drop_kw:.1f} kW, from {on_kw:.1f} to {off_kw:.1f}.")

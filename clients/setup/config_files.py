@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rules.panel import Circuit
 
 EXAMPLES = Path("/usr/share/loadshed/examples")
-"""What the package puts into an empty configuration folder, so that `check` has something to show."""
+"""Example files that the package installs into an empty configuration folder, so that `check` has input."""
 
 _INSTALLER_HEAD = """# installer.toml: what the box is wired to. Written by `loadshed setup`, which may be run again.
 # Try it with `loadshed check`. What is left out has the default that the README shows.
@@ -53,7 +53,7 @@ _COMMENTS = {
 
 
 def read_both(config_dir: Path, examples: Path = EXAMPLES) -> tuple[Installer | None, Panel | None] | ConfigErrors:
-    """Return what both files say, None for one that nobody wrote yet; or every mistake in those that are there."""
+    """Return both files, None for one that does not exist yet; or all errors in the existing ones."""
     installer = _read(config_dir / INSTALLER_FILE, examples)
     circuits = _read(config_dir / CIRCUITS_FILE, examples)
     first = parse_installer(installer) if isinstance(installer, str) else installer
@@ -69,9 +69,9 @@ def _read(path: Path, examples: Path) -> str | ConfigErrors | None:
 
 
 def owners_text(path: Path, examples: Path = EXAMPLES) -> str | None:
-    """Return what an owner wrote into a file; None where it is not there, or is the example it was installed with.
+    """Return the text that an owner wrote; None if the file does not exist, or is the installed example.
 
-    The example's circuits are those of no house: nobody wants them offered.
+    The example's circuits belong to no real house: they are not offered.
     """
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
@@ -84,9 +84,9 @@ def owners_text(path: Path, examples: Path = EXAMPLES) -> str | None:
 
 
 def installer_text(before: str | None, installer: Installer) -> str | ConfigErrors:
-    """Return the text that says this: the owner's, with the tables that changed; or what is wrong with it.
+    """Return the file's new text: the owner's, with the changed tables; or the errors in it.
 
-    `before`: the file as it is; None where there is none.
+    `before`: the present file; None if there is none.
     """
     whole = _INSTALLER_HEAD + "\n".join(text for text in _tables(installer).values() if text is not None)
     if before is None or isinstance(old := parse_installer(before), ConfigErrors):
@@ -96,7 +96,8 @@ def installer_text(before: str | None, installer: Installer) -> str | ConfigErro
     for name in {**was, **tables}:
         if was.get(name) != tables.get(name):
             text = with_table(text, name, tables.get(name))
-    # Written in a way that these few lines do not understand (a table inside a line, say): then all of it anew.
+    # Written in a form that these few lines do not understand (an inline table, for example): then the file is
+    # rewritten.
     return text if parse_installer(text) == installer else _if_right(whole)
 
 
@@ -170,7 +171,7 @@ def _circuit_text(circuit: Circuit) -> str:
 
 
 def text_of(path: Path) -> str | None:
-    """Return a file's text; None where there is no such file."""
+    """Return a file's text; None if there is no such file."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The contact as it moves, for whoever stands at its terminals: on a pin of this Pi, or as a device on the bus."""
+"""The contact as it moves, for a user at its terminals: on a pin of this Pi, or as an MQTT device."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ FIRST_WORD_S = 3.0
 """A pin is read at once; a broker sends what it keeps as soon as it is asked."""
 
 LEAST_QUIET_S = 0.3
-"""At rest for so long, the contact has settled, whatever `settle_s` says."""
+"""Time in seconds without an edge after which the contact has settled, whatever `settle_s` is."""
 
 
 class UnreadableError(Exception):
-    """Nobody can say where the contact is. The text says why, and what to do."""
+    """The contact position cannot be determined. The text states why, and what to do."""
 
 
 class ContactMonitor:
@@ -48,11 +48,11 @@ class ContactMonitor:
         self.open: bool | None = None
 
     def moved(self, is_open: bool, at: float) -> None:
-        """Take a change, from any thread."""
+        """Record a change, from any thread."""
         self._loop.call_soon_threadsafe(self._edges.put_nowait, Edge(is_open, at))
 
     def lost(self, reason: str, _at: float = 0.0) -> None:
-        """Take the news that nobody can read it any more, from any thread."""
+        """Record that the contact can no longer be read, from any thread."""
         self._loop.call_soon_threadsafe(self._edges.put_nowait, reason)
 
     async def first(self, within_s: float = FIRST_WORD_S) -> bool:

@@ -1,4 +1,4 @@
-"""What a contact did when it was moved: came to rest after so many bounces, came back, or chattered."""
+"""Movement of a contact: settled after a number of bounces, returned, or chattered."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class ContactMovement:
-    """One movement. `open`: where it came to rest. `settled_s`: from the first of its `edges` to the last."""
+    """One movement.
+
+    `open`: the position in which it settled. `settled_s`: from the first of its `edges` to the last.
+    """
 
     open: bool
     edges: int
@@ -39,7 +42,7 @@ class ContactMovement:
 
     @property
     def told(self) -> str:
-        """Return it in the words of whoever holds the wire."""
+        """Return a description for the user at the contact."""
         if self.chatters:
             return f"CHATTER: {self.edges} changes in {self.settled_s:.1f} s, and no rest"
         if not self.bounces:

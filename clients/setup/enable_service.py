@@ -17,7 +17,7 @@ UNIT = "loadshed"
 
 
 async def enable(ground: SetupSession) -> bool:
-    """Have systemd start the controller, now and at each boot; return whether it did. What is in the way is said."""
+    """Let systemd start the controller, now and at each boot; return whether it did. Obstacles are printed."""
     person = ground.prompt
     reasons = _reasons(ground)
     if reasons:
@@ -34,7 +34,7 @@ async def enable(ground: SetupSession) -> bool:
     if process.returncode != 0:
         person.say(f"systemctl enable --now {UNIT} failed: {said.decode('utf-8', 'replace').strip()}")
         return False
-    person.say("Where it ran already, `systemctl restart loadshed` takes in what installer.toml says now.")
+    person.say("If it was already running: `systemctl restart loadshed` loads the new installer.toml.")
     person.say(
         "It runs. `loadshed status` shows the house; let the transfer switch transfer once, with the real loads."
     )
@@ -42,13 +42,13 @@ async def enable(ground: SetupSession) -> bool:
 
 
 def _reasons(ground: SetupSession) -> tuple[str, ...]:
-    """Return why the unit may not be enabled; nothing, where it may."""
+    """Return why the unit may not be enabled; empty if it may."""
     seen = ground.seen.contact_seen(ground.installer.contact)
     reasons = []
     if seen is None or not seen.both_ways:
         reasons.append("the contact has not been seen closed and open as it is wired now: `loadshed setup contact`")
     if not len(ground.panel):
-        reasons.append("nobody has written a circuit yet: `loadshed setup circuits`")
+        reasons.append("no circuit is configured yet: `loadshed setup circuits`")
     configuration = load(ground.config_dir.absolute())
     wrong = configuration if isinstance(configuration, ConfigErrors) else ConfigErrors(unreadable_files(configuration))
     reasons += wrong.sentences

@@ -1,4 +1,4 @@
-"""What the house draws now, for the moment before and after a circuit went off."""
+"""Demand of the house before and after a circuit is switched off."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class LoadMeasurement:
 
 
 def demand_of(ground: SetupSession, site: Site, *, running: bool) -> LoadMeasurement | None:
-    """Return how demand is best measured here; None where there is no meter. `running`: the controller has the port."""
+    """Return the best way to measure demand here; None if there is no meter. `running`: the controller has the port."""
     meter, most_s = ground.installer.meter, ground.timeouts.measure_s
     if meter is None:
         return None

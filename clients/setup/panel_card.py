@@ -1,4 +1,7 @@
-"""The panel-door card: what a transfer does to each circuit, and what is left to a hand. One HTML page, for paper."""
+"""The panel-door card: what a transfer does to each circuit, and what must be switched manually.
+
+One HTML page, for paper.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,7 @@ def write_card(ground: SetupSession, path: Path) -> bool:
 
 
 def card_html(panel: Panel, site: str, seen: SetupRecord, date: str, program: str) -> str:
-    """Return the card. `date`: when it was made, for whoever finds it in ten years."""
+    """Return the card. `date`: when it was made, for a reader in ten years."""
     parts = (*_head(site, date), *_lists(panel, seen), *_hand(panel), _what_to_do(panel), _foot(date, program))
     body = "\n".join(parts)
     return (
@@ -142,7 +145,7 @@ def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return f"<table><tr>{head}</tr>{body}</table>"
 
 
-# --- what is left to a hand ------------------------------------------------------------------------------------------
+# --- manual switching -------------------------------------------------------------------------------------------------
 
 
 def _hand(panel: Panel) -> Iterator[str]:
@@ -157,7 +160,7 @@ def _hand(panel: Panel) -> Iterator[str]:
 
 def _what_to_do(panel: Panel) -> str:
     order = [panel[circuit] for circuit in shed_order(panel) if panel[circuit].tag is Tag.NONESSENTIAL]
-    listed = ", ".join(f"{_spaces(one)}&nbsp;{escape(one.name)}" for one in order) or "there is none"
+    listed = ", ".join(f"{_spaces(one)}&nbsp;{escape(one.name)}" for one in order) or "none"
     never = [one.name for one in panel if sheddable(one) and one.restore is not Restore.AUTO]
     waits = f" These wait for you: {escape(', '.join(never))}." if never else ""
     again = [one.name for one in panel if sheddable(one) and one.override is Override.NEVER]

@@ -1,4 +1,4 @@
-"""The person at the terminal: what is said to them, and what they answer; a pipe answers as a person types."""
+"""The dialog at the terminal: output, questions and answers; a pipe may give the answers."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 NOTHING = "-"
-"""What is typed to have no value where one is offered."""
+"""Answer for no value where a default is offered."""
 
 
 class InputClosedError(Exception):
-    """Nobody answers any more: the input has ended."""
+    """The input has ended."""
 
 
 class Prompt:
@@ -39,18 +39,18 @@ class Prompt:
 
     @property
     def at_terminal(self) -> bool:
-        """Whether a person may type at any moment; a pipe's answers may all have come already."""
+        """Whether a user may type at any time; a pipe's answers may all be there already."""
         return os.isatty(self._descriptor)
 
     def say(self, text: str = "") -> None:
-        """Say a line, or a paragraph that is broken where the terminal ends."""
+        """Print a line, or a paragraph wrapped at the terminal's width."""
         self._print("\n".join(wrapped(line, "  ", first="") if line else "" for line in text.split("\n")) + "\n")
 
     async def line(self) -> str:
         """Return the next line that is typed, without its end. Raises GoneError."""
         while not self._lines:
             if self._ended:
-                raise InputClosedError("nobody answers any more: the input has ended")
+                raise InputClosedError("the input has ended: no more answers")
             self._take(await self._more())
         return self._lines.popleft()
 
@@ -101,7 +101,7 @@ class Prompt:
         return answer
 
     def _print(self, text: str) -> None:
-        # A terminal that is gone must not keep anybody from giving back what is off.
+        # A terminal that is gone must not prevent the restore of a circuit that is off.
         with suppress(OSError):
             self._write(text)
             sys.stdout.flush()
@@ -131,7 +131,7 @@ class Prompt:
 
 @contextmanager
 def _unseen(descriptor: int) -> Iterator[None]:
-    """Have a terminal not show what is typed."""
+    """Hide what is typed at a terminal."""
     if not os.isatty(descriptor):
         yield
         return
@@ -169,7 +169,7 @@ def _number(answer: str) -> object:
 
 
 def or_nothing(read: Callable[[str], Answer]) -> Callable[[str], Answer | None]:
-    """Return what reads an answer that may be left out: Enter where nothing is offered, or `-`."""
+    """Return a reader for an optional answer: Enter if nothing is offered, or `-`."""
 
     def read_or_nothing(answer: str) -> Answer | None:
         return None if answer in ("", NOTHING) else read(answer)

@@ -1,4 +1,4 @@
-"""What every step of setup works on: both files, what was seen so far, and the person who is asked."""
+"""State of all setup steps: both files, earlier results, and the dialog."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ DEFAULTS = Installer(
     store=StoreSettings(),
     generator=None,
 )
-"""What a house has where nobody wrote anything yet."""
+"""Defaults of a house without configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long is waited, in s.
+    """Timeouts in seconds.
 
-    `contact_s`: for a contact to move, where nobody is at a terminal to say that it was moved. `restore_s`: for a
-    broker that went away while a circuit was off. `restart_s`: for a broker that was started just now. `measure_s`: for
-    two ticks of the meter's register.
+    `contact_s`: for a contact to move, if no user at a terminal can confirm it. `restore_s`: for a broker that was lost
+    while a circuit was off. `restart_s`: for a broker that was just started. `measure_s`: for two ticks of the meter's
+    register.
     """
 
     contact_s: float = 300.0
@@ -66,10 +66,12 @@ def _no_command(words: Sequence[str]) -> int:
 
 @dataclass
 class SetupSession:
-    """Where setup works. `installer`, `panel`: as on disk by now. `mosquitto`: the folder of this machine's broker.
+    """A setup session.
 
-    `run_command`: run another `loadshed` command and return its exit code; the command line sets it.
-    `examples`: where the files are that come with the program; one that nobody changed counts as not written.
+    `installer`, `panel`: as on disk now. `mosquitto`: the configuration folder of this machine's broker.
+
+    `run_command`: runs another `loadshed` command and returns its exit code; set by the command line. `examples`: the
+    installed example files; an unchanged one counts as not written.
     """
 
     config_dir: Path
@@ -118,7 +120,7 @@ class SetupSession:
         return startup.broker(self.configuration)
 
     def read_again(self) -> bool:
-        """Take in what another program has written into the files; return whether they are right."""
+        """Load what another program has written into the files; return whether they are valid."""
         read = config_files.read_both(self.config_dir, self.examples)
         if isinstance(read, ConfigErrors):
             self.prompt.say("\n".join(read.sentences))

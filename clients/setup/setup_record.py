@@ -1,6 +1,6 @@
-"""What setup saw, kept in the state folder: that the contact closed and opened, and which breakers obeyed.
+"""Results of setup, saved in the state folder: contact seen closed and open, and tested breakers.
 
-Also what a proof is about to switch off, written before the command: whatever ends setup, the next one can name it.
+A test also saves what it is about to switch off, before the command: however setup ends, the next one can name it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FILE = "setup.json"
 
 @dataclass(frozen=True, slots=True)
 class ContactSeen:
-    """That a contact was seen to move. `wired`: the settings it was seen under. Times: UTC, RFC 3339; None: not seen.
+    """A contact was seen to move. `wired`: the settings at that time. Times: UTC, RFC 3339; None: not seen.
 
     `bounces`, `settled_ms`: of the opening.
     """
@@ -40,7 +40,7 @@ class ContactSeen:
 
 @dataclass(frozen=True, slots=True)
 class BreakerTestResult:
-    """That a breaker obeyed. `off_s`, `on_s`: from command to report. `drop_kw`: None: not measured."""
+    """A breaker obeyed. `off_s`, `on_s`: from command to report. `drop_kw`: None: not measured."""
 
     at: str
     off_s: float
@@ -50,14 +50,14 @@ class BreakerTestResult:
 
 @dataclass(frozen=True, slots=True)
 class SetupRecord:
-    """All that is kept. `left_off`: circuits that a proof switched off and that nobody saw on again."""
+    """All saved results. `left_off`: circuits that a test switched off and that were not seen on again."""
 
     contact: ContactSeen | None = None
     proofs: Mapping[str, BreakerTestResult] = field(default_factory=dict)
     left_off: tuple[str, ...] = ()
 
     def contact_seen(self, settings: ContactSettings) -> ContactSeen | None:
-        """Return what was seen of this very contact; None where nothing was, or it is wired otherwise by now."""
+        """Return the result for this contact; None if there is none, or its wiring settings have changed."""
         return self.contact if self.contact is not None and self.contact.wired == wired(settings) else None
 
     def with_test_result(self, circuit: str, proof: BreakerTestResult) -> SetupRecord:
@@ -74,13 +74,13 @@ _WIRING = ("source", "pin", "topic", "open", "closed", "normally")
 
 
 def wired(settings: ContactSettings) -> str:
-    """Return what a sighting of the contact holds for: another pin, or another sense, has to be seen anew."""
+    """Return the settings for which a result holds: another pin, or another sense, must be tested again."""
     fields = asdict(settings)
     return json.dumps({name: fields[name] for name in _WIRING if name in fields})
 
 
 def load(state_dir: Path) -> SetupRecord:
-    """Return what was kept; nothing where there is nothing, or it cannot be understood: then it is to be seen anew."""
+    """Return the saved results; empty if there are none, or they cannot be read: then tests must be repeated."""
     try:
         said = json.loads((state_dir / FILE).read_text(encoding="utf-8"))
         contact = said["contact"]

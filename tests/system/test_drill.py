@@ -242,7 +242,7 @@ async def _killed(folder: Path) -> None:
         async with Drill(house, "--live", "--yes", *HELD) as drill:
             await drill.says(ALL_OFF)
             await house.program.kill()
-            await drill.says("THE CONTROLLER IS GONE")
+            await drill.says("THE CONTROLLER IS OFFLINE")
             await house.program.start()
             assert await drill.ended() == 0, drill.text
         assert "The controller is there again." in drill.text

@@ -1,4 +1,4 @@
-"""The broker: where it is, who we are there, and that a word of ours comes back."""
+"""The broker: its address, the login, and a round trip of a message."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def broker(ground: SetupSession) -> bool:
 
 
 async def _made(ground: SetupSession, site: SiteSettings, settings: BrokerSettings) -> bool:
-    """Set this machine's own broker up for the house, where it is there and the person agrees; tell whether it is."""
+    """Set up this machine's own broker for the house, if it exists and the user agrees; return whether it is set up."""
     can = settings.username is None and settings.host in LOOPBACK and settings.port == PORT
     if not can or shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None:
         return False
@@ -92,7 +92,7 @@ async def _or_none(person: Prompt, question: str, key: str, default: str | None)
 
 
 async def _password(person: Prompt, path: Path) -> None:
-    """Have the password written, where none stands yet or another is wanted."""
+    """Write the password file, if there is none or a new password is wanted."""
     if text_of(path) is not None and not await person.confirm(f"{path} is there. Type another password?"):
         return
     password = await person.secret("The password")
@@ -109,9 +109,9 @@ def _keep_password(path: Path, password: str) -> None:
 
 
 async def _tried(person: Prompt, at: Broker, site: str, for_s: float) -> str | None:
-    """Say how long a word takes there and back, and return None; or why it does not come back.
+    """Print the round-trip time of a message and return None; or return why it failed.
 
-    `for_s`: how long to try anew; a broker that was started just now is not there yet.
+    `for_s`: how long to retry; a broker that was just started is not ready yet.
     """
     until = time.monotonic() + for_s
     while True:
@@ -127,7 +127,7 @@ async def _tried(person: Prompt, at: Broker, site: str, for_s: float) -> str | N
 
 
 async def round_trip(at: Broker, site: str, within_s: float = ECHO_S) -> float:
-    """Return how many seconds a word of ours takes to the broker and back. Raises BrokerError where it does not."""
+    """Return the round-trip time of a message to the broker, in seconds. Raises BrokerError if it fails."""
     link = await MqttConnection.open(at, f"loadshed-setup-{secrets.token_hex(4)}", complain=lambda _words: None)
     echo, word = SiteTopics(site).answers(secrets.token_hex(8)), secrets.token_bytes(8)
     try:

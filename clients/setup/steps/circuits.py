@@ -27,7 +27,7 @@ COMPRESSOR_REST_S = 300.0
 
 
 async def circuits(ground: SetupSession) -> bool:
-    """Add, change and remove circuits until the person is done; each is written as it comes. False: there is none."""
+    """Add, change and remove circuits until the user is done; each is written at once. False: there is none."""
     person = ground.prompt
     person.say("The panel, handle by handle. A name that is known is changed, `remove NAME` takes it out.")
     on_bus = await _on_bus(ground)
@@ -67,11 +67,11 @@ def _fate(circuit: Circuit) -> str:
 
 
 async def _on_bus(ground: SetupSession) -> frozenset[str]:
-    """Return the circuits whose device has spoken on the bus; none where the broker is away, which is said."""
+    """Return the circuits whose device has reported on MQTT; empty, with a message, if the broker is unavailable."""
     try:
         return await circuits_on_bus(ground.broker, ground.site)
     except BrokerError as error:
-        ground.prompt.say(f"Whether a breaker speaks on the bus cannot be seen: {error}")
+        ground.prompt.say(f"Cannot see which breakers report on MQTT: {error}")
         return frozenset()
 
 
@@ -137,7 +137,9 @@ async def _asked(person: Prompt, old: Circuit) -> Circuit:
     )
     if circuit.tag is Tag.ESSENTIAL:
         usual = old.protected or named(circuit, DEPENDED_ON)
-        says = "Does this controller, the network or somebody's safety hang on it (then nothing ever commands it)?"
+        says = (
+            "Does it supply this controller, the network, or a safety or medical device (then it is never commanded)?"
+        )
         return replace(circuit, protected=await person.confirm(says, default=usual))
     circuit = replace(circuit, protected=False)
     if not controllable(circuit):

@@ -34,8 +34,8 @@ _OPEN_ON_UTILITY = (
     "utility, and nothing is shed. Take the normally closed side of the switch's contact if it has one."
 )
 _CHATTERS = (
-    "This is no bounce but a fault of the wiring: a loose terminal, a corroded contact, or hum from a power conductor "
-    "beside the wire. It does not count as seen. Mend it, then move the contact again."
+    "This is not a bounce but a wiring fault: a loose terminal, a corroded contact, or hum from a power conductor "
+    "beside the wire. It does not count as seen. Fix it, then move the contact again."
 )
 _HOW = {True: "lift one wire of the loop, or let the switch transfer", False: "put the wire back"}
 
@@ -61,7 +61,7 @@ async def contact(ground: SetupSession) -> bool:
 
 
 async def _may_be_moved(ground: SetupSession) -> bool:
-    """Tell whether the contact may be opened: a controller that hears it would shed, and that is for real."""
+    """Return whether the contact may be opened: a running controller would really shed."""
     try:
         told = await fetch_status(ground.broker, ground.site)
     except BrokerError:
@@ -107,7 +107,7 @@ async def _word(person: Prompt, question: str, key: str, default: str) -> str:
 
 
 async def _looked(ground: SetupSession, settings: ContactSettings) -> ContactSeen | ContactSettings | None:
-    """Return what was seen; the settings to look again with; None where it was not seen, and is not to be had so."""
+    """Return the result; the settings to try next; None if it was not seen, and cannot be."""
     try:
         return await _seen(ground, settings)
     except UnreadableError as error:
@@ -141,7 +141,7 @@ async def _not_closed(person: Prompt, settings: ContactSettings) -> ContactSetti
         person.say("Then leave it: setup moves nothing while the house is on its generator. Come back on utility.")
         return None
     person.say(_OPEN_ON_UTILITY)
-    does = await person.choose("Mend the loop and look again, or is it inverted?", ("look", "inverted"), "look")
+    does = await person.choose("Fix the loop and look again, or is it inverted?", ("look", "inverted"), "look")
     if does == "look":
         return settings
     inverted = replace(settings, normally="open" if settings.normally == "closed" else "closed")
@@ -150,7 +150,7 @@ async def _not_closed(person: Prompt, settings: ContactSettings) -> ContactSetti
 
 
 async def _moved(ground: SetupSession, watch: ContactMonitor, *, wanted_open: bool) -> ContactMovement | None:
-    """Have the contact moved, and tell what was seen; None where the person says that it was, and nothing came."""
+    """Let the user move the contact and print the result; None if the user moved it and nothing was seen."""
     person = ground.prompt
     word = "Open" if wanted_open else "Close"
     while True:
@@ -174,7 +174,7 @@ async def _moved(ground: SetupSession, watch: ContactMonitor, *, wanted_open: bo
 
 
 async def _swing_or_word(ground: SetupSession, watch: ContactMonitor) -> ContactMovement | None:
-    """Return the next movement; None: the person pressed Enter first, or nobody is there and it took too long."""
+    """Return the next movement; None: the user pressed Enter first, or no user is there and it took too long."""
     if not ground.prompt.at_terminal:
         try:
             async with asyncio.timeout(ground.timeouts.contact_s):
@@ -186,7 +186,7 @@ async def _swing_or_word(ground: SetupSession, watch: ContactMonitor) -> Contact
     try:
         await asyncio.wait((moving, typing), return_when=asyncio.FIRST_COMPLETED)
         if not moving.done():
-            await typing  # raises where nobody is there any more
+            await typing  # raises if the input has ended
             return None
         return await moving
     finally:

@@ -26,13 +26,13 @@ LIKELY_IDS = (1, 2, 3)
 ALL_IDS = range(1, 248)
 
 LATE_S = 0.3
-"""Silence that lasted so much longer than was waited for was ours: this machine stood still."""
+"""A timeout that took this much longer was caused by this machine: it stood still."""
 _PORTS = ("serial/by-id/*", "ttyUSB*", "ttyACM*", "ttyAMA*")
 _DEV = Path("/dev")
 
 
 async def meter(ground: SetupSession) -> bool:
-    """Find the meter and write it down, or that there is none; return whether either is settled."""
+    """Find the meter and write it to the file, or that there is none; return whether either is settled."""
     person, now = ground.prompt, ground.installer.meter
     person.say("A Series 1000/2000 kWh meter on RS485, its CTs on the load side of the transfer switch.")
     if not await person.confirm("Is there one?", default=now is not None):
@@ -51,7 +51,7 @@ async def meter(ground: SetupSession) -> bool:
 
 
 async def _found(ground: SetupSession, now: MeterSettings | None) -> tuple[str, int] | None:
-    """Return the port and the id at which a meter answers; None where none does."""
+    """Return the port and the id at which a meter responds; None if none does."""
     person = ground.prompt
     usual = now.port if now else next(iter(ports()), "-")
     port = await person.value(
@@ -75,7 +75,7 @@ async def _found(ground: SetupSession, now: MeterSettings | None) -> tuple[str, 
 
 
 def ports() -> tuple[str, ...]:
-    """Return the serial ports that a meter may hang on, each once, by its lasting name where it has one."""
+    """Return the serial ports that may connect to a meter, each once, by its persistent name if it has one."""
     found: dict[Path, str] = {}
     for pattern in _PORTS:
         for path in sorted(_DEV.glob(pattern)):

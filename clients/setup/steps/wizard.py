@@ -37,7 +37,7 @@ TITLES = {
 
 
 async def run_wizard(ground: SetupSession, step: str | None, card: Path | None) -> bool:
-    """Take one step, or all of them in turn; return whether all that was begun was done."""
+    """Run one step, or all of them in turn; return whether every started step was completed."""
     steps = _steps(card or ground.config_dir / FILE)
     try:
         if step is not None:

@@ -54,7 +54,7 @@ def test_a_drill_that_passes_says_how_fast_each_obeyed() -> None:
     assert (fare.off_after_s, fare.off_tries, fare.on_after_s, fare.on_tries) == (0.04, 1, 0.04, 1)
     assert outcome(found, "dryer").progress.off_after_s == 2.04
     assert (found.course.id, found.course.because) == (1, "its time is up")
-    assert house.lines[0] == "Drill 1 has begun: everything nonessential that can be switched is told OFF."
+    assert house.lines[0] == "Drill 1 has begun: every nonessential, controllable circuit is sent OFF."
     assert house.lines[-1] == "All clear."
 
 
@@ -153,7 +153,7 @@ def test_what_waits_for_a_person_has_not_failed() -> None:
     """As its owner wrote it; the report says what brings it back."""
     found = drilled(circuit("pump"), circuit("range", restore=Restore.ASK)).result()
     assert found.passed
-    assert found.verdict.endswith("and 1 came back; for a person waits: Range.")
+    assert found.verdict.endswith("and 1 came back; waiting for a user: Range.")
     assert "`loadshed ask restore range`" in flat(result_text(found))
 
 
@@ -200,7 +200,7 @@ def test_who_was_only_just_told_as_it_was_cut_short_has_not_failed() -> None:
     house.wait(1.0)
     found = house.result()
     assert not found.failed
-    assert outcome(found, "dryer").text == "told to go off, and not confirmed yet, when it was cut short"
+    assert outcome(found, "dryer").text == "OFF sent, not confirmed yet, when it was cut short"
     assert "2 of 3 circuits went off" in found.verdict
 
 
@@ -220,7 +220,7 @@ def test_a_start_in_the_middle_is_said_and_followed() -> None:
     house = Drilled(*THREE)
     course = house.follow(60.0)
     house.wait(20.0)
-    assert course.availability("offline")[0].startswith("THE CONTROLLER IS GONE")
+    assert course.availability("offline")[0].startswith("THE CONTROLLER IS OFFLINE")
     house.restart()
     assert course.availability("online") == ["The controller is there again."]
     house.wait(100.0)
@@ -236,7 +236,7 @@ def test_a_contact_that_is_lost_is_said() -> None:
     house.wait(20.0)
     house.contact.is_lost()
     house.wait(20.0)
-    assert any(line.startswith("NOBODY CAN SAY WHERE THE CONTACT IS") for line in house.lines)
+    assert any(line.startswith("CONTACT POSITION UNKNOWN THE CONTACT IS") for line in house.lines)
     house.contact.is_read()
     house.wait(100.0)
     assert house.result().passed

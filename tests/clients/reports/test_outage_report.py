@@ -136,7 +136,7 @@ def test_a_person_reads_when_how_long_and_what_became_of_each_circuit(
     assert "0.2 s" in lines["Hot <tub>"]
     assert lines["Hot <tub>"].endswith("restored")
     assert "NEVER" in lines["range"]
-    assert lines["range"].endswith("waits for a person")
+    assert lines["range"].endswith("waits for a user")
     assert lines["pool"].endswith("was off before, and stayed so")
     assert "UNCONTROLLABLE, stayed ON: standard breaker: no remote control" in lines["garage"]
     assert "fridge" not in lines
@@ -280,7 +280,7 @@ def test_a_drill_is_told_as_a_drill(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert (listed["kind"], listed["transfers"]) == ("drill", 0)
     text = told(tmp_path, capsys, "report", "1")
     assert text.startswith("Drill 1\n")
-    assert "none: a person asked for it" in text
+    assert "none: a drill, on user request" in text
     page = told(tmp_path, capsys, "report", "1", "--html")
     assert "<h1>Drill 1</h1>" in page
     assert "standby" not in page

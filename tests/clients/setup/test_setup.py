@@ -122,7 +122,7 @@ async def _circuits(person: Typist) -> None:
         ("Its breaker", ""),
         ("At a transfer it is", ""),
         ("Its rating in A", "15"),
-        ("(then nothing ever commands it)? [Y/n]", ""),
+        ("(then it is never commanded)? [Y/n]", ""),
         ('("done": all are there)', "Garage"),
         ("Its name in topics [garage]", ""),
         ("Its space", "17"),

@@ -41,7 +41,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 USUAL_PORT = 1883
 DAY_S = 86_400.0
 # How the log says that a circuit was left to somebody, or let go at their word.
-_BY_PEOPLE = ("taken over by a person", "a person's request")
+_BY_USERS = ("taken_over", "user_request")
 _FEEDERS = ("router", "modem", "access point", "broker", "loadshed", "controller", "breaker hub", "network", "wifi")
 _SIOCGIFADDR = 0x8915
 
@@ -119,7 +119,7 @@ def drill_failed(drill: OutageRow) -> tuple[str, ...]:
     return tuple(
         row.circuit
         for row in drill.histories
-        if row.confirmed_after_s is None and row.circuit not in off_before and row.end not in _BY_PEOPLE
+        if row.confirmed_after_s is None and row.circuit not in off_before and row.end not in _BY_USERS
     )
 
 

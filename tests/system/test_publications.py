@@ -28,7 +28,7 @@ HOSTILE = (
 
 def refused(house: ProcessHouse) -> list[str]:
     """Return the lines that refusals cost."""
-    return [line for line in house.program.log if line.startswith("refused ")]
+    return [line for line in house.program.log if " refused: " in line]
 
 
 async def test_hostile_words_change_nothing_and_cost_a_line_each(tmp_path: Path) -> None:

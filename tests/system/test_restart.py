@@ -166,7 +166,7 @@ async def test_a_start_in_the_dark_before_the_broker_is_there(tmp_path: Path) ->
         await house.kill_broker()
         house.contact.is_open = True
         await house.program.start()
-        await house.until(lambda: any("nothing listens" in line for line in house.program.log), "nobody is there")
+        await house.until(lambda: any("no program listens" in line for line in house.program.log), "nobody is there")
         await house.start_broker()
         await house.is_shed()
         house.closes()

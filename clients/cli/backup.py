@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from clients.cli.cli import folders
 from clients.cli.look import DONE, NOT_DONE, print_error
-from clients.terminal.tables import print_line
+from clients.terminal.output import print_line
 
 if TYPE_CHECKING:
     import argparse

@@ -19,7 +19,8 @@ from clients.broker_admin.mosquitto import ETC, AccessError, Listeners, Mosquitt
 from clients.broker_admin.passwords import new_password
 from clients.cli.cli import folders
 from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error
-from clients.terminal.tables import print_line, table
+from clients.terminal.output import print_line
+from clients.terminal.tables import table
 from controller.atomic_file import read, write
 from controller.config.errors import ConfigErrors
 from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, parse_circuits, parse_installer

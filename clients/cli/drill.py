@@ -13,7 +13,7 @@ from clients.cli.argument_types import duration
 from clients.cli.cli import folders
 from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error, site_or_error
 from clients.terminal.interrupt import accept_ctrl_c
-from clients.terminal.tables import print_line
+from clients.terminal.output import print_line
 from rules.drill import DEFAULT_S, LONGEST_S, SHORTEST_S
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from clients.cli.cli import folders
-from clients.terminal.tables import print_line
+from clients.terminal.output import print_line
 
 if TYPE_CHECKING:
     import argparse

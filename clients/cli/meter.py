@@ -12,7 +12,7 @@ from clients.cli import argument_types
 from clients.cli.cli import folders
 from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error
 from clients.terminal.interrupt import accept_ctrl_c
-from clients.terminal.tables import print_line
+from clients.terminal.output import print_line
 
 if TYPE_CHECKING:
     import argparse

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from clients.cli.cli import folders
 from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error, site_or_error
-from clients.terminal.tables import print_line, wrapped
+from clients.terminal.output import print_line
+from clients.terminal.tables import wrapped
 
 if TYPE_CHECKING:
     import argparse

@@ -9,7 +9,7 @@ from clients.cli.argument_types import amount
 from clients.cli.cli import folders
 from clients.cli.look import DONE, NOT_DONE, WRONG_CONFIGURATION, print_error, site_or_error
 from clients.terminal.interrupt import accept_ctrl_c
-from clients.terminal.tables import print_line
+from clients.terminal.output import print_line
 
 if TYPE_CHECKING:
     import argparse

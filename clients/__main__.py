@@ -1,10 +1,10 @@
-"""`loadshed`, and `python -m clients`."""
+"""`python -m clients` runs the `loadshed` command."""
 
 from __future__ import annotations
 
 import sys
 
-from clients.cli.cli import main
+from clients.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -194,10 +194,10 @@ def _put_files(package: Package) -> None:
 def _commands_for_manual() -> str:
     """Return the commands as the manual page lists them, from the table that runs."""
     sys.path.insert(0, str(ROOT))
-    from clients.cli.cli import _COMMANDS  # noqa: PLC0415 — the project is no package of this one's
+    from clients.cli.dispatcher import COMMANDS  # noqa: PLC0415 — the project is no package of this one's
 
     return "\n".join(
-        f".TP\n.B {name}\n{command.help[0].upper()}{command.help[1:]}." for name, command in _COMMANDS.items()
+        f".TP\n.B {name}\n{command.help[0].upper()}{command.help[1:]}." for name, command in COMMANDS.items()
     )
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from clients.bus_client.check import describe
-from clients.bus_client.check_view import description_text, mistakes_text
-from clients.cli import cli
+from clients.bus_client.check_view import description_text, errors_text
+from clients.cli import dispatcher
 from controller.config.errors import ConfigErrors
 from controller.config.loader import Configuration, Sources, load, parse, parse_circuits, parse_installer
 from controller.config.model import CONTACTS, SINGLE_TABLES, CircuitSettings
@@ -104,7 +104,7 @@ def test_the_homeowner_page_shows_an_error_as_check_prints_it() -> None:
     """With file, line, allowed values, and the closest match."""
     wrong = parse_circuits('[circuits.hot-tub]\nspace = 9\nbreaker = "gen2"\ntag = "nonesential"\n')
     assert isinstance(wrong, ConfigErrors)
-    assert block(HOMEOWNER, "text", "nonesential").strip() in mistakes_text(wrong, Path("/etc/loadshed"))
+    assert block(HOMEOWNER, "text", "nonesential").strip() in errors_text(wrong, Path("/etc/loadshed"))
 
 
 # --- commands --------------------------------------------------------------------------------------------------------
@@ -115,17 +115,17 @@ def test_each_command_of_ours_is_understood(page: Path) -> None:
     """Options too: a stranger types what stands there."""
     ours = [words[1:] for words in commands(page) if words[0] == "loadshed"]
     for words in ours:
-        cli._parser(words).parse_args(words)
+        dispatcher.build_parser(words).parse_args(words)
 
 
 @each_page
 def test_each_command_mentioned_exists(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It may lack what it is about, or have a word in its place: `loadshed meter set-id NEW`."""
     for words in mentioned(page):
-        assert words[0] in cli._COMMANDS, words
+        assert words[0] in dispatcher.COMMANDS, words
         if not any(word.isupper() for word in words):
             try:
-                cli._parser(words).parse_args(words)
+                dispatcher.build_parser(words).parse_args(words)
             except SystemExit:
                 assert "arguments are required" in capsys.readouterr().err, words
 
@@ -139,7 +139,7 @@ def test_no_command_is_foreign(page: Path) -> None:
 def test_the_reference_lists_every_command() -> None:
     """One row each."""
     rows = re.findall(r"^\| `loadshed ([a-z-]+)` \|", COMMANDS.read_text(encoding="utf-8"), re.MULTILINE)
-    assert rows == [*cli._COMMANDS]
+    assert rows == [*dispatcher.COMMANDS]
 
 
 @each_page

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from clients.cli import cli
-from clients.cli.ready import NOT_READY
-from clients.terminal.exit_codes import NOT_DONE
+from clients.cli import dispatcher
+from clients.terminal import arguments as arguments_module
+from clients.terminal.exit_codes import NOT_DONE, NOT_READY
 from controller.core.system_alarms import CLOCK_IN_OUTAGE_AFTER_S
 from controller.daemon import WATCHDOG_S, WRONG_CONFIGURATION
 from controller.runtime import clock, startup
@@ -39,9 +39,9 @@ def one(key: str) -> str:
 def test_the_unit_starts_the_daemon_as_the_program_understands_it() -> None:
     """The program's own defaults, written out; the folders are those that systemd makes."""
     program, *words = one("ExecStart").split()
-    arguments = cli._parser(words).parse_args(words)
-    assert arguments.config == cli.CONFIG_DIR == Path("/etc") / one("ConfigurationDirectory")
-    assert arguments.state == cli.STATE_DIR == Path("/var/lib") / one("StateDirectory")
+    arguments = dispatcher.build_parser(words).parse_args(words)
+    assert arguments.config == arguments_module.CONFIG_DIR == Path("/etc") / one("ConfigurationDirectory")
+    assert arguments.state == arguments_module.STATE_DIR == Path("/var/lib") / one("StateDirectory")
     assert one("Environment") == f"LG_WD=%t/{one('RuntimeDirectory')}"
     assert program == "/usr/bin/loadshed", "where the package puts it"
 

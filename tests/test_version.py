@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clients.cli.cli import main
+from clients.cli import main
 from controller.version import UNKNOWN, version
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What `loadshed check` writes: each circuit with its fate, what is unwise, and what is wrong."""
+"""Output of `loadshed check`: a table of the circuits, advice, and configuration errors."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 
 def description_text(description: Description) -> str:
-    """Return what a transfer does to the house, as a table, and the advice."""
-    heads = ("circuit", "space", "amps", "breaker", "tag", "at a transfer", "why, and how it comes back")
+    """Return the table of what a transfer does to each circuit, the summary and the advice."""
+    heads = ("circuit", "space", "amps", "breaker", "tag", "at a transfer", "why, and how it is restored")
     parts = [table(heads, [_row(line) for line in description.circuits], right=(2,)), wrapped(description.summary)]
     if description.advice:
-        said = "\n".join(wrapped(f"- {one}", "  ", first="") for one in description.advice)
-        parts.append(f"Legal, but look at it:\n{said}")
+        items = "\n".join(wrapped(f"- {item}", "  ", first="") for item in description.advice)
+        parts.append(f"Advice:\n{items}")
     return "\n\n".join(parts)
 
 
 def _row(line: CircuitLine) -> tuple[str, ...]:
-    fate = "SHED" if line.action == "shed" else line.action
+    action = "SHED" if line.action == "shed" else line.action
     why = f"{line.why}; {line.restore}" if line.restore else line.why
-    return line.circuit, line.spaces, line.amps, line.breaker, line.tag, fate, why
+    return line.circuit, line.spaces, line.amps, line.breaker, line.tag, action, why
 
 
-def mistakes_text(mistakes: ConfigErrors, config_dir: Path) -> str:
-    """Return every mistake on a line of its own."""
-    count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-    return "\n".join((*mistakes.sentences, f"{count} in {config_dir}: nothing is taken until all are mended"))
+def errors_text(errors: ConfigErrors, config_dir: Path) -> str:
+    """Return each configuration error on its own line, and their number."""
+    count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
+    return "\n".join((*errors.sentences, f"{count} in {config_dir}. Correct all of them; until then nothing changes."))

@@ -1,1 +1,5 @@
-"""What a person types: the command line, and the small programs behind it."""
+"""The `loadshed` command: one file per command, and one dispatcher."""
+
+from clients.cli.dispatcher import main
+
+__all__ = ["main"]

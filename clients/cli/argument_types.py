@@ -1,4 +1,4 @@
-"""Numbers, ports and models on the command line: each as what it means, or refused with what is allowed."""
+"""Types of command-line arguments. An invalid value is rejected with the values that are allowed."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import math
 import re
 from typing import TYPE_CHECKING
 
+from hw.models import UnknownModel, parse
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MOST_KWH = 999_999.9
-"""Where the maker's registers begin anew at 0."""
+MAX_KWH = 999_999.9
+"""Highest value of the meter's energy register; it then rolls over to 0."""
 
 
 def port(text: str) -> str:
@@ -21,19 +23,19 @@ def port(text: str) -> str:
     return text
 
 
-def _whole(lowest: int, highest: int) -> Callable[[str], int]:
-    """Return what reads a whole number within these limits."""
+def _integer(lowest: int, highest: int) -> Callable[[str], int]:
+    """Return a function that parses an integer within these limits."""
 
-    def read(text: str) -> int:
+    def parse_integer(text: str) -> int:
         if re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) is None or not lowest <= int(text) <= highest:
             raise argparse.ArgumentTypeError(f"{text}: use {lowest} to {highest}")
         return int(text)
 
-    return read
+    return parse_integer
 
 
-def amount(text: str) -> float:
-    """Return a number of something that there is: finite, and not below 0."""
+def non_negative(text: str) -> float:
+    """Return a finite number, 0 or more."""
     try:
         number = float(text)
     except ValueError:
@@ -44,7 +46,7 @@ def amount(text: str) -> float:
 
 
 def duration(text: str) -> float:
-    """Return seconds: `90`, `60s`, `5min`, `1h`."""
+    """Return seconds. The text is a number with `s`, `min`, `h` or no unit: `90`, `60s`, `5min`, `1h`."""
     found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?(s|min|h|)", text, re.ASCII)
     if found is None:
         raise argparse.ArgumentTypeError(f"{text}: use a time such as 90s, 5min or 1h")
@@ -52,30 +54,28 @@ def duration(text: str) -> float:
 
 
 def load(text: str) -> tuple[str, float]:
-    """Return a circuit's name and its kW."""
+    """Return the name of a circuit and its power in kW."""
     circuit, _, kw = text.partition("=")
     try:
-        return circuit, amount(kw)
+        return circuit, non_negative(kw)
     except argparse.ArgumentTypeError:
         raise argparse.ArgumentTypeError(f"{text}: use a circuit's name and its kW, as in hot-tub=6.0") from None
 
 
 def model(text: str) -> str:
-    """Return the model number of a meter that was made."""
-    from hw.models import UnknownModel, parse  # noqa: PLC0415
-
-    if isinstance(meant := parse(text), UnknownModel):
-        raise argparse.ArgumentTypeError(f"{text}: {'; '.join(meant.reasons)}")
+    """Return the model number of an existing meter."""
+    if isinstance(parsed := parse(text), UnknownModel):
+        raise argparse.ArgumentTypeError(f"{text}: {'; '.join(parsed.reasons)}")
     return text
 
 
 def kwh(text: str) -> float:
-    """Return what may stand in a meter's register."""
-    if (energy_kwh := amount(text)) > MOST_KWH:
-        raise argparse.ArgumentTypeError(f"{text}: a register ends at {MOST_KWH} kWh")
+    """Return a value that fits the meter's energy register."""
+    if (energy_kwh := non_negative(text)) > MAX_KWH:
+        raise argparse.ArgumentTypeError(f"{text}: the register's highest value is {MAX_KWH} kWh")
     return energy_kwh
 
 
-device_id = _whole(1, 247)
-tcp_port = _whole(0, 65_535)
-twins = _whole(1, 9)
+device_id = _integer(1, 247)
+tcp_port = _integer(0, 65_535)
+twins = _integer(1, 9)

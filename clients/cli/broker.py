@@ -17,9 +17,10 @@ from clients.broker_admin.acl import CONTROLLER_NAME, NAME, Role, TopicLayout, U
 from clients.broker_admin.certificates import CertificateError
 from clients.broker_admin.mosquitto import ETC, AccessError, Listeners, MosquittoConfig, with_login
 from clients.broker_admin.passwords import new_password
-from clients.cli.cli import folders
+from clients.terminal.arguments import folders
 from clients.terminal.exit_codes import DONE, NOT_DONE, WRONG_CONFIGURATION
-from clients.terminal.tables import print_error, print_line, table
+from clients.terminal.output import print_error, print_line
+from clients.terminal.tables import table
 from controller.atomic_file import read, write
 from controller.config.errors import ConfigErrors
 from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, parse_circuits, parse_installer
@@ -42,7 +43,7 @@ The controller alone may command a breaker. A password is shown once; Mosquitto 
 
 
 @dataclass(frozen=True, slots=True)
-class _BrokerContext:
+class _BrokerHost:
     """What every step needs: the house as its files say, and the broker's own."""
 
     config_dir: Path
@@ -58,9 +59,7 @@ def add_broker(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     steps = parser.add_subparsers(required=True, metavar="STEP", title="steps")
 
-    def step(
-        name: str, says: str, call: Callable[[argparse.Namespace, _BrokerContext], int]
-    ) -> argparse.ArgumentParser:
+    def step(name: str, says: str, call: Callable[[argparse.Namespace, _BrokerHost], int]) -> argparse.ArgumentParser:
         made = steps.add_parser(name, help=says, description=f"{says[0].upper()}{says[1:]}.")
         folders(made, config=True)
         made.add_argument("--etc", metavar="DIR", type=Path, default=ETC, help="Mosquitto's folder (%(default)s)")
@@ -89,7 +88,7 @@ def add_broker(parser: argparse.ArgumentParser) -> None:
     step("list", "show who may come in, and as what", _list)
 
 
-def _with_place(arguments: argparse.Namespace, call: Callable[[argparse.Namespace, _BrokerContext], int]) -> int:
+def _with_place(arguments: argparse.Namespace, call: Callable[[argparse.Namespace, _BrokerHost], int]) -> int:
     installer = parse_installer(read(arguments.config / INSTALLER_FILE))
     if isinstance(installer, ConfigErrors):
         print_error(f"first mend {arguments.config / INSTALLER_FILE}: `loadshed check` shows what is wrong in it")
@@ -97,7 +96,7 @@ def _with_place(arguments: argparse.Namespace, call: Callable[[argparse.Namespac
     panel = parse_circuits(read(arguments.config / CIRCUITS_FILE))
     contact = installer.contact
     said = (contact.topic, contact.availability_topic) if isinstance(contact, MqttContact) else ()
-    place = _BrokerContext(
+    place = _BrokerHost(
         arguments.config,
         TopicLayout(installer.site.id, tuple(topic for topic in said if topic)),
         None if isinstance(panel, ConfigErrors) else tuple(panel.circuits),
@@ -118,7 +117,7 @@ def _with_place(arguments: argparse.Namespace, call: Callable[[argparse.Namespac
 # --- init ------------------------------------------------------------------------------------------------------------
 
 
-def _init(arguments: argparse.Namespace, place: _BrokerContext) -> int:
+def _init(arguments: argparse.Namespace, place: _BrokerHost) -> int:
     tls = place.files.has_tls if arguments.tls is None else arguments.tls
     if not tls and (arguments.plain or arguments.name):
         raise AccessError("--plain and --name go with --tls")
@@ -151,7 +150,7 @@ def _ports(listening: Listeners) -> str:
     return " and ".join(filter(None, (tls, plain)))
 
 
-def _log_in(place: _BrokerContext, password_file: Path) -> str:
+def _log_in(place: _BrokerHost, password_file: Path) -> str:
     """Have installer.toml name the controller's user; return what to say of it."""
     path = place.config_dir / INSTALLER_FILE
     text = read(path)
@@ -180,7 +179,7 @@ def own_names() -> list[str]:
 # --- users -----------------------------------------------------------------------------------------------------------
 
 
-def _add_user(arguments: argparse.Namespace, place: _BrokerContext) -> int:
+def _add_user(arguments: argparse.Namespace, place: _BrokerHost) -> int:
     user = _wanted(arguments, place)
     if not arguments.replace and user.name in {known.name for known in place.files.users()}:
         raise AccessError(f"there is a {user.name} already: --replace makes it anew, with another password")
@@ -196,7 +195,7 @@ def _add_user(arguments: argparse.Namespace, place: _BrokerContext) -> int:
     return DONE
 
 
-def _wanted(arguments: argparse.Namespace, place: _BrokerContext) -> User:
+def _wanted(arguments: argparse.Namespace, place: _BrokerHost) -> User:
     name, role = arguments.name, Role(arguments.role)
     if not NAME.fullmatch(name) or name == CONTROLLER_NAME:
         raise AccessError(
@@ -218,7 +217,7 @@ def _wanted(arguments: argparse.Namespace, place: _BrokerContext) -> User:
     return User(name, role, circuits, contact=arguments.contact)
 
 
-def _remove_user(arguments: argparse.Namespace, place: _BrokerContext) -> int:
+def _remove_user(arguments: argparse.Namespace, place: _BrokerHost) -> int:
     if arguments.name == CONTROLLER_NAME:
         raise AccessError("without the controller's own user nothing is shed")
     place.files.remove_user(arguments.name)
@@ -227,7 +226,7 @@ def _remove_user(arguments: argparse.Namespace, place: _BrokerContext) -> int:
     return DONE
 
 
-def _list(_: argparse.Namespace, place: _BrokerContext) -> int:
+def _list(_: argparse.Namespace, place: _BrokerHost) -> int:
     users = place.files.users()
     if not users:
         raise AccessError("the broker is not set up yet: sudo loadshed broker init")
@@ -238,13 +237,13 @@ def _list(_: argparse.Namespace, place: _BrokerContext) -> int:
 # --- the broker ------------------------------------------------------------------------------------------------------
 
 
-def _reload(place: _BrokerContext) -> None:
+def _reload(place: _BrokerHost) -> None:
     """Have the broker read its lists again; nobody who stays is cut off."""
     if not (place.reload and _systemctl("reload", "mosquitto.service")):
         print_line("Mosquitto knows it after: sudo systemctl reload mosquitto")
 
 
-def _restart(place: _BrokerContext) -> None:
+def _restart(place: _BrokerHost) -> None:
     """Have the broker listen anew, and the controller log in there."""
     if not (
         place.reload and _systemctl("restart", "mosquitto.service") and _systemctl("try-restart", "loadshed.service")

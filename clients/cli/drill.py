@@ -1,20 +1,39 @@
-"""`loadshed drill`: what a transfer would do, and whether every breaker obeys: tried on a day of your choosing."""
+"""`loadshed drill`: test of a transfer, at a time the user chooses, while the house stays on utility."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import signal
 import sys
+import time
+from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clients.cli.act import login_name
+from clients.bus_client.request import send_request
+from clients.bus_client.status import fetch_status, present_kw
 from clients.cli.argument_types import duration
-from clients.cli.cli import folders
-from clients.cli.look import site_or_error
+from clients.cli.shared import load_or_error, login_name, site_or_error
+from clients.drill.demand_readings import DemandReadings, PowerReading
+from clients.drill.follower import Follower
+from clients.drill.measured_loads import measured_loads
+from clients.drill.plan import plan
+from clients.drill.plan_text import plan_fields, plan_text
+from clients.drill.progress import DrillProgress
+from clients.drill.report_html import result_html
+from clients.drill.report_text import result_fields, result_text
+from clients.drill.result import result
+from clients.setup.breaker_client import RefusedError
+from clients.setup.config_files import write
+from clients.setup.prompt import InputClosedError, Prompt
+from clients.terminal.arguments import folders
 from clients.terminal.exit_codes import DONE, NOT_DONE, WRONG_CONFIGURATION
 from clients.terminal.interrupt import accept_ctrl_c
-from clients.terminal.tables import print_error, print_line
+from clients.terminal.output import print_error, print_line
+from controller.version import version
+from hw.broker_socket import BrokerError
 from rules.drill import DEFAULT_S, LONGEST_S, SHORTEST_S
 
 if TYPE_CHECKING:
@@ -27,32 +46,35 @@ if TYPE_CHECKING:
     from clients.drill.result import DrillResult
     from controller.config.loader import Configuration
 
-_EPILOG = """A drill switches off what a transfer would, while the house stays on utility, and gives it back. A transfer
-in the middle of it takes over at once. What is off already is not touched, and is not switched on at the end.
+_EPILOG = """\
+A drill switches off the circuits that a transfer would shed, while the house stays on utility, and then restores
+them. If a real transfer occurs during the drill, it takes over at once. Circuits that are already off are not
+touched, and are not switched on at the end.
 
-  loadshed drill --dry             look first
-  loadshed drill --live --for 60s  then do it, and keep the report
+  loadshed drill --dry             show the plan
+  loadshed drill --live --for 60s  run the drill and keep the report
 
-Ctrl-C ends a live drill, and follows until everything is back; a second Ctrl-C leaves.
-Exit 0: it went to its end, and every circuit obeyed; 1: not so, or it was refused."""
+Ctrl-C ends a live drill and waits until all circuits are restored. A second Ctrl-C exits at once.
+Exit code 0: the drill was completed and every circuit responded; 1: otherwise, or the drill was refused."""
 
 
 def add_drill(parser: argparse.ArgumentParser) -> None:
-    """Describe `drill`."""
-    parser.description = "Try on utility what a transfer to standby would do, circuit by circuit, and report on it."
+    """Add the options of `drill`."""
+    parser.description = "Test on utility what a transfer to standby does, circuit by circuit, and write a report."
     parser.epilog = _EPILOG
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--dry", action="store_true", help="only say what would happen now: so without a word")
-    what.add_argument("--live", action="store_true", help="switch for real, after you have consented")
-    what.add_argument("--end", action="store_true", help="end the drill that is on, whoever began it")
-    says = f"so long circuits are held off, such as 90s or 5min ({DEFAULT_S:g}s)"
-    parser.add_argument("--for", dest="for_s", type=_for_s, default=DEFAULT_S, metavar="TIME", help=says)
-    parser.add_argument("--by", metavar="NAME", help="who asks; it stands in the log and in the report")
-    parser.add_argument("--note", metavar="TEXT", default="", help="why; it stands in the log")
-    parser.add_argument("--yes", action="store_true", help="consent beforehand")
-    says = "where the report goes, and earlier ones are (%(default)s)"
-    parser.add_argument("--out", type=Path, metavar="DIR", default=Path(), help=says)
-    parser.add_argument("--json", action="store_true", help="for programs; what is said meanwhile goes to stderr")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--dry", action="store_true", help="only show what would happen now (default)")
+    mode.add_argument("--live", action="store_true", help="switch circuits, after you confirm")
+    mode.add_argument("--end", action="store_true", help="end the drill in progress")
+    text = f"time to keep circuits off, such as 90s or 5min (default: {DEFAULT_S:g}s)"
+    parser.add_argument("--for", dest="for_s", type=_for_s, default=DEFAULT_S, metavar="TIME", help=text)
+    text = "your name, for the event log and the report (default: the login name)"
+    parser.add_argument("--by", metavar="NAME", help=text)
+    parser.add_argument("--note", metavar="TEXT", default="", help="the reason, for the event log")
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    text = "folder for the report; earlier reports there are used for known loads (default: the current folder)"
+    parser.add_argument("--out", type=Path, metavar="DIR", default=Path(), help=text)
+    parser.add_argument("--json", action="store_true", help="print JSON, with times in UTC; progress goes to stderr")
     folders(parser, config=True, state=True)
     parser.set_defaults(call=_drill)
 
@@ -60,35 +82,24 @@ def add_drill(parser: argparse.ArgumentParser) -> None:
 def _for_s(text: str) -> float:
     for_s = duration(text)
     if not SHORTEST_S <= for_s <= LONGEST_S:
-        from argparse import ArgumentTypeError  # noqa: PLC0415
-
         raise ArgumentTypeError(f"{text}: use {SHORTEST_S:g}s to {LONGEST_S / 60:g}min")
     return for_s
 
 
 def _drill(arguments: argparse.Namespace) -> int:
-    from clients.bus_client.check_view import mistakes_text  # noqa: PLC0415
-    from controller.config.errors import ConfigErrors  # noqa: PLC0415
-    from controller.config.loader import load  # noqa: PLC0415
-
     site = site_or_error(arguments.config)
     if site is None:
         return WRONG_CONFIGURATION
     if arguments.end:
         return _end(arguments, site)
-    configuration = load(arguments.config.absolute())
-    if isinstance(configuration, ConfigErrors):
-        sys.stderr.write(mistakes_text(configuration, arguments.config) + "\n")
+    configuration = load_or_error(arguments.config)
+    if configuration is None:
         return WRONG_CONFIGURATION
-    plan = _plan(arguments, site, configuration)
-    return _live(arguments, site, plan) if arguments.live else _dry(plan, as_json=arguments.json)
+    drill_plan = _plan(arguments, site, configuration)
+    return _live(arguments, site, drill_plan) if arguments.live else _dry(drill_plan, as_json=arguments.json)
 
 
 def _end(arguments: argparse.Namespace, site: Site) -> int:
-    import asyncio  # noqa: PLC0415
-
-    from clients.bus_client.request import send_request  # noqa: PLC0415
-
     done, reason = asyncio.run(send_request(site.broker, site.id, "drill-end", {"by": arguments.by or login_name()}))
     if not done:
         print_error(reason)
@@ -97,31 +108,22 @@ def _end(arguments: argparse.Namespace, site: Site) -> int:
     return DONE
 
 
-# --- what would happen -----------------------------------------------------------------------------------------------
+# --- dry run ---------------------------------------------------------------------------------------------------------
 
 
 def _plan(arguments: argparse.Namespace, site: Site, configuration: Configuration) -> DrillPlan:
-    """Return what a drill would do now, by the files and, where it can be asked, by the running controller."""
-    import asyncio  # noqa: PLC0415
-    import time  # noqa: PLC0415
-
-    from clients.bus_client.status import fetch_status, present_kw  # noqa: PLC0415
-    from clients.drill.demand_readings import PowerReading  # noqa: PLC0415
-    from clients.drill.measured_loads import measured_loads  # noqa: PLC0415
-    from clients.drill.plan import plan  # noqa: PLC0415
-    from hw.broker_socket import BrokerError  # noqa: PLC0415
-
-    told: HouseStatus | None = None
+    """Return the effect of a drill now, from the configuration and, if it runs, the controller."""
+    house: HouseStatus | None = None
     try:
-        told = asyncio.run(fetch_status(site.broker, site.id))
-        trouble = told.trouble
+        house = asyncio.run(fetch_status(site.broker, site.id))
+        trouble = house.trouble
     except BrokerError as error:
         trouble = str(error)
-    kw = None if told is None or trouble is not None else present_kw(told, site, time.time())
-    at_most = told is not None and told.demand is not None and told.demand.get("kw_is_upper_bound") is True
+    kw = None if house is None or trouble is not None else present_kw(house, site, time.time())
+    at_most = house is not None and house.demand is not None and house.demand.get("kw_is_upper_bound") is True
     return plan(
         configuration,
-        told if trouble is None else None,
+        house if trouble is None else None,
         known=measured_loads(arguments.state, arguments.out, site.id),
         demand=None if kw is None else PowerReading(kw, at_most),
         for_s=arguments.for_s,
@@ -129,103 +131,79 @@ def _plan(arguments: argparse.Namespace, site: Site, configuration: Configuratio
     )
 
 
-def _dry(plan: DrillPlan, *, as_json: bool) -> int:
-    from clients.drill.plan_text import plan_fields, plan_text  # noqa: PLC0415
-
-    print_line(json.dumps(plan_fields(plan), indent=2, ensure_ascii=False) if as_json else plan_text(plan))
+def _dry(drill_plan: DrillPlan, *, as_json: bool) -> int:
+    print_line(json.dumps(plan_fields(drill_plan), indent=2, ensure_ascii=False) if as_json else plan_text(drill_plan))
     return DONE
 
 
-# --- for real --------------------------------------------------------------------------------------------------------
+# --- live drill ------------------------------------------------------------------------------------------------------
 
 
-def _live(arguments: argparse.Namespace, site: Site, plan: DrillPlan) -> int:
-    import asyncio  # noqa: PLC0415
-
-    from clients.drill.plan_text import plan_text  # noqa: PLC0415
-    from clients.setup.breaker_client import RefusedError  # noqa: PLC0415
-    from hw.broker_socket import BrokerError  # noqa: PLC0415
-
+def _live(arguments: argparse.Namespace, site: Site, drill_plan: DrillPlan) -> int:
     accept_ctrl_c()
-    _aloud(arguments, plan_text(plan) + "\n")
-    if plan.refused is not None:
-        print_error(f"not now: {plan.refused}")
+    _print_progress(arguments, plan_text(drill_plan) + "\n")
+    if drill_plan.refused is not None:
+        print_error(f"A drill is not possible now: {drill_plan.refused}")
         return NOT_DONE
     if not (arguments.out.is_dir() and os.access(arguments.out, os.W_OK)):
-        print_error(f"{arguments.out} is no folder that may be written to: name one for the report with --out")
+        print_error(f"{arguments.out} is not a writable folder. Name a folder for the report with --out.")
         return NOT_DONE
     try:
-        result = asyncio.run(_consented(arguments, site, plan))
+        drill_result = asyncio.run(_confirm_and_run(arguments, site, drill_plan))
     except (BrokerError, RefusedError) as error:
-        print_error(f"no drill: {error}")
+        print_error(f"No drill was run: {error}")
         return NOT_DONE
-    if result is None:
+    if drill_result is None:
         return NOT_DONE
-    return _reported(arguments, site, result)
+    return _report(arguments, site, drill_result)
 
 
-def _aloud(arguments: argparse.Namespace, text: str) -> None:
-    """Say it to the person; stdout is for the result alone where a program reads it."""
+def _print_progress(arguments: argparse.Namespace, text: str) -> None:
+    """Print text for the user: to stderr with --json, which reserves stdout for the result."""
     (sys.stderr if arguments.json else sys.stdout).write(text + "\n")
 
 
-async def _consented(arguments: argparse.Namespace, site: Site, plan: DrillPlan) -> DrillResult | None:
-    """Drill, where the person agrees; return what came of it, or None."""
-    from clients.setup.prompt import InputClosedError, Prompt  # noqa: PLC0415
-
-    person = Prompt(write=(sys.stderr if arguments.json else sys.stdout).write)
-    if not arguments.yes and not person.at_terminal:
-        print_error("nobody sits at a terminal to consent: look at `loadshed drill --dry`, then add --yes")
+async def _confirm_and_run(arguments: argparse.Namespace, site: Site, drill_plan: DrillPlan) -> DrillResult | None:
+    """Run the drill if the user confirms; return its result, or None."""
+    prompt = Prompt(write=(sys.stderr if arguments.json else sys.stdout).write)
+    if not arguments.yes and not prompt.at_terminal:
+        print_error("There is no terminal to confirm at. Review the plan with `loadshed drill --dry`, then add --yes.")
         return None
     try:
-        if not (arguments.yes or await person.confirm("Switch these off now?")):
-            print_error("nothing was switched")
+        if not (arguments.yes or await prompt.confirm("Switch these circuits off now?")):
+            print_error("Nothing was switched.")
             return None
     except InputClosedError as error:
-        print_error(f"nothing was switched: {error}")
+        print_error(f"Nothing was switched: {error}")
         return None
-    return await _followed(arguments, site, plan, person.say)
+    return await _run(arguments, site, drill_plan, prompt.say)
 
 
-async def _followed(
-    arguments: argparse.Namespace, site: Site, plan: DrillPlan, tell: Callable[[str], object]
+async def _run(
+    arguments: argparse.Namespace, site: Site, drill_plan: DrillPlan, show: Callable[[str], object]
 ) -> DrillResult:
-    import asyncio  # noqa: PLC0415
-    import signal  # noqa: PLC0415
-    import time  # noqa: PLC0415
-
-    from clients.drill.demand_readings import DemandReadings  # noqa: PLC0415
-    from clients.drill.follower import Follower  # noqa: PLC0415
-    from clients.drill.progress import DrillProgress  # noqa: PLC0415
-    from clients.drill.result import result  # noqa: PLC0415
-
     began, by = time.monotonic(), arguments.by or login_name()
-    course, readings = DrillProgress(plan), DemandReadings(site.poll_s)
-    follower = Follower(site, course, readings, by, lambda line: tell(f"{time.monotonic() - began:6.1f} s  {line}"))
-    for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(which, follower.end)
+    progress, readings = DrillProgress(drill_plan), DemandReadings(site.poll_s)
+    follower = Follower(site, progress, readings, by, lambda line: show(f"{time.monotonic() - began:6.1f} s  {line}"))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, follower.end)
     await follower.run(arguments.for_s, arguments.note)
-    return result(plan, course, readings, by, time.monotonic(), left=follower.abandoned)
+    return result(drill_plan, progress, readings, by, time.monotonic(), left=follower.abandoned)
 
 
-def _reported(arguments: argparse.Namespace, site: Site, result: DrillResult) -> int:
-    """Write both reports and say what is in them; return the exit code."""
-    from clients.drill.report_html import result_html  # noqa: PLC0415
-    from clients.drill.report_text import result_fields, result_text  # noqa: PLC0415
-    from clients.setup.config_files import write  # noqa: PLC0415
-    from controller.version import version  # noqa: PLC0415
-
-    text = json.dumps(result_fields(result, site.id), indent=2, ensure_ascii=False)
-    _aloud(arguments, "\n" + result_text(result))
+def _report(arguments: argparse.Namespace, site: Site, drill_result: DrillResult) -> int:
+    """Print the result and write both reports; return the exit code."""
+    text = json.dumps(result_fields(drill_result, site.id), indent=2, ensure_ascii=False)
+    _print_progress(arguments, "\n" + result_text(drill_result))
     if arguments.json:
         print_line(text)
-    if result.course.id is not None:
-        stem = arguments.out / f"drill-{result.course.began[:10] or 'unknown'}-{result.course.id}"
+    if drill_result.course.id is not None:
+        stem = arguments.out / f"drill-{drill_result.course.began[:10] or 'unknown'}-{drill_result.course.id}"
         try:
-            write(stem.with_suffix(".html"), result_html(result, site.id, version()), keep_old=False)
+            write(stem.with_suffix(".html"), result_html(drill_result, site.id, version()), keep_old=False)
             write(stem.with_suffix(".json"), text + "\n", keep_old=False)
         except OSError as error:
-            print_error(f"the report cannot be written: {error.strerror or error}")
+            print_error(f"The report cannot be written: {error.strerror or error}")
             return NOT_DONE
-        _aloud(arguments, f"\nReport: {stem}.html (to print), {stem}.json")
-    return DONE if result.passed else NOT_DONE
+        _print_progress(arguments, f"\nReport: {stem}.html (to print), {stem}.json")
+    return DONE if drill_result.passed else NOT_DONE

@@ -1,178 +1,167 @@
-"""Commands for whoever wires the meter: meter, and simulate meter."""
+"""`loadshed meter`: tools for the electrician who installs the meter."""
 
 from __future__ import annotations
 
 import asyncio
-import signal
+import sqlite3
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clients.bus_client.request import send_request
+from clients.bus_client.site import read_installer_file
+from clients.bus_client.status import settled_kw
 from clients.cli import argument_types
-from clients.cli.cli import folders
-from clients.terminal.exit_codes import DONE, NOT_DONE, WRONG_CONFIGURATION
-from clients.terminal.interrupt import accept_ctrl_c
-from clients.terminal.tables import print_error, print_line
+from clients.cli.shared import print_config_errors, site_or_error
+from clients.meter_tools import context, meter_write, scan
+from clients.meter_tools.context import MeterToolContext, on_line
+from clients.meter_tools.doctor import Doctor, KnownLoad, OutageEvidence
+from clients.meter_tools.scan import SCAN_TIMEOUT_S, record
+from clients.reports.outage_report import seconds_between
+from clients.terminal.arguments import folders
+from clients.terminal.exit_codes import NOT_DONE, WRONG_CONFIGURATION
+from clients.terminal.output import print_error, print_line
+from controller.config.errors import ConfigErrors
+from controller.storage.log_reader import EventLog
+from controller.storage.schema import UnusableDatabaseError
+from hw.meter_line import TIMEOUT_S
+from hw.serial_port import port_in_use
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Awaitable, Callable
 
-    from clients.bus_client.site import Site
-    from clients.meter_tools.context import MeterToolContext
-    from clients.meter_tools.doctor import KnownLoad, OutageEvidence
     from controller.config.model import MeterSettings
     from hw.meter_line import RtuLine
+    from rules.requests import AskKind
 
     Tool = Callable[[MeterToolContext, RtuLine], Awaitable[int]]
 
 _TOOLS = {
-    "read": "show every register, ambiguous ones in both readings",
-    "identify": "ask the meter who it is, and compare that with its registers",
-    "reset-peak": "reset the peak demand; says what will be sent, asks, and verifies",
-    "set-id": "give the meter another id on the bus; says what will be sent, asks, and verifies",
-    "scan": "ask each id from 1 to 247 who is there: within three minutes",
-    "record": "write what comes on the line, unasked, to a file; sends nothing",
-    "doctor": "find out what is wrong: wires, id, port, CTs, pulses",
+    "read": "show all registers",
+    "identify": "show the meter's identification and compare it with its registers",
+    "reset-peak": "reset the peak demand; shows the request, asks for confirmation and verifies the result",
+    "set-id": "change the meter's Modbus id; shows the request, asks for confirmation and verifies the result",
+    "scan": "look for meters at ids 1 to 247; takes up to three minutes",
+    "record": "record all bytes on the line to a file; sends nothing",
+    "doctor": "find faults in the wiring, id, port, CTs and pulses",
 }
 
-_EPILOG = """The controller holds the port while it runs: `systemctl stop loadshed` first, and start it afterwards.
---port and --id are those of [meter] in installer.toml where they are not given."""
+_EPILOG = """\
+The controller uses the port while it runs. Stop it first with `systemctl stop loadshed`, and start it afterwards.
+The defaults of --port and --id are the values in [meter] of installer.toml."""
 
-# One page of numbers is a minute of the line; a legacy meter sends each five.
 _RECORD_S = 600.0
+"""A legacy meter transmits every 5 minutes."""
 
 
 def add_meter(parser: argparse.ArgumentParser) -> None:
-    """Describe `meter`."""
-    parser.description = "Commissioning tools for a Series 1000/2000 kWh meter, for an electrician at the panel."
+    """Add the options of `meter`."""
+    parser.description = "Read, test and configure a Series 1000/2000 kWh meter. For the electrician at the panel."
     parser.epilog = _EPILOG
     tools = parser.add_subparsers(required=True, metavar="TOOL", dest="tool", title="tools")
-    for name, says in _TOOLS.items():
-        tool = tools.add_parser(name, help=says, description=says[0].upper() + says[1:] + ".", epilog=_EPILOG)
-        _ADDS.get(name, _add_nothing)(tool)
+    for name, text in _TOOLS.items():
+        tool = tools.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", epilog=_EPILOG)
+        if name in _OPTIONS:
+            _OPTIONS[name](tool)
         folders(tool, config=True)
         tool.add_argument("--port", type=argument_types.port, help="a serial device, or tcp://host:port")
-        tool.add_argument(
-            "--id", type=argument_types.device_id, metavar="ID", dest="device_id", help="the meter's id, 1 to 247"
-        )
+        id_help = "the meter's Modbus id, 1 to 247"
+        tool.add_argument("--id", type=argument_types.device_id, metavar="ID", dest="device_id", help=id_help)
         if name in ("reset-peak", "set-id"):
-            tool.add_argument("--yes", action="store_true", help="answer yes to the question")
+            tool.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     parser.set_defaults(call=_meter, yes=False)
 
 
-def _add_nothing(_parser: argparse.ArgumentParser) -> None:
-    pass
-
-
-def _add_set_id(parser: argparse.ArgumentParser) -> None:
+def _set_id_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("new", type=argument_types.device_id, metavar="NEW", help="the new id, 1 to 247")
 
 
-def _add_scan(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--from", type=argument_types.device_id, default=1, metavar="ID", dest="first", help="the first id (1)"
+def _scan_options(parser: argparse.ArgumentParser) -> None:
+    for option, default, name in (("--from", 1, "first"), ("--to", 247, "last")):
+        text = f"{name} id (default: %(default)s)"
+        parser.add_argument(option, type=argument_types.device_id, default=default, metavar="ID", dest=name, help=text)
+
+
+def _record_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="file to write")
+    text = "duration (default: %(default)g)"
+    parser.add_argument("--seconds", type=argument_types.non_negative, default=_RECORD_S, help=text)
+
+
+def _doctor_options(parser: argparse.ArgumentParser) -> None:
+    text = (
+        "time to listen to a meter that does not answer; legacy meters transmit every 5 minutes (default: %(default)g)"
     )
-    parser.add_argument(
-        "--to", type=argument_types.device_id, default=247, metavar="ID", dest="last", help="the last id (247)"
-    )
-
-
-def _add_record(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE", help="where the bytes go")
-    parser.add_argument("--seconds", type=argument_types.amount, default=_RECORD_S, help="how long (%(default)g)")
-
-
-def _add_doctor(parser: argparse.ArgumentParser) -> None:
-    listen = "how long to listen to a meter that does not answer: the oldest send each 5 minutes (%(default)g)"
-    parser.add_argument("--listen", type=argument_types.amount, default=330.0, metavar="SECONDS", help=listen)
-    parser.add_argument(
-        "--load", metavar="CIRCUIT=KW", type=argument_types.load, help="a known load to switch on and off: its kW"
-    )
+    parser.add_argument("--listen", type=argument_types.non_negative, default=330.0, metavar="SECONDS", help=text)
+    text = "circuit to switch on and off for a test of the CTs, and its power in kW"
+    parser.add_argument("--load", metavar="CIRCUIT=KW", type=argument_types.load, help=text)
     folders(parser, state=True)
 
 
-_ADDS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
-    "set-id": _add_set_id,
-    "scan": _add_scan,
-    "record": _add_record,
-    "doctor": _add_doctor,
+_OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+    "set-id": _set_id_options,
+    "scan": _scan_options,
+    "record": _record_options,
+    "doctor": _doctor_options,
 }
 
 
-# --- meter -----------------------------------------------------------------------------------------------------------
-
-
 def _meter(arguments: argparse.Namespace) -> int:
-    context = _bench(arguments)
-    if isinstance(context, int):
-        return context
-    from clients.bus_client.status import settled_kw  # noqa: PLC0415
-    from clients.meter_tools.context import on_line  # noqa: PLC0415
-    from clients.meter_tools.doctor import Doctor  # noqa: PLC0415
-    from clients.meter_tools.scan import record  # noqa: PLC0415
-    from hw.serial_port import port_in_use  # noqa: PLC0415
-
+    tool_context = _context(arguments)
+    if isinstance(tool_context, int):
+        return tool_context
     if arguments.tool == "record":
-        return asyncio.run(record(context, arguments.file, arguments.seconds))
+        return asyncio.run(record(tool_context, arguments.file, arguments.seconds))
     tool = _tool(arguments)
-    if isinstance(tool, Doctor) and port_in_use(context.port) is not None and (site := _site(arguments)) is not None:
-        # Only the running controller can switch the known load, and it holds the port.
-        return asyncio.run(tool.through_the_controller(context, lambda: settled_kw(site)))
-    return asyncio.run(on_line(context, tool))
+    if isinstance(tool, Doctor) and port_in_use(tool_context.port) is not None:
+        # The running controller uses the port. Only the controller can switch the known load.
+        site = site_or_error(arguments.config)
+        if site is not None:
+            return asyncio.run(tool.through_the_controller(tool_context, lambda: settled_kw(site)))
+    return asyncio.run(on_line(tool_context, tool))
 
 
-def _bench(arguments: argparse.Namespace) -> MeterToolContext | int:
-    """Return where to work: as the command says, else as the file does; or the exit code where neither does."""
-    from clients.meter_tools.context import MeterToolContext  # noqa: PLC0415
-    from clients.meter_tools.scan import SCAN_TIMEOUT_S  # noqa: PLC0415
-    from hw.meter_line import TIMEOUT_S  # noqa: PLC0415
-
+def _context(arguments: argparse.Namespace) -> MeterToolContext | int:
+    """Return the tool's context from the options and installer.toml, or an exit code if no port is known."""
     settings = _settings(arguments)
     if isinstance(settings, int):
         return settings
     port: str | None = arguments.port or (settings.port if settings else None)
     if port is None:
-        print_error("which port? There is no [meter] in installer.toml: name one with --port /dev/ttyUSB0")
+        print_error("The port is unknown: installer.toml has no [meter]. Name it, for example --port /dev/ttyUSB0")
         return NOT_DONE
     return MeterToolContext(
         port=port,
         say=print_line,
         device_id=arguments.device_id or (settings.device_id if settings else 1),
-        ask=(lambda _question: True) if arguments.yes else _asked,
+        ask=(lambda _question: True) if arguments.yes else _confirm,
         model=settings.model if settings else None,
         timeout_s=SCAN_TIMEOUT_S if arguments.tool == "scan" else TIMEOUT_S,
     )
 
 
 def _settings(arguments: argparse.Namespace) -> MeterSettings | int | None:
-    """Return [meter] of the file; None where there is none, or it cannot be read and the port is given anyway."""
-    from clients.bus_client.check_view import mistakes_text  # noqa: PLC0415
-    from clients.bus_client.site import read_installer_file  # noqa: PLC0415
-    from controller.config.errors import ConfigErrors  # noqa: PLC0415
-
+    """Return [meter] of installer.toml; None without one, or if --port replaces an unreadable file."""
     installer = read_installer_file(arguments.config)
     if not isinstance(installer, ConfigErrors):
         return installer.meter
     if arguments.port is not None:
         return None
-    sys.stderr.write(mistakes_text(installer, arguments.config) + "\n")
-    print_error("name the meter with --port to go without the file")
+    print_config_errors(installer, arguments.config)
+    print_error("To continue without this file, name the meter's port with --port.")
     return WRONG_CONFIGURATION
 
 
-def _asked(question: str) -> bool:
-    """Return whether a person at the terminal says yes. Nobody there: no."""
+def _confirm(question: str) -> bool:
+    """Ask the user. Without a terminal the answer is no."""
     if not sys.stdin.isatty():
-        print_line(f"{question} Nobody is here to say yes: give --yes")
+        print_line(f"{question} There is no terminal to confirm at. Use --yes to confirm.")
         return False
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _tool(arguments: argparse.Namespace) -> Tool:
-    from clients.meter_tools import context, meter_write, scan  # noqa: PLC0415
-    from clients.meter_tools.doctor import Doctor  # noqa: PLC0415
-
     match arguments.tool:
         case "read":
             return context.read
@@ -191,14 +180,7 @@ def _tool(arguments: argparse.Namespace) -> Tool:
 
 
 def _evidence(state_dir: Path) -> OutageEvidence:
-    """Return what the log of the last outage can add; nothing where there is no log."""
-    import sqlite3  # noqa: PLC0415
-
-    from clients.meter_tools.doctor import OutageEvidence  # noqa: PLC0415
-    from clients.reports.outage_report import seconds_between  # noqa: PLC0415
-    from controller.storage.log_reader import EventLog  # noqa: PLC0415
-    from controller.storage.schema import UnusableDatabaseError  # noqa: PLC0415
-
+    """Return the figures of the last outage in the event log; empty without a log."""
     try:
         with EventLog(state_dir) as log:
             ended = [outage for outage in log.outages() if outage.ended is not None]
@@ -217,85 +199,17 @@ def _evidence(state_dir: Path) -> OutageEvidence:
     return OutageEvidence(evidence.standby_min, evidence.standby_kwh, edges, tenths)
 
 
-def _site(arguments: argparse.Namespace) -> Site | None:
-    from clients.cli.look import site_or_error  # noqa: PLC0415
-
-    return site_or_error(arguments.config)
-
-
 def _known_load(arguments: argparse.Namespace) -> KnownLoad | None:
-    """Return a load that the running controller switches on request; None where none is named, or no site is."""
-    from clients.bus_client.request import send_request  # noqa: PLC0415
-    from clients.meter_tools.doctor import KnownLoad  # noqa: PLC0415
-
-    site = _site(arguments) if arguments.load else None
+    """Return the load of --load, switched by requests to the controller; None without --load or without a site."""
+    site = site_or_error(arguments.config) if arguments.load else None
     if site is None:
         return None
     circuit, kw = arguments.load
 
     async def switch(on: bool) -> bool:
-        done, reason = await send_request(
-            site.broker, site.id, "on" if on else "off", {"circuit": circuit, "by": "doctor"}
-        )
-        print_line(f"{circuit} {'on' if on else 'off'}: {reason}")
+        position: AskKind = "on" if on else "off"
+        done, reason = await send_request(site.broker, site.id, position, {"circuit": circuit, "by": "doctor"})
+        print_line(f"{circuit} {position}: {reason}")
         return done
 
     return KnownLoad(circuit, kw, switch)
-
-
-# --- simulate --------------------------------------------------------------------------------------------------------
-
-
-def add_simulate(parser: argparse.ArgumentParser) -> None:
-    """Describe `simulate`."""
-    kinds = parser.add_subparsers(required=True, metavar="WHAT", title="what")
-    says = "a Series 1000/2000 meter that answers Modbus RTU on a pseudo-terminal, and over TCP"
-    meter = kinds.add_parser("meter", help=says, description=says[0].upper() + says[1:] + ". Ends on Ctrl-C.")
-    meter.add_argument("--link", type=Path, metavar="PATH", help="link the pseudo-terminal here")
-    meter.add_argument(
-        "--tcp", type=argument_types.tcp_port, metavar="PORT", help="answer there as a gateway does, too (0: any port)"
-    )
-    meter.add_argument("--model", type=argument_types.model, default="2N208-021", help="its model number (%(default)s)")
-    meter.add_argument("--id", type=argument_types.device_id, default=1, dest="device_id", help="its id (%(default)s)")
-    meter.add_argument("--kw", type=argument_types.amount, default=2.0, help="the load through it (%(default)s)")
-    meter.add_argument(
-        "--kwh", type=argument_types.kwh, default=12_345.6, help="where its register begins (%(default)s)"
-    )
-    meter.add_argument(
-        "--twins", type=argument_types.twins, default=1, help="so many meters on the one id (%(default)s)"
-    )
-    quirk = "what this very meter does, once for each: `--quirk x` names them all"
-    meter.add_argument("--quirk", action="append", default=[], metavar="NAME=VALUE", help=quirk)
-    parser.set_defaults(call=lambda arguments: _simulate(meter, arguments))
-
-
-def _simulate(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
-    from clients.cli.simulate import SimulatedSite, quirks_from, simulate  # noqa: PLC0415
-
-    try:
-        quirks = quirks_from(arguments.quirk)
-    except ValueError as error:
-        parser.error(str(error))
-    site = SimulatedSite(
-        link=arguments.link,
-        tcp_port=arguments.tcp,
-        model=arguments.model,
-        device_id=arguments.device_id,
-        kw=arguments.kw,
-        energy_kwh=arguments.kwh,
-        twins=arguments.twins,
-        quirks=quirks,
-    )
-    # A supervisor's SIGTERM ends it as Ctrl-C does: the link goes with it.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    accept_ctrl_c()
-    try:
-        return asyncio.run(simulate(site, _say_now))
-    except KeyboardInterrupt:
-        return DONE
-
-
-def _say_now(text: str) -> None:
-    """Write a line that whoever waits for the port may read at once."""
-    print_line(text)
-    sys.stdout.flush()

@@ -1,15 +1,22 @@
-"""`loadshed ready`: a score, and what still stands between this house and its next outage."""
+"""`loadshed ready`: assessment of whether the house is ready for its next outage."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-import sys
 from typing import TYPE_CHECKING
 
-from clients.cli.cli import folders
-from clients.cli.look import site_or_error
-from clients.terminal.exit_codes import DONE, NOT_DONE, WRONG_CONFIGURATION
-from clients.terminal.tables import print_error, print_line
+from clients.cli.shared import load_or_error, site_or_error
+from clients.maintenance.readiness import LIMITED, assess
+from clients.maintenance.readiness_facts import Installation, collect_facts
+from clients.maintenance.readiness_view import readiness_fields, readiness_text
+from clients.terminal.arguments import folders
+from clients.terminal.exit_codes import DONE, NOT_DONE, NOT_READY, WRONG_CONFIGURATION
+from clients.terminal.output import print_error, print_line
+from controller.bus.payloads import to_json
+from controller.bus.topics import SiteTopics
+from hw.broker_socket import BrokerError
+from hw.mqtt import MqttConnection
 
 if TYPE_CHECKING:
     import argparse
@@ -17,59 +24,47 @@ if TYPE_CHECKING:
     from clients.maintenance.readiness import Readiness
     from hw.broker_socket import Broker
 
-NOT_READY = 3
-"""The exit code of a house that was judged, and is not ready: 1 says that it could not be judged, or not be told."""
-
 
 def add_ready(parser: argparse.ArgumentParser) -> None:
-    """Describe `ready`."""
+    """Add the options of `ready`."""
     parser.description = (
-        "Judge how ready this house is for its next outage: a score of a hundred, and each reason with what to do.\n"
-        "Nothing is switched. The broker is also tried from outside, without a name. Exit 3 below a score of 60."
+        "Assess whether the house is ready for its next outage: a score of up to 100, and for each deduction\n"
+        "the reason and what to do. Nothing is switched. The command also tries to connect to the broker\n"
+        "without a password.\n"
+        f"Exit code {NOT_READY} if the score is below {LIMITED}."
     )
     folders(parser, config=True, state=True)
-    parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument("--publish", action="store_true", help="say it on the bus, too, retained, on `readiness`")
+    parser.add_argument("--json", action="store_true", help="print JSON, with times in UTC")
+    parser.add_argument(
+        "--publish", action="store_true", help="also publish the result on the bus, retained, as `readiness`"
+    )
     parser.set_defaults(call=_ready)
 
 
 def _ready(arguments: argparse.Namespace) -> int:
-    import asyncio  # noqa: PLC0415
-
-    from clients.bus_client.check_view import mistakes_text  # noqa: PLC0415
-    from clients.maintenance.readiness import LIMITED, assess  # noqa: PLC0415
-    from clients.maintenance.readiness_facts import Installation, collect_facts  # noqa: PLC0415
-    from clients.maintenance.readiness_text import fields, text  # noqa: PLC0415
-    from controller.config.errors import ConfigErrors  # noqa: PLC0415
-    from controller.config.loader import load  # noqa: PLC0415
-
-    configuration = load(arguments.config.absolute())
-    if isinstance(configuration, ConfigErrors):
-        sys.stderr.write(mistakes_text(configuration, arguments.config) + "\n")
+    configuration = load_or_error(arguments.config)
+    if configuration is None:
         return WRONG_CONFIGURATION
     site = site_or_error(arguments.config)
     if site is None:
         return WRONG_CONFIGURATION
-    found = assess(asyncio.run(collect_facts(Installation(configuration, site, arguments.state))))
-    print_line(json.dumps(fields(found), indent=2, ensure_ascii=False) if arguments.json else text(found))
-    if arguments.publish and not asyncio.run(_publish(site.broker, site.id, found)):
+    readiness = assess(asyncio.run(collect_facts(Installation(configuration, site, arguments.state))))
+    if arguments.json:
+        print_line(json.dumps(readiness_fields(readiness), indent=2, ensure_ascii=False))
+    else:
+        print_line(readiness_text(readiness))
+    if arguments.publish and not asyncio.run(_publish(site.broker, site.id, readiness)):
         return NOT_DONE
-    return DONE if found.score >= LIMITED else NOT_READY
+    return DONE if readiness.score >= LIMITED else NOT_READY
 
 
-async def _publish(broker: Broker, site: str, found: Readiness) -> bool:
-    """Say it on the bus; return whether the broker took it."""
-    from clients.maintenance.readiness_text import fields  # noqa: PLC0415
-    from controller.bus.payloads import to_json  # noqa: PLC0415
-    from controller.bus.topics import SiteTopics  # noqa: PLC0415
-    from hw.broker_socket import BrokerError  # noqa: PLC0415
-    from hw.mqtt import MqttConnection  # noqa: PLC0415
-
+async def _publish(broker: Broker, site: str, readiness: Readiness) -> bool:
+    """Publish the result; return False if the broker cannot be reached."""
     try:
         link = await MqttConnection.open(broker, f"loadshed-ready-{site}", complain=print_error)
     except BrokerError as error:
         print_error(str(error))
         return False
-    link.publish(SiteTopics(site).readiness, to_json(fields(found)), retain=True)
+    link.publish(SiteTopics(site).readiness, to_json(readiness_fields(readiness)), retain=True)
     await link.close()
     return True

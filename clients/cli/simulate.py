@@ -1,28 +1,89 @@
-"""`loadshed simulate meter`: a meter made of software, for whoever wants to try a Modbus program on it."""
+"""`loadshed simulate meter`: a simulated meter for testing Modbus programs."""
 
 from __future__ import annotations
 
 import asyncio
 import math
+import signal
+import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, get_args, get_type_hints
 
+from clients.cli import argument_types
+from clients.terminal.exit_codes import DONE, NOT_DONE
+from clients.terminal.interrupt import accept_ctrl_c
+from clients.terminal.output import print_line
 from hw.simulated.meter import MeterFaults, SimulatedMeter
 from hw.simulated.meter_server import serve_pty, serve_tcp
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 _EXAMPLE = "mbpoll -m rtu -a {id} -b 9600 -P none -t 4 -r 1 -c 2 {port}"
 
 
+def add_simulate(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `simulate`."""
+    kinds = parser.add_subparsers(required=True, metavar="WHAT", title="what to simulate")
+    text = "Series 1000/2000 meter that answers Modbus RTU on a pseudo-terminal, and over TCP"
+    meter = kinds.add_parser("meter", help=text, description=f"Simulate a {text}. Ctrl-C ends it.")
+    meter.add_argument("--link", type=Path, metavar="PATH", help="create a link to the pseudo-terminal")
+    text = "also answer on this TCP port, as a gateway does (0: any free port)"
+    meter.add_argument("--tcp", type=argument_types.tcp_port, metavar="PORT", help=text)
+    text = "model number (default: %(default)s)"
+    meter.add_argument("--model", type=argument_types.model, default="2N208-021", help=text)
+    text = "Modbus id (default: %(default)s)"
+    meter.add_argument("--id", type=argument_types.device_id, default=1, dest="device_id", help=text)
+    text = "load in kW (default: %(default)s)"
+    meter.add_argument("--kw", type=argument_types.non_negative, default=2.0, help=text)
+    text = "initial value of the energy register in kWh (default: %(default)s)"
+    meter.add_argument("--kwh", type=argument_types.kwh, default=12_345.6, help=text)
+    text = "number of meters with the same id (default: %(default)s)"
+    meter.add_argument("--twins", type=argument_types.twins, default=1, help=text)
+    text = "a peculiarity of this meter; may be repeated. `--quirk x` lists the names"
+    meter.add_argument("--quirk", action="append", default=[], metavar="NAME=VALUE", help=text)
+    parser.set_defaults(call=lambda arguments: _simulate(meter, arguments))
+
+
+def _simulate(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    try:
+        quirks = quirks_from(arguments.quirk)
+    except ValueError as error:
+        parser.error(str(error))
+    site = SimulatedSite(
+        link=arguments.link,
+        tcp_port=arguments.tcp,
+        model=arguments.model,
+        device_id=arguments.device_id,
+        kw=arguments.kw,
+        energy_kwh=arguments.kwh,
+        twins=arguments.twins,
+        quirks=quirks,
+    )
+    # SIGTERM from a supervisor ends the program like Ctrl-C: the link is removed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    accept_ctrl_c()
+    try:
+        return asyncio.run(simulate(site, _print_now))
+    except KeyboardInterrupt:
+        return DONE
+
+
+def _print_now(text: str) -> None:
+    """Print a line and flush: the caller may be waiting for the port."""
+    print_line(text)
+    sys.stdout.flush()
+
+
 @dataclass(frozen=True, slots=True)
 class SimulatedSite:
-    """What to simulate. `link`: where the pseudo-terminal is linked, None: anywhere; `tcp_port`: None: no TCP, 0: any.
+    """Settings of the simulation.
 
-    `twins`: meters on the one id, to see what that looks like.
+    `link`: link to the pseudo-terminal (None: no link). `tcp_port`: None: no TCP; 0: any free port.
+    `twins`: number of meters with the same id.
     """
 
     link: Path | None = None
@@ -35,7 +96,7 @@ class SimulatedSite:
     quirks: MeterFaults = field(default_factory=MeterFaults)
 
     def meters(self) -> list[SimulatedMeter]:
-        """Return the meters, under load."""
+        """Return the meters, with their load."""
         meters = [
             SimulatedMeter(
                 self.model,
@@ -53,50 +114,50 @@ class SimulatedSite:
 
 
 async def simulate(site: SimulatedSite, say: Callable[[str], None], until: asyncio.Event | None = None) -> int:
-    """Serve the meters until told to stop (None: for ever); return the exit code."""
+    """Serve the meters until the event is set (None: until canceled); return the exit code."""
     meters = site.meters()
     async with AsyncExitStack() as stack:
         try:
             port = await stack.enter_async_context(serve_pty(meters, site.link))
         except FileExistsError:
-            say(f"{site.link} exists and is no link: choose another path")
-            return 1
+            say(f"{site.link} exists and is not a link. Choose another path.")
+            return NOT_DONE
         except OSError as error:
-            say(f"cannot link a pseudo-terminal at {site.link}: {error.strerror or error}")
-            return 1
-        say(f"a {site.model} at id {site.device_id}, {site.kw:g} kW, answers on {port}")
-        say("try: " + _EXAMPLE.format(id=site.device_id, port=port))
+            say(f"Cannot create a link to the pseudo-terminal at {site.link}: {error.strerror or error}")
+            return NOT_DONE
+        say(f"Simulating a {site.model} with id {site.device_id} and a load of {site.kw:g} kW on {port}")
+        say("Try: " + _EXAMPLE.format(id=site.device_id, port=port))
         if site.tcp_port is not None:
             try:
                 address = await stack.enter_async_context(serve_tcp(meters, port=site.tcp_port))
             except OSError as error:
-                say(f"cannot answer on port {site.tcp_port}: {error.strerror or error}")
-                return 1
-            say(f"and on {address}")
+                say(f"Cannot listen on port {site.tcp_port}: {error.strerror or error}")
+                return NOT_DONE
+            say(f"Also listening on {address}")
         await (until or asyncio.Event()).wait()
-    return 0
+    return DONE
 
 
 def quirks_from(settings: Sequence[str]) -> MeterFaults:
-    """Return the quirks written as `name=value`; raises ValueError with what is allowed."""
+    """Return the quirks of `name=value` texts. Raises ValueError with the names or values that are allowed."""
     kinds = get_type_hints(MeterFaults)
     chosen: dict[str, object] = {}
     for setting in settings:
         name, _, value = setting.partition("=")
         name = name.replace("-", "_")
         if name not in kinds:
-            raise ValueError(f"no quirk {name}: there are {', '.join(kinds)}")
+            raise ValueError(f"there is no quirk {name}: use one of {', '.join(kinds)}")
         chosen[name] = _value(name, value, kinds[name])
     return MeterFaults(**chosen)  # type: ignore[arg-type]
 
 
 def _value(name: str, value: str, kind: object) -> object:
     if kind is bool:
-        words = {"": True, "yes": True, "true": True, "no": False, "false": False}
-        if value not in words:
+        values = {"": True, "yes": True, "true": True, "no": False, "false": False}
+        if value not in values:
             raise ValueError(f"quirk {name} = {value}: use yes or no")
-        return words[value]
-    allowed = [one for one in get_args(kind) if isinstance(one, str)]
+        return values[value]
+    allowed = [choice for choice in get_args(kind) if isinstance(choice, str)]
     if allowed:
         if value not in allowed:
             raise ValueError(f"quirk {name} = {value or 'nothing'}: use {', '.join(allowed)}")

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from clients.bus_client.status import HouseStatus, age_s, fetch_status, is_stale, status_fields
-from clients.terminal.tables import format_span, print_line, table, wrapped
+from clients.terminal.output import print_line
+from clients.terminal.tables import format_span, table, wrapped
 from hw.broker_socket import BrokerError
 from rules.controllability import uncontrollable_reason
 from rules.panel import Circuit, CircuitId, Kind, Tag

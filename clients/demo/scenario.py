@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from clients.demo.clock import HouseClock
 from clients.demo.view_model import DemoView, PlainScreen
-from clients.terminal.exit_codes import DONE, NOT_DONE
+from clients.terminal.exit_codes import DONE, INTERRUPTED, NOT_DONE
 from clients.terminal.interrupt import accept_ctrl_c
-from clients.terminal.tables import print_error, print_line
+from clients.terminal.output import print_error, print_line
 from controller.bus.topics import SiteTopics
 from hw.simulated.broker import can_run
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from clients.demo.house import DemoHouse
     from clients.demo.view_model import Screen
     from hw.mqtt import MqttConnection
-
-INTERRUPTED = 130
 
 _NEEDS = ("gpiozero", "pymodbus")
 _REFRESH_S = 0.1

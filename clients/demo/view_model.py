@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from clients.bus_client.status import HouseStatus
-from clients.terminal.tables import print_line
+from clients.terminal.output import print_line
 from controller.bus import topics
 
 if TYPE_CHECKING:

@@ -137,9 +137,7 @@ class DrillProgress:
         was, self._here = self._here, word == "online"
         if was and not self._here:
             self.missed = True
-            return [
-                "THE CONTROLLER IS OFFLINE (last will). A start that finds the drill open restores its circuits."
-            ]
+            return ["THE CONTROLLER IS OFFLINE (last will). A start that finds the drill open restores its circuits."]
         return ["The controller is there again."] if self._here and not was else []
 
     def away(self) -> None:

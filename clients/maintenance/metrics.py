@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from clients.bus_client.site import Site
 
-EVERY_S = 15.0
-AGAIN_S = 2.0
+INTERVAL_S = 15.0
+RETRY_S = 2.0
 _STATES = ("starting", "utility", "shedding", "standby", "stabilizing", "restoring")
 _COUNTED = ("shed", "owed", "unconfirmed", "uncontrollable", "taken_over")
 _WATTS = {
@@ -137,7 +137,7 @@ def _number(value: object) -> float | None:
 
 
 async def watch(
-    site: Site, path: Path, every_s: float = EVERY_S, *, written: Callable[[], None] = lambda: None
+    site: Site, path: Path, every_s: float = INTERVAL_S, *, written: Callable[[], None] = lambda: None
 ) -> NoReturn:
     """Write the file again and again, for ever. Cancelled, it takes the file away: nothing old is left to be read.
 
@@ -158,7 +158,7 @@ async def watch(
             except BrokerError:
                 heard.broker = False
                 write()
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(RETRY_S)
 
 
 @contextmanager

@@ -75,7 +75,7 @@ class Readiness:
     reasons: tuple[Reason, ...]
 
     @property
-    def word(self) -> str:
+    def level(self) -> str:
         """Return it in a word, as programs read it."""
         return "ready" if self.score >= READY else "limited" if self.score >= LIMITED else "not-ready"
 

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clients.bus_client.check import describe, unreadable_files
-from clients.bus_client.check_view import description_text, mistakes_text
+from clients.bus_client.check_view import description_text, errors_text
 from clients.bus_client.site import read_site
 from clients.bus_client.status import HouseStatus, fetch_status, status_fields
-from clients.maintenance import readiness_text
 from clients.maintenance.readiness import assess
 from clients.maintenance.readiness_facts import Installation, collect_facts
+from clients.maintenance.readiness_view import readiness_text
 from clients.reports.export import outages_json
 from controller.bus.payloads import rfc3339
 from controller.config.errors import ConfigErrors
@@ -165,7 +165,7 @@ def _versions() -> str:
 
 def _check(configuration: Configuration | ConfigErrors, config_dir: Path) -> str:
     if isinstance(configuration, ConfigErrors):
-        return mistakes_text(configuration, config_dir) + "\n"
+        return errors_text(configuration, config_dir) + "\n"
     unreadable = "\n".join(ConfigErrors(unreadable_files(configuration)).sentences)
     return f"{description_text(describe(configuration))}\n{unreadable}\n"
 
@@ -187,9 +187,7 @@ def _readiness(configuration: Configuration, folders: Folders) -> str:
     site = read_site(folders.config)
     if isinstance(site, ConfigErrors):
         return "the configuration is wrong\n"
-    return (
-        readiness_text.text(assess(asyncio.run(collect_facts(Installation(configuration, site, folders.state))))) + "\n"
-    )
+    return readiness_text(assess(asyncio.run(collect_facts(Installation(configuration, site, folders.state))))) + "\n"
 
 
 def _events(state_dir: Path) -> str:

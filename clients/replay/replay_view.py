@@ -1,12 +1,12 @@
-"""A replay as people and programs read it: the decisions as they fall, and what the comparison came to."""
+"""Output of `loadshed replay`: the decisions, and the result of the comparison."""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
 from clients.replay.replay import ReplaySummary
+from clients.terminal.times import date_and_time, local
 from controller.bus.payloads import rfc3339
 from controller.core.effects import SwitchOff
 from controller.runtime.journal import format_event
@@ -21,74 +21,74 @@ if TYPE_CHECKING:
 
 
 def as_text(steps: Iterable[Step], out: TextIO) -> ReplaySummary:
-    """Write the decisions as lines, and at the end what the comparison came to, which is returned."""
-    tally = ReplaySummary()
+    """Write the decisions as lines, then the result of the comparison. Return that result."""
+    summary = ReplaySummary()
     headed: SessionStart | None = None
     for step in steps:
-        tally.add(step)
+        summary.add(step)
         if step.turn is None:
             if headed is step.segment.start and step.segment.end is not None and step.segment.end.cut is not None:
-                out.write(f"  the recording was cut here: {step.segment.end.cut}\n")
+                out.write(f"  the recording stops here: {step.segment.end.cut}\n")
             continue
         if headed is not step.segment.start:
             headed = step.segment.start
-            out.write(f"{_head(step.segment)}\n")
+            out.write(f"{_heading(step.segment)}\n")
         out.writelines(
             f"  {time_of(happened.at, headed)}  {format_event(happened.event, happened.circuit, happened.details)}\n"
             for happened in step.turn.told
         )
         if not step.turn.same:
             out.write(f"{_difference(step.turn, headed)}\n")
-    if tally.told:
-        out.write(f"{tally.sentence()}\n")
-    return tally
+    if summary.told:
+        out.write(f"{summary.sentence()}\n")
+    return summary
 
 
 def as_json(steps: Iterable[Step], out: TextIO) -> ReplaySummary:
-    """Write one object: the decisions, and what the comparison came to, which is returned as well."""
-    tally = ReplaySummary()
+    """Write one object with the decisions and the result of the comparison. Return that result."""
+    summary = ReplaySummary()
     decisions: list[Json] = []
     for step in steps:
-        tally.add(step)
+        summary.add(step)
         if step.turn is not None:
-            decisions += [_event(happened, step.segment.start) for happened in step.turn.told]
-    told: dict[str, Json] = {
-        "same": tally.difference is None,
-        "commands": tally.commands,
-        "commands_same": tally.same,
-        "difference": None if tally.difference is None else _difference_row(*tally.difference),
+            decisions += [_event(event, step.segment.start) for event in step.turn.told]
+    fields: dict[str, Json] = {
+        "same": summary.difference is None,
+        "commands": summary.commands,
+        "commands_same": summary.same,
+        "difference": None if summary.difference is None else _difference_row(*summary.difference),
         "decisions": decisions,
     }
-    out.write(json.dumps(told, indent=2) + "\n")
-    return tally
+    out.write(json.dumps(fields, indent=2) + "\n")
+    return summary
 
 
 def time_of(at: float, start: SessionStart) -> str:
-    """Return a moment as it is told: the time of day, with a mark where the clock was not known to be right."""
+    """Return the local time of day, with `?` if the clock was not synchronized; else seconds since the start.
+
+    `at`: monotonic seconds. The time zone is in the session's heading.
+    """
     if start.wall is None:
         return f"{at - start.at:+12.3f} s"
-    when = datetime.fromtimestamp(start.wall.seconds(at), UTC).astimezone()
+    when = local(start.wall.seconds(at))
     return f"{when:%H:%M:%S}.{when.microsecond // 1000:03d}{'' if start.wall.trusted else '?'}"
 
 
-def _head(segment: Session) -> str:
-    start = segment.start
-    if start.wall is None:
-        day = "a start"
-    else:
-        day = f"{datetime.fromtimestamp(start.wall.seconds(start.at), UTC).astimezone():%Y-%m-%d %H:%M:%S}: a start"
-    more = ", the machine had booted" if start.rebooted else ""
-    doubt = "" if start.wall is None or start.wall.trusted else "; the clock was not known to be right (?)"
-    return f"{day} of loadshed {start.version or '?'}{more}, {len(start.panel)} circuits{doubt}"
+def _heading(session: Session) -> str:
+    start = session.start
+    when = "Time unknown" if start.wall is None else date_and_time(start.wall.seconds(start.at))
+    boot = " after a boot of the machine" if start.rebooted else ""
+    doubt = "" if start.wall is None or start.wall.trusted else "; the clock was not synchronized (?)"
+    return f"{when}: start of loadshed {start.version or '?'}{boot}, {len(start.panel)} circuits{doubt}"
 
 
 def _difference(turn: ReplayedTurn, start: SessionStart) -> str:
-    then, now = _commands(turn.turn.commands), _commands(turn.decided)
-    return f"  {time_of(turn.turn.now, start)}  DIFFERS: then {then}; now {now}"
+    recorded, replayed = _commands(turn.turn.commands), _commands(turn.decided)
+    return f"  {time_of(turn.turn.now, start)}  DIFFERENT: recorded {recorded}; replayed {replayed}"
 
 
 def _commands(commands: Sequence[Command]) -> str:
-    return ", ".join(_command(one) for one in commands) or "no command"
+    return ", ".join(_command(command) for command in commands) or "no command"
 
 
 def _command(command: Command) -> str:
@@ -96,18 +96,18 @@ def _command(command: Command) -> str:
 
 
 def _difference_row(start: SessionStart, turn: ReplayedTurn) -> Json:
-    then: list[Json] = [_command(one) for one in turn.turn.commands]
-    now: list[Json] = [_command(one) for one in turn.decided]
-    return {**moment_of(turn.turn.now, start), "recorded": then, "replayed": now}
+    recorded: list[Json] = [_command(command) for command in turn.turn.commands]
+    replayed: list[Json] = [_command(command) for command in turn.decided]
+    return {**moment_of(turn.turn.now, start), "recorded": recorded, "replayed": replayed}
 
 
-def _event(happened: LogEvent, start: SessionStart) -> Json:
-    about: dict[str, Json] = {**happened.details, **moment_of(happened.at, start), "event": happened.event}
-    return about | ({} if happened.circuit is None else {"circuit": happened.circuit})
+def _event(event: LogEvent, start: SessionStart) -> Json:
+    fields: dict[str, Json] = {**event.details, **moment_of(event.at, start), "event": event.event}
+    return fields | ({} if event.circuit is None else {"circuit": event.circuit})
 
 
 def moment_of(at: float, start: SessionStart) -> dict[str, Json]:
-    """Return a moment as it stands in JSON."""
+    """Return the JSON fields of a time. `at`: monotonic seconds. The field `at` is UTC, None if unknown."""
     boot: dict[str, Json] = {"boot": start.boot, "monotonic_s": at}
     if start.wall is None:
         return {"at": None, **boot}

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from clients.reports.chart import CurvePoint, PeakMark, demand_svg
 from clients.reports.html_page import figures, listed, page, table
 from clients.reports.outage_report import ACCURACY, DRILL, LONG_WINDOW_S, SHORT_WINDOW_S, SHORTER, title
-from clients.reports.text import before_words, clock, day_and_time, peak_words
+from clients.reports.text import before_words, peak_words
 from clients.terminal.tables import figure, format_span
+from clients.terminal.times import clock, day_and_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

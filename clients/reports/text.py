@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from clients.reports.outage_report import ACCURACY, DRILL, SHORTER, seconds_between, title
 from clients.terminal.tables import figure, format_span, sparkline, table, terminal_width, wrapped
+from clients.terminal.times import clock, day_and_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from clients.reports.outage_report import CircuitOutcome, DemandPeak, OutageReport
-    from controller.storage.log_reader import LoggedTime, OutageRow
+    from controller.storage.log_reader import OutageRow
 
 _CURVE_MARGIN = 20
 
@@ -121,28 +121,4 @@ def _events(story: OutageReport) -> Iterator[str]:
     if story.events:
         yield "Worth telling"
     for told in story.events:
-        yield wrapped(told.text, " " * 10, first=f"{clock(told.at):10}")
-
-
-# --- times -----------------------------------------------------------------------------------------------------------
-
-
-def local(when: LoggedTime) -> datetime | None:
-    """Return a time in the reader's time zone; None if it is not known."""
-    return None if when.utc_s is None else datetime.fromtimestamp(when.utc_s, UTC).astimezone()
-
-
-def clock(when: LoggedTime | None) -> str:
-    """Return the time of day; empty if there is none, `?` if it is not known."""
-    if when is None:
-        return ""
-    moment = local(when)
-    return "?" if moment is None else f"{moment:%H:%M:%S}"
-
-
-def day_and_time(when: LoggedTime) -> str:
-    """Return a date and a time with its zone; a `?` behind a clock that was not known to be right."""
-    moment = local(when)
-    if moment is None:
-        return "at an unknown time"
-    return f"{moment:%a %d %b %Y, %H:%M:%S %Z}" + ("" if when.trusted else " (?)")
+        yield wrapped(told.text, " " * 14, first=f"{clock(told.at):14}")

@@ -1,1 +1,1 @@
-"""Terminal output shared by the commands: tables, durations, exit codes."""
+"""Terminal output and options shared by the commands: tables, durations, local times, exit codes."""

@@ -1,4 +1,4 @@
-"""Plain text for people: tables that fit the terminal, spans of time, and a curve in one line."""
+"""Plain text output: tables that fit the terminal, durations, and curves drawn with characters."""
 
 from __future__ import annotations
 
@@ -13,11 +13,7 @@ if TYPE_CHECKING:
 _GAP = "  "
 _NARROWEST_LAST = 20
 _BARS = "▁▂▃▄▅▆▇█"
-
-
-def print_line(text: str = "") -> None:
-    """Write a line to stdout."""
-    sys.stdout.write(text + "\n")
+_ONE_DECIMAL_BELOW_S, _MINUTE_S = 10, 60
 
 
 def print_error(text: str) -> None:
@@ -26,22 +22,22 @@ def print_error(text: str) -> None:
 
 
 def sentence(text: str) -> str:
-    """Return the text with a full stop, where it does not end in a sign of its own: many an error ends by asking."""
+    """Return the text with a period at its end, unless it already ends with a punctuation mark."""
     return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def terminal_width() -> int:
-    """Return how many signs fit on a line of the terminal; 120 where stdout is none."""
+    """Return the width of the terminal in characters; 120 if stdout is not a terminal."""
     return shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 120
 
 
 def table(
     heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: Container[int] = (), width: int | None = None
 ) -> str:
-    """Return rows under their heads. The last column is wrapped where the line would be wider than `width`.
+    """Return a table. The last column is wrapped if a line would be wider than `width` (default: the terminal).
 
-    Where not even so much of it fits that it could be read, on a phone's terminal, each row is a paragraph of its own.
-    `right`: the columns to align right, from 0.
+    If the last column would become too narrow, as on a phone's terminal, each row becomes a paragraph.
+    `right`: numbers of the right-aligned columns, counted from 0.
     """
     cells = [[*row] for row in rows]
     wide = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
@@ -57,10 +53,10 @@ def table(
 
 
 def _stacked(heads: Sequence[str], row: Sequence[str], width: int) -> Iterator[str]:
-    """Yield a row without columns: what it is about, and each cell that is not empty behind its head."""
+    """Yield one row as a paragraph: the first cell, then each nonempty cell after its heading."""
     yield f"{heads[0]} {row[0]}"
-    told = ", ".join(f"{head} {cell}" for head, cell in zip(heads[1:-1], row[1:-1], strict=True) if cell)
-    for text in (told, f"{heads[-1]}: {row[-1]}" if row[-1] else ""):
+    middle = ", ".join(f"{head} {cell}" for head, cell in zip(heads[1:-1], row[1:-1], strict=True) if cell)
+    for text in (middle, f"{heads[-1]}: {row[-1]}" if row[-1] else ""):
         yield from textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="    ")
 
 
@@ -80,19 +76,19 @@ def _line(cells: Sequence[str], wide: Sequence[int], right: Container[int]) -> s
 
 
 def wrapped(text: str, indent: str = "", *, first: str | None = None) -> str:
-    """Return a paragraph no wider than the terminal. `first`: what its first line begins with, else `indent`."""
+    """Return a paragraph wrapped to the terminal's width. `first`: prefix of its first line (default: `indent`)."""
     return textwrap.fill(
         text, terminal_width(), initial_indent=indent if first is None else first, subsequent_indent=indent
     )
 
 
 def format_span(seconds: float | None) -> str:
-    """Return a length of time for a person: `4.2 s`, `25 min 10 s`, `3 h 05 min`, `2 d 04 h`; `?` for unknown."""
+    """Return a duration as `4.2 s`, `25 min 10 s`, `3 h 05 min` or `2 d 04 h`; `?` for None (unknown)."""
     if seconds is None:
         return "?"
     whole = round(seconds)
-    if whole < 60:  # noqa: PLR2004
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"  # noqa: PLR2004
+    if whole < _MINUTE_S:
+        return f"{seconds:.1f} s" if seconds < _ONE_DECIMAL_BELOW_S else f"{whole} s"
     minutes, left_s = divmod(whole, 60)
     hours, left_min = divmod(minutes, 60)
     days, left_h = divmod(hours, 24)
@@ -102,25 +98,25 @@ def format_span(seconds: float | None) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Return how long an answer took, for a person: `45 ms`, `1.2 s`."""
+    """Return a response time as `45 ms` or `1.2 s`."""
     return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def figure(value: float | None, unit: str, digits: int = 1) -> str:
-    """Return a figure with its unit; `unknown` where there is none, never 0."""
+    """Return a figure with its unit; `unknown` for None."""
     return "unknown" if value is None else f"{value:.{digits}f} {unit}"
 
 
 def sparkline(values: Sequence[float | None], width: int) -> str:
-    """Return a curve in one line, from 0 to the highest value; a space where nothing is known.
+    """Return a curve in one line, scaled from 0 to the highest value. None (unknown) becomes a space.
 
-    Where there are more values than signs, a sign stands for the highest of those it covers: no peak is lost.
+    If there are more values than characters, each character shows the highest value it covers, so no peak is lost.
     """
     return bars(values, width, 1)[0]
 
 
 def bars(values: Sequence[float | None], width: int, rows: int) -> list[str]:
-    """Return the same curve so many lines high, the highest line first."""
+    """Return the same curve with a height of `rows` lines, the top line first."""
     top = max((value for value in values if value is not None), default=0.0) or 1.0
     columns = [values[begin:end] for begin, end in _columns(len(values), width)]
     steps = [_steps(column, top, rows * (len(_BARS) - 1)) for column in columns]
@@ -139,7 +135,7 @@ def _steps(values: Sequence[float | None], top: float, most: int) -> int | None:
 
 
 def _bar(steps: int | None, row: int) -> str:
-    """Return what a column of so many steps shows in a row, from 0. In the lowest even 0 is a mark: it is known."""
+    """Return the character of a column in one row, counted from 0 at the bottom. A known 0 is visible there."""
     if steps is None:
         return " "
     full = len(_BARS) - 1

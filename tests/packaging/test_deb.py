@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from clients.cli import cli
+from clients.cli import dispatcher
 from tests.pages import ROOT
 
 EPOCH = "1767225600"
@@ -216,7 +216,7 @@ def test_the_manual_page_names_every_command(deb: Deb) -> None:
         check=True,
         timeout=120,
     ).stdout
-    assert re.findall(r"^\.B ([a-z-]+)\n[A-Z]", page, re.MULTILINE) == [*cli._COMMANDS]
+    assert re.findall(r"^\.B ([a-z-]+)\n[A-Z]", page, re.MULTILINE) == [*dispatcher.COMMANDS]
 
 
 def test_debians_own_critic_finds_nothing(deb: Deb) -> None:

@@ -14,7 +14,7 @@ import pytest
 from clients.broker_admin import acl, passwords
 from clients.broker_admin.acl import CONTROLLER_NAME, Role, TopicLayout, User
 from clients.broker_admin.mosquitto import MosquittoConfig, with_login
-from clients.cli.cli import main
+from clients.cli import main
 from controller.config.errors import ConfigErrors
 from controller.config.loader import parse_installer
 from tests.pages import ROOT

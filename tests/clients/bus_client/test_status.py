@@ -10,7 +10,7 @@ import pytest
 
 from clients.bus_client.site import Site
 from clients.bus_client.status import HouseStatus, fetch_status, status_fields
-from clients.cli.cli import main
+from clients.cli import main
 from clients.cli.status_view import status_text
 from hw.broker_socket import Broker
 from hw.mqtt import MqttConnection

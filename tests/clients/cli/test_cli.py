@@ -14,7 +14,8 @@ from unittest.mock import patch
 
 import pytest
 
-from clients.cli.cli import _COMMANDS, main
+from clients.cli import main
+from clients.cli.dispatcher import COMMANDS
 from tests.controller.storage.state_folder import Ear, store_in
 from tests.pages import ROOT
 from tests.processes import killed_after
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 EXAMPLES = ROOT / "docs" / "examples"
-COMMANDS = tuple(_COMMANDS)
 PATIENCE_S = 20
 
 
@@ -47,7 +47,7 @@ def test_help_names_every_command_and_the_exit_codes(capsys: pytest.CaptureFixtu
     said = capsys.readouterr().out
     assert all(f"\n    {command}" in said for command in COMMANDS)
     assert "loadshed demo" in said
-    assert "78 wrong configuration" in said
+    assert "78  wrong configuration" in said
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -99,8 +99,8 @@ def test_wrong_use_ends_with_2_and_one_line_that_says_why(
     ("words", "says"),
     [
         (("stauts",), "(did you mean 'status'?)"),
-        (("frobnicate",), "there is no command 'frobnicate'; "),
-        (("status", "--jsn"), "loadshed status: error: unrecognized arguments: --jsn; `loadshed status --help`"),
+        (("frobnicate",), "there is no command 'frobnicate'."),
+        (("status", "--jsn"), "loadshed status: error: unrecognized arguments: --jsn. `loadshed status --help`"),
         (("ask", "off", "hot", "tub"), "loadshed ask: error: unrecognized arguments: tub"),
         (("broker", "init", "--tsl"), "`loadshed broker init --help`"),
     ],
@@ -147,7 +147,7 @@ def test_an_answer_that_finds_no_room_is_said(command: str, unbuffered: str, tmp
             timeout=60,
         )
     assert ran.returncode == 1
-    assert ran.stderr == "loadshed: No space left on device: make room, or write it elsewhere\n"
+    assert ran.stderr == "loadshed: No space left on device. Free some space, or write to another place.\n"
 
 
 def test_a_terminal_that_is_gone_is_said_without_a_traceback() -> None:
@@ -157,7 +157,7 @@ def test_a_terminal_that_is_gone_is_said_without_a_traceback() -> None:
     command = [sys.executable, "-m", "clients", "check", "--config", str(EXAMPLES)]
     with os.fdopen(theirs, "w") as gone:
         ran = subprocess.run(command, stdout=gone, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
-    assert (ran.returncode, ran.stderr) == (1, "loadshed: Input/output error: write it elsewhere\n")
+    assert (ran.returncode, ran.stderr) == (1, "loadshed: Input/output error. Write to another place.\n")
 
 
 def test_a_log_that_cannot_be_read_is_not_the_fault_of_the_terminal(
@@ -167,14 +167,18 @@ def test_a_log_that_cannot_be_read_is_not_the_fault_of_the_terminal(
     (tmp_path / "ledger.db").symlink_to("/proc/self/mem")
     (tmp_path / "ledger.db-wal").touch()
     assert run("outages", "--state", str(tmp_path)) == 1
-    assert f"the log in {tmp_path} cannot be read: [Errno 5]" in capsys.readouterr().err
+    assert f"The event log in {tmp_path} cannot be read: [Errno 5]" in capsys.readouterr().err
 
 
 def test_a_file_for_which_there_is_no_room_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     """A card without inodes, or over its quota."""
-    with patch("clients.cli.cli._run_command", side_effect=OSError(errno.ENOSPC, "No space left on device", "x")):
+    with patch(
+        "clients.cli.dispatcher._run_command", side_effect=OSError(errno.ENOSPC, "No space left on device", "x")
+    ):
         assert run("demo") == 1
-    assert capsys.readouterr().err == "loadshed: x: No space left on device: make room, or write it elsewhere\n"
+    assert (
+        capsys.readouterr().err == "loadshed: x: No space left on device. Free some space, or write to another place.\n"
+    )
 
 
 def test_a_closed_stdout_is_no_error() -> None:
@@ -187,12 +191,22 @@ def test_a_closed_stdout_is_no_error() -> None:
 def test_run_imports_nothing_of_the_other_commands() -> None:
     """Milliseconds at a start in the dark are milliseconds of overload: the parser of `run` knows only `run`."""
     program = (
-        "import sys\nfrom clients.cli import cli\ncli._parser(['run']).parse_args(['run'])\n"
+        "import sys\nfrom clients.cli import dispatcher\ndispatcher.build_parser(['run']).parse_args(['run'])\n"
         "ours = ('clients', 'controller', 'hw', 'rules', 'asyncio')\n"
         "print(sorted(name for name in sys.modules if name.split('.')[0] in ours))"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert said.stdout.strip() == "['clients', 'clients.cli', 'clients.cli.cli']"
+    assert said.stdout.strip() == str(
+        [
+            "clients",
+            "clients.cli",
+            "clients.cli.dispatcher",
+            "clients.cli.run",
+            "clients.terminal",
+            "clients.terminal.arguments",
+            "clients.terminal.exit_codes",
+        ]
+    )
 
 
 # --- check -----------------------------------------------------------------------------------------------------------
@@ -221,7 +235,7 @@ def test_check_names_all_mistakes_at_once(folder: Path, capsys: pytest.CaptureFi
     said = capsys.readouterr().err
     assert 'tag = "nonesential"' in said
     assert "pin = 99" in said
-    assert "2 mistakes" in said
+    assert "2 errors" in said
 
 
 def test_status_and_ask_need_installer_toml_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -238,10 +252,10 @@ def test_status_and_ask_need_installer_toml_alone(folder: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     ("word", "says"),
     [
-        ("hottub", "did you mean hot-tub? `loadshed status` names them all"),
-        ("Hot Tub", "did you mean hot-tub?"),
-        ("Car charge", "did you mean car-charger?"),
-        ("cellar", "named 'cellar'; `loadshed status` names them all"),
+        ("hottub", "Did you mean hot-tub? `loadshed status` lists the circuits."),
+        ("Hot Tub", "Did you mean hot-tub?"),
+        ("Car charge", "Did you mean car-charger?"),
+        ("cellar", "named 'cellar'. `loadshed status` lists the circuits."),
     ],
 )
 def test_a_circuit_that_is_misspelt_is_answered_by_its_likely_twin(
@@ -252,7 +266,7 @@ def test_a_circuit_that_is_misspelt_is_answered_by_its_likely_twin(
     async def ask(*_: object) -> tuple[bool, str]:
         return False, f"no circuit is named {word!r}"
 
-    monkeypatch.setattr("clients.bus_client.request.send_request", ask)
+    monkeypatch.setattr("clients.cli.ask.send_request", ask)
     assert run("ask", "on", word, "--config", str(folder)) == 1
     assert says in capsys.readouterr().err
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from clients.cli import main
 from clients.cli.argument_types import duration
-from clients.cli.cli import main
 from clients.drill.demand_readings import PowerReading
 from clients.drill.measured_loads import measured_loads
 from clients.drill.plan import DrillPlan, MeasuredLoad, PlannedAction, RestoreMode

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from clients.cli.cli import main
+from clients.cli import main
 from clients.maintenance import upgrade
 from clients.maintenance.backup import LAYOUTS, BackupError, copy_all
 from clients.maintenance.upgrade import PATIENCE_S, check_upgrade, wait_until_settled

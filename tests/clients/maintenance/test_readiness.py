@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clients.cli.ready import NOT_READY
 from clients.maintenance.readiness import LIMITED, READY, Facts, assess
 from clients.maintenance.readiness_facts import (
     anonymous_listeners,
@@ -19,9 +18,10 @@ from clients.maintenance.readiness_facts import (
     ups_known,
     worn_percent,
 )
-from clients.maintenance.readiness_text import text
+from clients.maintenance.readiness_view import readiness_text as text
 from clients.setup import setup_record
 from clients.setup.setup_record import SetupRecord
+from clients.terminal.exit_codes import NOT_READY
 from controller.config.loader import parse_circuits
 from hw.broker_socket import Broker
 from rules.panel import Panel
@@ -40,7 +40,7 @@ ELSEWHERE = "127.0.0.2"
 def test_a_house_with_nothing_against_it_has_all_hundred() -> None:
     """No reason, no cost."""
     found = assess(Facts())
-    assert (found.score, found.word, found.reasons) == (100, "ready", ())
+    assert (found.score, found.level, found.reasons) == (100, "ready", ())
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ def test_what_is_just_good_enough_costs_nothing(facts: Facts) -> None:
 def test_what_cannot_shed_is_not_ready() -> None:
     """Neither without its controller, nor with a stranger at the breakers and a contact nobody saw."""
     assert assess(Facts(trouble="away")).score < LIMITED
-    assert assess(Facts(anonymous_listeners=("10.0.0.5:1883",), contact_seen=False)).word == "not-ready"
-    assert assess(Facts(offline=("a", "b", "c", "d"), alarms=("owed",))).word == "not-ready"
+    assert assess(Facts(anonymous_listeners=("10.0.0.5:1883",), contact_seen=False)).level == "not-ready"
+    assert assess(Facts(offline=("a", "b", "c", "d"), alarms=("owed",))).level == "not-ready"
     everything = Facts("away", ("a",), ("b",), ("c",), ("d",), ("e",), ("f",), ("g",), none_protected=True)
     assert assess(everything).score == 0
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clients.cli.cli import main
+from clients.cli import main
 from clients.maintenance.support_bundle import without_secrets
 from tests.system.process_house import ProcessHouse
 

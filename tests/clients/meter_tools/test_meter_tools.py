@@ -494,8 +494,8 @@ def test_simulate_serves_a_linked_pseudo_terminal(tmp_path: Path) -> None:
 
     assert asyncio.run(scene()) == DONE
     assert "Leviton 1N240-02D" in electrician.text
-    assert said[1].startswith("try: mbpoll -m rtu -a 3 ")
-    assert said[2].startswith("and on tcp://127.0.0.1:")
+    assert said[1].startswith("Try: mbpoll -m rtu -a 3 ")
+    assert said[2].startswith("Also listening on tcp://127.0.0.1:")
 
 
 def test_simulate_leaves_a_file_alone(tmp_path: Path) -> None:
@@ -504,18 +504,20 @@ def test_simulate_leaves_a_file_alone(tmp_path: Path) -> None:
     file.write_text("precious")
     said: list[str] = []
     assert asyncio.run(simulate(SimulatedSite(file), said.append)) == 1
-    assert "is no link" in said[0]
+    assert "is not a link" in said[0]
 
 
 def test_simulate_says_why_it_cannot(tmp_path: Path) -> None:
     """No folder for the link, or a port that is taken: a sentence and 1; nothing is left behind."""
     said: list[str] = []
     assert asyncio.run(simulate(SimulatedSite(tmp_path / "nowhere" / "meter"), said.append)) == 1
-    assert said == [f"cannot link a pseudo-terminal at {tmp_path / 'nowhere' / 'meter'}: No such file or directory"]
+    assert said == [
+        f"Cannot create a link to the pseudo-terminal at {tmp_path / 'nowhere' / 'meter'}: No such file or directory"
+    ]
     with socket.create_server(("127.0.0.1", 0)) as other:
         site = SimulatedSite(tmp_path / "meter", tcp_port=other.getsockname()[1])
         assert asyncio.run(simulate(site, said.append)) == 1
-    assert said[-1].startswith(f"cannot answer on port {site.tcp_port}: ")
+    assert said[-1].startswith(f"Cannot listen on port {site.tcp_port}: ")
     assert not (tmp_path / "meter").is_symlink()
 
 
@@ -528,7 +530,7 @@ def test_quirks_are_written_as_name_and_value() -> None:
 @pytest.mark.parametrize(
     ("setting", "reason"),
     [
-        ("colour=red", "no quirk colour: there are report_id, "),
+        ("colour=red", "there is no quirk colour: use one of report_id, "),
         ("echo=perhaps", "quirk echo = perhaps: use yes or no"),
         ("set_id=3", "quirk set_id = 3: use legal, printed, doubled, refused"),
         ("delay_s", "quirk delay_s = nothing: use a number, 0 or more"),

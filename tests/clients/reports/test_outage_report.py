@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from clients.cli.cli import main
+from clients.cli import main
 from controller.config import history
 from controller.config.loader import Configuration, Sources, parse
 from controller.core.effects import LogEvent, SaveEntry, SaveHistory, SaveOutage, SaveSample
@@ -259,13 +259,13 @@ def test_no_log_and_no_such_outage_end_with_1(state: Path, tmp_path: Path, capsy
     assert main(["report", "7", "--state", str(state)]) == 1
     assert "no outage 7" in capsys.readouterr().err
     assert main(["outages", "--state", str(tmp_path / "elsewhere")]) == 1
-    assert "there is no log" in capsys.readouterr().err
+    assert "There is no event log" in capsys.readouterr().err
 
 
 def test_a_house_without_outages_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An empty log is no error to whoever lists it."""
     write(tmp_path, [event(0.0, "started")])
-    assert told(tmp_path, capsys, "outages") == "no outage so far\n"
+    assert told(tmp_path, capsys, "outages") == "No outage recorded.\n"
     assert told(tmp_path, capsys, "outages", "--json") == "[]\n"
 
 

@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from clients.cli.cli import main
+from clients.cli import main
 from hw import gpio
 from hw.simulated.contact import SimulatedPins, SimulatedWire
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clients.cli.cli import main
+from clients.cli import main
 from clients.setup import setup_record
 from controller.config.loader import Configuration, load
 from hw.simulated.house import Load, SimulatedHouse

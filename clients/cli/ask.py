@@ -1,0 +1,86 @@
+"""`loadshed ask`: send a request to the running controller."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from clients.bus_client.request import send_request
+from clients.cli.shared import login_name, site_or_error
+from clients.terminal.arguments import folders
+from clients.terminal.exit_codes import DONE, NOT_DONE, WRONG_CONFIGURATION
+from clients.terminal.output import print_error, print_line
+from controller.config.errors import ConfigErrors, closest_match
+from controller.config.loader import CIRCUITS_FILE, parse_circuits, read_file
+
+if TYPE_CHECKING:
+    import argparse
+
+    from rules.json_types import Json
+
+_REQUESTS = """requests:
+  on, off CIRCUIT       switch the circuit now; it is left to you for the rest of the outage
+  restore CIRCUIT|all   switch on what was shed, also if its state before the outage is unknown (on utility only)
+  hold CIRCUIT          keep the controller from switching the circuit on, until `release`
+                        A hold is not a lockout: lockout/tagout needs a physical lock.
+  release CIRCUIT       end the hold; this switches nothing
+  forget CIRCUIT        drop the record that the circuit is to be restored; this switches nothing
+  reload                read circuits.toml again"""
+
+_CIRCUIT_REQUESTS = ("on", "off", "restore", "hold", "release", "forget")
+_UNKNOWN_CIRCUIT = "no circuit is named"
+
+
+def add_ask(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `ask`."""
+    parser.description = "Send a request to the running controller and print its reply."
+    parser.epilog = _REQUESTS
+    parser.add_argument("request", choices=(*_CIRCUIT_REQUESTS, "reload"), metavar="REQUEST", help="see below")
+    parser.add_argument("circuit", nargs="?", metavar="CIRCUIT", help="the circuit's name in circuits.toml")
+    parser.add_argument("--by", metavar="NAME", help="your name, for the event log (default: the login name)")
+    parser.add_argument("--note", metavar="TEXT", help="the reason; it is shown with a hold")
+    parser.add_argument("--now", action="store_true", help="do not wait for the circuit's minimum off time (min_off_s)")
+    folders(parser, config=True)
+    parser.set_defaults(call=lambda arguments: _ask(parser, arguments))
+
+
+def _ask(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    fields = _request_fields(parser, arguments)
+    site = site_or_error(arguments.config)
+    if site is None:
+        return WRONG_CONFIGURATION
+    done, reason = asyncio.run(send_request(site.broker, site.id, arguments.request, fields))
+    if not done:
+        print_error(reason + (_circuit_hint(arguments) if _UNKNOWN_CIRCUIT in reason.lower() else ""))
+        return NOT_DONE
+    print_line(reason)
+    return DONE
+
+
+def _request_fields(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> dict[str, Json]:
+    """Return the fields of the request. An incomplete request ends the program with exit code 2."""
+    if arguments.request in _CIRCUIT_REQUESTS and arguments.circuit is None:
+        parser.error(f"{arguments.request}: name a circuit. `loadshed status` lists the circuits.")
+    if arguments.request == "reload" and arguments.circuit is not None:
+        parser.error("reload takes no circuit")
+    fields: dict[str, Json] = {"by": arguments.by or login_name()}
+    if arguments.circuit is not None:
+        fields["circuit"] = arguments.circuit
+    if arguments.note is not None:
+        fields["note"] = arguments.note
+    if arguments.now:
+        fields["now"] = True
+    return fields
+
+
+def _circuit_hint(arguments: argparse.Namespace) -> str:
+    """Return the name that the user probably meant, as a sentence; an empty string if the name is right."""
+    text = read_file(arguments.config.absolute() / CIRCUITS_FILE)
+    panel = text if isinstance(text, ConfigErrors) else parse_circuits(text)
+    name = arguments.circuit
+    if isinstance(panel, ConfigErrors) or name is None or name in (*panel.circuits, "all"):
+        return ""
+    ids = {circuit.name: circuit.id for circuit in panel}
+    closest = closest_match(name, [*panel.circuits, *ids])
+    hint = "" if closest is None else f" Did you mean {ids.get(closest, closest)}?"
+    return f".{hint} `loadshed status` lists the circuits."

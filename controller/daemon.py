@@ -1,8 +1,8 @@
-"""The wiring. Read this first: every part of the program meets here, and nothing is decided here.
+"""Wiring of the daemon. Read this first: all parts of the program meet here, and nothing is decided here.
 
-One process, one loop. The contact's thread and the disk's only hand over; nobody on the way from the contact to the
+One process, one loop. The contact's thread and the disk's only hand over; nothing on the way from the contact to the
 breakers waits for the disk, the meter or a slow device. A task that ends, ends the program, and systemd starts it
-again: waking on standby is a normal start.
+again: a cold start during an outage is a normal start.
 """
 
 from __future__ import annotations
@@ -49,12 +49,14 @@ WATCHDOG_S = 2.0
 CLOCK_S = 10.0
 
 STARTUP_DONE_S, STARTUP_DONE_OFFLINE_S = 1.0, 5.0
-"""What no shed waits for is imported so long after the first connection; without one, so long after the start."""
+"""Time in seconds after the first connection, and without one after the start, when the remaining modules are imported.
+"""
 
 COMMANDS_PER_SEGMENT = 8
 
 PUBLISH_DELAY_S = 0.02
-"""Words wait so long behind commands: broker and breakers have both hands full, often on this same small machine."""
+"""Delay of status messages after commands, in seconds: broker and breakers are busy, often on this same small machine.
+"""
 
 _log = logging.getLogger("loadshed")
 
@@ -151,12 +153,12 @@ class Daemon:
         contact = self._configuration.contact
         if not isinstance(contact, GpioContact):
             return None
-        from controller.runtime.gpio_devices import ContactLine  # noqa: PLC0415  # gpiozero is dear, and an MQTT contact needs none
+        from controller.runtime.gpio_devices import ContactLine  # noqa: PLC0415  # gpiozero is slow to import, and an MQTT contact does not need it
 
         return ContactLine(contact, self._inbox.put, self._inbox.put_from_thread)
 
     def _connection(self) -> BusClient:
-        # Imported behind the contact, which settles meanwhile: on a Pi the one takes as long as the other.
+        # Imported after the contact is opened, which settles during the import: on a Pi both take equally long.
         from controller.bus.connection import BusClient  # noqa: PLC0415
 
         return BusClient(startup.broker(self._configuration), self._topics, self._on_event, clock.monotonic)
@@ -168,7 +170,7 @@ class Daemon:
             await self._contact.run()
 
     def _catch_up(self) -> None:
-        """Take what has happened while we stalled: the level of the contact, and what lies on the socket."""
+        """Process events from the time of a stall: the contact's level, and data on the socket."""
         if self._contact is not None:
             self._contact.poll()
         self._bus.drain()
@@ -184,7 +186,7 @@ class Daemon:
 
     async def _watch_clock(self) -> None:
         await self._startup_done.wait()
-        gc.freeze()  # what the start has made stays: no later search for garbage, amid an outage perhaps, looks at it
+        gc.freeze()  # objects of the start stay: later garbage collections, possibly during an outage, skip them
         gc.enable()
         while True:
             trusted = clock.trusted()
@@ -207,7 +209,7 @@ class Daemon:
             self._defer_publications()
 
     def _defer_publications(self) -> None:
-        """Let words wait behind commands."""
+        """Defer publications until after the commands."""
         if not self._publications_deferred:
             self._publications_deferred = True
             self._loop.call_later(PUBLISH_DELAY_S, self._flush_publications)
@@ -228,7 +230,7 @@ class Daemon:
             self._flush_publications()
 
     def _flush_publications(self) -> None:
-        """Say what is to be said, on the bus and in the journal."""
+        """Publish pending messages and write pending journal lines."""
         self._publications_deferred = False
         self._announce_online()
         suppressed, self._pending_publications = self._pending_publications, []
@@ -241,7 +243,7 @@ class Daemon:
             _log.info("%s", format_event(happened.event, happened.circuit, happened.details))
 
     def _announce_online(self) -> None:
-        """Say that we are there, at each connection, behind its first commands."""
+        """Publish `online` at each connection, after its first commands."""
         if self._bus.connected != self._announced:
             self._announced = self._bus.connected
             self._bus.publish(self._topics.availability(online=True))
@@ -249,7 +251,7 @@ class Daemon:
             self._loop.call_later(STARTUP_DONE_S, self._startup_done.set)
 
     def _feed_watchdog(self) -> None:
-        """Tell systemd that the engine has taken a turn: a hung one is started anew."""
+        """Notify systemd that the engine has taken a turn: it restarts a hung program."""
         now = clock.monotonic()
         if now - self._fed_at >= WATCHDOG_S:
             if not self._store.alive:
@@ -275,7 +277,7 @@ class Daemon:
             self._refuse(wrong, reply)
             return
         await asyncio.to_thread(history.save, self._state_dir, read)
-        if wrong := self._engine.objections(read.panel):  # what has come to be owed meanwhile counts as well
+        if wrong := self._engine.objections(read.panel):  # circuits that became owed in the meantime count, too
             await asyncio.to_thread(history.save, self._state_dir, self._configuration)
             self._refuse(wrong, reply)
             return
@@ -295,7 +297,7 @@ class Daemon:
 def run(config_dir: Path, state_dir: Path) -> int:
     """Run the daemon; return the exit code.
 
-    0 on SIGTERM; 1 where another runs on the same state folder; 78 where no good configuration was ever in force.
+    0 on SIGTERM; 1 if another daemon uses the same state folder; 78 if no valid configuration was ever in force.
     """
     try:
         lock = StateDirLock(state_dir)
@@ -308,7 +310,7 @@ def run(config_dir: Path, state_dir: Path) -> int:
     for sentence in error_lines(start.refused):
         _log.error("%s", sentence)
     if start.configuration is None:
-        _log.error("no good configuration was ever in force: mend the files, `loadshed check` shows all that is wrong")
+        _log.error("no valid configuration was ever in force: correct the files; `loadshed check` shows all errors")
         return WRONG_CONFIGURATION
     if start.save_error is not None:
         _log.warning("%s", start.save_error)

@@ -391,7 +391,7 @@ def _went_away(broker: Broker, reason: ReasonCode, *, by_broker: bool, accepted:
         return f"the broker at {broker} ended the connection: {reason}"
     if not accepted:
         trouble = f"the broker at {broker} closed the connection at once"
-        return f'{trouble}: TLS where none is expected or the reverse, or it needs version = "3.1.1" in [broker]'
+        return f'{trouble}: TLS on one side only, or it needs version = "3.1.1" in [broker]'
     why = (
         "it stopped responding"
         if reason.value == _KEEP_ALIVE_TIMEOUT

@@ -86,14 +86,14 @@ class EdgeFilter:
 
 
 class Pulses:
-    """Reports each edge of a pulse output that counts, in order, with the second at which it happened.
+    """Reports each edge of a pulse output that counts, in order, with the time at which it occurred.
 
     `on_pulse(at)` may only hand over; it is called from lgpio's thread or from `poll`, one at a time. An edge counts
-    once its level has held for `filter_s(max_kw)`, which somebody must look at: `later(s, call)` arranges that `call`
-    runs after `s` seconds, in any thread; without it, `poll` or the next edge does. `max_kw`: the meter's rating, None
-    where the model is not known. `edge_kw_s`: 18 for the 10 Wh output, 1800 for the 1 kWh output.
+    once its level has held for `filter_s(max_kw)`, which must be checked: `later(s, call)` schedules `call` after `s`
+    seconds, in any thread; without it, `poll` or the next edge checks. `max_kw`: rating of the meter, None if the model
+    is not known. `edge_kw_s`: 18 for the 10 Wh output, 1800 for the 1 kWh output.
 
-    The level means nothing: without load it may be either. Raises GpioError with what to do about it.
+    The level has no meaning: without load it may be either. Raises GpioError with what to do about it.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Pulses:
         return self._filter.missed
 
     def poll(self) -> None:
-        """Count the last edge if its level has held; raise, once, what `on_pulse` or `later` raised meanwhile."""
+        """Count the last edge if its level has held; raise, once, any exception of `on_pulse` or `later`."""
         self._line.deliver()
         self._carried.deliver()
         self._settle()

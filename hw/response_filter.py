@@ -1,8 +1,8 @@
-"""What is heard on the line, judged byte by byte before the Modbus library sees it.
+"""Filter of the bytes on the line, before the Modbus library sees them.
 
-The library takes any frame with the right function for the answer: one that is late, one of another length, the echo of
-an adapter. So it is shown nothing but bytes that begin like the one answer that is awaited; whatever else was there is
-kept, because a line on which others speak deserves a second read.
+The library accepts any frame with the right function as the response: a late one, one of another length, the echo of an
+adapter. It therefore gets only bytes that begin like the one awaited response; other bytes are kept, because a line
+with other senders needs a second read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ResponseFilter:
 
     @property
     def raw(self) -> bytes:
-        """What came since the last request, the adapter's echo apart."""
+        """Bytes since the last request, without the adapter's echo."""
         return self._raw[len(self._sent) :] if self._echo_gone else self._raw
 
     def expect(self, sent: bytes, awaited: Awaited) -> bytes:
@@ -48,7 +48,7 @@ class ResponseFilter:
         return self.raw[:begin] + self.raw[begin + length :] if begin >= 0 else self.raw
 
     def hook(self, sending: bool, data: bytes) -> bytes:
-        """Take the library's bytes; return those it may see. `data`: all that it holds since the last request."""
+        """Filter the library's bytes; return those it may see. `data`: all bytes since the last request."""
         if sending:
             return data
         if self._awaited is None:
@@ -63,7 +63,7 @@ class ResponseFilter:
         return self.raw[begin:] if begin >= 0 else b""
 
     def _past_echo(self, awaited: Awaited) -> bool:
-        """Tell whether the echo, if there is one, has gone by."""
+        """Return whether the echo, if there is one, is over."""
         # The confirmation of a reset is its own echo: only an adapter known to echo makes it wait for a second one.
         confirms = self._sent.startswith(awaited.head) and not self.echoes
         if self._echo_gone or confirms:
@@ -73,5 +73,5 @@ class ResponseFilter:
 
 
 def contains_response(awaited: Awaited, heard: bytes) -> bool:
-    """Tell whether bytes hold what could be an answer of the same device to the same kind of request."""
+    """Return whether bytes contain a possible response of the same device to the same kind of request."""
     return awaited.speaker in heard or awaited.refusal in heard

@@ -18,7 +18,7 @@ _OURS = re.compile(rf"{_MARK}(?P<role>[a-z]+)(?: of (?P<circuits>[a-z0-9, -]+?))
 
 
 class Role(Enum):
-    """What somebody on the bus is for."""
+    """Role of a broker user."""
 
     CONTROLLER = "controller"
     DEVICE = "device"
@@ -28,7 +28,10 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody on the bus. `circuits`: those a device speaks for. `contact`: it is the transfer switch's, too."""
+    """A broker user.
+
+    `circuits`: the circuits of a device. `contact`: the device is also the transfer switch's contact.
+    """
 
     name: str
     role: Role
@@ -42,7 +45,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class TopicLayout:
-    """Where the topics are. `contact`: those of an MQTT contact, with its availability; none where it is on a pin."""
+    """Topics of a house. `contact`: those of an MQTT contact, with its availability; empty if it is on a pin."""
 
     site: str
     contact: tuple[str, ...] = ()

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 AUTHORITY, CERTIFICATE, KEY = "ca.crt", "broker.crt", "broker.key"
 
-# A Pi wakes with an old clock, and small devices have none worth the name: valid from long ago, for longer than any of
-# them lives. Nobody climbs a ladder to renew the certificate of a relay.
+# A Pi boots with an old clock, and small devices have no reliable one: valid from long ago, and longer than any of them
+# lasts, because the certificate of a relay is rarely renewed.
 _FROM, _UNTIL = "20200101000000Z", "20491231235959Z"
-# RSA of this length is what even the smallest device speaks.
+# RSA of this length works on even the smallest device.
 _KEY_BITS = "2048"
 
 _CONFIGURATION = """
@@ -54,10 +54,10 @@ class CertificateError(Exception):
 
 
 def make(folder: Path, names: Sequence[str], group: str) -> None:
-    """Make the authority's certificate, the broker's and its key, for these names and addresses of the broker.
+    """Create the authority's certificate, the broker's and its key, for these names and addresses of the broker.
 
-    The authority's own key is thrown away: nobody can ever sign anything else with it. New names: make all three anew,
-    and give the devices the new authority. Raises CertificateError, OSError.
+    The authority's own key is discarded: nothing else can ever be signed with it. New names: create all three again,
+    and install the new authority on the devices. Raises CertificateError, OSError.
     """
     if shutil.which("openssl") is None:
         raise CertificateError("openssl is missing: sudo apt install openssl")

@@ -22,7 +22,7 @@ GROUP = "mosquitto"
 
 PORT, TLS_PORT = 1883, 8883
 
-# What in another of the broker's files would mean that somebody has already said who may come in, and where.
+# Settings in the broker's other files that already define who may connect, and where.
 _DECIDED = re.compile(
     r"^\s*(listener|port|bind_address|allow_anonymous|password_file|acl_file|per_listener_settings|plugin|auth_plugin)\b",
     re.MULTILINE,
@@ -31,18 +31,18 @@ _DECIDED = re.compile(
 _INCLUDES = re.compile(r"^\s*include_dir\s+\S*conf\.d/?\s*$", re.MULTILINE)
 
 _CONFIGURATION = """\
-# Written by `loadshed broker init`: do that again rather than change it here.
+# Written by `loadshed broker init`: run that again rather than change this file.
 
-# Nobody without a name and a password, from this machine neither.
+# Every client needs a name and a password, also on this machine.
 allow_anonymous false
 password_file {folder}/passwd
 acl_file {folder}/acl
 
-# A command is some forty bytes: it must not wait for more. And forty of them leave together, not in waves of twenty.
+# A command is some forty bytes: it must not wait for more. Forty of them leave together, not in waves of twenty.
 set_tcp_nodelay true
 max_inflight_messages 100
 
-# What breakers said last outlives a power cut up to this many seconds old. The controller trusts its own ledger more.
+# Retained device states survive a power cut except for the last seconds (this number). The controller uses its ledger.
 autosave_interval 60
 """
 
@@ -64,9 +64,9 @@ class AccessError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """Where the broker is reached from outside this machine, which itself always reaches it at `port`, without TLS.
+    """Listeners for clients outside this machine, which itself always uses `port`, without TLS.
 
-    `names`: the broker's own, for its certificate; none: no TLS. `plain`: from outside at `port` as well.
+    `names`: the broker's names, for its certificate; empty: no TLS. `plain`: from outside at `port`, too.
     """
 
     names: tuple[str, ...] = ()
@@ -104,12 +104,12 @@ class MosquittoConfig:
 
     @property
     def has_tls(self) -> bool:
-        """Tell whether devices come in by TLS, as it is set up now."""
+        """Return whether devices connect with TLS in the present configuration."""
         return "\ncertfile " in read(self.configuration)
 
     @property
     def is_plain(self) -> bool:
-        """Tell whether they come in without it from outside this machine, as it is set up now."""
+        """Return whether clients outside this machine connect without TLS in the present configuration."""
         first = re.search(r"^listener \d+(.*)$", read(self.configuration), re.MULTILINE)
         return first is not None and not first[1]
 
@@ -123,8 +123,8 @@ class MosquittoConfig:
         """
         if decided := self.decided_elsewhere():
             raise AccessError(
-                f"this broker is set up already ({'; '.join(decided)}): take that out first, or keep it and give "
-                "loadshed a user of its own there (docs/security.md has the topics)"
+                f"this broker is already configured ({'; '.join(decided)}): remove that first, or keep it and add "
+                "a user for loadshed there (docs/security.md has the topics)"
             )
         main = self.etc / "mosquitto.conf"
         if main.exists() and not _INCLUDES.search(read(main)):
@@ -146,7 +146,7 @@ class MosquittoConfig:
         return text
 
     def add_user(self, user: User, password: str, house: TopicLayout) -> None:
-        """Let somebody in, in the place of whoever had that name. Raises AccessError, OSError."""
+        """Add a user, or replace the one of this name. Raises AccessError, OSError."""
         self._must_be_set_up()
         acl_file, passwd = self.folder / "acl", self.folder / "passwd"
         text = acl.with_user(read(acl_file), user, house)
@@ -158,7 +158,7 @@ class MosquittoConfig:
         self._write(passwd, passwords.with_user(read(passwd), user.name, password))
 
     def remove_user(self, name: str) -> None:
-        """Let somebody in no longer. Raises AccessError where there is nobody of that name, OSError."""
+        """Remove a user. Raises AccessError if there is no user of this name, OSError."""
         acl_file, passwd = self.folder / "acl", self.folder / "passwd"
         if name not in {user.name for user in self.users()}:
             raise AccessError(f"there is no {name} (`loadshed broker list` shows who there is)")
@@ -166,7 +166,7 @@ class MosquittoConfig:
         self._write(acl_file, acl.without_user(read(acl_file), name))
 
     def check_password(self, name: str, password: str) -> bool:
-        """Tell whether somebody is let in with this password."""
+        """Return whether this user and password are accepted."""
         return passwords.matches(read(self.folder / "passwd"), name, password)
 
     def _must_be_set_up(self) -> None:

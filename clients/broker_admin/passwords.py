@@ -6,17 +6,17 @@ import base64
 import hashlib
 import secrets
 
-# Without the signs that are taken for each other when somebody types them into a relay's own page.
+# Without characters that are easily confused when typed into a relay's own page.
 _SIGNS = "abcdefghijkmnpqrstuvwxyz23456789"
 _LENGTH = 24
 
-# 120 bits of chance need no slow hash; the broker computes one for each connection, in its only thread, in the dark.
+# A random password of 120 bits needs no slow hash; the broker computes one per connection, in its only thread.
 _ROUNDS = 101
 _SALT_BYTES = 12
 
 
 def new_password() -> str:
-    """Return a password of 120 bits, to be typed by hand where it must."""
+    """Return a random password of 120 bits that can be typed if necessary."""
     return "".join(secrets.choice(_SIGNS) for _ in range(_LENGTH))
 
 
@@ -28,7 +28,7 @@ def entry(name: str, password: str, salt: bytes | None = None) -> str:
 
 
 def matches(file: str, name: str, password: str) -> bool:
-    """Tell whether a password file lets this user in with this password."""
+    """Return whether a password file accepts this user with this password."""
     for line in file.splitlines():
         if line.startswith(f"{name}:$7$"):
             _, _, rounds, salt, digest = line.split("$")

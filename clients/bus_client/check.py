@@ -1,4 +1,4 @@
-"""What `loadshed check` shows: what a transfer will do to each circuit and why, and what is unwise in the files."""
+"""Content of `loadshed check`: what a transfer does to each circuit and why, and advice about the files."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CircuitLine:
-    """One circuit as `check` shows it.
+    """One circuit of `check`.
 
-    `fate`: what a transfer to standby does to it. `why`: the reason. `back`: how it comes back, empty where it is not
-    shed. `uncontrollable`: to be marked, for it cannot be switched off and on by command.
+    `action`: what a transfer to standby does to it. `why`: the reason. `restore`: how it is restored, empty if it is
+    not shed. `uncontrollable`: it cannot be switched off and on by command.
     """
 
     circuit: CircuitId
@@ -97,7 +97,7 @@ def _line(circuit: Circuit, shed: list[CircuitId]) -> CircuitLine:
 def _fate(circuit: Circuit, shed: list[CircuitId]) -> tuple[str, str]:
     reason = uncontrollable_reason(circuit)
     if circuit.tag is Tag.NONESSENTIAL and reason is not None:
-        return "UNCONTROLLABLE, stays ON", f"{reason}; only a hand can switch it off"
+        return "UNCONTROLLABLE, stays ON", f"{reason}; it must be switched off manually"
     if circuit.protected:
         return "stays on", "protected: never commanded"
     if circuit.tag is Tag.ESSENTIAL:
@@ -109,14 +109,14 @@ def _fate(circuit: Circuit, shed: list[CircuitId]) -> tuple[str, str]:
 def _back(circuit: Circuit) -> str:
     ways = {
         Restore.AUTO: "comes back by itself if it was on",
-        Restore.ASK: "comes back when a person asks for it",
-        Restore.NEVER: "stays off until a person switches it on",
+        Restore.ASK: "restored on user request",
+        Restore.NEVER: "stays off until a user switches it on",
     }
     parts = [ways[circuit.restore]]
     if circuit.min_off_s:
         parts.append(f"rests {circuit.min_off_s:g} s or more")
     if circuit.override is Override.NEVER:
-        parts.append("shed again whoever switches it on")
+        parts.append("always shed again after manual switching")
     if circuit.wakes is Wakes.OFF:
         parts.append("wakes off")
     return ", ".join(parts)

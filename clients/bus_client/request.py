@@ -1,4 +1,4 @@
-"""The asking side of `ask/<request>`: a person's request, sent to the running daemon, and its answer."""
+"""Client side of `ask/<request>`: a user request to the running daemon, and its reply."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ANSWER_S = 10.0
 async def send_request(
     broker: Broker, site: str, request: AskKind, fields: Mapping[str, Json], *, timeout_s: float = ANSWER_S
 ) -> tuple[bool, str]:
-    """Return whether the daemon did what was asked, and its reason; or False and why nobody could be asked."""
+    """Return whether the daemon executed the request, and its reason; or False and why there was no reply."""
     try:
         link = await MqttConnection.open(broker, f"loadshed-ask-{secrets.token_hex(4)}")
     except BrokerError as error:
@@ -35,7 +35,7 @@ async def send_request(
         async with asyncio.timeout(timeout_s):
             return await _asked(link, broker, site, request, fields)
     except TimeoutError:
-        return False, f"nobody answered within {timeout_s:g} s: is loadshed running for site {site!r}?"
+        return False, f"no reply within {timeout_s:g} s: check that loadshed runs for site {site!r}"
     except BrokerError as error:
         return False, str(error)
     finally:

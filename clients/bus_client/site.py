@@ -1,4 +1,4 @@
-"""Where a house's bus is and what it is called: all that the commands beside the daemon need of its files."""
+"""Broker and site of a house: what the commands beside the daemon need of its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the running daemon says of the house, collected from the bus: what is retained there, and how old it is."""
+"""Status of the house, collected from the daemon's retained messages, with their age."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # The broker sends what it keeps at once; what has not come by then is not there.
 ENOUGH_S = 5.0
-# The daemon says demand anew at each poll of the meter; after three the word is old, whatever it says of itself.
+# The daemon publishes demand at each poll of the meter; after three polls the message is old, whatever it contains.
 STALE_POLLS = 3
 
 SETTLED_BY_EDGES_S, SETTLED_BY_TICKS_S = 30.0, 300.0
@@ -35,7 +35,7 @@ SETTLED_BY_EDGES_S, SETTLED_BY_TICKS_S = 30.0, 300.0
 
 @dataclass
 class HouseStatus:
-    """What one site's controller has said. None, or no entry: nothing was said."""
+    """Messages of one site's controller. None, or no entry: not received."""
 
     availability: str | None = None
     state: Fields | None = None
@@ -44,7 +44,7 @@ class HouseStatus:
     alarms: dict[str, Fields] = field(default_factory=dict)
 
     def take(self, name: str, payload: bytes) -> None:
-        """Take one message; `name` is its topic below the site's. What is not the daemon's word is left out."""
+        """Process one message; `name` is its topic below the site's. Messages of other publishers are ignored."""
         if name == topics.AVAILABILITY:
             self.availability = payload.decode("utf-8", "replace")
             return
@@ -62,9 +62,9 @@ class HouseStatus:
 
     @property
     def trouble(self) -> str | None:
-        """Return why the present state cannot be known from this; None where it can."""
+        """Return why the present state is unknown; None if it is known."""
         if self.availability is None:
-            return "no loadshed has ever spoken there: is [site] id right, and has `loadshed run` been started?"
+            return "no retained message of loadshed there: check [site] id, and that `loadshed run` has been started"
         if self.availability != "online":
             return (
                 "loadshed is not running, or has lost the broker (so says its last will): `systemctl status loadshed`"
@@ -150,9 +150,9 @@ def _present_demand(told: HouseStatus, site: Site, now: float) -> Fields | None:
 
 
 def is_stale(demand: Fields, site: Site, now: float) -> bool:
-    """Tell whether demand was said too long ago to be shown as the present."""
+    """Return whether demand is too old to be shown as present."""
     ago_s = age_s(demand, now)
-    # In the future is no better than long ago: somebody's clock is wrong, and nobody knows how old it is.
+    # A time in the future is no better than an old one: a clock is wrong, and the age is unknown.
     return ago_s is None or abs(ago_s) > STALE_POLLS * site.poll_s + 1.0
 
 

@@ -44,7 +44,7 @@ The controller alone may command a breaker. A password is shown once; Mosquitto 
 
 @dataclass(frozen=True, slots=True)
 class _BrokerHost:
-    """What every step needs: the house as its files say, and the broker's own."""
+    """State of every step: the house from its files, and the broker's files."""
 
     config_dir: Path
     house: TopicLayout
@@ -63,11 +63,11 @@ def add_broker(parser: argparse.ArgumentParser) -> None:
         made = steps.add_parser(name, help=says, description=f"{says[0].upper()}{says[1:]}.")
         folders(made, config=True)
         made.add_argument("--etc", metavar="DIR", type=Path, default=ETC, help="Mosquitto's folder (%(default)s)")
-        made.add_argument("--no-reload", action="store_true", help="only write; tell the broker nothing")
+        made.add_argument("--no-reload", action="store_true", help="write the files only; do not reload the broker")
         made.set_defaults(call=lambda arguments: _with_place(arguments, call))
         return made
 
-    begin = step("init", "let nobody in without a password, and the house's network to the broker", _init)
+    begin = step("init", "require a password from every client, and let the house's network reach the broker", _init)
     says = "encrypted, on port 8883, with certificates made here and now; or no longer (default: as it is)"
     begin.add_argument("--tls", action=BooleanOptionalAction, help=says)
     begin.add_argument(
@@ -76,22 +76,22 @@ def add_broker(parser: argparse.ArgumentParser) -> None:
     says = "a name or an address by which devices reach this machine, for its certificate; may be repeated"
     begin.add_argument("--name", action="append", metavar="NAME", help=f"{says} (default: all that it has now)")
 
-    add = step("add-user", "let somebody in", _add_user)
+    add = step("add-user", "add a user", _add_user)
     add.add_argument("name", metavar="NAME")
     add.add_argument("--role", required=True, choices=[role.value for role in _ROLES], help="see `loadshed broker -h`")
     says = "a device's circuit; may be repeated (default: the one called NAME)"
     add.add_argument("--circuit", action="append", metavar="CIRCUIT", help=says)
     add.add_argument("--contact", action="store_true", help="the device is the transfer switch's contact")
-    add.add_argument("--replace", action="store_true", help="where there is one of that name, make it anew")
+    add.add_argument("--replace", action="store_true", help="replace an existing user of that name")
     add.add_argument("--password-file", type=Path, metavar="FILE", help="write the password there, and show it nowhere")
-    step("remove-user", "let somebody in no longer", _remove_user).add_argument("name", metavar="NAME")
+    step("remove-user", "remove a user", _remove_user).add_argument("name", metavar="NAME")
     step("list", "show who may come in, and as what", _list)
 
 
 def _with_place(arguments: argparse.Namespace, call: Callable[[argparse.Namespace, _BrokerHost], int]) -> int:
     installer = parse_installer(read(arguments.config / INSTALLER_FILE))
     if isinstance(installer, ConfigErrors):
-        print_error(f"first mend {arguments.config / INSTALLER_FILE}: `loadshed check` shows what is wrong in it")
+        print_error(f"first correct {arguments.config / INSTALLER_FILE}: `loadshed check` shows its errors")
         return WRONG_CONFIGURATION
     panel = parse_circuits(read(arguments.config / CIRCUITS_FILE))
     contact = installer.contact
@@ -133,7 +133,7 @@ def _init(arguments: argparse.Namespace, place: _BrokerHost) -> int:
     place.files.set_up(place.house, listening, password)
     write(kept, password + "\n", mode=0o640, group=CONTROLLER_NAME)
     written = _log_in(place, kept)
-    print_line(f"Mosquitto lets in whoever has a name and a password, at port {_ports(listening)}.")
+    print_line(f"Mosquitto accepts clients with a name and a password, at port {_ports(listening)}.")
     if names:
         stays = f"the one that was there: for other names remove {place.files.authority}, and do this again"
         print_line(f"Its certificate is {stays if certified else 'for ' + ', '.join(names)}.")
@@ -151,7 +151,7 @@ def _ports(listening: Listeners) -> str:
 
 
 def _log_in(place: _BrokerHost, password_file: Path) -> str:
-    """Have installer.toml name the controller's user; return what to say of it."""
+    """Write the controller's user to installer.toml; return a message about it."""
     path = place.config_dir / INSTALLER_FILE
     text = read(path)
     login = (f'username = "{CONTROLLER_NAME}"', f'password_file = "{password_file}"')
@@ -182,10 +182,10 @@ def own_names() -> list[str]:
 def _add_user(arguments: argparse.Namespace, place: _BrokerHost) -> int:
     user = _wanted(arguments, place)
     if not arguments.replace and user.name in {known.name for known in place.files.users()}:
-        raise AccessError(f"there is a {user.name} already: --replace makes it anew, with another password")
+        raise AccessError(f"user {user.name} exists already: --replace creates it again, with another password")
     password = new_password()
     if (target := arguments.password_file) is not None:
-        # Before he is let in: a password that nobody has is a lock without a key.
+        # Before the user is added: a password that is not stored anywhere is useless.
         target.parent.mkdir(parents=True, exist_ok=True)
         write(target, password + "\n", mode=0o600)
     place.files.add_user(user, password, place.house)
@@ -206,12 +206,12 @@ def _wanted(arguments: argparse.Namespace, place: _BrokerHost) -> User:
             raise AccessError("--circuit and --contact go with --role device")
         return User(name, role)
     if arguments.contact and not place.house.contact:
-        raise AccessError('the contact is on a pin ([contact] source = "gpio"): no device on the bus speaks for it')
+        raise AccessError('the contact is on a pin ([contact] source = "gpio"): no MQTT device publishes it')
     circuits = tuple(arguments.circuit or (() if arguments.contact else (name,)))
     known = place.circuits
     for circuit in circuits:
         if known is None:
-            raise AccessError("first mend circuits.toml: `loadshed check` shows what is wrong in it")
+            raise AccessError("first correct circuits.toml: `loadshed check` shows its errors")
         if circuit not in known:
             raise AccessError(f"there is no circuit {circuit}: --circuit one of {', '.join(known)}")
     return User(name, role, circuits, contact=arguments.contact)
@@ -238,13 +238,13 @@ def _list(_: argparse.Namespace, place: _BrokerHost) -> int:
 
 
 def _reload(place: _BrokerHost) -> None:
-    """Have the broker read its lists again; nobody who stays is cut off."""
+    """Let the broker reload its lists; remaining users stay connected."""
     if not (place.reload and _systemctl("reload", "mosquitto.service")):
         print_line("Mosquitto knows it after: sudo systemctl reload mosquitto")
 
 
 def _restart(place: _BrokerHost) -> None:
-    """Have the broker listen anew, and the controller log in there."""
+    """Restart the broker, and the controller with its new login."""
     if not (
         place.reload and _systemctl("restart", "mosquitto.service") and _systemctl("try-restart", "loadshed.service")
     ):
@@ -252,7 +252,7 @@ def _restart(place: _BrokerHost) -> None:
 
 
 def _systemctl(*words: str) -> bool:
-    """Return whether systemd did it; False where there is none."""
+    """Return whether systemd executed it; False if there is no systemd."""
     if not Path("/run/systemd/system").is_dir() or os.geteuid() != 0:
         return False
     ran = subprocess.run(["systemctl", *words], capture_output=True, text=True, check=False)  # noqa: S603, S607

@@ -1,4 +1,4 @@
-"""How the house stands, for a person: one screen, nothing old shown as the present."""
+"""Screen of `loadshed status`: nothing old is shown as present."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _STATES = {
     "shedding": "on STANDBY, shedding",
     "standby": "on STANDBY, shed",
     "stabilizing": "on UTILITY again, waiting until it is stable",
-    "restoring": "on UTILITY again, giving back",
+    "restoring": "on UTILITY again, restoring",
 }
 
 _DRILL = {
     "shedding": "on UTILITY, shedding for a DRILL",
     "standby": "on UTILITY, shed for a DRILL",
     "stabilizing": "on UTILITY, a drill is over; waiting until utility is stable",
-    "restoring": "on UTILITY, giving back after a drill",
+    "restoring": "on UTILITY, restoring after a drill",
 }
 
 _INVERTED = (
@@ -62,7 +62,7 @@ def status(site: Site, *, as_json: bool) -> int:
 
 
 def status_text(site: Site, told: HouseStatus, reason: str | None, now: float) -> str:
-    """Return the screen. `reason`: why the present cannot be known; None where it can. `now`: UTC seconds."""
+    """Return the screen. `reason`: why the present state is unknown; None if it is known. `now`: UTC seconds."""
     if reason is not None:
         return "\n".join(_unknown(site, told, reason, now))
     parts = (_head(told, site, now), _demand(told, site, now), _alarms(told, now), _circuits(told))
@@ -93,15 +93,15 @@ def _head(told: HouseStatus, site: Site, now: float) -> Iterator[str]:
 
 
 def _waits(state: Fields, now: float) -> Iterator[str]:
-    """Say why nothing comes back yet, and that a house on standby seems to be without power."""
+    """Return why nothing is restored yet, and that a house on standby seems to have no power."""
     in_s = age_s(state, now, "stable_at")
     if in_s is not None and in_s < 0 and state.get("state") == "stabilizing":
         flaps = state.get("flap_openings")
-        longer = f"; longer than usual, for it went away {flaps} times of late" if flaps else ""
+        longer = f"; longer than usual, because utility failed {flaps} times recently" if flaps else ""
         yield wrapped(f"nothing comes back for {format_span(-in_s)} more{longer}", "  ", first="")
     if (drill_s := age_s(state, now, "drill_until")) is not None:
         left = f"over in {format_span(max(0.0, -drill_s))}; `loadshed drill --end` ends it now"
-        yield wrapped(f"a person asked for this drill: {left}", "  ", first="")
+        yield wrapped(f"drill on user request: {left}", "  ", first="")
     if (dark_s := age_s(state, now, "generator_power_lost_at")) is not None:
         yield wrapped(f"THE GENERATOR HAS STOPPED, as it seems, {format_span(max(0.0, dark_s))} ago", "  ", first="")
 

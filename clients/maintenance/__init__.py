@@ -1,1 +1,1 @@
-"""What keeps the appliance fit: readiness, figures, copies, upgrades, and what a bug report needs."""
+"""Maintenance of the appliance: readiness, metrics, backups, upgrades, and support bundles."""

@@ -46,14 +46,14 @@ _JOULES_PER_KWH = 3_600_000.0
 
 @dataclass
 class MetricsState:
-    """What has been heard so far. `broker`: whether it is there; `score`: of the readiness, None: never said."""
+    """State of the metrics. `broker`: connected; `score`: of the readiness, None: not received."""
 
     told: HouseStatus = field(default_factory=HouseStatus)
     broker: bool = False
     score: float | None = None
 
     def take(self, name: str, payload: bytes) -> None:
-        """Take one message; `name` is its topic below the site's."""
+        """Process one message; `name` is its topic below the site's."""
         if name == topics.READINESS:
             with suppress(ValueError, AttributeError):
                 self.score = _number(json.loads(payload).get("score"))
@@ -170,7 +170,7 @@ def _taken_away(path: Path) -> Iterator[None]:
 
 
 async def _follow(site: Site, heard: MetricsState, every_s: float, write: Callable[[], None]) -> NoReturn:
-    """Follow one connection, and write every so often. Raises BrokerError when it ends."""
+    """Follow one connection, and write at intervals. Raises BrokerError when it ends."""
     names = SiteTopics(site.id)
     link = await MqttConnection.open(site.broker, f"loadshed-metrics-{site.id}-{os.getpid()}")
     heard.told, heard.broker = HouseStatus(), True

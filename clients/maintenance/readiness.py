@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TEST_EACH_DAYS = 182.0
-"""26 weeks: contacts oxidize and generators fail to start; whoever did not try does not know."""
+"""26 weeks: contacts oxidize and generators fail to start; only a test shows it."""
 
 READY, LIMITED = 90, 60
 """From this score on a house is ready; from this, with reservations. Below, it is not."""
@@ -22,13 +22,13 @@ UNDERVOLTAGE_NOW, UNDERVOLTAGE_SINCE_BOOT = 1 << 0, 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a house. Tuples are names of circuits, where nothing else is said. None: not known.
+    """Facts about a house. Tuples are names of circuits, unless stated otherwise. None: unknown.
 
-    `trouble`: why the controller cannot be asked; then what it alone knows is left out. `alarms`: their ids.
-    `unheard`: can be switched, and never said where they are. `breakers-untested`: are shed, and were never tried.
-    `left_off`: by setup. `feeders`: by their names, the controller or the network hangs on them, and they are not
-    protected. `opened_days`: since the last transfer. `meter_stale`: False also where there is no meter. `drill_days`:
-    since the last drill; `drill_failed`: what did not obey in it. `disk_worn_percent`: as the card itself says.
+    `trouble`: why the controller cannot be reached; then its facts are missing. `alarms`: their ids. `never_reported`:
+    controllable, and no report ever. `untested`: are shed, and were never tested. `left_off`: by setup.
+    `unprotected_infrastructure`: by their names, they supply the controller or the network, and they are not protected.
+    `opened_days`: since the last transfer. `meter_stale`: False also if there is no meter. `drill_days`: since the last
+    drill; `drill_failed`: circuits that did not obey in it. `disk_worn_percent`: reported by the card.
     `anonymous_listeners`: addresses of the broker that accept clients without a password. `throttled`: the Pi's own
     flags about its supply.
     """
@@ -69,7 +69,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """The judgement. `score`: 0 to 100. `reasons`: the dearest first."""
+    """The assessment. `score`: 0 to 100. `reasons`: the highest cost first."""
 
     score: int
     reasons: tuple[Reason, ...]
@@ -97,11 +97,11 @@ def _controller(facts: Facts) -> Iterator[Reason]:
         yield Reason(
             "left-off",
             30,
-            f"Setup switched these off and nobody saw them on again: {', '.join(facts.left_off)}.",
+            f"Setup switched these off and did not see them on again: {', '.join(facts.left_off)}.",
             "Switch them on at the panel, then `loadshed setup prove`.",
         )
     if not facts.contact_seen:
-        means = "Nobody has seen this contact closed and open since it was wired."
+        means = "This contact was not seen closed and open since it was wired."
         yield Reason("contact-untested", 25, means, "`loadshed setup contact`.")
     if facts.inverted:
         means = "The contact is open on utility: a cut wire reads as utility, and nothing is shed."
@@ -144,7 +144,7 @@ def _tests(facts: Facts) -> Iterator[Reason]:
         )
     if facts.drill_failed:
         means = f"In the last drill these did not obey: {', '.join(facts.drill_failed)}."
-        yield Reason("drill-failed", 20, means, "Mend them, then `loadshed drill --live` again.")
+        yield Reason("drill-failed", 20, means, "Repair them, then run `loadshed drill --live` again.")
     if facts.drill_days is None:
         yield Reason(
             "drill-never", 2, "No drill on record.", "`loadshed drill --live`, or a transfer with the switch itself."
@@ -156,7 +156,9 @@ def _tests(facts: Facts) -> Iterator[Reason]:
 
 def _machine(facts: Facts) -> Iterator[Reason]:
     if facts.disk_read_only:
-        means = "The disk takes nothing: after a power cut nobody would know what was switched off."
+        means = (
+            "The disk does not accept writes: after a power cut it would be unknown which circuits were switched off."
+        )
         yield Reason("disk-read-only", 30, means, "Replace the SD card.")
     if facts.disk_free_mb is not None and facts.disk_free_mb < LITTLE_FREE_MB:
         cost = 30 if facts.disk_free_mb < LEAST_FREE_MB else 5
@@ -165,7 +167,7 @@ def _machine(facts: Facts) -> Iterator[Reason]:
         means = f"The disk says that it is worn by {facts.disk_worn_percent} %."
         yield Reason("disk-worn", 15, means, "Replace it before it fails, on a day of your choosing.")
     if not facts.clock_trusted:
-        means = "Nobody keeps the clock right: the log's times of day may be wrong."
+        means = "The clock is not synchronized: times of day in the log may be wrong."
         yield Reason("clock", 5, means, "See `timedatectl`; without internet, a clock module on the Pi.")
     if facts.throttled is not None and facts.throttled & UNDERVOLTAGE_NOW:
         yield Reason("undervoltage", 20, "The Pi's supply is too weak now.", _SUPPLY)
@@ -187,4 +189,4 @@ def _surroundings(facts: Facts) -> Iterator[Reason]:
         means = (
             "No UPS is known here. Without one, controller, network and hub go dark with the house, and shed nothing."
         )
-        yield Reason("no-ups", 5, means, "Ten minutes for all of them on one UPS; where there is one, this is no news.")
+        yield Reason("no-ups", 5, means, "One UPS for all of them, for ten minutes. If there is one, ignore this.")

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 USUAL_PORT = 1883
 DAY_S = 86_400.0
-# How the log says that a circuit was left to somebody, or let go at their word.
+# Ends in the log of circuits that were left to a user or released on request.
 _BY_USERS = ("taken_over", "user_request")
 _FEEDERS = ("router", "modem", "access point", "broker", "loadshed", "controller", "breaker hub", "network", "wifi")
 _SIOCGIFADDR = 0x8915
@@ -48,7 +48,7 @@ _SIOCGIFADDR = 0x8915
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What is looked at. `root`: where /sys, /etc and so on are found."""
+    """What is examined. `root`: the folder with /sys, /etc and so on."""
 
     configuration: Configuration
     site: Site
@@ -114,7 +114,7 @@ def _logged(house: Installation, facts: Facts) -> Facts:
 
 
 def drill_failed(drill: OutageRow) -> tuple[str, ...]:
-    """Return the circuits that did not obey in a drill; not those that were off, or that a person took meanwhile."""
+    """Return the circuits that did not obey in a drill; not those that were off, or under manual override."""
     off_before = {circuit for circuit, position in drill.before.items() if position in ("off", "tripped")}
     return tuple(
         row.circuit
@@ -149,7 +149,7 @@ def _told(house: Installation, facts: Facts, told: HouseStatus) -> Facts:
 
 
 async def anonymous_listeners(broker: Broker) -> tuple[str, ...]:
-    """Return the addresses at which the broker lets in somebody without a name, from the network."""
+    """Return the addresses at which the broker accepts clients without a name from the network."""
     hosts = own_addresses() if broker.host in LOOPBACK else (broker.host,)
     plain = replace(broker, ca_file=None)
     doors = [replace(plain, host=host, port=port) for host in hosts for port in sorted({broker.port, USUAL_PORT})]
@@ -234,7 +234,7 @@ def throttled(root: Path) -> int | None:
 
 
 def ups_known(root: Path) -> bool:
-    """Tell whether anything here knows of a UPS: the kernel, or the two programs that usually watch one."""
+    """Return whether a UPS is known: to the kernel, or to one of the two usual monitoring programs."""
     for path in root.glob("sys/class/power_supply/*/type"):
         with suppress(OSError):
             if path.read_text(encoding="ascii").strip() in ("UPS", "Battery"):

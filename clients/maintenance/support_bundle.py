@@ -1,4 +1,4 @@
-"""A bundle for a bug report: what the program is, what it was told, what it did; and no secret."""
+"""Bundle for a bug report: version, configuration, events and state; no secrets."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ _WHAT = {
     "outages.json": "every outage",
     "databases.txt": "whether the databases are whole, and how large",
     "files.txt": "names, sizes and dates of the files in the state folder and the configuration folder",
-    "journal.txt": f"the last {JOURNAL_LINES} lines of the service's journal, where it can be read",
+    "journal.txt": f"the last {JOURNAL_LINES} lines of the service's journal, if readable",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where a house keeps its things."""
+    """Folders of a house."""
 
     config: Path
     state: Path
@@ -240,7 +240,7 @@ def _listing(folder: Path) -> Iterator[str]:
 
 
 def _ran(program: str, *words: str) -> str:
-    """Return what a program of the system says; why not, where it is not there or does not end."""
+    """Return the output of a system program; or why there is none."""
     found = shutil.which(program)
     if found is None:
         return f"there is no {program} here\n"

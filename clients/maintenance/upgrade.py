@@ -1,7 +1,7 @@
-"""What an upgrade does with a house's files, called by the package's own scripts.
+"""Steps of an upgrade for a house's files, called by the package's own scripts.
 
-`rehearse`, in the new version, before anything is replaced: are the old files right for it, and can it take the old
-databases over? It tries that on copies. `copy`: keep the databases as they are. `wait`: for circuits on the move.
+`rehearse`, in the new version, before anything is replaced: are the old files valid for it, and can it migrate the old
+databases? It tries that on copies. `copy`: keep the databases as they are. `wait`: for circuits that are switching.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ MOST_COPIES = 3
 ON_THE_MOVE = ("shedding", "restoring")
 LOOK_EACH_S = 2.0
 PATIENCE_S = 300.0
-"""A house gives back forty circuits in so long. Whatever takes longer waits for something, and can be restarted."""
+"""Time in seconds in which a house restores forty circuits.
+
+Anything longer waits for something, and can be restarted.
+"""
 
 # The copy that is tried, what SQLite adds while it changes it, and the copy that is kept.
 _ROOM = 4
@@ -45,7 +48,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="loadshed upgrade")
     steps = parser.add_subparsers(required=True, dest="step")
     rehearsing = steps.add_parser("rehearse")
-    rehearsing.add_argument("--unused", action="store_true", help="the files are in nobody's use yet: say nothing")
+    rehearsing.add_argument("--unused", action="store_true", help="the files are not in use yet: no report")
     _folders(rehearsing, "--config", "--state")
     copying = steps.add_parser("copy")
     copying.add_argument("version", help="the version that wrote them")
@@ -88,7 +91,7 @@ def _rehearse_databases(state_dir: Path) -> tuple[str, ...]:
             for layout in copy_databases(state_dir, Path(folder)):
                 open_for_writing(Path(folder), layout).close()
     except UnusableDatabaseError as error:
-        return (f"{error}: this version would have to set it aside and begin anew",)
+        return (f"{error}: this version would have to set it aside and create a new one",)
     except (BackupError, OSError, sqlite3.Error) as error:
         return (f"the databases in {state_dir} cannot be taken over: {error}",)
     return ()
@@ -162,7 +165,7 @@ def wait_until_settled(
 ) -> bool:
     """Wait while circuits are being switched; return whether that ended in time.
 
-    `state`: the state of the house, None where nobody says: then nothing is known to move, and nothing waited for.
+    `state`: state of the house, None if unknown: then nothing is waited for.
     """
     until, told = now() + patience_s, False
     while (moving := state()) in ON_THE_MOVE:

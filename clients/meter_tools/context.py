@@ -33,11 +33,11 @@ def _never(_question: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class MeterToolContext:
-    """Where a tool works and whom it talks to.
+    """State of a meter tool.
 
-    `say`: takes a line of text. `ask`: takes a question and returns whether the answer was yes; without it, it is no.
-    `model`: the model number from the installer's file, None where there is none. `timeout_s`: for each answer.
-    `clock`: seconds by which a load is measured.
+    `say`: prints a line. `ask`: asks a question and returns whether the answer was yes; without it, the answer is no.
+    `model`: model number in the installer's file, None if there is none. `timeout_s`: for each response. `clock`:
+    seconds, for measuring a load.
     """
 
     port: str
@@ -66,7 +66,7 @@ async def on_line(bench: MeterToolContext, tool: Callable[[MeterToolContext, Rtu
 async def read_twice(line: RtuLine, device_id: int, block: Block) -> tuple[int, ...] | NoResponse:
     """Return the words on which two reads in a row agree, or why there are none after three failures.
 
-    An uptime that went on by a second between both reads agrees.
+    An uptime that advanced by a second between both reads agrees.
     """
     last: tuple[int, ...] | None = None
     failed = NoResponse(FailureKind.NOISE, "no two reads agree")
@@ -155,7 +155,7 @@ _MEANS: dict[Block, Callable[[int], str]] = {
 
 
 def say_model(bench: MeterToolContext, text: str | None = None) -> Model | None:
-    """Say what a model number means, or why it means nothing; return it where it is one."""
+    """Print the meaning of a model number, or why it has none; return it if it is valid."""
     number = text or bench.model
     if number is None:
         return None
@@ -174,7 +174,7 @@ def say_model(bench: MeterToolContext, text: str | None = None) -> Model | None:
 
 
 async def identify(bench: MeterToolContext, line: RtuLine) -> int:
-    """Ask the meter who it is, and compare that with its registers; show the raw bytes where it makes no sense."""
+    """Read the meter's identity and compare it with its registers; show the raw bytes if it makes no sense."""
     identity = await ask_identity(bench, line)
     reading = await _read_identity(bench, line)
     if identity is None:

@@ -1,4 +1,4 @@
-"""What is wrong with the meter? From the port to the current transformers, each cause with what to do about it."""
+"""Diagnosis of a meter, from the port to the current transformers, each cause with what to do."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SEES_NOTHING, _READS_LOW = 0.1, 0.75
 
 @dataclass(frozen=True, slots=True)
 class OutageEvidence:
-    """What the log of the running controller can add; None: not known.
+    """Data from the log of the running controller; None: unknown.
 
     `standby_min`, `standby_kwh`: of the last outage with circuits on. `edges`, `register_tenths`: counted by the 10 Wh
     output and by the register over the same time.
@@ -46,7 +46,7 @@ class OutageEvidence:
 
 @dataclass(frozen=True, slots=True)
 class KnownLoad:
-    """A load whose power is known, on a circuit that can be switched. `switch`: obeys and tells whether it did."""
+    """A load of known power on a controllable circuit. `switch`: switches it and returns whether that succeeded."""
 
     name: str
     kw: float
@@ -63,8 +63,8 @@ class Doctor:
     measure_at_most_s: float = MEASURE_AT_MOST_S
 
     async def __call__(self, bench: MeterToolContext, line: RtuLine) -> int:
-        """Examine the meter; 0 where nothing was found wrong."""
-        bench.say(f"{bench.port}: opens, and nobody else holds it")
+        """Examine the meter; return 0 if no fault was found."""
+        bench.say(f"{bench.port}: opens, and no other program uses it")
         answers = await self._answers(bench, line)
         wrong = [not answers, not self._logged(bench)]
         if answers:
@@ -108,8 +108,10 @@ class Doctor:
         bench.say(f"listening {self.listen_s:g} s for a meter that sends by itself …")
         failed = await listen(bench.port, self.listen_s, hear)
         if count:
-            bench.say(f"{count} bytes came unasked: a meter of before 26 Feb 2011, whose format nobody documents.")
-            bench.say("  do: use its pulse outputs; `loadshed meter record` keeps the bytes for whoever may read them")
+            bench.say(
+                f"{count} bytes received unrequested: a meter made before 26 Feb 2011, with an undocumented format."
+            )
+            bench.say("  do: use its pulse outputs; `loadshed meter record` saves the bytes for analysis")
         else:
             bench.say(failed or "nothing came unasked either")
 
@@ -173,9 +175,9 @@ class _Tick(NamedTuple):
 
 
 async def measured_kw(bench: MeterToolContext, line: RtuLine, at_most_s: float) -> float | None:
-    """Return the present power, to a twentieth, from ticks of the register; None: no answer.
+    """Return the present power, to a twentieth, from ticks of the register; None: no response.
 
-    Where they do not come in time, 0; where none was read near enough to its moment, as well as can be told.
+    If they do not come in time, 0; if none was read close enough to its time, the best available value.
     """
     began = bench.clock()
     ticks: list[_Tick] = []
@@ -197,7 +199,7 @@ async def measured_kw(bench: MeterToolContext, line: RtuLine, at_most_s: float) 
 
 
 def _surest(ticks: Sequence[_Tick]) -> tuple[_Tick, _Tick]:
-    """Return the last tick, behind the one before it from which the power is told best."""
+    """Return the last tick, after the earlier one that gives the most exact power."""
     *before, last = ticks
     return min(before, key=lambda tick: _between(tick, last)[1]), last
 

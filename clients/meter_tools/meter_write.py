@@ -1,6 +1,6 @@
-"""The two things a person may change in a meter: its peak, reset to nothing, and its id on the bus.
+"""The two settings of a meter that a user may change: its peak (reset) and its Modbus id.
 
-What will be sent is shown first and asked about; what happened is read back, for a confirmation alone proves nothing.
+The bytes are shown and confirmed first; the result is read back, because a confirmation alone is not sufficient.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ async def _taken(line: RtuLine, new_id: int) -> str | None:
 
 
 async def _took(bench: MeterToolContext, line: RtuLine, form: SetId, new_id: int) -> bool:
-    """Send one form and tell whether the meter has moved, whoever confirmed it or not."""
+    """Send one form and return whether the meter's id has changed, confirmed or not."""
     answer = await line.ask(form)
     bench.say(f"sent {frame_of(form).hex(' ')}: {_told(answer)}")
     moved = await _answers(line, new_id)

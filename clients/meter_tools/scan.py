@@ -48,7 +48,7 @@ async def _scan(bench: MeterToolContext, line: RtuLine, ids: range) -> int:
             bench.say(f"id {device_id}: something answers, but not as a meter would: {heard.reason}")
         if asked % _PROGRESS_EACH == 0:
             bench.say(f"… {asked} of {len(ids)} asked, {found} found")
-    bench.say(f"{found} found" if found else "nobody answered: try `loadshed meter doctor`")
+    bench.say(f"{found} found" if found else "no response: try `loadshed meter doctor`")
     return DONE if found else NOT_DONE
 
 

@@ -6,7 +6,7 @@ import signal
 
 
 def accept_ctrl_c() -> None:
-    """Have Ctrl-C raise KeyboardInterrupt, also when this program was started with SIGINT ignored.
+    """Let Ctrl-C raise KeyboardInterrupt, also if this program was started with SIGINT ignored.
 
     A script's `command &` and some supervisors ignore SIGINT, and a process inherits that. Python then installs no
     handler, and a drill that holds circuits off could not be ended from its terminal.

@@ -1,4 +1,4 @@
-"""What is legal but unwise in a configuration: said by `check`, never refused."""
+"""Advice about a legal but unwise configuration: shown by `check`, never refused."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _contact(configuration: Configuration, notes: ErrorCollector) -> None:
     if isinstance(contact, GpioContact):
         _pin(contact.pin, notes)
     elif contact.availability_topic is None:
-        notes.add_table(("contact",), "without availability_topic nobody notices when the contact's device is gone")
+        notes.add_table(("contact",), "without availability_topic, a contact device that disappears is not detected")
 
 
 def _pin(pin: int, notes: ErrorCollector) -> None:
@@ -127,7 +127,7 @@ def _meters(configuration: Configuration, notes: ErrorCollector) -> None:
 
 
 def _model(place: tuple[str, ...], model: str, notes: ErrorCollector) -> None:
-    # Imported here: only `check` asks, and a start in the dark has no time.
+    # Imported here: only `check` needs it, and a cold start must be fast.
     from hw.models import MeterLink, UnknownModel, parse  # noqa: PLC0415
 
     meaning = parse(model)
@@ -159,7 +159,7 @@ def _circuit(circuit: Circuit, notes: ErrorCollector) -> None:
 def _load(circuit: Circuit, path: tuple[str, ...], notes: ErrorCollector) -> None:
     """Note what a shed circuit's name makes one think of."""
     if circuit.restore is Restore.AUTO and named(circuit, STARTS_UNATTENDED):
-        notes.add((*path, "restore"), 'it would start unattended when utility returns: "ask" leaves that to a person')
+        notes.add((*path, "restore"), 'it would start unattended when utility returns: "ask" waits for a user request')
     if not circuit.min_off_s and named(circuit, COMPRESSOR):
         notes.add((*path, "min_off_s"), "a compressor must rest between off and on: 300 is usual")
     if named(circuit, DEPENDED_ON):
@@ -168,7 +168,7 @@ def _load(circuit: Circuit, path: tuple[str, ...], notes: ErrorCollector) -> Non
 
 
 def named(circuit: Circuit, words: tuple[str, ...]) -> bool:
-    """Tell whether one of these words stands in the circuit's name or id, alone or in the plural."""
+    """Return whether one of these words is in the circuit's name or id, alone or in the plural."""
     told = f"{circuit.name} {circuit.id.replace('-', ' ')}".lower()
     return re.search(rf"(?<![a-z])(?:{'|'.join(map(re.escape, words))})s?(?![a-z])", told) is not None
 

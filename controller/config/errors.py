@@ -1,4 +1,4 @@
-"""What is wrong, or legal but unwise, in a configuration file: said so that its owner can put it right."""
+"""Errors in a configuration file, and advice about it, in a form that its owner can correct."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ SHOWN_LENGTH = 60
 
 @dataclass(frozen=True, slots=True)
 class ConfigError:
-    """One sentence about one place in a file.
+    """A message about one place in a file.
 
-    `line`: from 1; None where the file as a whole is meant. `table`, `key` and `value` are None where nothing so
-    precise can be said; `value` is already in the file's own spelling. `says`: what is allowed, or what is unwise.
+    `line`: from 1; None for the file as a whole. `table`, `key` and `value` are None if the place is less precise;
+    `value` is in TOML notation. `message`: what is allowed, or unwise.
     """
 
     file: str
@@ -93,7 +93,7 @@ class ErrorCollector:
 
 
 def to_toml(key: str) -> str:
-    """Return a key as TOML wants it written: bare where it may be, quoted elsewhere."""
+    """Return a key in TOML notation: bare if allowed, else quoted."""
     bare = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
     return key if bare else json.dumps(key, ensure_ascii=False)
 
@@ -122,8 +122,8 @@ def _spelt_value(value: object) -> str:
 
 
 def closest_match(word: object, known: Iterable[str]) -> str | None:
-    """Return the known word that was most likely meant, or None where none is near."""
-    # Imported here: it is dear, and a right file never needs it.
+    """Return the known word that was most likely meant, or None if none is close."""
+    # Imported here: slow to import, and a valid file never needs it.
     import difflib  # noqa: PLC0415
 
     if not isinstance(word, str):

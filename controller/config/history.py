@@ -1,7 +1,7 @@
-"""Configurations that were in force, kept in the state folder: a typo made in the dark never disarms the house.
+"""History of configurations that were in force, in the state folder: a typo never disarms the house.
 
-Each is a folder of its own, `configuration/000012-8f3a11c2`, with both files as their owners wrote them: to be read,
-and copied back, by hand as well.
+Each is a folder of its own, `configuration/000012-8f3a11c2`, with both files as their owners wrote them: they can be
+read, and copied back, manually.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rules.panel import Circuit, CircuitId
 
 FOLDER = "configuration"
-# A house retags some circuits a year. A hundred tell years back, and fill a megabyte at worst.
+# A house retags some circuits a year. A hundred cover years, and take a megabyte at most.
 MAX_KEPT = 100
 _NAME = re.compile(r"(\d{6,})-([0-9a-f]{8})")
 _UNFINISHED = ".new"
@@ -41,10 +41,10 @@ _UNFINISHED = ".new"
 
 @dataclass(frozen=True, slots=True)
 class StartupConfiguration:
-    """What a start goes by.
+    """Configuration of a start.
 
-    `configuration`: None where the files are wrong and no good ones were ever in force: end with exit code 78.
-    `refused`: what is wrong in the files as they are. `unkept`: why this configuration could not be kept; None: it is.
+    `configuration`: None if the files are invalid and no valid ones were ever in force: end with exit code 78.
+    `refused`: errors in the present files. `save_error`: why this configuration could not be saved; None: it is.
     """
 
     configuration: Configuration | None
@@ -53,7 +53,7 @@ class StartupConfiguration:
 
 
 def configuration_for_start(config_dir: Path, state_dir: Path) -> StartupConfiguration:
-    """Return the configuration to start with: each file as it is where it is right, else as it last was in force."""
+    """Return the configuration of a start: each file as it is if valid, else as it last was in force."""
     loaded = load(config_dir)
     if isinstance(loaded, Configuration):
         return StartupConfiguration(loaded, save_error=save(state_dir, loaded))
@@ -65,7 +65,7 @@ def configuration_for_start(config_dir: Path, state_dir: Path) -> StartupConfigu
 
 
 def save(state_dir: Path, configuration: Configuration) -> str | None:
-    """Keep a configuration that is now in force, where it is another than before; return why it could not be kept."""
+    """Save a configuration that is now in force, if it differs from the last one; return why it could not be saved."""
     folder = state_dir / FOLDER
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def save(state_dir: Path, configuration: Configuration) -> str | None:
 
 
 def last_valid(state_dir: Path) -> Configuration | None:
-    """Return the configuration that was last in force; None where none is kept that this version understands."""
+    """Return the configuration that was last in force; None if there is none that this version can read."""
     parsed = (parse(sources) for sources in _kept(state_dir))
     return next((configuration for configuration in parsed if isinstance(configuration, Configuration)), None)
 

@@ -37,7 +37,7 @@ KNOWN = (*SINGLE_TABLES, "contact", "meters")
 
 @dataclass(frozen=True, slots=True)
 class Installer:
-    """What installer.toml says. `meter`, `generator`: None where the table was left out."""
+    """Content of installer.toml. `meter`, `generator`: None if the table is missing."""
 
     site: SiteSettings
     contact: ContactSettings

@@ -110,7 +110,7 @@ def parse(sources: Sources) -> Configuration | ConfigErrors:
 
 
 def reload_circuits(configuration: Configuration, config_dir: Path) -> Configuration | ConfigErrors:
-    """Return the configuration with its circuits read anew: what a reload does. installer.toml is not looked at."""
+    """Return the configuration with its circuits read again: a reload. installer.toml is not read."""
     text = read_file(config_dir / CIRCUITS_FILE)
     if isinstance(text, ConfigErrors):
         return text
@@ -153,7 +153,7 @@ def read_file(path: Path) -> str | ConfigErrors:
 
 
 def _content(path: Path) -> bytes | str:
-    """Return what stands in a file, or the words that say why it is none of ours. Raises OSError."""
+    """Return a file's content, or an error message if it is not text. Raises OSError."""
     # A pipe would hold the start up for ever.
     if not stat.S_ISREG(path.stat().st_mode):
         return f"is not a file (looked in {path.parent}): a folder or device of this name is in the way"
@@ -178,7 +178,7 @@ def _toml(name: str, text: str) -> dict[str, object] | ConfigErrors:
         return tomllib.loads(text)
     except RecursionError:
         return _refused(name, "is nested too deep to be read")
-    # Besides its own error tomllib lets Python's refusal of a number with thousands of digits through.
+    # Besides its own errors, tomllib passes on Python's refusal of a number with thousands of digits.
     except ValueError as error:
         return _refused(name, f"not TOML: {_reason(error)}", _line(error, text))
 

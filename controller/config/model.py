@@ -36,8 +36,8 @@ class SiteSettings:
 class GpioContact:
     """The auxiliary contact between a GPIO pin and ground.
 
-    `pin`: BCM number. `normally`: the contact's position on utility. `settle_s`: how long it must hold, in s.
-    `open_alarm_h`: it may be open for so long before that is said, in hours; 0: it is never said.
+    `pin`: BCM number. `normally`: position of the contact on utility. `settle_s`: time in seconds it must hold.
+    `open_alarm_h`: time in hours it may be open before an alarm; 0: no alarm.
     """
 
     source: Annotated[Literal["gpio"], OneOf(("gpio", "mqtt"))]
@@ -73,7 +73,7 @@ ContactSettings = GpioContact | MqttContact
 
 @dataclass(frozen=True, slots=True)
 class BrokerSettings:
-    """Where the MQTT broker is. `ca_file` given: TLS. `version`: of MQTT. None: not used."""
+    """Address and login of the MQTT broker. `ca_file` set: TLS. `version`: of MQTT. None: not used."""
 
     host: Annotated[str, TextValue(r"[^\s.\[\]/]{1,63}(\.[^\s.\[\]/]{1,63})*\.?", "a host name or an address")] = (
         "127.0.0.1"
@@ -87,7 +87,7 @@ class BrokerSettings:
 
 @dataclass(frozen=True, slots=True)
 class ShedSettings:
-    """How shedding is confirmed and repeated, in s."""
+    """Times of acknowledgment and retry of a shed, in seconds."""
 
     confirm_s: Annotated[float, SECONDS_TO_A_MINUTE] = 5.0
     eager_s: Annotated[float, SECONDS_TO_AN_HOUR] = 180.0
@@ -95,7 +95,7 @@ class ShedSettings:
 
 @dataclass(frozen=True, slots=True)
 class RestoreSettings:
-    """How circuits come back, in s. `flap_transfers`: 0 is off."""
+    """Times of restoring, in seconds. `flap_transfers`: 0 is off."""
 
     utility_stable_s: Annotated[float, SECONDS_TO_AN_HOUR] = 10.0
     stagger_s: Annotated[float, SECONDS_TO_AN_HOUR] = 5.0
@@ -130,7 +130,7 @@ class ExtraMeterSettings:
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """How long samples are kept, in days."""
+    """Retention of samples, in days."""
 
     samples_days: Annotated[int, Integer(1, 36_500)] = 400
 

@@ -1,6 +1,6 @@
-"""The JSON Schemas of both files, for editors: made from the same definitions as the reader.
+"""JSON Schemas of both files, for editors, from the same definitions as the reader.
 
-`python -m controller.config.schema` writes them anew.
+`python -m controller.config.schema` writes them again.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def _value(key: Key, raw: dict[str, object], path: Path, notes: ErrorCollector) 
 def note_unknown(
     raw: dict[str, object], known: tuple[str, ...], path: Path, notes: ErrorCollector, elsewhere: dict[str, str]
 ) -> None:
-    """Note each key of `raw` that is not known, with its likely twin or the place where it belongs."""
+    """Report each key of `raw` that is not known, with its closest match or the table where it belongs."""
     for name, value in raw.items():
         if name in known:
             continue

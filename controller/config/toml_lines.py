@@ -21,9 +21,9 @@ _ATOM = re.compile(rf"{_STRING}|[^\s,\[\]{{}}#\"'][^\n,\]}}#]*", re.DOTALL)
 
 
 def line_of(lines: Mapping[Path, int], path: Path) -> int:
-    """Return the line (from 1) of the key at `path`; of the nearest table around it where it is not written itself.
+    """Return the line (from 1) of the key at `path`; of the nearest table around it if it is not in the file.
 
-    `lines`: of `lines_of`. 1 where nothing of the path is written.
+    `lines`: of `lines_of`. 1 if no part of the path is in the file.
     """
     while path and path not in lines:
         path = path[:-1]

@@ -1,4 +1,7 @@
-"""What a value in a configuration file may be: a rule reads it, says what is allowed, and writes its JSON Schema."""
+"""Validation rules for values of a configuration file.
+
+Each reads a value, states what is allowed, and writes its JSON Schema.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ class InvalidValueError(ValueError):
 
 
 class Rule(Protocol):
-    """What one key may hold."""
+    """Rule for the value of one key."""
 
     @property
     def allowed(self) -> str:
@@ -32,7 +35,7 @@ class Rule(Protocol):
         ...
 
     def read(self, value: object) -> object:
-        """Return the value for the program; `NotAllowedError` where it is not allowed."""
+        """Return the value for the program. Raises `InvalidValueError` if it is not allowed."""
         ...
 
     def schema(self) -> Schema:

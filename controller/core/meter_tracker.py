@@ -29,8 +29,10 @@ FIRST_S = 15.0
 
 
 LONGEST_UNSEEN_S = 14 * 86_400.0
-"""Maximum time an outage may have lasted unseen before a start, in seconds. A register that rose further than the
-meter can count in this time belongs to another meter."""
+"""Maximum time an outage may have lasted unseen before a start, in seconds.
+
+A register that rose further than the meter can count in this time belongs to another meter.
+"""
 
 
 @dataclass(frozen=True, slots=True)

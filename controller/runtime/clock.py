@@ -1,7 +1,7 @@
-"""What time it is, twice over: the monotonic clock, which never jumps, and what must be added to it to tell the wall's.
+"""The monotonic clock, which never jumps, and its offset to the wall clock.
 
-A Pi has no clock of its own and no internet in an outage. So everything is decided, ordered and kept by the monotonic
-clock and the boot's id; wall time is worked out where a moment is shown.
+A Pi has no battery-backed clock, and no internet in an outage. Everything is therefore decided, ordered and stored by
+the monotonic clock and the boot ID; wall time is computed for display.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from controller.core.views import WallClock
 # where chrony or another does that; /run is empty at each boot.
 SYNCHRONIZED = (Path("/run/systemd/timesync/synchronized"), Path("/run/loadshed-clock/synchronized"))
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-# adjtimex(2) returns this while nobody keeps the clock right.
+# adjtimex(2) returns this while the clock is not synchronized.
 TIME_ERROR = 5
 # struct timex has 208 bytes on the largest of machines.
 TIMEX_BYTES = 512
@@ -34,7 +34,7 @@ def boot_id(source: Path = BOOT_ID) -> str:
 
 
 def monotonic() -> float:
-    """Return the seconds of the clock that all of the program's times are told by."""
+    """Return the monotonic clock in seconds, used for all of the program's times."""
     return time.monotonic()
 
 
@@ -44,7 +44,7 @@ def offset() -> float:
 
 
 def trusted(*synchronized: Path) -> bool:
-    """Tell whether somebody keeps the wall clock right: a file says so, or the kernel, where it may be asked."""
+    """Return whether the wall clock is synchronized: according to a file, or to the kernel if it may be asked."""
     return any(map(_is_there, synchronized or SYNCHRONIZED)) or _kernel_synchronized()
 
 
@@ -69,7 +69,7 @@ def _kernel_synchronized() -> bool:
         adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex
     except (OSError, AttributeError):
         return False
-    # All zeros is a question: nothing is set, and no privilege needed. Refused (-1): nobody knows.
+    # All zeros is a query: nothing is set, and no privilege is needed. Refused (-1): unknown.
     answer = int(adjtimex(ctypes.create_string_buffer(TIMEX_BYTES)))
     return 0 <= answer < TIME_ERROR
 

@@ -1,4 +1,7 @@
-"""Where events wait for the engine's next turn, and the turns themselves: when, in which order, and what if late."""
+"""Queue of events for the engine's next turn.
+
+And the turns themselves: when, in which order, and what happens after a stall.
+"""
 
 from __future__ import annotations
 
@@ -18,25 +21,28 @@ HEARTBEAT_S = 1.0
 """A turn is taken at least this often: the watchdog is fed by turns, not by a timer of its own."""
 
 STALL_THRESHOLD_S = 0.05
-"""A deadline found so late means that we stalled: what happened meanwhile may lie unread, and is taken first."""
+"""Delay in seconds of a deadline that indicates a stall: unread events may be waiting, and are processed first."""
 
 SPIN_S = 0.005
-"""So long before an opening settles we wait for it awake.
+"""Time in seconds before an opening settles in which the loop busy-waits.
 
-The loop sleeps in whole milliseconds, and a processor that has rested wakes slowly: 2 to 6 ms late on the virtual Pi
-(decision 0016).
+The loop sleeps in whole milliseconds, and an idle processor wakes slowly: 2 to 6 ms late on the virtual Pi (decision
+0016).
 """
 
 LOOK_S = 0.0001
-"""Between two looks at the clock other threads have the processor for so long: longer naps let it rest."""
+"""Time in seconds for which other threads get the processor between two looks at the clock.
+
+Longer sleeps let it become idle.
+"""
 
 
 class EngineLoop:
-    """Takes events from anywhere on the loop, and lets the engine take its turn.
+    """Accepts events from anywhere on the loop, and runs the engine's turns.
 
-    `catch_up` reads the contact and empties the sockets; it is called before a late deadline is judged. `send` is given
-    each turn's commands, at once; `carry_out` the rest of what it wants done. `recorder` is given the whole turn, last.
-    `nap`: lets other threads have their turn, for so many seconds.
+    `catch_up` reads the contact and empties the sockets; it is called before a late deadline is processed. `send`
+    receives each turn's commands at once; `carry_out` its other effects. `recorder` receives the whole turn, last.
+    `nap`: lets other threads run, for a number of seconds.
     """
 
     def __init__(
@@ -65,13 +71,13 @@ class EngineLoop:
         self._closed = False
 
     def close(self) -> None:
-        """Take no turn any more: where nothing can be written, nothing is decided. What still comes is dropped."""
+        """Stop taking turns: if nothing can be written, nothing is decided. Later events are dropped."""
         self._closed = True
         if self._alarm_clock is not None:
             self._alarm_clock.cancel()
 
     def put(self, event: Event) -> None:
-        """Let an event wait for the next turn, which follows at once. On the loop only."""
+        """Add an event to the next turn, which follows at once. On the loop only."""
         self._waiting.append(event)
         self._schedule_turn()
 
@@ -80,7 +86,7 @@ class EngineLoop:
         try:
             self._loop.call_soon_threadsafe(self.put, event)
         except RuntimeError:
-            return  # the loop has ended, and with it everybody who could care
+            return  # the loop has ended, and with it every receiver
 
     def _schedule_turn(self) -> None:
         if not self._soon:
@@ -88,7 +94,7 @@ class EngineLoop:
             self._loop.call_soon(self.turn)
 
     def turn(self) -> None:
-        """Let the engine take what waits, carry out what it wants, and set the clock for its next deadline."""
+        """Run a turn of the engine with the waiting events, apply its effects, and schedule its next deadline."""
         self._soon = False
         if self._closed:
             return
@@ -96,7 +102,7 @@ class EngineLoop:
         if due is not None and now - due > STALL_THRESHOLD_S and not self._caught_up:
             self._caught_up = True
             self._catch_up()
-            # One round of the loop later, so that what other threads have handed over meanwhile comes first.
+            # One round of the loop later, so that events from other threads are processed first.
             self._schedule_turn()
             return
         self._caught_up = False
@@ -120,7 +126,7 @@ class EngineLoop:
             self._alarm_clock = self._loop.call_at(at, self._schedule_turn)
 
     def _spin_until(self, at: float) -> None:
-        """Stay awake until then, round after round of the loop: what comes meanwhile has its turn before."""
+        """Busy-wait until then, round by round of the loop: events in between have their turn first."""
         if self._clock() < at:
             self._sleep(LOOK_S)
             self._alarm_clock = self._loop.call_soon(self._spin_until, at)

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     Put = Callable[[ev.Event], None]
 
 POLL_S = 0.25
-"""A line is looked at so often besides the edges, because edges get lost, and so do exceptions in lgpio's thread."""
+"""Polling interval in seconds of a line, besides its edges: edges get lost, and so do exceptions in lgpio's thread."""
 
 RETRY_S = 5.0
-"""A line that cannot be had (no rights, the pin in use) is tried again so often."""
+"""Interval in seconds between attempts to open a line (no permission, pin in use)."""
 
 _log = logging.getLogger("loadshed")
 
@@ -46,10 +46,10 @@ Device = TypeVar("Device", bound=_Polled)
 
 
 class RetryingLine(Generic[Device]):
-    """A device on a GPIO line of this Pi, had as soon as it can be.
+    """A device on a GPIO line of this Pi, opened as soon as possible.
 
-    `opened` returns the device or raises GpioError; `refused` is told why not, each time the reason is another.
-    What the device raised in lgpio's thread is raised by `poll`, and ends `run`: that is ours, not the world's.
+    `opened` returns the device or raises GpioError; `refused` is called with the reason, whenever it changes. An
+    exception of the device in lgpio's thread is raised by `poll`, and ends `run`: it is an internal error.
     """
 
     def __init__(self, what: str, opened: Callable[[], Device], refused: Callable[[str], None]) -> None:
@@ -71,7 +71,7 @@ class RetryingLine(Generic[Device]):
             self.close()
 
     def poll(self) -> None:
-        """Look at the line now, where there is one."""
+        """Poll the line now, if it is open."""
         if self._device is not None:
             self._device.poll()
 
@@ -148,7 +148,7 @@ async def watch_meter(
 
 
 def _tell(told: MeterEvent, put: Put) -> None:
-    """Turn what a meter's driver tells into events."""
+    """Convert reports of a meter's driver into events."""
     from hw.meter import EnergyReading, MeterFinding, MeterTimeout  # noqa: PLC0415
 
     if isinstance(told, MeterFinding):
@@ -193,7 +193,7 @@ def pulse_lines(
 
 
 def _later_on(loop: asyncio.AbstractEventLoop) -> Callable[[float, Callable[[], None]], None]:
-    """Return what has something done after so many seconds, asked in any thread."""
+    """Return a function that schedules a call after a number of seconds, from any thread."""
 
     def later(seconds: float, call: Callable[[], None]) -> None:
         loop.call_soon_threadsafe(loop.call_later, seconds, call)

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def drop_privileges(folder: Path) -> str | None:
-    """Become, where this is root, the user whose folder it is, with his groups; return his name, None: nothing changed.
+    """Change from root to the owner of the folder, with their groups; return the name, None: nothing changed.
 
-    `sudo loadshed run`, typed once to try it, would leave a ledger that the unit may read and never write again. A
-    folder that is not there, is root's own, or belongs to somebody whom root cannot become, changes nothing.
+    `sudo loadshed run`, typed once as a test, would leave a ledger that the unit may read and never write again. A
+    folder that does not exist, belongs to root, or belongs to a user that root cannot become, changes nothing.
     """
     if os.geteuid() != 0 or not folder.is_dir() or (owner := folder.stat().st_uid) == 0:
         return None
@@ -24,6 +24,6 @@ def drop_privileges(folder: Path) -> str | None:
         os.initgroups(user.pw_name, user.pw_gid)
         os.setgid(user.pw_gid)
         os.setuid(owner)
-    except (KeyError, PermissionError):  # a container's root may not be allowed to become somebody else
+    except (KeyError, PermissionError):  # a container's root may not be allowed to change its user
         return None
     return user.pw_name

@@ -74,14 +74,14 @@ def contact_topics(configuration: Configuration) -> ContactTopics | None:
 
 
 def meter_tracker(configuration: Configuration, now: float, counted: int, kwh_counted: int = 0) -> MeterTracker | None:
-    """Return what follows the meter; None where none is wired.
+    """Return the meter tracker; None if no meter is configured.
 
     `counted`, `kwh_counted`: edges of the 10 Wh and of the 1 kWh output counted before this start.
     """
     meter = configuration.meter
     if meter is None:
         return None
-    # Imported here: a house without a meter does not pay for it at a start in the dark.
+    # Imported here: a house without a meter does not need it at a cold start.
     from controller.core.meter_tracker import MeterTracker, MeterTrackerSettings  # noqa: PLC0415
     from hw import models  # noqa: PLC0415
 
@@ -94,10 +94,9 @@ def meter_tracker(configuration: Configuration, now: float, counted: int, kwh_co
 def initial_panel(
     panel: Panel, memory: SavedState, last_entry: Callable[[CircuitId], Circuit | None]
 ) -> tuple[Panel, tuple[str, ...]]:
-    """Return the panel to start with, and what is wrong with the file.
+    """Return the panel of a start, and the errors in the file.
 
-    What is owed and was dropped from the file, or made uncommandable there, keeps its last good entry until it is
-    given back.
+    An owed circuit that the file drops or makes uncommandable keeps its last valid entry until it is restored.
     """
     circuits, wrong = dict(panel.circuits), []
     for circuit, row in memory.entries.items():
@@ -108,7 +107,7 @@ def initial_panel(
         circuits[circuit] = entry
         how = "may no longer be commanded" if circuit in panel else "is missing"
         wrong.append(
-            f"circuits.toml: [circuits.{circuit}] {how}, but it was switched off by us and is still owed: it stays as "
-            f"it was until it is given back (or `loadshed ask forget {circuit}`)"
+            f"circuits.toml: [circuits.{circuit}] {how}, but the controller switched it off and it is still owed: it "
+            f"keeps its last valid entry until it is restored (or `loadshed ask forget {circuit}`)"
         )
     return Panel(circuits), tuple(wrong)

@@ -7,7 +7,7 @@ import socket
 
 
 def notify(words: str) -> None:
-    """Tell systemd; nothing where no systemd asked to be told, or where it cannot be reached."""
+    """Notify systemd; nothing if systemd did not ask for it, or cannot be reached."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return

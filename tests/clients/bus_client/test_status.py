@@ -106,7 +106,7 @@ def test_why_nothing_comes_back_yet_is_told() -> None:
     assert "nothing comes back for 30 s more" in status_text(SITE, told(state=state), None, NOW)
     assert "longer than usual" not in status_text(SITE, told(state=state), None, NOW)
     flapping = status_text(SITE, told(state={**state, "flap_openings": 4}), None, NOW)
-    assert "longer than usual, for it went away 4 times of late" in flapping
+    assert "longer than usual, because utility failed 4 times recently" in flapping
     assert "comes back" not in status_text(SITE, told(state=state), None, NOW + 60.0)
     assert "comes back" not in status_text(SITE, told(state={**state, "state": "utility"}), None, NOW)
 
@@ -212,7 +212,7 @@ def test_a_site_that_never_spoke_ends_with_1(
 ) -> None:
     """A wrong site id looks like this, and the sentence says so."""
     assert main(["status", "--config", config(tmp_path, broker, "cabin")]) == 1
-    assert "is [site] id right" in capsys.readouterr().out
+    assert "check [site] id" in capsys.readouterr().out
 
 
 def test_a_broker_that_is_away_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -312,7 +312,7 @@ def test_this_machines_own_broker_is_set_up_on_the_way(tmp_path: Path, broker: M
                 ("Its port", "1883"),
                 ("own Mosquitto: a password for each, and who may say what? [Y/n]", "y"),
             )
-            await person.reads("Mosquitto lets in whoever has a name and a password")
+            await person.reads("Mosquitto accepts clients with a name and a password")
 
     asyncio.run(story())
     configuration = load(tmp_path / "config")

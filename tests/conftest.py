@@ -53,7 +53,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
     By hand: the plugin's own groups are lost on pytest 9.2, which keeps the names of tests elsewhere.
     """
-    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415  # not everybody has it
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415  # optional in some environments
 
     class OneByOne(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
         def _split_scope(self, nodeid: str) -> str:

@@ -31,7 +31,7 @@ class Mosquitto:
         self.port = self._held.enter_context(held_port())
         self._config = folder / "mosquitto.conf"
         text = [
-            # Started by root it would become somebody else, who may not read our files.
+            # Started by root it would change to another user, who may not read our files.
             f"user {getpass.getuser()}",
             f"listener {self.port} {HOST}",
             "allow_anonymous true",
@@ -120,7 +120,7 @@ class Mosquitto:
                 self._reloading.set()
             if " running" in line:
                 self._running.set()
-        self._running.set()  # it ended: nobody need wait any longer
+        self._running.set()  # it has ended: stop waiting
 
 
 @contextmanager

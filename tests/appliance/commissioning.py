@@ -204,7 +204,7 @@ async def _is_protected(house: ApplianceHouse) -> None:
     """Have the switch transfer; raises WrongError where the house does not shed, and gives back, as it was told."""
     await house.machine.must("systemctl is-enabled --quiet loadshed")
     await house.until(lambda: house.is_quiet(0), "the Pi says that all is well", BOOT_S)
-    # What the broker kept of them counts once utility has been stable: before, nobody knows what was on.
+    # The broker's retained messages count once utility has been stable: before, the earlier state is unknown.
     await house.on_disk(Position.ON, SWITCHED)
     await house.contact(is_open=True)
     await house.until(lambda: house.at(Position.OFF) == {*SHED}, "everything nonessential is off", BOOT_S)

@@ -111,7 +111,7 @@ class Campaign:
             await asyncio.sleep(self.dice.uniform(0.0, DRILL_S + 4.0))
             return moment
         if moment in (Moment.AT_THE_EDGE, Moment.IN_A_DRILL):
-            # Nobody waits for the edge: the cut may come before it, while it settles, or amid the commands.
+            # The cut does not wait for the edge: it may come before it, while it settles, or between the commands.
             self.house.contact_opens_by_itself()
             await asyncio.sleep(self.dice.uniform(0.0, 2.0))
             return Moment.AT_THE_EDGE
@@ -126,7 +126,7 @@ class Campaign:
         """Switch some off by hand, now and then, and wait until the Pi has written every one."""
         if self.dice.random() < 0.4:
             off_before = {circuit for circuit in SHED if self.dice.random() < 0.4}
-            # What goes off while an OFF of ours may still take effect counts as ours, and is given back.
+            # A circuit that switches off while an OFF may still take effect counts as ours, and is restored.
             await self.house.until(self.house.owes_nothing, "nothing is owed any more", STUCK_S)
             for circuit in SHED:
                 position = Position.OFF if circuit in off_before else Position.ON
@@ -179,7 +179,7 @@ class Campaign:
         self.tally.boots[how] += 1
         self._say(f"booted with the contact {how}")
         await self.house.machine.is_up()
-        # Until the Pi has spoken in this life, what the broker says of it is an old memory.
+        # Until the Pi has published something in this run, the broker's messages about it are old.
         await self.house.until(partial(self._speaks, mark), "the Pi speaks", BOOT_S)
         async with asyncio.timeout(BOOT_S):
             await self.house.hub.connected.wait()

@@ -22,7 +22,7 @@ LONG_S = 600
 """A drill that something else ends."""
 
 _LIVE = "loadshed drill --live --for {held_s}s --out " + REPORTS
-_CONSENT = ("Switch these off now?", "y")
+_CONSENT = ("Switch these circuits off now?", "y")
 
 
 async def drilled(image: Image) -> Path:

@@ -26,8 +26,8 @@ _WITNESS = (
     "\"exec mosquitto_sub -q 0 -F '%U %t' -t 'loadshed/+/breakers/+/set' >>/run/witness\""
 )
 _CLOCKS = "python3 -c 'import time; print(time.time() - time.monotonic())'"
-# It opens by itself two seconds after our hand inside has let go, and is told of two seconds later: a trace of the one
-# core showed that hand's `bash` and `base64` taking turns with the controller in the very time that is measured here.
+# It opens two seconds after the command inside has ended, and is reported two seconds later: a trace of the one core
+# showed that the command's `bash` and `base64` took turns with the controller in the measured time.
 _QUIET = "read -rt 2 <>/run/quiet"
 _OPENS_ALONE = f"""\
 rm -f /run/opened; [ -p /run/quiet ] || mkfifo /run/quiet
@@ -106,7 +106,7 @@ async def _boot_in_the_dark(house: ApplianceHouse, disk: Disk) -> None:
     await machine.is_up()
     await house.until(lambda: house.at(Position.OFF) == set(SHED), "all is shed", BOOT_S)
     say(f"boot in the dark: {await machine.must(_FIRST_OFF)}")
-    # Nobody knew what was on before: nothing comes back by itself.
+    # The state before the outage is unknown: nothing is restored automatically.
     await house.contact(is_open=False)
     for circuit in SHED:
         house.flip(circuit, Position.ON)

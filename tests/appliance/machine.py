@@ -227,7 +227,7 @@ class Machine:
             *("-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent,name=appliance"),
             *("-chardev", f"socket,id=terminal,path={self.terminal},server=on,wait=off"),
             *("-device", "virtconsole,chardev=terminal"),
-            # Nobody but this machine gets in, and nothing gets out.
+            # Only this machine can connect to it, and it can connect to nothing.
             *("-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self._bus_port}-10.0.2.15:{port}"),
             *("-device", "virtio-net-pci,netdev=net,romfile="),
         )

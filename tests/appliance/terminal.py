@@ -37,7 +37,7 @@ class Terminal:
         terminal = cls(*await asyncio.open_unix_connection(machine.terminal))
         await machine.must(_SHELL)
         await terminal.reads(_PROMPT)
-        # Lines as wide as a laptop's, which nobody can measure through a socket.
+        # Lines as wide as a laptop's, because the size cannot be measured through a socket.
         await terminal.runs("stty cols 120 rows 50")
         return terminal
 

@@ -23,7 +23,7 @@ def each(seconds: float, times: int) -> tuple[float, ...]:
 
 
 FAULTS = (
-    # bounces, told at, how often at least
+    # bounces, reported at, lower bound
     ((), 0.0, None),
     (each(60.0, 9), 540.0, None),
     (each(60.0, 10), 540.0, 10),

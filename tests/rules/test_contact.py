@@ -106,7 +106,7 @@ def test_a_contact_lost_while_it_settles_settles_no_more() -> None:
 
 
 LOST = (
-    # on_lost = "shed", asked so long after the loss, what counts
+    # on_lost = "shed", seconds since the loss, source that counts
     (True, 14.9, UNKNOWN),
     (True, 15.0, STANDBY),
     (False, 900.0, UNKNOWN),

@@ -41,7 +41,7 @@ def test_a_circuit_that_is_on_is_no_longer_doubtful_and_did_not_fall() -> None:
 # --- before our OFF has reached it -----------------------------------------------------------------------------------
 
 WAS_ON = (
-    # before, hearsay, before once the circuit has said that it is on
+    # before, unverified, before after the circuit has reported on
     (ON, True, ON),
     (UNKNOWN, True, ON),
     (OFF, True, UNKNOWN),  # a breaker may wake on in the transfer
@@ -109,7 +109,7 @@ def test_our_on_that_arrives_on_standby_is_answered_by_off() -> None:
 
 
 OFFS_UNDER_WAY = (
-    # our ON is answered so many seconds after an OFF that nobody answered, what it means
+    # seconds from an unacknowledged OFF to the acknowledgment of our ON, meaning
     (LATE_S - 0.1, None),
     (LATE_S, ReportOutcome.CONFIRMED_ON),
 )

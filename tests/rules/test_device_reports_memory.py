@@ -20,7 +20,7 @@ ON, OFF, TRIPPED, UNKNOWN = Position.ON, Position.OFF, Position.TRIPPED, Positio
 # --- a sign of life --------------------------------------------------------------------------------------------------
 
 TRIES = (
-    # our last command (at 100 s), its device speaks at, tries then
+    # our last command (at 100 s), sign of life of its device at, attempts then
     ("on", 105.0, 2),  # within confirm_s it is an answer: a device that refuses must not be asked for ever
     ("on", 105.1, 0),
     ("off", 900.0, 2),
@@ -135,14 +135,14 @@ def test_a_remembered_word_is_what_was_and_not_what_is(
 
 
 HEARSAY = (
-    # circuit, disk and before, hearsay, weighed, the machine has booted, the broker's word, before then
+    # circuit, disk and before, unverified, untrusted, the machine has booted, retained report, before then
     (TUB, ON, True, False, True, OFF, UNKNOWN),
     (TUB, OFF, True, False, True, ON, UNKNOWN),
     (TUB, ON, True, False, True, ON, ON),
     (TUB, ON, False, False, True, OFF, ON),
     (TUB, ON, True, True, True, OFF, ON),  # an off of our own making
     (CHARGER, ON, True, False, True, OFF, ON),  # it fell with the power
-    (CHARGER, ON, True, False, False, OFF, UNKNOWN),  # no power was gone: it may have been a hand
+    (CHARGER, ON, True, False, False, OFF, UNKNOWN),  # no power was lost: it may have been manual
     (CHARGER, ON, True, False, True, TRIPPED, UNKNOWN),
     (CHARGER, OFF, True, False, True, ON, UNKNOWN),
 )
@@ -253,7 +253,7 @@ def test_time_alone_means_nothing_where_nothing_is_owed_or_under_way(phase: Repo
     assert night.reports.deadline(TUB, phase) is None
 
 
-# --- a person's request ----------------------------------------------------------------------------------------------
+# --- user requests ----------------------------------------------------------------------------------------------------
 
 WISHES = (
     (ON, ON, ReportOutcome.REQUEST_COMPLETED),

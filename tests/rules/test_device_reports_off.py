@@ -36,8 +36,8 @@ def test_our_off_is_confirmed_by_the_devices_word_and_the_load_rests_from_then_o
 AGAIN = (
     # what happened after it was confirmed off at 100.1 s, the load rests from
     ((), 100.1),
-    (("on",), 200.0),  # it was on meanwhile
-    (("off",), 200.0),  # we sent another OFF: nobody knows what it did before
+    (("on",), 200.0),  # it was on in the meantime
+    (("off",), 200.0),  # we sent another OFF: the effect of the first is unknown
 )
 
 

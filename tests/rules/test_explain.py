@@ -58,7 +58,7 @@ SAID: tuple[tuple[Circuit, CircuitEntry, tuple[str, ...]], ...] = (
     # --- retagged essential
     (essential("fridge"), OWED, (BY_US, "is restored at once: it is essential now")),
     (COMPRESSOR, OWED, (BY_US, "is restored at once, after its minimum off time of 300 s: it is essential now")),
-    # --- a person's
+    # --- user requests ------------------------------------------------------------------------------------------------
     (
         TUB,
         replace(OWED, hold=Hold("Ann", "filter", THEN)),

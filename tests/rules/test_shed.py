@@ -26,7 +26,7 @@ PLANNED = (
     (circuit("x"), UNKNOWN, False, True),
     (circuit("x"), OFF, True, False),
     (circuit("x"), TRIPPED, True, False),
-    (circuit("x"), OFF, False, True),  # the broker remembers off, the disk on: a load nobody vouches for
+    (circuit("x"), OFF, False, True),  # retained off, on disk on: a load of unknown position counts as on
     (essential("x"), ON, True, False),
     (circuit("x", protected=True), ON, True, False),
     (circuit("x", kind=Kind.GEN1), ON, True, False),

@@ -246,7 +246,7 @@ class Mischief:
         if request in ("drill", "drill-end"):
             self._asking.append(asyncio.create_task(self.drill(5.0 if request == "drill" else None)))
             return
-        # Now and then of the router, which is protected: whoever asks, no command may ever reach it.
+        # Sometimes of the router, which is protected: no command may ever reach it.
         circuit = "router" if fault.luck % 5 == 0 else fault.circuit
         if request == "hold":
             self.held.add(circuit)

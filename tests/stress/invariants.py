@@ -206,7 +206,7 @@ def no_retry_before_a_first_try(facts: Facts, said: Command) -> Iterator[str]:
     if said.word != "ON" or (said.circuit, "ON") in tonight.exempt or tried is None:
         return
     if facts.spoke.get(said.circuit, 0) >= tried.heard:
-        return  # it has shown life: a first try anew
+        return  # it has shown a sign of life: a first attempt again
     if tonight.starts or tonight.ledger_lost:
         return  # what was owed before is not known for sure
     for circuit in sorted(
@@ -225,7 +225,7 @@ def no_command_twice_within_confirm_s(facts: Facts, said: Command) -> Iterator[s
     if max(facts.renewed_at, facts.renewed.get(said.circuit, 0)) >= earlier.heard:
         return
     if facts.drills.now is not None and facts.known.edges[-1].word == "open":
-        return  # a transfer takes the drill over: every device may have lost its power since, and is told anew
+        return  # a transfer takes the drill over: every device may have lost its power since, and is commanded again
     facts.guards["8 paced"] += 1
     if (after_s := said.at_most_after(earlier)) < facts.rules.timing.confirm_s:
         yield f"{said.word} to {said.circuit} again after {after_s:.3f} s at most"

@@ -58,7 +58,7 @@ class Knowledge:
     _base: int = 0  # the last edge when this connection began
     _first: int = 0  # a new program cannot know of edges before this one
     _new: bool = False  # a new program, which has surely read nothing yet
-    _memory: bool = False  # a new broker: nobody knows what it remembers
+    _memory: bool = False  # a new broker: what it has retained is unknown
     _read: int | None = None  # the last edge surely read in this connection
 
     # --- what happens ------------------------------------------------------------------------------------------------

@@ -200,7 +200,7 @@ class Judge:
     def _obeyed(self, request: str, circuit: str, at: float) -> None:
         last = self.facts.last.get(circuit)
         if request == "forget" and last is not None and last.by > self._asked_at[circuit]:
-            return  # what was forgotten may have been shed anew since
+            return  # a lost row may have been shed again since
         if request in _STAYS:
             self.facts.tonight.stays[circuit] = Stays(_STAYS[request], at)
 
@@ -223,7 +223,7 @@ class Judge:
                 else:
                     self._connection_began(NEVER)
             case ["controller", "state"] if one.payload and self.facts.tonight.rolled_back:
-                # What a person took over on that other day, in an outage that is open on such a disk, is theirs again.
+                # A manual override in an outage that is open on such a disk is in force again.
                 self.facts.tonight.touched |= {*one.fields["taken_over"]}
             case ["breakers", circuit, "availability"]:
                 self.facts.renewed[circuit] = self.facts.spoke[circuit] = self._number

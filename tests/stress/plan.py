@@ -156,7 +156,7 @@ def _moves(play: str, fall: Random) -> tuple[Move, ...]:
     first = Move(0.0, MOVE)
     if play == "contact moves":
         return (first, *(Move(fall.uniform(0.05, 1.6), MOVE) for _ in range(fall.randint(1, 3))))
-    if play == "contact blinks":  # so that the rest goes wrong while circuits are given back
+    if play == "contact blinks":  # so that the other faults occur while circuits are restored
         return (first, Move(fall.uniform(0.12, 0.5), MOVE))
     if play == "contact bounces":
         bounces = [Move(fall.uniform(0.0, 0.3), BOUNCE) for _ in range(fall.randint(1, 3))]
@@ -174,7 +174,7 @@ def _fault(name: str, fall: Random, circuits: Sequence[str], off_before: frozens
     lasts_s = fall.choice((0.0, fall.uniform(0.0, 0.6), fall.uniform(0.1, 2.5)))
     if name == "SIGSTOP beyond the keepalive":
         lasts_s = fall.uniform(8.0, 10.0)
-    # Whether it wakes on or as it was: a person's circuits apart, it ends where it belongs.
+    # On or as it was after a reboot: apart from user requests it ends in the expected position.
     wakes = fall.choice((PowerUpState.ON, PowerUpState.AS_WAS))
     return Fault(
         fall.uniform(0.0, 0.9),

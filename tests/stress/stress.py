@@ -119,7 +119,7 @@ def _house(folder: Path, fall: Random) -> ProcessHouse:
     save = ("autosave_on_changes true", "autosave_interval 1") if fall.random() < 0.7 else ("autosave_interval 1800",)
     memory = ("persistence true", f"persistence_location {folder}/", *save)
     remote = {one.id for one in PANEL if one.breaker in REMOTE}
-    # The fridge may be retagged; whoever else is commanded, the judge and the house both say so.
+    # The fridge may be retagged; a command to any other circuit is reported by oracle and house.
     return ProcessHouse(
         folder, PANEL, TIMING, broker_lines=memory, prefix=WITHOUT_ROOTS_RIGHTS, by_people=remote - {"router"}
     )

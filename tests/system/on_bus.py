@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 RECONNECT_S = 0.1
 CONTACT = "ats/contact"
 CONTACT_STATUS = "ats/status"
-# Stands in the recorder's log where its connection began anew: what was said before it may be missing.
+# Marks in the recorder's log where its connection restarted: earlier messages may be missing.
 RECONNECTED = "(the recorder connected)"
 # The contact's device is about to say this: what the payload says cannot have been known any earlier.
 EDGE = "(the contact)"

@@ -157,7 +157,7 @@ class ProcessHouse:
 
     def write_circuits(self, circuits: Iterable[Wired] | str) -> None:
         text = circuits if isinstance(circuits, str) else circuits_toml(circuits)
-        half = self.config / "circuits.toml.half"  # nobody reads what is half written
+        half = self.config / "circuits.toml.half"  # a partial message is never read
         half.write_text(text, encoding="utf-8")
         half.replace(self.config / "circuits.toml")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 END_S = 30.0
-# Root writes where nobody may; without these rights it obeys a folder's mode as the daemon's own user does.
+# Root may write anywhere; without these capabilities it obeys a folder's mode as the daemon's user does.
 _OVERRIDES = "-dac_override,-dac_read_search"
 WITHOUT_ROOTS_RIGHTS = (
     ("setpriv", f"--bounding-set={_OVERRIDES}", f"--inh-caps={_OVERRIDES}") if os.getuid() == 0 else ()

@@ -31,7 +31,7 @@ HELD = ("--for", "1h")
 SHORT = ("--for", "5s")
 ENDED_S = 90.0
 """Time limit of a wait for a drill to end, in seconds: longer than any drill here lasts."""
-ALL_OFF = "All that was told is off."
+ALL_OFF = "All of these circuits are confirmed off."
 ALL = {one.id for one in SHED}
 
 
@@ -123,7 +123,7 @@ async def test_a_drill_from_consent_to_report(tmp_path: Path) -> None:
     async with ProcessHouse(tmp_path) as house:
         await ready(house)
         async with Drill(house, "--live", *SHORT, "--by", "Ann", terminal=True) as drill:
-            await drill.says("Switch these off now? [y/N]")
+            await drill.says("Switch these circuits off now? [y/N]")
             assert "A drill now would switch 4 circuits off" in drill.text
             assert house.words("OFF") == []
             drill.types("y")
@@ -165,14 +165,14 @@ async def test_without_consent_nothing_is_switched(tmp_path: Path) -> None:
     async with ProcessHouse(tmp_path) as house:
         await ready(house)
         async with Drill(house, "--live", terminal=True) as drill:
-            await drill.says("Switch these off now?")
+            await drill.says("Switch these circuits off now?")
             drill.types("n")
             assert await drill.ended() == 1
         code, said = await ran(house, "--live")
         assert (code, "add --yes" in said) == (1, True)
         for ignored in (False, True):
             async with Drill(house, "--live", terminal=True, ignores_int=ignored) as drill:
-                await drill.says("Switch these off now?")
+                await drill.says("Switch these circuits off now?")
                 drill.gets(signal.SIGINT)
                 assert await drill.ended() == 130
         assert house.commands() == []
@@ -246,7 +246,7 @@ async def _killed(folder: Path) -> None:
             await house.program.start()
             assert await drill.ended() == 0, drill.text
         assert "The controller is there again." in drill.text
-        assert "it gives back what the drill switched off" in drill.text
+        assert "it restores what the drill switched off" in drill.text
         assert all(one["off"] and one["on"] for one in drill.report()["circuits"].values())
         await house.is_back()
 
@@ -290,7 +290,7 @@ async def test_what_may_not_be_is_refused_before_anything_is_asked(tmp_path: Pat
         house.opens()
         await house.is_shed()
         code, said = await ran(house, "--live", "--yes")
-        assert (code, "loadshed: not now: " in said) == (1, True)
+        assert (code, "loadshed: A drill is not possible now: " in said) == (1, True)
         code, said = await ran(house, "--dry", "--json")
         fields = json.loads(said)
         assert (code, fields["circuits"]["tub"]["position"]) == (0, "off")
@@ -319,7 +319,7 @@ async def test_what_a_circuit_draws_is_read_as_it_comes_back(tmp_path: Path) -> 
         report = drill.report()
         told = {name: one["kw"] for name, one in report["circuits"].items()}
         assert told["dryer"] is None
-        # A loaded machine says a pulse late, and then less can be told.
+        # A loaded machine reports a pulse late, and then less can be measured.
         measured = {name: kw for name, kw in told.items() if kw is not None}
         assert measured
         assert measured == pytest.approx({name: draws[name] for name in measured}, rel=0.2)

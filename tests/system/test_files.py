@@ -116,7 +116,7 @@ async def test_a_file_that_drops_what_is_owed_is_refused(tmp_path: Path) -> None
         await house.until(lambda: house.happened("started", mark), "it is back")
         house.closes()
         await house.is_back(since=mark)
-        # For a minute after a start an OFF may still take effect: the debt is watched that long, unless somebody says.
+        # For a minute after a start an OFF may still take effect: the shed record is kept that long.
         await house.ask("forget", "tub")
         await reloaded(house, without)
         await house.until(lambda: house.recorder.last("circuits/tub").payload == b"", "it is gone")  # type: ignore[union-attr]

@@ -87,7 +87,7 @@ async def test_the_broker_goes_and_comes_in_each_state(tmp_path: Path, how: str,
             house.contact.move(is_open)
             mark, connections = house.mark, _connections(house)
             await house.start_broker()
-            # By its log: whoever comes back to the bus later than the program has missed its events.
+            # By its log: a client that reconnects later than the program has missed its events.
             await house.until(lambda: _connections(house) > connections, "it is on the bus again")
             await right_end(house, is_open=is_open)
             await house.until(

@@ -139,7 +139,7 @@ class Disk:
     """
 
     def __init__(self, said: Callable[[str | None], None] = lambda _: None) -> None:
-        # Memory, where there is such a folder: what is lost and what is kept is decided here, not by a real disk.
+        # In memory, if there is such a folder: what is lost and kept is decided here, not by a real disk.
         place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
         self._root = Path(tempfile.mkdtemp(prefix="night-", dir=place))
         self._finalizer = weakref.finalize(self, _discard, self._root)
@@ -261,7 +261,7 @@ class Disk:
         if self._store is not None:
             self._store.trouble = trouble
             if trouble is None:
-                self._store.end()  # a connection told to be read-only is no more
+                self._store.end()  # a connection set to read-only is closed
 
     def corrupt(self, random: Random) -> None:
         """Overwrite some sectors of the ledger with noise."""

@@ -168,7 +168,7 @@ class Facts:
     def _reload(known: Circuit, row: Mapping[str, Json], at: float, tag: Tag, *, about: bool) -> None:
         known.fresh_at, known.wish, known.live, known.heard, known.online = at, None, False, None, True
         debt = row.get("shed_record")
-        # What was off when it was about to be shed is not shed by us; of what nobody knows, it is.
+        # A circuit that was off when it was about to be shed is not shed by us; one of unknown position is.
         known.owed = known.owed or debt is not None or (about and row.get("position") not in ("off", "tripped"))
         known.called = isinstance(debt, dict) and debt["released"] is True
         known.hold, known.taken_over = "hold" in row, "taken_over" in row

@@ -95,7 +95,7 @@ def nothing_we_switched_off_is_forgotten(
             continue
         known = facts[circuit]
         if known.exempt or not known.owed or known.before_off:
-            continue  # ended by a person, a trip or a report of ON, which the observer has heard of as well
+            continue  # ended by a user, a trip or a report of ON, which the observer has received as well
         facts.guards["5 in the ledger"] += 1
         entry = engine._ledger[circuit]
         assert entry.shed_record is not None or entry.off_unexplained, f"{at}: {circuit} is off by us, and nobody knows"
@@ -128,7 +128,7 @@ def a_settled_opening_moves_them_all(facts: Facts, confirm_s: float, at: float) 
         if known.heard in (Position.OFF, Position.TRIPPED):
             continue
         if known.live and at <= known.unexpected_on_at + confirm_s + EPS_S:
-            continue  # on again a moment ago: it may be a person
+            continue  # on again a moment ago: possibly manual
         facts.guards["6 shed"] += 1
         assert known.off_at >= max(facts.connected_at, since) - EPS_S, f"{at}: {circuit.id} was not shed"
         assert known.off_at >= at - LONGEST_PAUSE_S - 2.0, f"{at}: {circuit.id} is not tried any more"
@@ -139,7 +139,7 @@ def _sheds_since(facts: Facts, confirm_s: float, at: float) -> float | None:
     contact, drill = facts.contact, facts.drill
     contact.settle(at)
     if contact.settled_open is True and at > contact.settled_at + EPS_S:
-        # What the drill has just switched off is not told again before it has had its time to answer.
+        # A circuit that the drill has just switched off is not commanded again before it had time to report.
         told = (
             drill is not None and drill.took_over(contact.settled_at) and at <= contact.settled_at + confirm_s + EPS_S
         )
@@ -196,7 +196,7 @@ def no_retry_goes_before_a_first_try(
         return
     mine = facts[circuit]
     if max(mine.called_at, mine.fresh_at, max(mine.heard_at, mine.alive_at) - facts.confirm_s + EPS_S) > mine.on_at:
-        return  # asked for, or alive again: a first try anew
+        return  # requested, or available again: a first attempt
     for other in facts.panel:
         known = facts[other.id]
         if other.id == circuit or not known.owed or known.on_at >= began or other.min_off_s > 0.0:

@@ -76,7 +76,7 @@ class Program:
         self.busy_until = 0.0
         self.lag_s = 0.0
         self.crash_after: int | None = None
-        self.no_settling = False  # standby without an edge: the broker's memory, or nobody to ask
+        self.no_settling = False  # standby without an edge: a retained message, or no connection
         self.stalled = False  # the turn was late: the row of the first edge had no time to be written
         self.inbox: list[Callable[[float], ev.Event]] = []
         self.turns = self.crashes = self.most_tries = 0
@@ -150,12 +150,12 @@ class Program:
         is_open = memory.outage is not None and memory.outage.stage == "open"
         for circuit, known in self.facts.circuits.items():
             row = memory.entries.get(circuit, {})
-            # Nor of a circuit that a hand or the file made one to shed, within a flush.
+            # Nor of a circuit that a user or the file made one to shed, within a flush.
             unseen = row.get("shed_record") is None and (row.get("position") in ("off", "tripped") or is_open)
             unseen = unseen and self._died_at <= known.owed_at + UNSEEN_S
             known.exempt = known.exempt or self._doubt or unseen or self.disk.damaged
             if known.exempt:
-                known.before_off = False  # debts and outages stand as the disk has them, and this one has lost some
+                known.before_off = False  # shed records and outages are as on disk, and this disk has lost some
             if known.owed and not known.exempt and row.get("shed_record") is not None:
                 self.facts.guards["5 over a crash"] += 1
         self._doubt = False

@@ -116,7 +116,7 @@ class RandomHouse(Clockwork):
         meter.live(self.at)
         edges = meter.new_edges()
         if self.program.engine is not None:
-            for place in range(min(edges, 3)):  # enough to tell a rate by
+            for place in range(min(edges, 3)):  # enough to compute a rate
                 self._tell(lambda now, place=place: ev.PulseSeen(now - 1.0 + place / 4))  # type: ignore[misc]
             self._tell(meter.polled)
         self.after(POLL_S, self._poll_meter)

@@ -78,7 +78,10 @@ def test_each_circuit_is_told_its_fate_and_why(more: str, fate: str, why: str, u
         ("", "comes back by itself if it was on"),
         ('restore = "ask"\nmin_off_s = 300', "restored on user request, rests 300 s or more"),
         ('restore = "never"', "stays off until a user switches it on"),
-        ('override = "never"\nwakes = "off"', "by itself if it was on, always shed again after manual switching, wakes off"),
+        (
+            'override = "never"\nwakes = "off"',
+            "by itself if it was on, always shed again after manual switching, wakes off",
+        ),
     ],
 )
 def test_each_shed_circuit_is_told_how_it_comes_back(more: str, back: str) -> None:

@@ -190,7 +190,7 @@ class Clock:
     [
         (("utility",), 0.0, True),
         (("standby",), 0.0, True),  # the middle of an outage: nothing moves, and the ledger knows what is owed
-        ((None,), 0.0, True),  # nobody says: the daemon is down, or the broker
+        ((None,), 0.0, True),  # no report: the daemon is down, or the broker
         (("shedding", "shedding", "standby"), 4.0, True),
         (("restoring", "shedding", None), 4.0, True),
         (("restoring",) * 1000, PATIENCE_S, False),

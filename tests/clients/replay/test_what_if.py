@@ -116,7 +116,7 @@ def test_what_waits_for_a_person_is_not_given_back() -> None:
 def test_a_longer_wait_is_lived_through_to_its_end() -> None:
     """Also where the recording ends before it."""
     house = TapedHouse()
-    house.wait(900.0)  # until then nobody would vouch for what the broker remembers
+    house.wait(900.0)  # until then the retained messages are not trusted
     house.outage(minutes=2.0)
     settings = replace(house.settings, utility_stable_s=600.0)
     what_if = WhatIf(read(house.parts), house.panel, settings)

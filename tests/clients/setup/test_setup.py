@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# So much that the meter's register moves while one looks.
+# Enough load for the meter's register to move during the test.
 LOADS = (Load(TUB, 500.0), Load(HEATER, 100.0), Load(ROUTER, 400.0))
 
 

@@ -116,7 +116,7 @@ def test_what_the_card_damaged_is_passed_over(folders: Folders, damage: str) -> 
     newest = folders.kept()[-1] / "circuits.toml"
     match damage:
         case "cut":
-            # Cut at the end of a table it is right TOML still: only the sum tells.
+            # Cut at the end of a table it is still valid TOML: only the checksum shows it.
             newest.write_text(HOT_TUB, encoding="utf-8")
         case "gone":
             newest.unlink()

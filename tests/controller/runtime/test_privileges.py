@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
-# Everything is imported as root: nobody may not even read where Python is installed.
+# Everything is imported as root: user nobody may not even read where Python is installed.
 RUNS = """
 import os, sys
 from pathlib import Path

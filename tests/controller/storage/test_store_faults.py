@@ -325,7 +325,7 @@ def test_a_full_disk_is_said_once_and_written_to_when_there_is_room(tmp_path: Pa
         assert (len([*log.events()]), len([*log.samples(1)])) == (1500, 1500)
 
 
-# Everything is imported as root, for nobody may not even read where Python is installed.
+# Everything is imported as root, because user nobody may not even read where Python is installed.
 READ_ONLY = """
 import os, shutil, sys, tempfile
 from pathlib import Path
@@ -351,7 +351,7 @@ def locked(folder: Path) -> Path:
     """Let nobody write in the folder any more."""
     for path in (*folder.iterdir(), folder):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    # The folders of a test are its owner's alone, and root must become somebody else to be refused anything.
+    # A test's folders belong to its owner alone, and root must become another user to be refused anything.
     for parent in folder.parents:
         if parent.stat().st_uid == os.geteuid() and parent.is_relative_to("/tmp"):  # noqa: S108
             parent.chmod(parent.stat().st_mode | 0o055)

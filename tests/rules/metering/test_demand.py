@@ -382,7 +382,7 @@ def test_a_mended_pulse_wire_is_believed_again() -> None:
     assert demand.finding is None
     view = demand.view(now)
     assert view.kw_quality is Quality.PULSES
-    # The windows begin anew: no line is drawn through what was lost.
+    # The windows restart: the gap is not interpolated.
     assert "demand_15min_kw" in view.partial
     assert view.demand_5min_kw == pytest.approx(10.0, abs=0.1)
 

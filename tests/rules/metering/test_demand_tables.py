@@ -81,12 +81,12 @@ def test_slow_polls_make_longer_gaps() -> None:
         assert (said is None) is (kw is None)
 
 
-# --- who speaks ------------------------------------------------------------------------------------------------------
+# --- choice of the source ---------------------------------------------------------------------------------------------
 
 SPEAKS = (
-    # edges, readings, asked at, who speaks, kW, at most, age
+    # edges, readings, time, source in use, kW, upper bound, age
     ((), (), 50.0, NONE, None, False, None),
-    ((10.0,), (), 50.0, NONE, None, False, None),  # one edge tells no pace
+    ((10.0,), (), 50.0, NONE, None, False, None),  # one edge gives no rate
     ((10.0,), (), 190.0, PULSES, 0.1, True, 180.0),
     (EACH_2_S, (), 30.0, PULSES, 9.0, False, 0.0),
     (EACH_2_S, (), 33.0, PULSES, 6.0, False, 3.0),
@@ -122,7 +122,7 @@ def test_the_better_witness_that_has_something_to_say_speaks(
 
 
 SILENT = (
-    # the meter fell silent at, asked at, who speaks; edges each 2 s until 30 s, the last reading at 25 s
+    # the meter stops at, time, source in use; edges every 2 s until 30 s, the last reading at 25 s
     (24.0, 120.0, PULSES),  # it has answered since
     (25.0, 120.0, STALE),
     (None, 120.0, PULSES),
@@ -209,7 +209,7 @@ def steady(until: float, every_s: float = 2.0) -> tuple[float, ...]:
 
 
 PARTIAL = (
-    # edges for so long, what is not full yet
+    # duration of the edges, figures that are still partial
     (299.0, ("demand_5min_kw", "demand_15min_kw", "peak_15min_kw")),
     (300.0, ("demand_15min_kw", "peak_15min_kw")),
     (898.0, ("demand_15min_kw", "peak_15min_kw")),

@@ -227,7 +227,7 @@ PEAKS = (
     (((9.0, 900.0), (1.8, 1800.0)), 1900.0, None),
     (((18.0, 101.0), (1.8, 1800.0)), 0.0, (101 * 18.0 + 799 * 1.8) / 900.0),  # the very first window
     (((9.0, 902.0), (1.8, 100.0)), 1.0, 9.0),
-    (((9.0, 850.0),), -101.0, None),  # nobody saw the beginning of that window
+    (((9.0, 850.0),), -101.0, None),  # the beginning of that window was not measured
 )
 
 

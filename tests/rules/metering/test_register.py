@@ -98,7 +98,7 @@ def test_a_held_reading_lets_the_last_good_one_age() -> None:
 
 
 MOST = (
-    # ticks in so many seconds at a rating of 40 kW, what becomes of them
+    # ticks within seconds at a rating of 40 kW, verdict
     (12, 90.0, ReadingVerdict.GOOD),  # the first may have been due before; 11 more are 44 kW
     (13, 90.0, ReadingVerdict.READING_HELD),
     (12, 89.9, ReadingVerdict.READING_HELD),

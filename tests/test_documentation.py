@@ -164,6 +164,15 @@ def test_each_function_on_the_path_of_an_outage_exists() -> None:
         assert callable(pkgutil.resolve_name(dotted)), dotted
 
 
+def test_the_twenty_questions_of_a_newcomer_have_answers_that_exist() -> None:
+    """`docs/finding-your-way.md` names one function or class for each question."""
+    page = (ROOT / "docs" / "finding-your-way.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| .+ \| `((?:rules|hw|controller|clients)\.[\w.]+)` \|$", page, re.MULTILINE)
+    assert len(named) == 20
+    for dotted in named:
+        assert callable(pkgutil.resolve_name(dotted)), dotted
+
+
 def test_the_diagram_is_the_table_that_runs() -> None:
     """Drawn anew whenever the table changes."""
     assert diagram() in (ROOT / "docs" / "states.md").read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-
 	--no-annotate --no-strip-extras --python-version 3.11
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check docs deb tests test-appliance bench mutants mutation nights torture lock clean system-packages
+.PHONY: help demo test check docs deb tests test-appliance bench mutants mutation nights stress lock clean system-packages
 
 help:
 	@echo "make demo      play one outage in a simulated house and print its report"
@@ -25,7 +25,7 @@ help:
 	@echo "make mutants   break each rule and show which test detects it"
 	@echo "make mutation  change the deciding code in every small way; list changes that no test detects (half an hour)"
 	@echo "make nights    play random outages with faults and crashes: N=1000 ARGS='--jobs 2'; repeat one: SEED=4711"
-	@echo "make torture   kill and starve real brokers and programs: N=500 ARGS='--json FILE'; repeat one: SEED=4 HOUSE=3-2"
+	@echo "make stress   kill and starve real brokers and programs: N=500 ARGS='--json FILE'; repeat one: SEED=4 HOUSE=3-2"
 	@echo "make test-appliance   test the package on a virtual Pi whose power is cut: CUTS=50, ONLY=cuts (root, 5 GB, an hour)"
 	@echo "make docs      build the documentation as a web site in build/docs/site; a broken link is an error"
 	@echo "make deb       build the package for Raspberry Pi OS and Debian in dist/"
@@ -60,7 +60,7 @@ mutation: $(VENV)/mutation.stamp
 nights: $(VENV)/all.stamp
 	$(BIN)/python -m tests.virtual.random_outages $(N) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-torture: $(VENV)/all.stamp system-packages
+stress: $(VENV)/all.stamp system-packages
 	$(BIN)/python -m tests.stress.stress $(N) $(if $(SEED),--seed $(SEED)) $(if $(HOUSE),--house $(HOUSE)) $(ARGS)
 
 # A virtual Pi. Large files are kept in LOADSHED_APPLIANCE (/var/tmp/appliance) for the next run.

@@ -1,8 +1,8 @@
 """Write the figures of long test runs into docs/reliability.md, between its marks.
 
-    python -m bench.published --nights FILE --torture FILE [FILE …]
+    python -m bench.published --nights FILE --stress FILE [FILE …]
 
-The files are the output of `make nights` and `make torture` with `--json`. Failures are published as well.
+The files are the output of `make nights` and `make stress` with `--json`. Failures are published as well.
 """
 
 from __future__ import annotations
@@ -87,13 +87,13 @@ def main() -> int:
     """Rewrite the page; return 0."""
     parser = argparse.ArgumentParser(prog="bench.published", description=__doc__)
     parser.add_argument("--nights", type=Path, help="output of make nights")
-    parser.add_argument("--torture", type=Path, nargs="+", default=(), help="output of make torture, one or more runs")
+    parser.add_argument("--stress", type=Path, nargs="+", default=(), help="output of make stress, one or more runs")
     options = parser.parse_args()
     page = PAGE.read_text(encoding="utf-8")
     if options.nights:
         page = _with_nights(page, _read(options.nights))
-    if options.torture:
-        page = _with_torture(page, [_read(file) for file in options.torture])
+    if options.stress:
+        page = _with_stress(page, [_read(file) for file in options.stress])
     PAGE.write_text(page, encoding="utf-8")
     return 0
 
@@ -147,20 +147,20 @@ def _nights(ran: Mapping[str, Any], good: int) -> list[str]:
     )
 
 
-# --- torture ---------------------------------------------------------------------------------------------------------
+# --- stress ---------------------------------------------------------------------------------------------------------
 
 
-def _with_torture(page: str, runs: Sequence[Mapping[str, Any]]) -> str:
+def _with_stress(page: str, runs: Sequence[Mapping[str, Any]]) -> str:
     faults: Counter[str] = Counter()
     for ran in runs:
         faults.update(ran["faults"])
-    page = replaced(page, "torture", _torture(runs))
+    page = replaced(page, "stress", _stress(runs))
     cells = [f"{label(name)} | {times}" for name, times in faults.items()]
     head = ("| fault | count | fault | count | fault | count |", "|---|---|---|---|---|---|")
-    return replaced(page, "tortured", ("", *head, *columns(cells, 3, " | "), ""))
+    return replaced(page, "stressed", ("", *head, *columns(cells, 3, " | "), ""))
 
 
-def _torture(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+def _stress(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     wrong, stuck = (sum(len(ran[what]) for ran in runs) for what in ("wrong", "stuck"))
     seeds, outages = (", ".join(str(ran[what]) for ran in runs) for what in ("seed", "outages"))
     lost = sum(sum(ran["forgotten_for_the_ledger_was_lost"].values()) for ran in runs)

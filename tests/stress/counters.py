@@ -1,4 +1,4 @@
-"""What was done and found in all tortured houses, as a table and as JSON."""
+"""What was done and found in all stressed houses, as a table and as JSON."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Judges a recorder's log of a real house: every command, in the broker's order, against what must never happen.
 
-The log is all it knows: what was said on the bus, and what the one who tortures the house wrote down in between. No
+The log is all it has: the messages on the bus, and the injected faults written between them. No
 verdict depends on how quick the machine is: see `tests/stress/observer_model.py`.
 """
 

@@ -39,10 +39,10 @@ AT_ONCE = 5
 OUTAGES_EACH = 7
 TIMING = Timing(settle_s=0.1, confirm_s=0.5, utility_stable_s=0.6, stagger_s=0.25)
 PANEL = (*BYSTANDERS, *(Wired(f"c{n}", rank=1 + n % 9, breaker="relay" if n % 2 else "gen2") for n in range(8)))
-_IN_A_SPACE_OF_ITS_OWN = "LOADSHED_TORTURE_MAY_MOUNT"
+_IN_A_SPACE_OF_ITS_OWN = "LOADSHED_STRESS_MAY_MOUNT"
 
 
-class Torture:
+class StressRun:
     """A run. `root`: a folder for the houses. `outages`: so many in all. `at_once`: houses.
 
     `roomy`: each state folder is a small disk of its own, and may be filled.
@@ -106,7 +106,7 @@ class Torture:
         wrong = [sentence for sentence in judge.wrong[said:] if not sentence.startswith("stuck")]
         tally.wrong += [f"{name}: {sentence}" for sentence in wrong]
         if judge.wrong[said:]:
-            tally.to_repeat.append(f"make torture SEED={self._seed} HOUSE={name}")
+            tally.to_repeat.append(f"make stress SEED={self._seed} HOUSE={name}")
             story = (*judge.wrong[said:], str(plan), _story(house))
             (house.folder / "story.txt").write_text("\n".join(story), encoding="utf-8")
             _print(f"wrong in {name}: {house.folder / 'story.txt'}")
@@ -153,9 +153,9 @@ def _asked(words: list[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-async def _to_the_end(torture: Torture, house: str | None) -> bool:
+async def _to_the_end(stress: StressRun, house: str | None) -> bool:
     """Play one house, or all; return False where SIGTERM or ^C ended it, brokers and programs too."""
-    playing = asyncio.ensure_future(torture.house(house) if house else torture.run())
+    playing = asyncio.ensure_future(stress.house(house) if house else stress.run())
     for asked in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(asked, playing.cancel)
     with suppress(asyncio.CancelledError):
@@ -172,16 +172,16 @@ def main(words: list[str]) -> int:
         again = ("unshare", "--mount", "--propagation", "private", sys.executable, "-m", "tests.stress.stress", *words)
         os.execvpe(again[0], again, os.environ | {_IN_A_SPACE_OF_ITS_OWN: "1"})  # noqa: S606  # no shell is wanted
     began = time.monotonic()
-    root = Path(tempfile.mkdtemp(prefix="loadshed-torture-"))
-    torture = Torture(root, asked.outages, asked.seed, at_once=asked.at_once, roomy=roomy)
+    root = Path(tempfile.mkdtemp(prefix="loadshed-stress-"))
+    stress = StressRun(root, asked.outages, asked.seed, at_once=asked.at_once, roomy=roomy)
     _print(f"seed {asked.seed}, each disk {'a small one of its own' if roomy else 'full by a limit on file sizes'}")
-    finished = asyncio.run(_to_the_end(torture, asked.house))
+    finished = asyncio.run(_to_the_end(stress, asked.house))
     took_s = time.monotonic() - began
-    _print(torture.tally.table(asked.seed, took_s))
+    _print(stress.tally.table(asked.seed, took_s))
     if asked.json:
-        told = torture.tally.as_json(asked.seed, took_s) | {"small_disk": roomy}
+        told = stress.tally.as_json(asked.seed, took_s) | {"small_disk": roomy}
         asked.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    if torture.tally.failed or not finished:
+    if stress.tally.failed or not finished:
         return 1
     shutil.rmtree(root)
     return 0

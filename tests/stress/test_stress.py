@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.stress.plan import CONTACT_PLAYS, FAULTS, dice, draw
-from tests.stress.stress import Torture
+from tests.stress.stress import StressRun
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ CIRCUITS = [f"c{number}" for number in range(8)]
 
 async def test_a_dozen_outages_with_everything_failing_end_right(tmp_path: Path) -> None:
     """Kills, stalls, brokers, disks, files, devices and people at random moments: nothing wrong, nothing stuck."""
-    tally = await Torture(tmp_path, 12, seed=1, at_once=6).run()
+    tally = await StressRun(tmp_path, 12, seed=1, at_once=6).run()
     assert tally.outages >= 12
     assert tally.commands > 0
     assert not tally.failed, tally.table(1, 0.0)

@@ -17,8 +17,8 @@ def run_daemon(config_dir: Path, state_dir: Path) -> int:
     gc.disable()
     # Until the event loop handles it: a program that is stopped while it starts has done nothing, and exits with 0.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    from controller.daemon import run  # noqa: PLC0415  # after the two steps above: these imports are the cold start
-    from controller.runtime.privileges import drop_privileges  # noqa: PLC0415  # the same
+    from controller.daemon import run  # after the two steps above: these imports are the cold start
+    from controller.runtime.privileges import drop_privileges  # the same
 
     # No time and no unit name: the journal adds both.
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)

@@ -153,13 +153,15 @@ class Daemon:
         contact = self._configuration.contact
         if not isinstance(contact, GpioContact):
             return None
-        from controller.runtime.gpio_devices import ContactLine  # noqa: PLC0415  # gpiozero is slow to import, and an MQTT contact does not need it
+        from controller.runtime.gpio_devices import (
+            ContactLine,  # gpiozero is slow to import, and an MQTT contact does not need it
+        )
 
         return ContactLine(contact, self._inbox.put, self._inbox.put_from_thread)
 
     def _connection(self) -> BusClient:
         # Imported after the contact is opened, which settles during the import: on a Pi both take equally long.
-        from controller.bus.connection import BusClient  # noqa: PLC0415
+        from controller.bus.connection import BusClient
 
         return BusClient(startup.broker(self._configuration), self._topics, self._on_event, clock.monotonic)
 
@@ -180,7 +182,7 @@ class Daemon:
             await self._stop.wait()
             return
         await self._startup_done.wait()
-        from controller.runtime.gpio_devices import watch_meter  # noqa: PLC0415  # after the first shed
+        from controller.runtime.gpio_devices import watch_meter  # after the first shed
 
         await watch_meter(self._configuration, self._inbox.put, self._inbox.put_from_thread)
 

@@ -74,7 +74,7 @@ class InputLine:
         self._carried = DeferredException()
         factory = factory or _pi()
         self._failures = _failures()  # only here: lgpio's own error class is known after the factory has imported it
-        from gpiozero import InputDevice  # noqa: PLC0415 — 50 ms that no start without GPIO should pay
+        from gpiozero import InputDevice  # 50 ms that no start without GPIO should pay
 
         with _explained(self._name, self._failures):
             self._device = InputDevice(pin, pull_up=True, pin_factory=factory)
@@ -135,8 +135,8 @@ def _pi() -> Factory:
 def _open_pi() -> Factory:
     lgpio = _import_lgpio()
     number = choose_chip(_chip_labels(lgpio))
-    from gpiozero.pins.lgpio import LGPIOFactory, LGPIOPin  # noqa: PLC0415
-    from gpiozero.pins.local import LocalPiFactory  # noqa: PLC0415
+    from gpiozero.pins.lgpio import LGPIOFactory, LGPIOPin
+    from gpiozero.pins.local import LocalPiFactory
 
     class FreedPin(LGPIOPin):  # type: ignore[misc]
         """gpiozero's factory, which keeps a closed line reserved until the program ends."""
@@ -178,7 +178,7 @@ def _import_lgpio() -> ModuleType:
     """Import lgpio in a folder where it can create its FIFO, without changing the working directory."""
     try:
         with _work_folder():
-            import lgpio  # noqa: PLC0415
+            import lgpio
     except ImportError as error:
         raise GpioError(
             "lgpio is missing: apt install python3-lgpio (included in Raspberry Pi OS, not in Debian)"
@@ -211,7 +211,7 @@ def _failures() -> tuple[type[BaseException], ...]:
 
     lgpio's own error derives from Exception.
     """
-    from gpiozero import GPIOZeroError  # noqa: PLC0415
+    from gpiozero import GPIOZeroError
 
     lgpio = sys.modules.get("lgpio")
     return (OSError, GPIOZeroError) if lgpio is None else (OSError, GPIOZeroError, lgpio.error)

@@ -57,7 +57,7 @@ class Model:
         if self.ct_amps is None:
             return None
         # Two legs of a 208 V wye are 120 V each, not 104.
-        legs = {2: self.volts, 3: 240 if self.volts == 208 else self.volts, 4: math.sqrt(3) * self.volts}  # noqa: PLR2004
+        legs = {2: self.volts, 3: 240 if self.volts == 208 else self.volts, 4: math.sqrt(3) * self.volts}
         return legs[self.wires] * self.ct_amps / 1000
 
     @property
@@ -122,7 +122,7 @@ def _before_2009(text: str, compact: str) -> Model | UnknownModel:
 def _old_splits(digits: str) -> list[tuple[str, int, int]]:
     """Return the ways to split the digits into wires, volts, CT; the likeliest last, because its errors are shown."""
     without = [("", int(digits[:3]), int(digits[3:]))]
-    if digits[0] not in "23" or len(digits) < 7:  # noqa: PLR2004 - wires, three digits of volts, three of the CT
+    if digits[0] not in "23" or len(digits) < 7:  # wires, three digits of volts, three of the CT
         return without
     return [*without, (digits[0], int(digits[1:4]), int(digits[4:]))]
 
@@ -241,7 +241,7 @@ def _new_model(text: str, series: str, volts: str, ct: str, option: str) -> Mode
 
 def _phases(wires: int, volts: int) -> int:
     """Three wires are a split phase at 240 V, and two legs of a wye at any other."""
-    return {2: 1, 3: 1 if volts == 240 else 2, 4: 3}[wires]  # noqa: PLR2004
+    return {2: 1, 3: 1 if volts == 240 else 2, 4: 3}[wires]
 
 
 def _unless(right: bool, mistake: str) -> list[str]:

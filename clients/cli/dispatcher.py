@@ -160,7 +160,7 @@ class _Version(argparse.Action):
     """Print the version. It is looked up on request only."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        from controller.version import version  # noqa: PLC0415 — cold-start path: only --version needs it
+        from controller.version import version  # cold-start path: only --version needs it
 
         sys.stdout.write(f"loadshed {version()}\n")
         parser.exit()
@@ -197,7 +197,7 @@ def _add(commands: argparse._SubParsersAction[_Parser], name: str, command: Comm
 
 
 def _closest_command(word: str) -> str:
-    from controller.config.errors import closest_match  # noqa: PLC0415 — cold-start path: only a typo needs it
+    from controller.config.errors import closest_match  # cold-start path: only a typo needs it
 
     closest = closest_match(word, COMMANDS)
     return f" (did you mean {closest!r}?)" if closest is not None else ""

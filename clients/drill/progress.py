@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from clients.terminal.tables import format_duration, format_span, sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from clients.drill.plan import DrillPlan
     from rules.json_types import Json
@@ -107,10 +107,28 @@ class DrillProgress:
             return [f"The drill does not begin: {self.dropped}."]
         if self.id is None or self.done:
             return []
-        if (take := _TAKE.get(name)) is not None:
-            return [*take(self, fields, at)]
+        if (lines := self._house_event(name, fields, at)) is not None:
+            return [*lines]
         circuit = fields.get("circuit")
         return [*self._circuit(name, str(circuit), fields, at)] if circuit is not None else []
+
+    def _house_event(self, name: str, fields: Mapping[str, Json], at: float) -> Iterator[str] | None:
+        """Return the lines for an event of the house; None if it is not one."""
+        lines: Iterator[str] | None = None
+        match name:
+            case "state_changed":
+                lines = self._state(fields, at)
+            case "drill_ended":
+                lines = self._over(fields, at)
+            case "drill_became_outage":
+                lines = self._taken_over(fields, at)
+            case "restore_finished":
+                lines = self._ended(fields, at)
+            case "started":
+                lines = self._started(fields, at)
+            case "contact_lost":
+                lines = self._contact_lost(fields, at)
+        return lines
 
     def state(self, fields: Mapping[str, Json], at: float) -> list[str]:
         """Process a message of `controller/state`: it also shows what was missed."""
@@ -228,16 +246,6 @@ class DrillProgress:
 
     def _told(self) -> list[tuple[str, str]]:
         return [(circuit, self._name(circuit)) for circuit, fare in self.circuits.items() if fare.off_tries]
-
-
-_TAKE: dict[str, Callable[[DrillProgress, Mapping[str, Json], float], Iterator[str]]] = {
-    "state_changed": DrillProgress._state,  # noqa: SLF001  # the course's own table
-    "drill_ended": DrillProgress._over,  # noqa: SLF001
-    "drill_became_outage": DrillProgress._taken_over,  # noqa: SLF001
-    "restore_finished": DrillProgress._ended,  # noqa: SLF001
-    "started": DrillProgress._started,  # noqa: SLF001
-    "contact_lost": DrillProgress._contact_lost,  # noqa: SLF001
-}
 
 
 def utc_s(fields: Mapping[str, Json]) -> float | None:

@@ -66,7 +66,7 @@ class DrillController:
     def on_begin_deadline(self, at: float) -> None:
         """Begin the announced drill, or cancel it if the preconditions do not hold any more."""
         request = self._announced
-        assert request is not None  # noqa: S101  # `begins_at` is set with it
+        assert request is not None  # `begins_at` is set with it
         if (reason := self._obstacle()) is not None:
             self._cancel(reason, at)
         else:

@@ -96,7 +96,7 @@ class OutageRecord:
         """
         if self.outage is None:
             self.prepare(at, before)
-        assert self.outage is not None  # noqa: S101  # prepare() wrote it
+        assert self.outage is not None  # prepare() wrote it
         if not self._has_begun:
             self._update_before(better_known)
         opening = self._boot_time(at)
@@ -105,13 +105,13 @@ class OutageRecord:
 
     def drill_began(self, at: float, positions: Mapping[CircuitId, Position]) -> None:
         """Write that a drill has begun. `positions`: of the circuits now, `NOTICE_S` after the request."""
-        assert self.outage is not None  # noqa: S101  # prepare() wrote it
+        assert self.outage is not None  # prepare() wrote it
         self._drill_has_begun, self.drill_began_at = True, at
         self._update_before(positions)
         self._save(replace(self.outage, stage="open", began=self._boot_time(at)))
 
     def _update_before(self, positions: Mapping[CircuitId, Position]) -> None:
-        assert self.outage is not None  # noqa: S101  # prepare() wrote it
+        assert self.outage is not None  # prepare() wrote it
         better = {circuit: position.value for circuit, position in positions.items()}
         self.outage = replace(self.outage, before={**self.outage.before, **better})
 
@@ -124,7 +124,7 @@ class OutageRecord:
 
     def closed(self, at: float, energy_kwh: float | None, peak_kw: float | None) -> None:
         """Write that the outage is over. `at`: the last closing of the contact, or the end of the drill."""
-        assert self.outage is not None  # noqa: S101  # only an open outage is closed
+        assert self.outage is not None  # only an open outage is closed
         ended = self._boot_time(at)
         self._save(replace(self.outage, stage="closed", ended=ended, energy_kwh=energy_kwh, peak_15min_kw=peak_kw))
         self.outage, self._drill_has_begun = None, False

@@ -63,7 +63,7 @@ def _is_there(path: Path) -> bool:
 
 def _kernel_synchronized() -> bool:
     # Imported here: nothing on the way to the first shed asks.
-    import ctypes  # noqa: PLC0415
+    import ctypes
 
     try:
         adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex

@@ -135,8 +135,8 @@ async def watch_meter(
     if "pymodbus.client" not in sys.modules:
         # In a thread: on a small Pi these imports take half a second, and the loop has circuits to look after.
         await asyncio.to_thread(importlib.import_module, "pymodbus.client")
-    from hw import models  # noqa: PLC0415
-    from hw.meter import MeterAddress, run  # noqa: PLC0415
+    from hw import models
+    from hw.meter import MeterAddress, run
 
     meters = [MeterAddress("", settings.device_id, settings.poll_s, models.parse(settings.model))]
     for name, extra in configuration.meters.items():
@@ -149,7 +149,7 @@ async def watch_meter(
 
 def _tell(told: MeterEvent, put: Put) -> None:
     """Convert reports of a meter's driver into events."""
-    from hw.meter import EnergyReading, MeterFinding, MeterTimeout  # noqa: PLC0415
+    from hw.meter import EnergyReading, MeterFinding, MeterTimeout
 
     if isinstance(told, MeterFinding):
         about = {"meter": told.meter, "kind": told.noted.kind.value, "text": told.noted.sentence}
@@ -168,8 +168,8 @@ def pulse_lines(
 
     What cannot be had is said, tried again, and costs no more than the figures. To be called on the running loop.
     """
-    from hw import models  # noqa: PLC0415
-    from hw.pulses import EDGE_KW_S, KWH_EDGE_KW_S, Pulses  # noqa: PLC0415
+    from hw import models
+    from hw.pulses import EDGE_KW_S, KWH_EDGE_KW_S, Pulses
 
     model = models.parse(settings.model)
     max_kw = model.rated_kw if isinstance(model, models.Model) else None

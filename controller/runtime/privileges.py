@@ -17,7 +17,7 @@ def drop_privileges(folder: Path) -> str | None:
     """
     if os.geteuid() != 0 or not folder.is_dir() or (owner := folder.stat().st_uid) == 0:
         return None
-    import pwd  # noqa: PLC0415 — the unit, which is never root, pays nothing for it
+    import pwd  # the unit, which is never root, pays nothing for it
 
     try:
         user = pwd.getpwuid(owner)

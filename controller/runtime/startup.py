@@ -82,8 +82,8 @@ def meter_tracker(configuration: Configuration, now: float, counted: int, kwh_co
     if meter is None:
         return None
     # Imported here: a house without a meter does not need it at a cold start.
-    from controller.core.meter_tracker import MeterTracker, MeterTrackerSettings  # noqa: PLC0415
-    from hw import models  # noqa: PLC0415
+    from controller.core.meter_tracker import MeterTracker, MeterTrackerSettings
+    from hw import models
 
     model = models.parse(meter.model)
     max_kw = model.rated_kw if isinstance(model, models.Model) else None

@@ -177,9 +177,9 @@ class SimulatedMeter:
         return bytes(broken)
 
     def _obey(self, function: int, body: bytes, now: float) -> bytes | None:
-        if function == rtu.READ and len(body) == 4:  # noqa: PLR2004 - address, count
+        if function == rtu.READ and len(body) == 4:  # address, count
             return self._read(int.from_bytes(body[:2]), int.from_bytes(body[2:]), now)
-        if function == rtu.WRITE_ONE and len(body) == 4:  # noqa: PLR2004 - address, value
+        if function == rtu.WRITE_ONE and len(body) == 4:  # address, value
             return self._write_one(body, now)
         if function == rtu.WRITE_MANY:
             return self._set_id(body)
@@ -234,7 +234,7 @@ class SimulatedMeter:
         if not accepted or body[:5] != accepted or len(body) != 5 + accepted[4]:
             return None
         old, new = self.device_id, int.from_bytes(body[5:])
-        if not 1 <= new <= 247:  # noqa: PLR2004 - the range of the standard
+        if not 1 <= new <= 247:  # the range of the standard
             return rtu.refusal(old, rtu.WRITE_MANY, rtu.ILLEGAL_VALUE)
         self.device_id = new
         speaker = {"old": old, "new": new, "none": None}[self.quirks.set_id_answer]

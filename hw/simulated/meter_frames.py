@@ -42,7 +42,7 @@ def sealed(body: bytes) -> bytes:
 
 def is_sealed(frame: bytes) -> bool:
     """Return whether a frame is long enough and its CRC is correct."""
-    return len(frame) >= 4 and sealed(frame[:-2]) == frame  # noqa: PLR2004 - id, function, CRC
+    return len(frame) >= 4 and sealed(frame[:-2]) == frame  # id, function, CRC
 
 
 def refusal(device_id: int, function: int, code: int) -> bytes:

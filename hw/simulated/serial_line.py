@@ -182,7 +182,7 @@ class FaultyLine(asyncio.Transport):
 
     def _forged(self, frame: bytes) -> bytes:
         """Change the words of a response, mostly a little, and seal it again: the frame does not show the fault."""
-        if len(frame) <= 5:  # noqa: PLR2004 - nothing between head and CRC
+        if len(frame) <= 5:  # nothing between head and CRC
             return frame
         random = self._faults.random
         bent = bytearray(frame[:-2])

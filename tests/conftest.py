@@ -44,7 +44,7 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 TOGETHER = ("tests/virtual/test_random_outages.py", "tests/clients/demo/test_clock.py", "tests/packaging/test_deb.py")
-"""Their tests share what is dear, each file its own: a campaign of nights, a play, a package."""
+"""Tests that share something expensive, per file: a campaign of nights, a demo, a package."""
 
 
 @pytest.hookimpl(optionalhook=True)

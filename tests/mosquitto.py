@@ -125,7 +125,7 @@ class Mosquitto:
 
 @contextmanager
 def held_port() -> Iterator[int]:
-    """Yield a port of loopback on which nobody listens, and which nobody is given who asks for any."""
+    """Yield a reserved port of loopback without a listener."""
     with socket.socket() as held:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.bind((HOST, 0))
@@ -133,7 +133,7 @@ def held_port() -> Iterator[int]:
 
 
 def free_port() -> int:
-    """Return a port of loopback on which nobody listens."""
+    """Return a port of loopback without a listener."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

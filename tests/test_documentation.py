@@ -174,7 +174,7 @@ def test_the_twenty_questions_of_a_newcomer_have_answers_that_exist() -> None:
 
 
 def test_the_diagram_is_the_table_that_runs() -> None:
-    """Drawn anew whenever the table changes."""
+    """Drawn again whenever the table changes."""
     assert diagram() in (ROOT / "docs" / "states.md").read_text(encoding="utf-8")
 
 

@@ -47,7 +47,7 @@ def test_the_unit_starts_the_daemon_as_the_program_understands_it() -> None:
 
 
 def test_the_unit_never_gives_up_but_for_wrong_files() -> None:
-    """A house in the dark has nobody else."""
+    """A house without power has no other."""
     assert one("Restart") == "always"
     assert one("StartLimitIntervalSec") == "0"
     assert one("RestartPreventExitStatus") == str(WRONG_CONFIGURATION)
@@ -72,7 +72,7 @@ def test_the_clock_has_a_witness_where_the_controller_may_not_ask() -> None:
 
 
 def test_nothing_starts_beside_the_controller_but_its_broker() -> None:
-    """On one core, in the dark, whatever starts at the same moment is time until the first OFF."""
+    """On one core, anything that starts at the same time delays the first OFF."""
     beside = {path.name for path in UNIT.parent.iterdir() if f"WantedBy={UNIT.name}\n" in path.read_text("utf-8")}
     assert beside == {"loadshed-broker.service", "loadshed-clock.timer"} == {*one("Also").split()}
     (delay,) = re.findall(
@@ -93,7 +93,7 @@ def test_the_password_comes_under_the_name_the_program_looks_for() -> None:
 
 
 def test_the_broker_waits_for_the_network_no_more_than_the_controller() -> None:
-    """Mosquitto's own unit does, on trixie; it is started past that, where it is this house's broker at all."""
+    """Mosquitto's own unit does, on trixie; it is started past that, if it is this house's broker at all."""
     (name,) = (name for name in one("Also").split() if "broker" in name)
     text = (UNIT.parent / name).read_text(encoding="utf-8")
     assert "--job-mode=ignore-dependencies mosquitto.service\n" in text
@@ -110,7 +110,7 @@ def test_readiness_may_look_at_the_networks_it_is_in() -> None:
 
 
 def test_a_house_that_is_not_ready_is_no_failed_unit_and_a_crash_is_one() -> None:
-    """Python ends with 1 where a program breaks: were that a success, nobody would hear of it."""
+    """Python ends with 1 if a program breaks: as a success, it would go unnoticed."""
     text = (UNIT.parent / "loadshed-ready.service").read_text(encoding="utf-8")
     assert re.findall(r"^SuccessExitStatus=(.*)$", text, re.MULTILINE) == [str(NOT_READY)]
     assert NOT_READY != NOT_DONE == 1

@@ -48,7 +48,7 @@ def test_every_pin_is_where_the_drawing_has_it(drawing: ET.Element) -> None:
 
 
 def test_the_pins_are_those_of_the_reference_and_of_setup(drawing: ET.Element) -> None:
-    """Whoever wires by the drawing and keeps what setup offers has a house that works."""
+    """Wiring by the drawing and accepting what setup offers gives a working house."""
     text = re.sub(r"^#(?=pulse_kwh_pin)", "", block(CONFIGURATION, "toml", "[site]"), flags=re.MULTILINE)
     shown = parse_installer(text)
     assert isinstance(shown, Installer)
@@ -71,7 +71,7 @@ def test_the_page_says_the_same_pins(drawing: ET.Element) -> None:
     assert {int(ground) for _, _, ground in rows} == {pin for pin, name in pins.items() if name == "GND"}
 
 
-def test_the_drawing_is_told_to_whoever_cannot_see_it(drawing: ET.Element) -> None:
+def test_the_drawing_has_a_description(drawing: ET.Element) -> None:
     """Title and description are named by the root, and the description has every pin."""
     told = {
         part.get("id"): flat("".join(part.itertext())) for tag in ("title", "desc") for part in drawing.iter(SVG + tag)

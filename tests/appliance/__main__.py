@@ -36,7 +36,7 @@ NEEDED = {
 
 
 def main() -> int:
-    """Return 0 where all is as it must be, 1 where something is wrong, 2 where it cannot be tried here."""
+    """Return 0 if everything is correct, 1 if something is wrong, 2 if it cannot be tried here."""
     options = _options()
     use_default_signals_in_children()
     try:

@@ -60,7 +60,7 @@ poll_s = 2.0
 
 CIRCUITS = circuits_toml(USUAL)
 SWITCHED = tuple(circuit.id for circuit in USUAL if circuit.breaker in REMOTE)
-"""What can be switched from afar."""
+"""Circuits that can be switched remotely."""
 SHED = tuple(circuit.id for circuit in USUAL if circuit.tag == "nonessential" and circuit.breaker in REMOTE)
 """What a transfer switches off."""
 
@@ -74,11 +74,11 @@ JOURNAL = "journalctl -b -u loadshed -o short-monotonic --no-pager"
 _ON_DISK = "python3 /usr/local/lib/appliance/on_disk.py"
 
 HUB, RECORDER, PERSON = "hub", "recorder", "ann"
-"""Whoever is outside and on the bus, by the name with which it comes in."""
+"""A client outside the Pi on the bus, by its user name."""
 
 
 def password_file(logins: Path, name: str) -> Path:
-    """Return where the password of somebody outside lies."""
+    """Return the path of the password of an outside client."""
     return logins / f"{name}.password"
 
 
@@ -145,7 +145,7 @@ class ApplianceHouse:
         self._switched()
 
     async def drills(self, for_s: float, within_s: float) -> None:
-        """Ask for a drill as a person's program does, until it is granted. Raises WrongError where it never is.
+        """Request a drill as a user's program does, until it is accepted. Raises WrongError if it never is.
 
         After an outage it is refused for a minute, while an OFF that crossed an ON may still take effect.
         """
@@ -156,7 +156,10 @@ class ApplianceHouse:
             await asyncio.sleep(1.0)
 
     async def on_disk(self, position: Position, circuits: Iterable[str]) -> None:
-        """Wait until the Pi has written that just these are at a position. Raises CannotError where it never does."""
+        """Wait until exactly these circuits are at a position in the Pi's ledger.
+
+        Raises CannotError if that never happens.
+        """
         await self.machine.must(" ".join((_ON_DISK, position.value, *sorted(circuits))))
 
     async def boots(self, layers: Disk, more: tuple[str, ...] = ()) -> None:
@@ -185,23 +188,23 @@ class ApplianceHouse:
         return dict(words[-1].fields) if words else {}
 
     def is_quiet(self, since: int) -> bool:
-        """Tell whether the Pi has said since a mark that it is on utility, and that no outage is open."""
+        """Return whether the Pi has published since a mark that it is on utility with no outage open."""
         state = self.last("controller/state", since)
         return state.get("state") == "utility" and state["outage"] is None and not state["unconfirmed"]
 
     def owes_nothing(self) -> bool:
-        """Tell whether the Pi says that nothing is owed any more, nor watched."""
+        """Return whether the Pi publishes that no circuit is owed or watched."""
         state = self.last("controller/state")
         return state.get("state") == "utility" and not state["owed"]
 
     async def is_back(self, after: str) -> None:
-        """Wait until everything is on, and nothing owed. Raises WrongError where it never is."""
+        """Wait until every circuit is on and none is owed. Raises WrongError if that never happens."""
         await self.until(lambda: self.is_quiet(0) and not self.at(Position.OFF), f"all is back after {after}", BOOT_S)
         await self.until(self.owes_nothing, f"nothing is owed after {after}", BOOT_S)
         say(f"    {after}: everything is on again")
 
     async def until(self, found: Callable[[], T], what: str, within_s: float) -> T:
-        """Return what `found` returns once it is true; raises WrongError where it never is."""
+        """Return the result of `found` once it is true. Raises WrongError if that never happens."""
         try:
             async with asyncio.timeout(within_s):
                 while not (seen := found()):
@@ -213,13 +216,13 @@ class ApplianceHouse:
         return seen
 
     async def keep_journal(self, place: Path) -> None:
-        """Write down what the controller said since the last boot, for whoever must find out why."""
+        """Save the controller's journal since the last boot, for diagnosis."""
         if self.machine.is_on:
             text = (await self.machine.do(JOURNAL)).text
             await asyncio.to_thread((place / "journal.txt").write_text, text, encoding="utf-8")
 
     def story(self) -> str:
-        """Return how the house stands, for whoever must find out why."""
+        """Return the state of the house, for diagnosis."""
         off = ", ".join(sorted(self.at(Position.OFF))) or "nothing"
         return f"off: {off}; the Pi said last: {self.last('controller/state')}"
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 CARD = "panel-door-card.html"
 KW_BEHIND_EACH = 10.0
-"""So much that the meter's register moves while one looks."""
+"""Enough load for the meter's register to move during the test."""
 
 _ADD_HUB = f"loadshed broker add-user {HUB} --role device --password-file /run/{HUB} " + " ".join(
     f"--circuit {circuit}" for circuit in SWITCHED
@@ -102,7 +102,7 @@ async def _commission(image: Image, disk: Path) -> Commissioned:
 
 
 async def _setup(house: ApplianceHouse, person: Terminal, image: Image) -> None:
-    """Answer everything that setup asks; raises CannotError, WrongError where it does not end in a started unit."""
+    """Answer all questions of setup. Raises CannotError, WrongError if it does not end with a started unit."""
     person.begins("loadshed setup")
     await _broker(person)
     await _contact(house, person)
@@ -167,7 +167,7 @@ async def _circuit(person: Terminal, circuit: Wired, space: int) -> None:
 
 
 async def _let_in(house: ApplianceHouse, image: Image) -> None:
-    """Give whoever is outside a name and a password, from a second terminal."""
+    """Create users and passwords for the outside clients, from a second terminal."""
     for name, command in ((HUB, _ADD_HUB), (RECORDER, _ADD_RECORDER), (PERSON, _ADD_PERSON)):
         await house.machine.must(command)
         password = await house.machine.must(f"cat /run/{name}")
@@ -201,7 +201,7 @@ async def _proved(house: ApplianceHouse, person: Terminal) -> None:
 
 
 async def _is_protected(house: ApplianceHouse) -> None:
-    """Have the switch transfer; raises WrongError where the house does not shed, and gives back, as it was told."""
+    """Let the switch transfer. Raises WrongError if the house does not shed and restore as configured."""
     await house.machine.must("systemctl is-enabled --quiet loadshed")
     await house.until(lambda: house.is_quiet(0), "the Pi says that all is well", BOOT_S)
     # The broker's retained messages count once utility has been stable: before, the earlier state is unknown.
@@ -219,7 +219,7 @@ async def _is_protected(house: ApplianceHouse) -> None:
 
 
 async def _looks_round(person: Terminal) -> None:
-    """Look at what a person looks at before they leave: all that is said goes into the screen."""
+    """Run the commands that an electrician runs before leaving; all output goes into the screen."""
     for command in ("loadshed check", "loadshed status", "loadshed ready", "loadshed outages", "loadshed report"):
         code = await person.runs(command)
         say(f"    {command}: {code}")

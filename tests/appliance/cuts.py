@@ -47,9 +47,9 @@ class Moment(Enum):
 
 @dataclass
 class Tally:
-    """What was seen in all houses. `wrong`: sentences. `off_after_s`: kernel start to first OFF, in the dark.
+    """Results of all houses. `wrong`: sentences. `off_after_s`: kernel start to first OFF at a cold start in an outage.
 
-    `wanted`: so many cuts are enough.
+    `wanted`: this number of cuts is enough.
     """
 
     wanted: int
@@ -154,7 +154,7 @@ class Campaign:
         return contact_open
 
     def _speaks(self, mark: int) -> bool:
-        """Tell whether the controller has said anything since a mark: its demand changes as often as it asks for it."""
+        """Return whether the controller has published anything since a mark."""
         return any(
             not one.retained and ("/controller/" in one.topic or one.topic.endswith("/demand"))
             for one in self.house.recorder.said[mark:]
@@ -241,7 +241,7 @@ def wrong_commands(said: Iterable[Said], off_before: set[str]) -> list[str]:
 
 
 async def cut_power(image: Image, cuts: int, seed: int, at_once: int) -> Tally:
-    """Return what so many power cuts came to, in so many houses at once; the same seed throws the same dice."""
+    """Return the result of this number of power cuts in several houses; the same seed gives the same sequence."""
     tally = Tally(cuts)
     async with asyncio.TaskGroup() as tasks:
         for number in range(1, at_once + 1):

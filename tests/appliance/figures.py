@@ -1,6 +1,6 @@
-"""What it costs on the virtual Pi, beside a bare probe that is started in the same way and sees the same edge.
+"""Cost on the virtual Pi, beside a bare probe that is started in the same way and sees the same edge.
 
-All times are the guest's own clock: the subscriber that sees the OFF runs inside, beside whoever sends it.
+All times are the guest's own clock: the subscriber that sees the OFF runs inside, beside the sender.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _FIRST_OFF = "journalctl -b -u loadshed -o short-monotonic --no-pager | grep -m 
 
 
 class Sender(NamedTuple):
-    """Whoever sends OFF. `site`: stands in its topics."""
+    """Sender of OFF. `site`: in its topics."""
 
     unit: str
     site: str
@@ -79,7 +79,7 @@ def _spread(seconds: list[float]) -> str:
 
 
 async def figures(image: Image, rounds: int) -> list[Figure]:
-    """Return both figures; say what one boot in the dark takes besides."""
+    """Return both figures; print the duration of one cold start as well."""
     disk = Disk(image.disk, folder() / "figures.qcow2")
     async with ApplianceHouse(image, folder()) as house:
         await _boot_in_the_dark(house, disk)

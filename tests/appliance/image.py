@@ -41,7 +41,7 @@ _SIZE = "3G"
 _XZ = b"\xfd7zXZ\x00"
 
 OPEN_PORT = 1884
-"""Where a broker that was set up for a test lets everybody in."""
+"""Port on which the test's broker accepts every client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Image:
 
 
 def build() -> Image:
-    """Return the disk, built where it is not there yet. Raises CannotError."""
+    """Return the disk, built if it does not exist yet. Raises CannotError."""
     image = Image(folder() / "debian.qcow2", folder() / "vmlinux", folder() / "initrd.img")
     made_from = (*_PACKAGES, _LGPIO, *_MASKED, *_guest_files())
     stamp = folder() / "debian.stamp"

@@ -51,9 +51,9 @@ def installed(image: Image, package: Path) -> Image:
 
 
 def configured(image: Image) -> Image:
-    """Return the image with its files written and a broker that lets everybody in, started at each boot from then on.
+    """Return the image with its files written and a broker that accepts every client, started at each boot.
 
-    For what is measured: nothing that a person did may be in the way.
+    For measurements: nothing left by setup may interfere.
     """
     with_it = replace(image, disk=folder() / "loadshed.qcow2")
     stamp = folder() / "loadshed.stamp"

@@ -1,4 +1,4 @@
-"""One run of the virtual Pi, from power on to power off: the emulator, its disk, and a hand inside."""
+"""One run of the virtual Pi, from power on to power off: the emulator, its disk, and an agent inside."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Machine:
         self._reader, self._writer = await self._connect()
 
     async def is_up(self) -> None:
-        """Wait for the hand inside. Raises CannotError where it never comes."""
+        """Wait for the agent inside. Raises CannotError if it never responds."""
         assert self._reader is not None
         try:
             async with asyncio.timeout(BOOT_S):
@@ -136,7 +136,7 @@ class Machine:
         return Said(int(code), base64.b64decode(said).decode(errors="replace").rstrip("\n"))
 
     async def must(self, command: str) -> str:
-        """Return what a command inside wrote; raises CannotError where it fails."""
+        """Return the output of a command inside. Raises CannotError if it fails."""
         said = await self.do(command)
         if said.code:
             raise CannotError(f"inside, {command} ended with {said.code}:\n{said.text}")

@@ -17,7 +17,7 @@ GUEST = Path(__file__).parent / "guest"
 PATIENT = ("nice", "-n", "15")
 LONGEST_S = 3600.0
 """Time limit of one command, in seconds: the slowest installs a system and compiles a kernel module."""
-"""Put before whatever computes for long: an emulator is nobody's first concern."""
+"""Prefix of long computations: an emulator runs at the lowest priority."""
 
 
 class CannotError(Exception):
@@ -25,13 +25,13 @@ class CannotError(Exception):
 
 
 def say(sentence: str) -> None:
-    """Tell whoever waits."""
+    """Print a line of progress."""
     sys.stdout.write(sentence + "\n")
     sys.stdout.flush()
 
 
 def run(*command: str | Path) -> str:
-    """Return what a command wrote; raises CannotError with its last words where it fails."""
+    """Return the output of a command. Raises CannotError with its last lines if it fails."""
     words = [*PATIENT, *map(str, command)]
     done = subprocess.run(
         words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=LONGEST_S
@@ -56,7 +56,7 @@ def folder() -> Path:
 
 
 def is_done(stamp: Path, of: Iterable[str]) -> bool:
-    """Tell whether what the stamp stands for was made from just this."""
+    """Return whether the stamp was made from exactly these inputs."""
     return stamp.is_file() and stamp.read_text(encoding="utf-8") == "\n".join(of)
 
 

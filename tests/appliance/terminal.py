@@ -1,4 +1,4 @@
-"""A person at the virtual Pi's terminal: reads what is said, types what is asked for."""
+"""A user at the virtual Pi's terminal: reads the output, types the answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.appliance.machine import Machine
 
 PATIENCE_S = 300.0
-"""Longer than anything takes that a person waits for, in an emulator on a machine with other work."""
+"""Timeout in seconds of a dialog, in an emulator on a busy machine."""
 
 _PROMPT = "person# "
 _ENDED = re.compile(r"\[ended: (\d+)\]")
@@ -33,7 +33,7 @@ class Terminal:
 
     @classmethod
     async def at(cls, machine: Machine) -> Self:
-        """Sit down at a machine that is up. Raises CannotError where there is no shell."""
+        """Open a terminal of a running machine. Raises CannotError if there is no shell."""
         terminal = cls(*await asyncio.open_unix_connection(machine.terminal))
         await machine.must(_SHELL)
         await terminal.reads(_PROMPT)

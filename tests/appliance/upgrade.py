@@ -45,7 +45,10 @@ async def _upgraded(image: Image, handed_in: tuple[str, ...], order: str) -> Non
 
 
 async def _install(house: ApplianceHouse, order: str, stands: str) -> None:
-    """Install it while the house stands so; see that it stands so afterwards, and that nothing moved meanwhile."""
+    """Install it while the house is in this state.
+
+    Check that the state is the same afterwards, and that no breaker moved.
+    """
     inside, mark = house.machine, house.mark
     before, log, pid = _positions(house), await inside.must(_LOG), await inside.must(_PID)
     await inside.must(order)
@@ -76,7 +79,7 @@ def _positions(house: ApplianceHouse) -> dict[str, str]:
 
 
 def _goes_on(before: list[dict[str, object]], after: list[dict[str, object]]) -> bool:
-    """Tell whether the log tells of the same outages, with the same beginnings."""
+    """Return whether the log has the same outages, with the same beginnings."""
 
     def told(log: list[dict[str, object]]) -> list[tuple[object, ...]]:
         return [(one["id"], one["kind"], one["began"], one["ended"]) for one in log]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from controller.bus.messages import Publication
 
 
-def test_each_connection_is_greeted_though_nobody_saw_the_last_one_end() -> None:
+def test_each_connection_is_announced_even_after_an_unseen_loss() -> None:
     """Lost and made again within the 20 ms in which words wait behind commands: the broker has said our last will."""
     said: list[Publication] = []
 

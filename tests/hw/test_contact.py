@@ -1,4 +1,4 @@
-"""The auxiliary contact on a GPIO line: what is told, when it happened, and what a lost edge does."""
+"""The auxiliary contact on a GPIO line: reports, their times, and lost edges."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PIN = 17
 
 
 class Bench:
-    """A contact on a simulated pin, on a clock that moves when told."""
+    """A contact on a simulated pin, on a clock that the test moves."""
 
     def __init__(self, normally: Literal["closed", "open"] = "closed", *, wire_open: bool = False) -> None:
         self.now = 100.0
@@ -57,13 +57,13 @@ def bench() -> Iterator[Bench]:
     made.contact.close()
 
 
-def test_the_position_at_the_start_is_told_at_once(bench: Bench) -> None:
-    """The Pi wakes in the dark: the contact is often open already."""
+def test_the_position_at_the_start_is_reported_at_once(bench: Bench) -> None:
+    """A cold start during an outage: the contact is often open already."""
     assert bench.told == [(False, 100.0)]
     assert Bench(wire_open=True).told == [(True, 100.0)]
 
 
-def test_an_inverted_contact_is_told_in_the_sense_of_the_rules() -> None:
+def test_an_inverted_contact_is_reported_in_the_sense_of_the_rules() -> None:
     """Closed wires mean standby then, and a cut wire reads as utility."""
     bench = Bench("open")
     assert bench.told == [(True, 100.0)]
@@ -82,7 +82,7 @@ def test_an_edge_bears_the_moment_it_happened(bench: Bench) -> None:
     assert bench.told[-1] == (True, 105.0)
 
 
-def test_every_edge_of_a_bounce_is_told_with_its_own_moment(bench: Bench) -> None:
+def test_every_edge_of_a_bounce_is_reported_with_its_own_time(bench: Bench) -> None:
     """Settling is decided elsewhere, and needs them all."""
     bench.wire.bounce(7, bench.wait)
     assert [is_open for is_open, _ in bench.told] == [False, *[True, False] * 3, True]
@@ -98,7 +98,7 @@ def test_a_lost_edge_is_found_by_the_next_poll(bench: Bench) -> None:
     assert bench.told[-1] == (True, 100.25)
 
 
-def test_the_edge_after_a_lost_one_is_told(bench: Bench) -> None:
+def test_the_edge_after_a_lost_one_is_reported(bench: Bench) -> None:
     """Levels compared in the library would swallow it."""
     bench.wire.lose()
     bench.wire.open()
@@ -108,7 +108,7 @@ def test_the_edge_after_a_lost_one_is_told(bench: Bench) -> None:
     assert bench.told[-1] == (False, bench.now)
 
 
-def test_a_poll_that_agrees_tells_nothing(bench: Bench) -> None:
+def test_a_poll_that_agrees_reports_nothing(bench: Bench) -> None:
     """The owner hears of changes only."""
     for _ in range(3):
         bench.contact.poll()
@@ -116,7 +116,7 @@ def test_a_poll_that_agrees_tells_nothing(bench: Bench) -> None:
 
 
 class Arriving(Event):
-    """Somebody waiting for an edge, which comes just then."""
+    """A waiter for an edge, which comes just then."""
 
     def __init__(self, wire: SimulatedWire) -> None:
         super().__init__()
@@ -138,7 +138,7 @@ def test_an_edge_on_its_way_wins_over_the_poll_that_saw_its_level(bench: Bench) 
 
 
 def test_an_edge_that_comes_too_late_never_turns_time_back() -> None:
-    """The poll has told of a level that ended before it was told; the edge to another counts, but not as older."""
+    """The poll reported a level that had ended by then; the edge to another counts, but not as older."""
 
     class Hasty(Bench):
         def clock(self) -> float:
@@ -159,7 +159,7 @@ def test_an_edge_that_comes_too_late_never_turns_time_back() -> None:
 
 
 def test_a_line_that_cannot_be_read_is_lost_once_and_found_again(bench: Bench) -> None:
-    """Nobody can say where the contact is, and no old word is repeated as new."""
+    """The contact position is unknown, and no old report is repeated as new."""
     bench.wire.unreadable("Input/output error")
     for _ in range(3):
         bench.wait(0.25)
@@ -206,7 +206,7 @@ def test_a_pin_that_another_holds_is_an_error_that_says_what_to_do(bench: Bench)
         ContactInput(PIN, "closed", bench.tell, bench.lose, factory=bench.pins)
 
 
-def test_a_pin_that_is_none_is_refused(bench: Bench) -> None:
+def test_a_missing_pin_is_refused(bench: Bench) -> None:
     """BCM numbers, not those of the header."""
     with pytest.raises(GpioError, match="GPIO 40 does not exist"):
         ContactInput(40, "closed", bench.tell, bench.lose, factory=bench.pins)
@@ -225,8 +225,13 @@ MOVES = st.lists(
 
 
 @given(moves=MOVES, normally=st.sampled_from(["closed", "open"]))
-def test_after_any_faults_one_quiet_poll_tells_the_truth(moves: list[str], normally: Literal["closed", "open"]) -> None:
-    """Time never falls, no position is told twice in a row without a loss between, and the last word is the wire's."""
+def test_after_any_faults_one_quiet_poll_reports_the_truth(
+    moves: list[str], normally: Literal["closed", "open"]
+) -> None:
+    """Time never decreases.
+
+    No position is reported twice in a row without a loss between, and the last report is the wire's.
+    """
     bench = Bench(normally)
     act = {
         "toggle": bench.wire.toggle,

@@ -1,4 +1,4 @@
-"""Which chip, and what to do where there is none."""
+"""Which chip, and what to do if there is none."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_a_contact_on_a_pi_opens_its_chip_with_pull_up_and_without_debounce(pi5:
     contact.close()
 
 
-def test_a_busy_pin_is_told_at_the_very_first_line(pi5: SimulatedLgpio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_busy_pin_is_reported_at_the_very_first_line(pi5: SimulatedLgpio, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the line that imports lgpio, whose error must be known by then, or the program ends, again and again."""
 
     def imported() -> ModuleType:
@@ -190,7 +190,7 @@ def test_a_contact_that_is_closed_leaves_its_pin_to_others(pi5: SimulatedLgpio) 
         assert pi5.held == set()
 
 
-def test_a_chip_nobody_may_open_names_the_group(pi5: SimulatedLgpio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chip_without_permission_names_the_group(pi5: SimulatedLgpio, monkeypatch: pytest.MonkeyPatch) -> None:
     """The usual fault of a new installation."""
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(GpioError, match="add the user to the group gpio"):
@@ -227,15 +227,15 @@ def test_a_missing_lgpio_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> 
         gpio._import_lgpio()
 
 
-def test_the_empty_package_from_pip_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plain pip installs it where there is no wheel."""
+def test_the_empty_package_from_pip_is_recognized(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain pip installs it if there is no wheel."""
     monkeypatch.setitem(sys.modules, "lgpio", ModuleType("lgpio"))
     with pytest.raises(GpioError, match="empty lgpio"):
         gpio._import_lgpio()
 
 
 def test_importing_lgpio_leaves_the_working_directory_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It changes into LG_WD, where it can make its FIFO: the unit's runtime folder."""
+    """It changes to LG_WD, where it can create its FIFO: the unit's runtime folder."""
     monkeypatch.delenv("LG_WD", raising=False)
     monkeypatch.setenv("RUNTIME_DIRECTORY", f"{tmp_path}:/run/another")
     here = Path.cwd()

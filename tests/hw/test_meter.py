@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class House:
-    """One line with its meters, and everything the driver told."""
+    """One line with its meters, and everything the driver reported."""
 
     meters: list[SimulatedMeter]
     line: FaultyLine
@@ -45,7 +45,7 @@ class House:
         return self.meters[0]
 
     async def polls(self, count: int, pause_s: float = 5.0) -> list[MeterEvent]:
-        """Let so many polls go by; return what was told meanwhile."""
+        """Run this number of polls; return the reports."""
         self.told.clear()
         for _ in range(count):
             await self.driver.poll()
@@ -112,7 +112,7 @@ def test_it_reads_everything() -> None:
 
 @pytest.mark.parametrize("kind", list(Fault), ids=lambda kind: kind.value)
 def test_no_fault_makes_a_false_value(kind: Fault) -> None:
-    """Three frames in ten meet the fault: what is told lies between the register at the poll's begin and at its end."""
+    """Three frames in ten meet the fault: each value lies between the register at the poll's start and at its end."""
 
     async def scene() -> None:
         house = _house()
@@ -146,7 +146,7 @@ _HEADS = [bytes.fromhex(head) for head in ("010304", "01030C", "010302", "0183",
     )
 )
 def test_no_babble_on_the_line_upsets_it(pieces: list[tuple[float, bytes]]) -> None:
-    """Fuzz: bytes of any kind at any moment; nothing raises, nothing false is told, and afterwards it reads again."""
+    """Fuzz: bytes of any kind at any time; nothing raises, nothing wrong is reported, and afterwards it reads again."""
 
     async def scene() -> None:
         house = _house()
@@ -186,7 +186,7 @@ def test_a_dead_meter_is_said_to_be_silent() -> None:
 
 @pytest.mark.parametrize("later_s", [0.0, 0.003, 0.03, 0.3], ids=lambda later_s: f"{later_s:g} s later")
 def test_two_meters_on_one_id_bring_no_value(later_s: float) -> None:
-    """Whether they speak at once or one after the other, both are heard and neither is believed."""
+    """Whether they respond at once or one after the other, both are received and neither is accepted."""
 
     async def scene() -> None:
         house = _house(MeterFaults(delay_s=0.05), MeterFaults(delay_s=0.05 + later_s))
@@ -198,7 +198,7 @@ def test_two_meters_on_one_id_bring_no_value(later_s: float) -> None:
 
 
 def test_two_meters_on_one_id_are_heard_beside_a_third_that_is_silent() -> None:
-    """The late twin answers while somebody else is asked: that is remembered."""
+    """The late twin responds while another meter is asked: that is recorded."""
 
     async def scene() -> None:
         clock = asyncio.get_running_loop().time
@@ -227,8 +227,8 @@ def test_an_echoing_adapter_changes_nothing() -> None:
     _play(scene)
 
 
-def test_a_pulled_cable_is_told_and_mended() -> None:
-    """The port is closed while it is out, and opened anew within seconds of its return."""
+def test_a_pulled_cable_is_reported_and_recovers() -> None:
+    """The port is closed while it is out, and reopened within seconds of its return."""
 
     async def scene() -> None:
         house = _house()
@@ -263,7 +263,7 @@ def test_a_power_loss_is_seen_from_the_uptime() -> None:
 
 
 def test_another_meter_is_found_out() -> None:
-    """Its register is far from the old one's: believed after a third read, and its program id is told."""
+    """Its register is far from the old one's: accepted after a third read, and its program id is reported."""
 
     async def scene() -> None:
         house = _house()
@@ -292,7 +292,7 @@ def test_the_register_rolls_over() -> None:
 
 
 def test_the_key_switch_is_seen_from_the_counter() -> None:
-    """Somebody reset the peak at the meter: told, for this program never does."""
+    """The peak was reset at the meter: reported, because this program never does."""
 
     async def scene() -> None:
         house = _house()
@@ -313,7 +313,7 @@ def test_the_key_switch_is_seen_from_the_counter() -> None:
     ids=lambda value: value.value if isinstance(value, FindingKind) else "",
 )
 def test_quirks_are_found_out(quirks: MeterFaults, kind: FindingKind) -> None:
-    """Within hours of load each is told, once."""
+    """Within hours of load each is reported, once."""
 
     async def scene() -> None:
         house = _house(quirks)
@@ -389,7 +389,7 @@ def test_a_silent_meter_costs_the_others_no_more_than_its_time_out() -> None:
 
 
 class _TellingLine(FaultyLine):
-    """Tells when a frame has reached the driver, before the driver's task has run."""
+    """Signals when a frame has reached the driver, before the driver's task has run."""
 
     def __init__(self, meter: SimulatedMeter, on_frame: Callable[[], object]) -> None:
         super().__init__([meter], LineFaults(random.Random(1)))  # noqa: S311
@@ -428,7 +428,7 @@ def test_a_bad_line_brings_no_false_value() -> None:
 
 
 def test_a_garbled_frame_that_passes_the_crc_is_not_believed() -> None:
-    """One frame in 150 is bent and sealed anew, so that nothing in it tells: the second read does."""
+    """One frame in 150 is garbled and sealed again, so that the frame does not show it: the second read does."""
     tally = on_a_bad_line(3_000, share=0.05, seed=3, forged=1.0)
     assert tally.forged > 50
     assert tally.false == 0
@@ -463,7 +463,7 @@ def test_it_runs_on_real_ports(serve: Callable[[SimulatedMeter], object]) -> Non
     asyncio.run(scene())
 
 
-def test_a_port_that_goes_and_comes_back_is_opened_anew(tmp_path: Path) -> None:
+def test_a_port_that_goes_and_comes_back_is_reopened(tmp_path: Path) -> None:
     """The adapter is pulled out under the running driver, and another one appears under the same path."""
 
     async def scene() -> None:
@@ -489,7 +489,7 @@ def test_a_port_that_goes_and_comes_back_is_opened_anew(tmp_path: Path) -> None:
 
 
 def test_the_port_is_locked_against_other_programs() -> None:
-    """A second line on the same port is told that somebody holds it."""
+    """A second line on the same port is refused as in use."""
 
     async def scene() -> None:
         async with serve_pty(SimulatedMeter()) as port:

@@ -9,7 +9,7 @@ def _kinds(found: list[Finding]) -> list[FindingKind]:
     return [one.kind for one in found]
 
 
-def test_an_uptime_that_began_anew_is_a_power_loss() -> None:
+def test_a_restarted_uptime_is_a_power_loss() -> None:
     """100 s later it says 20 s: the meter was dark somewhere in the 80 s between."""
     watch = MeterDiagnostics()
     assert watch.uptime(0.0, 5000) == []
@@ -34,7 +34,7 @@ def test_a_second_of_rounding_is_no_power_loss() -> None:
 
 
 def test_another_program_id_is_another_meter() -> None:
-    """Its uptime and counter are then nobody's continuation."""
+    """Its uptime and counter then continue no earlier one."""
     watch = MeterDiagnostics()
     watch.uptime(0.0, 5000)
     watch.reset_counter(0.0, 3)

@@ -194,7 +194,7 @@ def test_it_says_who_it_is(counted: bool) -> None:
 
 
 @pytest.mark.parametrize("tail", [b"fn 45678 001", b"fn45678,001", b"fn:45678-001"])
-def test_separators_nobody_documents_are_tolerated(tail: bytes) -> None:
+def test_undocumented_separators_are_tolerated(tail: bytes) -> None:
     """The guide does not say what stands between the last fields."""
     identity = parse_identity(sealed(b"\x01\x11\x31\xffLeviton 2N208-021, V3.2-V3.2," + tail))
     assert identity is not None
@@ -202,7 +202,7 @@ def test_separators_nobody_documents_are_tolerated(tail: bytes) -> None:
 
 
 def test_binary_numbers_leave_the_rest_standing() -> None:
-    """Where the last fields are no digits, model and versions are still told, and the bytes are kept."""
+    """If the last fields are no digits, model and versions are still reported, and the bytes are kept."""
     frame = sealed(b"\x01\x11\x31\xffLeviton 2N208-021, V3.2-V3.2,fn\xb2\x6e\x01")
     identity = parse_identity(frame)
     assert identity is not None
@@ -219,7 +219,7 @@ def test_any_bytes_are_an_identity_or_none(data: bytes) -> None:
         assert identity is None or identity.raw == raw
 
 
-def test_differences_between_answer_and_registers_are_told() -> None:
+def test_differences_between_response_and_registers_are_reported() -> None:
     """The counter is compared modulo 1000; what either side does not say is no difference."""
     identity = parse_identity(sealed(b"\x01\x11" + _TOLD))
     assert identity is not None
@@ -242,5 +242,5 @@ def test_the_library_is_not_imported_with_the_driver() -> None:
 
 
 def test_the_library_does_not_write_to_the_journal() -> None:
-    """Each failure is told once, in our words."""
+    """Each failure is reported once, in our words."""
     assert not logging.getLogger("pymodbus.logging").isEnabledFor(logging.ERROR)

@@ -105,7 +105,7 @@ def test_it_is_small(deb: Deb) -> None:
     assert 2.2 * installed <= MOST_INSTALLED_BYTES
 
 
-def test_it_puts_nothing_where_nobody_expects_it(deb: Deb) -> None:
+def test_it_installs_nothing_in_unexpected_places(deb: Deb) -> None:
     """Its own folders, and the conventional places; no configuration, for that is the owner's."""
     assert {file for file in deb.files() if not file.startswith(OURS)} == CONVENTIONAL
     assert not (deb.control / "conffiles").exists()
@@ -123,7 +123,7 @@ def test_one_package_serves_every_machine_and_python(deb: Deb) -> None:
 
 
 def test_the_same_sources_make_the_same_bytes(deb: Deb, tmp_path: Path) -> None:
-    """Whoever builds it anew can compare."""
+    """A second build can be compared."""
     assert build(tmp_path).read_bytes() == deb.file.read_bytes()
 
 
@@ -201,7 +201,7 @@ def test_the_scripts_are_shell_that_stops_at_the_first_failure(deb: Deb) -> None
 
 
 def test_installing_enables_and_starts_nothing(deb: Deb) -> None:
-    """A fresh installation calls no `start` and no `enable`; only what runs is started anew."""
+    """A fresh installation calls no `start` and no `enable`; only a running service is restarted."""
     said = "".join((deb.control / name).read_text(encoding="utf-8") for name in ("preinst", "postinst"))
     assert not re.search(r"(systemctl|deb-systemd-\w+)[^\n]*\s(enable|start|preset)\b", said)
     assert said.index("is-active --quiet loadshed.service || return 0") < said.index("deb-systemd-invoke restart")
@@ -220,7 +220,7 @@ def test_the_manual_page_names_every_command(deb: Deb) -> None:
 
 
 def test_debians_own_critic_finds_nothing(deb: Deb) -> None:
-    """Where there is one."""
+    """If there is one."""
     if (lintian := shutil.which("lintian")) is not None:
         ran = subprocess.run(
             [lintian, "--fail-on", "error,warning", str(deb.file)],

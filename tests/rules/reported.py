@@ -63,7 +63,7 @@ class Night:
         return self.ledger.boot_time(seconds)
 
     def off(self, at: float, name: CircuitId = TUB, *, ours: bool = True) -> None:
-        """Let an OFF leave; `ours`: by the rules, else a person asked for it."""
+        """Send an OFF; `ours`: by the rules, else on user request."""
         self.ledger.off_sent(name, at, CONFIRM_S, ours=ours)
 
     def on(self, at: float, name: CircuitId = TUB) -> None:
@@ -77,7 +77,7 @@ class Night:
         return self.reports.live(self.panel[name], position, at, phase)
 
     def remembers(self, position: Position, name: CircuitId = TUB) -> None:
-        """Let the broker tell what it remembers of the device."""
+        """Deliver the broker's retained report of the device."""
         self.reports.retained(self.panel[name], position)
 
     def comes(

@@ -18,7 +18,7 @@ def bounced(*times: float) -> ChatterDetector:
 
 
 def each(seconds: float, times: int) -> tuple[float, ...]:
-    """Return so many moments, so far apart, from 0 on."""
+    """Return this number of times, this far apart, from 0 on."""
     return tuple(number * seconds for number in range(times))
 
 
@@ -38,7 +38,7 @@ FAULTS = (
 
 @pytest.mark.parametrize(("bounces", "at", "fault"), FAULTS)
 def test_ten_bursts_within_an_hour_are_a_fault(bounces: tuple[float, ...], at: float, fault: int | None) -> None:
-    """Bounces within a second are one; the figure is told in steps."""
+    """Bounces within a second are one burst; the number is reported in steps."""
     assert bounced(*bounces).fault(at) == fault
 
 
@@ -68,7 +68,7 @@ def test_a_fault_stands_until_an_hour_has_been_quiet_and_says_its_worst() -> Non
 
 
 def test_a_contact_that_chatters_for_ever_takes_no_more_memory() -> None:
-    """More than a thousand within an hour tell nothing new."""
+    """More than a thousand within an hour add nothing."""
     one = bounced(*each(1.0, 3000))
     assert one.fault(3000.0) == STEPS[-1]
     assert len(one._bursts) == STEPS[-1]

@@ -43,7 +43,7 @@ SETTLING = (
 def test_a_new_position_counts_once_it_has_held(
     edges: list[tuple[PowerSource, float]], asked: float, settled: PowerSource, since: float, bounces: int
 ) -> None:
-    """The first edge begins the wait, a level read again does not begin it anew, and a bounce ends it."""
+    """The first edge starts the wait, a repeated level does not restart it, and a bounce ends it."""
     one = on_utility()
     for source, at in edges:
         one.on_position(source, at)
@@ -69,7 +69,7 @@ def test_the_first_reading_has_to_hold_as_well() -> None:
 
 
 def test_an_unsettled_edge_ends_the_unbroken_stretch_of_utility() -> None:
-    """Also where it turns out to be a bounce: the wait begins anew once the edge back has held as well."""
+    """Also if it turns out to be a bounce: the wait restarts once the returning edge has held as well."""
     one = on_utility()
     assert (one.steady, one.steady_since) == (True, 0.1)
     one.on_position(STANDBY, 5.0)
@@ -88,7 +88,7 @@ def test_a_settled_opening_is_no_utility() -> None:
 
 
 def test_a_lost_contact_is_unknown_and_stays_so() -> None:
-    """It begins and ends no outage: only a person, or the contact, knows."""
+    """It starts and ends no outage: only a user, or the contact, does."""
     one = on_utility()
     one.on_lost(7.0, offline=True)
     assert (one.settled, one.settled_at, one.lost_since, one.steady_since) == (UNKNOWN, 7.0, 7.0, None)
@@ -98,7 +98,7 @@ def test_a_lost_contact_is_unknown_and_stays_so() -> None:
 
 
 def test_a_contact_lost_while_it_settles_settles_no_more() -> None:
-    """An edge nobody could watch for `settle_s` is no outage."""
+    """An edge that could not be watched for `settle_s` is no outage."""
     one = on_utility()
     one.on_position(STANDBY, 5.0)
     one.on_lost(5.05, offline=True)
@@ -171,7 +171,7 @@ def test_a_remembered_word_sheds_at_once_and_restores_only_where_trusted(
 
 
 def test_a_distrusted_memory_counts_once_its_device_says_anything() -> None:
-    """Who is alive and has said nothing else is still where it was."""
+    """A device that is alive and has reported nothing else is still in its last position."""
     one = contact(distrust=True)
     one.on_retained(UTILITY, 1.0)
     one.on_device_alive(5.0)
@@ -188,7 +188,7 @@ def test_a_sign_of_life_before_any_word_says_no_position() -> None:
 
 
 def test_a_remembered_standby_that_is_known_already_changes_nothing() -> None:
-    """A reconnection tells all retained words again."""
+    """A reconnection delivers all retained messages again."""
     one = on_utility()
     one.on_retained(STANDBY, 1.0)
     assert one.steady_since is None
@@ -217,7 +217,7 @@ def test_what_a_device_said_itself_counts_again_when_it_is_back_without_a_word()
     assert one.on_deadline(10.1) is STANDBY
 
 
-def test_a_device_that_spoke_is_there_and_the_brokers_memory_of_it_counts() -> None:
+def test_a_device_that_reported_is_there_and_its_retained_report_counts() -> None:
     """It was offline until then."""
     one = on_utility()
     one.on_lost(5.0, offline=True)
@@ -229,7 +229,7 @@ def test_a_device_that_spoke_is_there_and_the_brokers_memory_of_it_counts() -> N
 
 
 def test_what_was_said_before_the_broker_went_does_not_count_after() -> None:
-    """The device may have said something else meanwhile: the broker's memory is asked anew."""
+    """The device may have reported something else in between: the retained report is evaluated again."""
     one = on_utility()
     one.on_lost(5.0, offline=False)
     one.on_device_alive(6.0)

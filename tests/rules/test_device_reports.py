@@ -1,4 +1,7 @@
-"""What devices say, judged: on again by a hand, by a reboot, by us; for off and memories see the files beside."""
+"""Device reports, evaluated: on again manually, by a reboot, by us.
+
+For off and retained reports see the other files.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,7 @@ WAS_ON = (
 def test_a_circuit_on_before_our_off_reached_it_was_on_unless_the_disk_says_off(
     before: Position, hearsay: bool, after: Position
 ) -> None:
-    """Where `before` was hearsay. Said again, its word weighs no more than once."""
+    """If `before` was unverified. A repeated report has no more weight than the first."""
     night = Night()
     night.off(100.0)
     night.ledger.changed.clear()
@@ -88,7 +91,7 @@ def test_a_circuit_that_never_went_off_has_paid_on_utility_when_no_off_can_reach
 # --- our own ON ------------------------------------------------------------------------------------------------------
 
 
-def test_our_on_confirmed_pays_the_debt() -> None:
+def test_our_confirmed_on_ends_the_shed_record() -> None:
     """Switched by us, at the time of the report."""
     night = Night()
     night.shed()
@@ -99,7 +102,7 @@ def test_our_on_confirmed_pays_the_debt() -> None:
 
 
 def test_our_on_that_arrives_on_standby_is_answered_by_off() -> None:
-    """The contact has opened since; and a hand's ON after that is not taken for ours."""
+    """The contact has opened since; and a manual ON after that does not count as ours."""
     night = Night()
     night.shed()
     night.on(300.0)
@@ -116,8 +119,10 @@ OFFS_UNDER_WAY = (
 
 
 @pytest.mark.parametrize(("after_s", "means"), OFFS_UNDER_WAY)
-def test_our_on_pays_no_debt_while_an_off_may_still_take_effect(after_s: float, means: ReportOutcome | None) -> None:
-    """It may say what it was. Once no OFF can come any more, what it does is its own or a hand's doing."""
+def test_our_on_ends_no_shed_record_while_an_off_may_still_take_effect(
+    after_s: float, means: ReportOutcome | None
+) -> None:
+    """It may be the earlier position. Once no OFF can come any more, its position is its own or manual."""
     night = Night()
     night.off(100.0)
     night.on(102.0)
@@ -129,7 +134,7 @@ def test_our_on_pays_no_debt_while_an_off_may_still_take_effect(after_s: float, 
 
 
 def test_what_our_on_brought_back_is_ours_when_time_has_shown_that_no_off_follows() -> None:
-    """The report came while an OFF could still take effect: the debt ends when it cannot."""
+    """The report came while an OFF could still take effect: the shed record ends when it cannot."""
     night = Night()
     night.off(100.0)
     night.on(102.0)
@@ -141,7 +146,7 @@ def test_what_our_on_brought_back_is_ours_when_time_has_shown_that_no_off_follow
 
 
 def test_an_on_whose_off_took_effect_after_all_is_still_owed() -> None:
-    """It said on, and then off: our OFF was the slower one; and on a hand's ON it is a hand that gave it back."""
+    """It reported on, and then off: our OFF was the slower one; and after a manual ON the user restored it."""
     night = Night()
     night.off(100.0)
     night.on(102.0)
@@ -153,7 +158,7 @@ def test_an_on_whose_off_took_effect_after_all_is_still_owed() -> None:
 
 
 def test_what_came_back_by_itself_is_not_called_switched_by_us() -> None:
-    """Nobody commanded it."""
+    """There was no command."""
     night = Night()
     night.shed()
     who = night.entry().last_switch
@@ -178,7 +183,7 @@ def test_a_device_that_writes_availability_is_a_persons_once_it_has_not_gone_for
 
 
 def test_a_device_that_says_that_it_came_back_was_rebooting() -> None:
-    """Its ON was no wish: it is shed again on standby, and elsewhere nothing is made of it."""
+    """Its ON was not a request: it is shed again on standby, and elsewhere it has no effect."""
     for phase, means in ((SHEDS, ReportOutcome.UNEXPECTED_ON), (UTILITY, None)):
         night = Night()
         night.comes(20.0)
@@ -201,7 +206,7 @@ def test_off_again_is_no_person() -> None:
 
 
 def test_a_device_that_never_writes_availability_is_shed_once_more_and_then_a_persons() -> None:
-    """Nobody can tell its first ON from a reboot's."""
+    """Its first ON cannot be distinguished from a reboot's."""
     night = Night()
     night.shed()
     assert night.says(ON, 200.0) is ReportOutcome.UNEXPECTED_ON
@@ -211,7 +216,7 @@ def test_a_device_that_never_writes_availability_is_shed_once_more_and_then_a_pe
     assert night.entry().last_switch == LastSwitch(ON, BY_HAND, night.at(250.0))
 
 
-def test_each_outage_counts_a_devices_ons_anew() -> None:
+def test_each_outage_counts_the_ons_of_a_device_from_zero() -> None:
     """One in the last outage and one in this are one each."""
     night = Night()
     night.shed()
@@ -340,7 +345,7 @@ def test_without_proof_no_on_is_a_persons(lacking: str) -> None:
 
 
 def test_on_utility_a_circuit_that_is_on_again_has_paid() -> None:
-    """Whoever switched it on: it is back."""
+    """Whatever switched it on: it is restored."""
     for writes in (False, True):
         night = Night()
         if writes:

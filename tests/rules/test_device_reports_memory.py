@@ -1,4 +1,4 @@
-"""What devices say, judged: a sign of life, what the broker remembers of a device, a wish, a debt that is paid."""
+"""Device reports, evaluated: a sign of life, retained reports, a request, a shed record that ends."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TRIES = (
 
 
 @pytest.mark.parametrize(("command", "at", "tries"), TRIES)
-def test_any_sign_of_life_begins_the_tries_to_switch_on_anew(command: str, at: float, tries: int) -> None:
+def test_any_sign_of_life_resets_the_attempts_to_switch_on(command: str, at: float, tries: int) -> None:
     """To switch off is tried for ever anyhow."""
     night = Night()
     for _ in range(2):
@@ -56,7 +56,7 @@ def test_a_last_will_is_no_sign_of_life() -> None:
 
 
 def test_a_device_that_was_away_has_heard_none_of_the_tries() -> None:
-    """They begin anew, a moment after the last."""
+    """They restart, a moment after the last."""
     night = Night()
     night.on(100.0)
     night.goes(100.5)
@@ -65,8 +65,8 @@ def test_a_device_that_was_away_has_heard_none_of_the_tries() -> None:
     assert (night.entry().attempts, night.entry().retry_reset) == (0, True)
 
 
-def test_what_a_person_left_off_is_so_until_it_is_on() -> None:
-    """Off said again changes nothing; and what nobody left off is not, because it is off."""
+def test_a_circuit_left_off_manually_stays_so_until_it_is_on() -> None:
+    """A repeated off changes nothing; and a circuit is not left off manually because it is off."""
     night = Night()
     night.says(OFF, 20.0, CHARGER)
     night.ledger.leave_off(TUB, left_off=True)
@@ -89,7 +89,7 @@ AVAILABLE = (
 
 
 @pytest.mark.parametrize(("before", "online", "retained", "fresh", "lives", "changed_at"), AVAILABLE)
-def test_a_device_that_comes_back_is_asked_anew(
+def test_a_device_that_comes_back_is_evaluated_again(
     *, before: bool, online: bool, retained: bool, fresh: bool, lives: bool, changed_at: float | None
 ) -> None:
     """What the broker remembers of its availability says nothing of when."""
@@ -103,7 +103,7 @@ def test_a_device_that_comes_back_is_asked_anew(
 
 
 def test_a_remembered_word_of_availability_ends_no_persons_proof() -> None:
-    """A reconnection tells all retained words again, and they are old."""
+    """A reconnection delivers all retained messages again, and they are old."""
     night = Night()
     night.comes(20.0)
     night.shed()
@@ -126,7 +126,7 @@ REMEMBERED = (
 def test_a_remembered_word_is_what_was_and_not_what_is(
     said: Position | None, word: Position, position: Position, live: bool
 ) -> None:
-    """Where it says what the device itself last said, that still stands."""
+    """If it equals the device's own last report, that still counts."""
     night = Night()
     if said is not None:
         night.says(said, 20.0)
@@ -149,10 +149,10 @@ HEARSAY = (
 
 
 @pytest.mark.parametrize(("name", "disk", "hearsay", "weighed", "rebooted", "word", "before"), HEARSAY)
-def test_where_disk_and_broker_differ_nobody_knows_what_a_circuit_was(
+def test_if_disk_and_broker_differ_the_earlier_state_is_unknown(
     name: CircuitId, disk: Position, word: Position, before: Position, *, hearsay: bool, weighed: bool, rebooted: bool
 ) -> None:
-    """Once the device itself has spoken, or the first edge was written down, no memory outweighs it."""
+    """Once the device itself has reported, or the first edge was written, no retained report replaces it."""
     night = Night(disk=disk, rebooted=rebooted)
     night.off(100.0, name)
     debt = night.debt(name)
@@ -163,7 +163,7 @@ def test_where_disk_and_broker_differ_nobody_knows_what_a_circuit_was(
     assert night.ledger.changed == ({name} if before is not disk else set())
 
 
-def test_a_confirmed_off_is_no_hearsay_any_more() -> None:
+def test_a_confirmed_off_is_verified() -> None:
     """An older memory of the broker's changes nothing."""
     night = Night()
     night.off(100.0)
@@ -174,7 +174,7 @@ def test_a_confirmed_off_is_no_hearsay_any_more() -> None:
 
 
 def test_a_connection_that_ends_takes_what_was_proved_in_it() -> None:
-    """The circuits are asked anew, no hand is suspected, and an off remembered from now on may be our own."""
+    """The circuits are evaluated again, no override is suspected, and a retained off may be our own."""
     night = Night()
     night.comes(20.0)
     night.shed()
@@ -215,7 +215,7 @@ def test_once_utility_is_stable_the_memory_of_a_device_that_answers_is_what_is(
 
 
 def test_a_believed_off_is_judged_as_a_reported_one() -> None:
-    """By a hand; or, after a boot, with the power."""
+    """Manually; or, after a boot, by the power loss."""
     hand, power = Night(), Night(rebooted=True)
     for night in (hand, power):
         night.remembers(OFF, CHARGER)
@@ -233,7 +233,7 @@ def test_a_believed_on_has_paid_what_was_confirmed_off() -> None:
 
 
 def test_an_on_of_ours_is_no_longer_under_way_once_the_broker_remembers_it_done() -> None:
-    """The debt is paid by it, and nothing more is waited for."""
+    """It ends the shed record, and nothing more is waited for."""
     night = Night()
     night.shed()
     night.on(150.0)
@@ -243,8 +243,8 @@ def test_an_on_of_ours_is_no_longer_under_way_once_the_broker_remembers_it_done(
 
 
 @pytest.mark.parametrize("phase", [SHEDS, UTILITY])
-def test_time_alone_means_nothing_where_nothing_is_owed_or_under_way(phase: ReportContext) -> None:
-    """Nobody is woken for it."""
+def test_time_alone_means_nothing_without_shed_record_or_command(phase: ReportContext) -> None:
+    """No deadline is set for it."""
     night = Night()
     night.says(ON, 20.0)
     assert night.reports.deadline(TUB, phase) is None
@@ -264,7 +264,7 @@ WISHES = (
 
 
 @pytest.mark.parametrize(("asked", "said", "means"), WISHES)
-def test_what_a_person_asked_for_is_done_when_the_device_says_so(
+def test_a_request_is_completed_when_the_device_reports_it(
     asked: Position, said: Position, means: ReportOutcome | None
 ) -> None:
     """The other position does not end their request."""
@@ -285,7 +285,7 @@ JUDGED = (
 
 
 @pytest.mark.parametrize(("debt", "means", "owed"), JUDGED)
-def test_a_debt_ends_that_was_never_called_in_or_that_the_circuit_has_paid(
+def test_a_shed_record_ends_if_never_sent_or_if_the_circuit_is_on(
     debt: ShedRecord | None, means: ReportOutcome | None, owed: bool
 ) -> None:
     """The circuit is on, and said so."""

@@ -1,4 +1,4 @@
-"""What devices say, judged: off by us, by a hand, with the power; and tripped."""
+"""Device reports, evaluated: off by us, manually, by a power loss; and tripped."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ AGAIN = (
 
 
 @pytest.mark.parametrize(("meanwhile", "rests_from"), AGAIN)
-def test_off_said_again_begins_the_rest_anew_only_where_the_load_may_have_run(
+def test_a_repeated_off_restarts_the_off_time_only_if_the_load_may_have_run(
     meanwhile: tuple[str, ...], rests_from: float
 ) -> None:
     """A report that repeats itself is no stop of a compressor; and it is confirmed once."""
@@ -59,7 +59,7 @@ def test_off_said_again_begins_the_rest_anew_only_where_the_load_may_have_run(
 
 
 def test_an_off_that_answers_our_off_is_the_last_word_on_an_on_under_way() -> None:
-    """The OFF was sent after it, and its three tries begin anew should it come on again."""
+    """The OFF was sent after it, and its three attempts restart if it turns on again."""
     night = Night()
     night.on(90.0)
     night.off(100.0)
@@ -79,7 +79,7 @@ def test_an_off_that_answers_an_earlier_off_ends_no_on_that_followed() -> None:
 
 
 def test_an_off_that_was_asked_for_is_not_taken_for_a_hands() -> None:
-    """It answers our command, though nobody owes anything for it."""
+    """It acknowledges our command, though the circuit is not owed."""
     night = Night()
     night.says(ON, 50.0)
     night.off(100.0, ours=False)
@@ -87,7 +87,7 @@ def test_an_off_that_was_asked_for_is_not_taken_for_a_hands() -> None:
     assert night.entry().last_switch is None
 
 
-def test_an_off_that_nobody_commanded_is_a_hands() -> None:
+def test_an_off_without_command_is_manual() -> None:
     """From utility, with nothing owed."""
     night = Night()
     night.says(ON, 50.0)
@@ -110,7 +110,7 @@ WOKE = (
 
 
 @pytest.mark.parametrize(("said", "rebooted", "writes", "fell"), WOKE)
-def test_the_first_word_after_a_boot_of_a_relay_that_wakes_off_tells_that_it_fell(
+def test_the_first_report_after_a_boot_of_a_relay_that_wakes_off_shows_the_power_loss(
     said: bool, rebooted: bool, writes: bool, fell: bool
 ) -> None:
     """The power that took the machine down took the relay down."""
@@ -159,7 +159,7 @@ def test_coming_back_within_confirm_s_of_off_is_a_fall(
 
 
 def test_going_away_after_off_is_no_fall() -> None:
-    """A hand switched it off, and then its power went."""
+    """It was switched off manually, and then its power was lost."""
     night = Night()
     night.says(ON, 50.0, CHARGER)
     night.says(OFF, 100.0, CHARGER)
@@ -188,7 +188,7 @@ WAKES = (
 
 @pytest.mark.parametrize("one", WAKES)
 def test_only_a_relay_that_wakes_off_and_may_be_commanded_falls_with_the_power(one: Circuit) -> None:
-    """What nobody could give back is nobody's debt."""
+    """A circuit that cannot be restored is not owed."""
     night = Night(one, rebooted=True)
     assert night.says(OFF, 20.0) is None
     assert night.entry().shed_record is None
@@ -197,7 +197,7 @@ def test_only_a_relay_that_wakes_off_and_may_be_commanded_falls_with_the_power(o
 # --- off since a restart in the outage -------------------------------------------------------------------------------
 
 
-def test_off_in_doubt_is_owed_once_and_waits_for_a_person() -> None:
+def test_an_unexplained_off_is_owed_once_and_waits_for_a_user() -> None:
     """On in the ledger and off in the panel after a crash: perhaps by us."""
     night = Night()
     night.ledger.before = {TUB: ON}
@@ -220,8 +220,8 @@ def test_off_in_doubt_without_an_outage_was_on_as_the_disk_has_it() -> None:
 # --- tripped ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_trip_ends_the_debt_for_good() -> None:
-    """From then on it is a person's, also when they reset it; nothing of ours is under way any more."""
+def test_a_trip_ends_the_shed_record_for_good() -> None:
+    """From then on it is left to the user, also after a reset; no command is in flight any more."""
     night = Night()
     night.shed()
     night.on(300.0)

@@ -44,6 +44,6 @@ def test_what_stands_against_it_is_said(standing: DrillPreconditions, said: str)
 
 
 def test_the_gravest_is_said_first() -> None:
-    """A house whose contact is open is told so, whatever else is wrong."""
+    """A house whose contact is open gets that reason, whatever else applies."""
     everything = DrillPreconditions("standby", False, False, True, ("tub",), ("tub",), False, True, 0)
     assert "contact" in (refusal_reason(everything) or "")

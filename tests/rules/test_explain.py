@@ -121,8 +121,8 @@ STAYS = (
 
 
 @pytest.mark.parametrize(("one", "because"), STAYS)
-def test_what_a_transfer_leaves_on_says_why_and_the_uncontrollable_aloud(one: Circuit, because: str | None) -> None:
-    """A nonessential circuit nobody can switch stays ON: that must be seen wherever it is shown."""
+def test_circuits_that_stay_on_show_why_and_uncontrollable_ones_stand_out(one: Circuit, because: str | None) -> None:
+    """A nonessential, uncontrollable circuit stays ON: that must be visible wherever it is shown."""
     assert reason_not_shed(one) == because
     assert explain(one, CircuitEntry()) == (because or SHED_ON_STANDBY)
 
@@ -148,5 +148,5 @@ KEPT_OFF = (
 def test_what_stays_off_after_the_outage_says_by_whose_word(
     one: Circuit, entry: CircuitEntry, word: str | None
 ) -> None:
-    """A hold, the owner's file, a person's hand; what has tripped has an alarm of its own."""
+    """A hold, the owner's file, manual switching; a trip has an alarm of its own."""
     assert reason_kept_off(one, entry) == word

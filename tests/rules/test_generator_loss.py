@@ -66,7 +66,7 @@ class Standby:
         return self.generator.evaluate(meter_answers=meter)
 
 
-def test_it_is_told_once_with_the_moment_the_first_one_went() -> None:
+def test_it_is_reported_once_with_the_time_of_the_first_device() -> None:
     """And again when half of them are back."""
     house = Standby(4)
     house.goes(1100.0, 0)
@@ -81,7 +81,7 @@ def test_it_is_told_once_with_the_moment_the_first_one_went() -> None:
 
 
 def test_a_meter_is_waited_for_and_its_answer_ends_it() -> None:
-    """It falls silent some polls after the devices; where it goes on answering, a hub is gone."""
+    """It becomes silent some polls after the devices; if it continues to respond, a hub is gone."""
     house = Standby()
     house.goes(1100.0, 0, 1, 2)
     assert house.judged(meter=True) is None
@@ -102,7 +102,7 @@ def test_one_after_the_other_is_not_at_once() -> None:
     assert house.judged() is True
 
 
-def test_a_late_last_will_tells_of_the_dark_before_the_transfer() -> None:
+def test_a_late_last_will_dates_from_the_power_gap_before_the_transfer() -> None:
     """Only what lived on this standby can have died on it; what has been there for long has."""
     house = Standby(lived_at=None)
     house.goes(OPENED + 20.0, 0, 1, 2)
@@ -144,7 +144,9 @@ def test_what_a_broker_remembers_of_a_device_that_was_heard_is_no_evidence_eithe
 
 
 @pytest.mark.parametrize(("spoke_at", "stopped"), [(OPENED, True), (OPENED - 0.1, None)])
-def test_a_device_that_spoke_as_the_contact_opened_lived_on_this_standby(spoke_at: float, stopped: bool | None) -> None:
+def test_a_device_that_reported_as_the_contact_opened_lived_on_this_standby(
+    spoke_at: float, stopped: bool | None
+) -> None:
     """A moment before, it lived on utility."""
     house = Standby(lived_at=spoke_at)
     house.goes(OPENED + 20.0, 0, 1, 2)

@@ -39,7 +39,7 @@ def test_what_is_owed_keeps_its_before_however_many_outages_pass() -> None:
     assert (first.outage, first.before) == (1, ON)
 
 
-def test_rows_that_cannot_be_read_are_named_and_cost_nobody_else_anything() -> None:
+def test_unreadable_rows_are_named_and_affect_no_other() -> None:
     """And rows of circuits no longer in the file are left where they are."""
     one = Ledger(PANEL, "boot-1", 0.0)
     unread = one.load({TUB: {"position": "ajar"}, DRYER: {"position": "off"}, CircuitId("gone"): {}})
@@ -64,7 +64,7 @@ RESUMED: tuple[tuple[str, dict[CircuitId, Position], bool, bool, bool], ...] = (
 def test_a_start_finds_about_to_shed_and_counts_those_as_switched_off_by_us(
     row: str, before: dict[CircuitId, Position], about: bool, owed: bool, doubtful: bool
 ) -> None:
-    """Later in the outage each debt is on the disk; one that is off without a debt is then doubtful."""
+    """Later in the outage each shed record is on disk; a circuit that is off without one is unexplained."""
     one = ledger(hot_tub=row)
     one.outage, one.before = 1, before
     one.resume(PANEL, about=about)
@@ -84,7 +84,7 @@ def test_what_was_retagged_essential_before_the_start_may_have_been_in_the_plan(
 
 
 @pytest.mark.parametrize(("before", "hearsay"), [(ON, False), (UNKNOWN, True)])
-def test_what_the_row_of_the_first_edge_says_is_no_hearsay(before: Position, hearsay: bool) -> None:
+def test_the_row_of_the_first_edge_is_verified(before: Position, hearsay: bool) -> None:
     """No memory of the broker's outweighs what was written then; unknown is unknown."""
     one = ledger(hot_tub="on")
     one.outage, one.before = 1, {TUB: before}
@@ -93,7 +93,7 @@ def test_what_the_row_of_the_first_edge_says_is_no_hearsay(before: Position, hea
     assert one[TUB].shed_record == ShedRecord(1, before, start, start, before_unverified=hearsay)
 
 
-def test_a_start_adds_no_debt_to_an_essential_circuit_nor_to_a_persons() -> None:
+def test_a_start_adds_no_shed_record_to_an_essential_or_overridden_circuit() -> None:
     """Neither was ever to be shed."""
     one = ledger(fridge="on", hot_tub="on", dryer="off")
     one[TUB].taken_over = True
@@ -122,14 +122,14 @@ def test_a_circuit_that_left_the_file_is_written_no_more() -> None:
     assert [circuit for circuit, _ in one.take_changes()] == [DRYER]
 
 
-def test_to_forgive_what_is_not_owed_does_nothing() -> None:
+def test_clearing_a_circuit_that_is_not_owed_does_nothing() -> None:
     """No row is written for it."""
     one = ledger()
     one.clear(TUB)
     assert (one.changed, one.closed_records) == (set(), [])
 
 
-def test_a_planned_debt_that_never_left_ends_without_a_story() -> None:
+def test_a_planned_shed_that_was_never_sent_ends_silently() -> None:
     """Its OFF was never sent: there is no end to write."""
     one = ledger()
     one.record_shed(TUB, 101.0, commanded=False)
@@ -162,8 +162,8 @@ def test_what_becomes_of_a_circuit_is_news_to_the_disk(news: str, happens: Calla
     assert circuit == {"no longer owed": TUB, "called in": TUB}.get(news, FRIDGE if "rules'" in news else DRYER)
 
 
-def test_our_off_is_a_debt_since_it_left_and_ours() -> None:
-    """Also where it was planned before; who switched it is us."""
+def test_our_off_is_a_shed_record_since_it_was_sent() -> None:
+    """Also if it was planned before; the controller switched it."""
     one = ledger(hot_tub="on")
     one.outage, one[TUB].position = 1, ON
     one.record_shed(TUB, 101.0, commanded=False)
@@ -185,7 +185,7 @@ BEFORE = (
 def test_a_circuit_that_the_outages_record_does_not_know_was_as_broker_and_disk_say_alike(
     word: Position, disk: Position, before: Position
 ) -> None:
-    """Owed without an outage it is nobody's in particular."""
+    """Owed without an outage it belongs to none."""
     one = ledger(hot_tub=disk.value)
     one[TUB].position = word
     debt = one.record_shed(TUB, 101.0)
@@ -231,7 +231,7 @@ def test_a_report_of_off_answers_our_off_for_certain_only_where_the_circuit_was_
 
 
 def test_what_was_commanded_before_a_start_may_still_take_effect() -> None:
-    """Of what is owed nobody knows what has left; of the others nothing had."""
+    """What was sent of the owed circuits is unknown; of the others nothing was."""
     before = ledger(hot_tub="on", dryer="on")
     before.off_sent(TUB, 101.0, 5.0, ours=True)
     one = Ledger(PANEL, "boot-2", 500.0)
@@ -240,8 +240,8 @@ def test_what_was_commanded_before_a_start_may_still_take_effect() -> None:
     assert (one[DRYER].on_sent_at, one[DRYER].more_offs_in_flight) == (None, False)
 
 
-def test_a_debt_that_has_ended_leaves_no_off_behind() -> None:
-    """The next debt begins with its own first OFF."""
+def test_an_ended_shed_record_leaves_no_off_behind() -> None:
+    """The next shed record begins with its own first OFF."""
     one = ledger(hot_tub="on")
     one.off_sent(TUB, 101.0, 5.0, ours=True)
     one.off_sent(TUB, 106.0, 5.0, ours=True)
@@ -250,7 +250,7 @@ def test_a_debt_that_has_ended_leaves_no_off_behind() -> None:
     assert not one[TUB].more_offs_in_flight
 
 
-def test_taken_over_lasts_for_the_outage_and_ends_the_debt() -> None:
+def test_a_manual_override_lasts_for_the_outage_and_ends_the_shed_record() -> None:
     """Taken over again it is no news, and without an outage there is nothing to take over from."""
     one = ledger()
     one.take_over(DRYER)
@@ -266,7 +266,7 @@ def test_taken_over_lasts_for_the_outage_and_ends_the_debt() -> None:
     assert (one[TUB].taken_over, one.before) == (False, {})
 
 
-def test_a_hold_ends_what_a_person_had_asked_before_and_its_release_switches_nothing() -> None:
+def test_a_hold_ends_an_earlier_request_and_its_release_switches_nothing() -> None:
     """What was owed then waits for a user request."""
     one = ledger()
     debt = one.record_shed(TUB, 101.0)
@@ -280,8 +280,8 @@ def test_a_hold_ends_what_a_person_had_asked_before_and_its_release_switches_not
     assert (one[TUB].hold, debt.needs_request, debt.released) == (None, True, False)
 
 
-def test_a_persons_word_calls_a_debt_in_with_three_new_tries() -> None:
-    """And changes nothing where none is owed."""
+def test_a_user_request_releases_an_owed_circuit_with_three_new_attempts() -> None:
+    """And changes nothing if none is owed."""
     one = ledger()
     debt = one.record_shed(TUB, 101.0)
     one[TUB].attempts = 3
@@ -291,7 +291,7 @@ def test_a_persons_word_calls_a_debt_in_with_three_new_tries() -> None:
     assert one[DRYER].shed_record is None
 
 
-def test_a_wish_has_three_tries_of_its_own() -> None:
+def test_a_request_has_three_attempts_of_its_own() -> None:
     """Also where the same was commanded before."""
     one = ledger()
     one.on_sent(TUB, 101.0, 5.0)
@@ -302,14 +302,14 @@ def test_a_wish_has_three_tries_of_its_own() -> None:
     assert one[TUB].attempts == 0
 
 
-def test_a_persons_off_is_no_debt_of_ours() -> None:
-    """It was their wish: nothing gives it back."""
+def test_an_off_on_user_request_is_not_owed() -> None:
+    """It was requested: it is not restored."""
     one = ledger()
     one.off_sent(TUB, 101.0, 5.0, ours=False)
     assert (one[TUB].sent, one[TUB].shed_record) == (OFF, None)
 
 
-def test_each_debt_says_by_which_rule_it_came_to_be() -> None:
+def test_each_shed_record_has_its_cause() -> None:
     """Shed, unless said otherwise."""
     one = ledger()
     assert one.record_shed(TUB, 101.0).cause is ShedCause.SHED

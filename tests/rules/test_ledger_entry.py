@@ -40,7 +40,7 @@ def again(entry: CircuitEntry, now: BootTime) -> CircuitEntry:
 
 
 def test_a_line_comes_back_from_the_disk_as_it_was() -> None:
-    """Position, debt, hold, takeover, left off and who switched it, through JSON and back."""
+    """Position, shed record, hold, override, left off and who switched it, through JSON and back."""
     assert again(full(), NOW) == full()
 
 
@@ -50,14 +50,14 @@ def test_an_empty_line_comes_back_empty() -> None:
 
 
 def test_a_rest_that_began_in_an_earlier_boot_is_counted_from_this_start() -> None:
-    """Nobody knows how long the machine was down, and a compressor must not be hurried."""
+    """How long the machine was down is unknown, and a compressor must not be started early."""
     debt = again(full(), AFTER_A_BOOT).shed_record
     assert debt is not None
     assert (debt.since, debt.off_at) == (THEN, AFTER_A_BOOT)
 
 
 def test_seconds_between_two_boots_are_not_known() -> None:
-    """The monotonic clock starts anew with each."""
+    """The monotonic clock restarts with each."""
     assert THEN.since(NOW) == 40.0
     assert THEN.since(AFTER_A_BOOT) is None
 
@@ -90,7 +90,7 @@ FOREIGN: tuple[tuple[dict[str, Json], str], ...] = (
 
 @pytest.mark.parametrize(("row", "wrong"), FOREIGN)
 def test_a_row_that_is_not_ours_is_refused(row: dict[str, Json], wrong: str) -> None:
-    """A disk may hold anything; half a debt would be worse than none."""
+    """A disk may hold anything; half a shed record would be worse than none."""
     with pytest.raises((KeyError, TypeError, ValueError), match=wrong):
         from_row(row, NOW)
 
@@ -132,14 +132,14 @@ HEARD = (
 
 
 @pytest.mark.parametrize(("off_at", "reported_at", "live", "heard"), HEARD)
-def test_a_device_has_been_heard_since_our_off_where_it_spoke_later(
+def test_a_device_has_reported_since_our_off_if_its_report_came_later(
     off_at: float | None, reported_at: float | None, live: bool, heard: bool
 ) -> None:
     """Before our first OFF of this start, any live word will do."""
     assert CircuitEntry(off_sent_at=off_at, reported_at=reported_at, live=live).reported_since_off is heard
 
 
-def test_a_debt_is_owed_once_its_off_has_left() -> None:
+def test_a_circuit_is_owed_once_its_off_was_sent() -> None:
     """Planned is not switched."""
     planned = CircuitEntry(shed_record=ShedRecord(1, ON, THEN, THEN, commanded=False))
     assert (CircuitEntry().owed, planned.owed, full().owed) == (False, False, True)

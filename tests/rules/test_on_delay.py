@@ -19,7 +19,7 @@ def test_what_holds_for_long_enough_is_said_with_the_moment_it_began() -> None:
     assert (one.on_deadline(500.0), one.active) == (False, {TUB: 100.0})
 
 
-def test_a_blink_begins_anew() -> None:
+def test_a_blink_restarts_the_delay() -> None:
     """Whether it had been said or not."""
     one = OnDelay(10.0)
     one.set(TUB, 100.0, holds=True)
@@ -52,8 +52,8 @@ def test_a_circuit_that_left_the_file_is_nobodys_news() -> None:
     assert (one.active, one.deadline()) == ({}, 21.0)
 
 
-def test_everything_begins_anew_or_is_forgotten() -> None:
-    """After a dark that explains it all; and where it has lost its meaning."""
+def test_every_delay_restarts_or_is_cleared() -> None:
+    """After a power gap that explains it all; and when the condition has changed its meaning."""
     one = OnDelay(10.0)
     one.set(TUB, 0.0, holds=True)
     one.on_deadline(10.0)

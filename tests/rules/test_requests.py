@@ -1,4 +1,4 @@
-"""Whether a person's request is obeyed, and the reason where not: each answer is a whole sentence, read by a person."""
+"""Whether a user request is accepted, and the reason if not: each reply is a whole sentence for the user."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ UNREACHABLE = (
 
 
 @pytest.mark.parametrize(("one", "why"), UNREACHABLE)
-def test_what_may_not_be_commanded_is_not_commanded_for_a_person_either(one: Circuit, why: str) -> None:
+def test_a_protected_circuit_is_not_commanded_on_user_request_either(one: Circuit, why: str) -> None:
     """The answer says which of the reasons it is."""
     assert requests.switch_off(one) == no(why)
     assert requests.switch_on(one, CircuitEntry(), 0.0, force=True) == no(why)
@@ -54,7 +54,7 @@ NOT_ON = (
 
 @pytest.mark.parametrize(("entry", "why"), NOT_ON)
 def test_what_is_on_hold_or_tripped_is_not_switched_on_for_anybody(entry: CircuitEntry, why: str) -> None:
-    """Insisting does not help: somebody may have their hands in it."""
+    """Insisting does not help: someone may be working on it."""
     assert requests.switch_on(TUB, entry, 0.0, force=True) == no(why)
     assert requests.restore(TUB, entry, on_utility=True) == no(why)
 
@@ -75,7 +75,7 @@ RESTS = (
 
 
 @pytest.mark.parametrize(("wait_s", "insists", "said"), RESTS)
-def test_a_compressors_rest_binds_a_person_too_unless_they_insist(wait_s: float, insists: bool, said: str) -> None:
+def test_the_minimum_off_time_binds_a_user_too_unless_they_insist(wait_s: float, insists: bool, said: str) -> None:
     """The answer says how long, and how to insist."""
     assert requests.switch_on(TUB, OWED, wait_s, force=insists) == yes(said)
 
@@ -94,21 +94,21 @@ GIVEN_BACK = (
 
 
 @pytest.mark.parametrize(("entry", "on_utility", "answer"), GIVEN_BACK)
-def test_restore_gives_back_what_is_owed_and_on_utility_only(
+def test_restore_restores_owed_circuits_on_utility_only(
     entry: CircuitEntry, on_utility: bool, answer: RequestDecision
 ) -> None:
-    """On standby `on` is the word; and what is not owed is not given back."""
+    """On standby `on` is the request; and a circuit that is not owed is not restored."""
     assert requests.restore(TUB, entry, on_utility=on_utility) == answer
 
 
 def test_a_release_says_that_nothing_was_switched() -> None:
-    """And is refused where nothing is held."""
+    """And is refused if there is no hold."""
     said = "released; nothing was switched: `restore` or `on` turns it on"
     assert requests.release(TUB, replace(OWED, hold=HELD)) == yes(said)
     assert requests.release(TUB, OWED) == no("Hot tub is not on hold")
 
 
-def test_to_forget_a_debt_takes_a_debt() -> None:
+def test_forget_needs_a_shed_record() -> None:
     """The circuit stays as it is."""
     assert requests.forget(TUB, OWED) == yes("Hot tub is no longer owed: it stays as it is")
     assert requests.forget(TUB, CircuitEntry()) == no("Hot tub is not owed")
@@ -134,7 +134,7 @@ OBJECTIONS = (
 def test_a_changed_file_must_not_take_an_owed_circuit_from_our_reach(
     new: tuple[Circuit, ...], objections: tuple[str, ...]
 ) -> None:
-    """It would stay off for good, and nobody would know why; the sentence says what to do first."""
+    """It would stay off for good without a known reason; the sentence states what to do first."""
     said = requests.reload_conflicts(Panel.of(TUB), Panel.of(*new), (TUB,))
     assert said == tuple(f"circuits.toml: [circuits.hot-tub] {one}, {OFF_AND_OWED}" for one in objections)
     assert requests.reload_conflicts(Panel.of(TUB), Panel.of(*new), ()) == ()

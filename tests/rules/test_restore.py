@@ -20,7 +20,7 @@ OFF_BY_US = CircuitEntry(position=OFF, live=True, reported_at=51.0, off_sent_at=
 
 
 def owed(**words: object) -> CircuitEntry:
-    """Return a circuit that is off by us, with this of its debt."""
+    """Return a circuit that is off by us, with this shed record."""
     return replace(OFF_BY_US, shed_record=replace(DEBT, **words))  # type: ignore[arg-type]
 
 
@@ -54,7 +54,7 @@ VERDICTS: tuple[tuple[Circuit, CircuitEntry, RestoreDecision], ...] = (
 def test_switched_on_again_is_what_is_owed_was_on_and_is_off_or_unheard_nothing_else(
     one: Circuit, entry: CircuitEntry, becomes: RestoreDecision
 ) -> None:
-    """Off before stays off; unknown before is asked about; ON to what is on harms nobody."""
+    """Off before stays off; unknown before is asked about; ON to a circuit that is on does no harm."""
     assert restore_decision(one, entry) is becomes
 
 
@@ -70,7 +70,7 @@ RECALLED = (
 def test_what_was_shed_and_is_essential_now_is_called_back(
     tag: Tag, cause: ShedCause, waits: bool, comes_back: bool
 ) -> None:
-    """What fell with the power was essential all along, and what was on hold waits for a person."""
+    """A circuit off after a power loss was essential before, and one that was on hold waits for a user."""
     assert retagged_essential(replace(TUB, tag=tag), replace(DEBT, cause=cause, needs_request=waits)) is comes_back
 
 
@@ -158,14 +158,14 @@ def test_a_further_try_is_made_where_the_next_first_try_is_far_off() -> None:
     assert emptied(one, 100.0) == [(110.0, A), (500.0, B)]
 
 
-def test_a_further_try_is_made_where_it_ends_just_in_time_for_the_next_first() -> None:
+def test_a_retry_is_made_if_it_ends_before_the_next_first_attempt() -> None:
     """A stagger later is no delay."""
     one = queue((B, 9, 105.0))
     one.put(A, 1, 0, 0.0, again=True)
     assert emptied(one, 100.0) == [(100.0, A), (105.0, B)]
 
 
-def test_a_circuit_looked_at_anew_takes_no_more_room() -> None:
+def test_a_circuit_evaluated_again_uses_no_more_memory() -> None:
     """A device that chatters for the whole outage fills no memory."""
     one = queue((A, 1, 500.0))
     for _ in range(50):
@@ -185,14 +185,14 @@ def test_what_was_taken_out_does_not_come() -> None:
 
 
 def test_a_circuit_put_twice_comes_once_at_its_last_place() -> None:
-    """Looked at anew, it waits as it did."""
+    """Evaluated again, it waits as before."""
     one = queue((A, 1, 0.0), (B, 2, 0.0))
     one.put(A, 1, 0, 0.0, again=False)
     one.put(A, 9, 0, 0.0, again=False)
     assert emptied(one, 100.0) == [(100.0, B), (105.0, A)]
 
 
-def test_nobody_waiting_means_no_deadline() -> None:
-    """An empty queue wakes nobody."""
+def test_an_empty_queue_has_no_deadline() -> None:
+    """An empty queue sets no deadline."""
     assert queue().deadline(100.0) is None
     assert queue((A, 1, 700.0)).deadline(100.0) == 700.0

@@ -39,7 +39,7 @@ PLANNED = (
 def test_shed_is_what_is_nonessential_may_be_commanded_and_is_not_known_to_be_off(
     one: Circuit, position: Position, live: bool, shed: bool
 ) -> None:
-    """Unknown positions are shed: a load nobody vouches for counts as on."""
+    """Unknown positions are shed: a load of unknown position counts as on."""
     panel = Panel.of(one)
     ledger = Ledger(panel, "boot", 0.0)
     ledger.load({one.id: {"position": "on"}})
@@ -49,7 +49,7 @@ def test_shed_is_what_is_nonessential_may_be_commanded_and_is_not_known_to_be_of
 
 
 def test_a_circuit_taken_over_or_perhaps_a_persons_is_left_alone() -> None:
-    """The proof takes `confirm_s`; no OFF is sent meanwhile."""
+    """The decision takes `confirm_s`; no OFF is sent in between."""
     assert not wants_off(circuit("x"), CircuitEntry(position=ON, live=True, taken_over=True))
     assert not wants_off(circuit("x"), CircuitEntry(position=ON, live=True, possible_override_since=4.0))
 

@@ -45,7 +45,7 @@ class Tally:
         self.worst_s[what] = max(seconds, self.worst_s.get(what, 0.0))
 
     def judged(self, judge: Judge) -> None:
-        """Take what a house's judge saw."""
+        """Add what a house's oracle saw."""
         self.commands += judge.checked
         self.guards += judge.facts.guards
         self.shed_s += judge.shed_s

@@ -1,4 +1,4 @@
-"""What a recorder's log tells of a drill: asked for, accepted, begun, over. No guess at how quick the machine is."""
+"""A drill in the recorder's log: requested, accepted, begun, ended. Independent of the machine's speed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NOTICE_S = 1.0
 """From the request to the first OFF, at least."""
 
 LATE_ROUNDS = 10
-"""So many answers after its time was up a drill has surely been said to be over."""
+"""This number of replies after its time was up, a drill has surely been reported as over."""
 
 
 class Request(NamedTuple):
@@ -38,18 +38,18 @@ class Drill:
         return self.asked.at + NOTICE_S + self.asked.for_s
 
     def may_shed(self, since: float, by: float) -> bool:
-        """Tell whether an OFF that left between these two may be for it."""
+        """Return whether an OFF that was sent between these two may be for it."""
         if by < self.asked.at + NOTICE_S:
             return False
         return self.began is None or since <= self.began + self.asked.for_s
 
     def overstays(self, since: float) -> bool:
-        """Take an answer, given after `since`; tell whether with it the drill has surely gone on for too long."""
+        """Process a reply, given after `since`; return whether the drill has surely gone on for too long."""
         self.late += self.unbroken and self.began is not None and since > self.began + self.asked.for_s
         return self.late == LATE_ROUNDS
 
     def surely_holds(self, by: float) -> bool:
-        """Tell whether circuits were held off until then, whatever the machine did."""
+        """Return whether circuits were held off until then, whatever the machine did."""
         return self.unbroken and self.began is not None and by < self.earliest_end
 
 
@@ -66,7 +66,7 @@ class Drills:
     dying: float | None = None
 
     def answered(self, *, ok: bool) -> Drill | None:
-        """Take the answer to the first of the requests; return the drill where it is to begin."""
+        """Process the reply to the first of the requests; return the drill if it is to begin."""
         request = self.requests.pop(0) if self.requests else None
         if ok and request is not None:
             self.now = Drill(request)
@@ -74,12 +74,12 @@ class Drills:
         return None
 
     def broken(self) -> None:
-        """Take that something has happened which may end it."""
+        """Record an event that may end it."""
         if self.now is not None:
             self.now.unbroken = False
 
     def restarted(self, at: float) -> None:
-        """Take that a new program is on its way, which only gives back."""
+        """Record that a new program starts, which only restores."""
         self.broken()
         self.dying = at
 
@@ -90,11 +90,11 @@ class Drills:
             self.now, self.dying = None, None
 
     def may_shed(self, since: float, by: float) -> bool:
-        """Tell whether an OFF that left between these two may be for a drill."""
+        """Return whether an OFF that was sent between these two may be for a drill."""
         if self.now is not None and self.now.may_shed(since, by):
             return True
         return any(by >= request.at + NOTICE_S for request in self.requests)
 
     def is_coming(self, at: float) -> bool:
-        """Tell whether one was accepted of which nobody has heard since, a moment ago."""
+        """Return whether one was accepted a moment ago and has no event since."""
         return self.now is not None and self.now.began is None and at < self.now.asked.at + 5 * NOTICE_S

@@ -253,7 +253,7 @@ class Mischief:
         self._asking.append(asyncio.create_task(self._asked(request, circuit)))
 
     async def drill(self, for_s: float | None) -> None:
-        """Ask for a drill of so long; None: ask that it end."""
+        """Request a drill of this duration; None: request its end."""
         if for_s is None:
             self.house.recorder.note(oracle.DRILL_ENDED)
             await send_request(self.house.mosquitto.broker, SITE, "drill-end", {"by": "Ann"}, timeout_s=ASK_S)
@@ -300,7 +300,7 @@ class Mischief:
         await house.until(lambda: house.happened("circuits_reloaded", mark), "the file is in force as it was")
 
     def slow_ones_are_done(self) -> bool:
-        """Tell whether every slow breaker has done what it was told."""
+        """Return whether every slow breaker has executed its command."""
         breakers = self.house.hub.breakers.values()
         for breaker in breakers:
             self.house.hub.say(breaker.advance(time.monotonic()))

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from tests.system.process_house import Timing
 
 ENOUGH_ROUNDS = 3
-"""The answer to a question may leave a turn of the program's loop before its commands: not so many answers."""
+"""The reply to a question may leave a turn of the loop before its commands: tolerance in replies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What holds in one house. `commandable`: nobody else is ever commanded. `sheds`: the nonessential among them."""
+    """Rules of one house. `commandable`: no other circuit is ever commanded. `sheds`: the nonessential among them."""
 
     timing: Timing
     commandable: AbstractSet[str]
@@ -127,7 +127,7 @@ def no_command_to_what_may_not_be_commanded(facts: Facts, said: Command) -> Iter
 
 
 def no_on_to_what_is_not_ours_to_give_back(facts: Facts, said: Command) -> Iterator[str]:
-    """2. ON to what is not owed, was not on before, is tripped, on hold or taken over; a person's request apart."""
+    """2. ON to a circuit not owed, not on before, tripped, on hold or overridden; user requests excepted."""
     if said.word != "ON" or (said.circuit, "ON") in facts.tonight.exempt:
         return
     facts.guards["2 ours to give back"] += 1
@@ -141,7 +141,7 @@ def no_on_to_what_is_not_ours_to_give_back(facts: Facts, said: Command) -> Itera
 
 
 def no_off_to_what_is_essential_or_a_persons(facts: Facts, said: Command) -> Iterator[str]:
-    """3. OFF to an essential circuit, or to one that was taken over; a person's request apart."""
+    """3. OFF to an essential circuit, or to one under manual override; user requests excepted."""
     if said.word != "OFF" or (said.circuit, "OFF") in facts.tonight.exempt:
         return
     facts.guards["3 essential"] += 1
@@ -268,9 +268,9 @@ def a_settled_opening_moves_them_all(facts: Facts) -> Iterator[str]:
 
 
 class End(NamedTuple):
-    """How things stand at the end of an outage, after every fault. `off`: where breakers really are.
+    """State at the end of an outage, after every fault. `off`: actual position of breakers.
 
-    `named`: in `unconfirmed`, `owed` or an alarm. `said`: the program has said aloud that it lost its memory.
+    `named`: in `unconfirmed`, `owed` or an alarm. `said`: the program has reported the loss of its ledger.
     """
 
     on_standby: bool
@@ -280,7 +280,7 @@ class End(NamedTuple):
 
 
 def every_circuit_is_where_it_belongs_or_is_named(facts: Facts, end: End) -> Iterator[str]:
-    """5. A circuit that we switched off and that is neither in the ledger nor given back; and one left on."""
+    """5. A circuit that we switched off and that is neither in the ledger nor restored; and one left on."""
     tonight = facts.tonight
     kept = {circuit for circuit, stays in tonight.stays.items() if stays.why == OFF_BEFORE}
     for circuit in sorted(facts.rules.sheds - tonight.touched):

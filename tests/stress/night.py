@@ -137,7 +137,7 @@ class Night:
         return self._missing(off, touched) <= self._waits()
 
     def _answered_since(self, mark: int) -> bool:
-        """Tell whether the program has answered a witness sent since, and had time to settle."""
+        """Return whether the program has answered a probe sent since, and had time to settle."""
         settled = self.house.timing.settle_s + self.house.timing.utility_stable_s
         answers = [one for one in self.house.recorder.said[mark:] if "/answers/witness-" in one.topic]
         return bool(answers) and answers[-1].at - answers[0].at > settled
@@ -146,7 +146,7 @@ class Night:
         return {str(circuit) for circuit in self.house.hub.breakers} & off - self.off_before - touched
 
     def _waits(self) -> set[str]:
-        """Return what is off and rightly waits for a person, who is told so; all where nobody can know."""
+        """Return the circuits that are off and rightly wait for a user; all if the state is unknown."""
         if self._forgiven():
             return {str(circuit) for circuit in self.house.hub.breakers}
         waits = ("nobody knows", "asks", "on hold")
@@ -165,7 +165,7 @@ class Night:
         return {circuit for circuit, why in whys.items() if any(reason in why for reason in reasons)}
 
     def _forgiven(self) -> bool:
-        """Tell whether the program lost its memory and has said so; of a log that was deleted it cannot know."""
+        """Return whether the program lost its ledger and has reported it; a deleted log cannot be detected."""
         said = any(LOST_ALOUD.search(line) for line in self.house.program.log[self._log_from :])
         return self.mischief.forgets == WAL_DELETED or (bool(self.mischief.forgets) and said)
 
@@ -176,7 +176,7 @@ class Night:
         return {*state["unconfirmed"], *state["owed"], *re.findall(r"[\w-]+", told)}
 
     def _touched(self) -> set[str]:
-        """Return what a person or its own protection moved: it is where they left it."""
+        """Return the circuits moved by a user or their own protection: they stay in that position."""
         self.judge.read(self.house.recorder.said)
         return self.judge.facts.tonight.touched
 
@@ -188,7 +188,7 @@ class Night:
     # --- the morning after -----------------------------------------------------------------------------------------
 
     async def _people_put_things_right(self) -> None:
-        """Do what the owner is told to do; what was off before is left, and forgotten."""
+        """Do what the alarm asks of the owner; a circuit that was off before is left, and forgotten."""
         # Also what was on hold another day: a disk that went back in time remembers.
         on_hold = {one.id for one in self.house.shed if "on hold" in str(self.house.circuit(one.id).get("why"))}
         for circuit in sorted(self.mischief.held | on_hold):

@@ -64,7 +64,7 @@ class Knowledge:
     # --- what happens ------------------------------------------------------------------------------------------------
 
     def edge(self, word: EdgeWord, at: float) -> bool:
-        """Take that the contact's device is about to say this; tell whether a new shed begins with it."""
+        """Record what the contact's device is about to publish; return whether a new shed begins with it."""
         last = self.edges[-1] if self.edges else None
         if last is not None and last.word == word:
             return False
@@ -74,11 +74,11 @@ class Knowledge:
         return word == "open" and (last is None or (last.word == "closed" and at > last.read_by + self.settle_s))
 
     def asked(self, number: int, at: float) -> None:
-        """Take that a witness is about to be sent."""
+        """Record that a probe is about to be sent."""
         self._witnesses[number] = Witness(at, len(self.edges))
 
     def passed_on(self, number: int, heard: int) -> None:
-        """Take that the broker has passed a witness on, behind so many messages."""
+        """Record that the broker has passed a probe on, behind this number of messages."""
         if (witness := self._witnesses.get(number)) is not None:
             self._witnesses[number] = Witness(witness.at, witness.edges, heard)
 
@@ -97,7 +97,7 @@ class Knowledge:
         self._last_answer_at = at
 
     def connection_began(self, at: float, *, new_program: bool = False, new_broker: bool = False) -> None:
-        """Take that the program's connection is a new one, begun no earlier than `at`."""
+        """Record that the program's connection is a new one, begun no earlier than `at`."""
         self._read, self.rounds, self.heard = None, 0, 0
         self._witnesses.clear()
         if new_program or new_broker:
@@ -125,7 +125,7 @@ class Knowledge:
         return self._base if self._read is None else self._read
 
     def may_be_stable(self, by: float, stable_s: float) -> bool:
-        """Tell whether the program can have found utility unbroken for so long, by then."""
+        """Return whether the program can have found utility uninterrupted for this time by then."""
         if self._memory and by - self.connected_from >= stable_s:
             return True
         return any(
@@ -134,7 +134,7 @@ class Knowledge:
         )
 
     def may_shed(self, by: float) -> bool:
-        """Tell whether the program can have had a reason to switch off, in what it said between `since` and `by`."""
+        """Return whether the program can have had a reason to switch off, by its messages between `since` and `by`."""
         if self._memory or (self._read is None and not self._new):
             return True  # tries under way go on while nothing is known
         for number in range(len(self.edges) - 1, self._first - 1, -1):
@@ -147,7 +147,7 @@ class Knowledge:
         return False
 
     def _may_settle(self, edge: Edge, following: Edge | None, by: float) -> bool:
-        """Tell whether an opening can have held long enough; the broker's memory of one counts at once."""
+        """Return whether an opening can have held long enough; a retained one counts at once."""
         if edge.recalled:
             return True
         if following is not None and following.word == "closed" and following.read_by - edge.at < self.settle_s:
@@ -155,6 +155,6 @@ class Knowledge:
         return by - edge.at >= self.settle_s
 
     def _has_settled(self, edge: Edge, following: Edge | None) -> bool:
-        """Tell whether a closing has surely counted before the program said what it said."""
+        """Return whether a closing has surely counted before the program's message."""
         settled_by = edge.read_by + self.settle_s
         return settled_by < self.since and (following is None or following.at > settled_by)

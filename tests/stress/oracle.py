@@ -59,7 +59,7 @@ _STAYS = {"off": "a person asked to be off", "hold": "is on hold", "forget": "a 
 
 @dataclass
 class Judge:
-    """Reads on where it stopped. `wrong`: sentences. `checked`: commands seen so far. `shed_s`: opening to last OFF."""
+    """Continues where it stopped. `wrong`: sentences. `checked`: commands so far. `shed_s`: opening to last OFF."""
 
     rules: Rules
     wrong: list[str] = field(default_factory=list)
@@ -75,7 +75,7 @@ class Judge:
         self.facts = Facts(self.rules, Knowledge(self.rules.timing.settle_s))
 
     def read(self, said: Sequence[Said]) -> None:
-        """Take what was said since the last time. `said`: all of it, from the beginning."""
+        """Process the messages since the last call. `said`: all of them, from the beginning."""
         for one in said[self._number :]:
             self._number += 1
             if one.topic.startswith("("):
@@ -120,7 +120,7 @@ class Judge:
             facts.drills.broken()
 
     def _program_started(self, at: float) -> None:
-        """Take that a new program is on its way; the last words of the old one may still be under way."""
+        """Record that a new program starts; messages of the old one may still arrive."""
         tonight = self.facts.tonight
         tonight.starts += 1
         unwritten = [
@@ -136,7 +136,7 @@ class Judge:
             self._connection_began(at)
 
     def _recorder_back(self, at: float) -> None:
-        """Take that the recorder was away: the program may have been on the bus, and have commanded, before it."""
+        """Record that the recorder was away: the program may have been connected, and have commanded, before it."""
         self.facts.gap = True
         self._connection_began(at)
 
@@ -152,7 +152,7 @@ class Judge:
         self._online = False
 
     def _all_renewed(self) -> None:
-        """Take that what is wanted of every circuit, or what may be said of it, begins anew."""
+        """Record that the wanted state of every circuit starts over."""
         self.facts.renewed_at = self._number
         self.facts.tried.clear()
 
@@ -181,12 +181,12 @@ class Judge:
         self.facts.tonight.ledger_lost = True
 
     def _rolled_back(self) -> None:
-        """Take that the disk tells of another day, in good order: what was off before then nobody can know now."""
+        """Record that the disk is an older copy: what was off before is unknown now."""
         self.facts.tonight.stays.clear()
         self.facts.tonight.rolled_back = True
 
     def _asked(self, request: str, circuit: str) -> None:
-        """Take what a person may have had done from here on, whether or not an answer comes."""
+        """Record what a user may have requested from here on, with or without a reply."""
         self._touched(circuit)
         self._asked_at[circuit] = self.facts.known.since
         tonight = self.facts.tonight

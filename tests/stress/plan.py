@@ -58,8 +58,11 @@ CONTACT_PLAYS = {
 }
 LIVE_DRILL = "live drill"
 DRILLS, FIRST_DRILLS, ALONE = 0.1, 0.8, 0.3
-"""So many outages begin with a drill, and so many first ones of a house: for a minute after an outage a drill is
-refused, since what was sent last may still move a breaker. In so many of those no transfer comes."""
+"""So many outages begin with a drill.
+
+And so many first ones of a house: for a minute after an outage a drill is refused, since what was sent last may still
+move a breaker. In so many of those no transfer comes.
+"""
 
 ILLNESSES = {"breaker silent", "breaker slow", "breaker refuses"}
 
@@ -67,7 +70,7 @@ BOUNCE, OFFLINE, ONLINE, MOVE = "bounce", "offline", "online", "move"
 
 
 class Move(NamedTuple):
-    """Something the contact does, so long after the last. `move`: to its other position."""
+    """A movement of the contact, this time after the last. `move`: to its other position."""
 
     after_s: float
     what: str
@@ -75,7 +78,7 @@ class Move(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that goes wrong, so long after the last. `circuit`, `lasts_s`, `wakes`: where it has them."""
+    """A fault, this time after the last. `circuit`, `lasts_s`, `wakes`: if it has them."""
 
     after_s: float
     name: str
@@ -90,7 +93,7 @@ class Fault:
 
 
 class Drill(NamedTuple):
-    """A drill of `for_s`, asked for `lead_s` before the rest goes wrong. `ended`: and ended by a person then."""
+    """A drill of `for_s`, requested `lead_s` before the other faults. `ended`: and ended by a user then."""
 
     for_s: float
     lead_s: float

@@ -43,7 +43,7 @@ _IN_A_SPACE_OF_ITS_OWN = "LOADSHED_STRESS_MAY_MOUNT"
 
 
 class StressRun:
-    """A run. `root`: a folder for the houses. `outages`: so many in all. `at_once`: houses.
+    """A run. `root`: a folder for the houses. `outages`: their number. `at_once`: houses in parallel.
 
     `roomy`: each state folder is a small disk of its own, and may be filled.
     """
@@ -92,7 +92,7 @@ class StressRun:
                 tally.delivered += len(house.hub.log)
 
     async def _one(self, name: str, house: ProcessHouse, plan: Plan, judge: Judge) -> None:
-        """Play one outage and have it judged; tell the whole story where something is wrong."""
+        """Play one outage and judge it; print the whole story if something is wrong."""
         tally = self.tally
         night = Night(house, plan, judge, tally, roomy=self._roomy)
         said = len(judge.wrong)

@@ -61,7 +61,7 @@ def off(at: float, *circuits: str) -> Log:
 
 
 def told_off(at: float, circuit: str) -> Log:
-    """Return the event that tells of an OFF."""
+    """Return the event of an OFF."""
     return said(at, f"{BASE}events", json.dumps({"event": "off_sent", "circuit": circuit}))
 
 
@@ -295,7 +295,7 @@ def test_nothing_is_judged_once_people_put_things_right() -> None:
 
 
 def test_each_invariant_had_something_to_judge() -> None:
-    """A guard that never rises would tell of nothing."""
+    """A guard that never rises would check nothing."""
     bench = Judge(RULES)
     again = to(12.5, "tub", "ON") + known(10, 12.6) + to(13.2, "tub", "ON")
     tail = ended(14.0, on_standby=False, off="car")

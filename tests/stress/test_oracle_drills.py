@@ -30,7 +30,7 @@ def told(at: float, event: str, **about: Any) -> Log:
 
 
 def answered(at: float, *, ok: bool) -> Log:
-    """Return the event that tells how a request for a drill was answered."""
+    """Return the event with the reply to a request for a drill."""
     return told(at, "request_received", request="drill", ok=ok)
 
 

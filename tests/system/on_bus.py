@@ -73,7 +73,7 @@ class OnBus:
         """Say or ask for what is to be said and asked for at each connection."""
 
     def hear(self, topic: str, payload: bytes, *, retained: bool) -> None:
-        """Take what comes."""
+        """Process messages."""
 
 
 class ContactDevice(OnBus):

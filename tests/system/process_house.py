@@ -58,7 +58,7 @@ BYSTANDERS = (
     Wired("old-dryer", breaker="gen1", rank=9),
     Wired("porch", breaker="standard", rank=9),
 )
-"""Circuits that no transfer may move: essential, protected, and two that cannot be switched from afar."""
+"""Circuits that no transfer may move: essential, protected, and two that cannot be switched remotely."""
 
 SHED = (Wired("pump", rank=2), Wired("dryer", rank=6), Wired("tub", rank=8), Wired("car", breaker="relay", rank=9))
 
@@ -164,7 +164,7 @@ class ProcessHouse:
     # --- what is done ------------------------------------------------------------------------------------------------
 
     async def start_broker(self) -> None:
-        """Start Mosquitto, and wait until everybody but the daemon is on it."""
+        """Start Mosquitto, and wait until every client but the daemon is connected."""
         await asyncio.to_thread(self.mosquitto.start)
         async with asyncio.timeout(WITHIN_S):
             for client in (self.recorder, self.hub, self.contact):
@@ -177,7 +177,7 @@ class ProcessHouse:
         await asyncio.to_thread(self.mosquitto.kill)
 
     async def begin(self) -> None:
-        """Start broker and daemon on utility, and wait until every breaker has told it live where it is."""
+        """Start broker and daemon on utility, and wait until every breaker has reported live."""
         await self.start_broker()
         await self.program.start()
         await self.reaches("utility")
@@ -211,7 +211,7 @@ class ProcessHouse:
         self.hub.say(self.breaker(circuit).flip_by_hand(position))
 
     async def ask(self, request: AskKind, circuit: str | None = None, **more: Any) -> tuple[bool, str]:
-        """Ask the daemon as a person; return its answer."""
+        """Send a user request to the daemon; return its reply."""
         fields = {} if circuit is None else {"circuit": circuit}
         return await send_request(self.mosquitto.broker, SITE, request, {**fields, **more}, timeout_s=WITHIN_S)
 
@@ -275,7 +275,7 @@ class ProcessHouse:
         return [one for one in told if one["event"] == event and about.items() <= one.items()]
 
     def nobody_else_was_touched(self) -> None:
-        """Hold invariant 1 and 3: nobody but the circuits to shed was ever commanded, in any test."""
+        """Check invariants 1 and 3: only the circuits to shed were ever commanded, in any test."""
         touched = {command.circuit for command in self.commands()} - {one.id for one in self.shed} - self.by_people
         assert not touched, f"commanded: {sorted(touched)}"
 
@@ -295,7 +295,7 @@ class ProcessHouse:
         self._news.set()
 
     async def until(self, found: Callable[[], T], what: str, within_s: float = WITHIN_S) -> T:
-        """Return what `found` returns once it is true; fail with the daemon's last words where it never is."""
+        """Return the result of `found` once it is true; fail with the daemon's last lines if that never happens."""
         waited_s = 0.0
         while not (seen := found()):
             assert waited_s < within_s, f"in vain for {within_s:g} s: {what}\n{self.story()}"
@@ -303,9 +303,9 @@ class ProcessHouse:
         return seen
 
     async def _news_or_a_look(self) -> float:
-        """Wait for news, and not for long, for what is written to the disk tells nobody. Return the seconds it took.
+        """Wait for news, but not for long: changes on disk send none. Return the seconds it took.
 
-        While the whole machine stands still nobody can be late: that time is not counted.
+        While the whole machine stands still, that time is not counted.
         """
         self._news.clear()
         began = time.monotonic()
@@ -315,7 +315,7 @@ class ProcessHouse:
         return min(time.monotonic() - began, 2 * LOOK_S)
 
     def story(self) -> str:
-        """Return the daemon's last words and its last state, for whoever must find out why."""
+        """Return the daemon's last lines and its last state, for diagnosis."""
         return "\n".join((*self.program.log[-40:], str(self.state), f"off: {sorted(self.at(Position.OFF))}"))
 
     async def reaches(self, state: str, since: int = 0) -> dict[str, Any]:
@@ -359,6 +359,6 @@ async def together(*stories: Any) -> None:
 
 
 def numbered(count: int) -> tuple[Wired, ...]:
-    """Return so many circuits to shed, with ranks from 1 to 9 in turn."""
+    """Return this number of circuits to shed, with ranks from 1 to 9 in turn."""
     ranks = itertools.cycle(range(1, 10))
     return tuple(Wired(f"c{number}", rank=next(ranks)) for number in range(count))

@@ -46,7 +46,7 @@ class Program:
 
     @property
     def up(self) -> bool:
-        """Tell whether it has said that it started, since it was started last."""
+        """Return whether it has reported its start, since it was started last."""
         return "started" in self.log[self._before_start :]
 
     async def start(self) -> None:
@@ -77,7 +77,7 @@ class Program:
             os.kill(self._there()[0].pid, which)
 
     def stall(self, for_s: float) -> None:
-        """Let it stand still for so long: no instruction of it runs meanwhile."""
+        """Stop the process for this time: it executes nothing in between."""
         self.send(signal.SIGSTOP)
         asyncio.get_running_loop().call_later(for_s, self.go_on)
 

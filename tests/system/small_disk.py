@@ -18,7 +18,7 @@ _BLOCK = 65536
 
 
 def may_mount() -> bool:
-    """Tell whether this process may mount in a name space of its own, where nobody else ever sees it."""
+    """Return whether this process may mount in a private mount namespace."""
     if os.geteuid() != 0:
         return False
     tried = ("unshare", "--mount", "sh", "-c", "mount -t tmpfs none /mnt")

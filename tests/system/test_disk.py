@@ -1,4 +1,4 @@
-"""A disk that is full, read-only or corrupt stops no shedding, and is said aloud."""
+"""A disk that is full, read-only or corrupt stops no shedding, and is reported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def failing(house: ProcessHouse) -> str:
 
 
 async def test_a_full_disk_stops_nothing_and_what_it_missed_is_written_later(tmp_path: Path) -> None:
-    """Shed and given back with an alarm; when there is room again the outage is on the disk, whole."""
+    """Shed and restored with an alarm; when there is room again the outage is on disk, complete."""
     async with ProcessHouse(tmp_path) as house:
         await house.begin()
         house.program.no_file_above(0)
@@ -38,8 +38,8 @@ async def test_a_full_disk_stops_nothing_and_what_it_missed_is_written_later(tmp
             assert {history.end for history in outage.histories} == {"restored"}
 
 
-async def test_a_state_folder_nobody_may_write_to_stops_nothing(tmp_path: Path) -> None:
-    """A start in the dark from what the disk remembers, though it takes nothing any more."""
+async def test_a_read_only_state_folder_stops_nothing(tmp_path: Path) -> None:
+    """A cold start from what the disk has, though it accepts no writes any more."""
     async with ProcessHouse(tmp_path, prefix=WITHOUT_ROOTS_RIGHTS) as house:
         await house.begin()
         assert await house.program.terminate() == 0
@@ -60,7 +60,7 @@ async def test_a_state_folder_nobody_may_write_to_stops_nothing(tmp_path: Path) 
 
 
 async def test_a_corrupt_database_is_set_aside_and_kept(tmp_path: Path) -> None:
-    """It sheds all the same; what was on before nobody knows, so it comes back on a person's word."""
+    """It sheds all the same; the earlier state is unknown, so it is restored on user request."""
     async with ProcessHouse(tmp_path) as house:
         await house.begin()
         assert await house.program.terminate() == 0

@@ -1,4 +1,4 @@
-"""`loadshed drill` as a person runs it: the real command, the real daemon, a real broker, and what comes between."""
+"""`loadshed drill` as a user runs it: the real command, the real daemon, a real broker, and interruptions."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ async def _said(*words: str) -> str:
 
 
 async def test_without_consent_nothing_is_switched(tmp_path: Path) -> None:
-    """A no, an end of the terminal, nobody at one, a folder that is none: each says what to do."""
+    """A no, an end of the input, no terminal, an invalid folder: each states what to do."""
     async with ProcessHouse(tmp_path) as house:
         await ready(house)
         async with Drill(house, "--live", terminal=True) as drill:
@@ -198,7 +198,7 @@ async def _ended_by(which: signal.Signals, folder: Path) -> None:
 
 
 async def test_a_second_ctrl_c_leaves_and_the_controller_goes_on(tmp_path: Path) -> None:
-    """With no rest between, and a circuit that must rest: nobody waits for it."""
+    """Without a stagger, and with a circuit in its minimum off time: no other waits for it."""
     circuits = (*BYSTANDERS, Wired("freezer", more=("min_off_s = 3600",)), Wired("tub", rank=8))
     async with ProcessHouse(tmp_path, circuits=circuits) as house:
         await ready(house)
@@ -219,7 +219,7 @@ async def test_whatever_comes_between_is_said_and_followed(tmp_path: Path) -> No
 
 
 async def _taken_over(folder: Path) -> None:
-    """What was measured till then is reported; nothing is given back before utility is."""
+    """What was measured until then is reported; nothing is restored before utility is back."""
     async with ProcessHouse(folder / "transfer") as house:
         await ready(house)
         async with Drill(house, "--live", "--yes", *HELD) as drill:
@@ -236,7 +236,7 @@ async def _taken_over(folder: Path) -> None:
 
 
 async def _killed(folder: Path) -> None:
-    """Gone, there again, started anew; a start that finds a drill open gives back."""
+    """Killed, back, restarted; a start that finds a drill open restores."""
     async with ProcessHouse(folder / "daemon") as house:
         await ready(house)
         async with Drill(house, "--live", "--yes", *HELD) as drill:
@@ -252,7 +252,7 @@ async def _killed(folder: Path) -> None:
 
 
 async def _away(folder: Path) -> None:
-    """With it the contact, which is on the bus here: the drill is over, and what was said meanwhile is not made up."""
+    """With it the contact, which is on MQTT here: the drill is over, and missed messages are not invented."""
     async with ProcessHouse(folder / "broker") as house:
         await ready(house)
         async with Drill(house, "--live", "--yes", *HELD) as drill:

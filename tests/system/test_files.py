@@ -72,7 +72,7 @@ async def test_of_two_reloads_at_once_the_later_file_is_in_force(tmp_path: Path)
 
 
 async def test_a_wrong_file_is_refused_whole_and_the_one_in_force_outlives_restarts(tmp_path: Path) -> None:
-    """A typo made in the dark never disarms the house; it is said until it is mended."""
+    """A typo never disarms the house; it is reported until it is corrected."""
     async with ProcessHouse(tmp_path) as house:
         await house.begin()
         house.write_circuits(WRONG + WRONG.replace("[circuits.", "[circuits.second-").replace("space = ", "spcae = "))
@@ -96,7 +96,7 @@ async def test_a_wrong_file_is_refused_whole_and_the_one_in_force_outlives_resta
 
 
 async def test_a_file_that_drops_what_is_owed_is_refused(tmp_path: Path) -> None:
-    """Nor may it be made uncommandable; and at a start its last entry stays until it is given back."""
+    """Nor may it be made uncommandable; and at a start its last entry stays until it is restored."""
     async with ProcessHouse(tmp_path) as house:
         await house.begin()
         house.opens()
@@ -123,7 +123,7 @@ async def test_a_file_that_drops_what_is_owed_is_refused(tmp_path: Path) -> None
 
 
 async def test_a_circuit_dropped_over_a_restart_is_gone_from_the_bus(tmp_path: Path) -> None:
-    """The broker retains what was said of it, and nobody else would ever take it back."""
+    """The broker retains its messages, and no other client would ever clear them."""
     async with ProcessHouse(tmp_path) as house:
         await house.begin()
         await house.until(lambda: house.recorder.last("circuits/tub"), "it is told")

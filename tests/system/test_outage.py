@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FORTY = (*BYSTANDERS, *numbered(40))
 
 
-async def test_forty_circuits_are_shed_and_given_back(tmp_path: Path) -> None:
+async def test_forty_circuits_are_shed_and_restored(tmp_path: Path) -> None:
     """Each OFF once, the highest rank first; each ON once, the lowest first; what was off before stays off."""
     ranks = {one.id: one.rank for one in FORTY}
     async with ProcessHouse(tmp_path, FORTY, Timing(confirm_s=10.0)) as house:

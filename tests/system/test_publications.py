@@ -54,7 +54,7 @@ async def test_hostile_words_change_nothing_and_cost_a_line_each(tmp_path: Path)
 
 
 async def test_a_retained_request_is_not_obeyed(tmp_path: Path) -> None:
-    """Whoever asked is long gone, and it would be asked again at every connection."""
+    """Its sender is long gone, and it would be executed again at every connection."""
     async with ProcessHouse(tmp_path, by_people={"fridge"}) as house:
         await house.start_broker()
         await house.publish(("loadshed/home/ask/off", b'{"circuit": "fridge"}'), retain=True)
@@ -69,8 +69,8 @@ async def test_a_retained_request_is_not_obeyed(tmp_path: Path) -> None:
         assert len(house.commands()) == 1
 
 
-async def test_people_are_obeyed_or_told_why_not(tmp_path: Path) -> None:
-    """Each request with its answer; a person's circuit stays theirs through the outage."""
+async def test_user_requests_are_executed_or_refused_with_a_reason(tmp_path: Path) -> None:
+    """Each request with its reply; an overridden circuit is left to the user through the outage."""
     async with ProcessHouse(tmp_path, by_people={"fridge"}, timing=Timing(confirm_s=2.0)) as house:
         await house.begin()
         assert await house.ask("off", "router") == (False, "router is protected: it is never commanded")
@@ -107,7 +107,7 @@ async def _back(house: ProcessHouse) -> None:
 
 
 async def test_a_request_repeated_is_done_once(tmp_path: Path) -> None:
-    """The same correlation again is refused, and says so to whoever waits."""
+    """The same correlation again is refused, with a reply."""
     async with ProcessHouse(tmp_path) as house:
         await house.begin()
         link = house.recorder._link

@@ -38,7 +38,7 @@ def words(segment: Session) -> list[tuple[str, str]]:
 
 
 def is_recorded(state_dir: Path, word: str, times: int) -> bool:
-    """Tell whether the disk has so many commands of this word."""
+    """Return whether the disk has this number of commands of this kind."""
     sent = [command for segment in segments(state_dir) for command in words(segment)]
     return sum(one == word for one, _ in sent) >= times
 

@@ -55,7 +55,7 @@ async def right_end(house: ProcessHouse, *, is_open: bool) -> None:
 
 @pytest.mark.parametrize("moves", [False, True], ids=["contact-stays", "contact-moves-meanwhile"])
 async def test_killed_in_each_state_it_starts_again_and_ends_right(tmp_path: Path, moves: bool) -> None:
-    """`kill -9`, then a start: shed if the house is on standby, given back if it is on utility."""
+    """`kill -9`, then a start: shed if the house is on standby, restored if it is on utility."""
 
     async def story(state: State) -> None:
         async with ProcessHouse(tmp_path / state, timing=CAUGHT) as house:
@@ -74,7 +74,7 @@ async def test_killed_in_each_state_it_starts_again_and_ends_right(tmp_path: Pat
 @pytest.mark.parametrize("moves", [False, True], ids=["contact-stays", "contact-moves-meanwhile"])
 @pytest.mark.parametrize("how", ["stopped", "killed"])
 async def test_the_broker_goes_and_comes_in_each_state(tmp_path: Path, how: str, moves: bool) -> None:
-    """Without a broker nothing is known and nothing commanded; with it, what is needed then, computed anew."""
+    """Without a broker nothing is known and nothing commanded; with it, commands are computed again."""
 
     async def story(state: State) -> None:
         async with ProcessHouse(tmp_path / state, timing=CAUGHT) as house:
@@ -103,7 +103,7 @@ def _connections(house: ProcessHouse) -> int:
 
 
 def _kept_topics(house: ProcessHouse) -> set[str]:
-    """Return the retained topics that a broker without a memory must be told anew."""
+    """Return the retained topics that must be published again to a broker without a memory."""
     circuits = {f"loadshed/home/circuits/{circuit.id}" for circuit in house.circuits}
     return {"loadshed/home/controller/availability", "loadshed/home/controller/state", *circuits}
 
@@ -128,7 +128,7 @@ async def test_after_the_broker_forgot_all_retained_topics_are_there_for_newcome
         assert not [one for one in house.recorder.said[mark:] if one.retained and one.topic.endswith("/set")]
 
 
-async def test_a_start_in_the_dark_sheds_and_gives_back(tmp_path: Path) -> None:
+async def test_a_cold_start_sheds_and_restores(tmp_path: Path) -> None:
     """The Pi went down with the grid: what the disk knows to have been on comes back, what was off stays off."""
     async with ProcessHouse(tmp_path) as house:
         await brought_to(house, "utility")
@@ -141,8 +141,8 @@ async def test_a_start_in_the_dark_sheds_and_gives_back(tmp_path: Path) -> None:
         assert "pump" not in house.words("ON")
 
 
-async def test_a_start_in_the_dark_with_nothing_on_disk_sheds_all_the_same(tmp_path: Path) -> None:
-    """Nobody knows then what was on: it is shed, named, and comes back on a person's word."""
+async def test_a_cold_start_without_data_on_disk_sheds_all_the_same(tmp_path: Path) -> None:
+    """The earlier state is unknown: it is shed, named, and restored on user request."""
     async with ProcessHouse(tmp_path) as house:
         house.contact.is_open = True
         await house.start_broker()
@@ -158,7 +158,7 @@ async def test_a_start_in_the_dark_with_nothing_on_disk_sheds_all_the_same(tmp_p
         await house.is_back(since=mark)
 
 
-async def test_a_start_in_the_dark_before_the_broker_is_there(tmp_path: Path) -> None:
+async def test_a_cold_start_before_the_broker_is_up(tmp_path: Path) -> None:
     """Pi and broker wake together: nothing is lost by being the first."""
     async with ProcessHouse(tmp_path) as house:
         await house.begin()

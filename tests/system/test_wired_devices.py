@@ -65,7 +65,7 @@ def _demand_is_on_disk(house: ProcessHouse) -> None:
     assert {row.kw_quality for row in rows} <= {"coarse", "stale", "none"}
 
 
-async def test_a_contact_on_a_pin_sheds_and_gives_back(tmp_path: Path) -> None:
+async def test_a_contact_on_a_pin_sheds_and_restores(tmp_path: Path) -> None:
     """The whole program over gpiozero's mock pins, in this process: no machine here has soldered ones."""
     pins = SimulatedPins(time.monotonic)
     gpio.set_pin_factory(pins)

@@ -1,4 +1,4 @@
-"""One breaker or relay of the virtual house: where it really is, what it says, and what is wrong with it."""
+"""One breaker or relay of the virtual house: its actual position, its reports, and its faults."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Device:
 
     @property
     def sound(self) -> bool:
-        """Tell whether it is there, hears, obeys and says the truth at once."""
+        """Return whether it is available, responsive, obedient and truthful at once."""
         wrong = self.silent or self.mute or self.refuses or self.lies or self.away
         return self.on_bus and not wrong and self.slow_s == 0.0
 
@@ -75,7 +75,7 @@ class Device:
         self.wakes = None
 
     def hear(self, word: Position, origin: Origin, at: float) -> float | None:
-        """Take a command; return when it takes effect, None where it never does."""
+        """Receive a command; return when it takes effect, None if it never does."""
         if self.silent or not self.on_bus:
             return None
         due = max(at + self.slow_s, self.late[-1].due if self.late else at)

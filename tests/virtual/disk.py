@@ -54,7 +54,7 @@ class Loss(Enum):
 
 
 class _Store(Store):
-    """The daemon's store without its thread: it writes when it is told to. `trouble`: what the disk does meanwhile."""
+    """The daemon's store without its thread: it writes on request. `trouble`: the disk's fault."""
 
     trouble: Trouble | None = None
 
@@ -91,18 +91,18 @@ class _Store(Store):
             self._fail(sentence)
 
     def write(self) -> bool:
-        """Write all that waits; tell whether nothing waits any more."""
+        """Write all waiting rows; return whether nothing waits any more."""
         self._write_due(float("inf"))
         return not self._ledger.rows and not self._samples.rows
 
     def end(self) -> None:
-        """Close both databases, as a program does that is told to end."""
+        """Close both databases, as at a regular end."""
         self._ledger.close()
         self._samples.close()
 
     @property
     def renewals(self) -> int:
-        """Return how often the ledger was set aside and begun anew since this start."""
+        """Return how often the ledger was set aside and replaced since this start."""
         return self._ledger.set_aside
 
 
@@ -282,7 +282,7 @@ class Disk:
             self._store.clock(offset_s, trusted)
 
     def look(self) -> SavedState:
-        """Return what somebody else would read now."""
+        """Return what another program would read now."""
         unreadable: list[str] = []
         with closing(open_for_reading(self._folder, LEDGER)) as db:
             memory = read_memory(db, 0, unreadable)

@@ -34,13 +34,13 @@ class Drill:
 
     @property
     def holds(self) -> bool:
-        """Tell whether it has begun, and nobody has said that it is over."""
+        """Return whether it has begun, and has not been reported as over."""
         return self.began_at is not None and self.over_at is None
 
     def may_hold(self, at: float) -> bool:
-        """Tell whether it may hold circuits off: by what was said, and by the clock."""
+        """Return whether it may hold circuits off: by the events, and by the clock."""
         return self.began_at is not None and self.over_at is None and at <= self.began_at + self.for_s + EPS_S
 
     def took_over(self, settled_at: float) -> bool:
-        """Tell whether the opening that settled then is the one that made an outage of it."""
+        """Return whether the opening that settled then is the one that made it an outage."""
         return self.taken_over and self.over_at is not None and settled_at <= self.over_at + EPS_S

@@ -37,7 +37,10 @@ def _changes_what_is_wanted(change: Mapping[str, Json]) -> bool:
 
 @dataclass(slots=True)
 class Contact:
-    """The contact as told, settled by a second reading of the rules. `retained_utility`: may count unasked."""
+    """The contact as published, settled by a second implementation of the rules.
+
+    `retained_utility`: may count at once.
+    """
 
     settle_s: float
     on_lost_shed: bool
@@ -72,7 +75,7 @@ class Contact:
         self.distrust = self.offline = False
 
     def lost(self, at: float, *, offline: bool) -> None:
-        """Take that nobody knows."""
+        """Record that the position is unknown."""
         self.settle(at)
         self.offline = offline
         if self.lost_since is None:
@@ -150,7 +153,7 @@ class Facts:
     # --- the program starts ------------------------------------------------------------------------------------------
 
     def start(self, at: float, memory: SavedState, *, rebooted: bool) -> None:
-        """Begin anew with what the disk has."""
+        """Restart with the data on disk."""
         self.started_at, self.connected = at, False
         old = self.contact
         self.contact = Contact(old.settle_s, old.on_lost_shed, old.on_bus, lost_since=at)
@@ -178,7 +181,7 @@ class Facts:
     # --- events ------------------------------------------------------------------------------------------------------
 
     def take(self, event: ev.Event, at: float, *, boot_at: float) -> None:
-        """Take what the program is told at the world's second `at`; `boot_at` turns its seconds into the world's."""
+        """Process an event that the program receives at `at`; `boot_at` converts its seconds."""
         drill = self.drill
         if drill is not None and drill.against_beginning is None and event.at + boot_at >= drill.due_at - 1e-6:
             self._drill_is_due(drill)
@@ -250,7 +253,7 @@ class Facts:
     # --- what the engine says it did ---------------------------------------------------------------------------------
 
     def happened(self, rows: Iterable[LogEvent], panel: Panel, at: float) -> None:
-        """Take what the engine wrote of this turn, in order; `panel`: the one in force after it."""
+        """Process the engine's log of this turn, in order; `panel`: the one in force after it."""
         for row in rows:
             if row.event == "request_received":
                 answered = {"drill": self._drill_answered, "drill-end": self._told_to_end}
@@ -322,14 +325,14 @@ class Facts:
             drill.over_at, drill.taken_over = at, event == "drill_became_outage"
 
     def fell_late(self, circuit: CircuitId) -> None:
-        """Take that an OFF of the rules took effect: of a circuit that had come back meanwhile, it is ours anew."""
+        """Record that an OFF of the rules took effect: a circuit that was restored in between is ours again."""
         known = self[circuit]
         if known.why_not in ("came back", "given back") and not known.owed:
             self.guards["5 late off"] += 1
             known.owed = True
 
     def left_off(self, circuit: CircuitId) -> None:
-        """Take that the engine leaves a circuit off, because it was off before; it had better been."""
+        """Record that the engine leaves a circuit off because it was off before, and check that it was."""
         known = self[circuit]
         self.guards["5 was off before"] += 1
         # What is owed from an earlier outage keeps the before of that one.

@@ -28,17 +28,17 @@ LONGEST_PAUSE_S = 60.0
 
 
 def commandable(circuit: Circuit) -> bool:
-    """Tell whether a circuit may be commanded: said here once more, for a judge must not ask the judged."""
+    """Return whether a circuit may be commanded: implemented again, independent of the product."""
     return circuit.kind in (Kind.GEN2, Kind.RELAY) and not circuit.protected
 
 
 def sheddable(circuit: Circuit) -> bool:
-    """Tell whether a transfer to standby must switch the circuit off."""
+    """Return whether a transfer to standby must switch the circuit off."""
     return circuit.tag is Tag.NONESSENTIAL and commandable(circuit)
 
 
 def origin(facts: Facts, circuit: CircuitId, word: Position) -> Origin:
-    """Say at whose wish a command leaves."""
+    """Return the origin of a command."""
     known = facts[circuit]
     if known.wish is word or (word is Position.ON and known.recalled):
         return Origin.PERSON
@@ -53,7 +53,7 @@ def no_command_to_what_may_not_be_commanded(facts: Facts, circuit: CircuitId, wo
 
 
 def no_on_to_what_is_not_ours_to_give_back(facts: Facts, circuit: CircuitId, word: Position, at: float) -> None:
-    """2. ON to a circuit not owed, or not on before, or tripped, on hold or taken over; a person's request apart."""
+    """2. ON to a circuit not owed, or not on before, or tripped, on hold or overridden; user requests excepted."""
     if word is not Position.ON or origin(facts, circuit, word) is Origin.PERSON:
         return
     facts.guards["2 ours to give back"] += 1
@@ -67,7 +67,7 @@ def no_on_to_what_is_not_ours_to_give_back(facts: Facts, circuit: CircuitId, wor
 
 
 def no_off_to_an_essential_circuit(facts: Facts, circuit: CircuitId, word: Position, at: float) -> None:
-    """3. OFF to an essential circuit, other than at a person's request."""
+    """3. OFF to an essential circuit, other than on user request."""
     if word is not Position.OFF or origin(facts, circuit, word) is Origin.PERSON:
         return
     facts.guards["3 essential"] += 1
@@ -89,7 +89,7 @@ def no_on_but_on_stable_utility(
 def nothing_we_switched_off_is_forgotten(
     facts: Facts, engine: Engine, devices: Mapping[CircuitId, Device], at: float
 ) -> None:
-    """5. A circuit that we switched off and that is neither in the ledger nor given back."""
+    """5. A circuit that we switched off and that is neither in the ledger nor restored."""
     for circuit, device in devices.items():
         if device.position is not Position.OFF or device.moved_by is not Origin.RULES or circuit not in facts.panel:
             continue
@@ -135,7 +135,7 @@ def a_settled_opening_moves_them_all(facts: Facts, confirm_s: float, at: float) 
 
 
 def _sheds_since(facts: Facts, confirm_s: float, at: float) -> float | None:
-    """Return since when every circuit to shed must have been told; None: it need not have been."""
+    """Return since when every circuit to shed must have been commanded; None: not required."""
     contact, drill = facts.contact, facts.drill
     contact.settle(at)
     if contact.settled_open is True and at > contact.settled_at + EPS_S:
@@ -175,7 +175,7 @@ def a_drill_begins_in_a_quiet_house(
 
 
 def a_drill_ends(facts: Facts, at: float) -> None:
-    """A drill that goes on beyond its time, or while nobody can say where the contact is."""
+    """A drill that goes on beyond its time, or while the contact position is unknown."""
     if facts.drill is not None and facts.drill.holds:
         assert facts.drill.may_hold(at), f"{at}: the drill does not end"
         assert facts.contact.lost_since is None, f"{at}: the drill goes on, and nobody knows where the contact is"
@@ -236,7 +236,7 @@ def the_next_deadline_is_to_come(engine: Engine, now: float) -> float | None:
 def every_circuit_is_where_it_belongs_or_is_named(
     facts: Facts, engine: Engine, devices: Mapping[CircuitId, Device], at: float
 ) -> None:
-    """After the last fault has ended, and long enough: shed on standby, given back on utility, or named."""
+    """Long enough after the last fault: shed on standby, restored on utility, or named."""
     state = engine.state_view()
     named = {*state.owed, *state.unconfirmed}
     named |= {circuit for alarm in engine._outbox.alarms for circuit in alarm.circuits}
@@ -282,7 +282,10 @@ def the_disk_knows_what_the_engine_knows(facts: Facts, engine: Engine, memory: S
 
 
 def _told(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row as it is after a restart: a rest begins anew with each boot, and is not written for that alone."""
+    """Return a row as it is after a restart.
+
+    A minimum off time restarts with each boot, and is not written for that alone.
+    """
     told: dict[str, Any] = json.loads(json.dumps(dict(row)))
     told.get("shed_record", {}).pop("off_at", None)
     return told

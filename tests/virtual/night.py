@@ -25,14 +25,17 @@ if TYPE_CHECKING:
     from tests.virtual.device import Device
 
 QUIET_S = 1200.0
-"""After the last fault so long: longer than every wait the rules know, one after the other: a flapping source's (60 s
-in these nights), a late OFF's (2 min), a rest (1 min), three tries of each circuit in turn (12 of 15 s)."""
+"""After the last fault so long.
+
+Longer than every wait the rules know, one after the other: a flapping source's (60 s in these nights), a late OFF's (2
+min), a rest (1 min), three tries of each circuit in turn (12 of 15 s).
+"""
 
 FEWEST, MOST = 4, 13
-"""Happenings of a night, besides the outage that each has, and a drill."""
+"""Faults of a night, besides its outage and a drill."""
 
 DRILLS = 0.3
-"""So many nights begin with a drill: once an outage has been, what waits for a person forbids it."""
+"""Share of nights that begin with a drill: after an outage, circuits waiting for a user forbid it."""
 
 
 class Story(NamedTuple):
@@ -185,7 +188,7 @@ def failure(
     told: list[str] | None = None,
     tape: list[Part] | None = None,
 ) -> str | None:
-    """Return what was wrong in the night of this number, or in so much of it; None: nothing."""
+    """Return what was wrong in the night of this number, or in part of it; None: nothing."""
     try:
         Night(seed, told, tape).play(plan)
     except OUR_ERRORS as error:

@@ -1,4 +1,4 @@
-"""Panels for the virtual house: one circuit of each sort that the rules tell apart."""
+"""Panels for the virtual house: one circuit of each sort that the rules distinguish."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ class Program:
     # --- life and death ----------------------------------------------------------------------------------------------
 
     def start(self, at: float, *, rebooted: bool) -> None:
-        """Start the process; `rebooted`: the machine has booted since, and its clock begins anew."""
+        """Start the process; `rebooted`: the machine has booted since, and its clock restarts."""
         if rebooted or not self._boots:
             self._boots += 1
             self.boot_at = at - 7.5
@@ -130,7 +130,7 @@ class Program:
         self._gone(at)
 
     def stop(self, at: float) -> None:
-        """End as a service does that is told to."""
+        """End as a service does that is stopped."""
         if self.engine is not None:
             self.disk.put([row for row in self.engine.closing() if _is_row(row)], at)
             self._doubt = not self.disk.stop(at)
@@ -161,7 +161,7 @@ class Program:
         self._doubt = False
 
     def change_file(self, panel: Panel, *, tell: bool) -> None:
-        """Write circuits.toml; `tell`: and have it read, as the daemon does: not where it drops what is owed."""
+        """Write circuits.toml; `tell`: and reload it, as the daemon does: not if it drops an owed circuit."""
         self.file, self.file_wrong = panel, False
         if not tell or self.engine is None:
             return
@@ -310,5 +310,5 @@ _NO_ROWS = frozenset((SwitchOff, SwitchOn, *get_args(Publishable)))
 
 
 def _is_row(effect: Effect) -> TypeGuard[DiskEffect]:
-    """Tell whether the daemon hands this to its store."""
+    """Return whether the daemon passes this to its store."""
     return type(effect) not in _NO_ROWS

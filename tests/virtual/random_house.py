@@ -93,17 +93,17 @@ class RandomHouse(Clockwork):
             self._after_the_end(down_s, reboot=reboot)
 
     def stop(self, down_s: float = 2.0) -> None:
-        """Tell the program to end, as an upgrade does; it is started again `down_s` later."""
+        """End the program regularly, as an upgrade does; it is started again `down_s` later."""
         if self.program.engine is not None:
             self.program.stop(self.at)
             self._after_the_end(down_s)
 
     def crash_in_next_turn(self, commands: int) -> None:
-        """Kill the program in the next turn that commands, after so many of them have left and before any row."""
+        """Kill the program in the next turn with commands, after this number was sent and before any row."""
         self.program.crash_after = commands
 
     def stall(self, seconds: float) -> None:
-        """Let the program do nothing for so long."""
+        """Stall the program for this time."""
         self.program.busy_until = max(self.program.busy_until, self.at + seconds)
 
     def _after_the_end(self, down_s: float = 2.0, *, reboot: bool = False) -> None:
@@ -124,7 +124,7 @@ class RandomHouse(Clockwork):
     # --- the contact -------------------------------------------------------------------------------------------------
 
     def contact(self, *, is_open: bool) -> None:
-        """Move the auxiliary contact (or try to, where it is stuck)."""
+        """Move the auxiliary contact (or try to, if it is stuck)."""
         if self.stuck is not None or is_open == self.contact_open:
             return
         self.contact_open = is_open
@@ -136,13 +136,13 @@ class RandomHouse(Clockwork):
             self._read_level()
 
     def bounce(self, seconds: float) -> None:
-        """Move the contact and back within so many seconds."""
+        """Move the contact and back within this time."""
         was = self.contact_open
         self.contact(is_open=not was)
         self.after(seconds, lambda: self.contact(is_open=was))
 
     def stick(self, seconds: float) -> None:
-        """Have the contact stay where it is for so long, whatever the switch does."""
+        """Block the contact for this time, whatever the switch does."""
         self.stuck = self.contact_open
         self.after(seconds, lambda: setattr(self, "stuck", None))
 
@@ -243,7 +243,7 @@ class RandomHouse(Clockwork):
             self._dial()
 
     def drop_link(self, seconds: float) -> None:
-        """Cut the program from the broker for so long; the devices stay on it."""
+        """Disconnect the program from the broker for this time; the devices stay connected."""
         self.drop_until = max(self.drop_until, self.at + seconds)
         self._link_lost("the line is cut")
 
@@ -333,7 +333,7 @@ class RandomHouse(Clockwork):
         self._over_the_wire(lambda now: ev.AvailabilityReported(now, device.circuit, online), topic)
 
     def attach(self, circuit: CircuitId) -> None:
-        """Have a device reach its broker: it says that it is there, where it is, and hears what was kept for it."""
+        """Connect a device to its broker: it publishes availability and position, and receives queued messages."""
         device = self.devices[circuit]
         if not self.broker.up or device.away or device.on_bus:
             return
@@ -345,7 +345,7 @@ class RandomHouse(Clockwork):
             self._reach(device, command.word, command.origin)
 
     def says_again(self, circuit: CircuitId) -> None:
-        """Have a device repeat where it is, as many do each minute."""
+        """Let a device repeat its position, as many do each minute."""
         self._says(self.devices[circuit], self.devices[circuit].position)
 
     def hand(self, circuit: CircuitId, position: Position) -> None:
@@ -363,7 +363,7 @@ class RandomHouse(Clockwork):
             self._says(device, device.position)
 
     def leave(self, circuit: CircuitId, seconds: float, *, power: bool = False) -> None:
-        """Take a device from the bus for so long; its last will follows when the broker notices."""
+        """Disconnect a device for this time; its last will follows when the broker notices."""
         device = self.devices[circuit]
         if device.away:
             return
@@ -391,7 +391,7 @@ class RandomHouse(Clockwork):
     def ask(
         self, request: AskKind, circuit: CircuitId | None, *, insist: bool = False, for_s: float | None = None
     ) -> None:
-        """Ask for something over the bus; `for_s`: for so long, where it is a drill."""
+        """Send a request over the bus; `for_s`: its duration, for a drill."""
         self._over_the_wire(
             lambda now: ev.Requested(now, request, circuit, by="somebody", now=insist, reply=object(), for_s=for_s),
         )
@@ -402,7 +402,7 @@ class RandomHouse(Clockwork):
         self.program.change_file(panel, tell=True)
 
     def edit(self, panel: Panel) -> None:
-        """Write the homeowner's file, and tell nobody: it is read at the next start."""
+        """Write the homeowner's file without a reload: it is read at the next start."""
         self._install(panel)
         self.program.change_file(panel, tell=False)
 

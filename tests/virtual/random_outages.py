@@ -46,7 +46,7 @@ class Campaign:
     cpu_s: float = 0.0
 
     def play(self, seed: int) -> None:
-        """Play one more night; go on where it fails."""
+        """Play one more night; continue if it fails."""
         self.nights += 1
         try:
             story = play(seed)
@@ -71,7 +71,7 @@ class Campaign:
             self.worst[measure] = (value, seed)
 
     def add(self, other: Campaign) -> None:
-        """Take in what another process played."""
+        """Merge what another process played."""
         self.nights += other.nights
         self.cpu_s += other.cpu_s
         self.failed += other.failed
@@ -86,7 +86,7 @@ class Campaign:
         return self.nights / max(self.cpu_s, 0.001)
 
     def report(self) -> str:
-        """Return it all, as a person reads it."""
+        """Return all figures, as a table."""
         good, sums = max(1, self.nights - len(self.failed)), self.sums
         return "\n".join(
             [
@@ -137,7 +137,7 @@ def campaign(seeds: Iterable[int]) -> Campaign:
 
 
 def in_parallel(first: int, nights: int, jobs: int, file: Path | None = None) -> Campaign:
-    """Play so many nights in so many processes, and show how far they are; `file`: keep the figures there."""
+    """Play this number of nights in several processes, and show the progress; `file`: save the figures there."""
     played = Campaign()
     chunks = [range(at, min(at + CHUNK, first + nights)) for at in range(first, first + nights, CHUNK)]
     with get_context("spawn").Pool(jobs) as pool:
@@ -153,9 +153,9 @@ def in_parallel(first: int, nights: int, jobs: int, file: Path | None = None) ->
 
 
 def story(seed: int, record: Path | None = None) -> tuple[str, bool]:
-    """Return one night in words, made as short as it can be where it fails; and whether it fails.
+    """Return one night in words, as short as possible if it fails; and whether it fails.
 
-    `record`: write there what went into the engine, for `loadshed replay`.
+    `record`: write the engine's inputs there, for `loadshed replay`.
     """
     night, told, tape = Night(seed), list[str](), list[Part]()
     night.house.close()

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from tests.virtual.random_house import RandomHouse
 
 LONGEST_FAULT_S = 60.0
-"""What was taken away for a while is back after so long; what was taken for the whole night is brought back."""
+"""Return temporary faults to normal after their time; permanent ones at the end of the night."""
 
 
 def settle_down(house: RandomHouse, quiet_s: float, *, on_utility: bool) -> float:
-    """End every fault, wait, and hold that every circuit is where it belongs, or named; return when they ended."""
+    """End every fault, wait, and check that every circuit is in its place, or named; return when they ended."""
     house.run(LONGEST_FAULT_S)
     _heal(house, on_utility=on_utility)
     healed_at = house.at

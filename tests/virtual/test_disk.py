@@ -108,14 +108,14 @@ def test_a_disk_that_takes_nothing_is_said_so_and_tried_again(trouble: Trouble) 
 
 @pytest.mark.parametrize("trouble", Trouble)
 def test_a_start_on_a_disk_that_takes_nothing_reads_what_is_there(disk: Disk, trouble: Trouble) -> None:
-    """The debts on it count all the same."""
+    """The shed records on it count all the same."""
     disk.break_down(trouble)
     disk.crash(21.0, Loss.POWER, dice(1))
     assert kept(disk) == 1
 
 
 def test_noise_that_a_start_finds_is_said_or_does_no_harm() -> None:
-    """A debt is never missing in silence."""
+    """A shed record is never missing silently."""
     missing = 0
     for seed in SEEDS:
         said: list[str | None] = []

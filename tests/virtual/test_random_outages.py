@@ -104,7 +104,7 @@ def test_a_failing_night_is_shrunk_to_what_it_takes() -> None:
     assert len(least) == len(needed)
 
 
-def test_a_night_can_be_told_in_words() -> None:
+def test_a_night_can_be_described_in_words() -> None:
     """Each thing that happens has its sentence."""
     told: list[str] = []
     night = Night(11, told)

@@ -1,4 +1,4 @@
-"""A clock that only moves when told to, and what is to happen by it."""
+"""A clock that only the test moves, and its scheduled calls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MOST_STEPS = 2000
-"""So much never happens within a millisecond: a loop without end."""
+"""This number of calls within a millisecond is an endless loop."""
 
 
 class Clockwork(ABC):
@@ -22,12 +22,12 @@ class Clockwork(ABC):
         self._count = 0
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
-        """Have something happen so many seconds from now."""
+        """Schedule a call this number of seconds from now."""
         self._count += 1
         heappush(self._heap, (self.at + seconds, self._count, action))
 
     def run(self, seconds: float) -> None:
-        """Let the house live for so many seconds."""
+        """Run the house for this number of seconds."""
         end = self.at + seconds
         stood, steps = self.at, 0
         while True:

@@ -52,13 +52,13 @@ def test_a_password_is_what_mosquittos_own_tool_writes(tmp_path: Path) -> None:
 
 
 def test_passwords_are_long_and_never_the_same() -> None:
-    """Nobody guesses one, and nobody mistakes a sign."""
+    """Passwords are random, and their characters are easy to tell apart."""
     many = {passwords.new_password() for _ in range(100)}
     assert len(many) == 100
     assert all(len(password) == 24 and not set(password) & set("0O1lI") for password in many)
 
 
-def test_the_access_list_tells_who_there_is() -> None:
+def test_the_access_list_shows_its_users() -> None:
     """It is the only list of users: what is written there is read back."""
     text = ""
     for user in USERS:
@@ -104,12 +104,12 @@ class Typed(NamedTuple):
 
 @pytest.fixture
 def typed(tmp_path: Path) -> Typed:
-    """Return a house with the example's files and a broker nobody has touched."""
+    """Return a house with the example's files and an untouched broker."""
     return Typed(Path(shutil.copytree(EXAMPLES, tmp_path / "config")), tmp_path / "etc")
 
 
 def test_a_house_is_set_up_by_three_commands(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
-    """The password is shown once and kept nowhere; doing it again changes nobody's."""
+    """The password is shown once and stored nowhere; a second run changes no password."""
     assert typed.broker("init") == 0
     assert typed.broker("add-user", "hot-tub", "--role", "device") == 0
     shown = capsys.readouterr().out
@@ -138,7 +138,7 @@ def test_a_house_is_set_up_by_three_commands(typed: Typed, capsys: pytest.Captur
         ((), (), ["1883"]),
     ],
 )
-def test_done_again_it_takes_no_door_away_unless_told_to(
+def test_a_second_run_keeps_the_listeners_unless_asked(
     typed: Typed, first: tuple[str, ...], again: tuple[str, ...], listeners: list[str]
 ) -> None:
     """Typed once more in a hurry, `init` neither shuts devices out nor lets their passwords go unencrypted."""
@@ -152,7 +152,7 @@ def test_done_again_it_takes_no_door_away_unless_told_to(
 def test_a_certificate_that_stays_is_not_said_to_be_for_new_names(
     typed: Typed, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every device knows it; whoever needs another is told how to get it."""
+    """Every device supports it; another port needs an option that the output names."""
     assert typed.broker("init", "--tls", "--name", "pi.lan") == 0
     assert "certificate is for pi.lan." in capsys.readouterr().out
     assert typed.broker("init", "--tls", "--name", "other.lan") == 0
@@ -162,7 +162,7 @@ def test_a_certificate_that_stays_is_not_said_to_be_for_new_names(
 
 
 def test_a_contact_that_comes_to_the_bus_later_is_heard_by_who_was_let_in_before(typed: Typed) -> None:
-    """The controller above all: else nobody would ever tell it of a transfer."""
+    """The controller above all: otherwise it could not receive a transfer."""
     assert typed.broker("init") == 0
     installer = typed.config / "installer.toml"
     wired = re.search(r"^source = .*\npin = .*$", installer.read_text(), re.MULTILINE)
@@ -213,8 +213,8 @@ def test_what_makes_no_sense_is_refused(
     assert before == {path: path.read_bytes() for path in typed.etc.rglob("*") if path.is_file()}
 
 
-def test_nobody_is_made_twice_by_accident(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
-    """A device that works goes on working; whoever wants another password says so."""
+def test_an_existing_user_is_not_replaced_by_accident(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+    """A working device continues to work; a new password needs --replace."""
     typed.broker("init")
     assert typed.broker("add-user", "ann", "--role", "person") == 0
     assert typed.broker("add-user", "ann", "--role", "integrator") == 1
@@ -223,7 +223,7 @@ def test_nobody_is_made_twice_by_accident(typed: Typed, capsys: pytest.CaptureFi
     assert MosquittoConfig(typed.etc).users()[-1] == User("ann", Role.INTEGRATOR)
 
 
-def test_a_broker_that_somebody_set_up_is_left_alone(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_broker_configured_by_other_means_is_left_alone(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
     """Two who say who may come in would open a door that each believes shut."""
     (typed.etc / "conf.d").mkdir(parents=True)
     (typed.etc / "conf.d" / "mine.conf").write_text("persistence true\nlistener 1883\nallow_anonymous true\n")
@@ -235,7 +235,7 @@ def test_a_broker_that_somebody_set_up_is_left_alone(typed: Typed, capsys: pytes
 
 
 def test_a_broker_that_would_not_read_it_is_said_so(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
-    """Rules that nobody reads would be an open door behind a notice."""
+    """Rules that Mosquitto does not read would give false security."""
     typed.etc.mkdir()
     main_file = typed.etc / "mosquitto.conf"
     main_file.write_text("persistence true\n", encoding="utf-8")
@@ -245,7 +245,7 @@ def test_a_broker_that_would_not_read_it_is_said_so(typed: Typed, capsys: pytest
     assert typed.broker("init") == 0
 
 
-def test_a_house_renamed_takes_everybody_along(typed: Typed) -> None:
+def test_a_renamed_house_updates_every_user(typed: Typed) -> None:
     """The topics change with `[site] id`; names, passwords and roles do not."""
     typed.broker("init")
     typed.broker("add-user", "hot-tub", "--role", "device")
@@ -260,7 +260,7 @@ def test_a_house_renamed_takes_everybody_along(typed: Typed) -> None:
     assert set(before[1]) <= set((typed.etc / "loadshed" / "passwd").read_text().splitlines())
 
 
-def test_without_a_broker_set_up_nobody_is_let_in(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_configured_broker_no_user_is_added(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
     """It is said what comes first."""
     assert typed.broker("add-user", "ann", "--role", "person") == 1
     assert "loadshed broker init" in capsys.readouterr().err

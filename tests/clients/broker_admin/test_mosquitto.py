@@ -108,7 +108,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 
 
 async def heard(link: MqttConnection, until: str, times: int = 1) -> list[str]:
-    """Return the topics of what comes until this one has, so many times."""
+    """Return the topics of messages until this one has arrived, this number of times."""
     topics: list[str] = []
     async with asyncio.timeout(PATIENCE_S):
         while True:
@@ -139,7 +139,7 @@ async def _said_by(house: Guarded, name: str) -> set[str]:
 
 @pytest.mark.parametrize("name", sorted(EVERYBODY))
 def test_each_says_only_what_it_may(guarded: Guarded, name: str) -> None:
-    """A device commands no breaker and speaks for no other, an integrator asks for nothing, a person asks."""
+    """A device commands no breaker and publishes for no other, an integrator requests nothing, a user requests."""
     assert asyncio.run(_said_by(guarded, name)) == {topic.name for topic in TOPICS if name in topic.says}
 
 
@@ -180,7 +180,7 @@ async def _comes_in(broker: Broker, will: Will | None = None) -> None:
 
 
 @pytest.mark.parametrize("name", [None, "tub", "nobody"])
-def test_nobody_comes_in_without_a_name_and_its_password(guarded: Guarded, tmp_path: Path, name: str | None) -> None:
+def test_a_client_without_name_and_password_is_refused(guarded: Guarded, tmp_path: Path, name: str | None) -> None:
     """Neither without a name, nor with another's password, nor by a name that is not there; on both of its doors."""
     (wrong := tmp_path / "wrong").write_text(guarded.passwords["page"], encoding="utf-8")
     given = {"username": name, "password_file": wrong} if name else {}
@@ -209,7 +209,7 @@ def test_a_device_leaves_no_will_in_anothers_name(guarded: Guarded) -> None:
 
 
 def test_the_house_trusts_its_own_authority_and_no_other(guarded: Guarded, tmp_path: Path) -> None:
-    """TLS from end to end, by the certificates made on the spot; another house's authority does not vouch for them."""
+    """TLS from end to end, by the generated certificates; they are not accepted for another house's authority."""
     asyncio.run(_comes_in(guarded.login("tub", tls=True)))
     another = MosquittoConfig(tmp_path)
     another.set_up(HOUSE, Listeners((HOST,)), "secret")
@@ -219,14 +219,14 @@ def test_the_house_trusts_its_own_authority_and_no_other(guarded: Guarded, tmp_p
 
 
 def test_the_certificate_is_good_on_a_clock_that_is_years_behind(guarded: Guarded) -> None:
-    """A Pi wakes in the dark with an old time, and small devices have none."""
+    """A Pi boots with an old time, and small devices have no clock."""
     shown = ssl._ssl._test_decode_cert(str(guarded.files.authority))  # type: ignore[attr-defined]
     assert ssl.cert_time_to_seconds(shown["notBefore"]) < ssl.cert_time_to_seconds("Jan  2 00:00:00 2020 GMT")
     assert ssl.cert_time_to_seconds(shown["notAfter"]) > ssl.cert_time_to_seconds("Jan  1 00:00:00 2049 GMT")
 
 
 def test_who_is_removed_is_out_at_the_next_reload(guarded: Guarded) -> None:
-    """And whoever is not meant comes in as before."""
+    """And other clients connect as before."""
     guarded.let_in(User("guest", Role.PERSON))
     guarded.mosquitto.reload()
     asyncio.run(_comes_in(guarded.login("guest")))

@@ -38,7 +38,7 @@ def line(more: str, name: str = "load") -> CircuitLine:
 
 
 def test_the_examples_are_a_house_that_check_accepts() -> None:
-    """Twelve circuits, and the only advice is the outlet that nobody can switch."""
+    """Twelve circuits, and the only advice is about the uncontrollable outlet."""
     configuration = load(EXAMPLES)
     assert isinstance(configuration, Configuration), [*configuration]
     described = describe(configuration)
@@ -49,7 +49,7 @@ def test_the_examples_are_a_house_that_check_accepts() -> None:
 
 
 def test_plain_files_are_advised_nothing() -> None:
-    """Advice for everybody is advice for nobody."""
+    """Advice that always appears helps no one."""
     assert advised() == []
 
 
@@ -65,7 +65,7 @@ def test_plain_files_are_advised_nothing() -> None:
         ('breaker = "relay"\ntag = "nonessential"\nrank = 9', "shed", "rank 9: command 1 of 2", False),
     ],
 )
-def test_each_circuit_is_told_its_fate_and_why(more: str, fate: str, why: str, uncontrollable: bool) -> None:
+def test_each_circuit_shows_its_action_and_reason(more: str, fate: str, why: str, uncontrollable: bool) -> None:
     """The homeowner sees before the outage what will happen in it."""
     shown = line(more)
     assert (shown.action, shown.uncontrollable) == (fate, uncontrollable)
@@ -84,8 +84,8 @@ def test_each_circuit_is_told_its_fate_and_why(more: str, fate: str, why: str, u
         ),
     ],
 )
-def test_each_shed_circuit_is_told_how_it_comes_back(more: str, back: str) -> None:
-    """And one that stays on is told nothing of the kind."""
+def test_each_shed_circuit_shows_how_it_is_restored(more: str, back: str) -> None:
+    """A circuit that stays on shows no restore."""
     assert back in str(line(f'breaker = "gen2"\ntag = "nonessential"\n{more}'))
     assert line('breaker = "gen2"\ntag = "essential"').restore == ""
 
@@ -160,7 +160,7 @@ def test_a_house_that_sheds_nothing_or_protects_nothing_is_advised() -> None:
     ]
 
 
-def test_a_file_that_the_broker_needs_and_nobody_can_read_is_a_mistake(tmp_path: Path) -> None:
+def test_an_unreadable_file_of_the_broker_is_an_error(tmp_path: Path) -> None:
     """Looked at by `check`, not at a start."""
     (tmp_path / "secret").touch()
     broker = f'[broker]\nusername = "a"\npassword_file = "{tmp_path}/secret"\nca_file = "{tmp_path}/nowhere"\n'

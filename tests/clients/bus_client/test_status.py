@@ -73,8 +73,8 @@ def told(**changes: Mapping[str, object] | str) -> HouseStatus:
     return found
 
 
-def test_one_screen_tells_state_demand_alarms_and_each_circuit() -> None:
-    """With what to do about an alarm, and the reason where no command reaches a circuit."""
+def test_one_screen_shows_state_demand_alarms_and_each_circuit() -> None:
+    """With what to do about an alarm, and why a circuit is uncontrollable."""
     text = status_text(SITE, told(), None, NOW)
     assert "on STANDBY, shed, since" in text
     assert "(1 min 40 s)" in text
@@ -100,7 +100,7 @@ def test_an_alarm_says_for_how_long_it_has_stood() -> None:
     assert "ALARM not-restored: Not given back." in status_text(SITE, told(), None, NOW)
 
 
-def test_why_nothing_comes_back_yet_is_told() -> None:
+def test_the_wait_before_restoring_is_shown() -> None:
     """How long utility must still be unbroken, and that it is longer than usual."""
     state = {**STATE, "state": "stabilizing", "stable_at": "2027-01-15T08:00:30.000Z", "flap_openings": 0}
     assert "nothing comes back for 30 s more" in status_text(SITE, told(state=state), None, NOW)
@@ -111,7 +111,7 @@ def test_why_nothing_comes_back_yet_is_told() -> None:
     assert "comes back" not in status_text(SITE, told(state={**state, "state": "utility"}), None, NOW)
 
 
-def test_a_generator_that_stopped_is_told() -> None:
+def test_a_generator_without_power_is_shown() -> None:
     """A house on standby without power is no shed house."""
     state = {**STATE, "generator_power_lost_at": "2027-01-15T07:59:00.000Z"}
     assert "THE GENERATOR HAS STOPPED, as it seems, 1 min 00 s ago" in status_text(SITE, told(state=state), None, NOW)
@@ -129,7 +129,7 @@ def test_demand_that_was_said_long_ago_is_not_shown_as_the_present() -> None:
 
 
 def test_demand_from_the_future_is_not_shown_as_the_present() -> None:
-    """A Pi's clock may have been set back since: nobody knows how old the figure is."""
+    """A Pi's clock may have been set back since: the age of the value is unknown."""
     assert "3.20 kW now" not in status_text(SITE, told(), None, NOW - 3600.0)
 
 
@@ -207,7 +207,7 @@ def test_status_as_json_is_read_by_a_program(
     assert said["demand"]["kw"] is None, "nobody knows how old it is"
 
 
-def test_a_site_that_never_spoke_ends_with_1(
+def test_a_site_without_messages_ends_with_1(
     broker: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A wrong site id looks like this, and the sentence says so."""
@@ -226,8 +226,8 @@ def test_a_broker_that_is_away_ends_with_1(tmp_path: Path, capsys: pytest.Captur
     assert "no program listens" in said["reason"]
 
 
-def test_an_inverted_contact_is_spoken_of_each_time() -> None:
-    """A cut wire would read as utility: whoever looks is told, each time."""
+def test_an_inverted_contact_is_reported_each_time() -> None:
+    """A cut wire would read as utility: the status reports it each time."""
     inverted = Site("home", Broker(), inverted=True)
     told = HouseStatus(state={"state": "utility", "source": "utility"})
     assert "a cut wire reads as utility" in " ".join(status_text(inverted, told, None, 0.0).split())

@@ -163,7 +163,7 @@ def test_a_terminal_that_is_gone_is_said_without_a_traceback() -> None:
 def test_a_log_that_cannot_be_read_is_not_the_fault_of_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A dying card answers EIO to whoever reads, and the kernel does to whoever writes to a terminal that is gone."""
+    """A dying card returns EIO to readers, and the kernel does to writers when a terminal is gone."""
     (tmp_path / "ledger.db").symlink_to("/proc/self/mem")
     (tmp_path / "ledger.db-wal").touch()
     assert run("outages", "--state", str(tmp_path)) == 1
@@ -189,7 +189,7 @@ def test_a_closed_stdout_is_no_error() -> None:
 
 
 def test_run_imports_nothing_of_the_other_commands() -> None:
-    """Milliseconds at a start in the dark are milliseconds of overload: the parser of `run` knows only `run`."""
+    """Milliseconds at a cold start are milliseconds of overload: the parser of `run` has only `run`."""
     program = (
         "import sys\nfrom clients.cli import dispatcher\ndispatcher.build_parser(['run']).parse_args(['run'])\n"
         "ours = ('clients', 'controller', 'hw', 'rules', 'asyncio')\n"
@@ -274,7 +274,7 @@ def test_a_circuit_that_is_misspelt_is_answered_by_its_likely_twin(
 def test_a_password_for_others_asks_for_sudo(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is the controller's: whoever looks at the house as themselves is told how to, and is not told to write it."""
+    """It belongs to the controller: a regular user sees how to read it, and is not asked to write it."""
     secret = folder / "broker.password"
     text = (folder / "installer.toml").read_text(encoding="utf-8")
     login = f'[broker]\nusername = "loadshed"\npassword_file = "{secret}"\n'
@@ -294,7 +294,7 @@ def test_a_password_for_others_asks_for_sudo(
     assert "the same command with sudo" in " ".join(capsys.readouterr().out.split())
 
 
-def test_whoever_may_not_write_is_told_before_the_questions(
+def test_missing_write_permission_is_reported_before_the_questions(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Not after them; a card that goes elsewhere needs no such right."""
@@ -336,7 +336,7 @@ def test_the_meter_is_read_and_says_who_it_is(meter: str, capsys: pytest.Capture
 
 
 def test_what_writes_to_the_meter_asks_first(meter: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody at the terminal means no; `--yes` means yes."""
+    """No terminal means no; `--yes` means yes."""
     assert run("meter", "set-id", "7", "--port", meter) == 1
     assert "nothing was sent" in capsys.readouterr().out
     assert run("meter", "set-id", "7", "--port", meter, "--yes") == 0
@@ -353,7 +353,7 @@ def test_port_and_id_come_from_the_installers_file(
     assert "id 1: a meter" in capsys.readouterr().out
 
 
-def test_a_meter_nobody_named_is_asked_about(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_meter_without_model_is_asked_about(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """No port, no table [meter]: the sentence says which word is missing."""
     (folder / "installer.toml").write_text(
         '[site]\nid = "home"\n[contact]\nsource = "gpio"\npin = 17\n', encoding="utf-8"

@@ -40,7 +40,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     return done.stdout, folder
 
 
-def test_the_outage_is_told_as_it_happens_and_reported_at_the_end(played: tuple[str, Path]) -> None:
+def test_the_outage_is_shown_live_and_reported_at_the_end(played: tuple[str, Path]) -> None:
     """In this order, and it says how fast its clock runs."""
     story, _ = played
     happenings = (

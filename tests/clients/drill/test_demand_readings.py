@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 POLL_S = 5.0
 EDGES_A_TICK = 20
 Step = tuple[float, float]
-"""From so many seconds on, so many kW."""
+"""From this second on, this power in kW."""
 
 
 def edges(steps: Sequence[Step], until: float, kw_s: float = EDGE_KW_S) -> Iterator[float]:
@@ -57,7 +57,7 @@ def test_a_load_that_comes_on_is_the_rise_between_whole_intervals() -> None:
     assert power_step(before, after) == PowerStep(5.0)
 
 
-def test_where_no_whole_interval_fits_nothing_is_told() -> None:
+def test_without_a_whole_interval_no_load_is_reported() -> None:
     """At 2 kW a pulse comes each nine seconds: five are too few to know anything."""
     readings = heard([(0.0, 1.0), (60.0, 2.0), (65.0, 3.0)], 80.0)
     assert readings.steady(60.5, 65.0) is None
@@ -92,7 +92,7 @@ def test_a_house_that_draws_next_to_nothing_is_known_as_an_upper_bound() -> None
         (PowerReading(2.0, is_upper_bound=True), PowerReading(3.0), PowerStep(1.0, is_lower_bound=True)),
     ],
 )
-def test_a_rise_that_is_none_is_not_made_up(before: PowerReading, after: PowerReading, told: PowerStep | None) -> None:
+def test_no_rise_is_not_reported_as_a_load(before: PowerReading, after: PowerReading, told: PowerStep | None) -> None:
     """A fall, noise, and a figure that is itself an upper bound."""
     assert power_step(before, after) == told
 
@@ -108,7 +108,7 @@ def test_what_is_no_figure_says_only_how_good_it_is() -> None:
 
 
 def test_the_register_needs_a_tick_of_its_own() -> None:
-    """A tick is 0.1 kWh: at 6 kW one a minute, and each is told up to a poll late."""
+    """A tick is 0.1 kWh: at 6 kW one a minute, and each is reported up to a poll late."""
     readings = DemandReadings(POLL_S)
     for at, kw in ((0.0, 5.0), (60.0, 6.0), (120.0, 6.1)):
         readings.take({"kw": kw, "kw_is_upper_bound": False, "kw_quality": "coarse"}, at)
@@ -123,8 +123,8 @@ def test_the_register_needs_a_tick_of_its_own() -> None:
     stagger_s=st.floats(2.0, 30.0),
     late_s=st.floats(0.0, 0.25),
 )
-def test_what_is_told_of_a_load_is_true(base_kw: float, loads_kw: list[float], stagger_s: float, late_s: float) -> None:
-    """Whatever the house draws and however fast circuits come back: right within a few percent, or not told."""
+def test_a_reported_load_is_correct(base_kw: float, loads_kw: list[float], stagger_s: float, late_s: float) -> None:
+    """Whatever the house draws and however fast circuits are restored: correct within a few percent, or unknown."""
     steps, kw = [(0.0, base_kw + sum(loads_kw)), (10.0, base_kw)], base_kw
     for place, load_kw in enumerate(loads_kw):
         kw += load_kw

@@ -1,4 +1,4 @@
-"""What a drill would do now: told before anybody consents, by the files alone or with the running controller."""
+"""The plan of a drill before confirmation, from the files alone or with the running controller."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_each_circuit_has_its_fate_in_the_order_of_shedding() -> None:
 
 
 def test_the_way_back_is_by_rank_and_stagger_and_rest() -> None:
-    """Rank 1 first; who must rest lets the others go first; who waits for a person is named."""
+    """Rank 1 first; a circuit in its minimum off time lets others go first; circuits waiting for a user are named."""
     plan = Drilled(*HOUSE, settings=RELAXED).plan(for_s=60.0)
     assert [(str(line.id), line.restored_after_s) for line in plan.in_turn] == [
         ("hot-tub", 0.0),
@@ -90,8 +90,8 @@ def test_the_plan_comes_true() -> None:
     assert {line.id for line in plan.waiting} == {*house.owed()}
 
 
-def test_what_is_off_or_unknown_or_silent_is_told_apart() -> None:
-    """Off stays off; nobody vouches for one: it goes off, and a person is asked; one does not answer."""
+def test_off_unknown_and_silent_circuits_are_distinguished() -> None:
+    """Off stays off; unknown goes off and the user is asked; one does not respond."""
     house = Drilled(circuit("pump"), circuit("hot-tub"), circuit("car"))
     house.breaker("pump").turn_off_by_hand()
     house.wait(5.0)
@@ -213,7 +213,7 @@ def test_nothing_to_shed_is_said_so() -> None:
 
 
 def test_what_was_measured_last_counts(tmp_path: Path) -> None:
-    """The proof in setup, or a later drill's report; another house's report and what is none say nothing."""
+    """The test in setup, or a later drill's report; another house's report and other files are ignored."""
     proofs = {
         "hot-tub": BreakerTestResult(AT, 0.1, 0.1, 5.0),
         "pump": BreakerTestResult(AT, 0.1, 0.1, -0.2),
@@ -252,7 +252,7 @@ def test_a_time_is_typed_as_people_write_it(typed: str, seconds: float) -> None:
 @pytest.mark.parametrize(
     ("typed", "says"), [("4s", "use 5s to 60min"), ("2h", "use 5s to 60min"), ("soon", "90s, 5min or 1h")]
 )
-def test_a_time_that_is_none_is_refused_with_what_is_allowed(
+def test_an_invalid_time_is_refused_with_what_is_allowed(
     typed: str, says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Before anything is looked at."""

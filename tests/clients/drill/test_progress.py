@@ -74,7 +74,7 @@ def test_each_circuit_draws_what_demand_rises_by_as_it_comes_back() -> None:
     assert demand.fell == PowerStep(12.5)
 
 
-def test_a_load_at_rest_is_none_seen_and_one_too_soon_is_not_guessed() -> None:
+def test_an_idle_load_is_none_seen_and_an_early_one_is_unknown() -> None:
     """A charger with nothing to charge; a pump whose successor came before the second pulse."""
     draws = {"pump": 1.0, "dryer": 0.0, "hot-tub": 12.0}
     found = drilled(draws=draws, base_kw=2.0).result()
@@ -85,7 +85,7 @@ def test_a_load_at_rest_is_none_seen_and_one_too_soon_is_not_guessed() -> None:
     assert outcome(slow, "hot-tub").drew == PowerStep(12.0)
 
 
-def test_the_register_alone_tells_the_houses_fall_and_no_circuit() -> None:
+def test_the_register_alone_shows_the_fall_of_the_house_only() -> None:
     """And the report says why."""
     house = Drilled(*THREE, draws={"hot-tub": 16.0}, base_kw=8.0, pulses=False)
     house.wait(600.0)
@@ -99,7 +99,7 @@ def test_the_register_alone_tells_the_houses_fall_and_no_circuit() -> None:
     assert COARSE in flat(result_text(found))
 
 
-def test_without_a_meter_nothing_is_told_of_kw() -> None:
+def test_without_a_meter_no_kw_is_reported() -> None:
     """Unknown is unknown."""
     found = drilled().result()
     assert found.demand.circuits_unknown_reason == NO_METER
@@ -140,7 +140,7 @@ def test_what_goes_off_and_does_not_come_back_has_failed() -> None:
 
 
 def test_what_trips_has_failed() -> None:
-    """It is a person's to look at."""
+    """A user must check it."""
     house = Drilled(*THREE)
     house.follow(30.0)
     house.wait(10.0)
@@ -149,7 +149,7 @@ def test_what_trips_has_failed() -> None:
     assert "Hot tub: TRIPPED" in house.result().verdict
 
 
-def test_what_waits_for_a_person_has_not_failed() -> None:
+def test_a_circuit_waiting_for_a_user_has_not_failed() -> None:
     """As its owner wrote it; the report says what brings it back."""
     found = drilled(circuit("pump"), circuit("range", restore=Restore.ASK)).result()
     assert found.passed
@@ -157,7 +157,7 @@ def test_what_waits_for_a_person_has_not_failed() -> None:
     assert "`loadshed ask restore range`" in flat(result_text(found))
 
 
-def test_what_a_person_takes_over_has_not_failed() -> None:
+def test_a_manual_override_has_not_failed() -> None:
     """Their hand is no fault of the breaker's."""
     house = Drilled(*THREE)
     house.follow(60.0)
@@ -173,7 +173,7 @@ def test_what_a_person_takes_over_has_not_failed() -> None:
 
 
 def test_a_real_transfer_cuts_it_short() -> None:
-    """What was measured until then is told, and nobody is called failed."""
+    """What was measured until then is reported, and no circuit has failed."""
     house = Drilled(*THREE)
     course = house.follow(60.0)
     house.wait(20.0)
@@ -190,8 +190,8 @@ def test_a_real_transfer_cuts_it_short() -> None:
     assert "A REAL TRANSFER" in house.lines[-1]
 
 
-def test_who_was_only_just_told_as_it_was_cut_short_has_not_failed() -> None:
-    """A slow breaker had no time to answer; one that was told three times had."""
+def test_a_circuit_just_commanded_when_cut_short_has_not_failed() -> None:
+    """A slow breaker had no time to respond; one that had three commands did."""
     house = Drilled(*THREE)
     house.breaker("dryer").has(silent=True)
     house.follow(60.0)
@@ -216,7 +216,7 @@ def test_a_drill_that_is_dropped_never_began() -> None:
 
 
 def test_a_start_in_the_middle_is_said_and_followed() -> None:
-    """The controller that comes back gives back; what was missed is not called a failure of the breaker's return."""
+    """The controller that restarts restores; what was missed is not a failure of the breaker."""
     house = Drilled(*THREE)
     course = house.follow(60.0)
     house.wait(20.0)
@@ -230,7 +230,7 @@ def test_a_start_in_the_middle_is_said_and_followed() -> None:
 
 
 def test_a_contact_that_is_lost_is_said() -> None:
-    """Nothing is switched on until somebody knows where it is."""
+    """Nothing is switched on until the position is known."""
     house = Drilled(*THREE)
     house.follow(60.0)
     house.wait(20.0)
@@ -243,7 +243,7 @@ def test_a_contact_that_is_lost_is_said() -> None:
 
 
 def test_who_left_has_not_seen_it_to_its_end() -> None:
-    """The report says so, and calls nobody failed."""
+    """The report states it, and no circuit has failed."""
     house = Drilled(*THREE)
     house.follow(60.0)
     house.wait(20.0)
@@ -253,7 +253,7 @@ def test_who_left_has_not_seen_it_to_its_end() -> None:
     assert found.verdict.startswith("NOT FOLLOWED to its end; until then 3 of 3")
 
 
-def test_the_state_alone_tells_what_was_missed() -> None:
+def test_the_state_alone_shows_what_was_missed() -> None:
     """A broker that was away swallowed the events: the beginning, the end, a transfer."""
     house = Drilled(*THREE)
     course = DrillProgress(house.plan())
@@ -291,7 +291,7 @@ def test_another_drills_words_are_not_ours() -> None:
 def test_an_answer_counts_from_our_first_command(
     sent: float | None, said: float, after_last_s: float, tries: int, told: float
 ) -> None:
-    """What is said of the last one is the least, also where somebody sets the clock meanwhile."""
+    """The time of the last command is the minimum, also if the clock is set in between."""
     fare = CircuitProgress()
     fare.sent(sent, first=True)
     assert fare.answered(said, after_last_s, tries) == pytest.approx(told)
@@ -301,7 +301,7 @@ def test_an_answer_counts_from_our_first_command(
 
 
 def test_the_page_shows_all_of_it_and_needs_nothing_else() -> None:
-    """Times, kW, failures in their own colour, what is left to a hand; names are text, and no markup."""
+    """Times, kW, failures in their own color, manual switching; names are text, not markup."""
     circuits = (*THREE, circuit("porch", kind=Kind.STANDARD), circuit("range", restore=Restore.ASK))
     house = Drilled(*circuits, settings=SLOWLY, draws={"hot-tub": 6.0}, base_kw=4.0)
     house.breaker("dryer").has(silent=True)

@@ -57,7 +57,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_backup_is_whole_while_the_daemon_writes(config: Path, state: Path, tmp_path: Path) -> None:
-    """What is committed is in it, also where it stands in the log beside the database yet; what is not, is not."""
+    """Committed rows are in it, also those in the WAL; uncommitted ones are not."""
     with closing(sqlite3.connect(state / LEDGER.file, isolation_level=None)) as daemon:
         daemon.execute("INSERT INTO entries VALUES ('committed', '{}')")
         daemon.execute("BEGIN IMMEDIATE")
@@ -152,7 +152,7 @@ def test_a_database_from_a_newer_version_is_not_touched(config: Path, state: Pat
 def test_files_that_are_wrong_for_the_new_version_stop_it(
     config: Path, state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the mistakes, as `check` says them; where nobody uses them yet they may be wrong."""
+    """With the errors, as `check` shows them; files that are not in use yet may be invalid."""
     (config / "circuits.toml").write_text("[circuits.hot-tub]\nspaces = 1\n", encoding="utf-8")
     words = ("rehearse", "--config", str(config), "--state", str(state))
     assert upgrade.main(words) == 1
@@ -173,7 +173,7 @@ def test_each_upgrade_keeps_what_was_and_only_the_last_three(config: Path, state
 
 
 class Clock:
-    """A time that goes by when somebody pauses."""
+    """A clock that advances when the code sleeps."""
 
     def __init__(self) -> None:
         self.now = 1000.0

@@ -48,7 +48,7 @@ def kept(folder: Path, history: SaveHistory, before: str = "on") -> EventLog:
 def test_failed_is_what_did_not_confirm_though_it_should_have(
     tmp_path: Path, before: str, confirmed_after_s: float | None, end: str | None, failed: tuple[str, ...]
 ) -> None:
-    """A person's hand is no failure, nor is what was off before."""
+    """Manual switching is not a failure, nor is a circuit that was off before."""
     with kept(tmp_path, SaveHistory(1, TUB, BEGAN, confirmed_after_s, None, end), before) as log:
         (drill,) = log.outages()
         assert drill_failed(drill) == failed

@@ -89,7 +89,7 @@ def test_units_stand_in_the_names_and_figures_in_base_units() -> None:
     assert found["loadshed_meter_energy_joules_total"] == pytest.approx(36e6)
 
 
-def test_state_circuits_and_alarms_are_told() -> None:
+def test_state_circuits_and_alarms_are_exported() -> None:
     """One sample for each circuit, alarm and state."""
     found = figures(heard())
     assert (found["loadshed_up"], found["loadshed_broker_up"], found["loadshed_on_standby"]) == (1, 1, 1)
@@ -101,7 +101,7 @@ def test_state_circuits_and_alarms_are_told() -> None:
 
 
 def test_what_is_not_known_is_left_out_and_never_0() -> None:
-    """An unknown position, a window that is not full, a stale figure, a source nobody knows, an absent meter."""
+    """An unknown position, a partial window, a stale value, an unknown source, no meter."""
     found = figures(heard())
     assert not found.keys() & {
         "loadshed_circuit_on/car",
@@ -114,7 +114,7 @@ def test_what_is_not_known_is_left_out_and_never_0() -> None:
     assert "loadshed_readiness_score" not in figures(heard(readiness={"score": None}))
 
 
-def test_without_the_controller_only_that_is_told() -> None:
+def test_without_the_controller_only_its_absence_is_exported() -> None:
     """What it said last is not the present."""
     found = heard()
     found.take("controller/availability", b"offline")

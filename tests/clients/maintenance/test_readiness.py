@@ -96,7 +96,7 @@ def test_what_is_just_good_enough_costs_nothing(facts: Facts) -> None:
 
 
 def test_what_cannot_shed_is_not_ready() -> None:
-    """Neither without its controller, nor with a stranger at the breakers and a contact nobody saw."""
+    """Neither without its controller, nor with anonymous access to the breakers and an untested contact."""
     assert assess(Facts(trouble="away")).score < LIMITED
     assert assess(Facts(anonymous_listeners=("10.0.0.5:1883",), contact_seen=False)).level == "not-ready"
     assert assess(Facts(offline=("a", "b", "c", "d"), alarms=("owed",))).level == "not-ready"
@@ -105,7 +105,7 @@ def test_what_cannot_shed_is_not_ready() -> None:
 
 
 def test_a_house_in_order_but_without_a_ups_is_ready() -> None:
-    """Nobody can know of every UPS: it is said, and weighs little."""
+    """A UPS cannot always be detected: the reason costs little."""
     found = assess(Facts(ups_known=False, drill_days=None))
     assert READY <= found.score < 100
     assert text(found).startswith("READY: 93 of 100\n  -5   No UPS is known here.")
@@ -155,8 +155,8 @@ def _write(path: Path, words: str) -> None:
     path.write_text(words, encoding="ascii")
 
 
-def test_the_machine_tells_of_its_supply_its_card_and_its_ups(tmp_path: Path) -> None:
-    """In the kernel's own places; where there is nothing, nothing is known."""
+def test_supply_card_and_ups_of_the_machine_are_reported(tmp_path: Path) -> None:
+    """In the kernel's own places; without files, nothing is known."""
     assert (throttled(tmp_path), worn_percent(tmp_path), ups_known(tmp_path)) == (None, None, False)
     _write(tmp_path / "sys/devices/platform/soc/soc:firmware/get_throttled", "50005\n")
     _write(tmp_path / "sys/block/mmcblk0/device/life_time", "0x02 0x09\n")

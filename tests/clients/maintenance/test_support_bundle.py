@@ -1,4 +1,4 @@
-"""The bundle for a bug report tells everything but secrets."""
+"""The bundle for a bug report contains everything but secrets."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_bundle_of_a_house_that_had_an_outage(tmp_path: Path, capsys: pytest.C
 
 
 def test_no_secret_is_in_a_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Neither the password file, nor what stands in it, nor what somebody wrote into the wrong file."""
+    """Neither the password file, nor its content, nor a secret in the wrong file."""
     config, out = tmp_path / "config", tmp_path / "bundle.tar.gz"
     config.mkdir()
     (config / "broker.password").write_text(f"{PASSWORD}\n", encoding="utf-8")

@@ -121,7 +121,7 @@ def test_identify_compares_answer_and_registers(serve: Serve, form: str) -> None
     assert electrician.said[-1] == "the answer and the registers agree"
 
 
-def test_identify_tells_a_difference(serve: Serve) -> None:
+def test_identify_reports_a_difference(serve: Serve) -> None:
     """A meter that says one thing and holds another is not identified."""
     meter = _meter()
     meter.answer = _lying(meter.answer)  # type: ignore[method-assign]
@@ -160,7 +160,7 @@ def _loaded(**quirks: object) -> SimulatedMeter:
     return meter
 
 
-def test_reset_peak_asks_and_tells_what_was_seen(serve: Serve) -> None:
+def test_reset_peak_asks_and_reports_the_result(serve: Serve) -> None:
     """The frame is shown before, the three effects after."""
     code, electrician = _use(serve, reset_peak, _loaded())
     assert code == DONE
@@ -195,7 +195,7 @@ def test_a_confirmation_alone_is_no_reset(serve: Serve) -> None:
 @pytest.mark.parametrize("answer", ["old", "new", "none"])
 @pytest.mark.parametrize(("form", "number"), [("legal", 1), ("printed", 2), ("doubled", 3)])
 def test_set_id_finds_the_form_the_meter_takes(form: str, number: int, answer: str) -> None:
-    """Whoever confirms it, or nobody: done is when the new id answers and the old is silent."""
+    """Whether or not it is confirmed: done is when the new id responds and the old one is silent."""
     meter = _meter(set_id=form, set_id_answer=answer)
     code, electrician = _use(serve_pty, set_id(18), meter)
     assert code == DONE, electrician.text
@@ -268,7 +268,7 @@ def test_scan_finds_every_meter(serve: Serve) -> None:
 
 
 def test_scan_of_an_empty_bus(serve: Serve) -> None:
-    """Nobody there is said, with the next thing to try."""
+    """A missing response is reported, with the next thing to try."""
     code, electrician = _use(serve, scan(1, 3), _meter(9), timeout_s=0.03)
     assert code == NOT_DONE
     assert "doctor" in electrician.said[-1]
@@ -319,7 +319,7 @@ def test_the_doctor_on_silence_advises_and_listens(serve: Serve) -> None:
 
 
 def test_the_doctor_recognizes_a_legacy_meter(serve: Serve) -> None:
-    """Bytes nobody asked for: made before 26 Feb 2011; its pulses work."""
+    """Unrequested bytes: made before 26 Feb 2011; its pulses work."""
     code, electrician = _use(serve, Doctor(listen_s=0.3), _meter(unasked_s=0.05))
     assert code == NOT_DONE
     assert "use its pulse outputs" in electrician.text
@@ -484,7 +484,7 @@ async def _simulating(site: SimulatedSite, said: list[str]) -> AsyncIterator[Non
 
 
 def test_simulate_serves_a_linked_pseudo_terminal(tmp_path: Path) -> None:
-    """It tells the port and what to try on it, and answers the tools."""
+    """It shows the port and what to try on it, and serves the tools."""
     electrician, said = Electrician(), list[str]()
     site = SimulatedSite(tmp_path / "meter", tcp_port=0, model="1N240-02D", device_id=3)
 

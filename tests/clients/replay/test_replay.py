@@ -83,7 +83,7 @@ def commands(parts: list[Part]) -> int:
 def test_a_recorded_outage_is_decided_the_same_again(
     outage: list[Part], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Told as it fell, in the time of day, over the crash in its middle."""
+    """Shown as it happened, by time of day, across the crash in its middle."""
     keep(tmp_path, *lives(outage))
     assert main(["replay", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -108,7 +108,7 @@ def test_an_export_is_played_as_the_database_is(
     assert capsys.readouterr().out == from_database
 
 
-def test_the_same_is_told_whatever_the_hashes_of_that_process(tmp_path: Path) -> None:
+def test_the_output_does_not_depend_on_hash_seeds(tmp_path: Path) -> None:
     """No decision, and no line of it, hangs on the order in which a set is walked: byte for byte."""
     file = tmp_path / "nights.jsonl"
     file.write_text("\n".join(to_line(part) for seed in range(6) for part in recorded_night(seed)), encoding="utf-8")
@@ -169,7 +169,7 @@ def test_another_decision_is_shown_and_ends_with_1(
     assert difference["replayed"][0] == f"OFF to {first.circuit} (for {first.expires_s} s)"
 
 
-def test_one_outage_is_told_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_outage_is_shown_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """From its beginning to its end, also where the program started in it."""
     house = TapedHouse()
     for _ in range(2):
@@ -226,7 +226,7 @@ def test_what_is_no_recording_is_refused_in_a_sentence(
 
 
 def test_a_cut_recording_says_so(outage: list[Part], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody takes the silence after it for peace."""
+    """Silence after it does not count as the end."""
     first, _ = lives(outage)
     keep(tmp_path, [*first, SessionEnd(99.0, "too much")])
     assert main(["replay", str(tmp_path)]) == 0
@@ -374,11 +374,11 @@ COMMAND = EngineTurn(2.0, (), (SwitchOff("hot-tub", 5),), 2.0)  # type: ignore[a
 
 
 def tape() -> RecordingBuffer:
-    """Return a tape that waits 20 s where commands have left, and 600 s where none has."""
+    """Return a buffer that waits 20 s after commands, and 600 s without."""
     return RecordingBuffer(20.0, 600.0)
 
 
-def test_the_tape_waits_longer_where_nothing_was_commanded() -> None:
+def test_the_buffer_waits_longer_without_commands() -> None:
     """The sooner of both counts."""
     one = tape()
     assert one.add(TURN, 100.0)
@@ -393,7 +393,7 @@ def test_the_tape_waits_longer_where_nothing_was_commanded() -> None:
 
 
 def test_the_tape_goes_along_with_what_cannot_wait_but_seldom() -> None:
-    """The first commands take what there is along; the forty answers after them do not, each."""
+    """The first commands write what is waiting; the forty reports after them do not, each."""
     one = tape()
     one.add(TURN, 99.0)
     assert one.take(99.5, urgent=True) == []

@@ -1,4 +1,4 @@
-"""The same night under another configuration: the same where it is the same, honest where it is not."""
+"""A what-if replay: the same where nothing differs, and assumptions are named where it does."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def told(given: list[IssuedCommand], *names: str) -> list[tuple[float, str, str]
 
 
 def words(given: list[IssuedCommand], name: str) -> list[str]:
-    """Return what one circuit was told."""
+    """Return the commands of one circuit."""
     return [one.word.value for one in given if one.circuit == name]
 
 
@@ -81,7 +81,7 @@ def test_a_circuit_tagged_essential_is_kept_on_and_the_next_comes_back_in_its_tu
     assert what_if.devices.used == {("hot-tub", ON), ("ev-charger", ON)}
 
 
-def test_a_circuit_tagged_nonessential_is_shed_and_given_back_by_assumption() -> None:
+def test_a_circuit_tagged_nonessential_is_shed_and_restored_by_assumption() -> None:
     """The recording does not know how the fridge obeys: as the others do."""
     house = TapedHouse()
     house.outage(minutes=2.0)
@@ -103,7 +103,7 @@ def test_another_rank_changes_the_order_and_who_comes_back_when() -> None:
     assert sorted(offs) == sorted(one.circuit for one in what_if.recorded if one.word is OFF)
 
 
-def test_what_waits_for_a_person_is_not_given_back() -> None:
+def test_a_circuit_waiting_for_a_user_is_not_restored() -> None:
     """And stays off in what follows: the next outage finds it so."""
     house = TapedHouse()
     for _ in range(2):
@@ -129,8 +129,8 @@ def test_a_longer_wait_is_lived_through_to_its_end() -> None:
     assert {word for _, word in what_if.devices.used} == {ON}
 
 
-def test_a_hand_is_a_hand_under_any_configuration() -> None:
-    """The dryer is switched on by hand in the outage; where it was never shed nothing comes of it."""
+def test_a_manual_override_is_kept_under_any_configuration() -> None:
+    """The dryer is switched on manually in the outage; if it was never shed, that changes nothing."""
     house = TapedHouse()
     house.contact.open()
     house.wait(60.0)
@@ -148,8 +148,8 @@ def test_a_hand_is_a_hand_under_any_configuration() -> None:
     assert words(shed.simulated, "fridge") == ["off"]
 
 
-def test_where_utility_was_never_steady_for_long_enough_nobody_knows_what_was_on() -> None:
-    """What the broker remembers was not believed yet when the outage came: a person is asked."""
+def test_without_stable_utility_the_earlier_state_is_unknown() -> None:
+    """The retained report was not accepted yet when the outage came: the user is asked."""
     house = TapedHouse()
     house.outage(minutes=2.0)
     what_if = WhatIf(read(house.parts), house.panel, replace(house.settings, utility_stable_s=600.0))
@@ -167,7 +167,7 @@ def test_a_device_that_answered_nothing_answers_nothing_now() -> None:
 
 
 def test_a_device_that_was_away_answers_when_it_is_back() -> None:
-    """What is sent to it meanwhile is lost, under any configuration."""
+    """Commands in the meantime are lost, under any configuration."""
     house = TapedHouse()
     house.contact.open()
     house.later(0.05, house.breaker("fridge").loses_power)
@@ -207,7 +207,7 @@ def test_a_crash_in_the_night_is_survived_by_the_other_memory() -> None:
     assert told(what_if.simulated, "dryer")[0] == told(what_if.recorded, "dryer")[0]
 
 
-def test_a_circuit_that_is_owed_and_not_in_the_other_file_is_given_back() -> None:
+def test_an_owed_circuit_missing_in_the_other_file_is_restored() -> None:
     """It keeps its recorded entry, as at any start."""
     house = TapedHouse()
     house.contact.open()

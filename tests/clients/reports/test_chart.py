@@ -72,7 +72,7 @@ def test_what_is_unknown_is_a_gap() -> None:
 
 
 def test_samples_that_are_missing_are_a_gap() -> None:
-    """The program was down: nobody knows."""
+    """The program was down: unknown."""
     samples = steady(600)
     del samples[50:60]
     assert strokes(demand_svg(samples)) == [2, 2, 2]

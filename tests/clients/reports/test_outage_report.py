@@ -1,4 +1,4 @@
-"""An outage, told: to a person, to a program, to a spreadsheet, and on paper."""
+"""Reports of an outage: for a user, for a program, for a spreadsheet, and on paper."""
 
 from __future__ import annotations
 
@@ -97,12 +97,12 @@ def histories() -> list[DiskEffect]:
 def sample(
     seconds: float, kw: float | None = 4.0, fifteen_kw: float | None = 5.0, quality: str = "pulses"
 ) -> SaveSample:
-    """Return a row of the demand log, so many seconds after the beginning."""
+    """Return a row of the demand log, this number of seconds after the beginning."""
     return SaveSample(BEGAN + seconds, 1, kw, False, quality, 0.5, 4.5, fifteen_kw, 1234.5, 7)
 
 
 def event(seconds: float, name: str, **about: Json) -> LogEvent:
-    """Return an event, so many seconds after the beginning."""
+    """Return an event, this number of seconds after the beginning."""
     return LogEvent(BEGAN + seconds, name, None, about)
 
 
@@ -125,10 +125,8 @@ def told(state: Path, capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return capsys.readouterr().out
 
 
-def test_a_person_reads_when_how_long_and_what_became_of_each_circuit(
-    state: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Circuits that were not shed though nonessential are told too, with the reason."""
+def test_the_report_shows_time_duration_and_each_circuit(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nonessential circuits that were not shed are shown, too, with the reason."""
     text = told(state, capsys, "report")
     assert "lasted     20 min 00 s" in text
     assert "transfers  2, at " in text
@@ -142,7 +140,7 @@ def test_a_person_reads_when_how_long_and_what_became_of_each_circuit(
     assert "fridge" not in lines
 
 
-def test_a_person_reads_energy_peaks_and_how_true_they_are(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_report_shows_energy_peaks_and_their_accuracy(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The peak has its time; the meter has its accuracy class."""
     text = told(state, capsys, "report", "1")
     assert "energy     1.5 kWh" in text
@@ -188,7 +186,7 @@ def test_the_peak_of_a_short_outage_is_marked_for_programs_too(
     assert json.loads(told(short, capsys, "report", "--json"))["partial"] == ["peak_15min_kw"]
 
 
-def test_a_clock_nobody_vouches_for_is_said_to_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_untrusted_clock_is_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A Pi has no clock of its own: times are marked, durations stand."""
     write(tmp_path, [outage()], trusted=False)
     (listed,) = json.loads(told(tmp_path, capsys, "outages", "--json"))
@@ -208,7 +206,10 @@ def test_an_outage_that_lasts_has_no_end(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_what_is_on_and_only_watched_is_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """After a restart an OFF may still take effect for a minute: the all-clear names nobody, and neither does this."""
+    """After a restart an OFF may still take effect for a minute.
+
+    Neither the final event nor the report names a circuit.
+    """
     write(tmp_path, [outage(), *histories()])
     assert "2, 1 not back" in told(tmp_path, capsys, "outages")
     write(tmp_path, [SaveEntry(RANGE, {"position": "on"})], LATER)
@@ -223,7 +224,7 @@ def test_demand_from_before_the_outage_is_no_peak_of_it(tmp_path: Path, capsys: 
     assert "5.0 kW over 15 minutes" in told(tmp_path, capsys, "report")
 
 
-def test_an_outage_over_a_restart_is_told_by_the_wall_clock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_outage_across_a_restart_uses_the_wall_clock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two boots have two monotonic clocks; what they have in common is the time of day."""
     write(tmp_path, [outage(ended=None)])
     ended = SaveOutage(
@@ -263,14 +264,14 @@ def test_no_log_and_no_such_outage_end_with_1(state: Path, tmp_path: Path, capsy
 
 
 def test_a_house_without_outages_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An empty log is no error to whoever lists it."""
+    """An empty log is not an error for a list."""
     write(tmp_path, [event(0.0, "started")])
     assert told(tmp_path, capsys, "outages") == "No outage recorded.\n"
     assert told(tmp_path, capsys, "outages", "--json") == "[]\n"
 
 
-def test_a_drill_is_told_as_a_drill(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing opened, and nobody lost any power: it is in the list all the same, and called what it was."""
+def test_a_drill_is_reported_as_a_drill(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The contact did not open, and power was never lost: it is listed as a drill all the same."""
     drill = replace(outage(BEGAN + 70.0), kind="drill", openings=())
     back = SaveHistory(1, HOT_TUB, BootTime(BOOT, BEGAN), 0.25, BootTime(BOOT, BEGAN + 65.0), "restored")
     coming = SaveOutage(2, "about", "drill", BootTime(BOOT, BEGAN + 500.0), None, (), {})

@@ -43,9 +43,9 @@ async def on_bus(house: SimulatedHouse, broker: Mosquitto) -> AsyncIterator[Brea
 def configured(
     tmp_path: Path, broker: Mosquitto, *, contact_seen: bool = True, confirm_s: float = 10.0
 ) -> tuple[str, ...]:
-    """Write the files of a small house, and return the words that name its folders.
+    """Write the files of a small house, and return the arguments that name its folders.
 
-    `confirm_s`: so long that no loaded machine makes a breaker late.
+    `confirm_s`: long enough for a loaded machine.
     """
     config, state = tmp_path / "config", tmp_path / "state"
     config.mkdir()

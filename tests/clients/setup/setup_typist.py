@@ -1,4 +1,4 @@
-"""A person at the terminal of a real program: reads what is said, types what is asked for."""
+"""A user at the terminal of a real program: reads the output, types the answers."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Typist:
 
 @asynccontextmanager
 async def typist(*words: str, path: Path | None = None) -> AsyncIterator[Typist]:
-    """Run `loadshed` with these words on simulated pins, with a person at its terminal.
+    """Run `loadshed` with these arguments on simulated pins, with a user at its terminal.
 
     `path`: a folder whose programs are found before the system's.
     """

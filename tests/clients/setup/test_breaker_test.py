@@ -90,7 +90,7 @@ def _at_first_command(hub: BreakersOnBus, happens: object) -> None:
 
 
 def test_off_and_on_with_consent(tmp_path: Path, broker: Mosquitto, wire: SimulatedWire) -> None:
-    """The report's own delay is told, what is protected is left alone, and the proof is kept."""
+    """The report's own delay is shown, protected circuits are left alone, and the result is saved."""
     assert not wire.is_open
     house = SimulatedHouse(LOADS)
     found, said = ground(tmp_path, configured(tmp_path, broker), "y")
@@ -126,7 +126,7 @@ def test_nothing_is_proved_on_standby(tmp_path: Path, broker: Mosquitto, wire: S
 def test_what_was_not_on_is_not_switched_on(
     tmp_path: Path, broker: Mosquitto, wire: SimulatedWire, position: Position
 ) -> None:
-    """Somebody had a reason."""
+    """There was a reason for it."""
     assert not wire.is_open
     house = SimulatedHouse((replace(LOADS[0], position=position), LOADS[1]))
     found, said = ground(tmp_path, configured(tmp_path, broker), "y")
@@ -135,10 +135,10 @@ def test_what_was_not_on_is_not_switched_on(
     assert any("switches nothing on that was not on" in words for words in said)
 
 
-def test_a_breaker_that_falls_silent_is_told_on_again_and_named(
+def test_a_breaker_that_stops_responding_is_sent_on_and_named(
     tmp_path: Path, broker: Mosquitto, wire: SimulatedWire
 ) -> None:
-    """It obeys and says nothing: nobody can see that it is on again, so it counts as left off."""
+    """It obeys and reports nothing: whether it is on again is unknown, so it counts as left off."""
     assert not wire.is_open
     house = SimulatedHouse(LOADS)
     tub = house.breaker("hot-tub")
@@ -214,7 +214,7 @@ def test_a_compressor_rests_before_it_runs_again(tmp_path: Path, broker: Mosquit
 
 
 def test_a_setup_that_is_killed_is_remembered(tmp_path: Path, broker: Mosquitto) -> None:
-    """What it was about to switch off stands on disk before the command leaves; nothing else is enabled meanwhile."""
+    """The circuit to switch off is on disk before the command is sent; the unit is not enabled in between."""
     words = configured(tmp_path, broker)
     house = SimulatedHouse(LOADS)
     house.breaker("hot-tub").faults = BreakerFaults(slow_s=60.0)
@@ -235,7 +235,7 @@ def test_a_setup_that_is_killed_is_remembered(tmp_path: Path, broker: Mosquitto)
 @pytest.mark.parametrize(
     ("end", "code"), [(signal.SIGINT, 130), (signal.SIGHUP, 1), (signal.SIGTERM, 1)], ids=["Ctrl-C", "hang-up", "kill"]
 )
-def test_whoever_ends_it_in_the_middle_the_circuit_comes_back_first(
+def test_however_it_ends_the_circuit_is_restored_first(
     tmp_path: Path, broker: Mosquitto, end: signal.Signals, code: int
 ) -> None:
     """The real program, with the command under way; a terminal goes away with the network it came over."""
@@ -256,7 +256,7 @@ def test_whoever_ends_it_in_the_middle_the_circuit_comes_back_first(
 
 
 def test_a_running_controller_switches_at_our_request_and_never_on_standby(tmp_path: Path) -> None:
-    """With the real daemon: on utility it obeys as it obeys a person; in an outage setup keeps its hands off."""
+    """With the real daemon: on utility it obeys as for a user; in an outage setup switches nothing."""
 
     async def story() -> None:
         async with RealHouse(tmp_path / "house") as house:

@@ -90,7 +90,7 @@ def installer_of(text: str | ConfigErrors) -> Installer:
 
 @given(panels(), panels())
 def test_any_panel_is_written_as_it_was_meant(before: Panel, after: Panel) -> None:
-    """Anew, and over another."""
+    """As a new file, and over another."""
     fresh = circuits_text(None, before)
     assert panel_of(fresh).circuits == before.circuits
     assert isinstance(fresh, str)
@@ -117,7 +117,7 @@ def test_a_circuit_goes_and_the_heading_of_the_next_stays() -> None:
     assert "# --- shed at the transfer ---" in text
 
 
-def test_a_file_written_in_another_way_is_written_anew() -> None:
+def test_a_file_in_another_form_is_rewritten() -> None:
     """Dotted keys are legal TOML, and no table of their own: the text says what was meant all the same."""
     text = '[circuits]\ntub.space = 1\ntub.breaker = "gen2"\ntub.tag = "essential"\n'
     tub = replace(panel_of(text)[CircuitId("tub")], rank=2)
@@ -148,7 +148,7 @@ def test_what_may_not_be_is_not_written() -> None:
     ],
 )
 def test_one_table_changes_and_the_others_stay(change: dict[str, object]) -> None:
-    """Over the example's own words, and anew."""
+    """Over the example's own text, and as a new file."""
     (name,) = change
     wanted = replace(installer_of(INSTALLER), **change)  # type: ignore[arg-type]
     text = installer_text(INSTALLER, wanted)
@@ -159,7 +159,7 @@ def test_one_table_changes_and_the_others_stay(change: dict[str, object]) -> Non
     assert all(line in text.splitlines() for line in others)
 
 
-def test_what_nobody_wrote_yet_can_be_written() -> None:
+def test_a_missing_file_can_be_written() -> None:
     """A bare box."""
     assert installer_of(installer_text(None, DEFAULTS)) == DEFAULTS
 
@@ -172,14 +172,14 @@ def test_pins_that_clash_are_not_written() -> None:
     assert "use another pin" in str(found.found[0])
 
 
-def test_a_table_comes_to_the_end_where_there_is_none() -> None:
+def test_a_new_table_is_appended_at_the_end() -> None:
     """With a blank line before it."""
     assert with_table("[a]\nx = 1", "b", "[b]\ny = 2\n") == "[a]\nx = 1\n\n[b]\ny = 2\n"
     assert with_table("", "b", "[b]\n") == "[b]\n"
     assert with_table("# mine\n", "b", None) == "# mine\n"
 
 
-def test_the_example_that_nobody_changed_is_no_house(tmp_path: Path) -> None:
+def test_an_unchanged_example_is_not_a_house(tmp_path: Path) -> None:
     """A fresh box has it: its circuits are not offered, and are gone with the first that is written."""
     for name in ("installer.toml", "circuits.toml"):
         (tmp_path / name).write_text((EXAMPLES / name).read_text("utf-8"), encoding="utf-8")
@@ -213,7 +213,7 @@ def test_the_old_file_lies_beside_the_new_one_with_its_mode(tmp_path: Path) -> N
 
 
 def test_what_was_seen_is_read_back_and_damage_means_that_nothing_was_seen(tmp_path: Path) -> None:
-    """A contact that may not have been seen has to be seen anew."""
+    """A contact whose movement may have been missed must be tested again."""
     seen = SetupRecord(ContactSeen("w", "a", "b", 3, 6.0), {"tub": BreakerTestResult("c", 0.2, 0.3, 6.1)}, ("car",))
     setup_record.save(tmp_path, seen)
     assert setup_record.load(tmp_path) == seen
@@ -235,7 +235,7 @@ def test_what_was_seen_is_read_back_and_damage_means_that_nothing_was_seen(tmp_p
         ([(bool(n % 2), n / 1000) for n in range(MAX_EDGES)], "CHATTER: 40 changes in 0.0 s, and no rest"),
     ],
 )
-def test_a_movement_in_the_words_of_whoever_holds_the_wire(edges: list[tuple[bool, float]], told: str) -> None:
+def test_a_movement_is_described_for_the_user_at_the_contact(edges: list[tuple[bool, float]], told: str) -> None:
     """Bounces are changes there and back; too many, or too long, is chatter."""
     found = contact_movement([Edge(*edge) for edge in edges])
     assert found.told == told
@@ -283,7 +283,7 @@ def test_a_name_is_no_markup() -> None:
 
 
 def test_what_cannot_be_meant_is_asked_again() -> None:
-    """Yes or no, one of the words, a number within its bounds: until it is one; then nobody is there any more."""
+    """Yes or no, one of the words, a number within its bounds: asked until valid; then the input ends."""
     ours, theirs = os.pipe()
     os.write(theirs, b"perhaps\nYES\nre\nrel\nx\n99\n17\n-")
     os.close(theirs)
@@ -305,8 +305,8 @@ def test_what_cannot_be_meant_is_asked_again() -> None:
     assert "use one of relay, reset, gen2\n" in said
 
 
-def test_a_terminal_that_is_gone_stops_nobody() -> None:
-    """What is to be given back is given back, also where nobody can be told."""
+def test_a_lost_terminal_stops_nothing() -> None:
+    """A circuit to restore is restored, also if no output is possible."""
 
     def gone(_text: str) -> None:
         raise OSError(5, "Input/output error")

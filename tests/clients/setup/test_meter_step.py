@@ -72,7 +72,7 @@ class MeterBehindAStall(SimulatedMeter):
 
 
 def test_a_meter_is_found_though_the_machine_stood_still_as_it_answered(tmp_path: Path, broker: Mosquitto) -> None:
-    """Silence that nobody could have heard an answer in proves nothing: it is asked again."""
+    """A response could not have been received in this silence: the meter is asked again."""
     words = configured(tmp_path, broker)
 
     async def story() -> None:

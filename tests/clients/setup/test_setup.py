@@ -1,4 +1,4 @@
-"""A bare box set up by a person at the terminal: the real program on a pseudo-terminal, a real broker, a real line."""
+"""A bare Pi set up by a user at the terminal: the real program on a pseudo-terminal, a real broker, a real line."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 def systemctl(folder: Path) -> Path:
-    """Return a folder with a systemctl that only writes down what it was told."""
+    """Return a folder with a systemctl that only records its arguments."""
     folder.mkdir()
     told = folder / "told"
     program = folder / "systemctl"
@@ -222,8 +222,8 @@ def test_chatter_is_a_fault_of_the_wiring_and_does_not_count(tmp_path: Path, bro
     assert (seen.both_ways, seen.bounces, seen.settled_ms) == (True, 3, 6.0)
 
 
-def test_an_inverted_contact_is_recognised_and_its_price_told(tmp_path: Path, broker: Mosquitto) -> None:
-    """Open on utility: either a wire is off, or it is inverted; only a person can tell, and check warns of it."""
+def test_an_inverted_contact_is_recognized_and_its_risk_is_stated(tmp_path: Path, broker: Mosquitto) -> None:
+    """Open on utility: a wire is off, or the contact is inverted; only the user can decide. Check warns about it."""
     words = configured(tmp_path, broker, contact_seen=False)
 
     async def story() -> None:
@@ -261,7 +261,7 @@ def test_what_was_seen_holds_for_the_wires_it_was_seen_on(tmp_path: Path, broker
 # --- circuits --------------------------------------------------------------------------------------------------------
 
 
-def test_a_pipe_answers_as_a_person_does_and_the_owners_words_stay(tmp_path: Path, broker: Mosquitto) -> None:
+def test_a_pipe_answers_like_a_user_and_the_owners_text_stays(tmp_path: Path, broker: Mosquitto) -> None:
     """One circuit changed and one removed by a script: the comments of the rest stand, the old file is beside it."""
     words = configured(tmp_path, broker)
     answers = "hot-tub\n\n\n\n60\n7\n\n\nremove router\ndone\n"
@@ -277,7 +277,7 @@ def test_a_pipe_answers_as_a_person_does_and_the_owners_words_stay(tmp_path: Pat
     assert "router" in old.read_text(encoding="utf-8")
 
 
-def test_where_nobody_answers_any_more_setup_ends_and_says_so(tmp_path: Path, broker: Mosquitto) -> None:
+def test_setup_ends_with_a_message_when_the_input_ends(tmp_path: Path, broker: Mosquitto) -> None:
     """A script that is too short writes nothing of the circuit it was in the middle of."""
     words = configured(tmp_path, broker)
     before = (tmp_path / "config" / "circuits.toml").read_text(encoding="utf-8")
@@ -323,7 +323,7 @@ def test_this_machines_own_broker_is_set_up_on_the_way(tmp_path: Path, broker: M
 
 
 def test_a_broker_that_refuses_us_is_not_written_down(tmp_path: Path, broker: Mosquitto) -> None:
-    """A wrong password is told in words, and the old file stands."""
+    """A wrong password is explained, and the old file stays."""
     words = configured(tmp_path, broker)
     before = (tmp_path / "config" / "installer.toml").read_text(encoding="utf-8")
 
@@ -427,7 +427,7 @@ def test_a_wrong_file_is_not_enabled(tmp_path: Path, broker: Mosquitto) -> None:
 
 
 def test_a_folder_that_cannot_be_written_ends_in_plain_words(tmp_path: Path, broker: Mosquitto) -> None:
-    """No traceback for whoever forgot something."""
+    """No traceback for a missing answer."""
     configured(tmp_path, broker)
     words = ("--config", str(tmp_path / "config"), "--state", str(tmp_path / "state"))
     program = [sys.executable, "-m", "clients", "setup", "card", *words, "--out", str(tmp_path / "state")]

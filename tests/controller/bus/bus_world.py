@@ -1,4 +1,4 @@
-"""A bus whose events are kept, and another client of its broker: what the tests of the bus are told with."""
+"""A bus client whose events are kept, and another client of its broker."""
 
 from __future__ import annotations
 

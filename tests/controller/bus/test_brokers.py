@@ -101,8 +101,8 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     return cert, key
 
 
-def test_tls_is_spoken_and_a_wrong_certificate_refused(tmp_path: Path) -> None:
-    """Forty commands and a megabyte go through it; a certificate nobody vouches for does not."""
+def test_tls_works_and_a_wrong_certificate_is_refused(tmp_path: Path) -> None:
+    """Forty commands and a megabyte pass through it; an unknown certificate does not."""
     cert, key = certificate(tmp_path)
     (tmp_path / "other").mkdir()
     stranger, _ = certificate(tmp_path / "other")

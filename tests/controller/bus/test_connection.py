@@ -93,7 +93,7 @@ def test_all_forty_commands_are_sent_before_the_broker_answers_one(mosquitto: Mo
 
 
 def test_what_is_said_while_the_broker_is_away_is_never_said_later(mosquitto: Mosquitto) -> None:
-    """A late OFF switches off what somebody has since given back."""
+    """A late OFF switches off a circuit that has since been restored."""
 
     async def story() -> list[Message]:
         async with listening(mosquitto.broker) as listener:
@@ -112,7 +112,7 @@ def test_what_is_said_while_the_broker_is_away_is_never_said_later(mosquitto: Mo
 
 
 def test_a_command_the_broker_could_not_confirm_is_not_repeated_by_the_library(mosquitto: Mosquitto) -> None:
-    """What was under way when the broker died is decided anew, not replayed."""
+    """Messages in flight when the broker died are decided again, not replayed."""
 
     async def story() -> list[Message]:
         async with listening(mosquitto.broker) as listener:
@@ -184,7 +184,7 @@ def test_the_controller_says_when_it_leaves_and_the_broker_when_it_dies(mosquitt
     assert run(story())[:4] == [b"online", b"offline", b"online", b"offline"]
 
 
-def test_the_broker_is_told_of_once_while_it_is_away_and_found_soon_after(mosquitto: Mosquitto) -> None:
+def test_a_missing_broker_is_reported_once_and_found_soon_after(mosquitto: Mosquitto) -> None:
     """Tries are never more than two seconds apart, and the journal is not filled by them."""
 
     async def story() -> tuple[float, int]:
@@ -204,7 +204,7 @@ def test_the_broker_is_told_of_once_while_it_is_away_and_found_soon_after(mosqui
 
 
 def test_a_broker_that_hangs_is_noticed(mosquitto: Mosquitto) -> None:
-    """The kernel still takes bytes for it; only its silence tells."""
+    """The kernel still accepts bytes for it; only its silence shows it."""
 
     async def story() -> None:
         link = await MqttConnection.open(mosquitto.broker, "curious", keepalive_s=1)
@@ -276,7 +276,7 @@ def test_what_is_due_leaves_in_one_segment_with_the_subscriptions() -> None:
 
 
 def sheds_at_its_next_turn(listener: Listener) -> Callable[[Event], None]:
-    """Return what the daemon does when the bus tells it of a connection: it takes its turn, and sends at once."""
+    """Return what the daemon does on a connection event: it takes its turn, and sends at once."""
 
     def shed() -> None:
         listener.bus.publish(TOPICS.command(SwitchOff(HOT_TUB, 5)))
@@ -305,7 +305,7 @@ def test_what_the_broker_remembers_comes_with_the_retain_flag(mosquitto: Mosquit
 
 
 def test_a_new_circuits_retained_position_is_fetched(mosquitto: Mosquitto) -> None:
-    """A circuit added while the daemon runs is known at once, not when its device next speaks."""
+    """A circuit added while the daemon runs is subscribed at once, not at its device's next report."""
     cellar = CircuitId("cellar")
 
     async def story() -> BreakerReported:

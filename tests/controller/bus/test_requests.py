@@ -99,7 +99,7 @@ def test_a_request_is_answered(mosquitto: Mosquitto) -> None:
     assert run(story()) == [(True, "done"), (False, "no circuit is named 'cellar'")]
 
 
-def test_a_request_nobody_answers_says_so(mosquitto: Mosquitto) -> None:
+def test_a_request_without_reply_is_reported(mosquitto: Mosquitto) -> None:
     """The daemon may be down, or another site be meant; or the broker."""
 
     async def story() -> list[tuple[bool, str]]:

@@ -90,7 +90,7 @@ def test_a_device_says_whether_it_answers() -> None:
     ],
 )
 def test_what_cannot_be_understood_is_refused_in_one_short_line(topic: str, payload: bytes) -> None:
-    """Binary, a megabyte, wrong case, an unknown circuit, a topic of somebody else."""
+    """Binary, a megabyte, wrong case, an unknown circuit, another program's topic."""
     refusal = heard(topic, payload)
     assert isinstance(refusal, Rejection)
     assert len(refusal.reason) < 300
@@ -99,19 +99,19 @@ def test_what_cannot_be_understood_is_refused_in_one_short_line(topic: str, payl
 
 @pytest.mark.parametrize("topic", [STATE, AVAILABILITY, "ats/contact", "ats/status"])
 def test_clearing_a_retained_topic_says_nothing(topic: str) -> None:
-    """An empty payload is a person tidying up the broker."""
+    """An empty payload clears a retained message."""
     assert heard(topic, b"") is None
     assert heard(topic, b"", retained=True) is None
 
 
-def test_the_contact_speaks_the_words_of_its_settings() -> None:
+def test_the_contact_uses_the_payloads_of_its_settings() -> None:
     """Other people's switches say it their own way."""
     assert heard("ats/contact", b"OPEN") == ContactChanged(7.0, open=True)
     assert heard("ats/contact", b"SHUT", retained=True) == ContactChanged(7.0, open=False, retained=True)
 
 
 def test_a_contact_whose_device_is_gone_is_lost_and_its_return_is_a_sign_of_life() -> None:
-    """The broker's memory that the device was there is none."""
+    """A retained availability is not a sign of life."""
     assert isinstance(heard("ats/status", b"down"), ContactLost)
     assert isinstance(heard("ats/status", b"down", retained=True), ContactLost)
     assert heard("ats/status", b"up") == ContactAlive(7.0)
@@ -169,8 +169,8 @@ def test_restore_all_and_reload_name_no_circuit() -> None:
         ("explode", {"circuit": "hot-tub"}),
     ],
 )
-def test_a_wrong_request_is_refused_with_a_reason_to_whoever_waits(request_: str, payload: Any) -> None:
-    """Nobody is left waiting, whatever they sent."""
+def test_a_wrong_request_is_refused_with_a_reason_to_the_sender(request_: str, payload: Any) -> None:
+    """Every sender gets a reply, whatever was sent."""
     refusal = asked(request_, payload, response_topic="ada/answers", correlation=b"1")
     assert isinstance(refusal, Rejection)
     assert refusal.reply == ReplyAddress("ada/answers", b"1")
@@ -199,7 +199,7 @@ def test_a_retained_request_is_refused() -> None:
     ],
 )
 def test_no_answer_goes_where_devices_listen(topic: str) -> None:
-    """A request must not make the controller write a breaker's topic for somebody else."""
+    """A request must not make the controller write a breaker's topic."""
     event = asked("on", {"circuit": "hot-tub"}, response_topic=topic, correlation=b"1")
     assert isinstance(event, Requested)
     assert event.reply is None
@@ -265,8 +265,8 @@ def test_a_command_is_never_retained_and_expires() -> None:
     assert TOPICS.command(SwitchOn(HOT_TUB, 60)).payload == b"ON"
 
 
-def test_the_state_is_told_with_the_names_of_the_contract() -> None:
-    """Times are RFC 3339 in UTC; an outage that is none is null."""
+def test_the_state_has_the_names_of_the_contract() -> None:
+    """Times are RFC 3339 in UTC; no outage is null."""
     view = StateView("shedding", "standby", 1000.0, 3, (HOT_TUB,), (HOT_TUB,), (HOT_TUB,), (), (), kind="outage")
     told = TOPICS.state(view, WALL)
     assert (told.topic, told.retain) == ("loadshed/home/controller/state", True)
@@ -289,7 +289,7 @@ def test_the_state_is_told_with_the_names_of_the_contract() -> None:
     assert said(TOPICS.state(StateView("utility", "utility", 0.0), WALL).payload)["outage"] is None
 
 
-def test_a_clock_nobody_vouches_for_is_said_beside_each_time() -> None:
+def test_an_untrusted_clock_is_marked_beside_each_time() -> None:
     """A Pi wakes without knowing the day."""
     view = StateView("utility", "utility", 0.0)
     assert said(TOPICS.state(view, UNTRUSTED).payload)["clock"] == "untrusted"
@@ -298,7 +298,7 @@ def test_a_clock_nobody_vouches_for_is_said_beside_each_time() -> None:
     assert "clock" not in said(TOPICS.state(view, WALL).payload)
 
 
-def test_a_circuit_is_told_with_its_reason() -> None:
+def test_a_circuit_is_published_with_its_reason() -> None:
     """A circuit that is no longer in the file is cleared."""
     why = "never switched: no remote control"
     view = CircuitView(HOT_TUB, "Hot tub", Kind.STANDARD, Tag.NONESSENTIAL, False, Position.UNKNOWN, True, False, why)
@@ -359,7 +359,7 @@ def test_an_alarm_says_what_to_do_and_is_cleared_with_an_empty_word() -> None:
 
 
 def test_an_answer_goes_to_the_response_topic_with_its_correlation() -> None:
-    """Where nobody waits, nothing is said."""
+    """Without a reply address, no reply is sent."""
     answer = TOPICS.answer(SendReply(ReplyAddress("ada/answers", b"1"), ok=False, reason="it is tripped"))
     assert answer is not None
     assert (answer.topic, answer.correlation, answer.retain) == ("ada/answers", b"1", False)
@@ -367,7 +367,7 @@ def test_an_answer_goes_to_the_response_topic_with_its_correlation() -> None:
     assert TOPICS.answer(SendReply(None, ok=True, reason="done")) is None
 
 
-def test_a_number_that_is_none_is_never_sent() -> None:
+def test_an_invalid_number_is_never_sent() -> None:
     """NaN is no JSON: our own mistake, and said so."""
     with pytest.raises(ValueError, match="JSON"):
         payloads.to_json({"kw": float("nan")})

@@ -1,4 +1,4 @@
-"""Configurations that were in force: a typo made in the dark never disarms the house."""
+"""Configurations that were in force: a typo never disarms the house."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def configured(circuits: str) -> Configuration:
 
 
 def test_what_is_in_force_is_kept_once(folders: Folders) -> None:
-    """A card wears: nothing is written where nothing changed."""
+    """A card wears: nothing is written if nothing changed."""
     for _ in range(3):
         folders.start()
     assert [path.name[:7] for path in folders.kept()] == ["000001-"]
@@ -92,7 +92,7 @@ def test_the_file_that_is_right_counts_beside_one_that_is_wrong(folders: Folders
     assert CircuitId("fridge") in configuration.panel
 
 
-def test_without_any_good_configuration_there_is_none(folders: Folders) -> None:
+def test_without_any_valid_configuration_there_is_no_panel(folders: Folders) -> None:
     """Exit code 78 is for this alone."""
     folders.write(circuits="")
     start = configuration_for_start(folders.config, folders.state)
@@ -140,7 +140,7 @@ def test_one_that_this_version_refuses_is_passed_over(folders: Folders) -> None:
 
 
 def test_a_circuit_dropped_from_the_file_still_has_its_last_entry(folders: Folders) -> None:
-    """What is owed is given back, also where the file forgot it."""
+    """An owed circuit is restored, also if the file dropped it."""
     for text in (HOT_TUB, HOT_TUB + "rank = 9\n", FRIDGE):
         save(folders.state, configured(text))
     entry = last_entry(folders.state, CircuitId("hot-tub"))
@@ -150,7 +150,7 @@ def test_a_circuit_dropped_from_the_file_still_has_its_last_entry(folders: Folde
     assert last_entry(folders.config, CircuitId("hot-tub")) is None
 
 
-def test_only_so_many_are_kept(folders: Folders) -> None:
+def test_only_the_latest_are_kept(folders: Folders) -> None:
     """The newest; numbers go on."""
     for number in range(MAX_KEPT + 3):
         assert save(folders.state, configured(f"{HOT_TUB}# {number}\n")) is None

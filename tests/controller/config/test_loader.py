@@ -100,7 +100,7 @@ protected = false"""
 
 
 def test_a_contact_on_the_bus_has_its_own_keys() -> None:
-    """An MQTT contact is told by its topics and words."""
+    """An MQTT contact is defined by its topics and payloads."""
     table = '[site]\nid = "home"\n[contact]\nsource = "mqtt"\ntopic = "ats/contact"\non_lost = "shed"\n'
     assert good(table).contact == MqttContact("mqtt", "ats/contact", on_lost="shed")
 
@@ -144,7 +144,7 @@ def test_several_meters_share_the_bus_of_the_first() -> None:
         ('[meter]\nport = "/dev/x"\n[meters."A b"]\ndevice_id = 2', '[meters."A b"]: use a-z, 0-9'),
     ],
 )
-def test_a_mistake_of_the_installer_is_told_with_its_place(table: str, sentence: str) -> None:
+def test_an_error_of_the_installer_has_its_place(table: str, sentence: str) -> None:
     """File, line, table, key, value, and what is allowed."""
     assert sentence in only(said(f"{INSTALLER}{table}\n"))
 
@@ -165,8 +165,8 @@ def test_a_mistake_of_the_installer_is_told_with_its_place(table: str, sentence:
         ('source = "mqtt"\ntopic = "a"\navailable = "offline"', 'use another word than for "available"'),
     ],
 )
-def test_a_mistake_of_the_contact_is_told(contact: str, sentence: str) -> None:
-    """The keys of one source are none of the other's."""
+def test_an_error_of_the_contact_is_reported(contact: str, sentence: str) -> None:
+    """The keys of one source are unknown to the other."""
     assert sentence in only(said(f'[site]\nid = "home"\n[contact]\n{contact}\n'))
 
 
@@ -191,7 +191,7 @@ def test_a_mistake_of_the_contact_is_told(contact: str, sentence: str) -> None:
         ('[circuits.b]\nspace = 9\nbreaker = "gen1"\ntag = "x"\nrank = 1', "space = 9"),
     ],
 )
-def test_a_mistake_of_the_homeowner_is_told_with_its_place(more: str, sentence: str) -> None:
+def test_an_error_of_the_homeowner_has_its_place(more: str, sentence: str) -> None:
     """What else is wrong does not hide it."""
     assert any(sentence in told for told in said(circuits=circuit(more)))
 
@@ -215,14 +215,14 @@ def test_a_space_is_a_number_from_1_or_two_of_them(space: str) -> None:
         ("", "installer.toml:1: [contact]: missing: write this table"),
     ],
 )
-def test_what_should_be_a_table_and_is_none_is_told(text: str, sentence: str) -> None:
+def test_a_value_in_place_of_a_table_is_reported(text: str, sentence: str) -> None:
     """Also where the table is not there at all."""
     assert sentence in said(text)[-1]
 
 
 @pytest.mark.parametrize("host", ["192.168.1..5", ".lan", "[::1]", "mqtt://broker.lan", f"{'x' * 64}.lan", ""])
 def test_a_host_that_can_be_none_is_refused(host: str) -> None:
-    """At the desk, not in the dark."""
+    """At the desk, not during an outage."""
     assert "use a host name or an address" in only(said(f'{INSTALLER}[broker]\nhost = "{host}"\n'))
 
 
@@ -234,15 +234,15 @@ def test_a_host_is_a_name_or_an_address(host: str) -> None:
     assert good(f'{INSTALLER}[broker]\nhost = "{host}"\n').broker.host == host
 
 
-def test_a_misspelt_word_is_told_as_the_guide_to_style_has_it() -> None:
-    """An error tells its reader what to do next."""
+def test_a_misspelled_word_shows_the_closest_match() -> None:
+    """An error states what to do next."""
     text = CIRCUITS.replace('"nonessential"', '"nonesential"')
     expected = 'circuits.toml:4: [circuits.hot-tub] tag = "nonesential": use "essential" or "nonessential"'
     assert only(said(circuits=text)).startswith(expected)
 
 
 def test_all_mistakes_of_both_files_come_at_once_in_the_order_of_their_lines() -> None:
-    """Nobody runs `check` five times."""
+    """All errors at once: one run of `check` is enough."""
     sentences = said(
         '[site]\nid = "A"\n[shed]\neager_s = -1\nconfirm_s = 0\n', CIRCUITS.replace("gen2", "gen3") + "rank = 10\n"
     )
@@ -276,7 +276,7 @@ def test_a_file_without_circuits_is_wrong(text: str) -> None:
         (b"#" * 1_000_001, "is longer than 1000000 bytes"),
     ],
 )
-def test_what_is_no_toml_is_told_as_such(tmp_path: Path, content: bytes, sentence: str) -> None:
+def test_invalid_toml_is_reported_as_such(tmp_path: Path, content: bytes, sentence: str) -> None:
     """The other file is looked at all the same."""
     (tmp_path / "installer.toml").write_bytes(content)
     (tmp_path / "circuits.toml").write_text("", encoding="utf-8")
@@ -286,7 +286,7 @@ def test_what_is_no_toml_is_told_as_such(tmp_path: Path, content: bytes, sentenc
     assert mistakes.sentences[-1].startswith("circuits.toml:1: [circuits]")
 
 
-def test_a_number_of_more_digits_than_python_prints_is_told() -> None:
+def test_a_number_of_more_digits_than_python_prints_is_reported() -> None:
     """Hexadecimal numbers have no limit of digits."""
     assert "a number of many digits" in only(said(circuits=circuit(f"rank = 0x{'f' * 9000}")))
 
@@ -318,7 +318,7 @@ def test_line_ends_of_another_system_do_no_harm(tmp_path: Path) -> None:
 
 
 def test_a_reload_reads_the_circuits_alone(tmp_path: Path) -> None:
-    """installer.toml is read at a start; an unfinished one is none of a reload's business."""
+    """installer.toml is read at a start; a reload ignores an unfinished one."""
     (tmp_path / "installer.toml").write_text("nonsense", encoding="utf-8")
     (tmp_path / "circuits.toml").write_text(circuit("rank = 9"), encoding="utf-8")
     reloaded = reload_circuits(good(), tmp_path)
@@ -349,7 +349,7 @@ def test_a_start_imports_nothing_that_only_a_mistake_needs() -> None:
 
 
 def test_the_schemas_are_those_the_reader_goes_by() -> None:
-    """Made anew by `python -m controller.config.schema`."""
+    """Written again by `python -m controller.config.schema`."""
     folder = Path(config.__path__[0])
     assert (folder / "installer.schema.json").read_text(encoding="utf-8") == written(installer_schema())
     assert (folder / "circuits.schema.json").read_text(encoding="utf-8") == written(circuits_schema())
@@ -385,7 +385,7 @@ def test_schema_and_reader_agree(text: str) -> None:
 
 
 def test_every_default_passes_its_own_rule() -> None:
-    """A default nobody could write would be none."""
+    """A default that cannot be written would be useless."""
     panel = parse_circuits(CIRCUITS)
     assert isinstance(panel, Panel)
     for table in (good().shed, good().restore, good().broker, good().store):

@@ -68,12 +68,12 @@ def test_a_key_is_found_however_it_is_written(path: tuple[str, ...], line: int) 
 @pytest.mark.parametrize(
     ("path", "line"), [(("a", "missing"), 3), (("a", "b", "missing", "deeper"), 8), (("nowhere",), 1), ((), 1)]
 )
-def test_what_is_not_written_is_told_at_the_nearest_table(path: tuple[str, ...], line: int) -> None:
+def test_a_missing_key_is_reported_at_the_nearest_table(path: tuple[str, ...], line: int) -> None:
     """A missing key is missing from somewhere."""
     assert line_of(lines_of(TEXT), path) == line
 
 
-def test_what_looks_like_a_table_inside_a_string_is_none() -> None:
+def test_a_table_header_inside_a_string_is_ignored() -> None:
     """Nor is a key there one."""
     assert not {("not",), ("nor",), ("a", "b", "c.d", "four")} & lines_of(TEXT).keys()
 

@@ -79,7 +79,7 @@ def test_our_own_on_is_called_our_own_though_an_off_may_still_take_effect() -> N
 
 
 def test_a_device_that_repeats_itself_fills_no_log() -> None:
-    """It is shed again, whoever switches it on. One event per command, however often it reports on."""
+    """It is shed again, however it was switched on. One event per command, however often it reports on."""
     bench = Bench(override=Override.NEVER)
     bench.at(1.0, ev.BusConnected(1.0), ev.ContactChanged(1.0, open=False))
     bench.at(2.0, ev.BreakerReported(2.0, PUMP, Position.ON))

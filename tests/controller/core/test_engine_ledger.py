@@ -331,7 +331,7 @@ def test_an_unreadable_row_affects_only_its_circuit() -> None:
 
 
 def test_a_hold_outlives_a_crash() -> None:
-    """Somebody may be working on the circuit."""
+    """A user may be working on the circuit."""
     house = VirtualHouse()
     house.ask("hold", "hot-tub", by="Ann", note="filter is out")
     house.restart(rebooted=True)

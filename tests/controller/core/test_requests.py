@@ -45,7 +45,7 @@ def test_a_request_on_standby_does_not_wait_for_the_stagger() -> None:
 
 
 def test_the_rules_keep_their_stagger_from_a_persons_on() -> None:
-    """Two inrush currents at once overload the generator, whoever asked."""
+    """Two inrush currents at once overload the generator, whoever requested them."""
     house = VirtualHouse()
     house.contact.open()
     house.wait(30.0)

@@ -102,7 +102,7 @@ def test_a_line_is_read_as_it_was_written(part: Part) -> None:
 
 
 def test_an_answers_ticket_is_not_written() -> None:
-    """It is an object of the running program; that somebody waits is all there is to say."""
+    """It is an object of the running program; only its presence is recorded."""
     asked = ev.Requested(1.0, "restore", reply=object())
     read = from_line(to_line(EngineTurn(1.0, (asked,), (), None)))
     assert isinstance(read, EngineTurn)
@@ -131,13 +131,13 @@ def test_what_is_no_line_of_a_recording_is_refused_with_its_place(line: str) -> 
 
 
 def test_a_recording_begins_with_a_start() -> None:
-    """Without it nobody knows what the turns were taken from."""
+    """Without it, the initial state of the turns is unknown."""
     with pytest.raises(RecordingError, match="line 1: a recording begins with a start"):
         sessions([to_line(SessionEnd(1.0))])
 
 
 def test_each_start_begins_a_segment() -> None:
-    """With its turns, and its end where it had one."""
+    """With its turns, and its end if it had one."""
     turn = EngineTurn(21.0, (), (), 21.0)
     parts: list[Part] = [START, turn, turn, SessionEnd(22.0), START]
     first, second = sessions(map(to_line, parts))

@@ -74,7 +74,7 @@ def test_a_recording_begins_with_its_start_and_the_first_turn(notes: Notes) -> N
     assert first == EngineTurn(0.0, (), (), 0.0)
 
 
-def test_turns_that_only_tell_or_sample_are_not_recorded(notes: Notes) -> None:
+def test_turns_that_only_publish_or_sample_are_not_recorded(notes: Notes) -> None:
     """Nor what the meter says: it decides nothing of switching."""
     meter = (ev.EnergyRead(1.0, 5), ev.MeterSilent(1.0, "?"), ev.PulseSeen(1.0), ev.ExtraMeterRead(1.0, "barn", 1))
     notes.turn(1.0, *meter, effects=[SAMPLE])
@@ -148,13 +148,13 @@ def test_a_contact_that_repeats_itself_is_recorded_once_too(notes: Notes, word: 
 
 
 def test_what_is_no_word_of_a_device_is_never_held_back(notes: Notes) -> None:
-    """A person who asks twice has asked twice."""
+    """Two requests are two requests."""
     for at in (1.0, 2.0):
         notes.turn(at, ev.Requested(at, "off", TUB))
     assert notes.times() == [1.0, 2.0]
 
 
-def test_after_anything_has_happened_the_next_word_counts_anew(notes: Notes) -> None:
+def test_after_any_event_the_next_report_counts_again(notes: Notes) -> None:
     """The same word means something else after a command."""
     for at in (1.0, 2.0):
         notes.turn(at, on(at))

@@ -38,12 +38,12 @@ def test_the_clock_is_trusted_where_the_network_set_it(tmp_path: Path) -> None:
     assert clock.trusted(timesyncd, another)
 
 
-def test_a_witness_that_cannot_be_looked_at_is_none(tmp_path: Path) -> None:
+def test_an_unreadable_clock_file_does_not_count(tmp_path: Path) -> None:
     """It ends no program. A name too long stands here for the folder that may not be entered: root may enter all."""
     assert clock.trusted(tmp_path / ("x" * 300)) == clock.trusted(tmp_path / "none")
 
 
-def test_a_moment_is_told_with_a_word_beside_it_until_the_clock_is_right() -> None:
+def test_a_time_is_marked_until_the_clock_is_trusted() -> None:
     """What is not known is null."""
     assert clock.json_time(0.125, True) == {"at": "1970-01-01T00:00:00.125Z"}
     assert clock.json_time(0.0, False, "began") == {"began": "1970-01-01T00:00:00.000Z", "clock": "untrusted"}
@@ -51,7 +51,7 @@ def test_a_moment_is_told_with_a_word_beside_it_until_the_clock_is_right() -> No
 
 
 @pytest.mark.parametrize("abstract", [False, True])
-def test_systemd_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, abstract: bool) -> None:
+def test_systemd_is_notified(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, abstract: bool) -> None:
     """At a path, or at an abstract address."""
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
@@ -62,7 +62,7 @@ def test_systemd_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, abstra
         assert systemd.recv(100) == b"READY=1"
 
 
-def test_without_systemd_nothing_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_systemd_there_is_no_notification(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nor does one that went away do harm."""
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     systemd_notify.notify("READY=1")

@@ -67,7 +67,7 @@ class Bench:
         return ContactLine(CONTACT, self.put, self.put, factory=self.pins)
 
     async def during(self, task: Coroutine[object, object, object], seconds: float) -> None:
-        """Let a task run for so long, and raise what it raised."""
+        """Let a task run for this time, and raise its exception."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await task
@@ -95,7 +95,7 @@ def test_a_contact_whose_pin_is_in_use_is_unknown_and_had_as_soon_as_it_is_free(
     assert "the contact can be read now" in caplog.messages
 
 
-def test_a_contact_is_looked_at_besides_its_edges() -> None:
+def test_a_contact_is_polled_besides_its_edges() -> None:
     """A lost edge is found within a quarter of a second."""
 
     async def main() -> None:
@@ -124,7 +124,7 @@ def test_a_line_that_is_let_go_gives_its_pin_back() -> None:
     run_virtual(main())
 
 
-def test_edges_of_both_outputs_are_told_apart_and_bear_their_moments() -> None:
+def test_edges_of_both_outputs_are_distinguished_and_have_their_times() -> None:
     """5 Wh of one, 500 Wh of the other."""
 
     async def main() -> None:
@@ -171,7 +171,10 @@ def test_a_pulse_line_that_cannot_be_had_is_tried_again_and_said_once(caplog: py
 
 
 def test_what_an_edge_raises_in_its_thread_ends_the_task_at_the_next_look() -> None:
-    """Carried out of lgpio's thread, where it would end all edges without a word: ours, so the program starts anew."""
+    """Carried out of lgpio's thread.
+
+    Where it would silently stop all edges: an internal error, so the program restarts.
+    """
 
     async def main() -> None:
         bench = Bench()
@@ -212,7 +215,7 @@ class Inbox:
             self._full.set()
 
     async def filled(self, configuration: Configuration, connect: Connect | None = None) -> None:
-        """Watch the meters until enough was told."""
+        """Watch the meters until enough was reported."""
         watching = asyncio.ensure_future(watch_meter(configuration, self.put, self.put, connect=connect))
         async with asyncio.timeout(600.0):
             await self._full.wait()
@@ -251,7 +254,7 @@ def test_a_silent_meter_costs_the_houses_own_no_more_than_its_time_out() -> None
 
 
 def test_what_is_found_out_about_each_meter_is_an_event() -> None:
-    """With a sentence, and the meter's name where it is not the house's own."""
+    """With a sentence, and the meter's name if it is not the house's own."""
 
     async def main() -> Inbox:
         clock = asyncio.get_running_loop().time
@@ -268,7 +271,7 @@ def test_what_is_found_out_about_each_meter_is_an_event() -> None:
     assert noted[1]["text"] == "another meter: program id 7, before 45678"
 
 
-def test_a_port_that_is_not_there_is_told_as_silence() -> None:
+def test_a_missing_port_is_reported_as_silence() -> None:
     """With what to do about it."""
 
     async def main() -> Inbox:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
-# Everything is imported as root: user nobody may not even read where Python is installed.
+# Everything is imported as root: an unprivileged user may not even read where Python is installed.
 RUNS = """
 import os, sys
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_a_lock_that_root_left_behind_still_keeps_a_second_program_off(tmp_path:
 
 @as_root
 @pytest.mark.parametrize("uid", [0, 54321])
-def test_a_folder_of_roots_or_of_nobody_known_changes_nothing(tmp_path: Path, uid: int) -> None:
+def test_a_folder_of_root_or_of_an_unknown_user_changes_nothing(tmp_path: Path, uid: int) -> None:
     """A container's folder may belong to a number without a name."""
     (folder := tmp_path / "state").mkdir()
     os.chown(folder, uid, uid)
@@ -68,7 +68,7 @@ def test_a_folder_of_roots_or_of_nobody_known_changes_nothing(tmp_path: Path, ui
 
 
 def test_a_folder_that_is_not_there_changes_nothing(tmp_path: Path) -> None:
-    """The program makes it, as whoever started it."""
+    """The program creates it, as the user who started it."""
     before = os.getuid(), os.getgid()
     assert drop_privileges(tmp_path / "state") is None
     assert (os.getuid(), os.getgid()) == before

@@ -1,4 +1,4 @@
-"""One program to a state folder, and a folder that cannot be had stops nobody."""
+"""One program per state folder, and a folder that cannot be locked does not stop the program."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_held_folder_is_refused_until_its_holder_is_gone(tmp_path: Path) -> No
 
 
 def test_a_folder_that_cannot_be_written_stops_no_start(tmp_path: Path) -> None:
-    """Shedding goes on with a dead disk too: why it is not held is told, and that is all."""
+    """Shedding continues with a dead disk: why it is not locked is reported, and that is all."""
     (tmp_path / "file").touch()
     unheld = StateDirLock(tmp_path / "file" / "state").unheld
     assert unheld is not None

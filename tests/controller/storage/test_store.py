@@ -95,8 +95,8 @@ def test_the_boot_that_last_wrote_and_the_edges_counted_so_far_are_remembered(tm
     assert (memory.boot, memory.pulse_count) == (LATER_BOOT, 7)
 
 
-def test_nothing_is_said_before_there_is_somebody_to_be_told(tmp_path: Path) -> None:
-    """The store is loaded before there is an engine; what went wrong is told with the first row."""
+def test_failures_are_reported_only_when_a_receiver_exists(tmp_path: Path) -> None:
+    """The store is loaded before there is an engine; failures are reported with the first row."""
     (tmp_path / "state").touch()
     ear = Ear()
     store = store_in(tmp_path / "state", ear)
@@ -201,7 +201,7 @@ def test_a_store_that_never_loaded_can_be_closed(tmp_path: Path) -> None:
 # --- memory that stays small -----------------------------------------------------------------------------------------
 
 
-def test_a_disk_that_fails_for_long_costs_the_oldest_lines_and_no_debt() -> None:
+def test_a_disk_that_fails_for_long_costs_the_oldest_lines_and_no_shed_record() -> None:
     """How many were lost is known."""
     older, later = PendingLedgerRows(), PendingLedgerRows()
     for number in range(MAX_PENDING_EVENTS):
@@ -286,7 +286,7 @@ def test_a_trusted_clock_that_drifts_is_followed_and_never_distrusted(tmp_path: 
 # --- the log as people read it ---------------------------------------------------------------------------------------
 
 
-def test_an_outage_is_told_in_full_over_a_reboot_in_its_middle(tmp_path: Path) -> None:
+def test_an_outage_is_shown_in_full_across_a_reboot(tmp_path: Path) -> None:
     """Moments of two boots, each by its own clock."""
     written(tmp_path, [outage(1), event(10.0), sample(20.0), sample(25.0)], offset=1000.0)
     back = SaveHistory(1, TUB, BootTime(BOOT, 11.0), 0.25, BootTime(LATER_BOOT, 8.0), "restored")
@@ -322,7 +322,7 @@ def test_events_of_an_outage_end_when_its_last_circuit_is_back(tmp_path: Path) -
 
 
 def test_the_log_is_read_while_the_daemon_writes(tmp_path: Path) -> None:
-    """And an outage that is not there is none."""
+    """And an unknown outage is None."""
     ear = Ear()
     store = store_in(tmp_path, ear)
     store.load()
@@ -331,8 +331,8 @@ def test_the_log_is_read_while_the_daemon_writes(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_folder_where_nothing_was_kept_is_told_as_such(tmp_path: Path) -> None:
-    """Whoever asks for the log gets a reason, not an empty list."""
+def test_an_empty_folder_is_reported_as_such(tmp_path: Path) -> None:
+    """A reader of the log gets a reason, not an empty list."""
     with pytest.raises(FileNotFoundError, match=r"no ledger\.db in"):
         EventLog(tmp_path)
     (tmp_path / "ledger.db").touch()

@@ -41,7 +41,7 @@ COMMITS_BYTES = 60_000
 
 
 def filled(folder: Path) -> None:
-    """Leave a ledger with a debt and an outage under way."""
+    """Leave a ledger with a shed record and an open outage."""
     store = store_in(folder, Ear())
     store.load()
     store.put([entry(TUB, shed_record=1), outage(1), history(1), sample(20.0), event(10.0)])
@@ -99,8 +99,8 @@ def test_a_program_killed_at_any_moment_leaves_whole_commits(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "damage", [b"not a database", b"SQLite format 3\0" + b"\xff" * 4096, "torn", "no text", "no format", "emptied"]
 )
-def test_a_damaged_ledger_is_set_aside_said_aloud_and_begun_anew(tmp_path: Path, damage: bytes | str) -> None:
-    """Kept, never deleted; the house is protected meanwhile."""
+def test_a_damaged_ledger_is_set_aside_reported_and_replaced(tmp_path: Path, damage: bytes | str) -> None:
+    """Kept, never deleted; the house stays protected."""
     filled(tmp_path)
     path = tmp_path / "ledger.db"
     match damage:
@@ -131,8 +131,8 @@ def test_a_damaged_ledger_is_set_aside_said_aloud_and_begun_anew(tmp_path: Path,
     store.close()
 
 
-def test_a_ledger_damaged_under_the_running_program_is_written_anew_in_full(tmp_path: Path) -> None:
-    """Every debt that is known goes into the new one."""
+def test_a_ledger_damaged_while_running_is_rewritten_in_full(tmp_path: Path) -> None:
+    """Every known shed record goes into the new one."""
     filled(tmp_path)
     ear = Ear()
     store = store_in(tmp_path, ear)
@@ -153,7 +153,7 @@ def test_a_ledger_damaged_under_the_running_program_is_written_anew_in_full(tmp_
 
 
 def test_damaged_samples_cost_the_samples_alone(tmp_path: Path) -> None:
-    """The ledger knows nothing of it, and the log is told without the curve."""
+    """The ledger is not affected, and the log is shown without the curve."""
     filled(tmp_path)
     (tmp_path / "samples.db").write_bytes(b"not a database")
     with EventLog(tmp_path) as log:
@@ -199,7 +199,7 @@ def test_a_damaged_ledger_that_cannot_be_set_aside_stops_no_start(tmp_path: Path
 
 
 def test_one_flipped_bit_in_a_row_costs_that_row(tmp_path: Path) -> None:
-    """SQLite does not see it; the other debts are as good as they were."""
+    """SQLite does not detect it; the other shed records are unaffected."""
     filled(tmp_path)
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as db:
         db.execute("INSERT INTO entries VALUES ('fridge', '{\"debt\":')")
@@ -257,7 +257,7 @@ def test_an_older_file_is_brought_up_to_date_with_all_that_is_in_it(tmp_path: Pa
 
 
 def test_a_step_that_cannot_be_taken_leaves_the_file_as_it_was(tmp_path: Path) -> None:
-    """Half a step is none."""
+    """A step is complete or not done."""
     filled(tmp_path)
     broken = replace(LEDGER, steps=(*LEDGER.steps, "DROP TABLE entries; ALTER TABLE nothing ADD COLUMN note TEXT;"))
     with pytest.raises(sqlite3.OperationalError):
@@ -267,7 +267,7 @@ def test_a_step_that_cannot_be_taken_leaves_the_file_as_it_was(tmp_path: Path) -
 
 
 def test_a_file_of_a_newer_program_is_set_aside_and_not_spoilt(tmp_path: Path) -> None:
-    """Whoever goes back a version finds it again when he goes forward."""
+    """After a downgrade and an upgrade, the newer file is found again."""
     filled(tmp_path)
     open_for_writing(tmp_path, NEXT).close()
     ear = Ear()
@@ -306,7 +306,7 @@ print([*ear.rest()], flush=True)
 
 
 def test_a_full_disk_is_said_once_and_written_to_when_there_is_room(tmp_path: Path) -> None:
-    """Nothing that was put meanwhile is missing."""
+    """No row that was added in between is missing."""
     with program(FULL, tmp_path) as full, killed_after(full):
         assert full.stdin is not None
         assert full.stdout is not None
@@ -325,7 +325,7 @@ def test_a_full_disk_is_said_once_and_written_to_when_there_is_room(tmp_path: Pa
         assert (len([*log.events()]), len([*log.samples(1)])) == (1500, 1500)
 
 
-# Everything is imported as root, because user nobody may not even read where Python is installed.
+# Everything is imported as root, because an unprivileged user may not even read where Python is installed.
 READ_ONLY = """
 import os, shutil, sys, tempfile
 from pathlib import Path
@@ -348,7 +348,7 @@ with EventLog(folder) as log:
 
 
 def locked(folder: Path) -> Path:
-    """Let nobody write in the folder any more."""
+    """Make the folder read-only."""
     for path in (*folder.iterdir(), folder):
         path.chmod(0o555 if path.is_dir() else 0o444)
     # A test's folders belong to its owner alone, and root must become another user to be refused anything.

@@ -45,7 +45,7 @@ def state(word: str) -> tuple[Report, ...]:
 def test_each_fault_answers_off_in_its_own_way(
     faults: BreakerFaults, said: tuple[Report, ...], position: Position
 ) -> None:
-    """What a breaker says and where it is are two things."""
+    """The reported and the actual position of a breaker are two things."""
     breaker = SimulatedBreaker(TUB, faults=faults)
     assert breaker.command("OFF", 1.0) == said
     assert breaker.position is position
@@ -61,7 +61,7 @@ def test_a_slow_breaker_obeys_when_its_time_has_come() -> None:
     assert breaker.next_due is None
 
 
-def test_a_tripped_breaker_obeys_nobody_until_a_hand_resets_it() -> None:
+def test_a_tripped_breaker_obeys_no_command_until_it_is_reset_manually() -> None:
     """Neither ON nor OFF moves it; what was under way when it tripped does not either."""
     breaker = SimulatedBreaker(TUB, faults=BreakerFaults(slow_s=1.0))
     breaker.command("OFF", 0.0)
@@ -178,7 +178,7 @@ def test_a_standard_breaker_hears_nothing() -> None:
     assert house.breaker("range").position is Position.ON
 
 
-def test_a_play_tells_each_act() -> None:
+def test_a_scenario_shows_each_step() -> None:
     """On the house's own clock, faster than the world's."""
     house, _, contact = a_house()
     told: list[str] = []

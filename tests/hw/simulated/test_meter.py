@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Hands:
-    """A clock that stands where it is put."""
+    """A clock that is set by the test."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -103,7 +103,7 @@ def test_the_peak_is_the_greatest_quarter_of_an_hour() -> None:
 
 
 def test_power_loss_restarts_the_uptime_and_keeps_the_energy() -> None:
-    """In the dark the meter is mute; afterwards it counts on from where it was."""
+    """Without power the meter is mute; afterwards it continues from its last value."""
     clock = Hands()
     meter = _meter(clock, boot_s=2.0)
     meter.kw = 10.0
@@ -179,7 +179,7 @@ def test_edges_come_when_they_are_due() -> None:
     assert [at for _, at in heard] == pytest.approx([0.375, 0.75, 101 + (15 - 48 / 3.6) / 5], abs=1e-6)
 
 
-def test_two_meters_on_one_id_speak_at_once() -> None:
+def test_two_meters_on_one_id_respond_at_once() -> None:
     """Where their bits differ, the zero wins, and the CRC fails."""
     one, other = _meter(Hands(), energy_kwh=100.0), _meter(Hands(), energy_kwh=2000.7)
     answers = [meter.answer(bytes.fromhex(ENERGY)) or b"" for meter in (one, other)]

@@ -99,7 +99,7 @@ def test_windows_by_edges_stay_within_two_edges_of_the_integral(load: Load, phas
 
 @given(load=loads(), phase=st.floats(0.0, 0.999))
 def test_the_peak_by_edges_is_the_highest_window_of_the_integral(load: Load, phase: float) -> None:
-    """Within the same two edges, though nobody asked for it in between."""
+    """Within the same two edges, without a call in between."""
     demand = by_pulses(load, load.seconds, phase)
     first = next(load.crossings(18.0, phase), load.seconds)
     last = max((at for at in load.crossings(18.0, phase)), default=0.0)
@@ -131,7 +131,7 @@ def test_no_figure_is_ever_negative_infinite_or_beyond_the_rating(load: Load, pa
 
 
 def steady_edges(demand: DemandEstimator, kw: float, count: int, began: float = 0.0) -> float:
-    """Give so many edges of a steady load; return when the last came."""
+    """Generate this number of edges of a steady load; return the time of the last one."""
     at = began
     for _ in range(count):
         at += 18.0 / kw
@@ -164,7 +164,7 @@ def test_when_edges_stop_the_figure_falls_and_is_said_as_at_most() -> None:
 
 
 def test_a_line_that_never_moved_says_nothing() -> None:
-    """It may not even be connected; the register can vouch that the house is at rest."""
+    """It may not even be connected; the register can confirm that the demand is zero."""
     demand = DemandEstimator(MAX_KW, 5.0, pulses=True)
     assert demand.view(3600.0).kw_quality is Quality.NONE
     for poll in range(721):
@@ -278,14 +278,14 @@ def test_a_reading_older_than_three_polls_is_stale_and_shows_no_figure_of_now() 
     assert view.peak_15min_kw is not None
 
 
-def test_nothing_heard_is_none_and_not_nought() -> None:
+def test_no_input_is_none_and_not_zero() -> None:
     """Unknown is a value of its own."""
     view = DemandEstimator(MAX_KW, 5.0, pulses=False).view(100.0)
     assert (view.kw, view.kw_quality, view.age_s, view.energy_kwh) == (None, Quality.NONE, None, None)
 
 
 def test_no_line_is_drawn_through_a_long_silence() -> None:
-    """Ten minutes unread: the windows begin anew, though the register tells the energy."""
+    """Ten minutes without a reading: the windows restart, though the register has the energy."""
     demand = by_register(Load(((10.0, 1000.0),)), 999.0)
     demand.energy_read(1045, 1600.0)
     view = demand.view(1600.0)
@@ -304,7 +304,7 @@ def test_two_ticks_seen_close_together_do_not_make_a_spike() -> None:
 
 
 def test_two_ticks_at_once_never_show_more_than_a_meter_can_measure() -> None:
-    """110 % of the rating is the most; the next interval tells more."""
+    """110 % of the rating is the maximum; the next interval is more exact."""
     demand = DemandEstimator(MAX_KW, 1.0, pulses=False)
     for second in range(4):
         demand.energy_read(second, float(second))
@@ -335,7 +335,7 @@ def test_edges_and_ticks_of_one_load_never_disagree(load: Load, phase: float, po
 
 
 @given(load=loads(30.0), phase=st.floats(0.0, 0.99), poll_s=st.sampled_from([5.0, 17.0, 29.0]))
-def test_a_register_refreshed_in_leaps_accuses_nobody(load: Load, phase: float, poll_s: float) -> None:
+def test_a_register_refreshed_in_steps_raises_no_finding(load: Load, phase: float, poll_s: float) -> None:
     """Each 300 s, some seconds before a poll: the edges run ahead of it and are right."""
     assert both(load, phase, poll_s, refresh_s=300.0).finding is None
 
@@ -346,7 +346,7 @@ def test_after_a_long_clean_run_lost_edges_are_found_as_soon_as_ever() -> None:
     assert demand.finding is not None
 
 
-def test_a_cut_pulse_wire_is_found_and_the_register_speaks() -> None:
+def test_a_cut_pulse_wire_is_found_and_the_register_is_used() -> None:
     """The falling bound would say that the house is asleep; it draws 10 kW."""
     demand = both(Load(((10.0, 1200.0),)), 0.5, lose=600.0)
     assert demand.finding is not None
@@ -369,7 +369,7 @@ def test_edges_too_many_are_found() -> None:
     assert "bounces" in demand.finding.says
 
 
-def test_a_mended_pulse_wire_is_believed_again() -> None:
+def test_a_repaired_pulse_wire_is_trusted_again() -> None:
     """After half a kWh on which both agree."""
     demand = both(Load(((10.0, 1200.0),)), 0.5, lose=600.0)
     now = 1200.0
@@ -388,7 +388,7 @@ def test_a_mended_pulse_wire_is_believed_again() -> None:
 
 
 def test_a_quiet_line_is_believed_only_while_the_meter_answers() -> None:
-    """A cut wire and a house at rest look alike: once the meter is silent too, nobody knows."""
+    """A cut wire and zero demand look alike: once the meter is silent too, demand is unknown."""
     demand = DemandEstimator(MAX_KW, 5.0, pulses=True)
     demand.energy_read(100, 0.0)
     last = steady_edges(demand, 10.0, 50)
@@ -401,7 +401,7 @@ def test_a_quiet_line_is_believed_only_while_the_meter_answers() -> None:
     assert demand.view(last + 26.0).kw_quality is Quality.PULSES
 
 
-def test_edges_speak_without_a_meter_that_answers() -> None:
+def test_edges_are_used_without_a_responding_meter() -> None:
     """Legacy meters have no Modbus; their pulse outputs work."""
     demand = DemandEstimator(MAX_KW, 5.0, pulses=True)
     demand.silent(0.0)

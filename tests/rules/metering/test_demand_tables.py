@@ -40,7 +40,7 @@ def test_an_edge_just_at_110_percent_of_the_rating_counts_and_each_beyond_is_noi
 
 
 def test_edges_counted_before_this_start_are_counted_on() -> None:
-    """And said in kWh where an output is wired; where none is, nothing is said of it."""
+    """And reported in kWh if an output is wired; if none is, it is absent."""
     one = DemandEstimator(40.0, 5.0, pulses=True, counted=2000)
     one.pulse(1.0)
     assert one.view(1.0).pulses_kwh == pytest.approx(10.005)
@@ -65,7 +65,7 @@ GAPS = (
 def test_a_line_is_drawn_through_a_minute_and_not_through_more(
     reads: tuple[tuple[float, int], ...], kw: float | None
 ) -> None:
-    """The windows begin anew after a gap."""
+    """The windows restart after a gap."""
     view = demand(reads=reads).view(reads[-1][0])
     assert view.demand_5min_kw == (kw if kw is None else pytest.approx(kw))
     assert view.energy_kwh == 100.6
@@ -104,7 +104,7 @@ SPEAKS = (
 
 
 @pytest.mark.parametrize(("edges", "reads", "now", "quality", "kw", "at_most", "age_s"), SPEAKS)
-def test_the_better_witness_that_has_something_to_say_speaks(
+def test_the_better_source_with_a_present_value_is_used(
     edges: tuple[float, ...],
     reads: tuple[tuple[float, int], ...],
     now: float,
@@ -136,7 +136,7 @@ SILENT = (
 def test_a_quiet_line_is_believed_as_long_as_the_meter_answers(
     silent_at: float | None, now: float, quality: Quality
 ) -> None:
-    """Once it is silent too, nobody knows."""
+    """Once it is silent too, demand is unknown."""
     one = demand(edges=EACH_2_S, reads=((5.0, 1000), (25.0, 1000)))
     if silent_at is not None:
         one.silent(silent_at)
@@ -153,14 +153,14 @@ def test_edges_at_their_pace_are_believed_though_the_meter_is_silent() -> None:
 
 
 def test_a_single_edge_is_not_believed_through_a_silent_meter() -> None:
-    """It tells no pace that could be kept."""
+    """It shows no rate that could continue."""
     one = demand(edges=(10.0,), reads=((5.0, 1000),))
     one.silent(30.0)
     assert one.view(70.1).kw_quality is STALE
 
 
 def test_a_reading_ends_the_silence() -> None:
-    """The meter vouches for the quiet line again."""
+    """The meter confirms the quiet line again."""
     one = demand(edges=EACH_2_S, reads=((5.0, 1000),))
     one.silent(32.0)
     assert one.view(200.0).kw_quality is STALE
@@ -169,7 +169,7 @@ def test_a_reading_ends_the_silence() -> None:
     assert one.view(500.0).kw_quality is PULSES
 
 
-def test_a_reading_nobody_believes_ends_no_silence() -> None:
+def test_an_implausible_reading_ends_no_silence() -> None:
     """A garbled word is no sign that the meter is well."""
     one = demand(edges=EACH_2_S, reads=((5.0, 1000),))
     one.silent(32.0)

@@ -81,7 +81,7 @@ OVERDUE = (
 def test_a_count_is_overdue_by_the_last_intervals_gone_by_since(
     counts: tuple[float, ...], now: float, intervals: float
 ) -> None:
-    """Where no interval is known, none has gone by."""
+    """Without a known interval, none has passed."""
     assert curve(*counts).overdue(now) == intervals
 
 
@@ -155,7 +155,7 @@ def test_several_counts_at_once_are_several() -> None:
 
 
 def test_a_first_count_of_several_is_where_the_average_begins() -> None:
-    """What it holds was drawn before, nobody knows since when."""
+    """Its energy was used before, at an unknown time."""
     one = EnergyCurve(UNIT_KW_S)
     one.start(5.0)
     one.add(10.0, 4)
@@ -165,7 +165,7 @@ def test_a_first_count_of_several_is_where_the_average_begins() -> None:
 
 
 @pytest.mark.parametrize("how", ["cleared", "started"])
-def test_a_curve_begun_anew_knows_nothing_of_what_was(how: str) -> None:
+def test_a_restarted_curve_has_no_history(how: str) -> None:
     """No line is drawn through what was lost."""
     one = curve(*EACH_2_S, peak=Peak(0.0))
     if how == "cleared":
@@ -205,7 +205,7 @@ def test_a_peak_is_the_highest_of_the_windows_that_begin_in_time(
 
 
 def stepwise(*steps: tuple[float, float], began: float = 0.0) -> list[float]:
-    """Return when the counts come of a load of so many kW for so many seconds, one step after the other."""
+    """Return the times of the counts of a load of this power for this time, one step after the other."""
     counts, at = [began], began
     for kw, seconds in steps:
         until = at + seconds
@@ -236,7 +236,7 @@ PEAKS = (
 def test_the_peak_is_the_highest_average_over_any_15_minutes(
     steps: tuple[tuple[float, float], ...], since: float, kw: float | None, began: float
 ) -> None:
-    """At whichever moment they begin, from `since` on; nobody asked for it in between."""
+    """At any beginning from `since` on; without a call in between."""
     peak = Peak(began + since)
     curve(*stepwise(*steps, began=began), peak=peak)
     assert peak.kw == (kw if kw is None else pytest.approx(kw, abs=1e-6))

@@ -1,8 +1,6 @@
-"""Two witnesses of one energy: how far edges and ticks may part before one of them is wrong, to the edge.
+"""Two measurements of one energy: how far edges and ticks may differ before one of them is wrong.
 
-Where a poll comes just before each tick, the edges at the tick are known. What counts then is how far the edges have
-drifted from 20 a tick since the comparison began: 20 either way say nothing (where in its tick the register stood is
-not known), and 1 % + 2 edges are forgiven.
+If a poll comes just before each tick, the edges at the tick are known exactly.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ A_TICK = 20
 
 
 def see(one: PulseRegisterCheck, edges: Iterable[int], began: int = 0) -> list[PulseMismatch | None]:
-    """Let ticks come with so many edges counted at each; return what each said. `began`: the ticks before."""
+    """Generate ticks with this number of edges at each; return the results. `began`: the ticks before."""
     said = []
     for tick, counted in enumerate(edges, start=began + 1):
         assert one.read(0, counted, tick - 0.5) is None
@@ -78,7 +76,7 @@ def test_the_other_output_is_held_against_the_register_by_its_own_measure() -> N
     assert found.index(first) < 40
 
 
-def test_a_comparison_begun_anew_forgets_the_one_before() -> None:
+def test_a_restarted_comparison_ignores_the_one_before() -> None:
     """Another meter, or a gap in what was counted."""
     one = PulseRegisterCheck()
     see(one, drift(0, 0, 0))
@@ -89,8 +87,8 @@ def test_a_comparison_begun_anew_forgets_the_one_before() -> None:
     assert one.trusted
 
 
-def test_each_10_kwh_the_comparison_begins_anew() -> None:
-    """So that 1 % never grows into hours of lost edges: after 100 ticks, 23 edges are forgiven again, and no more."""
+def test_every_10_kwh_the_comparison_restarts() -> None:
+    """So that 1 % never grows into hours of lost edges: after 100 ticks, 23 edges are tolerated again, and no more."""
     for lost, found in ((23, False), (24, True)):
         one = PulseRegisterCheck()
         assert not any(see(one, drift(*[0] * 100)))
@@ -99,7 +97,7 @@ def test_each_10_kwh_the_comparison_begins_anew() -> None:
 
 
 def test_before_10_kwh_are_over_it_goes_on() -> None:
-    """99 ticks in, 1 % of all of them is forgiven."""
+    """After 99 ticks, 1 % of all of them is tolerated."""
     one = PulseRegisterCheck()
     see(one, drift(*[0] * 99))
     assert see(one, drift(-40, began=99), began=99) == [None]
@@ -118,7 +116,7 @@ def test_edges_once_caught_are_believed_after_half_a_kwh_of_agreement() -> None:
 
 
 def test_a_tick_without_a_single_edge_is_no_agreement() -> None:
-    """It is within what is forgiven, but a dead line would say the same."""
+    """It is within the tolerance, but a dead line would look the same."""
     one = PulseRegisterCheck()
     see(one, drift(0, 0, 0, 0, -24))
     see(one, [76, 96, 116, 136, 156], began=5)
@@ -128,7 +126,7 @@ def test_a_tick_without_a_single_edge_is_no_agreement() -> None:
 
 
 def test_a_line_without_a_single_edge_regains_no_trust() -> None:
-    """One tick without an edge is within what is forgiven, and proves nothing."""
+    """One tick without an edge is within the tolerance, and shows nothing."""
     one = PulseRegisterCheck()
     see(one, drift(0, 0, 0, 0, -24))
     found = one.finding
@@ -154,5 +152,5 @@ SAYS = (
 
 @pytest.mark.parametrize(("finding", "says"), SAYS)
 def test_a_finding_says_what_is_wrong_and_what_to_do(finding: PulseMismatch, says: str) -> None:
-    """For whoever looks after the wiring."""
+    """For the person who maintains the wiring."""
     assert finding.says == says

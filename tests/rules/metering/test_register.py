@@ -90,7 +90,7 @@ def test_a_replaced_meter_is_a_new_baseline() -> None:
 
 
 def test_a_held_reading_lets_the_last_good_one_age() -> None:
-    """What nobody believes is no sign of life."""
+    """An implausible reading is not a sign of life."""
     register = Register(48.0)
     read_all(register, 1000, 5)
     assert register.last is not None
@@ -150,7 +150,7 @@ def test_a_leap_is_judged_by_the_time_the_register_stood_still(ticks: int, becom
 
 
 def test_another_meter_has_stood_still_since_it_was_believed() -> None:
-    """Nobody knows for how long before."""
+    """Since when is unknown."""
     register = Register(40.0)
     read_all(register, 500_000, 12, 12)
     assert leap(register, 10.0, before=12, ticks=39) == (ReadingVerdict.REPLACED, 0)

@@ -20,9 +20,9 @@ LOADS = st.lists(st.tuples(st.floats(0.0, MAX_KW), st.floats(60.0, 4000.0)), min
 
 
 class House:
-    """A load through a meter: edges where the integral crosses half a kilowatt-hour, polls of the register besides.
+    """A load through a meter: edges where the integral crosses half a kilowatt-hour, and polls of the register.
 
-    `phase`: the part of an edge already drawn at 0.
+    `phase`: the part of an edge already used at 0.
     """
 
     def __init__(self, phase: float = 0.0, poll_s: float = 5.0) -> None:
@@ -36,7 +36,7 @@ class House:
         self._poll()
 
     def draw(self, kw: float, seconds: float, lose_each: int = 0) -> None:
-        """Draw so much for so long; every so-manieth edge is lost; 0: none."""
+        """Draw this power for this time; every nth edge is lost; 0: none."""
         for _ in range(int(seconds / self._poll_s)):
             before, self._kw_s = self._kw_s, self._kw_s + kw * self._poll_s
             if before // EDGE_KW_S != self._kw_s // EDGE_KW_S:
@@ -80,7 +80,7 @@ def test_lost_edges_are_found(lose_each: int) -> None:
 
 
 def test_a_sound_output_is_believed_again_after_a_while() -> None:
-    """The wires were mended."""
+    """The wires were repaired."""
     house = House()
     house.draw(20.0, 20_000.0, lose_each=2)
     assert house.totalizer.finding is not None
@@ -88,7 +88,7 @@ def test_a_sound_output_is_believed_again_after_a_while() -> None:
     assert house.totalizer.finding is None
 
 
-def test_another_meter_begins_the_comparison_anew() -> None:
+def test_another_meter_restarts_the_comparison() -> None:
     """Its register says nothing of the edges before; what was counted stays counted."""
     totalizer = Totalizer(MAX_KW, counted=10)
     assert totalizer.register_read(ReadingVerdict.FIRST, 0, 0.0) is None
@@ -98,7 +98,7 @@ def test_another_meter_begins_the_comparison_anew() -> None:
 
 
 def test_an_edge_beyond_the_rating_is_noise() -> None:
-    """And is counted as such; one just at 110 % of it is none: 44 kW is an edge each 40.9 s."""
+    """And is counted as noise; one just at 110 % is not: 44 kW is an edge every 40.9 s."""
     totalizer = Totalizer(40.0)
     fastest = 1800.0 / 44.0
     assert [totalizer.pulse(at) for at in (0.0, fastest, fastest + 40.0, fastest + 40.5)] == [True, True, False, False]

@@ -1,4 +1,4 @@
-"""Wait until the ledger on disk says that just the circuits named are at a position; end with 1 where it never does.
+"""Wait until exactly these circuits are at a position in the ledger on disk; exit with 1 if that never happens.
 
 on_disk.py off tub dryer
 """

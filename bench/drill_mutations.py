@@ -55,7 +55,7 @@ DRILL_MUTATIONS = (
     M("drill", "begins while something is owed", RULE, "yield bool(owed),", "yield not standing,"),
     M("drill", "begins with a circuit under way", RULE, "yield bool(under_way),", "yield not standing,"),
     M("drill", "begins in an outage", RULE, "yield unfinished,", "yield not standing,"),
-    M("drill", "begins on a failing disk", RULE, "yield standing.disk_failing,", "yield not standing,"),
+    M("drill", "begins on a failing disk", RULE, "        standing.disk_failing,", "        not standing,"),
     M("drill", "begins before utility is stable", RULE, "yield not standing.stable,", "yield not standing,"),
     M(
         "drill",

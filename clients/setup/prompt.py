@@ -28,10 +28,10 @@ class InputClosedError(Exception):
 
 
 class Prompt:
-    """Says and asks, a line at a time. `descriptor`: where the answers come from; `write`: where the words go."""
+    """Dialog, line by line. `descriptor`: source of the answers; `write`: prints text (None: the present stdout)."""
 
-    def __init__(self, descriptor: int = 0, write: Callable[[str], object] = sys.stdout.write) -> None:
-        self._write = write
+    def __init__(self, descriptor: int = 0, write: Callable[[str], object] | None = None) -> None:
+        self._write = sys.stdout.write if write is None else write
         self._descriptor = descriptor
         self._begun = b""
         self._lines: deque[str] = deque()

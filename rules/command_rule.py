@@ -21,6 +21,8 @@ def off_rule(entry: CircuitEntry, record: ShedRecord, *, retagged: bool, drill: 
         return "on_in_flight"  # an ON was in flight when the contact opened
     if record.confirmed and entry.position is Position.ON:
         return "shed_again"
+    if entry.recheck_off_since is not None:
+        return "device_returned"
     if retagged:
         return "retagged"
     return "drill" if drill else "shed"

@@ -37,6 +37,7 @@ class ReportOutcome(Enum):
     UNEXPECTED_ON = "unexpected_on"
     POSSIBLE_OVERRIDE = "possible_override"
     TAKEN_OVER = "taken_over"
+    STAYED_ON = "stayed_on"
     TRIPPED = "tripped"
     CONFIRMED_ON = "confirmed_on"
     ON_WITHOUT_COMMAND = "on_without_command"
@@ -103,6 +104,8 @@ class DeviceReports:
         entry.publishes_availability, entry.available = True, online
         if came_back and not retained:  # a new connection has reset the retries before it brings a retained `online`
             self._reset_retry(entry)
+        if came_back and phase is ReportContext.SHEDDING and sheddable(circuit):
+            entry.recheck_off_since = at
         if retained:
             if came_back:  # it was offline in the last known state: it has come back since
                 self._sign_of_life(entry, at)
@@ -156,11 +159,29 @@ class DeviceReports:
             return None
         if self._may_switch_off_late(entry) and at < self._late_off_until(entry):
             return None  # the OFF may still take effect: then it belongs to the controller, and the circuit is restored
+        return self._ended_on(circuit.id, debt, at)
+
+    def end_watch(self, circuit: CircuitId, at: float) -> ReportOutcome | None:
+        """End the shed record of an earlier outage of a circuit that is on: the contact has opened again.
+
+        Its OFF may still take effect: that is noted for the record that follows.
+        """
+        entry = self._ledger[circuit]
+        if entry.shed_record is None or not entry.reports_on:
+            return None
+        outcome = self._ended_on(circuit, entry.shed_record, at)
+        entry.more_offs_in_flight = True
+        return outcome
+
+    def _ended_on(self, circuit: CircuitId, debt: ShedRecord, at: float) -> ReportOutcome:
+        entry = self._ledger[circuit]
         ours, entry.on_pending = entry.on_pending or debt.on_reported_at is not None, False
         if ours:
-            self._ledger.record_switch(circuit.id, Position.ON, BY_CONTROLLER, at)
-        self._ledger.clear(circuit.id)
-        return ReportOutcome.CONFIRMED_ON if ours else ReportOutcome.ON_WITHOUT_COMMAND
+            self._ledger.record_switch(circuit, Position.ON, BY_CONTROLLER, at)
+        self._ledger.clear(circuit)
+        if ours:
+            return ReportOutcome.CONFIRMED_ON
+        return ReportOutcome.ON_WITHOUT_COMMAND if debt.confirmed else ReportOutcome.STAYED_ON
 
     def accept_retained(self, circuit: Circuit, at: float) -> ReportOutcome | None:
         """When utility becomes stable, accept the retained report of an available device as its position."""
@@ -262,6 +283,8 @@ class DeviceReports:
         self, circuit: Circuit, entry: CircuitEntry, before: Position, at: float, *, woke: bool
     ) -> ReportOutcome | None:
         ours, entry.off_pending = entry.off_pending, False
+        if entry.recheck_off_since is not None and (entry.off_sent_at or 0.0) >= entry.recheck_off_since:
+            entry.recheck_off_since = None
         if ours:
             entry.on_pending = False if entry.sent is Position.OFF else entry.on_pending
             entry.attempts = 0 if entry.sent is Position.OFF else entry.attempts

@@ -121,6 +121,13 @@ class Ledger:
             self.changed.add(circuit)
         return entry.shed_record
 
+    def shed_from_on(self, circuit: CircuitId) -> None:
+        """Record that an owed circuit was on when the contact opened again: its device had reported it live."""
+        entry = self[circuit]
+        if entry.shed_record is not None and entry.live and entry.shed_record.before is not Position.ON:
+            entry.shed_record.before, entry.shed_record.before_unverified = Position.ON, False
+            self.changed.add(circuit)
+
     def may_be_off_after_power_loss(self, circuit: Circuit) -> bool:
         """Return whether a new `off` can be the result of a power loss and not of manual switching.
 
@@ -136,6 +143,7 @@ class Ledger:
             if entry.shed_record.commanded:
                 self.closed_records.append((circuit, entry.shed_record))
             entry.shed_record, entry.more_offs_in_flight = None, False
+            entry.recheck_off_since = None
             self.owed_circuits.discard(circuit)
             self.changed.add(circuit)
         self.leave_off(circuit, left_off=False)

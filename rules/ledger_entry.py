@@ -120,6 +120,7 @@ class CircuitEntry:
     off_confirmed_live: bool = False  # its off was reported live, since the last OFF and on this connection
     power_loss_off_at: float | None = None  # off without a command: power loss, or manual
     off_unexplained: bool = False
+    recheck_off_since: float | None = None  # its device came back on standby: an OFF sent since must be confirmed
 
     @property
     def known(self) -> Position:
@@ -132,6 +133,22 @@ class CircuitEntry:
     def owed(self) -> bool:
         """Return whether the controller switched the circuit off and has not restored it."""
         return self.shed_record is not None and self.shed_record.commanded
+
+    @property
+    def confirmed_off(self) -> bool:
+        """Return whether the controller switched the circuit off and its device confirmed it, and still reports off.
+
+        A circuit that is off for an unknown reason after a crash has its device's report of `off` only.
+        """
+        if self.shed_record is None or not self.owed or self.position is not Position.OFF:
+            return False
+        confirmed = self.shed_record.confirmed or self.shed_record.cause is ShedCause.UNEXPLAINED
+        return confirmed and self.recheck_off_since is None
+
+    @property
+    def reports_on(self) -> bool:
+        """Return whether the device has reported on since the last OFF."""
+        return self.position is Position.ON and self.reported_since_off
 
     @property
     def reported_since_off(self) -> bool:

@@ -81,6 +81,12 @@ class Circuit:
     wakes: Wakes = Wakes.AS_WAS
     protected: bool = False
 
+    @property
+    def label(self) -> str:
+        """Return the circuit's name and its place in the panel: `Hot tub, spaces 9+11`."""
+        word = "space" if len(self.spaces) == 1 else "spaces"
+        return f"{self.name}, {word} {'+'.join(map(str, self.spaces))}"
+
 
 @dataclass(frozen=True, slots=True)
 class Panel:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from rules.controllability import uncontrollable_reason
-from rules.panel import Position
+from rules.controllability import commandable, uncontrollable_reason
+from rules.panel import Position, Tag
 
 if TYPE_CHECKING:
+    from rules.headroom import Headroom
     from rules.ledger_entry import CircuitEntry
     from rules.panel import Circuit, Panel
 
@@ -19,47 +20,67 @@ NOT_A_LOCK = "a hold is a request to this program, not a lockout: lock the break
 
 @dataclass(frozen=True, slots=True)
 class RequestDecision:
-    """Decision on a request, with a sentence for the user."""
+    """Decision on a request, with a sentence for the user. `needs_force`: it is accepted with `force`."""
 
     ok: bool
     reason: str
+    needs_force: bool = False
 
 
-def switch_off(circuit: Circuit) -> RequestDecision:
-    """Decide on a request to switch the circuit off."""
+def switch_off(circuit: Circuit, *, force: bool = False) -> RequestDecision:
+    """Decide on a request to switch the circuit off. An essential circuit needs `force`."""
     if (why := _may_not(circuit)) is not None:
-        return RequestDecision(ok=False, reason=why)
+        return _refused(why)
+    if circuit.tag is Tag.ESSENTIAL and not force:
+        return _refused(f"{circuit.name} is essential. {_with_force('off', circuit)}", needs_force=True)
     return RequestDecision(ok=True, reason=f"{circuit.name} is being switched off; it is left to you now")
 
 
-def switch_on(circuit: Circuit, entry: CircuitEntry, wait_s: float, *, force: bool) -> RequestDecision:
-    """Decide on a request to switch the circuit on; `wait_s`: rest of its minimum off time in seconds."""
+def switch_on(
+    circuit: Circuit,
+    entry: CircuitEntry,
+    wait_s: float,
+    *,
+    now: bool,
+    force: bool = False,
+    room: Headroom | None = None,
+) -> RequestDecision:
+    """Decide on a request to switch the circuit on.
+
+    `wait_s`: rest of its minimum off time in seconds; `now`: it is not waited for. `room`: headroom of the generator;
+    None: the house is on utility. A nonessential circuit that does not fit needs `force`.
+    """
     if (why := _may_not(circuit)) is not None:
-        return RequestDecision(ok=False, reason=why)
+        return _refused(why)
     if (why := _must_not_come_on(circuit, entry)) is not None:
-        return RequestDecision(ok=False, reason=why)
-    if wait_s > 0 and not force:
-        return RequestDecision(
-            ok=True,
-            reason=f"{circuit.name}: minimum off time; it is switched on in {wait_s:.0f} s (at once with now: true)",
+        return _refused(why)
+    if room is not None and room.exceeded and circuit.tag is Tag.NONESSENTIAL and not force:
+        return _refused(
+            f"{circuit.name} is too much for the generator: {room}. {_with_force('on', circuit)}", needs_force=True
         )
-    return RequestDecision(ok=True, reason=f"{circuit.name} is being switched on; it is left to you now")
+    figures = "" if room is None else f"; {room}"
+    if wait_s > 0 and not now:
+        rest = f"minimum off time; it is switched on in {wait_s:.0f} s (at once: `loadshed ask on {circuit.id} --now`)"
+        return RequestDecision(ok=True, reason=f"{circuit.name}: {rest}{figures}")
+    return RequestDecision(ok=True, reason=f"{circuit.name} is being switched on; it is left to you now{figures}")
 
 
 def restore(circuit: Circuit, entry: CircuitEntry, *, on_utility: bool) -> RequestDecision:
     """Decide on a request to restore an owed circuit."""
     if not on_utility:
-        return RequestDecision(
-            ok=False, reason="not on utility: nothing is restored before utility returns (`on` switches one circuit on)"
+        return _refused(
+            f"not on utility: nothing is restored before utility returns (to turn on one circuit now: "
+            f"`loadshed ask on {circuit.id}`)"
         )
+    if entry.owed and entry.reports_on:
+        return _refused(f"{circuit.name} is on: there is nothing to restore")
     if not entry.owed:
-        return RequestDecision(
-            ok=False, reason=f"{circuit.name} is not owed: the controller did not switch {circuit.id} off"
-        )
+        how = f"to turn it on: `loadshed ask on {circuit.id}`" if commandable(circuit) else "switch it at the panel"
+        return _refused(f"{circuit.name} is not owed: the controller did not switch it off; {how}")
     if (why := _may_not(circuit)) is not None:
-        return RequestDecision(ok=False, reason=why)
+        return _refused(why)
     if (why := _must_not_come_on(circuit, entry)) is not None:
-        return RequestDecision(ok=False, reason=why)
+        return _refused(why)
     return RequestDecision(ok=True, reason=f"{circuit.name} is restored in its turn")
 
 
@@ -67,7 +88,9 @@ def release(circuit: Circuit, entry: CircuitEntry) -> RequestDecision:
     """Decide on a request to release a hold."""
     if entry.hold is None:
         return RequestDecision(ok=False, reason=f"{circuit.name} is not on hold")
-    return RequestDecision(ok=True, reason="released; nothing was switched: `restore` or `on` turns it on")
+    then = "restore" if entry.owed else "on"
+    turns_on = "" if entry.position is Position.ON else f"; to turn it on: `loadshed ask {then} {circuit.id}`"
+    return RequestDecision(ok=True, reason=f"{circuit.name} is released; nothing was switched{turns_on}")
 
 
 def forget(circuit: Circuit, entry: CircuitEntry) -> RequestDecision:
@@ -99,6 +122,14 @@ def reload_conflicts(old: Panel, new: Panel, owed: tuple[Circuit, ...]) -> tuple
     return tuple(sentence + how for sentence in said)
 
 
+def _refused(reason: str, *, needs_force: bool = False) -> RequestDecision:
+    return RequestDecision(ok=False, reason=reason, needs_force=needs_force)
+
+
+def _with_force(request: AskKind, circuit: Circuit) -> str:
+    return f"To do it anyway: `loadshed ask {request} {circuit.id} --force`"
+
+
 def _may_not(circuit: Circuit) -> str | None:
     if circuit.protected:
         return f"{circuit.name} is protected: it is never commanded"
@@ -108,7 +139,8 @@ def _may_not(circuit: Circuit) -> str | None:
 
 def _must_not_come_on(circuit: Circuit, entry: CircuitEntry) -> str | None:
     if (hold := entry.hold) is not None:
-        return f"{circuit.name} is on hold by {hold.by or 'a user'}{f' ({hold.note})' if hold.note else ''}"
+        note = f" ({hold.note})" if hold.note else ""
+        return f"{circuit.name} is on hold by {hold.by or 'a user'}{note}; first: `loadshed ask release {circuit.id}`"
     if entry.position is Position.TRIPPED:
         return f"{circuit.name} has tripped: find the cause, then reset the breaker"
     return None

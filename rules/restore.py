@@ -53,7 +53,7 @@ def restore_decision(circuit: Circuit, entry: CircuitEntry) -> RestoreDecision:
         return RestoreDecision.NOT_BY_CONTROLLER
     if entry.position is Position.TRIPPED:
         return RestoreDecision.TRIPPED
-    if entry.position is Position.ON and entry.reported_since_off:
+    if entry.reports_on:
         return RestoreDecision.IS_ON
     if entry.hold is not None:
         return RestoreDecision.ON_HOLD
@@ -171,6 +171,19 @@ class RestoreQueue:
             return None if resting is None else resting.at
         turn = max(slot, again.at)
         return turn if resting is None or resting.at >= turn + self._stagger_s else resting.at
+
+    def forecast(self, start: float) -> dict[CircuitId, float]:
+        """Return when each circuit is switched on, if restoring may begin at `start` and every device acknowledges."""
+        queue = RestoreQueue(self._stagger_s, self._slot - self._stagger_s)
+        for place in self._places.values():
+            queue.put(place.circuit, place.rank, place.order, place.at, again=False)
+        now, times = start, {}
+        while (due := queue.deadline(now)) is not None:
+            now = max(due, now)
+            if (circuit := queue.pop_due(now)) is not None:
+                queue.sent(now)
+                times[circuit] = now
+        return times
 
     def _delays(self, now: float) -> bool:
         resting = self._head(self._resting)

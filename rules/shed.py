@@ -53,6 +53,8 @@ def wants_off(circuit: Circuit, entry: CircuitEntry) -> bool:
     """Return whether a house on standby still needs this circuit switched off."""
     if not sheddable(circuit) or entry.taken_over or entry.possible_override_since is not None:
         return False
+    if entry.recheck_off_since is not None and entry.position is not Position.TRIPPED:
+        return True  # a gateway may repeat an old report of a relay that has powered up in the on position
     # A circuit that was switched on a moment ago may still turn on, whatever it reported since.
     return entry.on_pending or entry.known not in _OFF
 

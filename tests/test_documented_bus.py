@@ -15,7 +15,7 @@ from controller.bus import payloads
 from controller.bus.messages import IncomingMessage
 from controller.bus.requests import ASK_KINDS
 from controller.bus.topics import Topics
-from controller.core.alarms import ActiveAlarms, Alarm
+from controller.core.alarms import ActiveAlarms, Alarm, AlarmSubject
 from controller.core.effects import LogEvent, PublishMeter
 from controller.core.views import CircuitView, StateView, WallClock
 from rules import requests
@@ -26,6 +26,7 @@ from rules.ledger_entry import CircuitEntry, ShedRecord
 from rules.metering.demand import DemandView, Quality
 from rules.metering.register import ReadingVerdict
 from rules.panel import Circuit, CircuitId, Kind, Position, Tag
+from rules.situation import HouseSituation
 from tests.mosquitto import Mosquitto
 from tests.pages import HOMEOWNER, INTEGRATOR, MQTT, ROOT, block, blocks, commands, each_page, table
 from tests.processes import LIMIT_S, killed_after
@@ -66,7 +67,7 @@ def test_a_circuit_looks_like_its_example() -> None:
     then = BootTime("boot", 1.0)
     debt = ShedRecord(7, Position.ON, then, then, confirmed=True)
     entry = CircuitEntry(position=Position.OFF, live=True, shed_record=debt, reported_at=2.0)
-    assert explain(circuit, entry) == shown["why"]
+    assert explain(circuit, entry, HouseSituation(sheds=True, on_utility=False)) == shown["why"]
     view = CircuitView(
         id=circuit.id,
         name=circuit.name,
@@ -78,6 +79,10 @@ def test_a_circuit_looks_like_its_example() -> None:
         shed=True,
         why=shown["why"],
         switched_at=seconds(shown["switched_at"]),
+        owed=True,
+        spaces=circuit.spaces,
+        amps=50,
+        waits_for="utility",
     )
     assert json.loads(payloads.circuit(view, WALL)) == shown
 
@@ -105,7 +110,11 @@ def test_a_meter_an_event_and_an_alarm_look_like_their_examples() -> None:
     assert json.loads(payloads.event(happened, WALL)) == shown
     shown = example("message")
     book = ActiveAlarms()
-    book.set(Alarm(shown["id"]), seconds(shown["since"]), circuits=(CircuitId("car-charger"),))
+    book.set(
+        Alarm(shown["id"]),
+        seconds(shown["since"]),
+        AlarmSubject("Car charger, space 16 (OFF sent, not confirmed: treat as ON)", (CircuitId("car-charger"),)),
+    )
     (alarm,) = book
     assert json.loads(payloads.alarm(alarm, WALL)) == shown
 

@@ -10,6 +10,7 @@ from clients.reports.text import outages_text
 from clients.terminal.arguments import folders
 from clients.terminal.exit_codes import DONE
 from clients.terminal.output import print_line
+from controller.config.history import last_valid
 
 if TYPE_CHECKING:
     import argparse
@@ -29,7 +30,8 @@ def _outages(arguments: argparse.Namespace, log: EventLog) -> int:
     # An outage that is only being prepared may still turn out to be a bounce.
     outages = [outage for outage in log.outages() if outage.openings or outage.stage != "about"]
     if arguments.json:
-        print_line(outages_json(outages))
+        configuration = last_valid(arguments.state)
+        print_line(outages_json(outages, configuration.panel if configuration else None))
     else:
         print_line(outages_text(outages) if outages else "No outage recorded.")
     return DONE

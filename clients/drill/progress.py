@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from rules.json_types import Json
 
 TRIPPED, TAKEN_OVER = "tripped", "manual override"
-_FATES = {"tripped": TRIPPED, "taken_over": TAKEN_OVER, "on_without_command": "came on by itself or by hand"}
+_FATES = {
+    "tripped": TRIPPED,
+    "taken_over": TAKEN_OVER,
+    "on_without_command": "came on by itself or by hand",
+    "stayed_on": "stayed on: OFF was never confirmed",
+}
 
 
 @dataclass(slots=True)

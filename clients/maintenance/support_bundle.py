@@ -30,6 +30,7 @@ from clients.maintenance.readiness_view import readiness_text
 from clients.reports.export import outages_json
 from controller.bus.payloads import rfc3339
 from controller.config.errors import ConfigErrors
+from controller.config.history import last_valid
 from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, Configuration, load
 from controller.storage.log_reader import EventLog
 from controller.storage.schema import LEDGER, SAMPLES, UnusableDatabaseError, open_for_reading
@@ -213,7 +214,8 @@ def _events(state_dir: Path) -> str:
 
 def _outages(state_dir: Path) -> str:
     with EventLog(state_dir) as log:
-        return outages_json(list(log.outages())) + "\n"
+        configuration = last_valid(state_dir)
+        return outages_json(list(log.outages()), configuration.panel if configuration else None) + "\n"
 
 
 def _databases(state_dir: Path) -> str:

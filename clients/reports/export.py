@@ -7,25 +7,28 @@ import io
 import json
 from typing import TYPE_CHECKING
 
+from clients.reports.circuit_outcome import outcomes
 from clients.reports.outage_report import LONG_WINDOW_S, seconds_between
 from controller.runtime.clock import json_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from clients.reports.circuit_outcome import CircuitOutcome
     from clients.reports.outage_report import OutageReport
-    from controller.storage.log_reader import HistoryRow, LoggedTime, OutageRow, SampleRow
+    from controller.storage.log_reader import LoggedTime, OutageRow, SampleRow
     from rules.json_types import Json
+    from rules.panel import Panel
 
 
-def outages_json(outages: Iterable[OutageRow]) -> str:
-    """Return all outages as a JSON list, the oldest first."""
-    return _text([outage_fields(outage) for outage in outages])
+def outages_json(outages: Iterable[OutageRow], panel: Panel | None) -> str:
+    """Return all outages as a JSON list, the oldest first. `panel`: the last in force; None: none is kept."""
+    return _text([outage_fields(outage, panel) for outage in outages])
 
 
 def report_json(story: OutageReport) -> str:
     """Return one outage in full: the fields of the list, and its peaks, gaps, events and demand log."""
-    fields = outage_fields(story.outage)
+    fields = outage_fields(story.outage, story.configuration.panel if story.configuration else None)
     fields["lasted_s"] = _rounded(story.lasted_s)
     fields["meter_model"] = story.meter_model
     fields["peaks"] = [{"over": peak.what, "kw": _rounded(peak.kw), **_moment("at", peak.at)} for peak in story.peaks]
@@ -37,7 +40,7 @@ def report_json(story: OutageReport) -> str:
     return _text(fields)
 
 
-def outage_fields(outage: OutageRow) -> dict[str, Json]:
+def outage_fields(outage: OutageRow, panel: Panel | None) -> dict[str, Json]:
     """Return one outage as the contract names it. `partial`: the figures that are over less time than they say."""
     return {
         "id": outage.id,
@@ -48,7 +51,9 @@ def outage_fields(outage: OutageRow) -> dict[str, Json]:
         "energy_kwh": _rounded(outage.energy_kwh),
         "peak_15min_kw": _rounded(outage.peak_15min_kw),
         "partial": _partial(outage),
-        "circuits": {str(row.circuit): _fare_fields(row) for row in outage.histories},
+        "circuits": {
+            outcome.circuit: _outcome_fields(outcome) for outcome in outcomes(outage, panel) if outcome.shed_at
+        },
     }
 
 
@@ -59,7 +64,7 @@ def _partial(outage: OutageRow) -> list[Json]:
     return ["peak_15min_kw"] if short else []
 
 
-def _fare_fields(row: HistoryRow) -> dict[str, Json]:
+def _outcome_fields(row: CircuitOutcome) -> dict[str, Json]:
     return {
         **_moment("shed_at", row.shed_at),
         "confirmed_after_s": _rounded(row.confirmed_after_s),

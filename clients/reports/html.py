@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from clients.reports.chart import CurvePoint, PeakMark, demand_svg
+from clients.reports.circuit_outcome import shed_summary
 from clients.reports.html_page import figures, listed, page, table
 from clients.reports.outage_report import ACCURACY, DRILL, LONG_WINDOW_S, SHORT_WINDOW_S, SHORTER, title
 from clients.reports.text import before_words, peak_words
@@ -15,7 +16,8 @@ from clients.terminal.times import clock, day_and_time
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from clients.reports.outage_report import CircuitOutcome, OutageReport
+    from clients.reports.circuit_outcome import CircuitOutcome
+    from clients.reports.outage_report import OutageReport
     from controller.storage.log_reader import OutageRow
 
 
@@ -41,7 +43,7 @@ def _head(story: OutageReport) -> Iterator[str]:
             figure(peak.kw if peak else None, "kW"),
             "average, for it was short" if peak and peak.what == SHORTER else "highest 15 minutes",
         ),
-        (str(len(outage.histories)), "circuits shed"),
+        (shed_summary(outage), "circuits"),
     )
     yield figures(pairs)
 
@@ -95,24 +97,31 @@ def _circuits(story: OutageReport) -> Iterator[str]:
     yield "<h2>Circuits</h2>"
     if story.circuits:
         heads = ("circuit", "before", "off at", "confirmed after", "on again at", "how it ended")
-        yield table(heads, (_fare(fare) for fare in story.circuits))
+        yield table(heads, (_outcome(outcome) for outcome in story.circuits))
     else:
         yield "<p>No circuit was shed.</p>"
 
 
-def _fare(fare: CircuitOutcome) -> tuple[str, ...]:
-    confirmed = "" if fare.confirmed_after_s is None else f"{fare.confirmed_after_s:.1f} s"
-    if fare.shed_at and fare.confirmed_after_s is None:
+def _outcome(outcome: CircuitOutcome) -> tuple[str, ...]:
+    confirmed = "" if outcome.confirmed_after_s is None else f"{outcome.confirmed_after_s:.1f} s"
+    if outcome.shed_at and outcome.confirmed_after_s is None:
         confirmed = '<span class="wrong">never</span>'
-    end = escape(fare.end)
-    if "UNCONTROLLABLE" in fare.end:
+    end = escape(outcome.text)
+    if "UNCONTROLLABLE" in outcome.text:
         end = f'<span class="wrong">{end}</span>'
-    return escape(fare.name), escape(before_words(fare)), clock(fare.shed_at), confirmed, clock(fare.restored_at), end
+    return (
+        escape(outcome.name),
+        escape(before_words(outcome)),
+        clock(outcome.shed_at),
+        confirmed,
+        clock(outcome.restored_at),
+        end,
+    )
 
 
 def _events(story: OutageReport) -> Iterator[str]:
     if story.events:
-        yield "<h2>Worth telling</h2>"
+        yield "<h2>Notable events</h2>"
         yield table(("at", "what"), ((clock(told.at), escape(told.text)) for told in story.events))
 
 

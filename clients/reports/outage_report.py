@@ -7,16 +7,15 @@ from itertools import groupby, pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
+from clients.reports.circuit_outcome import outcomes
 from controller.runtime.journal import format_event
-from rules.controllability import uncontrollable_reason
-from rules.panel import Restore, Tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from clients.reports.circuit_outcome import CircuitOutcome
     from controller.config.loader import Configuration
     from controller.storage.log_reader import EventLog, EventRow, LoggedTime, OutageRow, SampleRow
-    from rules.panel import Circuit, CircuitId
 
 ACCURACY = "±0.5 % at power factor 1, ±0.75 % at 0.5, from 1 % to 100 % of the rated current (the maker's figures)"
 
@@ -27,18 +26,6 @@ DRILL = "drill"
 
 SHORTER = "all of it, for it was shorter than 15 minutes"
 """Label of the peak of an outage that is shorter than 15 minutes."""
-
-_END_TEXTS = {
-    "restored": "restored",
-    "on_without_command": "switched on without a command of the controller",
-    "tripped": "tripped",
-    "taken_over": "manual override",
-    "user_request": "on user request",
-    "off_before": "was off before, stays off",
-}
-"""Ends of a shed record, as stored, and as sentences. JSON has the stored code."""
-
-_WATCHED = "on again; watched for a minute because a late OFF may still take effect"
 
 # Rows further apart than this number of usual distances are a gap.
 _GAP_SAMPLES = 4.0
@@ -60,22 +47,6 @@ _ROUTINE = frozenset(
         "meter_rolled_over",
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class CircuitOutcome:
-    """Course of one circuit. `before`: its position when the outage began; None if not recorded.
-
-    `end`: in words; for a circuit that was not shed, the reason. `shed_at`: None if it was not.
-    """
-
-    circuit: CircuitId
-    name: str
-    before: str | None
-    shed_at: LoggedTime | None
-    confirmed_after_s: float | None
-    restored_at: LoggedTime | None
-    end: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +115,7 @@ def build_report(log: EventLog, outage: OutageRow, configuration: Configuration 
     return OutageReport(
         outage=outage,
         lasted_s=seconds_between(outage.began, outage.ended) if outage.ended else None,
-        circuits=tuple(_fares(outage, configuration)),
+        circuits=tuple(outcomes(outage, configuration.panel if configuration else None)),
         samples=samples,
         peaks=tuple(_peaks(outage, samples)),
         gaps=tuple(_gaps(samples, events)),
@@ -165,43 +136,6 @@ def seconds_between(first: LoggedTime, second: LoggedTime) -> float | None:
     if first.utc_s is None or second.utc_s is None:
         return None
     return second.utc_s - first.utc_s
-
-
-# --- circuits --------------------------------------------------------------------------------------------------------
-
-
-def _fares(outage: OutageRow, configuration: Configuration | None) -> Iterator[CircuitOutcome]:
-    """Yield the circuits that were shed, in the order of their OFF, then those that were not though nonessential."""
-    panel = configuration.panel.circuits if configuration else {}
-    for row in sorted(outage.histories, key=lambda row: -panel[row.circuit].rank if row.circuit in panel else 0):
-        circuit = panel.get(row.circuit)
-        name = circuit.name if circuit else row.circuit
-        before = outage.before.get(row.circuit)
-        end = _END_TEXTS.get(row.end or "", row.end) or (
-            _WATCHED if row.is_on and outage.ended else _not_yet(outage, circuit)
-        )
-        yield CircuitOutcome(row.circuit, name, before, row.shed_at, row.confirmed_after_s, row.restored_at, end)
-    known = {row.circuit for row in outage.histories}
-    for circuit in panel.values():
-        if circuit.tag is Tag.NONESSENTIAL and circuit.id not in known:
-            before = outage.before.get(circuit.id)
-            yield CircuitOutcome(circuit.id, circuit.name, before, None, None, None, _why_not_shed(circuit, before))
-
-
-def _why_not_shed(circuit: Circuit, before: str | None) -> str:
-    if (reason := uncontrollable_reason(circuit)) is not None:
-        return f"UNCONTROLLABLE, stayed ON: {reason}"
-    if before in ("off", "tripped"):
-        return f"was {before} before, and stayed so"
-    return "was not shed"
-
-
-def _not_yet(outage: OutageRow, circuit: Circuit | None) -> str:
-    if outage.ended is None:
-        return "still shed"
-    if circuit is not None and circuit.restore is not Restore.AUTO:
-        return "waits for a user" if circuit.restore is Restore.ASK else "stays off until a user switches it on"
-    return "not restored yet"
 
 
 # --- demand ----------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clients.reports.circuit_outcome import shed_summary
 from clients.reports.outage_report import ACCURACY, DRILL, SHORTER, seconds_between, title
 from clients.terminal.tables import figure, format_span, sparkline, table, terminal_width, wrapped
 from clients.terminal.times import clock, day_and_time
@@ -11,7 +12,8 @@ from clients.terminal.times import clock, day_and_time
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from clients.reports.outage_report import CircuitOutcome, DemandPeak, OutageReport
+    from clients.reports.circuit_outcome import CircuitOutcome
+    from clients.reports.outage_report import DemandPeak, OutageReport
     from controller.storage.log_reader import OutageRow
 
 _CURVE_MARGIN = 20
@@ -19,16 +21,23 @@ _CURVE_MARGIN = 20
 
 def outages_text(outages: Iterable[OutageRow]) -> str:
     """Return all outages as a table, the latest last."""
-    heads = ("No", "kind", "began", "lasted", "transfers", "energy", "15-min peak", "circuits shed")
+    heads = ("No", "kind", "began", "lasted", "transfers", "energy", "15-min peak", "circuits")
     return table(heads, [_row(outage) for outage in outages], right=(0, 4, 5, 6))
 
 
 def _row(outage: OutageRow) -> tuple[str, ...]:
     lasted = format_span(seconds_between(outage.began, outage.ended)) if outage.ended else "still lasts"
-    open_ends = sum(1 for row in outage.histories if row.end is None and not row.is_on)
-    shed = f"{len(outage.histories)}" + (f", {open_ends} not back" if open_ends and outage.ended else "")
     energy, peak = figure(outage.energy_kwh, "kWh"), figure(outage.peak_15min_kw, "kW")
-    return str(outage.id), outage.kind, day_and_time(outage.began), lasted, str(outage.transfers), energy, peak, shed
+    return (
+        str(outage.id),
+        outage.kind,
+        day_and_time(outage.began),
+        lasted,
+        str(outage.transfers),
+        energy,
+        peak,
+        shed_summary(outage),
+    )
 
 
 def report_text(story: OutageReport) -> str:
@@ -63,22 +72,29 @@ def _circuits(story: OutageReport) -> Iterator[str]:
         yield "No circuit was shed."
         return
     heads = ("circuit", "before", "off at", "confirmed", "on at", "how it ended")
-    yield table(heads, [_fare(fare) for fare in story.circuits])
+    yield table(heads, [_outcome(outcome) for outcome in story.circuits])
 
 
-def _fare(fare: CircuitOutcome) -> tuple[str, ...]:
-    if fare.shed_at is None:
+def _outcome(outcome: CircuitOutcome) -> tuple[str, ...]:
+    if outcome.shed_at is None:
         confirmed = ""
-    elif fare.confirmed_after_s is None:
+    elif outcome.confirmed_after_s is None:
         confirmed = "NEVER"
     else:
-        confirmed = f"{fare.confirmed_after_s:.1f} s"
-    return fare.name, before_words(fare), clock(fare.shed_at), confirmed, clock(fare.restored_at), fare.end
+        confirmed = f"{outcome.confirmed_after_s:.1f} s"
+    return (
+        outcome.name,
+        before_words(outcome),
+        clock(outcome.shed_at),
+        confirmed,
+        clock(outcome.restored_at),
+        outcome.text,
+    )
 
 
-def before_words(fare: CircuitOutcome) -> str:
+def before_words(outcome: CircuitOutcome) -> str:
     """Return a circuit's position before the outage; empty for an uncontrollable one: it is not recorded."""
-    return fare.before or ("?" if fare.shed_at else "")
+    return outcome.before or ("?" if outcome.shed_at else "")
 
 
 # --- demand ----------------------------------------------------------------------------------------------------------
@@ -119,6 +135,6 @@ def _curve(story: OutageReport) -> Iterator[str]:
 
 def _events(story: OutageReport) -> Iterator[str]:
     if story.events:
-        yield "Worth telling"
+        yield "Notable events"
     for told in story.events:
         yield wrapped(told.text, " " * 14, first=f"{clock(told.at):14}")

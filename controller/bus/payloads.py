@@ -47,12 +47,16 @@ def state(view: StateView, wall: WallClock) -> bytes:
             "stable_at": _maybe(view.stable_at, wall),
             "flap_openings": view.flap_openings,
             "generator_power_lost_at": _maybe(view.generator_power_lost_at, wall),
+            "late_off_watch": [*view.late_off_watch],
         }
     )
 
 
 def circuit(view: CircuitView, wall: WallClock) -> bytes:
     """Return the payload of `circuits/<circuit>`; `switched_at` null: unknown, or not in this boot."""
+    hold: Json = None
+    if view.hold is not None:
+        hold = {"by": view.hold.by, "note": view.hold.note, "since": _maybe(view.hold.since, wall)}
     return to_json(
         {
             "name": view.name,
@@ -64,6 +68,15 @@ def circuit(view: CircuitView, wall: WallClock) -> bytes:
             "shed": view.shed,
             "why": view.why,
             "switched_at": _maybe(view.switched_at, wall),
+            "owed": view.owed,
+            "protected": view.protected,
+            "spaces": [*view.spaces],
+            "amps": view.amps,
+            "rank": view.rank,
+            "hold": hold,
+            "remedy": view.remedy,
+            "back_at": _maybe(view.back_at, wall),
+            "waits_for": view.waits_for,
             **_clock(wall),
         }
     )
@@ -118,9 +131,9 @@ def alarm(view: AlarmView, wall: WallClock) -> bytes:
     )
 
 
-def answer(ok: bool, reason: str) -> bytes:
-    """Return the payload of the answer to a user's request."""
-    return to_json({"ok": ok, "reason": reason})
+def answer(ok: bool, reason: str, *, needs_force: bool = False) -> bytes:
+    """Return the payload of the answer to a user's request. `needs_force`: it is accepted with `"force": true`."""
+    return to_json({"ok": ok, "reason": reason, **({"needs_force": True} if needs_force else {})})
 
 
 def _when(at: float, wall: WallClock) -> str:

@@ -50,8 +50,11 @@ def parse_request(
     return _requested(kind, fields, message.at, reply)
 
 
+_FIELD_NAMES = ", ".join(f'"{name}"' for name in ("circuit", "by", "note", "now", "for_s", "force", "restore_all"))
+
+
 def _requested(request: AskKind, fields: Mapping[str, Json], at: float, reply: ReplyAddress | None) -> Requested:
-    circuit, by, note, now, for_s = (fields.get(name) for name in ("circuit", "by", "note", "now", "for_s"))
+    circuit, by, note, for_s = (fields.get(name) for name in ("circuit", "by", "note", "for_s"))
     is_single = isinstance(circuit, str) and not (request == "restore" and circuit == "all")
     return Requested(
         at,
@@ -59,9 +62,11 @@ def _requested(request: AskKind, fields: Mapping[str, Json], at: float, reply: R
         CircuitId(str(circuit)) if is_single else None,
         by=str(by or ""),
         note=str(note or ""),
-        now=now is True,
+        now=fields.get("now") is True,
         reply=reply,
         for_s=float(for_s) if isinstance(for_s, int | float) else None,
+        force=fields.get("force") is True,
+        restore_all=fields.get("restore_all") is True,
     )
 
 
@@ -108,14 +113,14 @@ def _field_error(fields: Mapping[str, Json]) -> str | None:
                 isinstance(value, str) and len(value) <= MAX_TEXT_LENGTH and value.isprintable()
             ):
                 return f'"{name}" must be text of at most {MAX_TEXT_LENGTH} printable characters'
-        elif name == "now":
+        elif name in ("now", "force", "restore_all"):
             if value is not None and not isinstance(value, bool):
-                return '"now" must be true or false'
+                return f'"{name}" must be true or false'
         elif name == "for_s":
             if value is not None and not _is_drill_length(value):
                 return f'"for_s" is the length of a drill: {SHORTEST_S:g} to {LONGEST_S:g} seconds'
         else:
-            return f'unknown field {shown(name.encode())}: use "circuit", "by", "note", "now", "for_s"'
+            return f"unknown field {shown(name.encode())}: use {_FIELD_NAMES}"
     return None
 
 

@@ -284,7 +284,7 @@ class Topics:
         """Return the answer to a request; None if the request has no reply address."""
         if not isinstance(answer.reply, ReplyAddress):
             return None
-        body = payloads.answer(answer.ok, answer.reason)
+        body = payloads.answer(answer.ok, answer.reason, needs_force=answer.needs_force)
         return Publication(answer.reply.response_topic, body, correlation=answer.reply.correlation)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -64,8 +65,7 @@ _TEXTS = {
     ),
     Alarm.ESSENTIAL_OFF: _Text(
         "The house is on standby, and these essential circuits are off or do not respond: {detail}.",
-        "Check the breaker. Turn a circuit that is off on by hand or with `loadshed ask on CIRCUIT`. A circuit that "
-        "does not respond may have lost its power, its hub or its network.",
+        "Check the breaker. {remedies}A circuit that does not respond may have lost its power, its hub or its network.",
     ),
     Alarm.SHED_INCOMPLETE: _Text(
         "The house is on standby, and these circuits are still on or not confirmed off: {detail}. The generator may "
@@ -73,18 +73,16 @@ _TEXTS = {
         "Turn them off by hand at the panel. The controller keeps sending OFF.",
     ),
     Alarm.BREAKER_NO_RESPONSE: _Text(
-        "No response after three commands: {circuits}. They may still draw power from the generator, or still be off "
-        "on utility.",
+        "No response after three commands: {detail}.",
         "Check the breaker and its hub. Switch it by hand if needed. The controller tries again when it responds.",
     ),
     Alarm.NOT_RESTORED: _Text(
-        "The outage is over, and these circuits could not be restored: {circuits}.",
-        "Check the breaker and its hub. Turn it on by hand. The controller tries again when it responds.",
+        "The house is on utility, and these circuits could not be restored: {circuits}.",
+        "Check the breaker and its hub. Turn it on by hand. {remedies}The controller tries again when it responds.",
     ),
     Alarm.OFF_AWAITING_USER: _Text(
-        "The outage is over, and these circuits stay off until you act: {detail}.",
-        "To restore a circuit: `loadshed ask restore CIRCUIT`. To end a hold: `loadshed ask release CIRCUIT`. You can "
-        "also turn it on by hand. If it is to stay off: `loadshed ask forget CIRCUIT`.",
+        "The house is on utility, and these circuits stay off until you act: {detail}.",
+        "{remedies}You can also turn it on by hand. If it is to stay off: `loadshed ask forget` and the circuit's id.",
     ),
     Alarm.BROKER_DISCONNECTED: _Text(
         "The broker is disconnected{detail}. No command reaches a breaker, and no status is published.",
@@ -117,6 +115,19 @@ _TEXTS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class AlarmSubject:
+    """What an alarm is about. `circuits`: ids; `labels`: their names and spaces. `detail`: text for the message.
+
+    `remedies`: sentence with the commands that the controller accepts now; empty if no command helps.
+    """
+
+    detail: str = ""
+    circuits: tuple[CircuitId, ...] = ()
+    labels: tuple[str, ...] = ()
+    remedies: str = ""
+
+
 class ActiveAlarms:
     """Active alarms."""
 
@@ -136,12 +147,13 @@ class ActiveAlarms:
     def get(self, alarm: str) -> AlarmView | None:
         return self._active.get(alarm)
 
-    def set(self, alarm: Alarm, since: float, detail: str = "", circuits: tuple[CircuitId, ...] = ()) -> bool:
+    def set(self, alarm: Alarm, since: float, subject: AlarmSubject) -> bool:
         """Raise the alarm, or update its text; return whether it is new. An active alarm keeps its `since`."""
         text = _TEXTS[alarm]
-        message = text.message.format(circuits=", ".join(circuits), detail=detail)
+        message = text.message.format(circuits="; ".join(subject.labels), detail=subject.detail)
+        action = text.action.format(remedies=f"{subject.remedies} " if subject.remedies else "")
         old = self._active.get(alarm)
-        new = AlarmView(alarm.value, old.since if old else since, message, text.action, circuits)
+        new = AlarmView(alarm.value, old.since if old else since, message, action, subject.circuits)
         if new != old:
             self._active[new.id] = new
             self._changed.add(new.id)

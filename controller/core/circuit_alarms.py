@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.core.alarms import Alarm
+from controller.core.alarms import Alarm, AlarmSubject
 from controller.core.state_machine import State
 from rules.explain import reason_kept_off
 from rules.generator_loss import GeneratorLossDetector
 from rules.on_delay import OnDelay
 from rules.panel import Position, Tag
+from rules.remedy import command, remedy
 from rules.shed import MAX_ATTEMPTS, wants_off
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class CircuitAlarmMonitor:
         self._set_alarm(Alarm.ESSENTIAL_OFF, now, off, self._off_detail, since=min(off.values(), default=now))
         on: dict[CircuitId, float] = {} if power_lost else self._on.active
         self._set_alarm(Alarm.SHED_INCOMPLETE, now, on, self._rating, since=min(on.values(), default=now))
-        self._set_alarm(Alarm.BREAKER_NO_RESPONSE, now, () if power_lost else self._scheduler.unanswered)
+        self._set_alarm(Alarm.BREAKER_NO_RESPONSE, now, () if power_lost else self._scheduler.unanswered, self._sent)
         self._update_not_restored(now)
 
     def _update_not_restored(self, now: float) -> None:
@@ -166,15 +167,30 @@ class CircuitAlarmMonitor:
         """Raise the alarm for these circuits, each with its description; clear it if there are no circuits."""
         if not circuits and alarm not in self._outbox.alarms:
             return
-        names = tuple(sorted(circuits))
+        panel, names = self._context.panel.current, tuple(sorted(circuits))
+        labels = tuple(panel[name].label for name in names)
         detail = ""
         if describe is not None:
-            detail = ", ".join(f"{name} ({text})" if (text := describe(name)) else name for name in names)
+            texts = zip(labels, map(describe, names), strict=True)
+            detail = "; ".join(f"{label} ({text})" if text else label for label, text in texts)
         if alarm is Alarm.SHED_INCOMPLETE and names:
             detail += self._demand_detail(names, now)
-        self._outbox.set_alarm(alarm, now, active=bool(names), detail=detail, circuits=names, since=since)
+        subject = AlarmSubject(detail, names, labels, self._remedies(names))
+        self._outbox.set_alarm(alarm, now, active=bool(names), subject=subject, since=since)
 
     # --- texts -------------------------------------------------------------------------------------------------------
+
+    def _remedies(self, circuits: tuple[CircuitId, ...]) -> str:
+        """Return a sentence with the command for each circuit that the controller accepts now; empty: none helps."""
+        panel, house = self._context.panel.current, self._outage.situation
+        found = [(panel[circuit], remedy(panel[circuit], self._ledger[circuit], house)) for circuit in circuits]
+        commands = [f"{one.name}: {command(request, one)}" for one, request in found if request is not None]
+        return f"{'; '.join(commands)}." if commands else ""
+
+    def _sent(self, circuit: CircuitId) -> str:
+        entry = self._ledger[circuit]
+        off = entry.sent is Position.OFF
+        return "OFF sent, not confirmed: treat as ON" if off else "ON sent, not confirmed: it may still be off"
 
     def _off_detail(self, circuit: CircuitId) -> str:
         entry = self._ledger[circuit]
@@ -196,7 +212,7 @@ class CircuitAlarmMonitor:
         if circuits != self._demand_text[0]:
             view = self._demand.view(now)
             kw = None if view is None else view.kw
-            self._demand_text = circuits, "" if kw is None else f"; the house drew {kw:.1f} kW then"
+            self._demand_text = circuits, "" if kw is None else f". The house drew {kw:.1f} kW then"
         return self._demand_text[1]
 
     def _switched_at(self, circuits: Collection[CircuitId], now: float) -> float:

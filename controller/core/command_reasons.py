@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class CommandReasons:
     """Looks up the reason of each command after it has left. No command waits for it.
 
-    `rule`: `shed`, `drill`, `shed_again`, `on_in_flight`, `retagged`, `auto_restore`, `restore_request` or
-    `switch_request`. `by`: the user who asked.
+    `rule`: `shed`, `drill`, `shed_again`, `device_returned`, `on_in_flight`, `retagged`, `auto_restore`,
+    `restore_request` or `switch_request`. `by`: the user who asked.
     """
 
     def __init__(self, context: CoreContext, contact: ContactHandler, outage: OutageLifecycle) -> None:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 Command = SwitchOff | SwitchOn
 
+FORECAST_STEP_S = 1.0
+"""Change of an expected time of return in seconds from which it is published again."""
+
 
 class CommandScheduler:
     """Decides which commands to send, circuit by circuit.
@@ -46,6 +49,7 @@ class CommandScheduler:
         self._dirty: set[CircuitId] = set()
         self._evaluated: set[CircuitId] = set()
         self._failed_requests: list[CircuitId] = []
+        self._back_at: dict[CircuitId, float] = {}
         self._eager_until = at + retry.eager_s
         self.connected = False
         self.unsettled: set[CircuitId] = set()
@@ -81,6 +85,8 @@ class CommandScheduler:
         """Record the circuits to shed as owed and start their attempts. The eager time for retries starts at `at`."""
         self._failed_requests += self._ledger.drop_on_requests()
         for circuit in self._order:
+            if circuit in self.late_off_watch:
+                self._ledger.shed_from_on(circuit)
             if wants_off(self._circuits[circuit], self._ledger[circuit]):
                 self._ledger.record_shed(circuit, at, commanded=False)
         self._eager_until = at + self._retry.eager_s
@@ -98,6 +104,7 @@ class CommandScheduler:
         self.mark_dirty(self._order)
 
     def _empty_queue(self) -> None:
+        self._back_at = {}
         for circuit in self._order:
             self._queue.remove(circuit)
 
@@ -159,6 +166,26 @@ class CommandScheduler:
     def restore_due_at(self, now: float) -> float | None:
         """Return when the next circuit may be restored (monotonic seconds); None: none is waiting."""
         return self._queue.deadline(now) if self.connected else None
+
+    def update_forecast(self, start: float) -> set[CircuitId]:
+        """Update when each waiting circuit is expected to be restored; return those with another time than before.
+
+        `start`: monotonic second from which circuits may be restored.
+        """
+        if not self._queue and not self._back_at:
+            return set()
+        times, known = self._queue.forecast(start), self._back_at
+        moved = {one for one, at in times.items() if one not in known or abs(at - known[one]) > FORECAST_STEP_S}
+        gone = known.keys() - times.keys()
+        self._back_at = {one: at if one in moved else known[one] for one, at in times.items()}
+        return moved | gone
+
+    def back_at(self, circuit: CircuitId) -> float | None:
+        """Return when the circuit is expected to be switched on (monotonic seconds); None: unknown, or it is not."""
+        entry = self._ledger[circuit]
+        if entry.request is not None and entry.request.position is Position.ON:
+            return entry.request.not_before
+        return self._back_at.get(circuit)
 
     def awaits_confirmation(self, circuit: CircuitId) -> bool:
         """Return whether a command to the circuit is unconfirmed."""

@@ -42,11 +42,12 @@ class SwitchOn(NamedTuple):
 
 
 class SendReply(NamedTuple):
-    """Reply to a user request; `reply` is the address that came with it."""
+    """Reply to a user request; `reply` is the address that came with it. `needs_force`: accepted with `force`."""
 
     reply: object
     ok: bool
     reason: str
+    needs_force: bool = False
 
 
 class PublishState(NamedTuple):

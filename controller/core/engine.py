@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from controller.core.effects import Effect, SavedState
     from controller.core.meter_tracker import MeterTracker
+    from controller.core.view_builder import ViewBuilder
     from controller.core.views import AlarmView, CircuitView, StateView
     from rules.json_types import Json
     from rules.metering.demand import DemandView
@@ -57,7 +58,7 @@ class EngineSettings:
     """Settings of `installer.toml` that the decisions need. Times in seconds.
 
     `contact_on_bus`: the contact is an MQTT device. `open_alarm_s`: time the contact may be open before an alarm is
-    raised; 0: no alarm.
+    raised; 0: no alarm. `generator_kw`: rated power of the generator; None: not configured.
     """
 
     settle_s: float = 0.1
@@ -69,6 +70,7 @@ class EngineSettings:
     flapping: FlapSettings = field(default_factory=FlapSettings)
     sample_s: float = 5.0
     open_alarm_s: float = 86_400.0
+    generator_kw: float | None = None
 
 
 class Engine:
@@ -117,11 +119,14 @@ class Engine:
         self._outage = OutageLifecycle(context, debouncer, self._scheduler, self._demand)
         self._contact = ContactHandler(context, debouncer, self._outage)
         self._drill = DrillController(context, self._scheduler, self._contact, self._outage)
-        self._requests = RequestHandler(context, self._scheduler, self._contact, self._outage, self._drill)
+        self._requests = RequestHandler(
+            context, self._scheduler, self._contact, self._outage, self._drill, demand=self._demand
+        )
         self._reasons = CommandReasons(context, self._contact, self._outage)
         self._losses = RateLimit(MAX_LOSS_EVENTS, LOSS_EVENTS_WINDOW_S)
         self._alarm_monitor = SystemAlarmMonitor(context, self._scheduler, self._contact, self._outage, self._demand)
         self._extra_meters: dict[str, PublishMeter] = {}
+        self._view_builder: ViewBuilder | None = None
 
     def _resume(self, memory: SavedState, boot: str, at: float) -> None:
         """Load what the disk has. The usual start of this program is in the middle of an outage."""
@@ -155,6 +160,10 @@ class Engine:
         self._run_deferred()
         for command in self._scheduler.sent:
             self._log_command(command, now)
+        if self._outage.state.on_utility:
+            stable_at = self._contact.stable_deadline()
+            moved = self._scheduler.update_forecast(now if stable_at is None else max(now, stable_at))
+            self._outbox.publish_circuits(moved)
         self._demand.advance(now, self._ledger.outage, may_draw=self._may_draw)
         self._alarm_monitor.update(now)
         for circuit in self._scheduler.take_failed_requests():
@@ -197,22 +206,19 @@ class Engine:
 
     def state_view(self) -> StateView:
         """Return the content of `controller/state`."""
-        from controller.core import view_builder  # noqa: PLC0415  # cold start: loaded after the first commands
-
-        stopped_at = self._alarm_monitor.generator.stopped_at
-        return view_builder.state_view(self._context, self._contact, self._outage, self._scheduler, stopped_at)
+        return self._views().state(self._alarm_monitor.generator.stopped_at)
 
     def circuit_view(self, circuit: CircuitId) -> CircuitView | None:
         """Return the content of `circuits/<circuit>`; None: the circuit is not in the file any more."""
-        from controller.core import view_builder  # noqa: PLC0415  # cold start: loaded after the first commands
-
         panel = self._context.panel.current
-        if circuit not in panel:
-            return None
-        entry, now = self._ledger[circuit], self._ledger.boot_time(self._now)
-        return view_builder.circuit_view(
-            panel[circuit], entry, self._ledger.outage, now, drill=self._record.is_drill and self._record.id is not None
-        )
+        return self._views().circuit(panel[circuit], self._now) if circuit in panel else None
+
+    def _views(self) -> ViewBuilder:
+        if self._view_builder is None:
+            from controller.core.view_builder import ViewBuilder  # noqa: PLC0415  # loaded after the first commands
+
+            self._view_builder = ViewBuilder(self._context, self._contact, self._outage, self._scheduler)
+        return self._view_builder
 
     def alarm_view(self, alarm: str) -> AlarmView | None:
         """Return the content of `alarms/<id>`; None: the alarm is not active."""
@@ -392,11 +398,12 @@ class Engine:
         self._outbox.save_ended_records("user_request")
         self._outage.refresh(circuits.keys() & {event.circuit} or circuits)
         details: dict[str, Json] = {"request": event.request, "by": event.by, "note": event.note, "now": event.now}
+        details |= {"force": True} if event.force else {}
         details |= {"ok": decision.ok, "reason": decision.reason}
         if event.for_s is not None:
             details["for_s"] = event.for_s
         self._outbox.log_event("request_received", event.at, event.circuit, may_be_delayed=False, details=details)
-        self._outbox.reply(event.reply, ok=decision.ok, reason=decision.reason)
+        self._outbox.reply(event.reply, ok=decision.ok, reason=decision.reason, needs_force=decision.needs_force)
 
     def _circuits_changed(self, event: ev.CircuitsChanged) -> None:
         if objections := self.objections(event.panel):

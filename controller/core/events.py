@@ -74,7 +74,8 @@ class Requested(NamedTuple):
 
     `circuit`: None means all circuits (`restore`), or that the request concerns no circuit (`reload`, `drill`,
     `drill-end`). `reply`: an opaque address for the reply; None: no reply expected. `now`: do not wait for
-    `min_off_s`. `for_s`: duration of a drill in seconds; None: the default.
+    `min_off_s`. `for_s`: duration of a drill or a test in seconds; None: the default. `force`: do it although it is
+    unwise. `restore_all`: at the end of the drill, also restore circuits that otherwise wait for a user.
     """
 
     at: float
@@ -85,6 +86,8 @@ class Requested(NamedTuple):
     now: bool = False
     reply: object = None
     for_s: float | None = None
+    force: bool = False
+    restore_all: bool = False
 
 
 class CircuitsChanged(NamedTuple):

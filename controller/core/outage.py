@@ -13,6 +13,7 @@ from rules.device_reports import ReportContext
 from rules.explain import explain
 from rules.panel import Position
 from rules.restore import RestoreDecision, restore_decision
+from rules.situation import HouseSituation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,6 +78,12 @@ class OutageLifecycle:
         return ReportContext.UTILITY if self._contact.steady else ReportContext.UNCERTAIN
 
     @property
+    def situation(self) -> HouseSituation:
+        """Return the situation of the house, for explanations and decisions on requests."""
+        drill = self._record.is_drill and self._record.id is not None
+        return HouseSituation(sheds=self.state.sheds, drill=drill, on_utility=self._contact.steady)
+
+    @property
     def drill_holds(self) -> bool:
         """Return whether a drill, and not the contact, holds circuits off."""
         return self.state.sheds and self._record.is_drill
@@ -130,6 +137,7 @@ class OutageLifecycle:
         """Write which circuits are about to be shed: power may fail before the opening has settled."""
         if not self.state.sheds:
             self._record.prepare(at, self.positions())
+            self._record.correct_before(self._on_again())
 
     def withdraw(self) -> None:
         """Delete what `announce` wrote: the opening was a bounce."""
@@ -199,12 +207,21 @@ class OutageLifecycle:
         since = at if by_drill else self._contact.settled_at
         if not by_drill:
             self._record_opening(since)
-        if self._ledger.outage is None:
+        new = self._ledger.outage is None
+        if new or not by_drill:
             self._ledger.begin(self._record.id, self._record.positions())
-            if not by_drill:
-                self._outbox.log_event("outage_began", since, may_be_delayed=False, outage=self._record.id)
+        if new and not by_drill:
+            self._outbox.log_event("outage_began", since, may_be_delayed=False, outage=self._record.id)
         self._context.defer(partial(self._demand.outage_began, since))
+        self._end_watches(at)
         self._scheduler.begin_shedding(at)
+
+    def _end_watches(self, at: float) -> None:
+        """End the shed records of earlier outages whose circuits are on: this outage has records of its own."""
+        for circuit in tuple(self._scheduler.late_off_watch):
+            record = self._ledger[circuit].shed_record
+            if record is not None and record.outage != self._ledger.outage:
+                self._outbox.on_report(circuit, self._context.reports.end_watch(circuit, at), at)
 
     def _record_opening(self, at: float) -> None:
         """Write the opening at `at`. A drill continues as an outage with its own `before`."""
@@ -231,7 +248,7 @@ class OutageLifecycle:
 
     def _close(self, at: float) -> None:
         """Close the outage. Circuits that are not restored stay owed."""
-        record = self._record
+        record, house = self._record, self.situation
         owed = [str(circuit) for circuit in sorted(self._ledger.owed_circuits - self._scheduler.late_off_watch)]
         energy_kwh, peak_kw = self._demand.outage_closed(at)
         details: dict[str, Json] = {"outage": record.id, "kind": DRILL if record.is_drill else "outage"}
@@ -241,10 +258,10 @@ class OutageLifecycle:
         figures: dict[str, Json] = {"energy_kwh": energy_kwh, "peak_15min_kw": peak_kw, "owed": [*owed]}
         self._outbox.log_event("outage_ended", at, may_be_delayed=False, details={**details, **figures})
         self._outbox.log_event(
-            "restore_finished", at, may_be_delayed=False, details=details, not_restored=self._not_restored()
+            "restore_finished", at, may_be_delayed=False, details=details, not_restored=self._not_restored(house)
         )
 
-    def _not_restored(self) -> dict[str, Json]:
+    def _not_restored(self, house: HouseSituation) -> dict[str, Json]:
         """Return the circuits that are not as before the outage, each with its explanation.
 
         A circuit that is on and only watched for a late OFF counts as restored: if that OFF takes effect, the circuit
@@ -255,7 +272,7 @@ class OutageLifecycle:
             entry = self._ledger[circuit.id]
             owed = entry.owed and restore_decision(circuit, entry) is not RestoreDecision.IS_ON
             if owed or entry.left_off_manually or entry.position is Position.TRIPPED:
-                explanations[circuit.id] = explain(circuit, entry)
+                explanations[circuit.id] = explain(circuit, entry, house)
         return explanations
 
     def _better_known(self) -> dict[CircuitId, Position]:
@@ -267,6 +284,18 @@ class OutageLifecycle:
             circuit: position
             for circuit, position in self.positions().items()
             if not self._ledger[circuit].live or (position is Position.ON and written.get(circuit) is Position.UNKNOWN)
+        }
+
+    def _on_again(self) -> dict[CircuitId, Position]:
+        """Return the circuits that have reported on since an earlier opening of this outage, and are not owed."""
+        return {
+            circuit.id: Position.ON
+            for circuit in self._context.panel.current.circuits.values()
+            if commandable(circuit)
+            and (entry := self._ledger[circuit.id]).live
+            and entry.position is Position.ON
+            and not entry.taken_over
+            and (entry.shed_record is None or entry.reports_on)
         }
 
     def positions(self) -> dict[CircuitId, Position]:

@@ -76,6 +76,13 @@ class OutageRecord:
         else:
             self._save(replace(self.outage, stage="about"))
 
+    def correct_before(self, positions: Mapping[CircuitId, Position]) -> None:
+        """Write positions that were reported live since an earlier opening of this outage."""
+        assert self.outage is not None  # announced by prepare()
+        changed = {circuit: position.value for circuit, position in positions.items()}
+        if (before := {**self.outage.before, **changed}) != self.outage.before:
+            self._save(replace(self.outage, before=before))
+
     def cancel(self) -> None:
         """Delete the row of an outage that has not begun: the edge was a bounce."""
         if self.outage is None or self.outage.stage != "about":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.core.alarms import RETIRED_IDS, ActiveAlarms, Alarm
+from controller.core.alarms import RETIRED_IDS, ActiveAlarms, Alarm, AlarmSubject
 from controller.core.effects import LogEvent, SaveEntry, SendReply
 from controller.core.publish_queue import PublishQueue
 from rules.device_reports import ReportOutcome
@@ -23,6 +23,7 @@ _ENDS = {
     ReportOutcome.ON_WITHOUT_COMMAND: "on_without_command",
     ReportOutcome.TRIPPED: "tripped",
     ReportOutcome.TAKEN_OVER: "taken_over",
+    ReportOutcome.STAYED_ON: "stayed_on",
 }
 _ON = (ReportOutcome.CONFIRMED_ON, ReportOutcome.ON_WITHOUT_COMMAND, ReportOutcome.TAKEN_OVER)
 
@@ -100,22 +101,22 @@ class Outbox:
         *,
         active: bool,
         detail: str = "",
-        circuits: tuple[CircuitId, ...] = (),
+        subject: AlarmSubject | None = None,
         since: float | None = None,
     ) -> None:
-        """Raise the alarm, update its text, or clear it. `since`: None means `at`."""
+        """Raise the alarm, update its text, or clear it. `since`: None means `at`. `subject`: None: `detail` only."""
         if active:
-            if self.alarms.set(alarm, at if since is None else since, detail, circuits):
+            if self.alarms.set(alarm, at if since is None else since, subject or AlarmSubject(detail)):
                 view = self.alarms[alarm]
-                details: dict[str, Json] = {"alarm": view.id, "circuits": [*circuits], "since_at": view.since}
+                details: dict[str, Json] = {"alarm": view.id, "circuits": [*view.circuits], "since_at": view.since}
                 self.log_event("alarm_raised", at, details={**details, "message": view.message})
         elif (cleared := self.alarms.clear(alarm)) is not None:
             self.log_event("alarm_cleared", at, alarm=cleared.id, lasted_s=round(at - cleared.since, 3))
 
-    def reply(self, address: object, *, ok: bool, reason: str) -> None:
+    def reply(self, address: object, *, ok: bool, reason: str, needs_force: bool = False) -> None:
         """Reply to a user request; `address` None: the requester expects no reply."""
         if address is not None:
-            self._replies.append(SendReply(address, ok, reason))
+            self._replies.append(SendReply(address, ok, reason, needs_force))
 
     # --- publications ------------------------------------------------------------------------------------------------
 

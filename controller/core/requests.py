@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rules import requests
+from rules.headroom import headroom
 from rules.ledger_entry import Hold, PendingRequest
 from rules.panel import Position
 from rules.requests import RequestDecision
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from controller.core.command_scheduler import CommandScheduler
     from controller.core.contact_handler import ContactHandler
     from controller.core.context import CoreContext
+    from controller.core.demand_recorder import DemandRecorder
     from controller.core.drill import DrillController
     from controller.core.events import Requested
     from controller.core.outage import OutageLifecycle
@@ -30,6 +32,8 @@ class RequestHandler:
         contact: ContactHandler,
         outage: OutageLifecycle,
         drill: DrillController,
+        *,
+        demand: DemandRecorder,
     ) -> None:
         self._context = context
         self._ledger = context.ledger
@@ -37,6 +41,7 @@ class RequestHandler:
         self._contact = contact
         self._outage = outage
         self._drill = drill
+        self._demand = demand
 
     def handle(self, request: Requested) -> RequestDecision:
         """Do what was asked for, if it is permitted; return the reply."""
@@ -80,17 +85,23 @@ class RequestHandler:
     def _on(self, request: Requested, circuit: Circuit) -> RequestDecision:
         entry = self._ledger[circuit.id]
         rested_at = earliest_requested_on_at(circuit, entry, self._ledger.boot_time(self._ledger.started))
-        decision = requests.switch_on(circuit, entry, rested_at - request.at, force=request.now)
+        room = None
+        if self._outage.situation.on_standby:
+            capacity_kw = self._context.settings.generator_kw
+            room = headroom(circuit, self._demand.view(request.at), capacity_kw)
+        decision = requests.switch_on(
+            circuit, entry, rested_at - request.at, now=request.now, force=request.force, room=room
+        )
         if decision.ok:
             not_before = request.at if request.now else max(rested_at, request.at)
             self._ledger.add_request(circuit.id, PendingRequest(Position.ON, request.by, not_before))
         return decision
 
     def _off(self, request: Requested, circuit: Circuit) -> RequestDecision:
-        decision = requests.switch_off(circuit)
+        decision = requests.switch_off(circuit, force=request.force)
         if decision.ok:
             self._ledger.add_request(circuit.id, PendingRequest(Position.OFF, request.by, request.at))
-            self._ledger.record_switch(circuit.id, Position.OFF, request.by or "a person's request", request.at)
+            self._ledger.record_switch(circuit.id, Position.OFF, request.by or "a user's request", request.at)
         return decision
 
     def _hold(self, request: Requested, circuit: Circuit) -> RequestDecision:
@@ -119,11 +130,14 @@ class RequestHandler:
         restored, refusals = [], []
         for circuit in self._context.panel.current:
             entry = self._ledger[circuit.id]
-            # A circuit that was off before stays off. One that is on is only watched for a late OFF.
-            if not entry.owed or restore_decision(circuit, entry) in (RestoreDecision.WAS_OFF, RestoreDecision.IS_ON):
+            # A circuit that is on is only watched for a late OFF.
+            if not entry.owed or entry.reports_on:
+                continue
+            if restore_decision(circuit, entry) is RestoreDecision.WAS_OFF:
+                refusals.append(f"{circuit.name} was off before the {self._outage.situation.occasion}, and stays off")
                 continue
             decision = self._restore(circuit)
-            (restored.append(circuit.id) if decision.ok else refusals.append(decision.reason))
+            (restored.append(circuit.name) if decision.ok else refusals.append(decision.reason))
             self._scheduler.mark_dirty((circuit.id,))
         if not restored and not refusals:
             return RequestDecision(ok=False, reason="nothing is owed")

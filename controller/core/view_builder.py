@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.core.views import CircuitView, StateView
+from controller.core.views import CircuitView, HoldView, StateView
 from rules.controllability import controllable
 from rules.explain import explain
 from rules.panel import Tag
+from rules.remedy import remedy
+from rules.shed import wants_off
+from rules.waiting import waits_for
 
 if TYPE_CHECKING:
     from controller.core.command_scheduler import CommandScheduler
@@ -15,60 +18,87 @@ if TYPE_CHECKING:
     from controller.core.context import CoreContext
     from controller.core.outage import OutageLifecycle
     from rules.boot_time import BootTime
-    from rules.ledger_entry import CircuitEntry
-    from rules.panel import Circuit
+    from rules.ledger_entry import CircuitEntry, Hold
+    from rules.panel import Circuit, CircuitId
 
 
-def state_view(
-    context: CoreContext,
-    contact: ContactHandler,
-    outage: OutageLifecycle,
-    scheduler: CommandScheduler,
-    generator_power_lost_at: float | None,
-) -> StateView:
-    """Return the view of the controller. `generator_power_lost_at`: monotonic seconds; None: no sign of a loss."""
-    ledger, panel = context.ledger, context.panel.current
-    entries = list(ledger)
-    return StateView(
-        state=outage.state.value,
-        source=contact.contact.settled.value,
-        since=outage.state_since,
-        outage=ledger.outage,
-        shed=tuple(circuit for circuit, entry in entries if is_shed(entry, ledger.outage)),
-        unconfirmed=tuple(circuit for circuit, _ in entries if scheduler.awaits_confirmation(circuit)),
-        owed=tuple(circuit for circuit, entry in entries if entry.owed),
-        uncontrollable=tuple(
-            circuit.id for circuit in panel if circuit.tag is Tag.NONESSENTIAL and not controllable(circuit)
-        ),
-        taken_over=tuple(circuit for circuit, entry in entries if entry.taken_over),
-        stable_at=contact.stable_deadline(),
-        flap_openings=contact.flap_openings,
-        generator_power_lost_at=generator_power_lost_at,
-        kind=context.record.kind,
-        drill_until=outage.drill_ends_at,
-    )
+class ViewBuilder:
+    """Builds the views from the parts of one engine."""
+
+    def __init__(
+        self, context: CoreContext, contact: ContactHandler, outage: OutageLifecycle, scheduler: CommandScheduler
+    ) -> None:
+        self._context = context
+        self._ledger = context.ledger
+        self._contact = contact
+        self._outage = outage
+        self._scheduler = scheduler
+
+    def state(self, generator_power_lost_at: float | None) -> StateView:
+        """Return the view of the controller. `generator_power_lost_at`: monotonic seconds; None: no sign of a loss."""
+        ledger, panel, outage = self._ledger, self._context.panel.current, self._outage
+        entries = list(ledger)
+        watched = tuple(circuit for circuit, entry in entries if circuit in self._scheduler.late_off_watch)
+        return StateView(
+            state=outage.state.value,
+            source=self._contact.contact.settled.value,
+            since=outage.state_since,
+            outage=ledger.outage,
+            shed=tuple(circuit for circuit, entry in entries if self._is_shed(circuit, entry)),
+            unconfirmed=tuple(circuit for circuit, entry in entries if self._is_unconfirmed(circuit, entry)),
+            owed=tuple(circuit for circuit, entry in entries if entry.owed and not entry.reports_on),
+            uncontrollable=tuple(
+                circuit.id for circuit in panel if circuit.tag is Tag.NONESSENTIAL and not controllable(circuit)
+            ),
+            taken_over=tuple(circuit for circuit, entry in entries if entry.taken_over),
+            stable_at=self._contact.stable_deadline(),
+            flap_openings=self._contact.flap_openings,
+            generator_power_lost_at=generator_power_lost_at,
+            kind=self._context.record.kind,
+            drill_until=outage.drill_ends_at,
+            late_off_watch=watched,
+        )
+
+    def circuit(self, circuit: Circuit, now: float) -> CircuitView:
+        """Return the view of a circuit. `now`: monotonic seconds of this boot."""
+        entry, house, boot = self._ledger[circuit.id], self._outage.situation, self._ledger.boot_time(now)
+        last = entry.last_switch
+        in_this_boot = last is not None and last.at.boot == boot.boot and last.position is entry.position
+        return CircuitView(
+            id=circuit.id,
+            name=circuit.name,
+            breaker=circuit.kind,
+            tag=circuit.tag,
+            controllable=controllable(circuit),
+            position=entry.position,
+            available=entry.available,
+            shed=self._is_shed(circuit.id, entry),
+            why=explain(circuit, entry, house),
+            switched_at=last.at.mono if last is not None and in_this_boot else None,
+            owed=entry.owed and not entry.reports_on,
+            protected=circuit.protected,
+            spaces=circuit.spaces,
+            amps=circuit.amps,
+            rank=circuit.rank,
+            hold=None if entry.hold is None else _hold(entry.hold, boot),
+            remedy=remedy(circuit, entry, house),
+            back_at=self._scheduler.back_at(circuit.id),
+            waits_for=waits_for(circuit, entry, house, now, stable=self._contact.stable),
+        )
+
+    def _is_shed(self, circuit: CircuitId, entry: CircuitEntry) -> bool:
+        """Return whether the controller switched the circuit off in the open outage, and the device confirmed it."""
+        record, outage = entry.shed_record, self._ledger.outage
+        if record is None or outage is None or record.outage != outage:
+            return False
+        return entry.confirmed_off and not self._is_unconfirmed(circuit, entry)
+
+    def _is_unconfirmed(self, circuit: CircuitId, entry: CircuitEntry) -> bool:
+        """Return whether the device has not confirmed the position that it was commanded."""
+        if self._scheduler.awaits_confirmation(circuit):
+            return True
+        return self._outage.state.sheds and entry.owed and wants_off(self._context.panel.current[circuit], entry)
 
 
-def circuit_view(
-    circuit: Circuit, entry: CircuitEntry, outage: int | None, now: BootTime, *, drill: bool
-) -> CircuitView:
-    """Return the view of a circuit. `now`: any time of this boot. `drill`: the open outage is a drill."""
-    last = entry.last_switch
-    in_this_boot = last is not None and last.at.boot == now.boot and last.position is entry.position
-    return CircuitView(
-        id=circuit.id,
-        name=circuit.name,
-        breaker=circuit.kind,
-        tag=circuit.tag,
-        controllable=controllable(circuit),
-        position=entry.position,
-        available=entry.available,
-        shed=is_shed(entry, outage),
-        why=explain(circuit, entry, drill=drill),
-        switched_at=last.at.mono if last is not None and in_this_boot else None,
-    )
-
-
-def is_shed(entry: CircuitEntry, outage: int | None) -> bool:
-    """Return whether the circuit is owed from the open outage."""
-    return entry.owed and outage is not None and entry.shed_record is not None and entry.shed_record.outage == outage
+def _hold(hold: Hold, boot: BootTime) -> HoldView:
+    return HoldView(hold.by, hold.note, hold.since.mono if hold.since.boot == boot.boot else None)

@@ -29,9 +29,11 @@ class StateView:
     """View of the controller. Times in monotonic seconds.
 
     `since`: when `state` was entered. `outage`: its number; None: no outage is open. `kind`: "outage" or "drill".
-    `owed`: all owed circuits. `shed`: those of the open outage. `stable_at`: end of the utility-stable wait; None: it
-    does not run. `flap_openings`: recent openings that lengthen that wait. `generator_power_lost_at`: None: no sign
-    of a loss. `drill_until`: end of the drill that holds circuits off; None: no drill does.
+    `shed`: circuits switched off in the open outage and confirmed. `unconfirmed`: circuits whose command is not
+    confirmed. `owed`: circuits of any outage that are off, or may be, and are to be restored. `late_off_watch`:
+    circuits that are on again while a late OFF may still take effect. `stable_at`: end of the utility-stable wait;
+    None: it does not run. `flap_openings`: recent openings that lengthen that wait. `generator_power_lost_at`: None: no
+    sign of a loss. `drill_until`: end of the drill that holds circuits off; None: no drill does.
     """
 
     state: str
@@ -48,13 +50,26 @@ class StateView:
     generator_power_lost_at: float | None = None
     kind: str | None = None
     drill_until: float | None = None
+    late_off_watch: tuple[CircuitId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HoldView:
+    """Hold of a circuit. `since`: monotonic seconds; None: before this boot."""
+
+    by: str
+    note: str
+    since: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class CircuitView:
     """View of a circuit. `why`: one sentence on why it is off or on.
 
-    `switched_at`: monotonic second at which it was last switched, if known; None: not in this boot.
+    `shed`: switched off in the open outage and confirmed. `owed`: to be restored. `remedy`: kind of request that helps
+    and is accepted now; None: no request helps. `back_at`: monotonic second at which it is expected to be switched on;
+    None: unknown, or it is not. `waits_for`: what it waits for; None: it does not wait. `switched_at`: monotonic second
+    at which it was last switched, if known; None: not in this boot.
     """
 
     id: CircuitId
@@ -67,6 +82,15 @@ class CircuitView:
     shed: bool
     why: str
     switched_at: float | None = None
+    owed: bool = False
+    protected: bool = False
+    spaces: tuple[int, ...] = ()
+    amps: float | None = None
+    rank: int = 5
+    hold: HoldView | None = None
+    remedy: str | None = None
+    back_at: float | None = None
+    waits_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ _TEXTS = {
     "possible_override": "is on again: a manual override or a reboot of the device; waiting for evidence",
     "taken_over": "switched manually: left to the user for the rest of the outage",
     "on_without_command": "switched on manually or by the device",
+    "stayed_on": "stayed on: its device never confirmed OFF, and reports on",
     "off_unexplained": "is off after a restart during the outage, reason unknown: stays off until a user requests it",
     "off_after_power_loss": "switched off by the loss of power (the device starts off): will be restored",
     "bus_connected": "connected to the broker",

@@ -73,12 +73,12 @@ LATE = (
     (SHEDS, LATE_S, None),
     (DOUBTS, LATE_S, None),
     (UTILITY, LATE_S - 0.1, None),  # our OFF may still take effect: then it is ours
-    (UTILITY, LATE_S, ReportOutcome.ON_WITHOUT_COMMAND),
+    (UTILITY, LATE_S, ReportOutcome.STAYED_ON),
 )
 
 
 @pytest.mark.parametrize(("phase", "after_s", "means"), LATE)
-def test_a_circuit_that_never_went_off_has_paid_on_utility_when_no_off_can_reach_it_any_more(
+def test_a_circuit_that_never_confirmed_off_stayed_on_once_no_off_can_take_effect(
     phase: ReportContext, after_s: float, means: ReportOutcome | None
 ) -> None:
     """On standby it is still to be switched off."""

@@ -39,15 +39,15 @@ UNREACHABLE = (
 @pytest.mark.parametrize(("one", "why"), UNREACHABLE)
 def test_a_protected_circuit_is_not_commanded_on_user_request_either(one: Circuit, why: str) -> None:
     """The answer says which of the reasons it is."""
-    assert requests.switch_off(one) == no(why)
-    assert requests.switch_on(one, CircuitEntry(), 0.0, force=True) == no(why)
+    assert requests.switch_off(one, force=True) == no(why)
+    assert requests.switch_on(one, CircuitEntry(), 0.0, now=True, force=True) == no(why)
     assert requests.restore(one, OWED, on_utility=True) == no(why)
 
 
 NOT_ON = (
-    (replace(OWED, hold=HELD), "Hot tub is on hold by Ann (filter is out)"),
-    (replace(OWED, hold=Hold("Ann", "", THEN)), "Hot tub is on hold by Ann"),
-    (replace(OWED, hold=Hold("", "", THEN)), "Hot tub is on hold by a user"),
+    (replace(OWED, hold=HELD), "Hot tub is on hold by Ann (filter is out); first: `loadshed ask release hot-tub`"),
+    (replace(OWED, hold=Hold("Ann", "", THEN)), "Hot tub is on hold by Ann; first: `loadshed ask release hot-tub`"),
+    (replace(OWED, hold=Hold("", "", THEN)), "Hot tub is on hold by a user; first: `loadshed ask release hot-tub`"),
     (replace(OWED, position=Position.TRIPPED), "Hot tub has tripped: find the cause, then reset the breaker"),
 )
 
@@ -55,7 +55,7 @@ NOT_ON = (
 @pytest.mark.parametrize(("entry", "why"), NOT_ON)
 def test_what_is_on_hold_or_tripped_is_not_switched_on_for_anybody(entry: CircuitEntry, why: str) -> None:
     """Insisting does not help: someone may be working on it."""
-    assert requests.switch_on(TUB, entry, 0.0, force=True) == no(why)
+    assert requests.switch_on(TUB, entry, 0.0, now=True, force=True) == no(why)
     assert requests.restore(TUB, entry, on_utility=True) == no(why)
 
 
@@ -67,8 +67,8 @@ def test_what_may_be_switched_off_is_and_becomes_theirs() -> None:
 
 RESTS = (
     # seconds still to rest, they insist, what is said
-    (42.0, False, "Hot tub: minimum off time; it is switched on in 42 s (at once with now: true)"),
-    (0.6, False, "Hot tub: minimum off time; it is switched on in 1 s (at once with now: true)"),
+    (42.0, False, "Hot tub: minimum off time; it is switched on in 42 s (at once: `loadshed ask on hot-tub --now`)"),
+    (0.6, False, "Hot tub: minimum off time; it is switched on in 1 s (at once: `loadshed ask on hot-tub --now`)"),
     (42.0, True, "Hot tub is being switched on; it is left to you now"),
     (0.0, False, "Hot tub is being switched on; it is left to you now"),
 )
@@ -77,18 +77,26 @@ RESTS = (
 @pytest.mark.parametrize(("wait_s", "insists", "said"), RESTS)
 def test_the_minimum_off_time_binds_a_user_too_unless_they_insist(wait_s: float, insists: bool, said: str) -> None:
     """The answer says how long, and how to insist."""
-    assert requests.switch_on(TUB, OWED, wait_s, force=insists) == yes(said)
+    assert requests.switch_on(TUB, OWED, wait_s, now=insists) == yes(said)
 
 
+NOT_OWED = "Hot tub is not owed: the controller did not switch it off; to turn it on: `loadshed ask on hot-tub`"
+NOT_YET = (
+    "not on utility: nothing is restored before utility returns (to turn on one circuit now: `loadshed ask on hot-tub`)"
+)
 GIVEN_BACK = (
     # what is known of it, on utility, the answer
     (OWED, True, yes("Hot tub is restored in its turn")),
-    (CircuitEntry(), True, no("Hot tub is not owed: the controller did not switch hot-tub off")),
-    (OWED, False, no("not on utility: nothing is restored before utility returns (`on` switches one circuit on)")),
+    (
+        CircuitEntry(),
+        True,
+        no(NOT_OWED),
+    ),
+    (OWED, False, no(NOT_YET)),
     (
         CircuitEntry(),
         False,
-        no("not on utility: nothing is restored before utility returns (`on` switches one circuit on)"),
+        no(NOT_YET),
     ),
 )
 
@@ -103,7 +111,7 @@ def test_restore_restores_owed_circuits_on_utility_only(
 
 def test_a_release_says_that_nothing_was_switched() -> None:
     """And is refused if there is no hold."""
-    said = "released; nothing was switched: `restore` or `on` turns it on"
+    said = "Hot tub is released; nothing was switched; to turn it on: `loadshed ask restore hot-tub`"
     assert requests.release(TUB, replace(OWED, hold=HELD)) == yes(said)
     assert requests.release(TUB, OWED) == no("Hot tub is not on hold")
 

@@ -64,7 +64,7 @@ async def test_a_retained_request_is_not_obeyed(tmp_path: Path) -> None:
         assert "must not be retained" in refused(house)[0]
         await house.publish(("loadshed/home/ask/off", b'{"circuit": "fridge", "by": "now"}'), retain=True)
         await house.until(lambda: len(refused(house)) > 1, "said while we listen it is refused as well")
-        assert (await house.ask("off", "fridge"))[0]
+        assert (await house.ask("off", "fridge", force=True))[0]
         await house.until(lambda: "fridge" in house.at(Position.OFF), "asked aloud it is obeyed")
         assert len(house.commands()) == 1
 
@@ -75,7 +75,7 @@ async def test_user_requests_are_executed_or_refused_with_a_reason(tmp_path: Pat
         await house.begin()
         assert await house.ask("off", "router") == (False, "router is protected: it is never commanded")
         assert (await house.ask("on", "porch"))[0] is False
-        assert (await house.ask("off", "fridge", by="Ann"))[0]
+        assert (await house.ask("off", "fridge", by="Ann", force=True))[0]
         await house.until(lambda: "fridge" in house.at(Position.OFF), "the fridge is off")
         assert (await house.ask("on", "fridge", by="Ann"))[0]
         await house.until(lambda: "fridge" in house.at(Position.ON), "the fridge is on")

@@ -131,13 +131,13 @@ def test_the_report_shows_time_duration_and_each_circuit(state: Path, capsys: py
     assert "lasted     20 min 00 s" in text
     assert "transfers  2, at " in text
     lines = {line.split("  ")[0]: line for line in text.splitlines()}
-    assert "0.2 s" in lines["Hot <tub>"]
-    assert lines["Hot <tub>"].endswith("restored")
-    assert "NEVER" in lines["range"]
-    assert lines["range"].endswith("waits for a user")
-    assert lines["pool"].endswith("was off before, and stayed so")
-    assert "UNCONTROLLABLE, stayed ON: standard breaker: no remote control" in lines["garage"]
-    assert "fridge" not in lines
+    assert "0.2 s" in lines["Hot <tub>, space 1"]
+    assert lines["Hot <tub>, space 1"].endswith("restored")
+    assert "NEVER" in lines["range, space 2"]
+    assert lines["range, space 2"].endswith("OFF was never confirmed: on or off is unknown")
+    assert lines["pool, space 3"].endswith("was off before, and stayed so")
+    assert "UNCONTROLLABLE, stayed ON: standard breaker" in lines["garage, space 4"]
+    assert "fridge" not in text
 
 
 def test_the_report_shows_energy_peaks_and_their_accuracy(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -201,20 +201,23 @@ def test_an_outage_that_lasts_has_no_end(tmp_path: Path, capsys: pytest.CaptureF
     assert json.loads(told(tmp_path, capsys, "report", "--json"))["ended"] is None
     text = told(tmp_path, capsys, "report")
     assert "ended      not yet" in text
-    assert "still shed" in text
+    assert "OFF was never confirmed" in text
     assert "5.5 kW over 15 minutes" in text
 
 
-def test_what_is_on_and_only_watched_is_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_circuit_that_reports_on_and_never_confirmed_off_stayed_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """After a restart an OFF may still take effect for a minute.
 
     Neither the final event nor the report names a circuit.
     """
     write(tmp_path, [outage(), *histories()])
-    assert "2, 1 not back" in told(tmp_path, capsys, "outages")
+    assert "1 of 2 off, 1 not confirmed" in told(tmp_path, capsys, "outages")
     write(tmp_path, [SaveEntry(RANGE, {"position": "on"})], LATER)
-    assert "not back" not in told(tmp_path, capsys, "outages")
-    assert "on again; watched for a minute" in told(tmp_path, capsys, "report")
+    assert "stayed on: OFF was never confirmed" in told(tmp_path, capsys, "report")
+    (listed,) = json.loads(told(tmp_path, capsys, "outages", "--json"))
+    assert listed["circuits"]["range"]["end"] == "stayed_on"
 
 
 def test_demand_from_before_the_outage_is_no_peak_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

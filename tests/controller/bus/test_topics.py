@@ -285,6 +285,7 @@ def test_the_state_has_the_names_of_the_contract() -> None:
         "stable_at": None,
         "flap_openings": 0,
         "generator_power_lost_at": None,
+        "late_off_watch": [],
     }
     assert said(TOPICS.state(StateView("utility", "utility", 0.0), WALL).payload)["outage"] is None
 
@@ -314,6 +315,15 @@ def test_a_circuit_is_published_with_its_reason() -> None:
         "shed": False,
         "why": why,
         "switched_at": None,
+        "owed": False,
+        "protected": False,
+        "spaces": [],
+        "amps": None,
+        "rank": 5,
+        "hold": None,
+        "remedy": None,
+        "back_at": None,
+        "waits_for": None,
     }
     assert TOPICS.cleared_circuit(HOT_TUB).payload == b""
 

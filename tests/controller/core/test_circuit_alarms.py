@@ -78,7 +78,7 @@ def test_an_essential_circuit_that_is_off_on_standby_is_said_with_by_whom() -> N
     house.wait(0.2)
     view = house.alarm("essential-off")
     assert view is not None
-    assert "fridge (switched off by a user or the device)" in view.message
+    assert "Fridge, space 1 (switched off by a user or the device)" in view.message
     assert abs(view.since - went) < 0.1
     house.breaker("fridge").turn_on_by_hand()
     assert house.alarm("essential-off") is None
@@ -90,9 +90,10 @@ def test_a_circuit_switched_off_on_request_or_off_before_is_described_as_such() 
     house.breaker("freezer").turn_off_by_hand()
     house.contact.open()
     house.wait(5.0)
-    assert house.ask("off", "fridge", by="Ann").ok
+    assert house.ask("off", "fridge", by="Ann", force=True).ok
     house.wait(20.0)
-    assert "freezer (off before the outage), fridge (switched off by Ann)" in means(house, "essential-off")
+    message = means(house, "essential-off")
+    assert "Freezer, space 1 (off before the outage); Fridge, space 1 (switched off by Ann)" in message
     utility(house)
     assert house.alarm("essential-off") is None
 
@@ -107,7 +108,7 @@ def test_one_whose_device_is_gone_is_said_after_two_minutes() -> None:
     house.wait(119.0)
     assert house.alarm("essential-off") is None
     house.wait(1.1)
-    assert "fridge (no response from its device)" in means(house, "essential-off")
+    assert "Fridge, space 1 (no response from its device)" in means(house, "essential-off")
     house.breaker("fridge").gets_power()
     house.wait(1.0)
     assert house.alarm("essential-off") is None
@@ -139,7 +140,8 @@ def test_what_is_still_on_after_three_tries_is_said_with_its_amperes() -> None:
     house.wait(15.0)
     assert house.alarm("shed-incomplete") is None
     house.wait(0.2)
-    assert "dryer (30 A), hot-tub (50 A), pump. The generator" in means(house, "shed-incomplete")
+    message = means(house, "shed-incomplete")
+    assert "Dryer, space 1 (30 A); Hot tub, space 1 (50 A); Pump, space 1. The generator" in message
     house.breaker("dryer").turn_off_by_hand()
     view = house.alarm("shed-incomplete")
     assert view is not None
@@ -155,7 +157,7 @@ def test_a_shed_that_no_broker_carries_is_incomplete_too() -> None:
     house.broker.goes_away()
     house.contact.open()
     house.wait(16.0)
-    assert "hot-tub (50 A)" in means(house, "shed-incomplete")
+    assert "Hot tub, space 1 (50 A)" in means(house, "shed-incomplete")
     house.broker.comes_back()
     house.wait(1.0)
     assert house.alarm("shed-incomplete") is None
@@ -172,7 +174,7 @@ def test_what_the_house_drew_then_is_said_where_a_meter_knows() -> None:
     house.contact.open()
     meter.answers(20.0)
     said = means(house, "shed-incomplete")
-    assert "dryer (30 A), hot-tub (50 A); the house drew 72.0 kW then" in said
+    assert "Dryer, space 1 (30 A); Hot tub, space 1 (50 A). The house drew 72.0 kW then" in said
     meter.answers(20.0)
     house.breaker("dryer").has(refuses=True)
     house.breaker("dryer").says("ON")
@@ -202,9 +204,9 @@ def test_what_stays_off_after_the_outage_is_said_with_whose_word_keeps_it_off() 
     house.wait(60.0)
     said = means(house, "off-awaiting-user")
     assert (
-        "dryer (switched off by Bob), fridge (switched off by a user or the device), "
-        "hot-tub (on hold by Ann, mending), "
-        "oven (waits for a user request), sauna (restore is never)." in said
+        "Dryer, space 1 (switched off by Bob); Fridge, space 1 (switched off by a user or the device); "
+        "Hot tub, space 1 (on hold by Ann, mending); "
+        "Oven, space 1 (waits for a user request); Sauna, space 1 (restore is never)." in said
     )
     view = house.alarm("not-restored")
     assert view is not None
@@ -218,7 +220,7 @@ def test_a_circuit_of_unknown_before_waits_for_the_user() -> None:
     house.start()
     house.wait(30.0)
     utility(house)
-    assert "hot-tub (state before the outage unknown)" in means(house, "off-awaiting-user")
+    assert "Hot tub, space 1 (its state before it was switched off is unknown)" in means(house, "off-awaiting-user")
     assert house.ask("restore", "hot-tub").ok
     house.wait(10.0)
     assert house.alarm("off-awaiting-user") is None
@@ -284,7 +286,7 @@ def test_the_end_of_an_outage_is_one_all_clear() -> None:
         "not_restored": {
             "fridge": "tripped: find the cause, then reset the breaker",
             "hot-tub": why,
-            "dryer": "switched off by a user or the device",
+            "dryer": "switched off by a user or the device; to turn it on: `loadshed ask on dryer`",
         },
     }
     events = [line.event for line in house.disk.log]
@@ -303,10 +305,11 @@ def test_what_is_on_and_only_watched_counts_as_back() -> None:
     *_, line = house.happened("restore_finished")
     assert line.details["not_restored"] == {}
     assert house.happened("outage_ended")[-1].details["owed"] == []
-    assert len(house.state.owed) == 1
+    assert (house.state.owed, house.state.late_off_watch) == ((), ("hot-tub",))
+    assert house.view("hot-tub").why == "nonessential: goes off on standby"
     assert house.ask("restore").reason == "nothing is owed"
     house.wait(60.0)
-    assert len(house.state.owed) == 0
+    assert house.state.late_off_watch == ()
 
 
 # --- why a command left ----------------------------------------------------------------------------------------------
@@ -348,7 +351,6 @@ def test_a_command_says_by_which_rule_and_for_which_opening() -> None:
 def test_a_reboot_that_woke_on_is_shed_again_for_that() -> None:
     """There is no evidence of a manual override; the log has when it was on again."""
     house = on_standby(circuit("hot-tub", wakes=Wakes.AS_WAS))
-    house.breaker("hot-tub").says("offline", "availability")
     house.breaker("hot-tub").says("online", "availability")
     house.breaker("hot-tub").says("ON")
     line = house.happened("off_sent")[-1]
@@ -360,7 +362,7 @@ def test_a_user_request_is_logged_with_the_user() -> None:
     house = on_standby()
     assert house.ask("on", "hot-tub", by="Ann").ok
     house.wait(2.0)
-    assert house.ask("off", "fridge", by="Bob").ok
+    assert house.ask("off", "fridge", by="Bob", force=True).ok
     house.wait(2.0)
     (on,) = house.happened("on_sent")
     assert {**on.details} == {"rule": "switch_request", "by": "Ann", "attempt": 1}

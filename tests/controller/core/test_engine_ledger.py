@@ -150,7 +150,7 @@ def test_a_start_on_standby_knows_before_only_from_a_report_before_our_off() -> 
     house.wait(60.0)
     assert house.ons() == ["dryer"]
     assert house.owed() == ["hot-tub"]
-    assert "state before the outage unknown" in house.view("hot-tub").why
+    assert "its state before it was switched off is unknown" in house.view("hot-tub").why
     assert house.ask("restore", "hot-tub").ok
     house.wait(10.0)
     assert house.ons() == ["dryer", "hot-tub"]
@@ -268,7 +268,7 @@ def test_off_after_a_crash_in_an_outage_without_a_word_of_why_is_doubtful() -> N
     house.breaker("hot-tub").says("OFF")
     house.wait(60.0)
     assert house.owed() == ["hot-tub"]
-    assert "possibly by the controller" in house.view("hot-tub").why
+    assert "possibly switched off by it" in house.view("hot-tub").why
     assert house.ask("restore", "hot-tub").ok
     house.wait(10.0)
     assert house.owed() == []
@@ -290,7 +290,7 @@ def test_what_was_retagged_essential_while_the_program_was_dead_is_named() -> No
     house.breaker("hot-tub").says("OFF")
     house.wait(1.0)
     assert "hot-tub" in house.owed()
-    assert "possibly by the controller" in house.view("hot-tub").why
+    assert "possibly switched off by it" in house.view("hot-tub").why
 
 
 def test_the_doubtful_is_named_also_after_the_outage() -> None:

@@ -200,7 +200,7 @@ def test_ask_waits_for_a_request_and_never_stays_off() -> None:
     alarm = house.alarm("off-awaiting-user")
     assert alarm is not None
     assert alarm.circuits == ("oven", "sauna")
-    assert "oven (waits for a user request), sauna (restore is never)" in alarm.message
+    assert "Oven, space 1 (waits for a user request); Sauna, space 1 (restore is never)" in alarm.message
     assert house.alarm("not-restored") is None
     assert "waits for a restore request" in house.view("oven").why
     assert house.ask("restore", "oven").ok
@@ -243,9 +243,9 @@ def test_an_off_that_takes_effect_no_more_is_owed_no_more() -> None:
     house.breaker("hot-tub").has()
     house.breaker("hot-tub").says("ON")
     house.wait(50.0)
-    assert house.owed() == ["hot-tub"]
+    assert (house.owed(), house.state.late_off_watch) == ([], ("hot-tub",))
     house.wait(20.0)
-    assert house.owed() == house.ons() == []
+    assert (house.state.late_off_watch, house.ons()) == ((), [])
 
 
 def test_an_on_under_way_when_the_contact_opens_is_answered_by_off() -> None:

@@ -11,10 +11,12 @@ import asyncio
 import gc
 import logging
 import signal
-from typing import TYPE_CHECKING
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from controller.bus.publisher import Publishable, render
-from controller.bus.topics import Topics
 from controller.config import history
 from controller.config.errors import ConfigErrors
 from controller.config.loader import reload_circuits
@@ -73,6 +75,7 @@ class Daemon:
         self._state_dir = state_dir
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
+        self._failure: Exception | None = None
         self._reading = asyncio.Lock()
         self._startup_done = asyncio.Event()  # the first shed, if one was due, has left
         self._trusted = False
@@ -101,7 +104,7 @@ class Daemon:
         doing = self._send, self._apply_effects, self._catch_up
         self._inbox = EngineLoop(self._engine, *doing, recorder=self._recorder, clock=clock.monotonic)
         self._contact = self._wired_contact()
-        self._topics = Topics(configuration.site.id, panel.circuits.keys(), startup.contact_topics(configuration))
+        self._topics = startup.topics(configuration, panel)
         self._bus = self._connection()
         for sentence in error_lines(wrong):
             _log.error("%s", sentence)
@@ -109,7 +112,12 @@ class Daemon:
             self._inbox.put(ev.ConfigurationRefused(now, (*refused, *wrong)))
 
     async def run(self) -> None:
-        """Run until SIGTERM. Raises whatever a task of ours raised: better to start again than to go on half."""
+        """Run until SIGTERM. Raise what a task, a callback of the loop or a thread raised.
+
+        A program that goes on without one of its parts may never be noticed: it ends, and is started again.
+        """
+        self._loop.set_exception_handler(self._callback_failed)
+        threading.excepthook = self._thread_failed
         self._loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         self._loop.add_signal_handler(signal.SIGINT, self._stop.set)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload, None)
@@ -121,6 +129,8 @@ class Daemon:
                 running += [tasks.create_task(self._watch_meter()), tasks.create_task(self._watch_clock())]
                 systemd_notify.notify("READY=1")
                 await self._stop.wait()
+                if self._failure is not None:
+                    raise self._failure
                 systemd_notify.notify("STOPPING=1")
                 for task in running:
                     task.cancel()
@@ -131,6 +141,28 @@ class Daemon:
         finally:
             self._inbox.close()
             await asyncio.to_thread(self._store.close)
+
+    def _callback_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """End the program: a callback of the loop, or a task that is not awaited, has raised an exception."""
+        exception = context.get("exception")
+        if not isinstance(exception, Exception):
+            loop.default_exception_handler(context)  # a warning of asyncio itself
+            return
+        _log.critical("the program ends: an internal error in %s", context.get("handle") or context.get("task"))
+        self._fail(exception)
+
+    def _thread_failed(self, failed: threading.ExceptHookArgs) -> None:
+        """End the program: a thread has raised an exception."""
+        _log.critical("the program ends: an internal error in the thread %s", failed.thread and failed.thread.name)
+        if isinstance(failed.exc_value, Exception):
+            with suppress(RuntimeError):  # the loop has ended already
+                self._loop.call_soon_threadsafe(self._fail, failed.exc_value)
+
+    def _fail(self, exception: Exception) -> None:
+        """End with this exception; nothing more is decided."""
+        self._inbox.close()
+        self._failure = self._failure or exception
+        self._stop.set()
 
     # --- in ----------------------------------------------------------------------------------------------------------
 
@@ -265,6 +297,12 @@ class Daemon:
 
     def _reload(self, reply: object) -> None:
         self._reloading = self._loop.create_task(self._reload_circuits(reply))
+        self._reloading.add_done_callback(self._reloaded)
+
+    def _reloaded(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and isinstance(exception := task.exception(), Exception):
+            _log.critical("the program ends: an internal error in reading circuits.toml again")
+            self._fail(exception)
 
     async def _reload_circuits(self, reply: object) -> None:
         # One after the other: of two at once the older may be kept later, and would be in force from then on.
@@ -284,7 +322,7 @@ class Daemon:
             self._refuse(wrong, reply)
             return
         old, self._configuration = self._configuration.panel, read
-        self._topics = Topics(self._topics.site, read.panel.circuits.keys(), self._topics.contact)
+        self._topics = replace(self._topics, circuits=read.panel.circuits.keys())
         self._inbox.put(ev.CircuitsChanged(clock.monotonic(), read.panel, reply))
         added = (circuit.id for circuit in read.panel if circuit.id not in old)
         self._bus.set_topics(self._topics, tuple(self._topics.of_circuit(circuit) for circuit in added))

@@ -15,6 +15,7 @@ from controller.bus import payloads
 from controller.bus.messages import IncomingMessage
 from controller.bus.requests import ASK_KINDS
 from controller.bus.topics import Topics
+from controller.config.local_time import LocalTime
 from controller.core.alarms import ActiveAlarms, Alarm, AlarmSubject
 from controller.core.effects import LogEvent, PublishMeter
 from controller.core.views import CircuitView, StateView, WallClock
@@ -84,7 +85,7 @@ def test_a_circuit_looks_like_its_example() -> None:
         amps=50,
         waits_for="utility",
     )
-    assert json.loads(payloads.circuit(view, WALL)) == shown
+    assert json.loads(payloads.circuit(view, WALL, LocalTime())) == shown
 
 
 def test_demand_looks_like_its_example() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from clients.terminal.times import use_local_time
 from controller.config.errors import ConfigErrors
 from controller.config.loader import INSTALLER_FILE, Configuration, Sources, parse_installer, read_file
 from controller.runtime import startup
@@ -38,6 +39,7 @@ def read_site(config_dir: Path) -> Site | ConfigErrors:
     installer = read_installer_file(config_dir)
     if isinstance(installer, ConfigErrors):
         return installer
+    use_local_time(installer)
     broker = startup.broker(Configuration(installer, Panel({}), Sources("", "")))
     return Site(
         installer.site.id,

@@ -11,7 +11,9 @@ from clients.bus_client.check_view import errors_text
 from clients.bus_client.site import read_site
 from clients.terminal.exit_codes import NOT_DONE
 from clients.terminal.output import print_error
+from clients.terminal.times import use_local_time
 from controller.config.errors import ConfigErrors
+from controller.config.history import last_valid
 from controller.config.loader import Configuration, load
 from controller.storage.log_reader import EventLog
 from controller.storage.schema import UnusableDatabaseError
@@ -35,6 +37,7 @@ def load_or_error(config_dir: Path) -> Configuration | None:
     if isinstance(configuration, ConfigErrors):
         print_config_errors(configuration, config_dir)
         return None
+    use_local_time(configuration.installer)
     return configuration
 
 
@@ -50,6 +53,8 @@ def site_or_error(config_dir: Path) -> Site | None:
 def with_log(arguments: argparse.Namespace, action: Callable[[argparse.Namespace, EventLog], int]) -> int:
     """Open the event log in `--state` and return the action's exit code, or 1 if the log cannot be read."""
     try:
+        kept = last_valid(arguments.state)
+        use_local_time(kept.installer if kept is not None else None)
         with EventLog(arguments.state) as log:
             code = action(arguments, log)
             for item in log.unreadable:

@@ -1,17 +1,13 @@
-"""Screen of `loadshed status`: nothing old is shown as present."""
+"""Screen of `loadshed status`. Nothing old is shown as present, and nothing unconfirmed as done."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from clients.bus_client.status import HouseStatus, age_s, fetch_status, is_stale, status_fields
-from clients.terminal.output import print_line
+from clients.bus_client.status import age_s, is_stale
+from clients.terminal.color import BOLD, GREEN, RED, YELLOW, colored
 from clients.terminal.tables import format_span, table, wrapped
-from hw.broker_socket import BrokerError
+from clients.terminal.times import date_and_time, short_time
 from rules.controllability import uncontrollable_reason
 from rules.panel import Circuit, CircuitId, Kind, Tag
 
@@ -19,117 +15,151 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from clients.bus_client.site import Site
+    from clients.bus_client.status import HouseStatus
     from rules.json_types import Json
 
     Fields = dict[str, Json]
 
 _STATES = {
-    "starting": "starting: where the contact is, is not known yet",
-    "utility": "on UTILITY",
-    "shedding": "on STANDBY, shedding",
-    "standby": "on STANDBY, shed",
-    "stabilizing": "on UTILITY again, waiting until it is stable",
-    "restoring": "on UTILITY again, restoring",
+    "starting": "STARTING: the contact position is not known yet",
+    "utility": "ON UTILITY",
+    "shedding": "ON GENERATOR, switching circuits off",
+    "standby": "ON GENERATOR",
+    "stabilizing": "ON UTILITY AGAIN, waiting until it is stable",
+    "restoring": "ON UTILITY AGAIN, restoring circuits",
 }
 
-_DRILL = {
-    "shedding": "on UTILITY, shedding for a DRILL",
-    "standby": "on UTILITY, shed for a DRILL",
-    "stabilizing": "on UTILITY, a drill is over; waiting until utility is stable",
-    "restoring": "on UTILITY, restoring after a drill",
+_DRILL_STATES = {
+    "shedding": "DRILL on utility, switching circuits off",
+    "standby": "DRILL on utility",
+    "stabilizing": "ON UTILITY, the drill is over; waiting until utility is stable",
+    "restoring": "ON UTILITY, restoring circuits after the drill",
 }
+
+_SHEDS = ("shedding", "standby")
 
 _INVERTED = (
-    'this contact is open on utility (normally = "open"): a cut wire reads as utility and sheds nothing. '
+    'the contact is open on utility (normally = "open"). A cut wire reads as utility, and nothing is shed. '
     "Wire a normally closed contact."
 )
 
-
-def status(site: Site, *, as_json: bool) -> int:
-    """Show how the house stands; return 0, or 1 where that cannot be known."""
-    told = HouseStatus()
-    try:
-        told = asyncio.run(fetch_status(site.broker, site.id))
-        reason = told.trouble
-    except BrokerError as error:
-        reason = str(error)
-    now = time.time()
-    if as_json:
-        print_line(json.dumps(status_fields(site, told, reason, now), indent=2, ensure_ascii=False))
-    else:
-        print_line(status_text(site, told, reason, now))
-    return 0 if reason is None else 1
+_NOT_CONFIRMED, _NO_REPORT = "NOT CONFIRMED", "no report"
+_WORDS_IN_COLOR = {
+    _NOT_CONFIRMED: RED,
+    "TRIPPED": RED,
+    "SILENT": YELLOW,
+    "ALARM": RED,
+}
 
 
-def status_text(site: Site, told: HouseStatus, reason: str | None, now: float) -> str:
+def status_text(site: Site, house: HouseStatus, reason: str | None, now: float) -> str:
     """Return the screen. `reason`: why the present state is unknown; None if it is known. `now`: UTC seconds."""
     if reason is not None:
-        return "\n".join(_unknown(site, told, reason, now))
-    parts = (_head(told, site, now), _demand(told, site, now), _alarms(told, now), _circuits(told))
-    return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part)))
+        return "\n".join(_unknown(site, house, reason, now))
+    parts = (_head(house, site, now), _demand(house, site, now), _alarms(house, now), _circuits(house, now))
+    text = "\n\n".join("\n".join(lines) for part in parts if (lines := list(part)))
+    for word, color in _WORDS_IN_COLOR.items():
+        text = text.replace(word, colored(word, color, BOLD))
+    return text
 
 
-def _unknown(site: Site, told: HouseStatus, reason: str, now: float) -> Iterator[str]:
-    yield wrapped(f"UNKNOWN how {site.id} stands: {reason}")
-    if told.state is not None:
-        state = _STATES.get(str(told.state.get("state")), "?")
-        yield wrapped(f"What it said last, which may no longer be so: {state}, {_since(told.state, now)}.")
+def _unknown(site: Site, house: HouseStatus, reason: str, now: float) -> Iterator[str]:
+    yield wrapped(f"UNKNOWN: the present state of {site.id} is not known. {reason}")
+    if house.state is not None:
+        state = _STATES.get(str(house.state.get("state")), "?")
+        yield wrapped(f"Last known state, which may be out of date: {state}, {_since(house.state, now)}.")
 
 
-def _head(told: HouseStatus, site: Site, now: float) -> Iterator[str]:
-    state = told.state or {}
+def _head(house: HouseStatus, site: Site, now: float) -> Iterator[str]:
+    state = house.state or {}
     drill = state.get("kind") == "drill"
-    words, what = (_DRILL, "drill") if drill else (_STATES, "outage")
-    yield f"{words.get(str(state.get('state')), str(state.get('state')))}, {_since(state, now)}"
-    yield f"contact says {state.get('source')}" + (f"; {what} {state['outage']}" if state.get("outage") else "")
+    titles = _DRILL_STATES if drill else _STATES
+    name = str(state.get("state"))
+    title = titles.get(name, name)
+    if name in _SHEDS:
+        title += f": {_shed_counts(house, state)}"
+    yield wrapped(colored(title, BOLD, YELLOW if name in _SHEDS else GREEN), "  ", first="")
+    number = state.get("outage")
+    yield _since(state, now) + (f"; {'drill' if drill else 'outage'} {number}" if number is not None else "")
+    if state.get("source") == "unknown":
+        yield wrapped("The contact position is unknown: outages cannot be detected.", "  ", first="")
     yield from _waits(state, now)
     if site.inverted:
         yield wrapped(f"ADVICE: {_INVERTED}", "        ", first="")
-    words = {"shed": "shed", "unconfirmed": "NOT CONFIRMED", "owed": "owed", "taken_over": "a person's"}
-    for key, what in words.items():
-        names = state.get(key)
-        if isinstance(names, list) and names:
-            yield wrapped(f"{what}: {', '.join(map(str, names))}", "  ", first="")
+    for key, text in (("owed", "to be restored"), ("taken_over", "under manual override")):
+        if names := _labels(house, state.get(key)):
+            yield wrapped(f"{text}: {names}", "  ", first="")
+
+
+def _shed_counts(house: HouseStatus, state: Fields) -> str:
+    """Return `5 of 6 circuits off, 1 not confirmed (Dishwasher, space 7)`."""
+    off, silent = _ids(state.get("shed")), _ids(state.get("unconfirmed"))
+    total = len(off) + len(silent)
+    if not total:
+        return "no circuit to switch off"
+    counted = f"{len(off)} of {total}" if silent else f"all {total}" if total > 1 else "the one"
+    word = "circuit" if total == 1 else "circuits"
+    missing = f", {len(silent)} not confirmed ({_labels(house, state.get('unconfirmed'))})" if silent else ""
+    return f"{counted} {word} off{missing}"
+
+
+def _ids(value: Json) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else []
+
+
+def _labels(house: HouseStatus, value: Json) -> str:
+    """Return the names and spaces of circuits: `Hot tub, spaces 9+11; Dishwasher, space 7`."""
+    return "; ".join(_label(circuit, house.circuits.get(circuit, {})) for circuit in _ids(value))
+
+
+def _label(circuit: str, fields: Fields) -> str:
+    spaces = _spaces(fields)
+    place = f", space{'s' if '+' in spaces else ''} {spaces}" if spaces else ""
+    return f"{fields.get('name') or circuit}{place}"
+
+
+def _spaces(fields: Fields) -> str:
+    return "+".join(_ids(fields.get("spaces")))
 
 
 def _waits(state: Fields, now: float) -> Iterator[str]:
-    """Return why nothing is restored yet, and that a house on standby seems to have no power."""
+    """Return what is waited for, and that a house on standby seems to have no power."""
     in_s = age_s(state, now, "stable_at")
     if in_s is not None and in_s < 0 and state.get("state") == "stabilizing":
         flaps = state.get("flap_openings")
         longer = f"; longer than usual, because utility failed {flaps} times recently" if flaps else ""
-        yield wrapped(f"nothing comes back for {format_span(-in_s)} more{longer}", "  ", first="")
+        yield wrapped(f"Circuits are restored in {format_span(-in_s)}{longer}.", "  ", first="")
     if (drill_s := age_s(state, now, "drill_until")) is not None:
-        left = f"over in {format_span(max(0.0, -drill_s))}; `loadshed drill --end` ends it now"
-        yield wrapped(f"drill on user request: {left}", "  ", first="")
+        left = f"{format_span(max(0.0, -drill_s))}; `loadshed drill --end` ends it now"
+        yield wrapped(f"The drill ends in {left}.", "  ", first="")
     if (dark_s := age_s(state, now, "generator_power_lost_at")) is not None:
-        yield wrapped(f"THE GENERATOR HAS STOPPED, as it seems, {format_span(max(0.0, dark_s))} ago", "  ", first="")
+        lost = f"THE GENERATOR HAS PROBABLY STOPPED: no power since {format_span(max(0.0, dark_s))} ago."
+        yield wrapped(lost, "  ", first="")
 
 
 def _since(state: Fields, now: float) -> str:
     ago_s = age_s(state, now, "since")
     if ago_s is None:
         return "since an unknown time"
-    at = datetime.fromtimestamp(now - ago_s, UTC).astimezone()
     sure = "" if state.get("clock") is None else ", by a clock that may be wrong"
-    return f"since {at:%a %d %b, %H:%M:%S} ({format_span(max(0.0, ago_s))}{sure})"
+    return f"since {date_and_time(now - ago_s)} ({format_span(max(0.0, ago_s))}{sure})"
 
 
-def _demand(told: HouseStatus, site: Site, now: float) -> Iterator[str]:
-    demand = told.demand
+def _demand(house: HouseStatus, site: Site, now: float) -> Iterator[str]:
+    demand = house.demand
     if demand is None:
         return
     if is_stale(demand, site, now) or demand.get("kw") is None:
-        heard_s = _number(demand, "age_s")
-        ago_s = None if heard_s is None else heard_s + max(0.0, age_s(demand, now) or 0.0)
-        said = "no figure yet" if ago_s is None else f"the meter was last heard {format_span(ago_s)} ago"
-        yield f"demand     unknown now: {said}"
+        read_s = _number(demand, "age_s")
+        ago_s = None if read_s is None else read_s + max(0.0, age_s(demand, now) or 0.0)
+        last = "no figure yet" if ago_s is None else f"the last reading is {format_span(ago_s)} old"
+        yield f"demand     unknown now: {last}"
     else:
         quality = {"coarse": ", from the coarse register"}.get(str(demand.get("kw_quality")), "")
-        heard_s = (_number(demand, "age_s") or 0.0) + max(0.0, age_s(demand, now) or 0.0)
+        read_s = (_number(demand, "age_s") or 0.0) + max(0.0, age_s(demand, now) or 0.0)
         most = "≤ " if demand.get("kw_is_upper_bound") is True else ""
-        kw = f"{most}{_number(demand, 'kw'):.2f} kW now{_of_rated(site)}"
-        yield f"demand     {kw} (heard {format_span(heard_s)} ago{quality})"
+        kw = _number(demand, "kw") or 0.0
+        yield f"demand     {most}{kw:.2f} kW now{_share(site, kw)} ({format_span(read_s)} ago{quality})"
     averages = (("demand_5min_kw", "5 min"), ("demand_15min_kw", "15 min"), ("peak_15min_kw", "peak of 15 min"))
     yield "           " + ", ".join(_average(demand, key, what) for key, what in averages)
     if (energy_kwh := _number(demand, "energy_kwh")) is not None:
@@ -138,8 +168,9 @@ def _demand(told: HouseStatus, site: Site, now: float) -> Iterator[str]:
         yield f"totalizer  {totalizer_kwh:.1f} kWh counted at the 1 kWh output"
 
 
-def _of_rated(site: Site) -> str:
-    return "" if site.generator_kw is None else f", the generator is rated {site.generator_kw:g} kW"
+def _share(site: Site, kw: float) -> str:
+    """Return the share of the generator's rated power."""
+    return "" if site.generator_kw is None else f", {100 * kw / site.generator_kw:.0f} % of {site.generator_kw:g} kW"
 
 
 def _average(demand: Fields, key: str, what: str) -> str:
@@ -149,41 +180,60 @@ def _average(demand: Fields, key: str, what: str) -> str:
     return f"{what} {kw:.2f} kW" + (" (not full yet)" if isinstance(partial, list) and key in partial else "")
 
 
-def _alarms(told: HouseStatus, now: float) -> Iterator[str]:
-    for name, alarm in sorted(told.alarms.items()):
+def _alarms(house: HouseStatus, now: float) -> Iterator[str]:
+    for name, alarm in sorted(house.alarms.items()):
         ago_s = age_s(alarm, now, "since")
-        since = "" if ago_s is None else f" (for {format_span(max(0.0, ago_s))})"
+        since = "" if ago_s is None else f" (since {short_time(now - ago_s)}, {format_span(max(0.0, ago_s))})"
         yield wrapped(f"ALARM {name}{since}: {alarm.get('message')}", "      ", first="")
-        yield wrapped(f"do: {alarm.get('action')}", "          ", first="      ")
+        yield wrapped(f"To do: {alarm.get('action')}", "      ", first="      ")
 
 
-def _circuits(told: HouseStatus) -> Iterator[str]:
-    heads = ("circuit", "breaker", "tag", "command", "is", "why")
-    yield table(heads, [_row(name, circuit) for name, circuit in sorted(told.circuits.items(), key=_order)])
-    if any(circuit.get("controllable") is False for circuit in told.circuits.values()):
-        yield "NO: no command can switch it off and on; it stays ON unless switched manually."
+def _circuits(house: HouseStatus, now: float) -> Iterator[str]:
+    unconfirmed = set(_ids((house.state or {}).get("unconfirmed")))
+    heads = ("space", "circuit", "rank", "is", "why")
+    rows = [
+        (_spaces(fields), str(fields.get("name") or circuit), *_standing(fields, now, circuit in unconfirmed))
+        for circuit, fields in sorted(house.circuits.items(), key=_panel_order)
+    ]
+    yield table(heads, rows, right=(2,))
+    if any(fields.get("rank") is not None for fields in house.circuits.values()):
+        yield wrapped("rank: order in which circuits are switched on again, 1 first; 9 is switched off first.")
 
 
-def _order(item: tuple[str, Fields]) -> tuple[bool, str]:
-    return item[1].get("tag") == Tag.ESSENTIAL.value, item[0]
+def _panel_order(item: tuple[str, Fields]) -> tuple[int, str]:
+    spaces = item[1].get("spaces")
+    first = min((one for one in spaces if isinstance(one, int)), default=9999) if isinstance(spaces, list) else 9999
+    return first, item[0]
 
 
-def _row(name: str, circuit: Fields) -> tuple[str, ...]:
-    position = str(circuit.get("position"))
-    if circuit.get("controllable") is not False:
-        is_now = position if circuit.get("available") is True else f"{position}, SILENT"
-        return name, str(circuit.get("breaker")), str(circuit.get("tag")), "yes", is_now, str(circuit.get("why"))
-    # Such a breaker may have nothing to report with: `unknown` would be no news.
-    is_now = "" if position == "unknown" else position
-    return name, str(circuit.get("breaker")), str(circuit.get("tag")), "NO", is_now, _why_not(circuit)
+def _standing(fields: Fields, now: float, unconfirmed: bool) -> tuple[str, str, str]:
+    """Return rank, position and explanation of a circuit."""
+    position, why = str(fields.get("position")), str(fields.get("why"))
+    shed_by_rules = fields.get("tag") == Tag.NONESSENTIAL.value and fields.get("controllable") is not False
+    rank = str(fields.get("rank") or "") if shed_by_rules else ""
+    if fields.get("controllable") is False:
+        # Such a breaker may have nothing to report with.
+        return rank, "" if position == "unknown" else position, _why_not(fields)
+    if unconfirmed:
+        position = _NOT_CONFIRMED
+    elif position == "tripped":
+        position = "TRIPPED"
+    elif position == "unknown":
+        position = _NO_REPORT
+    if fields.get("available") is not True:
+        position += ", SILENT"
+    in_s = age_s(fields, now, "back_at")
+    if in_s is not None and in_s < 0:
+        why += f"; on again at about {short_time(now - in_s)}"
+    return rank, position, why
 
 
-def _why_not(circuit: Fields) -> str:
-    says, kind = str(circuit.get("why")), str(circuit.get("breaker"))
-    if "UNCONTROLLABLE" in says or kind not in (known.value for known in Kind):
-        return says
+def _why_not(fields: Fields) -> str:
+    text, kind = str(fields.get("why")), str(fields.get("breaker"))
+    if "UNCONTROLLABLE" in text or kind not in (known.value for known in Kind):
+        return text
     reason = uncontrollable_reason(Circuit(CircuitId(""), "", (), Kind(kind), Tag.ESSENTIAL))
-    return f"{says} ({reason})"
+    return f"{text} ({reason})"
 
 
 def _number(fields: Fields, key: str) -> float | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from controller.config.local_time import LocalTime
     from controller.core.effects import LogEvent, PublishMeter
     from controller.core.views import AlarmView, CircuitView, StateView, WallClock
     from rules.json_types import Json
@@ -52,8 +53,11 @@ def state(view: StateView, wall: WallClock) -> bytes:
     )
 
 
-def circuit(view: CircuitView, wall: WallClock) -> bytes:
-    """Return the payload of `circuits/<circuit>`; `switched_at` null: unknown, or not in this boot."""
+def circuit(view: CircuitView, wall: WallClock, local: LocalTime) -> bytes:
+    """Return the payload of `circuits/<circuit>`; `switched_at` null: unknown, or not in this boot.
+
+    `local`: how the expected time of return is written in `why`.
+    """
     hold: Json = None
     if view.hold is not None:
         hold = {"by": view.hold.by, "note": view.hold.note, "since": _maybe(view.hold.since, wall)}
@@ -66,7 +70,7 @@ def circuit(view: CircuitView, wall: WallClock) -> bytes:
             "position": view.position.value,
             "available": view.available,
             "shed": view.shed,
-            "why": view.why,
+            "why": view.why + _expected(view, wall, local),
             "switched_at": _maybe(view.switched_at, wall),
             "owed": view.owed,
             "protected": view.protected,
@@ -80,6 +84,13 @@ def circuit(view: CircuitView, wall: WallClock) -> bytes:
             **_clock(wall),
         }
     )
+
+
+def _expected(view: CircuitView, wall: WallClock, local: LocalTime) -> str:
+    """Return when the circuit is expected to be on again, to follow its explanation; empty: unknown."""
+    if view.back_at is None or not wall.trusted:
+        return ""
+    return f"; on again at about {local.short(wall.seconds(view.back_at))}"
 
 
 def demand(view: DemandView, at: float, wall: WallClock) -> bytes:

@@ -14,6 +14,7 @@ from controller.bus import payloads
 from controller.bus.messages import Publication, Rejection, ReplyAddress, shown
 from controller.bus.profile import NATIVE
 from controller.bus.requests import MAX_TEXT_LENGTH, parse_request
+from controller.config.local_time import LocalTime
 from controller.core.effects import SwitchOn
 from controller.core.events import (
     AvailabilityReported,
@@ -137,11 +138,15 @@ _NOT_SUBSCRIBED = "the controller does not subscribe to this topic"
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Converts messages of one site. `circuits`: the circuits that a message may be about."""
+    """Converts messages of one site. `circuits`: the circuits that a message may be about.
+
+    `local_time`: of times in texts for people.
+    """
 
     site: str
     circuits: Container[CircuitId] = ()
     contact: ContactTopics | None = None
+    local_time: LocalTime = field(default_factory=LocalTime)
     names: SiteTopics = field(init=False)
 
     def __post_init__(self) -> None:
@@ -260,7 +265,7 @@ class Topics:
         return _retained(self.names.state, payloads.state(view, wall))
 
     def circuit(self, view: CircuitView, wall: WallClock) -> Publication:
-        return _retained(self.names.circuit(view.id), payloads.circuit(view, wall))
+        return _retained(self.names.circuit(view.id), payloads.circuit(view, wall, self.local_time))
 
     def cleared_circuit(self, circuit: CircuitId) -> Publication:
         return _retained(self.names.circuit(circuit), b"")

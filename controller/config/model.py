@@ -7,7 +7,17 @@ These classes are the one definition: the reader, the advice of `check` and the 
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from controller.config.validators import ID_PATTERN, Boolean, EnumValue, Integer, Number, OneOf, Spaces, TextValue
+from controller.config.validators import (
+    ID_PATTERN,
+    Boolean,
+    EnumValue,
+    Integer,
+    Number,
+    OneOf,
+    Spaces,
+    TextValue,
+    TimeZone,
+)
 from rules.panel import Circuit, CircuitId, Kind, Override, Restore, Tag, Wakes
 
 NAME = TextValue(ID_PATTERN, 'a-z, 0-9 and "-" between them, at most 64 signs')
@@ -27,9 +37,17 @@ HOURS_TO_A_YEAR = Number(0, 8760)
 
 @dataclass(frozen=True, slots=True)
 class SiteSettings:
-    """The house. `id` stands in every topic."""
+    """The house. `id` is in every topic. `timezone`, `clock`: of times that people read; None: the system's.
+
+    `companion`: energy monitor that sheds circuits itself. `companion_confirm_s`: time in seconds in which a circuit
+    that it sheds must report off.
+    """
 
     id: Annotated[str, NAME]
+    timezone: Annotated[str | None, TimeZone()] = None
+    clock: Annotated[Literal["12h", "24h"] | None, OneOf(("12h", "24h"))] = None
+    companion: Annotated[Literal["lwhem-2"] | None, OneOf(("lwhem-2",))] = None
+    companion_confirm_s: Annotated[float, Number(1, 3600)] = 60.0
 
 
 @dataclass(frozen=True, slots=True)

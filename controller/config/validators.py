@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 from controller.config.errors import closest_match, either
+from controller.config.local_time import is_known_zone
 
 if TYPE_CHECKING:
     from enum import Enum
@@ -165,6 +166,23 @@ class TextValue:
 
     def schema(self) -> Schema:
         return {"type": "string", "pattern": f"^(?:{self.pattern})$"}
+
+
+@dataclass(frozen=True, slots=True)
+class TimeZone:
+    """Name of a time zone that the system knows."""
+
+    @property
+    def allowed(self) -> str:
+        return "the name of a time zone, such as America/New_York (`timedatectl list-timezones` lists them)"
+
+    def read(self, value: object) -> str:
+        if not isinstance(value, str) or not is_known_zone(value):
+            raise InvalidValueError(f"use {self.allowed}")
+        return value
+
+    def schema(self) -> Schema:
+        return {"type": "string"}
 
 
 @dataclass(frozen=True, slots=True)

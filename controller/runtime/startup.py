@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.bus.topics import ContactTopics
+from controller.bus.topics import ContactTopics, Topics
+from controller.config.local_time import LocalTime
 from controller.config.model import GpioContact, MqttContact
 from controller.core.engine import EngineSettings
 from hw.broker_socket import Broker
@@ -72,6 +73,13 @@ def contact_topics(configuration: Configuration) -> ContactTopics | None:
     return ContactTopics(
         contact.topic, contact.availability_topic, *words, available=contact.available, unavailable=contact.unavailable
     )
+
+
+def topics(configuration: Configuration, panel: Panel) -> Topics:
+    """Return the topics of the house. `panel`: the panel in force at this start."""
+    site = configuration.site
+    local_time = LocalTime.of(site.timezone, site.clock)
+    return Topics(site.id, panel.circuits.keys(), contact_topics(configuration), local_time)
 
 
 def meter_tracker(configuration: Configuration, now: float, counted: int, kwh_counted: int = 0) -> MeterTracker | None:

@@ -76,14 +76,43 @@ def told(**changes: Mapping[str, object] | str) -> HouseStatus:
 def test_one_screen_shows_state_demand_alarms_and_each_circuit() -> None:
     """With what to do about an alarm, and why a circuit is uncontrollable."""
     text = status_text(SITE, told(), None, NOW)
-    assert "on STANDBY, shed, since" in text
-    assert "(1 min 40 s)" in text
-    assert "3.20 kW now (heard 3.0 s ago)" in text
+    assert text.startswith("ON GENERATOR: the one circuit off\nsince ")
+    assert "(1 min 40 s); outage 3" in text
+    assert "3.20 kW now (3.0 s ago)" in text
     assert "15 min 3.00 kW (not full yet)" in text
     assert "peak of 15 min unknown yet" in text
-    assert "do: Restore it." in text
-    assert "NO" in text
+    assert "To do: Restore it." in text
     assert "no remote control" in text
+
+
+def circuit(name: str, spaces: list[int], **more: object) -> dict[str, object]:
+    """Return the fields of a circuit on a 2nd Gen breaker."""
+    usual = {"breaker": "gen2", "tag": "nonessential", "controllable": True, "position": "off", "available": True}
+    return {**usual, "name": name, "spaces": spaces, "rank": 5, "why": "switched off", **more}
+
+
+def test_the_first_line_counts_what_is_off_and_names_what_is_not_confirmed() -> None:
+    """With its place in the panel: that is where the user goes now."""
+    state = {**STATE, "shed": ["hot-tub", "dryer"], "unconfirmed": ["dishwasher"]}
+    house = told(state=state)
+    house.take("circuits/dishwasher", payload(circuit("Dishwasher", [7], position="unknown", why="treat as ON")))
+    house.take("circuits/hot-tub", payload(circuit("Hot tub", [9, 11])))
+    lines = status_text(SITE, house, None, NOW).splitlines()
+    assert lines[0] == "ON GENERATOR: 2 of 3 circuits off, 1 not confirmed (Dishwasher, space 7)"
+    assert [line.split()[0] for line in lines if line.startswith(("7 ", "9+11"))] == ["7", "9+11"]
+    assert any("Dishwasher" in line and "NOT CONFIRMED" in line for line in lines)
+
+
+def test_the_time_of_return_is_shown_in_local_time() -> None:
+    """It is known once utility is back."""
+    house = told(state={**STATE, "state": "restoring"})
+    house.take("circuits/hot-tub", payload(circuit("Hot tub", [9, 11], back_at="2027-01-15T08:06:00.000Z")))
+    assert "on again at about 08:06" in " ".join(status_text(SITE, house, None, NOW).split())
+
+
+def test_demand_is_shown_as_a_share_of_the_generator() -> None:
+    """If its rating is configured."""
+    assert "3.20 kW now, 23 % of 14 kW" in status_text(Site("home", Broker(), generator_kw=14.0), told(), None, NOW)
 
 
 def test_an_alarm_says_for_how_long_it_has_stood() -> None:
@@ -94,7 +123,7 @@ def test_an_alarm_says_for_how_long_it_has_stood() -> None:
         "action": "Restore it.",
         "since": "2027-01-15T07:58:00.000Z",
     }
-    assert "ALARM not-restored (for 2 min 00 s): Not given back." in status_text(
+    assert "ALARM not-restored (since 07:58, 2 min 00 s): Not given back." in status_text(
         SITE, told(**{"not-restored": owed}), None, NOW
     )
     assert "ALARM not-restored: Not given back." in status_text(SITE, told(), None, NOW)
@@ -103,25 +132,27 @@ def test_an_alarm_says_for_how_long_it_has_stood() -> None:
 def test_the_wait_before_restoring_is_shown() -> None:
     """How long utility must still be unbroken, and that it is longer than usual."""
     state = {**STATE, "state": "stabilizing", "stable_at": "2027-01-15T08:00:30.000Z", "flap_openings": 0}
-    assert "nothing comes back for 30 s more" in status_text(SITE, told(state=state), None, NOW)
+    assert "Circuits are restored in 30 s" in status_text(SITE, told(state=state), None, NOW)
     assert "longer than usual" not in status_text(SITE, told(state=state), None, NOW)
     flapping = status_text(SITE, told(state={**state, "flap_openings": 4}), None, NOW)
     assert "longer than usual, because utility failed 4 times recently" in flapping
-    assert "comes back" not in status_text(SITE, told(state=state), None, NOW + 60.0)
-    assert "comes back" not in status_text(SITE, told(state={**state, "state": "utility"}), None, NOW)
+    assert "are restored in" not in status_text(SITE, told(state=state), None, NOW + 60.0)
+    assert "are restored in" not in status_text(SITE, told(state={**state, "state": "utility"}), None, NOW)
 
 
 def test_a_generator_without_power_is_shown() -> None:
     """A house on standby without power is no shed house."""
     state = {**STATE, "generator_power_lost_at": "2027-01-15T07:59:00.000Z"}
-    assert "THE GENERATOR HAS STOPPED, as it seems, 1 min 00 s ago" in status_text(SITE, told(state=state), None, NOW)
+    assert "THE GENERATOR HAS PROBABLY STOPPED: no power since 1 min 00 s ago" in status_text(
+        SITE, told(state=state), None, NOW
+    )
 
 
 def test_demand_that_was_said_long_ago_is_not_shown_as_the_present() -> None:
     """A daemon that hangs says nothing; its last figure is no figure of now."""
     later = NOW + 60.0
     assert "3.20 kW now" not in status_text(SITE, told(), None, later)
-    assert "the meter was last heard 1 min 03 s ago" in status_text(SITE, told(), None, later)
+    assert "the last reading is 1 min 03 s old" in status_text(SITE, told(), None, later)
     demand = status_fields(SITE, told(), None, later)["demand"]
     assert isinstance(demand, dict)
     assert demand["kw"] is None
@@ -144,8 +175,8 @@ def test_a_daemon_that_is_gone_is_said_to_be_gone() -> None:
     reason = offline.trouble
     assert reason is not None
     text = status_text(SITE, offline, reason, NOW)
-    assert text.startswith("UNKNOWN how home stands")
-    assert "may no longer be so" in text
+    assert text.startswith("UNKNOWN: the present state of home is not known")
+    assert "may be out of date" in text
     assert "3.20 kW" not in text
     fields = status_fields(SITE, offline, reason, NOW)
     assert fields["known"] is False
@@ -230,5 +261,5 @@ def test_an_inverted_contact_is_reported_each_time() -> None:
     """A cut wire would read as utility: the status reports it each time."""
     inverted = Site("home", Broker(), inverted=True)
     told = HouseStatus(state={"state": "utility", "source": "utility"})
-    assert "a cut wire reads as utility" in " ".join(status_text(inverted, told, None, 0.0).split())
-    assert "a cut wire" not in status_text(Site("home", Broker()), told, None, 0.0)
+    assert "A cut wire reads as utility" in " ".join(status_text(inverted, told, None, 0.0).split())
+    assert "A cut wire" not in status_text(Site("home", Broker()), told, None, 0.0)

@@ -242,7 +242,7 @@ def test_status_and_ask_need_installer_toml_alone(folder: Path, capsys: pytest.C
     """A typo in the homeowner's file is no reason not to see how the house stands."""
     (folder / "circuits.toml").write_text("not TOML at all", encoding="utf-8")
     assert run("status", "--config", str(folder)) == 1
-    assert "UNKNOWN how home stands" in capsys.readouterr().out
+    assert "UNKNOWN: the present state of home is not known" in capsys.readouterr().out
     (folder / "installer.toml").unlink()
     assert run("status", "--config", str(folder)) == 78
     assert run("ask", "reload", "--config", str(folder)) == 78

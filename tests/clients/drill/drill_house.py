@@ -13,6 +13,7 @@ from clients.drill.result import result
 from controller.bus import payloads
 from controller.config.installer import Installer
 from controller.config.loader import Configuration, Sources, parse_installer
+from controller.config.local_time import LocalTime
 from controller.core import effects as do
 from controller.core import events as ev
 from controller.core.meter_tracker import MeterTracker, MeterTrackerSettings
@@ -120,7 +121,7 @@ class Drilled(VirtualHouse):
                 self._said("controller/state", payloads.state(self.state, WALL))
             case do.PublishCircuit(circuit):
                 view = self.engine.circuit_view(circuit)
-                self._said(f"circuits/{circuit}", b"" if view is None else payloads.circuit(view, WALL))
+                self._said(f"circuits/{circuit}", b"" if view is None else payloads.circuit(view, WALL, LocalTime()))
             case do.PublishDemand():
                 view_now = self.engine.demand_view(self.mono)
                 assert view_now is not None

@@ -13,6 +13,9 @@ SHORTEST_S, DEFAULT_S, LONGEST_S = 5.0, 60.0, 3600.0
 No longer than a freezer or a fish tank can be without power.
 """
 
+TEST_DEFAULT_S, TEST_LONGEST_S = 10.0, 120.0
+"""Duration in seconds of a test of one circuit, and its limit."""
+
 NOTICE_S = 1.0
 """Time in seconds from the request to the first OFF: the plan is written to disk before anything is switched."""
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _BY = {
     ShedCause.SHED: "switched off by the controller: nonessential",
     ShedCause.POWER_LOSS: "lost power in the transfer (wakes = off)",
+    ShedCause.TEST: "switched off by the controller for a test",
     ShedCause.UNEXPLAINED: "off since a restart of the controller, possibly switched off by it",
 }
 

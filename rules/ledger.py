@@ -210,6 +210,14 @@ class Ledger:
             entry.shed_record.released, entry.attempts = True, 0
             self.changed.add(circuit)
 
+    def release_by_drill(self, drill: int, *, released: bool) -> None:
+        """Release what this drill switched off for restoring at its end; not `released`: as the rules have it."""
+        for circuit, entry in self._entries.items():
+            record = entry.shed_record
+            if record is not None and record.outage == drill and record.released_by_drill is not released:
+                record.released_by_drill = released
+                self.changed.add(circuit)
+
     def add_request(self, circuit: CircuitId, wish: PendingRequest) -> None:
         """Record the position that a user requested. The circuit is left to the user from now on."""
         self.take_over(circuit)
@@ -262,7 +270,7 @@ class Ledger:
     def reset_attempts(self) -> None:
         """Start the attempts of every circuit again: what is wanted of them has changed."""
         for _, entry in self:
-            entry.retry_reset, entry.attempts = True, 0
+            entry.retry_reset, entry.attempts, entry.recheck_off_since = True, 0, None
 
     @staticmethod
     def _sent(entry: CircuitEntry, position: Position, at: float, pause_s: float) -> None:

@@ -20,6 +20,7 @@ class ShedCause(Enum):
 
     SHED = "shed"  # nonessential, on standby
     POWER_LOSS = "power_loss"  # a relay with wakes = "off" lost its power in the transfer
+    TEST = "test"  # a test of this circuit alone
     UNEXPLAINED = "unexplained"  # off after a crash during an outage, and the cause was not recorded
 
 
@@ -41,6 +42,7 @@ class ShedRecord:
     confirmed: bool = False
     needs_request: bool = False
     released: bool = False
+    released_by_drill: bool = False  # the user asked before the drill that its end restores everything
     before_unverified: bool = False  # `before` is unverified until the device reports live
     retained_untrusted: bool = False  # from now on the retained report is the result of our own command
     on_reported_at: float | None = None  # it acknowledged our ON then, but an OFF may still take effect
@@ -181,6 +183,7 @@ def to_row(entry: CircuitEntry) -> dict[str, Json]:
             "confirmed": debt.confirmed,
             "needs_request": debt.needs_request,
             "released": debt.released,
+            **({"released_by_drill": True} if debt.released_by_drill else {}),
         }
     if entry.taken_over:
         row["taken_over"] = True
@@ -212,6 +215,7 @@ def from_row(row: Mapping[str, Json], now: BootTime) -> CircuitEntry:
             confirmed=debt["confirmed"] is True,
             needs_request=debt["needs_request"] is True,
             released=debt["released"] is True,
+            released_by_drill=debt.get("released_by_drill") is True,
         )
     if isinstance(hold := row.get("hold"), dict):
         entry.hold = Hold(str(hold["by"]), str(hold["note"]), _moment(hold["since"]))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rules.ledger_entry import CircuitEntry
     from rules.panel import Circuit, Panel
 
-AskKind = Literal["on", "off", "restore", "hold", "release", "forget", "reload", "drill", "drill-end"]
+AskKind = Literal["on", "off", "restore", "hold", "release", "forget", "reload", "drill", "drill-end", "test"]
 
 NOT_A_LOCK = "a hold is a request to this program, not a lockout: lock the breaker before you work on the circuit"
 
@@ -82,6 +82,15 @@ def restore(circuit: Circuit, entry: CircuitEntry, *, on_utility: bool) -> Reque
     if (why := _must_not_come_on(circuit, entry)) is not None:
         return _refused(why)
     return RequestDecision(ok=True, reason=f"{circuit.name} is restored in its turn")
+
+
+def may_be_tested(circuit: Circuit, entry: CircuitEntry) -> RequestDecision | None:
+    """Return why a test must not switch the circuit off and on again; None if it may."""
+    if (why := _may_not(circuit) or _must_not_come_on(circuit, entry)) is not None:
+        return _refused(why)
+    if entry.known is Position.OFF:
+        return _refused(f"{circuit.name} is off: a test needs a circuit that is on")
+    return None
 
 
 def release(circuit: Circuit, entry: CircuitEntry) -> RequestDecision:

@@ -65,6 +65,8 @@ def _without_request(circuit: Circuit, debt: ShedRecord) -> RestoreDecision:
         return RestoreDecision.BEFORE_UNKNOWN
     if debt.before is not Position.ON:
         return RestoreDecision.WAS_OFF
+    if (debt.released_by_drill or debt.cause is ShedCause.TEST) and not debt.needs_request:
+        return RestoreDecision.RESTORE
     if retagged_essential(circuit, debt):
         return RestoreDecision.RESTORE
     if circuit.restore is Restore.NEVER:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rules.controllability import sheddable
+from rules.controllability import commandable, sheddable
 from rules.panel import Position
 
 if TYPE_CHECKING:
@@ -51,7 +51,16 @@ def shed_plan(panel: Panel, ledger: Ledger) -> tuple[CircuitId, ...]:
 
 def wants_off(circuit: Circuit, entry: CircuitEntry) -> bool:
     """Return whether a house on standby still needs this circuit switched off."""
-    if not sheddable(circuit) or entry.taken_over or entry.possible_override_since is not None:
+    return sheddable(circuit) and _is_wanted_off(entry)
+
+
+def wants_off_for_test(circuit: Circuit, entry: CircuitEntry) -> bool:
+    """Return whether a test of this circuit still needs it switched off, essential or not."""
+    return commandable(circuit) and _is_wanted_off(entry)
+
+
+def _is_wanted_off(entry: CircuitEntry) -> bool:
+    if entry.taken_over or entry.possible_override_since is not None:
         return False
     if entry.recheck_off_since is not None and entry.position is not Position.TRIPPED:
         return True  # a gateway may repeat an old report of a relay that has powered up in the on position

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING
 
-from clients.bus_client.request import send_request
+from clients.bus_client.request import request_reply
+from clients.cli.argument_types import duration
 from clients.cli.shared import login_name, site_or_error
 from clients.terminal.arguments import folders
 from clients.terminal.exit_codes import DONE, NOT_DONE, WRONG_CONFIGURATION
@@ -25,9 +27,10 @@ _REQUESTS = """requests:
                         A hold is not a lockout: lockout/tagout needs a physical lock.
   release CIRCUIT       end the hold; this switches nothing
   forget CIRCUIT        drop the record that the circuit is to be restored; this switches nothing
+  test CIRCUIT          switch the circuit off, and on again after 10 s (--for: 5s to 2min)
   reload                read circuits.toml again"""
 
-_CIRCUIT_REQUESTS = ("on", "off", "restore", "hold", "release", "forget")
+_CIRCUIT_REQUESTS = ("on", "off", "restore", "hold", "release", "forget", "test")
 _UNKNOWN_CIRCUIT = "no circuit is named"
 
 
@@ -40,6 +43,9 @@ def add_ask(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--by", metavar="NAME", help="your name, for the event log (default: the login name)")
     parser.add_argument("--note", metavar="TEXT", help="the reason; it is shown with a hold")
     parser.add_argument("--now", action="store_true", help="do not wait for the circuit's minimum off time (min_off_s)")
+    text = "send a request that may do harm: ON beyond the generator's capacity, OFF for an essential circuit"
+    parser.add_argument("--force", action="store_true", help=text)
+    parser.add_argument("--for", dest="for_s", type=duration, metavar="TIME", help="duration of a test, such as 20s")
     folders(parser, config=True)
     parser.set_defaults(call=lambda arguments: _ask(parser, arguments))
 
@@ -49,12 +55,24 @@ def _ask(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     site = site_or_error(arguments.config)
     if site is None:
         return WRONG_CONFIGURATION
-    done, reason = asyncio.run(send_request(site.broker, site.id, arguments.request, fields))
-    if not done:
-        print_error(reason + (_circuit_hint(arguments) if _UNKNOWN_CIRCUIT in reason.lower() else ""))
+    reply = asyncio.run(request_reply(site.broker, site.id, arguments.request, fields))
+    if reply.needs_force and _confirmed(reply.reason):
+        reply = asyncio.run(request_reply(site.broker, site.id, arguments.request, {**fields, "force": True}))
+    if not reply.ok:
+        hint = _circuit_hint(arguments) if _UNKNOWN_CIRCUIT in reply.reason.lower() else ""
+        print_error(reply.reason + hint)
         return NOT_DONE
-    print_line(reason)
+    print_line(reply.reason)
     return DONE
+
+
+def _confirmed(reason: str) -> bool:
+    """Return whether the user, at a terminal, wants it in spite of the reason; the default is no."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    sys.stderr.write(f"{reason}\nDo it anyway? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _request_fields(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> dict[str, Json]:
@@ -68,8 +86,11 @@ def _request_fields(parser: argparse.ArgumentParser, arguments: argparse.Namespa
         fields["circuit"] = arguments.circuit
     if arguments.note is not None:
         fields["note"] = arguments.note
-    if arguments.now:
-        fields["now"] = True
+    if arguments.for_s is not None:
+        fields["for_s"] = arguments.for_s
+    for name in ("now", "force"):
+        if getattr(arguments, name):
+            fields[name] = True
     return fields
 
 

@@ -19,7 +19,7 @@ from clients.cli.shared import load_or_error, login_name, site_or_error
 from clients.drill.demand_readings import DemandReadings, PowerReading
 from clients.drill.follower import Follower
 from clients.drill.measured_loads import measured_loads
-from clients.drill.plan import plan
+from clients.drill.plan import RestoreMode, plan
 from clients.drill.plan_text import plan_fields, plan_text
 from clients.drill.progress import DrillProgress
 from clients.drill.report_html import result_html
@@ -49,7 +49,8 @@ if TYPE_CHECKING:
 _EPILOG = """\
 A drill switches off the circuits that a transfer would shed, while the house stays on utility, and then restores
 them. If a real transfer occurs during the drill, it takes over at once. Circuits that are already off are not
-touched, and are not switched on at the end.
+touched, and are not switched on at the end. Circuits with restore = "ask" or "never" stay off at the end, unless you
+answer yes to the question before the drill, or add --restore-all.
 
   loadshed drill --dry             show the plan
   loadshed drill --live --for 60s  run the drill and keep the report
@@ -72,6 +73,8 @@ def add_drill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--by", metavar="NAME", help=text)
     parser.add_argument("--note", metavar="TEXT", default="", help="the reason, for the event log")
     parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    text = 'at the end, also turn on circuits with restore = "ask" or "never" (--yes alone leaves them off)'
+    parser.add_argument("--restore-all", action="store_true", help=text)
     text = "folder for the report; earlier reports there are used for known loads (default: the current folder)"
     parser.add_argument("--out", type=Path, metavar="DIR", default=Path(), help=text)
     parser.add_argument("--json", action="store_true", help="print JSON, with times in UTC; progress goes to stderr")
@@ -173,21 +176,36 @@ async def _confirm_and_run(arguments: argparse.Namespace, site: Site, drill_plan
         if not (arguments.yes or await prompt.confirm("Switch these circuits off now?")):
             print_error("Nothing was switched.")
             return None
+        restore_all = arguments.restore_all
+        if not (arguments.yes or restore_all) and (names := _waiting(drill_plan)):
+            restore_all = await prompt.confirm(f"At the end, turn everything back on, including {names}?", default=True)
     except InputClosedError as error:
         print_error(f"Nothing was switched: {error}")
         return None
-    return await _run(arguments, site, drill_plan, prompt.say)
+    return await _run(arguments, site, drill_plan, prompt.say, restore_all=restore_all)
+
+
+def _waiting(drill_plan: DrillPlan) -> str:
+    """Return the names of the circuits that stay off after the drill by their `restore` setting; empty: none do."""
+    by_setting = (RestoreMode.ASK, RestoreMode.NEVER)
+    names = [line.name for line in drill_plan.waiting if line.restore in by_setting]
+    return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else "".join(names)
 
 
 async def _run(
-    arguments: argparse.Namespace, site: Site, drill_plan: DrillPlan, show: Callable[[str], object]
+    arguments: argparse.Namespace,
+    site: Site,
+    drill_plan: DrillPlan,
+    show: Callable[[str], object],
+    *,
+    restore_all: bool,
 ) -> DrillResult:
     began, by = time.monotonic(), arguments.by or login_name()
     progress, readings = DrillProgress(drill_plan), DemandReadings(site.poll_s)
     follower = Follower(site, progress, readings, by, lambda line: show(f"{time.monotonic() - began:6.1f} s  {line}"))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, follower.end)
-    await follower.run(arguments.for_s, arguments.note)
+    await follower.run(arguments.for_s, arguments.note, restore_all=restore_all)
     return result(drill_plan, progress, readings, by, time.monotonic(), left=follower.abandoned)
 
 

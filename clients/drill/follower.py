@@ -105,8 +105,10 @@ class Follower:
             self._say("Ending the drill: everything comes back, one by one. Once more Ctrl-C leaves.")
             self._ending = asyncio.create_task(self._ask("drill-end", {"by": self._by}))
 
-    async def run(self, for_s: float, note: str) -> None:
+    async def run(self, for_s: float, note: str, *, restore_all: bool) -> None:
         """Request the drill. Return when it has ended and the meter has reported, or when neither can be known.
+
+        `restore_all`: at its end, circuits that otherwise wait for a user are restored, too.
 
         Raises RefusedError, and BrokerError if the controller cannot be reached at first.
         """
@@ -116,6 +118,7 @@ class Follower:
             await link.close()
             raise RefusedError("ended before it was asked for; nothing was switched")
         fields: dict[str, Json] = {"by": self._by, "for_s": for_s, **({"note": note} if note else {})}
+        fields |= {"restore_all": True} if restore_all else {}
         self._answer = asyncio.create_task(self._ask("drill", fields))
         try:
             while not self._enough():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 
 from controller.bus.messages import Rejection, shown
 from controller.core.events import Requested
-from rules.drill import LONGEST_S, SHORTEST_S
+from rules.drill import LONGEST_S, SHORTEST_S, TEST_LONGEST_S
 from rules.panel import CircuitId
 from rules.requests import AskKind
 
@@ -24,6 +24,10 @@ MAX_TEXT_LENGTH = 200
 ASK_KINDS: tuple[AskKind, ...] = get_args(AskKind)
 
 
+ANY_REQUEST = "any"
+"""Last level of the topic on which the JSON field `request` names the kind."""
+
+
 def parse_request(
     request: str, message: IncomingMessage, circuits: Container[CircuitId], reply: ReplyAddress | None
 ) -> Requested | Rejection | None:
@@ -36,15 +40,19 @@ def parse_request(
     if message.retained:
         # The user is long gone, and the broker would deliver the request again at every connection.
         return Rejection("a request must not be retained: publish it again without the retain flag", reply)
-    if request not in ASK_KINDS:
-        return Rejection(f"unknown request: use one of {', '.join(ASK_KINDS)}", reply)
     fields = _fields(message.payload)
     if isinstance(fields, str):
         return Rejection(fields, reply)
-    kind = ASK_KINDS[ASK_KINDS.index(request)]
-    error = _field_error(fields) or _circuit_error(kind, fields.get("circuit"), circuits)
-    if error is None and fields.get("for_s") is not None and kind != "drill":
-        error = '"for_s" applies to a drill only'
+    named = fields.pop("request", None) if request == ANY_REQUEST else request
+    if named not in ASK_KINDS:
+        unknown = '"any" needs "request":' if request == ANY_REQUEST else "unknown request: use"
+        return Rejection(f"{unknown} one of {', '.join(ASK_KINDS)}", reply)
+    kind = ASK_KINDS[ASK_KINDS.index(named)]
+    error = (
+        _field_error(fields)
+        or _circuit_error(kind, fields.get("circuit"), circuits)
+        or _drill_field_error(kind, fields)
+    )
     if error is not None:
         return Rejection(error, reply)
     return _requested(kind, fields, message.at, reply)
@@ -121,6 +129,18 @@ def _field_error(fields: Mapping[str, Json]) -> str | None:
                 return f'"for_s" is the length of a drill: {SHORTEST_S:g} to {LONGEST_S:g} seconds'
         else:
             return f"unknown field {shown(name.encode())}: use {_FIELD_NAMES}"
+    return None
+
+
+def _drill_field_error(kind: AskKind, fields: Mapping[str, Json]) -> str | None:
+    """Return the error in the fields of a drill or a test, or that they are with another request."""
+    for_s = fields.get("for_s")
+    if for_s is not None and kind not in ("drill", "test"):
+        return '"for_s" applies to a drill or a test only'
+    if kind == "test" and isinstance(for_s, int | float) and for_s > TEST_LONGEST_S:
+        return f'"for_s" of a test is {SHORTEST_S:g} to {TEST_LONGEST_S:g} seconds'
+    if fields.get("restore_all") is not None and kind != "drill":
+        return '"restore_all" applies to a drill only'
     return None
 
 

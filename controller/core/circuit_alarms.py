@@ -11,7 +11,7 @@ from rules.generator_loss import GeneratorLossDetector
 from rules.on_delay import OnDelay
 from rules.panel import Position, Tag
 from rules.remedy import command, remedy
-from rules.shed import MAX_ATTEMPTS, wants_off
+from rules.shed import MAX_ATTEMPTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -106,7 +106,7 @@ class CircuitAlarmMonitor:
             essential = circuit.tag is Tag.ESSENTIAL
             self._off.set(name, now, holds=essential and entry.position is Position.OFF)
             self._unavailable.set(name, now, holds=essential and not entry.available)
-            self._on.set(name, now, holds=wants_off(circuit, entry))
+            self._on.set(name, now, holds=self._scheduler.needs_off(circuit))
         (self._tripped.add if entry.position is Position.TRIPPED else self._tripped.discard)(name)
         (self._left_off.add if entry.left_off_manually else self._left_off.discard)(name)
         self.generator.update(name, entry, now)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from controller.core.effects import SwitchOff, SwitchOn
 from rules.controllability import commandable
+from rules.ledger_entry import ShedCause
 from rules.panel import Position
 from rules.restore import RestoreDecision, RestoreQueue, earliest_on_at, restore_decision, retagged_essential
-from rules.shed import MAX_ATTEMPTS, next_off_at, retry_interval, shed_order, wants_off
+from rules.shed import MAX_ATTEMPTS, next_off_at, retry_interval, shed_order, wants_off, wants_off_for_test
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -50,6 +51,7 @@ class CommandScheduler:
         self._evaluated: set[CircuitId] = set()
         self._failed_requests: list[CircuitId] = []
         self._back_at: dict[CircuitId, float] = {}
+        self._test: CircuitId | None = None  # the one circuit that a test switches off
         self._eager_until = at + retry.eager_s
         self.connected = False
         self.unsettled: set[CircuitId] = set()
@@ -81,20 +83,33 @@ class CommandScheduler:
         """Evaluate these circuits before the turn ends."""
         self._dirty.update(circuits)
 
-    def begin_shedding(self, at: float) -> None:
-        """Record the circuits to shed as owed and start their attempts. The eager time for retries starts at `at`."""
+    def begin_shedding(self, at: float, test: CircuitId | None = None) -> None:
+        """Record the circuits to shed as owed and start their attempts. The eager time for retries starts at `at`.
+
+        `test`: the one circuit that a test switches off; None: all that the rules shed.
+        """
+        self._test = test
+        cause = ShedCause.SHED if test is None else ShedCause.TEST
         self._failed_requests += self._ledger.drop_on_requests()
         for circuit in self._order:
             if circuit in self.late_off_watch:
                 self._ledger.shed_from_on(circuit)
-            if wants_off(self._circuits[circuit], self._ledger[circuit]):
-                self._ledger.record_shed(circuit, at, commanded=False)
+            if self.needs_off(self._circuits[circuit]):
+                self._ledger.record_shed(circuit, at, cause, commanded=False)
         self._eager_until = at + self._retry.eager_s
         self._context.defer(self._empty_queue)
         self._reset_attempts()
 
+    def needs_off(self, circuit: Circuit) -> bool:
+        """Return whether the circuit still needs to be switched off, while the house sheds."""
+        entry = self._ledger[circuit.id]
+        if self._test is None:
+            return wants_off(circuit, entry)
+        return circuit.id == self._test and wants_off_for_test(circuit, entry)
+
     def begin_restoring(self) -> None:
         """Start the attempts of all circuits again: utility is back, or a drill is over."""
+        self._test = None
         self._reset_attempts()
 
     def _reset_attempts(self) -> None:
@@ -221,7 +236,7 @@ class CommandScheduler:
         due, unsettled, watched = None, False, False
         if entry.request is not None:
             due = self._serve_request(circuit, entry, entry.request, now)
-        if entry.request is None and state.sheds and wants_off(circuit, entry):
+        if entry.request is None and state.sheds and self.needs_off(circuit):
             due, unsettled = self._shed(circuit, entry, now)
         elif state.sheds and entry.request is None and not _concerns_restoring(entry):
             self.unanswered.discard(circuit.id)  # neither to shed nor to restore, and not in the queue

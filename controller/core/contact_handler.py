@@ -79,6 +79,7 @@ class ContactHandler:
         if self.opening:
             self._context.record.cancel()
         self.contact.on_lost(at, offline=offline)
+        self._outage.void_restore_all()
         if self._outage.drill_holds:
             self._outage.end_drill(at, f"contact position unknown: {reason}", stable=False)
         self._outbox.publish_state()

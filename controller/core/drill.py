@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from controller.core.alarms import Alarm
 from controller.core.outage_record import DRILL
-from rules.drill import DEFAULT_S, NOTICE_S, DrillPreconditions, refusal_reason
-from rules.requests import RequestDecision
-from rules.shed import shed_plan
+from rules.drill import DEFAULT_S, NOTICE_S, TEST_DEFAULT_S, DrillPreconditions, refusal_reason
+from rules.requests import RequestDecision, may_be_tested
+from rules.shed import shed_plan, wants_off_for_test
 
 if TYPE_CHECKING:
     from controller.core.command_scheduler import CommandScheduler
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from controller.core.context import CoreContext
     from controller.core.events import Requested
     from controller.core.outage import OutageLifecycle
+    from rules.panel import CircuitId
 
 ENDED_BY_TIME = "its time is up"
 
@@ -43,15 +44,30 @@ class DrillController:
         """Reply to a request for a drill. If accepted, announce it: it begins when the disk has the plan."""
         if self._announced is not None:
             return RequestDecision(ok=False, reason="a drill is about to begin")
-        preconditions = self._preconditions()
+        test = request.circuit
+        if test is not None and (decision := self._test_decision(test)) is not None:
+            return decision
+        preconditions = self._preconditions(test)
         if (reason := refusal_reason(preconditions)) is not None:
             return RequestDecision(ok=False, reason=reason)
         self._announced, self.begins_at = request, request.at + NOTICE_S
-        self._record.prepare(request.at, self._outage.positions(), DRILL)
+        self._record.prepare(request.at, self._outage.positions(), DRILL, restore_all=request.restore_all)
+        if test is not None:
+            name = self._context.panel.current[test].name
+            reason = f"{name} is switched off for {_duration_s(request):g} s, then on again"
+            return RequestDecision(ok=True, reason=reason)
         what = "circuit is" if preconditions.sheds == 1 else "circuits are"
+        after = "; at its end all of them are restored" if request.restore_all else ""
         return RequestDecision(
-            ok=True, reason=f"{preconditions.sheds} {what} switched off for {_duration_s(request):g} s"
+            ok=True, reason=f"{preconditions.sheds} {what} switched off for {_duration_s(request):g} s{after}"
         )
+
+    def _test_decision(self, test: CircuitId) -> RequestDecision | None:
+        """Return the refusal of a test of this circuit; None: nothing about the circuit is against it."""
+        panel = self._context.panel.current
+        if test not in panel:
+            return RequestDecision(ok=False, reason=f"there is no circuit {test!r} in circuits.toml")
+        return may_be_tested(panel[test], self._context.ledger[test])
 
     def on_end_request(self, request: Requested) -> RequestDecision:
         """End the drill, and reply to the request."""
@@ -71,7 +87,7 @@ class DrillController:
             self._cancel(reason, at)
         else:
             self._announced = self.begins_at = None
-            self._outage.begin_drill(at, request.by, _duration_s(request))
+            self._outage.begin_drill(at, request.by, _duration_s(request), request.circuit)
 
     def on_end_deadline(self, at: float) -> None:
         """End the drill: its time is up."""
@@ -87,9 +103,11 @@ class DrillController:
     def _obstacle(self) -> str | None:
         """Return what has come between the request and the beginning; None: nothing."""
         # The announced record is this drill. If it is gone, there was an edge: a bounce or an opening.
-        return refusal_reason(self._preconditions()._replace(outage_open=not self._record.is_drill))
+        test = None if self._announced is None else self._announced.circuit
+        return refusal_reason(self._preconditions(test)._replace(outage_open=not self._record.is_drill))
 
-    def _preconditions(self) -> DrillPreconditions:
+    def _preconditions(self, test: CircuitId | None) -> DrillPreconditions:
+        panel = self._context.panel.current
         ledger, scheduler = self._context.ledger, self._scheduler
         moving = scheduler.unsettled | scheduler.late_off_watch
         return DrillPreconditions(
@@ -101,9 +119,10 @@ class DrillController:
             under_way=tuple(sorted(moving | {circuit for circuit, entry in ledger if entry.request is not None})),
             connected=scheduler.connected,
             disk_failing=Alarm.DISK_FAILING in self._outbox.alarms,
-            sheds=len(shed_plan(self._context.panel.current, ledger)),
+            sheds=len(shed_plan(panel, ledger)) if test is None else int(wants_off_for_test(panel[test], ledger[test])),
         )
 
 
 def _duration_s(request: Requested) -> float:
-    return DEFAULT_S if request.for_s is None else request.for_s
+    usual_s = DEFAULT_S if request.circuit is None else TEST_DEFAULT_S
+    return usual_s if request.for_s is None else request.for_s

@@ -117,6 +117,7 @@ class SaveOutage:
 
     `before`: position of each commandable circuit at the first edge. `energy_kwh`, `peak_15min_kw`: None is unknown.
     `register_tenths`, `pulse_count`: the meter's counters at the beginning; None: unknown.
+    `restore_all`: at the end of the drill, circuits that otherwise wait for a user are restored, too.
     """
 
     id: int
@@ -130,6 +131,7 @@ class SaveOutage:
     peak_15min_kw: float | None = None
     register_tenths: int | None = None
     pulse_count: int | None = None
+    restore_all: bool = False
 
     @property
     def transfers(self) -> int:

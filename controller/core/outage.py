@@ -58,6 +58,7 @@ class OutageLifecycle:
         self._demand = demand
         self._machine = StateMachine(context.ledger.started)
         self._drill_over_at: float | None = None
+        self._test: CircuitId | None = None  # the one circuit that the drill switches off
         self.drill_ends_at: float | None = None  # monotonic seconds; None: no drill holds circuits off
 
     @property
@@ -158,12 +159,22 @@ class OutageLifecycle:
 
     # --- drills ------------------------------------------------------------------------------------------------------
 
-    def begin_drill(self, at: float, by: str, for_s: float) -> None:
-        """Shed for a drill of `for_s` seconds, asked for by the user `by`."""
+    def begin_drill(self, at: float, by: str, for_s: float, test: CircuitId | None) -> None:
+        """Shed for a drill of `for_s` seconds, requested by the user `by`.
+
+        `test`: the one circuit that is switched off; None: all that a transfer sheds.
+        """
+        self._test = test
         self.drill_ends_at = at + for_s
         self._record.drill_began(at, self.positions())
         self._outbox.log_event("drill_began", at, may_be_delayed=False, outage=self._record.id, by=by, for_s=for_s)
         self.transition(Trigger.DRILL, at)
+
+    def void_restore_all(self) -> None:
+        """Restore after the drill only what the rules restore: the source is unknown, or a transfer came."""
+        if (drill := self._record.id) is not None:
+            self._record.void_restore_all()
+            self._ledger.release_by_drill(drill, released=False)
 
     def end_drill(self, at: float, reason: str, *, stable: bool) -> None:
         """End the drill and restore its circuits: at once if utility is `stable`, otherwise when it is."""
@@ -214,7 +225,7 @@ class OutageLifecycle:
             self._outbox.log_event("outage_began", since, may_be_delayed=False, outage=self._record.id)
         self._context.defer(partial(self._demand.outage_began, since))
         self._end_watches(at)
-        self._scheduler.begin_shedding(at)
+        self._scheduler.begin_shedding(at, self._test if by_drill else None)
 
     def _end_watches(self, at: float) -> None:
         """End the shed records of earlier outages whose circuits are on: this outage has records of its own."""
@@ -227,6 +238,7 @@ class OutageLifecycle:
         """Write the opening at `at`. A drill continues as an outage with its own `before`."""
         record = self._record
         was_drill = record.is_drill and record.id is not None
+        self.void_restore_all()
         if self._machine.previous is State.STARTING and record.id is not None and not was_drill:
             record.resumed()  # the same outage continues: no transfer was seen
         else:
@@ -240,6 +252,8 @@ class OutageLifecycle:
         record = self._record
         self._drill_over_at = at if record.is_drill else None
         self.drill_ends_at = None
+        if record.restores_all and record.id is not None:
+            self._ledger.release_by_drill(record.id, released=True)
         if record.is_drill and self._machine.previous is State.STARTING:
             reason = "the program was restarted"
             self._outbox.log_event("drill_ended", at, may_be_delayed=False, outage=record.id, reason=reason)

@@ -64,17 +64,36 @@ class OutageRecord:
         openings = self.outage.openings if self.outage is not None else ()
         return openings[-1].mono if openings and openings[-1].boot == self._boot else None
 
-    def prepare(self, at: float, before: Mapping[CircuitId, Position], kind: str = "outage") -> None:
+    def prepare(
+        self, at: float, before: Mapping[CircuitId, Position], kind: str = "outage", *, restore_all: bool = False
+    ) -> None:
         """Write at the first edge that circuits are about to be shed. An open outage keeps its `before`.
+
+        `restore_all`: at the end of the drill, restore also what otherwise waits for a user.
 
         An edge between the request for a drill and its beginning makes the announced drill an announced outage.
         """
         if self.outage is None or not self._has_begun:
             self._last_id += self.outage is None
             positions = {circuit: position.value for circuit, position in before.items()}
-            self._save(SaveOutage(self._last_id, "about", kind, self._boot_time(at), None, (), positions))
+            began = self._boot_time(at)
+            self._save(SaveOutage(self._last_id, "about", kind, began, None, (), positions, restore_all=restore_all))
         else:
             self._save(replace(self.outage, stage="about"))
+
+    @property
+    def restores_all(self) -> bool:
+        """Return whether the drill, at its end, also restores what otherwise waits for a user: not after a boot."""
+        return self.is_drill and self.outage is not None and self.outage.restore_all and self._is_of_this_boot
+
+    @property
+    def _is_of_this_boot(self) -> bool:
+        return self.outage is not None and self.outage.began.boot == self._boot
+
+    def void_restore_all(self) -> None:
+        """Restore at the end of the drill only what the rules restore: the source is unknown, or a transfer came."""
+        if self.outage is not None and self.outage.restore_all:
+            self._save(replace(self.outage, restore_all=False))
 
     def correct_before(self, positions: Mapping[CircuitId, Position]) -> None:
         """Write positions that were reported live since an earlier opening of this outage."""

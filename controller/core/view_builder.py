@@ -9,7 +9,6 @@ from rules.controllability import controllable
 from rules.explain import explain
 from rules.panel import Tag
 from rules.remedy import remedy
-from rules.shed import wants_off
 from rules.waiting import waits_for
 
 if TYPE_CHECKING:
@@ -97,7 +96,9 @@ class ViewBuilder:
         """Return whether the device has not confirmed the position that it was commanded."""
         if self._scheduler.awaits_confirmation(circuit):
             return True
-        return self._outage.state.sheds and entry.owed and wants_off(self._context.panel.current[circuit], entry)
+        if not (self._outage.state.sheds and entry.owed):
+            return False
+        return self._scheduler.needs_off(self._context.panel.current[circuit])
 
 
 def _hold(hold: Hold, boot: BootTime) -> HoldView:

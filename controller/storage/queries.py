@@ -47,7 +47,7 @@ def write_ledger(db: sqlite3.Connection, rows: PendingLedgerRows, boot: int) -> 
         ((entry.circuit, _json(entry.row)) for entry in rows.entries.values()),
     )
     db.executemany(
-        "INSERT OR REPLACE INTO outages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO outages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (_outage_row(outage) for outage in rows.outages.values()),
     )
     db.executemany(
@@ -140,7 +140,7 @@ def read_outages(db: sqlite3.Connection, unreadable: list[str], tail: str = "ORD
 
 def _outage(row: tuple[Any, ...]) -> SaveOutage:
     number, stage, kind, began_boot, began, ended_boot, ended, openings, before, *counted = row
-    energy_kwh, peak_15min_kw, register_tenths, pulse_count = counted
+    energy_kwh, peak_15min_kw, register_tenths, pulse_count, restore_all = counted
     return SaveOutage(
         id=number,
         stage=stage,
@@ -153,6 +153,7 @@ def _outage(row: tuple[Any, ...]) -> SaveOutage:
         peak_15min_kw=peak_15min_kw,
         register_tenths=register_tenths,
         pulse_count=pulse_count,
+        restore_all=bool(restore_all),
     )
 
 
@@ -183,6 +184,7 @@ def _outage_row(outage: SaveOutage) -> tuple[object, ...]:
         outage.peak_15min_kw,
         outage.register_tenths,
         outage.pulse_count,
+        outage.restore_all,
     )
 
 

@@ -76,6 +76,10 @@ CREATE TABLE samples (
 _SAMPLES_2 = "CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
 
 
+# At the end of a drill, circuits that otherwise wait for a user are restored, too.
+_LEDGER_5 = "ALTER TABLE outages ADD COLUMN restore_all INTEGER NOT NULL DEFAULT 0;"
+
+
 def _ledger_4(db: sqlite3.Connection) -> None:
     from controller.recording.stored_names import migrate_ledger  # noqa: PLC0415  # needed once, after an upgrade
 
@@ -102,7 +106,7 @@ class DatabaseSchema:
 
 LEDGER = DatabaseSchema(
     "ledger.db",
-    (_LEDGER_1, _LEDGER_2, _LEDGER_3, _ledger_4),
+    (_LEDGER_1, _LEDGER_2, _LEDGER_3, _ledger_4, _LEDGER_5),
     frozenset({"boots", "entries", "outages", "histories", "events", "evidence"}),
     "FULL",
 )

@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 import pytest
 
+from clients.bus_client.request import Reply
 from clients.cli import main
 from clients.cli.dispatcher import COMMANDS
 from tests.controller.storage.state_folder import Ear, store_in
@@ -263,10 +264,10 @@ def test_a_circuit_that_is_misspelt_is_answered_by_its_likely_twin(
 ) -> None:
     """By the name in topics, also for who types the name that people use."""
 
-    async def ask(*_: object) -> tuple[bool, str]:
-        return False, f"no circuit is named {word!r}"
+    async def ask(*_: object) -> Reply:
+        return Reply(ok=False, reason=f"no circuit is named {word!r}")
 
-    monkeypatch.setattr("clients.cli.ask.send_request", ask)
+    monkeypatch.setattr("clients.cli.ask.request_reply", ask)
     assert run("ask", "on", word, "--config", str(folder)) == 1
     assert says in capsys.readouterr().err
 

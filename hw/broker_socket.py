@@ -50,7 +50,7 @@ class Broker:
         if self.password_file is None:
             return None
         try:
-            return self.password_file.read_text(encoding="utf-8").strip()
+            password = decoded(self.password_file.read_bytes()).strip()
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             do = (
@@ -59,6 +59,19 @@ class Broker:
                 else "write it there, readable by user loadshed"
             )
             raise BrokerError(f"cannot read the broker's password from {self.password_file}: {why}: {do}") from error
+        if not password:
+            raise BrokerError(f"the broker's password file {self.password_file} is empty: write the password into it")
+        return password
+
+
+def decoded(content: bytes) -> str:
+    """Return the text of a file that an editor of any system has saved: with a byte-order mark or without.
+
+    Raises ValueError if it is no text.
+    """
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16")
+    return content.decode("utf-8-sig")
 
 
 async def connect(broker: Broker) -> socket.socket:

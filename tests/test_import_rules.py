@@ -27,7 +27,7 @@ SLOW_TO_IMPORT = {"pymodbus", "rich", "amqtt", "serial"}
 
 OPEN_TO_CLIENTS = (
     *("controller.bus", "controller.config", "controller.storage", "controller.recording"),
-    *("controller.atomic_file", "controller.version"),
+    *("controller.version",),
     *("controller.runtime.clock", "controller.runtime.journal", "controller.runtime.startup"),
 )
 OPEN_TO_ONE_FOLDER = {

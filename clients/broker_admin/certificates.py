@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.atomic_file import write
+from controller.storage.atomic_file import write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from clients.broker_admin import acl, certificates, passwords
 from clients.broker_admin.acl import CONTROLLER_NAME, Role, User
-from controller.atomic_file import read, write
+from controller.storage.atomic_file import read, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

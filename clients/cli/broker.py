@@ -21,10 +21,10 @@ from clients.terminal.arguments import folders
 from clients.terminal.exit_codes import DONE, NOT_DONE, WRONG_CONFIGURATION
 from clients.terminal.output import print_error, print_line
 from clients.terminal.tables import table
-from controller.atomic_file import read, write
 from controller.config.errors import ConfigErrors
 from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, parse_circuits, parse_installer
 from controller.config.model import MqttContact
+from controller.storage.atomic_file import read, write
 
 if TYPE_CHECKING:
     import argparse

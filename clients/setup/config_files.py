@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +16,7 @@ from controller.config.model import (
     ShedSettings,
     StoreSettings,
 )
-from controller.storage.schema import sync_folder
+from controller.storage import atomic_file
 from rules.panel import Panel
 
 if TYPE_CHECKING:
@@ -191,8 +189,14 @@ def write(path: Path, text: str, mode: int = 0o644, *, keep_old: bool = True) ->
     backup = None
     if old is not None and keep_old:
         backup = _free(path)
-        _put(backup, old, path)
-    _put(path, text.encode(), path if old is not None else None, mode)
+        _copy(path, backup)
+    status = path.stat() if old is not None else None
+    atomic_file.write(
+        path,
+        text,
+        mode=mode if status is None else status.st_mode & 0o777,
+        like=path if status is not None else path.parent,
+    )
     return backup
 
 
@@ -203,16 +207,7 @@ def _free(path: Path) -> Path:
     return backup
 
 
-def _put(path: Path, content: bytes, like: Path | None, mode: int = 0o644) -> None:
-    new = path.with_name(f".{path.name}.new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        status = (like or path.parent).stat()
-        os.fchmod(file.fileno(), status.st_mode & 0o777 if like else mode)
-        with suppress(PermissionError):  # not root: then it is ours anyway
-            os.fchown(file.fileno(), status.st_uid, status.st_gid)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    sync_folder(path.parent)
+def _copy(path: Path, backup: Path) -> None:
+    """Copy a file as it is, whatever its encoding, with its mode and owner."""
+    status = path.stat()
+    atomic_file.write_bytes(backup, path.read_bytes(), mode=status.st_mode & 0o777, like=path)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from controller.config.errors import ErrorCollector
+from controller.config.load_words import COMPRESSOR, HARMS, PROTECTED, STARTS_UNATTENDED, names_any
 from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE
 from controller.config.model import GpioContact, MqttContact
 from controller.config.table_reader import keys_of
@@ -29,9 +29,11 @@ LARGEST_GENERATOR_KW = 200.0
 # The two poles of one handle sit one above the other, on one side of the panel.
 POLES_APART = 2
 
-STARTS_UNATTENDED = ("range", "oven", "cooktop", "heater", "sauna", "kiln", "dryer")
-COMPRESSOR = ("air conditioner", "a/c", "heat pump", "fridge", "refrigerator", "freezer", "compressor")
-DEPENDED_ON = ("router", "modem", "access point", "broker", "loadshed", "alarm", "smoke", "medical", "oxygen", "cpap")
+# The largest load center has 84 spaces, the largest breaker in a house's panel 200 A (400 A services have two).
+LARGEST_SPACE = 84
+LARGEST_BREAKER_A = 200.0
+SMALLEST_BREAKER_A = 10.0
+TLS_PORT, PLAIN_PORT = 8883, 1883
 
 
 def advice(configuration: Configuration) -> tuple[ConfigError, ...]:
@@ -114,6 +116,12 @@ def _broker(configuration: Configuration, notes: ErrorCollector) -> None:
     if broker.version == "3.1.1":
         says = "commands cannot expire there, so an old one may reach a breaker late: take 5 where the broker knows it"
         notes.add(("broker", "version"), says, broker.version)
+    if broker.port == TLS_PORT and not broker.ca_file:
+        notes.add(
+            ("broker", "port"), "this port is usually TLS: without ca_file the connection will not be made", broker.port
+        )
+    if broker.port == PLAIN_PORT and broker.ca_file:
+        notes.add(("broker", "port"), "with ca_file the connection is TLS, which usually has port 8883", broker.port)
     if broker.username and not broker.ca_file and broker.host not in {"127.0.0.1", "::1", "localhost"}:
         notes.add(("broker", "username"), "without ca_file (TLS) the password is readable on the way", broker.username)
 
@@ -146,6 +154,7 @@ def _circuit(circuit: Circuit, notes: ErrorCollector) -> None:
     match circuit.spaces:
         case (first, second) if abs(first - second) != POLES_APART:
             notes.add((*path, "space"), "two poles of one handle are usually two spaces apart", list(circuit.spaces))
+    _implausible(circuit, path, notes)
     if circuit.tag is not Tag.NONESSENTIAL:
         return
     reason = uncontrollable_reason(circuit)
@@ -162,15 +171,25 @@ def _load(circuit: Circuit, path: tuple[str, ...], notes: ErrorCollector) -> Non
         notes.add((*path, "restore"), 'it would start unattended when utility returns: "ask" waits for a user request')
     if not circuit.min_off_s and named(circuit, COMPRESSOR):
         notes.add((*path, "min_off_s"), "a compressor must rest between off and on: 300 is usual")
-    if named(circuit, DEPENDED_ON):
-        says = 'people or this controller may depend on it: tag = "essential" and protected = true keep it on'
+    if (harm := next((harm for harm in HARMS if named(circuit, harm.words)), None)) is not None:
+        keep = 'tag = "essential" keeps it on' + (", and protected = true too" if named(circuit, PROTECTED) else "")
+        says = f"it is switched off in every outage, also in one of days: {harm.consequence}. If so, {keep}"
         notes.add((*path, "tag"), says, circuit.tag.value)
 
 
 def named(circuit: Circuit, words: tuple[str, ...]) -> bool:
     """Return whether one of these words is in the circuit's name or id, alone or in the plural."""
-    told = f"{circuit.name} {circuit.id.replace('-', ' ')}".lower()
-    return re.search(rf"(?<![a-z])(?:{'|'.join(map(re.escape, words))})s?(?![a-z])", told) is not None
+    return names_any(f"{circuit.name} / {circuit.id.replace('-', ' ')}", words)
+
+
+def _implausible(circuit: Circuit, path: tuple[str, ...], notes: ErrorCollector) -> None:
+    """Note values that no panel of a house has."""
+    if max(circuit.spaces) > LARGEST_SPACE:
+        says = f"no panel has this many spaces (the largest has {LARGEST_SPACE}): look at the panel's door"
+        notes.add((*path, "space"), says, list(circuit.spaces))
+    if circuit.amps is not None and not SMALLEST_BREAKER_A <= circuit.amps <= LARGEST_BREAKER_A:
+        says = f"breakers of houses have {SMALLEST_BREAKER_A:g} to {LARGEST_BREAKER_A:g} A: read it from the handle"
+        notes.add((*path, "amps"), says, circuit.amps)
 
 
 def _panel(configuration: Configuration, notes: ErrorCollector) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from controller.config.errors import ConfigErrors
@@ -37,7 +38,8 @@ def _circuit(name: str, table: object, notes: ErrorCollector) -> Circuit | None:
     try:
         NAME.read(name)
     except InvalidValueError as refusal:
-        notes.add_table(path, f"{refusal} for the name")
+        plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "name"
+        notes.add_table(path, f'{refusal}: write [circuits.{plain}] and below it name = "{name}"')
     if name in RESERVED:
         notes.add_table(path, f'use another name: "{name}" means every circuit')
     entry = read_table(CircuitSettings, table, path, notes, {"spaces": 'unknown; did you mean "space"?'})

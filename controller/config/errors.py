@@ -17,8 +17,8 @@ SHOWN_LENGTH = 60
 class ConfigError:
     """A message about one place in a file.
 
-    `line`: from 1; None for the file as a whole. `table`, `key` and `value` are None if the place is less precise;
-    `value` is in TOML notation. `message`: what is allowed, or unwise.
+    `line`, `column`: from 1; None for the file as a whole. `table`, `key` and `value` are None if the place is less
+    precise; `value` is in TOML notation. `message`: what is allowed, or unwise.
     """
 
     file: str
@@ -27,9 +27,10 @@ class ConfigError:
     table: str | None = None
     key: str | None = None
     value: str | None = None
+    column: int | None = None
 
     def __str__(self) -> str:
-        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
         entry = self.key if self.value is None else f"{self.key} = {self.value}"
         where = " ".join(part for part in (self.table and f"[{self.table}]", entry) if part)
         return f"{place}: {where}: {self.message}" if where else f"{place}: {self.message}"

@@ -6,7 +6,6 @@ read, and copied back, manually.
 
 from __future__ import annotations
 
-import os
 import re
 import zlib
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from controller.config.loader import (
     parse_installer,
     read_file,
 )
+from controller.storage import atomic_file
 from controller.storage.schema import sync_folder
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ FOLDER = "configuration"
 MAX_KEPT = 100
 _NAME = re.compile(r"(\d{6,})-([0-9a-f]{8})")
 _UNFINISHED = ".new"
+KEPT_MODE = 0o644
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,18 +151,10 @@ def _write(folder: Path, number: int, sources: Sources) -> None:
     new = folder / _UNFINISHED
     _remove(new)
     new.mkdir()
-    _write_file(new / INSTALLER_FILE, sources.installer)
-    _write_file(new / CIRCUITS_FILE, sources.circuits)
-    sync_folder(new)
+    atomic_file.write(new / INSTALLER_FILE, sources.installer, mode=KEPT_MODE)
+    atomic_file.write(new / CIRCUITS_FILE, sources.circuits, mode=KEPT_MODE)
     new.rename(folder / f"{number:06d}-{_sum(sources)}")
     sync_folder(folder)
-
-
-def _write_file(path: Path, text: str) -> None:
-    with path.open("wb") as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _remove(folder: Path) -> None:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import re
 import stat
 import tomllib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from controller.config.circuits import read_circuits
 from controller.config.errors import ConfigError, ConfigErrors, ErrorCollector
 from controller.config.installer import Installer, read_installer
+from controller.config.model import CONTACTS, SINGLE_TABLES, CircuitSettings, ExtraMeterSettings
+from controller.config.table_reader import keys_of_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from controller.config.model import (
         BrokerSettings,
         ContactSettings,
-        ExtraMeterSettings,
         GeneratorSettings,
         MeterSettings,
         RestoreSettings,
@@ -33,6 +33,15 @@ INSTALLER_FILE = "installer.toml"
 CIRCUITS_FILE = "circuits.toml"
 # A thousand circuits written at length are a quarter of this.
 MAX_BYTES = 1_000_000
+
+_SAVE_AS_UTF8 = "save it as UTF-8"
+
+_KEYS: dict[str, Callable[[], tuple[str, ...]]] = {
+    INSTALLER_FILE: lambda: keys_of_tables(*SINGLE_TABLES.values(), *CONTACTS.values(), ExtraMeterSettings),
+    CIRCUITS_FILE: lambda: keys_of_tables(CircuitSettings),
+}
+
+Table = TypeVar("Table")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +131,12 @@ def reload_circuits(configuration: Configuration, config_dir: Path) -> Configura
 
 def parse_installer(text: str) -> Installer | ConfigErrors:
     """Return what installer.toml says, or every mistake in it."""
-    raw = _toml(INSTALLER_FILE, text)
-    return raw if isinstance(raw, ConfigErrors) else read_installer(raw, ErrorCollector(INSTALLER_FILE, text))
+    return _parsed(INSTALLER_FILE, text, read_installer)
 
 
 def parse_circuits(text: str) -> Panel | ConfigErrors:
     """Return the panel that circuits.toml describes, or every mistake in it."""
-    raw = _toml(CIRCUITS_FILE, text)
-    return raw if isinstance(raw, ConfigErrors) else read_circuits(raw, ErrorCollector(CIRCUITS_FILE, text))
+    return _parsed(CIRCUITS_FILE, text, read_circuits)
 
 
 def joined(*parts: object) -> ConfigErrors:
@@ -163,34 +170,35 @@ def _content(path: Path) -> bytes | str:
 
 
 def _text(name: str, content: bytes) -> str | ConfigErrors:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content[:100]:
+        return _refused(name, f"is UTF-16 text (Notepad calls it Unicode): {_SAVE_AS_UTF8}", line=1)
     if content.startswith(b"\xef\xbb\xbf"):
-        return _refused(name, "begins with a byte-order mark: save it as UTF-8 without one", line=1)
+        return _refused(name, f"begins with a byte-order mark: {_SAVE_AS_UTF8}, without a byte-order mark", line=1)
+    if content.startswith((b"{\\rtf", b"PK\x03\x04", b"<html", b"<!DOCTYPE")):
+        return _refused(name, "is a document of a word processor or a web page: save it as plain text (UTF-8)", line=1)
     try:
         # A file saved elsewhere may end its lines in \r\n; tomllib wants them so or so, the kept copy is plain.
         return content.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        return _refused(name, "is not UTF-8 text: save it as UTF-8", line)
+        column = error.start - content.rfind(b"\n", 0, error.start)
+        return _refused(name, f"is not UTF-8 text: {_SAVE_AS_UTF8}", line, column)
 
 
-def _toml(name: str, text: str) -> dict[str, object] | ConfigErrors:
+def _parsed(name: str, text: str, read: Callable[[dict[str, object], ErrorCollector], Table]) -> Table | ConfigErrors:
+    """Return what `read` makes of a TOML text, or every mistake in it."""
     try:
-        return tomllib.loads(text)
-    except RecursionError:
-        return _refused(name, "is nested too deep to be read")
-    # Besides its own errors, tomllib passes on Python's refusal of a number with thousands of digits.
-    except ValueError as error:
-        return _refused(name, f"not TOML: {_reason(error)}", _line(error, text))
+        return read(tomllib.loads(text), ErrorCollector(name, text))
+    except (ValueError, RecursionError):
+        # Imported here: a valid file does not need it.
+        from controller.config.toml_mistakes import toml_mistakes  # noqa: PLC0415
+
+    found, corrected = toml_mistakes(name, text, _KEYS[name]())
+    if corrected is None:
+        return ConfigErrors(found)
+    content = read(tomllib.loads(corrected), ErrorCollector(name, corrected))
+    return joined(ConfigErrors(found), content)
 
 
-def _reason(error: ValueError) -> str:
-    return re.sub(r" \(at (?:line|end).*\)$", "", str(error))
-
-
-def _line(error: ValueError, text: str) -> int:
-    found = re.search(r"\(at line (\d+)", str(error))
-    return int(found.group(1)) if found else text.count("\n") + 1
-
-
-def _refused(name: str, says: str, line: int | None = None) -> ConfigErrors:
-    return ConfigErrors((ConfigError(name, says, line),))
+def _refused(name: str, says: str, line: int | None = None, column: int | None = None) -> ConfigErrors:
+    return ConfigErrors((ConfigError(name, says, line, column=column),))

@@ -11,19 +11,21 @@ from controller.config.validators import (
     ID_PATTERN,
     Boolean,
     EnumValue,
+    HostName,
     Integer,
     Number,
     OneOf,
     Spaces,
     TextValue,
     TimeZone,
+    Topic,
 )
 from rules.panel import Circuit, CircuitId, Kind, Override, Restore, Tag, Wakes
 
 NAME = TextValue(ID_PATTERN, 'a-z, 0-9 and "-" between them, at most 64 signs')
 WORDS = TextValue(r".*\S.*", "a text of printable signs")
 FILE = TextValue(r"/.+", "a path from the root, such as /etc/loadshed/broker.password")
-TOPIC = TextValue(r"[^+#]+", "an MQTT topic without + and #")
+TOPIC = Topic()
 PORT = TextValue(
     r"/.+|tcp://(?:[^/:\[\]\s]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}", "a device such as /dev/ttyUSB0, or tcp://host:port"
 )
@@ -93,9 +95,7 @@ ContactSettings = GpioContact | MqttContact
 class BrokerSettings:
     """Address and login of the MQTT broker. `ca_file` set: TLS. `version`: of MQTT. None: not used."""
 
-    host: Annotated[str, TextValue(r"[^\s.\[\]/]{1,63}(\.[^\s.\[\]/]{1,63})*\.?", "a host name or an address")] = (
-        "127.0.0.1"
-    )
+    host: Annotated[str, HostName()] = "127.0.0.1"
     port: Annotated[int, Integer(1, 65535, "a port")] = 1883
     username: Annotated[str | None, WORDS] = None
     password_file: Annotated[str | None, FILE] = None

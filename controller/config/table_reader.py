@@ -17,6 +17,34 @@ if TYPE_CHECKING:
 
 Table = TypeVar("Table")
 
+SYNONYMS = {
+    **dict.fromkeys(("priority", "order", "prio", "level", "importance"), "rank"),
+    **dict.fromkeys(("label", "title", "description", "circuit_name"), "name"),
+    **dict.fromkeys(("type", "kind", "breaker_type", "generation", "gen", "model_type"), "breaker"),
+    **dict.fromkeys(("spaces", "slot", "slots", "position", "positions", "number", "poles", "circuit"), "space"),
+    **dict.fromkeys(("amp", "ampere", "amperes", "amperage", "rating", "size", "breaker_size", "current"), "amps"),
+    **dict.fromkeys(("category", "class", "group", "essential", "nonessential", "critical"), "tag"),
+    **dict.fromkeys(
+        ("min_off", "minimum_off_s", "off_time", "rest_s", "delay", "delay_s", "min_off_time"), "min_off_s"
+    ),
+    **dict.fromkeys(("protect", "locked", "lock", "never_off", "always_on"), "protected"),
+    **dict.fromkeys(("restoring", "restore_mode", "auto_restore", "back"), "restore"),
+    **dict.fromkeys(("manual", "override_mode", "manual_override"), "override"),
+    **dict.fromkeys(("power_on", "power_on_behavior", "startup", "power_on_state"), "wakes"),
+    **dict.fromkeys(("hostname", "server", "address", "ip", "broker", "url"), "host"),
+    **dict.fromkeys(("user", "login", "user_name"), "username"),
+    **dict.fromkeys(("password", "passwd", "pass", "passwordfile"), "password_file"),
+    **dict.fromkeys(("ca", "cafile", "ca_cert", "certificate", "cert"), "ca_file"),
+    **dict.fromkeys(("gpio", "gpio_pin", "input", "bcm"), "pin"),
+    **dict.fromkeys(("device", "serial", "serial_port", "tty"), "port"),
+    **dict.fromkeys(("slave", "slave_id", "unit", "unit_id", "modbus_id"), "device_id"),
+    **dict.fromkeys(("power", "kilowatts", "kva", "rated_kw", "watts", "capacity"), "kw"),
+    **dict.fromkeys(("time_zone", "tz"), "timezone"),
+    **dict.fromkeys(("interval", "interval_s", "poll"), "poll_s"),
+    **dict.fromkeys(("debounce", "debounce_s", "settle"), "settle_s"),
+}
+"""Words that people use for a key, with the key that is meant."""
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -31,6 +59,11 @@ class Key:
 def keys_of(table: type[object]) -> tuple[Key, ...]:
     """Return the keys of a table's dataclass, in order."""
     return tuple(_key(item) for item in fields(cast("Any", table)))
+
+
+def keys_of_tables(*tables: type[object]) -> tuple[str, ...]:
+    """Return the names of the keys of several tables."""
+    return tuple(key.name for table in tables for key in keys_of(table))
 
 
 def _key(item: Field[object]) -> Key:
@@ -87,7 +120,9 @@ def note_unknown(
     for name, value in raw.items():
         if name in known:
             continue
-        likely = closest_match(name, known)
+        likely = SYNONYMS.get(name.lower().replace("-", "_"))
+        if likely not in known:
+            likely = closest_match(name, known)
         if name in elsewhere:
             says = elsewhere[name]
         elif likely:

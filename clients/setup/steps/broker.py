@@ -15,10 +15,10 @@ from clients.broker_admin.acl import CONTROLLER_NAME
 from clients.broker_admin.mosquitto import PORT
 from clients.setup.config_files import text_of
 from clients.setup.prompt import by_key, or_nothing
-from controller.atomic_file import write
 from controller.bus.topics import SiteTopics
 from controller.config.model import BrokerSettings, SiteSettings
 from controller.runtime import startup
+from controller.storage.atomic_file import write
 from hw.broker_socket import BrokerError
 from hw.mqtt import MqttConnection
 

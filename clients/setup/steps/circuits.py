@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, cast
 from clients.broker_admin.acl import CONTROLLER_NAME
 from clients.setup.breaker_client import circuits_on_bus
 from clients.setup.prompt import by_key, or_nothing
-from controller.config.advice import COMPRESSOR, DEPENDED_ON, STARTS_UNATTENDED, named
+from controller.config.advice import named
 from controller.config.circuits import RESERVED
+from controller.config.load_words import COMPRESSOR, PROTECTED, STARTS_UNATTENDED
 from controller.config.model import NAME, CircuitSettings
 from controller.config.validators import InvalidValueError, Spaces
 from hw.broker_socket import BrokerError
@@ -136,7 +137,7 @@ async def _asked(person: Prompt, old: Circuit) -> Circuit:
         ),
     )
     if circuit.tag is Tag.ESSENTIAL:
-        usual = old.protected or named(circuit, DEPENDED_ON)
+        usual = old.protected or named(circuit, PROTECTED)
         says = (
             "Does it supply this controller, the network, or a safety or medical device (then it is never commanded)?"
         )

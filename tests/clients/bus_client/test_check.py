@@ -138,10 +138,10 @@ def test_a_contact_on_the_bus_is_asked_for_its_availability_and_a_longer_wait() 
         ("Space heaters", "", "it would start unattended"),
         ("Kiln", 'restore = "ask"', None),
         ("Orange room", "", None),
-        ("Chest freezer", "", "a compressor must rest"),
         ("A/C upstairs", "", "a compressor must rest"),
-        ("Chest freezer", "min_off_s = 300", None),
-        ("Router and modem", "", 'tag = "essential" and protected = true keep it on'),
+        ("A/C upstairs", "min_off_s = 300", None),
+        ("Chest freezer", "min_off_s = 300", "food spoils"),
+        ("Router and modem", "", 'tag = "essential" keeps it on, and protected = true too'),
     ],
 )
 def test_a_name_that_makes_one_think_is_advised_on(name: str, more: str, advice: str | None) -> None:
@@ -162,7 +162,7 @@ def test_a_house_that_sheds_nothing_or_protects_nothing_is_advised() -> None:
 
 def test_an_unreadable_file_of_the_broker_is_an_error(tmp_path: Path) -> None:
     """Looked at by `check`, not at a start."""
-    (tmp_path / "secret").touch()
+    (tmp_path / "secret").write_text("word", encoding="utf-8")
     broker = f'[broker]\nusername = "a"\npassword_file = "{tmp_path}/secret"\nca_file = "{tmp_path}/nowhere"\n'
     (mistake,) = unreadable_files(configured(INSTALLER + broker))
     assert "[broker] ca_file" in str(mistake)

@@ -220,7 +220,7 @@ def test_a_value_in_place_of_a_table_is_reported(text: str, sentence: str) -> No
     assert sentence in said(text)[-1]
 
 
-@pytest.mark.parametrize("host", ["192.168.1..5", ".lan", "[::1]", "mqtt://broker.lan", f"{'x' * 64}.lan", ""])
+@pytest.mark.parametrize("host", ["192.168.1..5", ".lan", "[::1]", f"{'x' * 64}.lan", ""])
 def test_a_host_that_can_be_none_is_refused(host: str) -> None:
     """At the desk, not during an outage."""
     assert "use a host name or an address" in only(said(f'{INSTALLER}[broker]\nhost = "{host}"\n'))
@@ -267,10 +267,10 @@ def test_a_file_without_circuits_is_wrong(text: str) -> None:
     ("content", "sentence"),
     [
         (b"\xef\xbb\xbf[site]", "installer.toml:1: begins with a byte-order mark"),
-        (b'[site]\nid = "\xff"\n', "installer.toml:2: is not UTF-8 text"),
-        (b"[site\n", "installer.toml:1: not TOML: "),
-        (b'[site]\nid = "a"\nid = "b"\n', "installer.toml:3: not TOML: Cannot overwrite a value"),
-        (b"[site]\n[shed]\n[site]\n", "installer.toml:3: not TOML: Cannot declare ('site',) twice"),
+        (b'[site]\nid = "\xff"\n', "installer.toml:2:7: is not UTF-8 text"),
+        (b"[site\n", "installer.toml:1:1: the head of a table has brackets around it and no blanks: write [site]"),
+        (b'[site]\nid = "a"\nid = "b"\n', "installer.toml:3:1: id is there twice in this table"),
+        (b"[site]\n[shed]\n[site]\n", "installer.toml:3:1: the table [site] is there twice"),
         (b"a = " + b"[" * 100_000, "is nested too deep"),
         (b"a = " + b"9" * 5_000, "not TOML"),
         (b"#" * 1_000_001, "is longer than 1000000 bytes"),

@@ -16,6 +16,13 @@ MAX_KWH = 999_999.9
 """Highest value of the meter's energy register; it then rolls over to 0."""
 
 
+def text(words: str) -> str:
+    """Return a text for the log. It must be readable: a byte that is no UTF-8 is refused."""
+    if any("\ud800" <= sign <= "\udfff" for sign in words):
+        raise argparse.ArgumentTypeError("this text is not valid UTF-8: type it again, or use plain letters")
+    return words
+
+
 def port(text: str) -> str:
     """Return a serial device or the address of a gateway."""
     if re.fullmatch(r"/.+|tcp://[^/\s]+:[0-9]{1,5}", text) is None:

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from clients.bus_client.request import request_reply
-from clients.cli.argument_types import duration
+from clients.cli.argument_types import duration, text
 from clients.cli.shared import login_name, site_or_error
 from clients.terminal.arguments import folders
 from clients.terminal.exit_codes import DONE, NOT_DONE, WRONG_CONFIGURATION
@@ -39,12 +39,14 @@ def add_ask(parser: argparse.ArgumentParser) -> None:
     parser.description = "Send a request to the running controller and print its reply."
     parser.epilog = _REQUESTS
     parser.add_argument("request", choices=(*_CIRCUIT_REQUESTS, "reload"), metavar="REQUEST", help="see below")
-    parser.add_argument("circuit", nargs="?", metavar="CIRCUIT", help="the circuit's name in circuits.toml")
-    parser.add_argument("--by", metavar="NAME", help="your name, for the event log (default: the login name)")
-    parser.add_argument("--note", metavar="TEXT", help="the reason; it is shown with a hold")
+    parser.add_argument("circuit", nargs="?", type=text, metavar="CIRCUIT", help="the circuit's name in circuits.toml")
+    parser.add_argument(
+        "--by", type=text, metavar="NAME", help="your name, for the event log (default: the login name)"
+    )
+    parser.add_argument("--note", type=text, metavar="TEXT", help="the reason; it is shown with a hold")
     parser.add_argument("--now", action="store_true", help="do not wait for the circuit's minimum off time (min_off_s)")
-    text = "send a request that may do harm: ON beyond the generator's capacity, OFF for an essential circuit"
-    parser.add_argument("--force", action="store_true", help=text)
+    may_harm = "send a request that may do harm: ON beyond the generator's capacity, OFF for an essential circuit"
+    parser.add_argument("--force", action="store_true", help=may_harm)
     parser.add_argument("--for", dest="for_s", type=duration, metavar="TIME", help="duration of a test, such as 20s")
     folders(parser, config=True)
     parser.set_defaults(call=lambda arguments: _ask(parser, arguments))

@@ -105,6 +105,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     if sys.stdout is None:  # the caller closed it: `>&-`
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
+    if [*words[:1]] != ["run"]:  # it writes to stderr only, which never fails for its encoding
+        from clients.terminal.output import prepare_streams  # cold-start path: `run` does not need it
+
+        prepare_streams()
     stdout = sys.stdout
     sys.stdout = cast("TextIO", _Stdout(stdout))
     try:

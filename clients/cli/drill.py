@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from clients.bus_client.request import send_request
 from clients.bus_client.status import fetch_status, present_kw
 from clients.cli.argument_types import duration
+from clients.cli.argument_types import text as valid_text
 from clients.cli.shared import load_or_error, login_name, site_or_error
 from clients.drill.demand_readings import DemandReadings, PowerReading
 from clients.drill.follower import Follower
@@ -31,7 +32,7 @@ from clients.setup.prompt import InputClosedError, Prompt
 from clients.terminal.arguments import folders
 from clients.terminal.exit_codes import DONE, NOT_DONE, WRONG_CONFIGURATION
 from clients.terminal.interrupt import accept_ctrl_c
-from clients.terminal.output import print_error, print_line
+from clients.terminal.output import print_error, print_json, print_line
 from controller.version import version
 from hw.broker_socket import BrokerError
 from rules.drill import DEFAULT_S, LONGEST_S, SHORTEST_S
@@ -70,8 +71,8 @@ def add_drill(parser: argparse.ArgumentParser) -> None:
     text = f"time to keep circuits off, such as 90s or 5min (default: {DEFAULT_S:g}s)"
     parser.add_argument("--for", dest="for_s", type=_for_s, default=DEFAULT_S, metavar="TIME", help=text)
     text = "your name, for the event log and the report (default: the login name)"
-    parser.add_argument("--by", metavar="NAME", help=text)
-    parser.add_argument("--note", metavar="TEXT", default="", help="the reason, for the event log")
+    parser.add_argument("--by", type=valid_text, metavar="NAME", help=text)
+    parser.add_argument("--note", type=valid_text, metavar="TEXT", default="", help="the reason, for the event log")
     parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     text = 'at the end, also turn on circuits with restore = "ask" or "never" (--yes alone leaves them off)'
     parser.add_argument("--restore-all", action="store_true", help=text)
@@ -135,7 +136,10 @@ def _plan(arguments: argparse.Namespace, site: Site, configuration: Configuratio
 
 
 def _dry(drill_plan: DrillPlan, *, as_json: bool) -> int:
-    print_line(json.dumps(plan_fields(drill_plan), indent=2, ensure_ascii=False) if as_json else plan_text(drill_plan))
+    if as_json:
+        print_json(plan_fields(drill_plan))
+    else:
+        print_line(plan_text(drill_plan))
     return DONE
 
 
@@ -211,15 +215,15 @@ async def _run(
 
 def _report(arguments: argparse.Namespace, site: Site, drill_result: DrillResult) -> int:
     """Print the result and write both reports; return the exit code."""
-    text = json.dumps(result_fields(drill_result, site.id), indent=2, ensure_ascii=False)
+    fields = result_fields(drill_result, site.id)
     _print_progress(arguments, "\n" + result_text(drill_result))
     if arguments.json:
-        print_line(text)
+        print_json(fields)
     if drill_result.course.id is not None:
         stem = arguments.out / f"drill-{drill_result.course.began[:10] or 'unknown'}-{drill_result.course.id}"
         try:
             write(stem.with_suffix(".html"), result_html(drill_result, site.id, version()), keep_old=False)
-            write(stem.with_suffix(".json"), text + "\n", keep_old=False)
+            write(stem.with_suffix(".json"), json.dumps(fields, indent=2, ensure_ascii=False) + "\n", keep_old=False)
         except OSError as error:
             print_error(f"The report cannot be written: {error.strerror or error}")
             return NOT_DONE

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clients.cli.shared import with_log
-from clients.reports.export import outages_json
+from clients.reports.export import outage_fields
 from clients.reports.text import outages_text
 from clients.terminal.arguments import folders
 from clients.terminal.exit_codes import DONE
-from clients.terminal.output import print_line
+from clients.terminal.output import print_json, print_line
 from controller.config.history import last_valid
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def _outages(arguments: argparse.Namespace, log: EventLog) -> int:
     outages = [outage for outage in log.outages() if outage.openings or outage.stage != "about"]
     if arguments.json:
         configuration = last_valid(arguments.state)
-        print_line(outages_json(outages, configuration.panel if configuration else None))
+        panel = configuration.panel if configuration else None
+        print_json([outage_fields(outage, panel) for outage in outages])
     else:
         print_line(outages_text(outages) if outages else "No outage recorded.")
     return DONE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING
 
 from clients.cli.shared import load_or_error, site_or_error
@@ -12,7 +11,7 @@ from clients.maintenance.readiness_facts import Installation, collect_facts
 from clients.maintenance.readiness_view import readiness_fields, readiness_text
 from clients.terminal.arguments import folders
 from clients.terminal.exit_codes import DONE, NOT_DONE, NOT_READY, WRONG_CONFIGURATION
-from clients.terminal.output import print_error, print_line
+from clients.terminal.output import print_error, print_json, print_line
 from controller.bus.payloads import to_json
 from controller.bus.topics import SiteTopics
 from hw.broker_socket import BrokerError
@@ -50,7 +49,7 @@ def _ready(arguments: argparse.Namespace) -> int:
         return WRONG_CONFIGURATION
     readiness = assess(asyncio.run(collect_facts(Installation(configuration, site, arguments.state))))
     if arguments.json:
-        print_line(json.dumps(readiness_fields(readiness), indent=2, ensure_ascii=False))
+        print_json(readiness_fields(readiness))
     else:
         print_line(readiness_text(readiness))
     if arguments.publish and not asyncio.run(_publish(site.broker, site.id, readiness)):

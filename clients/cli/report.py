@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from clients.cli.shared import with_log
-from clients.reports.export import report_csv, report_json
+from clients.reports.export import report_csv, report_fields
 from clients.reports.html import report_html
 from clients.reports.outage_report import build_report
 from clients.reports.text import report_text
 from clients.terminal.arguments import folders
 from clients.terminal.exit_codes import DONE, NOT_DONE
-from clients.terminal.output import print_error
+from clients.terminal.output import print_document, print_error, print_json, print_line
 from controller.config.history import last_valid
 
 if TYPE_CHECKING:
@@ -23,10 +22,9 @@ if TYPE_CHECKING:
     from controller.storage.log_reader import EventLog
 
 _FORMATS: dict[str, Callable[[OutageReport], str]] = {
-    "text": lambda report: report_text(report) + "\n",
+    "text": report_text,
     "html": report_html,
     "csv": report_csv,
-    "json": lambda report: report_json(report) + "\n",
 }
 
 
@@ -54,5 +52,8 @@ def _report(arguments: argparse.Namespace, log: EventLog) -> int:
         print_error(f"{missing} in {arguments.state}. `loadshed outages` lists the recorded outages.")
         return NOT_DONE
     report = build_report(log, outage, last_valid(arguments.state))
-    sys.stdout.write(_FORMATS[arguments.form](report))
+    if arguments.form == "json":
+        print_json(report_fields(report))
+    else:
+        (print_line if arguments.form == "text" else print_document)(_FORMATS[arguments.form](report))
     return DONE

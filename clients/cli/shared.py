@@ -70,6 +70,6 @@ def with_log(arguments: argparse.Namespace, action: Callable[[argparse.Namespace
 def login_name() -> str:
     """Return the user's login name; an empty string if the system has none."""
     try:
-        return getpass.getuser()
+        return getpass.getuser().encode("utf-8", "replace").decode()
     except (KeyError, OSError):
         return ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from clients.cli.shared import site_or_error
 from clients.cli.status_view import status_text
 from clients.terminal.arguments import folders
 from clients.terminal.exit_codes import DONE, NOT_DONE, WRONG_CONFIGURATION
-from clients.terminal.output import print_line
+from clients.terminal.output import print_json, print_line
 from hw.broker_socket import BrokerError
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def _status(arguments: argparse.Namespace) -> int:
         reason = str(error)
     now = time.time()
     if arguments.json:
-        print_line(json.dumps(status_fields(site, house, reason, now), indent=2, ensure_ascii=False))
+        print_json(status_fields(site, house, reason, now))
     else:
         print_line(status_text(site, house, reason, now))
     return DONE if reason is None else NOT_DONE

@@ -43,11 +43,15 @@ LAST_EVENTS = 5000
 JOURNAL_LINES = 2000
 REMOVED = "(removed)"
 _SECRET_KEY = re.compile(
-    r"""(?P<key>["']?[\w-]*(?:pass(?:word|wd|phrase)?|secret|token|api_?key|private)[\w-]*["']?\s*=\s*)"""
+    r"""(?P<key>["']?[\w-]*(?:pass(?:word|wd|phrase)?|secret|token|api_?key|private)[\w-]*(?:["']?\s*=|["']\s*:)\s*)"""
     r"""(?:\"{3}[\s\S]*?\"{3}|'{3}[\s\S]*?'{3}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\s,}\]]+)""",
     re.IGNORECASE,
 )
-_PASSWORD_FILE = re.compile(r"""password_file\s*=\s*["']([^"'\n]+)["']""")
+_COMMENT_OF_SECRET = re.compile(
+    r"""^(?P<line>\s*["']?[\w-]*(?:pass|secret|token|key|private)[\w-]*["']?\s*=[^#\n]*)#[^\n]*$""",
+    re.IGNORECASE | re.MULTILINE,
+)
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)")
 _LOGIN_IN_ADDRESS = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
 _WHAT = {
     "versions.txt": "this program, Python, the libraries beside it, the machine, its system, the broker",
@@ -74,12 +78,12 @@ class Folders:
 def write_bundle(folders: Folders, out: Path) -> tuple[str, ...]:
     """Write the bundle, for its owner's eyes alone, and return what is in it, a line each. Raises OSError."""
     parts = dict(_parts(folders))
-    secrets, inside = _secrets(folders.config), _inside(parts)
+    inside = _inside(parts)
     parts["README.txt"] = _readme(parts)
     descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as tar:
         for name, text in parts.items():
-            data = without_secrets(text, secrets).encode("utf-8", "replace")
+            data = without_secrets(text).encode("utf-8", "replace")
             entry = tarfile.TarInfo(f"loadshed-support/{name}")
             entry.size, entry.mtime, entry.mode = len(data), int(time.time()), 0o600
             tar.addfile(entry, io.BytesIO(data))
@@ -95,24 +99,20 @@ def _inside(parts: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(f"{name}: {_WHAT.get(name) or _WHAT['config/']}" for name in parts)
 
 
-def without_secrets(text: str, secrets: tuple[str, ...]) -> str:
-    """Return a text without known secrets, and without the values of keys that are called like one."""
-    for secret in secrets:
-        text = text.replace(secret, REMOVED)
+def without_secrets(text: str) -> str:
+    """Return a text without the values of keys that are named like a secret, logins in addresses, and private keys.
+
+    Secrets are removed by their field. A search for the password itself would show a short one by its holes.
+    """
+    text = _PRIVATE_KEY.sub(REMOVED, text)
     text = _LOGIN_IN_ADDRESS.sub(REMOVED, text)
-    return _SECRET_KEY.sub(_hidden, text)
+    text = _SECRET_KEY.sub(_hidden, text)
+    return _COMMENT_OF_SECRET.sub(rf"\g<line># {REMOVED}", text)
 
 
 def _hidden(found: re.Match[str]) -> str:
     # Where the password stands is no secret, and often what is wrong.
-    return found[0] if found["key"].rstrip("= \t\"'").endswith("_file") else f'{found["key"]}"{REMOVED}"'
-
-
-def _secrets(config_dir: Path) -> tuple[str, ...]:
-    """Return the passwords that are in use here: whatever says them, they are taken out of it."""
-    named = [Path(name) for name in _PASSWORD_FILE.findall(_file(config_dir / INSTALLER_FILE, ""))]
-    passwords = {_file(path, "").strip() for path in (*named, *config_dir.glob("*.password"))}
-    return tuple(sorted(filter(None, passwords), key=len, reverse=True))
+    return found[0] if found["key"].rstrip("=: \t\"'").endswith("_file") else f'{found["key"]}"{REMOVED}"'
 
 
 # --- what is collected -----------------------------------------------------------------------------------------------

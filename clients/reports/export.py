@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 def outages_json(outages: Iterable[OutageRow], panel: Panel | None) -> str:
     """Return all outages as a JSON list, the oldest first. `panel`: the last in force; None: none is kept."""
-    return _text([outage_fields(outage, panel) for outage in outages])
+    fields = [outage_fields(outage, panel) for outage in outages]
+    return json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False)
 
 
-def report_json(story: OutageReport) -> str:
+def report_fields(story: OutageReport) -> dict[str, Json]:
     """Return one outage in full: the fields of the list, and its peaks, gaps, events and demand log."""
     fields = outage_fields(story.outage, story.configuration.panel if story.configuration else None)
     fields["lasted_s"] = _rounded(story.lasted_s)
@@ -37,7 +38,7 @@ def report_json(story: OutageReport) -> str:
     ]
     fields["events"] = [{**_moment("at", event.at), "text": event.text} for event in story.events]
     fields["demand"] = [_sample_fields(sample) for sample in story.samples]
-    return _text(fields)
+    return fields
 
 
 def outage_fields(outage: OutageRow, panel: Panel | None) -> dict[str, Json]:
@@ -93,10 +94,6 @@ def _moment(key: str, when: LoggedTime | None) -> Mapping[str, Json]:
 
 def _rounded(figure: float | None) -> float | None:
     return None if figure is None else round(figure, 3)
-
-
-def _text(fields: dict[str, Json] | list[dict[str, Json]]) -> str:
-    return json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 _COLUMNS = (

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import textwrap
 from typing import TYPE_CHECKING
+
+from wcwidth import wcswidth
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
@@ -14,11 +17,6 @@ _GAP = "  "
 _NARROWEST_LAST = 20
 _BARS = "▁▂▃▄▅▆▇█"
 _ONE_DECIMAL_BELOW_S, _MINUTE_S = 10, 60
-
-
-def print_error(text: str) -> None:
-    """Write to stderr why a command failed."""
-    sys.stderr.write(f"loadshed: {text}\n")
 
 
 def sentence(text: str) -> str:
@@ -40,7 +38,7 @@ def table(
     `right`: numbers of the right-aligned columns, counted from 0.
     """
     cells = [[*row] for row in rows]
-    wide = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+    wide = [max(map(display_width, column)) for column in zip(heads, *cells, strict=True)]
     before_last = sum(wide[:-1]) + len(_GAP) * (len(wide) - 1)
     room = (width or terminal_width()) - before_last
     if room < min(wide[-1], _NARROWEST_LAST):
@@ -57,11 +55,11 @@ def _stacked(heads: Sequence[str], row: Sequence[str], width: int) -> Iterator[s
     yield f"{heads[0]} {row[0]}"
     middle = ", ".join(f"{head} {cell}" for head, cell in zip(heads[1:-1], row[1:-1], strict=True) if cell)
     for text in (middle, f"{heads[-1]}: {row[-1]}" if row[-1] else ""):
-        yield from textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="    ")
+        yield from wrap(text, width, "  ", "    ")
 
 
 def _wrapped(row: Sequence[str], wide: Sequence[int], right: Container[int]) -> Iterator[str]:
-    first, *others = textwrap.wrap(row[-1], wide[-1]) or [""]
+    first, *others = wrap(row[-1], wide[-1]) or [""]
     yield _line([*row[:-1], first], wide, right)
     for other in others:
         yield _line([*([""] * (len(row) - 1)), other], wide, right)
@@ -69,17 +67,49 @@ def _wrapped(row: Sequence[str], wide: Sequence[int], right: Container[int]) -> 
 
 def _line(cells: Sequence[str], wide: Sequence[int], right: Container[int]) -> str:
     placed = (
-        cell.rjust(size) if index in right else cell.ljust(size)
-        for index, (cell, size) in enumerate(zip(cells, wide, strict=True))
+        _padded(cell, size, right=index in right) for index, (cell, size) in enumerate(zip(cells, wide, strict=True))
     )
     return _GAP.join(placed).rstrip()
 
 
 def wrapped(text: str, indent: str = "", *, first: str | None = None) -> str:
     """Return a paragraph wrapped to the terminal's width. `first`: prefix of its first line (default: `indent`)."""
-    return textwrap.fill(
-        text, terminal_width(), initial_indent=indent if first is None else first, subsequent_indent=indent
-    )
+    return "\n".join(wrap(text, terminal_width(), indent if first is None else first, indent))
+
+
+def wrap(text: str, width: int, first: str = "", rest: str = "") -> list[str]:
+    """Return the text in lines of at most `width` columns. `first`, `rest`: prefix of the first and the other lines."""
+    if display_width(text) == len(text):
+        return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=rest)
+    lines, line = [], first
+    for part in _parts(text, max(1, width - max(display_width(first), display_width(rest)))):
+        if display_width(line + part) > width and line.strip():
+            lines.append(line.rstrip())
+            line = rest
+        line += part if line.strip() else part.lstrip()
+    return [*lines, line.rstrip()]
+
+
+def _parts(text: str, width: int) -> Iterator[str]:
+    """Yield the words of a text, each with the blanks before it. A word wider than `width` is cut."""
+    for word in re.findall(r"\s*\S+", text):
+        start = 0
+        for end in range(1, len(word) + 1):
+            if display_width(word[start:end]) > width and end - start > 1:
+                yield word[start : end - 1]
+                start = end - 1
+        yield word[start:]
+
+
+def display_width(text: str) -> int:
+    """Return how many columns of a terminal the text takes: a wide letter takes two, a combining mark none."""
+    columns = wcswidth(text)
+    return len(text) if columns < 0 else columns
+
+
+def _padded(text: str, size: int, *, right: bool) -> str:
+    blanks = " " * (size - display_width(text))
+    return blanks + text if right else text + blanks
 
 
 def format_span(seconds: float | None) -> str:

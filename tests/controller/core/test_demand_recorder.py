@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from clients.bus_client.site import Site
 from clients.bus_client.status import HouseStatus
 from clients.cli.status_view import status_text
-from clients.reports.export import report_csv, report_json
+from clients.reports.export import report_csv, report_fields
 from clients.reports.outage_report import build_report
 from controller.bus import payloads
 from controller.core import events as ev
@@ -267,7 +267,7 @@ def test_rows_of_an_outage_carry_quality_and_age_to_the_report(tmp_path: Path) -
     stale = [row for row in rows if row["quality"] == "stale"]
     assert {row["demand (kW)"] for row in stale} == {""}
     assert float(stale[-1]["age (s)"]) > 3 * POLL_S
-    demand = json.loads(report_json(told))["demand"]
+    demand = json.loads(json.dumps(report_fields(told)["demand"]))
     assert [(row["kw_quality"], row["age_s"]) for row in demand] == [
         (row["quality"], float(row["age (s)"])) for row in rows
     ]

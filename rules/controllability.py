@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rules.panel import Kind, Tag
+from rules.panel import Kind, ShedBy, Tag
 
 if TYPE_CHECKING:
     from rules.panel import Circuit
@@ -26,8 +26,18 @@ def uncontrollable_reason(circuit: Circuit) -> str | None:
 
 
 def commandable(circuit: Circuit) -> bool:
-    """Return whether the circuit may be commanded: controllable and not protected."""
-    return not circuit.protected and controllable(circuit)
+    """Return whether the circuit may be commanded: controllable, not protected, and not shed by the panel itself."""
+    return not circuit.protected and controllable(circuit) and not shed_by_panel(circuit)
+
+
+def shed_by_panel(circuit: Circuit) -> bool:
+    """Return whether Leviton's energy monitor sheds the circuit; this program only watches it."""
+    return circuit.shed_by is ShedBy.PANEL
+
+
+def watched(circuit: Circuit) -> bool:
+    """Return whether the panel's own energy monitor is expected to switch the circuit off on standby."""
+    return circuit.tag is Tag.NONESSENTIAL and shed_by_panel(circuit) and controllable(circuit)
 
 
 def sheddable(circuit: Circuit) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from rules.controllability import uncontrollable_reason
+from rules.companion import companion_finding
+from rules.controllability import uncontrollable_reason, watched
 from rules.ledger_entry import ShedCause
 from rules.panel import Position, Tag
 from rules.remedy import command, gave_up, remedy
@@ -28,6 +29,8 @@ NO_ANSWER = "OFF command sent, no answer: treat as ON"
 STILL_ON = "OFF command sent, but its device still reports on: treat as ON"
 CAME_BACK = "its device was away; OFF command sent again, no answer yet: treat as ON"
 """Explanations of a circuit to be switched off whose device has not confirmed it."""
+
+LEVITON_SHEDS = "Leviton sheds; loadshed watches"
 
 _BEFORE_UNKNOWN = "its state before it was switched off is unknown"
 
@@ -123,6 +126,8 @@ def reason_not_shed(circuit: Circuit) -> str | None:
         return "essential: stays on"
     if circuit.protected:
         return "protected: never commanded"
+    if watched(circuit):
+        return LEVITON_SHEDS
     reason = uncontrollable_reason(circuit)
     return None if reason is None else f"UNCONTROLLABLE ({reason}): stays ON unless switched manually"
 
@@ -130,6 +135,8 @@ def reason_not_shed(circuit: Circuit) -> str | None:
 def _position(circuit: Circuit, entry: CircuitEntry, house: HouseSituation) -> str:
     if entry.position is Position.TRIPPED:
         return "tripped: find the cause, then reset the breaker"
+    if watched(circuit):
+        return LEVITON_SHEDS + (f"; {companion_finding(entry)}" if house.on_standby else "")
     if entry.taken_over:
         return f"under manual override for the rest of this {house.occasion}"
     if entry.shed_record is not None and entry.owed:

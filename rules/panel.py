@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, NewType
 
@@ -50,6 +50,13 @@ class Wakes(Enum):
     OFF = "off"
 
 
+class ShedBy(Enum):
+    """Program that switches the circuit off on standby: this one, or Leviton's energy monitor in the panel."""
+
+    LOADSHED = "loadshed"
+    PANEL = "panel"
+
+
 class Position(Enum):
     """Position reported by a device. A command never changes it."""
 
@@ -65,7 +72,8 @@ class Circuit:
 
     `spaces`: panel spaces, from 1; one or two. `amps`: rating of the handle in A; None if not given. `rank`: 1 (kept
     longest, restored first) to 9. `min_off_s`: minimum off time in seconds, 0 to 3600. `protected`: never commanded,
-    whatever the tag.
+    whatever the tag. `shed_by`: a circuit that the panel's own energy monitor sheds is never commanded;
+    None: not written, this program sheds.
     """
 
     id: CircuitId
@@ -80,6 +88,7 @@ class Circuit:
     override: Override = Override.ALLOW
     wakes: Wakes = Wakes.AS_WAS
     protected: bool = False
+    shed_by: ShedBy | None = None
 
     @property
     def label(self) -> str:
@@ -99,6 +108,10 @@ class Panel:
         """Return the panel that holds these circuits."""
         return cls({circuit.id: circuit for circuit in circuits})
 
+    def with_companion(self) -> Panel:
+        """Return the panel of a house whose energy monitor sheds 2nd Gen breakers, unless the file has it otherwise."""
+        return Panel({name: _in_companion_house(circuit) for name, circuit in self.circuits.items()})
+
     def __iter__(self) -> Iterator[Circuit]:
         return iter(self.circuits.values())
 
@@ -110,3 +123,9 @@ class Panel:
 
     def __len__(self) -> int:
         return len(self.circuits)
+
+
+def _in_companion_house(circuit: Circuit) -> Circuit:
+    if circuit.shed_by is None and circuit.kind is Kind.GEN2:
+        return replace(circuit, shed_by=ShedBy.PANEL)
+    return circuit

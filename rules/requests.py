@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from rules.controllability import commandable, uncontrollable_reason
+from rules.controllability import commandable, shed_by_panel, uncontrollable_reason
 from rules.panel import Position, Tag
 
 if TYPE_CHECKING:
@@ -142,6 +142,8 @@ def _with_force(request: AskKind, circuit: Circuit) -> str:
 def _may_not(circuit: Circuit) -> str | None:
     if circuit.protected:
         return f"{circuit.name} is protected: it is never commanded"
+    if shed_by_panel(circuit):
+        return f"Leviton sheds this circuit; use its app or the handle ({circuit.name})"
     why = uncontrollable_reason(circuit)
     return None if why is None else f"{circuit.name} cannot be switched: {why}"
 

@@ -21,6 +21,7 @@ from controller.core.effects import LogEvent, PublishMeter
 from controller.core.views import CircuitView, StateView, WallClock
 from rules import requests
 from rules.boot_time import BootTime
+from rules.companion import CompanionOutcome
 from rules.device_reports import ReportOutcome
 from rules.explain import explain
 from rules.ledger_entry import CircuitEntry, ShedRecord
@@ -133,7 +134,8 @@ def test_a_request_and_its_answer_look_like_their_examples() -> None:
 
 def noted() -> set[str]:
     """Return the names of all events that the code can note."""
-    names = {"off_sent", "on_sent"} | {outcome.value for outcome in ReportOutcome}
+    names = {f"companion_{outcome.value}" for outcome in CompanionOutcome}
+    names |= {"off_sent", "on_sent"} | {outcome.value for outcome in ReportOutcome}
     names |= {f"meter_{verdict.name.lower()}" for verdict in ReadingVerdict if verdict.name not in ("GOOD", "FIRST")}
     for path in (ROOT / "controller").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -10,7 +10,7 @@ from controller.config.advice import advice
 from controller.config.errors import ErrorCollector
 from controller.config.loader import INSTALLER_FILE
 from hw.broker_socket import decoded
-from rules.controllability import controllable, sheddable, uncontrollable_reason
+from rules.controllability import controllable, sheddable, uncontrollable_reason, watched
 from rules.panel import Override, Restore, Tag, Wakes
 from rules.shed import shed_order
 
@@ -114,6 +114,8 @@ def _fate(circuit: Circuit, shed: list[CircuitId]) -> tuple[str, str]:
     reason = uncontrollable_reason(circuit)
     if circuit.tag is Tag.NONESSENTIAL and reason is not None:
         return "UNCONTROLLABLE, stays ON", f"{reason}; it must be switched off manually"
+    if watched(circuit):
+        return "shed by Leviton", "its energy monitor switches this circuit; loadshed watches"
     if circuit.protected:
         return "stays on", "protected: never commanded"
     if circuit.tag is Tag.ESSENTIAL:
@@ -140,8 +142,11 @@ def _back(circuit: Circuit) -> str:
 
 def _summary(lines: tuple[CircuitLine, ...], shed: int) -> str:
     stuck = sum(1 for line in lines if line.uncontrollable and line.tag == Tag.NONESSENTIAL.value)
-    kept = len(lines) - shed - stuck
+    by_leviton = sum(1 for line in lines if line.action == "shed by Leviton")
+    kept = len(lines) - shed - stuck - by_leviton
     told = f"A transfer to standby sheds {shed} of {len(lines)} circuits and keeps {kept} on."
+    if by_leviton:
+        told += f" Leviton's energy monitor sheds {by_leviton}; loadshed watches these."
     if not stuck:
         return told
     which = "1 nonessential circuit" if stuck == 1 else f"{stuck} nonessential circuits"

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from clients.terminal.tables import sentence
-from rules.controllability import uncontrollable_reason
+from rules.controllability import shed_by_panel, uncontrollable_reason
 from rules.drill import DrillPreconditions, refusal_reason
 from rules.panel import CircuitId, Position, Restore, Tag
 from rules.restore import RestoreQueue
@@ -178,10 +178,8 @@ def _position(word: Json) -> Position | None:
 
 
 def _fate(circuit: Circuit, position: Position | None, *, taken_over: bool) -> tuple[PlannedAction, str]:
-    if circuit.protected:
-        return PlannedAction.STAYS, "protected: no command ever goes to it"
-    if circuit.tag is Tag.ESSENTIAL:
-        return PlannedAction.STAYS, "essential"
+    if (stays := _stays(circuit)) is not None:
+        return PlannedAction.STAYS, stays
     if (reason := uncontrollable_reason(circuit)) is not None:
         return PlannedAction.BY_HAND, reason
     if taken_over:
@@ -190,6 +188,15 @@ def _fate(circuit: Circuit, position: Position | None, *, taken_over: bool) -> t
         return PlannedAction.IS_OFF, f"is {position.value}, and is left so at the end"
     unknown = position is Position.UNKNOWN
     return PlannedAction.GOES_OFF, "position unknown: counts as on" if unknown else f"rank {circuit.rank}"
+
+
+def _stays(circuit: Circuit) -> str | None:
+    """Return why a drill never touches the circuit; None: it may."""
+    if shed_by_panel(circuit):
+        return "Leviton sheds; loadshed watches, and does not drill it"
+    if circuit.protected:
+        return "protected: no command is ever sent to it"
+    return "essential" if circuit.tag is Tag.ESSENTIAL else None
 
 
 def _returns(circuit: Circuit, position: Position | None, why: str) -> RestoreMode:

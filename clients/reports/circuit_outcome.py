@@ -27,6 +27,9 @@ _TEXTS = {
     "waiting_for_user": "stays off until a user restores it",
     "still_off": "stays off until a user switches it on (restore is never)",
     "not_shed": "was not shed",
+    "seen_off": "Leviton sheds: seen off",
+    "not_seen_off": "Leviton sheds: NOT seen off, stayed on",
+    "no_report": "Leviton sheds: no report",
 }
 """Ends of a circuit's course: the codes of the JSON output, and as sentences."""
 
@@ -46,6 +49,11 @@ class CircuitOutcome:
     restored_at: LoggedTime | None
     end: str
     text: str
+
+    @property
+    def is_recorded(self) -> bool:
+        """Return whether the circuit was shed, by this program or by Leviton's energy monitor."""
+        return self.shed_at is not None or self.end in ("seen_off", "not_seen_off", "no_report")
 
     @property
     def confirmed(self) -> bool:
@@ -104,13 +112,16 @@ def _not_shed(circuit: Circuit, before: str | None) -> CircuitOutcome:
 
 def shed_summary(outage: OutageRow) -> str:
     """Return how many circuits of an outage were off, and what is missing: `5 of 6 off, 1 not confirmed`."""
-    total = len(outage.histories)
-    confirmed = sum(1 for row in outage.histories if row.confirmed_after_s is not None)
+    histories = [row for row in outage.histories if row.shed_at is not None]
+    total = len(histories)
+    confirmed = sum(1 for row in histories if row.confirmed_after_s is not None)
     parts = [f"{confirmed} of {total} off" if confirmed != total else f"{total} off"] if total else ["none"]
-    ends = [end_code(outage, row, None) for row in outage.histories]
+    ends = [end_code(outage, row, None) for row in histories]
     silent = ends.count("not_confirmed") + ends.count("stayed_on")
     if total - confirmed:
         parts.append(f"{max(silent, total - confirmed)} not confirmed")
     if outage.ended is not None and (missing := ends.count("not_restored")):
         parts.append(f"{missing} not restored")
+    if by_leviton := [row.end for row in outage.histories if row.shed_at is None]:
+        parts.append(f"{by_leviton.count('seen_off')} of {len(by_leviton)} seen off by Leviton")
     return ", ".join(parts)

@@ -53,7 +53,7 @@ def outage_fields(outage: OutageRow, panel: Panel | None) -> dict[str, Json]:
         "peak_15min_kw": _rounded(outage.peak_15min_kw),
         "partial": _partial(outage),
         "circuits": {
-            outcome.circuit: _outcome_fields(outcome) for outcome in outcomes(outage, panel) if outcome.shed_at
+            outcome.circuit: _outcome_fields(outcome) for outcome in outcomes(outage, panel) if outcome.is_recorded
         },
     }
 

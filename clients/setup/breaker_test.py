@@ -16,7 +16,7 @@ from clients.setup.setup_record import BreakerTestResult
 from clients.terminal.tables import format_duration
 from controller.bus.topics import SiteTopics
 from hw.broker_socket import BrokerError
-from rules.controllability import commandable, controllable
+from rules.controllability import commandable, controllable, shed_by_panel
 from rules.panel import CircuitId, Position
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ async def run_breaker_tests(ground: SetupSession) -> bool:
         return False
     await _earlier_ones(ground)
     demand = await _way_to_measure(ground)
-    proved = [await _one(ground, circuit, demand) for circuit in ground.panel if _may_be_proved(ground, circuit)]
+    proved = [await _one(ground, circuit, demand) for circuit in ground.house_panel if _may_be_proved(ground, circuit)]
     person.say(f"{sum(proved)} of {len(proved)} circuits that can be switched have obeyed.")
     for left in ground.seen.left_off:
         person.say(f"MIND: {left} IS LEFT OFF.")
@@ -53,8 +53,10 @@ async def run_breaker_tests(ground: SetupSession) -> bool:
 def _may_be_proved(ground: SetupSession, circuit: Circuit) -> bool:
     if not controllable(circuit):
         return False
-    if not commandable(circuit):
-        ground.prompt.say(f"{circuit.name}: protected, no command ever goes to it, and none does now.")
+    if shed_by_panel(circuit):
+        ground.prompt.say(f"{circuit.name}: Leviton sheds it; loadshed watches and sends no command.")
+    elif not commandable(circuit):
+        ground.prompt.say(f"{circuit.name}: protected; no command is sent to it.")
     return commandable(circuit)
 
 

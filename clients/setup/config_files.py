@@ -161,6 +161,7 @@ def _circuit_text(circuit: Circuit) -> str:
         override=circuit.override,
         wakes=circuit.wakes,
         protected=circuit.protected,
+        shed_by=circuit.shed_by,
     )
     return table_text(f"circuits.{circuit.id}", entry, {})
 

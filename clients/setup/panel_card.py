@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from clients.setup.config_files import write
 from controller.version import version
-from rules.controllability import controllable, sheddable
+from rules.controllability import controllable, sheddable, watched
 from rules.panel import Override, Restore, Tag
 from rules.shed import shed_order
 
@@ -73,7 +73,11 @@ def write_card(ground: SetupSession, path: Path) -> bool:
     if not len(ground.panel):
         ground.prompt.say("There is no circuit yet: `loadshed setup circuits` first.")
         return False
-    write(path, card_html(ground.panel, ground.site, ground.seen, time.strftime("%Y-%m-%d"), version()), keep_old=False)
+    write(
+        path,
+        card_html(ground.house_panel, ground.site, ground.seen, time.strftime("%Y-%m-%d"), version()),
+        keep_old=False,
+    )
     ground.prompt.say(f"Written: {path}. Open it in a browser, print it, and put it on the inside of the panel's door.")
     return True
 
@@ -149,6 +153,11 @@ def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def _hand(panel: Panel) -> Iterator[str]:
+    if by_leviton := [one for one in panel if watched(one)]:
+        yield "<section><h2>Goes off by Leviton's own monitor</h2>"
+        yield "<p>Leviton sheds; loadshed watches. If one stays on, switch it off by hand.</p>"
+        yield _table(("space", "circuit", "A"), (_row(one, "") for one in by_leviton))
+        yield "</section>"
     stuck = [one for one in panel if one.tag is Tag.NONESSENTIAL and not controllable(one)]
     if not stuck:
         return

@@ -108,7 +108,7 @@ class SetupSession:
     @property
     def configuration(self) -> Configuration:
         """Return what both files say by now; the texts themselves are not in it."""
-        return Configuration(self.installer, self.panel, Sources("", ""))
+        return Configuration(self.installer, self.house_panel, Sources("", ""))
 
     @property
     def site(self) -> str:
@@ -136,6 +136,12 @@ class SetupSession:
             return False
         self.installer = installer
         return True
+
+    @property
+    def house_panel(self) -> Panel:
+        """Return the panel as the controller sees it: with the circuits that Leviton's energy monitor sheds."""
+        has_companion = self.installer is not None and self.installer.site.companion is not None
+        return self.panel.with_companion() if has_companion else self.panel
 
     def write_panel(self, panel: Panel) -> bool:
         """Write circuits.toml; return whether it was right. What is wrong is said."""

@@ -9,7 +9,7 @@ from controller.config.errors import ConfigErrors
 from controller.config.model import NAME, CircuitSettings
 from controller.config.table_reader import keys_of, note_unknown, read_table
 from controller.config.validators import InvalidValueError, Spaces
-from rules.panel import CircuitId, Panel, Tag
+from rules.panel import CircuitId, Kind, Panel, ShedBy, Tag
 
 if TYPE_CHECKING:
     from controller.config.errors import ErrorCollector
@@ -48,6 +48,9 @@ def _circuit(name: str, table: object, notes: ErrorCollector) -> Circuit | None:
     if entry.protected and entry.tag is Tag.NONESSENTIAL:
         says = 'a protected circuit is never shed: use tag = "essential", or leave protected out'
         notes.add((*path, "protected"), says, entry.protected)
+    if entry.shed_by is ShedBy.PANEL and entry.breaker is not Kind.GEN2:
+        says = "the energy monitor sheds 2nd Gen breakers only: leave this line out"
+        notes.add((*path, "shed_by"), says, entry.shed_by.value)
     return entry.circuit(CircuitId(name))
 
 

@@ -12,6 +12,7 @@ from controller.config.errors import ConfigError, ConfigErrors, ErrorCollector
 from controller.config.installer import Installer, read_installer
 from controller.config.model import CONTACTS, SINGLE_TABLES, CircuitSettings, ExtraMeterSettings
 from controller.config.table_reader import keys_of_tables
+from rules.panel import ShedBy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -113,9 +114,26 @@ def parse(sources: Sources) -> Configuration | ConfigErrors:
     """Return the configuration that two texts make, or every mistake in them."""
     installer = parse_installer(sources.installer)
     panel = parse_circuits(sources.circuits)
+    if not isinstance(installer, ConfigErrors) and not isinstance(panel, ConfigErrors):
+        panel = panel_of_house(panel, installer, sources.circuits)
     if isinstance(installer, ConfigErrors) or isinstance(panel, ConfigErrors):
         return joined(installer, panel)
     return Configuration(installer, panel, sources)
+
+
+def panel_of_house(panel: Panel, installer: Installer, text: str) -> Panel | ConfigErrors:
+    """Return the panel with what the house decides: which circuits Leviton's energy monitor sheds.
+
+    `text`: of circuits.toml, for the lines of errors.
+    """
+    if installer.site.companion is not None:
+        return panel.with_companion()
+    notes = ErrorCollector(CIRCUITS_FILE, text)
+    for circuit in panel:
+        if circuit.shed_by is ShedBy.PANEL:
+            says = f'only in a house with [site] companion = "lwhem-2" in {INSTALLER_FILE}'
+            notes.add(("circuits", circuit.id, "shed_by"), says, circuit.shed_by.value)
+    return ConfigErrors(notes.sorted()) if notes.found else panel
 
 
 def reload_circuits(configuration: Configuration, config_dir: Path) -> Configuration | ConfigErrors:
@@ -124,6 +142,8 @@ def reload_circuits(configuration: Configuration, config_dir: Path) -> Configura
     if isinstance(text, ConfigErrors):
         return text
     panel = parse_circuits(text)
+    if not isinstance(panel, ConfigErrors):
+        panel = panel_of_house(panel, configuration.installer, text)
     if isinstance(panel, ConfigErrors):
         return panel
     return replace(configuration, panel=panel, sources=replace(configuration.sources, circuits=text))

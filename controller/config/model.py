@@ -20,7 +20,7 @@ from controller.config.validators import (
     TimeZone,
     Topic,
 )
-from rules.panel import Circuit, CircuitId, Kind, Override, Restore, Tag, Wakes
+from rules.panel import Circuit, CircuitId, Kind, Override, Restore, ShedBy, Tag, Wakes
 
 NAME = TextValue(ID_PATTERN, 'a-z, 0-9 and "-" between them, at most 64 signs')
 WORDS = TextValue(r".*\S.*", "a text of printable signs")
@@ -162,7 +162,10 @@ class GeneratorSettings:
 
 @dataclass(frozen=True, slots=True)
 class CircuitSettings:
-    """One `[circuits.ID]` as the homeowner writes it. `name`: None means the id."""
+    """One `[circuits.ID]` as the homeowner writes it. `name`: None means the id.
+
+    `shed_by`: None means the controller, or the panel for a 2nd Gen breaker in a house with a companion.
+    """
 
     space: Annotated[tuple[int, ...], Spaces()]
     breaker: Annotated[Kind, EnumValue(Kind)]
@@ -175,6 +178,7 @@ class CircuitSettings:
     override: Annotated[Override, EnumValue(Override)] = Override.ALLOW
     wakes: Annotated[Wakes, EnumValue(Wakes)] = Wakes.AS_WAS
     protected: Annotated[bool, Boolean()] = False
+    shed_by: Annotated[ShedBy | None, EnumValue(ShedBy)] = None
 
     def circuit(self, name: CircuitId) -> Circuit:
         """Return the circuit of this id."""
@@ -191,6 +195,7 @@ class CircuitSettings:
             override=self.override,
             wakes=self.wakes,
             protected=self.protected,
+            shed_by=self.shed_by,
         )
 
 

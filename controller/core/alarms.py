@@ -28,6 +28,7 @@ class Alarm(StrEnum):
     CIRCUIT_TRIPPED = "circuit-tripped"
     ESSENTIAL_OFF = "essential-off"
     SHED_INCOMPLETE = "shed-incomplete"
+    COMPANION_BLIND = "companion-blind"
     BREAKER_NO_RESPONSE = "breaker-no-response"
     NOT_RESTORED = "not-restored"
     OFF_AWAITING_USER = "off-awaiting-user"
@@ -70,7 +71,12 @@ _TEXTS = {
     Alarm.SHED_INCOMPLETE: _Text(
         "The house is on standby, and these circuits are still on or not confirmed off: {detail}. The generator may "
         "be supplying all of them.",
-        "Turn them off by hand at the panel. The controller keeps sending OFF.",
+        "Turn them off by hand at the panel. The controller keeps sending OFF to the circuits that it sheds.",
+    ),
+    Alarm.COMPANION_BLIND: _Text(
+        "Leviton's energy monitor should have switched these circuits off, but they do not report: {circuits}. Whether "
+        "they are on is unknown.",
+        "Look at the panel or at Leviton's app. Check what reports these breakers to the broker.",
     ),
     Alarm.BREAKER_NO_RESPONSE: _Text(
         "No response after three commands: {detail}.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from controller.core.alarms import Alarm, AlarmSubject
+from controller.core.companion_watch import CompanionWatch
 from controller.core.state_machine import State
 from rules.explain import reason_kept_off
 from rules.generator_loss import GeneratorLossDetector
@@ -59,10 +60,11 @@ class CircuitAlarmMonitor:
         self._sheds = self._over = self._on_generator = False
         self._demand_text: tuple[tuple[CircuitId, ...], str] = ((), "")
         self.generator = GeneratorLossDetector()
+        self._companion = CompanionWatch(context, outage)
 
     def deadlines(self) -> tuple[float | None, ...]:
         """Return when conditions will have lasted long enough for an alarm (monotonic seconds); None: no condition."""
-        return tuple(delay.deadline() for delay in self._delays)
+        return (*(delay.deadline() for delay in self._delays), self._companion.deadline())
 
     def set_panel(self, now: float) -> None:
         """Follow a change of the panel in force: circuits that are not in it have no alarms."""
@@ -87,8 +89,8 @@ class CircuitAlarmMonitor:
         for circuit in evaluated:
             self._follow_circuit(self._context.panel.current[circuit], now)
         lasted = [delay.on_deadline(now) for delay in self._delays]
-        generator_changed = self._evaluate_generator(now)
-        if changed or evaluated or any(lasted) or generator_changed:
+        generator_changed, companion_changed = self._evaluate_generator(now), self._companion.update(now)
+        if changed or evaluated or any(lasted) or generator_changed or companion_changed:
             self._update_alarms(now)
 
     def _watch_generator(self, now: float, *, runs: bool) -> None:
@@ -141,7 +143,10 @@ class CircuitAlarmMonitor:
         off: dict[CircuitId, float] = {} if power_lost else self._unavailable.active | self._off.active
         self._set_alarm(Alarm.ESSENTIAL_OFF, now, off, self._off_detail, since=min(off.values(), default=now))
         on: dict[CircuitId, float] = {} if power_lost else self._on.active
-        self._set_alarm(Alarm.SHED_INCOMPLETE, now, on, self._rating, since=min(on.values(), default=now))
+        not_off = self._companion.not_off if not power_lost else set()
+        since = min(on.values(), default=now)
+        self._set_alarm(Alarm.SHED_INCOMPLETE, now, {*on, *not_off}, self._still_on, since=since)
+        self._set_alarm(Alarm.COMPANION_BLIND, now, () if power_lost else self._companion.blind)
         self._set_alarm(Alarm.BREAKER_NO_RESPONSE, now, () if power_lost else self._scheduler.unanswered, self._sent)
         self._update_not_restored(now)
 
@@ -203,9 +208,13 @@ class CircuitAlarmMonitor:
     def _kept_off(self, circuit: CircuitId) -> str:
         return reason_kept_off(self._context.panel.current[circuit], self._ledger[circuit]) or ""
 
-    def _rating(self, circuit: CircuitId) -> str:
+    def _still_on(self, circuit: CircuitId) -> str:
+        """Return the rating of a circuit that is not off, and who sheds it if that is not this program."""
         amps = self._context.panel.current[circuit].amps
-        return "" if amps is None else f"{amps:g} A"
+        parts = [] if amps is None else [f"{amps:g} A"]
+        if circuit in self._companion.not_off:
+            parts.append("shed by Leviton, and still reported on")
+        return ", ".join(parts)
 
     def _demand_detail(self, circuits: tuple[CircuitId, ...], now: float) -> str:
         """Return the demand of the house when exactly these circuits were first found on."""

@@ -59,6 +59,7 @@ class EngineSettings:
 
     `contact_on_bus`: the contact is an MQTT device. `open_alarm_s`: time the contact may be open before an alarm is
     raised; 0: no alarm. `generator_kw`: rated power of the generator; None: not configured.
+    `companion_confirm_s`: time in which a circuit that Leviton's energy monitor sheds must report off.
     """
 
     settle_s: float = 0.1
@@ -71,6 +72,7 @@ class EngineSettings:
     sample_s: float = 5.0
     open_alarm_s: float = 86_400.0
     generator_kw: float | None = None
+    companion_confirm_s: float = 60.0
 
 
 class Engine:

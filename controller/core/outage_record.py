@@ -182,6 +182,11 @@ class OutageRecord:
         if row.confirmed_after_s is None and shed_record.since.boot == self._boot:
             self._write(replace(row, confirmed_after_s=round(at - shed_record.since.mono, 3), end=None))
 
+    def watched(self, circuit: CircuitId, outcome: str, after_s: float | None) -> None:
+        """Write what became of a circuit that the panel's energy monitor sheds. `after_s`: None: not seen off."""
+        if (outage := self.id) is not None:
+            self._write(SaveHistory(outage, circuit, None, after_s, None, outcome))
+
     def ended(self, circuit: CircuitId, shed_record: ShedRecord, how: str, at: float | None = None) -> None:
         """Write how the shed record ended. `at`: when the circuit was on again; None: it is not."""
         restored_at = None if at is None else self._boot_time(at)

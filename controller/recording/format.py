@@ -18,7 +18,7 @@ from controller.core.engine import EngineSettings
 from controller.core.views import WallClock
 from controller.recording import stored_names
 from rules.boot_time import BootTime
-from rules.panel import Circuit, CircuitId, Kind, Override, Panel, Position, Restore, Tag, Wakes
+from rules.panel import Circuit, CircuitId, Kind, Override, Panel, Position, Restore, ShedBy, Tag, Wakes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -255,6 +255,7 @@ _WORDS: dict[str, Callable[[Any], Any]] = {
     "restore": Restore,
     "override": Override,
     "wakes": Wakes,
+    "shed_by": ShedBy,
 }
 
 

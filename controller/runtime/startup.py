@@ -42,6 +42,7 @@ def engine_settings(configuration: Configuration) -> EngineSettings:
         flapping=FlapSettings(restore.flap_transfers, restore.flap_window_s, restore.flap_wait_max_s),
         sample_s=configuration.meter.sample_s if configuration.meter is not None else 5.0,
         open_alarm_s=contact.open_alarm_h * 3600.0,
+        companion_confirm_s=configuration.site.companion_confirm_s,
         generator_kw=configuration.generator.kw if configuration.generator is not None else None,
     )
 

@@ -97,7 +97,7 @@ def test_off_and_on_with_consent(tmp_path: Path, broker: Mosquitto, wire: Simula
     assert proved(house, broker, found)
     assert [one.word for one in house.breaker("hot-tub").log] == ["OFF", "ON"]
     assert house.breaker("router").log == []
-    assert any("protected, no command ever goes to it" in words for words in said)
+    assert any("protected; no command is sent to it" in words for words in said)
     kept = setup_record.load(tmp_path / "state")
     assert kept.proofs["hot-tub"].off_s < 5
     assert kept.left_off == ()

@@ -93,6 +93,7 @@ class Daemon:
             version=version,
         )
         memory = self._store.load()
+        self._boot_offsets = memory.boot_offsets
         panel, wrong = startup.initial_panel(
             configuration.panel, memory, lambda circuit: history.last_entry(state_dir, circuit)
         )
@@ -268,13 +269,16 @@ class Daemon:
         self._publications_deferred = False
         self._announce_online()
         suppressed, self._pending_publications = self._pending_publications, []
-        wall, now = WallClock(clock.offset(), self._trusted), clock.monotonic()
+        wall, now = self._wall(), clock.monotonic()
         for word in suppressed:
             if (said := render(word, self._engine, self._topics, wall, now)) is not None:
                 self._bus.publish(said)
         unwritten, self._pending_journal = self._pending_journal, []
         for happened in unwritten:
             _log.info("%s", format_event(happened.event, happened.circuit, happened.details))
+
+    def _wall(self) -> WallClock:
+        return WallClock(clock.offset(), self._trusted, clock.boot_id(), self._boot_offsets)
 
     def _announce_online(self) -> None:
         """Publish `online` at each connection, after its first commands."""

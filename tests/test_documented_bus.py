@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from controller.bus import payloads
 from controller.bus.messages import IncomingMessage
+from controller.bus.outage_classes import OutageClasses
 from controller.bus.requests import ASK_KINDS
 from controller.bus.topics import Topics
 from controller.config.local_time import LocalTime
 from controller.core.alarms import ActiveAlarms, Alarm, AlarmSubject
 from controller.core.effects import LogEvent, PublishMeter
-from controller.core.views import CircuitView, StateView, WallClock
+from controller.core.views import CircuitView, OutageView, StateView, WallClock
 from rules import requests
 from rules.boot_time import BootTime
 from rules.companion import CompanionOutcome
@@ -119,6 +120,19 @@ def test_a_meter_an_event_and_an_alarm_look_like_their_examples() -> None:
     )
     (alarm,) = book
     assert json.loads(payloads.alarm(alarm, WALL)) == shown
+
+
+def test_the_alarm_list_and_the_last_outage_look_like_their_examples() -> None:
+    """The list has the same fields as each alarm."""
+    shown = example("count")
+    book = ActiveAlarms()
+    (listed,) = shown["alarms"]
+    book.set(Alarm(listed["id"]), seconds(listed["since"]), AlarmSubject())
+    assert json.loads(payloads.alarm_list(tuple(book), WALL)) == shown
+    shown = example("class")
+    began = BootTime(WALL.boot, seconds(shown["began"]))
+    view = OutageView(shown["outage"], shown["kind"], began, None, None, None)
+    assert json.loads(payloads.last_outage(view, WALL, OutageClasses())) == shown
 
 
 def test_a_request_and_its_answer_look_like_their_examples() -> None:

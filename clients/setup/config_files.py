@@ -12,6 +12,7 @@ from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, parse_circui
 from controller.config.model import (
     BrokerSettings,
     CircuitSettings,
+    OutageSettings,
     RestoreSettings,
     ShedSettings,
     StoreSettings,
@@ -106,7 +107,13 @@ def _if_right(text: str) -> str | ConfigErrors:
 
 def _tables(installer: Installer) -> dict[str, str | None]:
     """Return the text of each table, None for one that is left out; by name, in the order of the file."""
-    usual = {"broker": BrokerSettings(), "shed": ShedSettings(), "restore": RestoreSettings(), "store": StoreSettings()}
+    usual = {
+        "broker": BrokerSettings(),
+        "shed": ShedSettings(),
+        "restore": RestoreSettings(),
+        "store": StoreSettings(),
+        "outage": OutageSettings(),
+    }
     written = {
         "site": installer.site,
         "contact": installer.contact,
@@ -117,6 +124,8 @@ def _tables(installer: Installer) -> dict[str, str | None]:
         **{f"meters.{name}": meter for name, meter in installer.meters.items()},
         "store": installer.store,
         "generator": installer.generator,
+        "outage": installer.outage,
+        "exercise": installer.exercise,
     }
     return {
         name: None if table is None or (name != "broker" and table == usual.get(name)) else _text(name, table)

@@ -15,6 +15,7 @@ from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, Configuratio
 from controller.config.model import (
     BrokerSettings,
     GpioContact,
+    OutageSettings,
     RestoreSettings,
     ShedSettings,
     SiteSettings,
@@ -41,6 +42,8 @@ DEFAULTS = Installer(
     meters={},
     store=StoreSettings(),
     generator=None,
+    outage=OutageSettings(),
+    exercise=None,
 )
 """Defaults of a house without configuration."""
 

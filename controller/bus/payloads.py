@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from controller.bus.outage_classes import OutageClasses
     from controller.config.local_time import LocalTime
     from controller.core.effects import LogEvent, PublishMeter
-    from controller.core.views import AlarmView, CircuitView, StateView, WallClock
+    from controller.core.views import AlarmView, CircuitView, OutageView, StateView, WallClock
     from rules.json_types import Json
     from rules.metering.demand import DemandView
 
@@ -130,14 +131,41 @@ def event(event: LogEvent, wall: WallClock) -> bytes:
 
 def alarm(view: AlarmView, wall: WallClock) -> bytes:
     """Return the payload of `alarms/<id>`."""
+    return to_json(_alarm_fields(view, wall))
+
+
+def alarm_list(views: Sequence[AlarmView], wall: WallClock) -> bytes:
+    """Return the payload of `controller/alarms`."""
+    return to_json({"count": len(views), "alarms": [_alarm_fields(view, wall) for view in views]})
+
+
+def _alarm_fields(view: AlarmView, wall: WallClock) -> dict[str, Json]:
+    return {
+        "id": view.id,
+        "since": _when(view.since, wall),
+        **_clock(wall),
+        "message": view.message,
+        "action": view.action,
+        "circuits": [*view.circuits],
+    }
+
+
+def last_outage(view: OutageView, wall: WallClock, classes: OutageClasses) -> bytes:
+    """Return the payload of `outages/last`; a time is null if the clock of its boot is not known."""
+    began_s, ended_s = wall.utc_s(view.began), wall.utc_s(view.ended)
+    lasted_s = None
+    if view.ended is not None and view.ended.boot == view.began.boot:
+        lasted_s = view.ended.mono - view.began.mono
     return to_json(
         {
-            "id": view.id,
-            "since": _when(view.since, wall),
+            "outage": view.outage,
+            "kind": view.kind,
+            "class": classes.of(view.kind, began_s, lasted_s),
+            "began": None if began_s is None else rfc3339(began_s),
+            "ended": None if ended_s is None else rfc3339(ended_s),
             **_clock(wall),
-            "message": view.message,
-            "action": view.action,
-            "circuits": [*view.circuits],
+            "energy_kwh": _rounded(view.energy_kwh),
+            "peak_15min_kw": _rounded(view.peak_15min_kw),
         }
     )
 

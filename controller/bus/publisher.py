@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, assert_never
 
 from controller.core.effects import (
     PublishAlarm,
+    PublishAlarmList,
     PublishCircuit,
     PublishDemand,
     PublishEvent,
+    PublishLastOutage,
     PublishMeter,
     PublishState,
     SendReply,
@@ -20,7 +22,17 @@ if TYPE_CHECKING:
     from controller.core.engine import Engine
     from controller.core.views import WallClock
 
-Publishable = PublishState | PublishCircuit | PublishDemand | PublishMeter | PublishAlarm | PublishEvent | SendReply
+Publishable = (
+    PublishState
+    | PublishCircuit
+    | PublishDemand
+    | PublishMeter
+    | PublishAlarm
+    | PublishAlarmList
+    | PublishLastOutage
+    | PublishEvent
+    | SendReply
+)
 
 
 def render(effect: Publishable, engine: Engine, topics: Topics, wall: WallClock, now: float) -> Publication | None:
@@ -44,6 +56,11 @@ def render(effect: Publishable, engine: Engine, topics: Topics, wall: WallClock,
         case PublishAlarm(alarm):
             alarm_view = engine.alarm_view(alarm)
             message = topics.cleared_alarm(alarm) if alarm_view is None else topics.alarm(alarm_view, wall)
+        case PublishAlarmList():
+            message = topics.alarm_list(engine.alarm_views(), wall)
+        case PublishLastOutage():
+            outage_view = engine.last_outage_view()
+            message = None if outage_view is None else topics.last_outage(outage_view, wall)
         case PublishDemand():
             demand_view = engine.demand_view(now)
             message = None if demand_view is None else topics.demand(demand_view, now, wall)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from controller.bus import payloads
 from controller.bus.messages import Publication, Rejection, ReplyAddress, shown
+from controller.bus.outage_classes import OutageClasses
 from controller.bus.profile import NATIVE
 from controller.bus.requests import MAX_TEXT_LENGTH, parse_request
 from controller.config.local_time import LocalTime
@@ -26,19 +27,20 @@ from controller.core.events import (
 from rules.panel import CircuitId
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Container, Mapping, Sequence
 
     from controller.bus.messages import IncomingMessage
     from controller.bus.profile import Profile
     from controller.core.effects import LogEvent, PublishMeter, SendReply, SwitchOff
     from controller.core.events import Event
-    from controller.core.views import AlarmView, CircuitView, StateView, WallClock
+    from controller.core.views import AlarmView, CircuitView, OutageView, StateView, WallClock
     from rules.metering.demand import DemandView
 
 ANY = "+"
 """Wildcard for one topic level, in place of a circuit, an alarm or a request."""
 
 AVAILABILITY, STATE = "controller/availability", "controller/state"
+ALARM_LIST, LAST_OUTAGE = "controller/alarms", "outages/last"
 DEMAND, EVENTS, READINESS = "demand", "events", "readiness"
 CIRCUITS, ALARMS = "circuits", "alarms"
 """Names below a site's base topic, as `SiteTopics.name_of` returns them. The last two have one level below them."""
@@ -74,6 +76,14 @@ class SiteTopics:
     @property
     def state(self) -> str:
         return self.base + STATE
+
+    @property
+    def alarm_list(self) -> str:
+        return self.base + ALARM_LIST
+
+    @property
+    def last_outage(self) -> str:
+        return self.base + LAST_OUTAGE
 
     @property
     def demand(self) -> str:
@@ -140,13 +150,14 @@ _NOT_SUBSCRIBED = "the controller does not subscribe to this topic"
 class Topics:
     """Converts messages of one site. `circuits`: the circuits that a message may be about.
 
-    `local_time`: of times in texts for people.
+    `local_time`: of times in texts for people. `classes`: for the class of an outage.
     """
 
     site: str
     circuits: Container[CircuitId] = ()
     contact: ContactTopics | None = None
     local_time: LocalTime = field(default_factory=LocalTime)
+    classes: OutageClasses = field(default_factory=OutageClasses)
     names: SiteTopics = field(init=False)
 
     def __post_init__(self) -> None:
@@ -281,6 +292,12 @@ class Topics:
 
     def alarm(self, view: AlarmView, wall: WallClock) -> Publication:
         return _retained(self.names.alarm(view.id), payloads.alarm(view, wall))
+
+    def alarm_list(self, views: Sequence[AlarmView], wall: WallClock) -> Publication:
+        return _retained(self.names.alarm_list, payloads.alarm_list(views, wall))
+
+    def last_outage(self, view: OutageView, wall: WallClock) -> Publication:
+        return _retained(self.names.last_outage, payloads.last_outage(view, wall, self.classes))
 
     def cleared_alarm(self, alarm: str) -> Publication:
         return _retained(self.names.alarm(alarm), b"")

@@ -13,11 +13,13 @@ from controller.config.model import (
     SINGLE_TABLES,
     BrokerSettings,
     ContactSettings,
+    ExerciseSettings,
     ExtraMeterSettings,
     GeneratorSettings,
     GpioContact,
     MeterSettings,
     MqttContact,
+    OutageSettings,
     RestoreSettings,
     ShedSettings,
     SiteSettings,
@@ -48,6 +50,8 @@ class Installer:
     meters: Mapping[str, ExtraMeterSettings]
     store: StoreSettings
     generator: GeneratorSettings | None
+    outage: OutageSettings
+    exercise: ExerciseSettings | None
 
 
 def read_installer(raw: dict[str, object], notes: ErrorCollector) -> Installer | ConfigErrors:
@@ -65,10 +69,12 @@ def read_installer(raw: dict[str, object], notes: ErrorCollector) -> Installer |
     meters = _meters(raw, notes)
     store = _table(StoreSettings, "store", raw, notes) or StoreSettings()
     generator = _table(GeneratorSettings, "generator", raw, notes)
+    outage = _table(OutageSettings, "outage", raw, notes) or OutageSettings()
+    exercise = _table(ExerciseSettings, "exercise", raw, notes)
     _note_clashes(contact, broker, meter, meters, notes)
     if notes.found or site is None or contact is None:
         return ConfigErrors(notes.sorted())
-    return Installer(site, contact, broker, shed, restore, meter, meters, store, generator)
+    return Installer(site, contact, broker, shed, restore, meter, meters, store, generator, outage, exercise)
 
 
 def _table(table: type[Table], name: str, raw: dict[str, object], notes: ErrorCollector) -> Table | None:

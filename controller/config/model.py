@@ -20,6 +20,7 @@ from controller.config.validators import (
     TimeZone,
     Topic,
 )
+from rules.outage_class import WEEKDAYS
 from rules.panel import Circuit, CircuitId, Kind, Override, Restore, ShedBy, Tag, Wakes
 
 NAME = TextValue(ID_PATTERN, 'a-z, 0-9 and "-" between them, at most 64 signs')
@@ -161,6 +162,25 @@ class GeneratorSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OutageSettings:
+    """Class of an outage. `blink_s`: a shorter one is a blink, in seconds."""
+
+    blink_s: Annotated[float, SECONDS_TO_AN_HOUR] = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExerciseSettings:
+    """Weekly exercise of the generator with a transfer: it sets the class of an outage, and never sends a command.
+
+    `at`: local time, `HH:MM`. `for_min`: duration in minutes.
+    """
+
+    weekday: Annotated[str, OneOf(WEEKDAYS)]
+    at: Annotated[str, TextValue(r"(?:[01]\d|2[0-3]):[0-5]\d", "a time of day such as 10:00")]
+    for_min: Annotated[float, Number(1, 240)] = 20.0
+
+
+@dataclass(frozen=True, slots=True)
 class CircuitSettings:
     """One `[circuits.ID]` as the homeowner writes it. `name`: None means the id.
 
@@ -210,4 +230,6 @@ SINGLE_TABLES = {
     "meter": MeterSettings,
     "store": StoreSettings,
     "generator": GeneratorSettings,
+    "outage": OutageSettings,
+    "exercise": ExerciseSettings,
 }

@@ -78,6 +78,14 @@ class PublishAlarm(NamedTuple):
     id: str
 
 
+class PublishAlarmList(NamedTuple):
+    """Publish `controller/alarms`: all active alarms."""
+
+
+class PublishLastOutage(NamedTuple):
+    """Publish `outages/last`: the open outage, or the last one."""
+
+
 class PublishEvent(NamedTuple):
     """Publish one event on `events`."""
 
@@ -192,6 +200,8 @@ Effect = (
     | PublishDemand
     | PublishMeter
     | PublishAlarm
+    | PublishAlarmList
+    | PublishLastOutage
     | PublishEvent
     | DiskEffect
 )
@@ -202,7 +212,9 @@ class SavedState:
     """State on disk at a start.
 
     `outage`: the one that is not closed, if any. `last_outage`: the highest number, or 0. `boot`: the boot that last
-    wrote; None: no boot did. `pulse_count`, `kwh_pulse_count`: edges of the meter's outputs counted so far.
+    wrote; None: no boot did. `last_closed`: the last outage that is closed. `boot_offsets`: UTC seconds since 1970
+    minus monotonic seconds of earlier boots. `pulse_count`, `kwh_pulse_count`: edges of the meter's outputs counted so
+    far.
     """
 
     entries: Mapping[CircuitId, Mapping[str, Json]] = field(default_factory=dict)
@@ -213,3 +225,5 @@ class SavedState:
     boot: str | None = None
     pulse_count: int = 0
     kwh_pulse_count: int = 0
+    last_closed: SaveOutage | None = field(default=None, compare=False)
+    boot_offsets: Mapping[str, float] = field(default_factory=dict, compare=False)

@@ -27,6 +27,7 @@ from controller.core.outbox import Outbox
 from controller.core.rate_limit import RateLimit
 from controller.core.requests import RequestHandler
 from controller.core.system_alarms import SystemAlarmMonitor
+from controller.core.views import OutageView
 from rules.contact import ContactDebouncer, PowerSource
 from rules.device_reports import DeviceReports
 from rules.flapping import FlapSettings
@@ -221,6 +222,17 @@ class Engine:
 
             self._view_builder = ViewBuilder(self._context, self._contact, self._outage, self._scheduler)
         return self._view_builder
+
+    def alarm_views(self) -> tuple[AlarmView, ...]:
+        """Return the content of `controller/alarms`: all active alarms, by id."""
+        return tuple(sorted(self._outbox.alarms, key=lambda view: view.id))
+
+    def last_outage_view(self) -> OutageView | None:
+        """Return the content of `outages/last`; None: there was no outage yet."""
+        last = self._record.latest
+        if last is None:
+            return None
+        return OutageView(last.id, last.kind, last.began, last.ended, last.energy_kwh, last.peak_15min_kw)
 
     def alarm_view(self, alarm: str) -> AlarmView | None:
         """Return the content of `alarms/<id>`; None: the alarm is not active."""

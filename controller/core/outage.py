@@ -223,6 +223,7 @@ class OutageLifecycle:
             self._ledger.begin(self._record.id, self._record.positions())
         if new and not by_drill:
             self._outbox.log_event("outage_began", since, may_be_delayed=False, outage=self._record.id)
+        self._context.defer(self._outbox.publish_last_outage)
         self._context.defer(partial(self._demand.outage_began, since))
         self._end_watches(at)
         self._scheduler.begin_shedding(at, self._test if by_drill else None)
@@ -268,6 +269,7 @@ class OutageLifecycle:
         details: dict[str, Json] = {"outage": record.id, "kind": DRILL if record.is_drill else "outage"}
         ended_at = self._contact.settled_at if self._drill_over_at is None else self._drill_over_at
         record.closed(ended_at, energy_kwh, peak_kw)
+        self._outbox.publish_last_outage()
         self._ledger.close()
         figures: dict[str, Json] = {"energy_kwh": energy_kwh, "peak_15min_kw": peak_kw, "owed": [*owed]}
         self._outbox.log_event("outage_ended", at, may_be_delayed=False, details={**details, **figures})

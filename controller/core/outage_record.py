@@ -30,6 +30,7 @@ class OutageRecord:
         self._histories = {(row.outage, row.circuit): row for row in memory.history}
         self._openings = [moment for moment in memory.openings if moment.boot == boot]
         self.outage: SaveOutage | None = memory.outage
+        self._last_closed: SaveOutage | None = memory.last_closed
         self._drill_has_begun = False  # in the open outage
         self.drill_began_at: float | None = None  # last drill of this boot
         self._rows: list[DiskEffect] = []
@@ -38,6 +39,11 @@ class OutageRecord:
     def id(self) -> int | None:
         """Return the number of the open outage; None: no outage is open, or it has not begun yet."""
         return self.outage.id if self.outage is not None and self._has_begun else None
+
+    @property
+    def latest(self) -> SaveOutage | None:
+        """Return the open outage, or the last one; None: there was none yet."""
+        return self.outage if self.id is not None else self._last_closed
 
     @property
     def is_drill(self) -> bool:
@@ -153,6 +159,7 @@ class OutageRecord:
         assert self.outage is not None  # only an open outage is closed
         ended = self._boot_time(at)
         self._save(replace(self.outage, stage="closed", ended=ended, energy_kwh=energy_kwh, peak_15min_kw=peak_kw))
+        self._last_closed = self.outage
         self.outage, self._drill_has_begun = None, False
         self._histories = {key: row for key, row in self._histories.items() if row.end is None}
 

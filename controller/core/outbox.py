@@ -124,6 +124,10 @@ class Outbox:
         """Publish `controller/state`."""
         self._queue.add_state()
 
+    def publish_last_outage(self) -> None:
+        """Publish `outages/last`."""
+        self._queue.add_last_outage()
+
     def publish_demand(self) -> None:
         """Publish `demand`."""
         self._queue.add_demand()

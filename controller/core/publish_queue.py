@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from controller.core.effects import PublishAlarm, PublishCircuit, PublishDemand, PublishEvent, PublishState
+from controller.core.effects import (
+    PublishAlarm,
+    PublishAlarmList,
+    PublishCircuit,
+    PublishDemand,
+    PublishEvent,
+    PublishLastOutage,
+    PublishState,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,6 +38,7 @@ class PublishQueue:
         self._known = {*known}
         self._state = True
         self._demand = False
+        self._alarm_list = self._last_outage = False
         self._circuits: set[CircuitId] = set()
         self._alarms: set[str] = set()
         self._meters: dict[str, PublishMeter] = {}
@@ -53,8 +62,14 @@ class PublishQueue:
         self._circuits.update(circuits)
 
     def add_alarms(self, alarms: Iterable[str]) -> None:
-        """Queue these alarms, by id."""
+        """Queue these alarms, by id, and the list of all alarms."""
+        before = len(self._alarms)
         self._alarms.update(alarms)
+        self._alarm_list = self._alarm_list or len(self._alarms) > before
+
+    def add_last_outage(self) -> None:
+        """Queue `outages/last`."""
+        self._last_outage = True
 
     def add_meter(self, reading: PublishMeter) -> None:
         """Queue the reading of a further meter, in place of an earlier one."""
@@ -67,6 +82,7 @@ class PublishQueue:
         # A circuit removed from the file while the program was down would stay retained at the broker.
         self._circuits |= self._known
         self._alarms.update(alarms)
+        self._alarm_list = self._last_outage = True
 
     def drain(self, now: float) -> list[Effect]:
         """Return what may be published now, and remove it."""
@@ -79,6 +95,11 @@ class PublishQueue:
         self._circuits.clear()
         effects += [PublishAlarm(alarm) for alarm in sorted(self._alarms)]
         self._alarms.clear()
+        if self._alarm_list:
+            effects.append(PublishAlarmList())
+        if self._last_outage:
+            effects.append(PublishLastOutage())
+        self._alarm_list = self._last_outage = False
         effects += self._meters.values()
         self._meters.clear()
         if self._demand and now >= self._demand_at + MIN_INTERVAL_S:

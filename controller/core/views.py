@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rules.boot_time import BootTime
     from rules.panel import CircuitId, Kind, Position, Tag
 
 
@@ -13,15 +16,27 @@ if TYPE_CHECKING:
 class WallClock:
     """Wall clock, as `offset_s`: UTC seconds since 1970 minus monotonic seconds.
 
-    A Pi has no battery-backed clock. Until the clock is `trusted`, every published time is marked as untrusted.
+    `boot`: the boot ID. `earlier`: offsets of earlier boots, as far as known. A Pi has no battery-backed clock. Until
+    the clock is `trusted`, every published time is marked as untrusted.
     """
 
     offset_s: float
     trusted: bool
+    boot: str = ""
+    earlier: Mapping[str, float] = field(default_factory=dict)
 
     def seconds(self, at: float) -> float:
         """Return UTC seconds since 1970 for a monotonic second of this boot."""
         return at + self.offset_s
+
+    def utc_s(self, moment: BootTime | None) -> float | None:
+        """Return UTC seconds since 1970 for a time of any boot; None: the clock of that boot is not known."""
+        if moment is None:
+            return None
+        if moment.boot == self.boot:
+            return self.seconds(moment.mono)
+        offset_s = self.earlier.get(moment.boot)
+        return None if offset_s is None else moment.mono + offset_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +106,21 @@ class CircuitView:
     remedy: str | None = None
     back_at: float | None = None
     waits_for: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutageView:
+    """View of an outage. `began`, `ended`: boot ID and monotonic seconds; `ended` None: it is open.
+
+    `energy_kwh`, `peak_15min_kw`: None is unknown.
+    """
+
+    outage: int
+    kind: str
+    began: BootTime
+    ended: BootTime | None
+    energy_kwh: float | None
+    peak_15min_kw: float | None
 
 
 @dataclass(frozen=True, slots=True)

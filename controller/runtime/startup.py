@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from controller.bus.outage_classes import OutageClasses
 from controller.bus.topics import ContactTopics, Topics
 from controller.config.local_time import LocalTime
 from controller.config.model import GpioContact, MqttContact
@@ -13,6 +14,7 @@ from controller.core.engine import EngineSettings
 from hw.broker_socket import Broker
 from rules.controllability import commandable
 from rules.flapping import FlapSettings
+from rules.outage_class import WEEKDAYS, ExerciseWindow
 from rules.panel import Panel
 from rules.shed import RetryPolicy
 
@@ -80,7 +82,16 @@ def topics(configuration: Configuration, panel: Panel) -> Topics:
     """Return the topics of the house. `panel`: the panel in force at this start."""
     site = configuration.site
     local_time = LocalTime.of(site.timezone, site.clock)
-    return Topics(site.id, panel.circuits.keys(), contact_topics(configuration), local_time)
+    classes = OutageClasses(configuration.installer.outage.blink_s, _exercise(configuration), local_time)
+    return Topics(site.id, panel.circuits.keys(), contact_topics(configuration), local_time, classes)
+
+
+def _exercise(configuration: Configuration) -> ExerciseWindow | None:
+    exercise = configuration.installer.exercise
+    if exercise is None:
+        return None
+    hours, minutes = exercise.at.split(":")
+    return ExerciseWindow(WEEKDAYS.index(exercise.weekday), 60 * int(hours) + int(minutes), exercise.for_min)
 
 
 def meter_tracker(configuration: Configuration, now: float, counted: int, kwh_counted: int = 0) -> MeterTracker | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from controller.bus import payloads
+from controller.bus.client_reports import KNOWN_CLIENTS, parse_client_report
 from controller.bus.messages import Publication, Rejection, ReplyAddress, shown
 from controller.bus.outage_classes import OutageClasses
 from controller.bus.profile import NATIVE
@@ -106,6 +107,9 @@ class SiteTopics:
     def meter(self, meter: str) -> str:
         return f"{self.base}meters/{meter}"
 
+    def client_state(self, client: str) -> str:
+        return f"{self.base}clients/{client}/state"
+
     def ask(self, request: str) -> str:
         return f"{self.base}ask/{request}"
 
@@ -180,6 +184,7 @@ class Topics:
             *(topic for topic in contact if topic is not None),
             self.names.breaker_availability(ANY),
             self.names.breaker_state(ANY),
+            *(self.names.client_state(client) for client in (*KNOWN_CLIENTS, ANY)),
             self.names.ask(ANY),
         )
 
@@ -193,15 +198,17 @@ class Topics:
             return self._contact_position(self.contact, message)
         if self.contact is not None and message.topic == self.contact.availability_topic:
             return self._contact_availability(self.contact, message)
+        event: Event | Rejection | None = Rejection(_NOT_SUBSCRIBED)
         if not message.topic.startswith(self.names.base):
-            return Rejection(_NOT_SUBSCRIBED)
+            return event
         match self.names.name_of(message.topic).split("/"):
             case ["breakers", circuit, leaf]:
-                return self._device_report(CircuitId(circuit), leaf, message)
+                event = self._device_report(CircuitId(circuit), leaf, message)
+            case ["clients", client, "state"]:
+                event = parse_client_report(client, message)
             case ["ask", request]:
-                return parse_request(request, message, self.circuits, self._reply_address(message))
-            case _:
-                return Rejection(_NOT_SUBSCRIBED)
+                event = parse_request(request, message, self.circuits, self._reply_address(message))
+        return event
 
     def _contact_position(self, contact: ContactTopics, message: IncomingMessage) -> ContactChanged | Rejection | None:
         if not message.payload:

@@ -7,11 +7,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from controller.core.views import AlarmView
+from rules.panel import CircuitId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from rules.panel import CircuitId
+    from rules.json_types import Json
 
 
 class _Text(NamedTuple):
@@ -140,6 +141,7 @@ class ActiveAlarms:
     def __init__(self) -> None:
         self._active: dict[str, AlarmView] = {}
         self._changed: set[str] = set()
+        self._of_clients: dict[str, set[str]] = {}
 
     def __iter__(self) -> Iterator[AlarmView]:
         return iter(self._active.values())
@@ -164,6 +166,30 @@ class ActiveAlarms:
             self._active[new.id] = new
             self._changed.add(new.id)
         return old is None
+
+    def set_of_client(
+        self, client: str, at: float, problems: Sequence[Mapping[str, Json]]
+    ) -> tuple[list[AlarmView], list[AlarmView]]:
+        """Take over the problems of a client as alarms `<client>-<id>`; return those raised and those cleared."""
+        raised = []
+        current = self._of_clients.setdefault(client, set())
+        named: set[str] = set()
+        for problem in problems:
+            name, circuits = f"{client}-{problem['id']}", problem["circuits"]
+            old = self._active.get(name)
+            since = at if old is None else old.since
+            ids = tuple(CircuitId(str(one)) for one in circuits) if isinstance(circuits, list) else ()
+            new = AlarmView(name, since, str(problem["message"]), str(problem["action"]), ids)
+            named.add(name)
+            if new != old:
+                self._active[name] = new
+                self._changed.add(name)
+            if old is None:
+                raised.append(new)
+        cleared = [self._active.pop(name) for name in sorted(current - named)]
+        self._changed.update(view.id for view in cleared)
+        self._of_clients[client] = named
+        return raised, cleared
 
     def take_changes(self) -> tuple[str, ...]:
         """Return the ids of the alarms that have changed since the last call."""

@@ -316,6 +316,8 @@ class Engine:
                 self._breaker_reported(event)
             case ev.AvailabilityReported():
                 self._availability_reported(event)
+            case ev.ClientReported():
+                self._outbox.set_client_problems(event.client, event.at, event.problems)
             case _:
                 self._handle_other(event)
 

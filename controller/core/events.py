@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rules.json_types import Json
     from rules.panel import CircuitId, Panel, Position
     from rules.requests import AskKind
 
@@ -67,6 +68,17 @@ class AvailabilityReported(NamedTuple):
     circuit: CircuitId
     online: bool
     retained: bool = False
+
+
+class ClientReported(NamedTuple):
+    """A client (page, notices, bridge, uplink) reported its state. Nothing but its problems is used.
+
+    `problems`: mappings with `id`, `message`, `action` and `circuits`; empty: it has none, or is offline.
+    """
+
+    at: float
+    client: str
+    problems: tuple[Mapping[str, Json], ...] = ()
 
 
 class Requested(NamedTuple):
@@ -174,6 +186,7 @@ Event = (
     | BusLost
     | BreakerReported
     | AvailabilityReported
+    | ClientReported
     | Requested
     | CircuitsChanged
     | ConfigurationRefused

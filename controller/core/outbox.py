@@ -10,7 +10,7 @@ from controller.core.publish_queue import PublishQueue
 from rules.device_reports import ReportOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from controller.core.effects import DiskEffect, Effect, PublishMeter
     from controller.core.outage_record import OutageRecord
@@ -112,6 +112,15 @@ class Outbox:
                 self.log_event("alarm_raised", at, details={**details, "message": view.message})
         elif (cleared := self.alarms.clear(alarm)) is not None:
             self.log_event("alarm_cleared", at, alarm=cleared.id, lasted_s=round(at - cleared.since, 3))
+
+    def set_client_problems(self, client: str, at: float, problems: Sequence[Mapping[str, Json]]) -> None:
+        """Raise an alarm for each problem of a client, update them, and clear those that it no longer reports."""
+        raised, cleared = self.alarms.set_of_client(client, at, problems)
+        for view in raised:
+            details: dict[str, Json] = {"alarm": view.id, "circuits": [*view.circuits], "since_at": view.since}
+            self.log_event("alarm_raised", at, details={**details, "message": view.message})
+        for view in cleared:
+            self.log_event("alarm_cleared", at, alarm=view.id, lasted_s=round(at - view.since, 3))
 
     def reply(self, address: object, *, ok: bool, reason: str, needs_force: bool = False) -> None:
         """Reply to a user request; `address` None: the requester expects no reply."""

@@ -329,6 +329,7 @@ _EVENTS: dict[str, type[Any]] = {
     "BusLost": ev.BusLost,
     "BreakerReported": ev.BreakerReported,
     "AvailabilityReported": ev.AvailabilityReported,
+    "ClientReported": ev.ClientReported,
     "Requested": ev.Requested,
     "CircuitsChanged": ev.CircuitsChanged,
     "ConfigurationRefused": ev.ConfigurationRefused,
@@ -351,5 +352,6 @@ _FIELDS: dict[str, Callable[[Any], Any]] = {
     "position": Position,
     "panel": _panel,
     "errors": tuple,
+    "problems": tuple,
     "reply": lambda waits: TICKET if waits else None,
 }

@@ -63,6 +63,7 @@ EVENTS: tuple[ev.Event, ...] = (
     ev.BusLost(1.5, "refused: \ud800"),
     ev.BreakerReported(1.6, TUB, Position.TRIPPED),
     ev.AvailabilityReported(1.7, TUB, online=False, retained=True),
+    ev.ClientReported(3.0, "page", ({"id": "x", "message": "m", "action": "a", "circuits": []},)),
     ev.Requested(1.8, "off", TUB, by="Ann", note="guests", now=True, reply=TICKET),
     ev.CircuitsChanged(1.9, PANEL, None),
     ev.ConfigurationRefused(2.0, ("circuits.toml:3: wrong",), None),

@@ -13,6 +13,7 @@ from clients.bus_client.request import send_request
 from controller.bus.topics import ANY, SiteTopics
 from hw.broker_socket import BrokerError
 from hw.mqtt import MqttConnection
+from rules.drill import NOTICE_S, TEST_LONGEST_S
 from rules.panel import CircuitId, Position
 from rules.shed import MAX_ATTEMPTS
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from hw.broker_socket import Broker
+    from rules.json_types import Json
     from rules.requests import AskKind
 
 RETAINED_S = 5.0
@@ -114,7 +116,9 @@ class BreakerClient:
         self._said.pop(circuit, None)
         # The controller tries again by itself.
         tries, within_s = (
-            (1, MAX_ATTEMPTS * self._confirm_s) if self._through_controller else (MAX_ATTEMPTS, self._confirm_s)
+            (1, NOTICE_S + MAX_ATTEMPTS * self._confirm_s)
+            if self._through_controller
+            else (MAX_ATTEMPTS, self._confirm_s)
         )
         for _ in range(tries):
             await self._command(circuit, wanted)
@@ -126,14 +130,6 @@ class BreakerClient:
         there = self._through_controller and self.positions.get(circuit) is wanted
         return time.monotonic() - began if there else None
 
-    async def may_come_on(self, circuit: CircuitId) -> None:
-        """Check that the running controller would switch the circuit, which is on, on again.
-
-        Raises RefusedError if it would not: the circuit is on hold. BrokerError.
-        """
-        if self._through_controller:
-            await self._command(circuit, Position.ON)
-
     async def _command(self, circuit: CircuitId, wanted: Position) -> None:
         self._check()
         if not self._through_controller:
@@ -141,10 +137,17 @@ class BreakerClient:
             self._link.publish(self._topics.breaker_command(circuit), wanted.name.encode(), expiry_s=expiry_s)
             self._link.flush()
             return
-        request: AskKind = "on" if wanted is Position.ON else "off"
-        done, reason = await send_request(
-            self._broker, self._site, request, {"circuit": circuit, "by": "setup", "now": True}
-        )
+        if wanted is Position.OFF:
+            # A test of the controller's own: it switches the circuit on again, also if setup is killed.
+            await self._request("test", {"circuit": circuit, "for_s": TEST_LONGEST_S})
+            return
+        try:
+            await self._request("drill-end", {})
+        except RefusedError:  # the test is over: its time was up
+            await self._request("on", {"circuit": circuit, "now": True})
+
+    async def _request(self, request: AskKind, fields: dict[str, Json]) -> None:
+        done, reason = await send_request(self._broker, self._site, request, {"by": "setup", **fields})
         if not done:
             raise RefusedError(reason)
 

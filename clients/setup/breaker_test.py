@@ -1,9 +1,10 @@
-"""Each breaker proved: off and on again, with consent, and put back as it was whatever happens in between."""
+"""Test of each breaker: off and on again, with consent, confirmed by the device and by the user."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clients.bus_client.site import Site
@@ -17,7 +18,7 @@ from clients.terminal.tables import format_duration
 from controller.bus.topics import SiteTopics
 from hw.broker_socket import BrokerError
 from rules.controllability import commandable, controllable, shed_by_panel
-from rules.panel import CircuitId, Position
+from rules.panel import CircuitId, Panel, Position
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -36,17 +37,20 @@ class LeftOffError(Exception):
 
 
 async def run_breaker_tests(ground: SetupSession) -> bool:
-    """Switch each controllable circuit off and on, where the person agrees; return whether all of them obeyed."""
+    """Switch each controllable circuit off and on, if the user agrees; return whether all of them passed."""
     person = ground.prompt
     if (why := await _not_now(ground)) is not None:
         person.say(f"Not now: {why}")
         return False
     await _earlier_ones(ground)
     demand = await _way_to_measure(ground)
-    proved = [await _one(ground, circuit, demand) for circuit in ground.house_panel if _may_be_proved(ground, circuit)]
-    person.say(f"{sum(proved)} of {len(proved)} circuits that can be switched have obeyed.")
+    there = [circuit for circuit in ground.house_panel if _may_be_proved(ground, circuit)]
+    names = ", ".join(circuit.name for circuit in there)
+    every = len(there) > 1 and await person.confirm(f"Test all of them, one after the other: {names}?")
+    proved = [await _one(ground, circuit, demand, asked=every) for circuit in there]
+    person.say(f"{sum(proved)} of {len(proved)} circuits that can be switched have passed.")
     for left in ground.seen.left_off:
-        person.say(f"MIND: {left} IS LEFT OFF.")
+        person.say(f"MIND: {_name(ground, left)} IS LEFT OFF.")
     return all(proved) and not ground.seen.left_off
 
 
@@ -60,11 +64,16 @@ def _may_be_proved(ground: SetupSession, circuit: Circuit) -> bool:
     return commandable(circuit)
 
 
+def _name(ground: SetupSession, circuit: str) -> str:
+    found = ground.panel.circuits.get(CircuitId(circuit))
+    return circuit if found is None else found.label
+
+
 async def _earlier_ones(ground: SetupSession) -> None:
     """Offer to restore what an earlier setup switched off and did not see on again."""
     for left in ground.seen.left_off:
         circuit = ground.panel.circuits.get(CircuitId(left))
-        question = f"An earlier setup ended while {left} was off and did not see it on again. Switch it on now?"
+        question = f"An earlier setup ended while {_name(ground, left)} was off. Switch it on now?"
         if circuit is None or not commandable(circuit) or not await ground.prompt.confirm(question):
             continue
         try:
@@ -93,17 +102,34 @@ async def _not_now(ground: SetupSession) -> str | None:
 
 
 def _not_quiet(told: HouseStatus) -> str | None:
+    """Return why the running controller cannot switch at the user's request now; None: it can."""
     state = told.state or {}
-    if state.get("state") == "utility" and state.get("source") == "utility" and not state.get("owed"):
-        return None
-    return f"the controller is running, and busy ({state.get('state')}): circuits are its alone until it is on utility"
+    owed = state.get("owed")
+    reasons = {
+        "the contact position is unknown": state.get("source") == "unknown",
+        "the house is on its generator": state.get("source") == "standby",
+        "a drill is running: `loadshed drill --end` ends it": state.get("kind") == "drill",
+        "circuits are being restored after an outage: try again in some minutes": state.get("state") != "utility",
+        "circuits of an earlier outage are still to be restored: `loadshed status` lists them": bool(owed),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+async def _quiet(ground: SetupSession) -> str | None:
+    """Wait until the controller has finished the last test; return why nothing may be switched, None if it may."""
+    until = time.monotonic() + ground.timeouts.restore_s
+    while True:
+        why = await _not_now(ground)
+        if why is None or time.monotonic() >= until:
+            return why
+        await asyncio.sleep(AGAIN_S)
 
 
 async def _way_to_measure(ground: SetupSession) -> LoadMeasurement | None:
     told = await fetch_status(ground.broker, ground.site)
     running = told.availability == "online"
     if running:
-        ground.prompt.say("The controller is running: it does the switching, at your request.")
+        ground.prompt.say("The controller is running: it switches, at your request.")
     demand = demand_of(ground, _site(ground), running=running)
     if demand is None or not await ground.prompt.confirm(f"Measure each circuit's demand too ({demand.takes})?"):
         return None
@@ -118,19 +144,19 @@ def _site(ground: SetupSession) -> Site:
 # --- one circuit -----------------------------------------------------------------------------------------------------
 
 
-async def _one(ground: SetupSession, circuit: Circuit, demand: LoadMeasurement | None) -> bool:
-    """Prove one circuit if the person agrees; return whether it has obeyed, now or earlier."""
+async def _one(ground: SetupSession, circuit: Circuit, demand: LoadMeasurement | None, *, asked: bool) -> bool:
+    """Test one circuit if the user agrees; return whether it has passed, now or earlier. `asked`: has agreed."""
     person = ground.prompt
-    rests = f", {circuit.min_off_s:g} s of rest between" if circuit.min_off_s else ""
-    if not await person.confirm(f"{circuit.name} ({circuit.id}): switch it off and on again now{rests}?"):
+    rests = f", with {circuit.min_off_s:g} s between" if circuit.min_off_s else ""
+    if not (asked or await person.confirm(f"{circuit.label}: switch it off and on again now{rests}?")):
         return circuit.id in ground.seen.proofs
     try:
-        if (why := await _not_now(ground)) is not None:
+        if (why := await _quiet(ground)) is not None:
             person.say(f"Not now: {why}")
             return False
         proof = await _proof(ground, circuit, demand)
     except (BrokerError, RefusedError, LeftOffError) as error:
-        person.say(f"{circuit.name}: NOT PROVED: {error}")
+        person.say(f"{circuit.name}: NOT TESTED: {error}")
         return False
     if proof is None:
         return False
@@ -146,24 +172,60 @@ async def _proof(ground: SetupSession, circuit: Circuit, demand: LoadMeasurement
         if position is not Position.ON:
             person.say(_why_not(ground.site, circuit, position))
             return None
-        await bus.may_come_on(circuit.id)
         on_kw = await _measured(ground, demand)
         off_kw: float | None = None
+        went_off = False
         ground.keep(ground.seen.about_to_switch_off(circuit.id))
         began = time.monotonic()
         try:
-            off_s = await bus.switch(circuit.id, Position.OFF)
+            off_s = await _switched_off(ground, bus, circuit)
             if off_s is not None:
-                person.say(f"{circuit.name}: off, it says, after {format_duration(off_s)}.")
+                person.say(f"{circuit.name}: its device reports off after {format_duration(off_s)}.")
                 off_kw = await _measured(ground, demand)
+                went_off = await _went_off(ground, circuit)
         finally:
             # Ctrl-C and a broker that went away end here as well.
-            on_s = await _given_back(ground, circuit, began + circuit.min_off_s)
+            if circuit.id in ground.seen.left_off:
+                on_s = await _given_back(ground, circuit, began + circuit.min_off_s)
     if off_s is None:
-        person.say(f"{circuit.name}: three commands to go off brought no report. Look at its breaker and its hub.")
+        person.say(f"{circuit.name}: no report after three OFF commands. Check its breaker and its hub.")
+        return None
+    if not went_off:
+        await _crossed(ground, circuit)
         return None
     drop_kw = _drop(ground, circuit, on_kw, off_kw)
     return BreakerTestResult(now_utc(), round(off_s, 3), round(on_s, 3), drop_kw)
+
+
+async def _went_off(ground: SetupSession, circuit: Circuit) -> bool:
+    """Return whether the user saw this circuit, and no other, go off: a device reports its own relay only."""
+    return await ground.prompt.answer_yes_no(f"Did {circuit.label} turn off?")
+
+
+async def _crossed(ground: SetupSession, circuit: Circuit) -> None:
+    """Report that another circuit went off, and offer to exchange the two in circuits.toml."""
+    person = ground.prompt
+    person.say(f"CROSSED: the device of {circuit.id} reported off, and {circuit.label} stayed on.")
+    others = [one for one in ground.panel if one.id != circuit.id]
+    listed = ", ".join(f"{'+'.join(map(str, one.spaces))} {one.name}" for one in others)
+    answer = await person.ask(f"Which space went off instead ({listed})? Enter: unknown")
+    other = next((one for one in others if answer and answer in (*map(str, one.spaces), one.id, one.name)), None)
+    if other is None:
+        person.say("Find out which breaker this device switches, and correct circuits.toml or the device's topic.")
+        return
+    if await person.confirm(f"Exchange {circuit.name} and {other.name} in circuits.toml?", default=True):
+        swapped = {circuit.id: replace(other, id=circuit.id), other.id: replace(circuit, id=other.id)}
+        ground.write_panel(Panel({one.id: swapped.get(one.id, one) for one in ground.panel}))
+        person.say("Exchanged. Test both again: `loadshed setup prove`. A running controller needs a reload.")
+
+
+async def _switched_off(ground: SetupSession, bus: BreakerClient, circuit: Circuit) -> float | None:
+    """Switch the circuit off; return the time of its report. Raises RefusedError, and then nothing was switched."""
+    try:
+        return await bus.switch(circuit.id, Position.OFF)
+    except RefusedError:
+        ground.keep(ground.seen.back_on(circuit.id))
+        raise
 
 
 def _why_not(site: str, circuit: Circuit, position: Position | None) -> str:
@@ -172,7 +234,7 @@ def _why_not(site: str, circuit: Circuit, position: Position | None) -> str:
             f"{circuit.name}: not tested: its breaker has never reported its position. It must publish it retained on "
             f"{SiteTopics(site).breaker_state(circuit.id)}."
         )
-    return f"{circuit.name}: not tried: it is {position.value}, and setup switches nothing on that was not on."
+    return f"{circuit.name}: not tested: it is {position.value}, and setup turns nothing on that was not on."
 
 
 async def _on_bus(ground: SetupSession) -> AbstractAsyncContextManager[BreakerClient]:
@@ -203,7 +265,7 @@ async def _given_back(ground: SetupSession, circuit: Circuit, not_before: float)
     if on_s is None:
         raise LeftOffError(f"{left_off}: {trouble}")
     ground.keep(ground.seen.back_on(circuit.id))
-    person.say(f"{circuit.name}: on again, it says, after {format_duration(on_s)}.")
+    person.say(f"{circuit.name}: its device reports on again after {format_duration(on_s)}.")
     return on_s
 
 
@@ -211,7 +273,7 @@ async def _tried_on(ground: SetupSession, circuit: Circuit) -> tuple[float | Non
     """Return how long the report took; None, after an explanation, if there was none in a sensible time."""
     until = time.monotonic() + ground.timeouts.restore_s
     while True:
-        trouble = "three commands to go on brought no report"
+        trouble = "no report after three ON commands"
         try:
             async with await _on_bus(ground) as bus:
                 on_s = await bus.switch(circuit.id, Position.ON)
@@ -235,7 +297,7 @@ async def _measured(ground: SetupSession, demand: LoadMeasurement | None) -> flo
 
 
 def _drop(ground: SetupSession, circuit: Circuit, on_kw: float | None, off_kw: float | None) -> float | None:
-    """Return what the circuit draws by the meter, and say it; None: not to be known."""
+    """Return what the circuit draws by the meter, and show it; None: unknown."""
     if on_kw is None or off_kw is None:
         return None
     if on_kw == 0.0:
@@ -244,5 +306,7 @@ def _drop(ground: SetupSession, circuit: Circuit, on_kw: float | None, off_kw: f
     drop_kw = round(on_kw - off_kw, 2)
     ground.prompt.say(f"{circuit.name}: demand fell by {drop_kw:.1f} kW, from {on_kw:.1f} to {off_kw:.1f}.")
     if drop_kw <= 0:
-        ground.prompt.say("  Nothing ran there, or the CTs do not see it: `loadshed meter doctor` with a known load.")
+        ground.prompt.say(
+            "  Nothing ran there, or the CTs do not measure it: use `loadshed meter doctor` with a known load."
+        )
     return drop_kw

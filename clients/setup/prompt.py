@@ -74,6 +74,15 @@ class Prompt:
                 return words[answer]
             self.say("yes or no?")
 
+    async def answer_yes_no(self, question: str) -> bool:
+        """Return whether the answer is yes; there is no default, so that Enter is not an answer."""
+        while True:
+            self._print(f"{question} [y/n] ")
+            answer = (await self.line()).strip().lower()
+            if answer in ("y", "yes", "n", "no"):
+                return answer.startswith("y")
+            self.say("yes or no?")
+
     async def choose(self, question: str, words: Sequence[str], default: str = "") -> str:
         """Return one of the words, or of their beginnings."""
         while True:

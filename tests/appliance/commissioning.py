@@ -98,6 +98,9 @@ async def _commission(image: Image, disk: Path) -> Commissioned:
     return Commissioned(terminal.screen, card)
 
 
+RECAP = "To change an answer, type its word"
+
+
 # --- at the terminal -------------------------------------------------------------------------------------------------
 
 
@@ -109,9 +112,10 @@ async def _setup(house: ApplianceHouse, person: Terminal, image: Image) -> None:
     await _meter(person)
     for space, circuit in enumerate(USUAL, 1):
         await _circuit(person, circuit, space)
-    await person.reads('("done": all are there)')
+    await person.reads("Circuit [done]")
     await _let_in(house, image)
     person.types("")
+    await person.answers(("Enter: write this", ""))
     await _proved(house, person)
     await person.reads(f"Written: /etc/loadshed/{CARD}.")
     await person.answers(("Start the controller now, and at each boot?", ""))
@@ -125,45 +129,35 @@ async def _broker(person: Terminal) -> None:
         ("Name of this house [home]", ""),
         ("Its host [127.0.0.1]", ""),
         ("Its port [1883]", ""),
-        ("own Mosquitto: a password for each, and who may say what? [Y/n]", ""),
+        (RECAP, ""),
+        ("own Mosquitto, with a password and an access list for each client? [Y/n]", ""),
     )
-    await person.reads("a word of ours came back after")
+    await person.reads("a message came back after")
 
 
 async def _contact(house: ApplianceHouse, person: Terminal) -> None:
-    await person.answers(("Is it on a pin of this Pi", ""), ("BCM number of its pin [17]", ""))
+    await person.answers(("Is it on a pin of this Pi", ""), ("BCM number of its pin [17]", ""), (RECAP, ""))
     await person.reads("It reads CLOSED (utility) now.")
     await person.reads("Open it now")
     await house.contact(is_open=True)
     await person.reads("seen: OPEN (standby)")
     await person.reads("Close it now")
     await house.contact(is_open=False)
-    await person.reads("Seen closed and open, and written down.")
+    await person.reads("Seen closed and open. The result is saved.")
 
 
 async def _meter(person: Terminal) -> None:
-    await person.answers(("Is there one?", "y"), ("look on every port)", "-"))
+    await person.answers(("Is there a meter?", "y"), ("look on every port)", "-"))
     await person.reads("a meter answers at id 1.")
-    await person.reads("It says that it is a ")
-    await person.answers(("Its model number", ""), ("10 Wh output", ""), ("1 kWh output", ""))
+    await person.reads("The meter identifies itself as ")
+    await person.answers(("Its model number", ""), ("10 Wh output", ""), ("1 kWh output", ""), (RECAP, ""))
 
 
 async def _circuit(person: Terminal, circuit: Wired, space: int) -> None:
-    await person.answers(
-        ('("done": all are there)', circuit.id.replace("-", " ").capitalize()),
-        (f"Its name in topics [{circuit.id}]", ""),
-        ("Its space", str(space)),
-        ("Its breaker", circuit.breaker),
-        ("At a transfer it is", circuit.tag),
-        ("Its rating in A", "20"),
-    )
-    if circuit.tag == "essential":
-        await person.answers(("hang on it", "y" if any("protected" in more for more in circuit.more) else "n"))
-    elif circuit.breaker in REMOTE:
-        rank = str(circuit.rank)
-        await person.answers(("Its rank", rank), ("It comes back", "auto"), ("It must rest between off and on", "0"))
-    else:
-        await person.reads("UNCONTROLLABLE")
+    name, tag = circuit.id.replace("-", " ").capitalize(), circuit.tag[0]
+    rank = f" {circuit.rank}" if circuit.tag == "nonessential" else ""
+    await person.answers(("Circuit [done]", f"{space} {name} {circuit.breaker} {tag} 20A{rank}"))
+    await person.reads(f"{name}, space {space}:")
 
 
 async def _let_in(house: ApplianceHouse, image: Image) -> None:
@@ -187,11 +181,12 @@ async def _proved(house: ApplianceHouse, person: Terminal) -> None:
     """Have each breaker proved that may be commanded, and look outside whether it was."""
     await person.answers(("Measure each circuit's demand too", "y"))
     proved = [circuit.id for circuit in USUAL if circuit.breaker in REMOTE and not circuit.more]
+    await person.answers(("Test all of them, one after the other", "y"))
     for circuit in proved:
-        await person.answers((f"({circuit}): switch it off and on again now", "y"))
+        await person.answers((" turn off? [y/n]", "y"))
         fell = await person.reads("demand fell by ") + await person.reads(" kW,")
         say(f"    {circuit}: fell by{fell.rpartition('fell by')[2]}")
-    await person.reads(f"{len(proved)} of {len(proved)} circuits that can be switched have obeyed.")
+    await person.reads(f"{len(proved)} of {len(proved)} circuits that can be switched have passed.")
     told = [(one.circuit, one.word) for one in house.hub.log]
     if told != [(circuit, word) for circuit in proved for word in ("OFF", "ON")]:
         raise WrongError(f"setup was to switch {proved} off and on, and this is what came: {told}")

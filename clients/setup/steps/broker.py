@@ -15,6 +15,7 @@ from clients.broker_admin.acl import CONTROLLER_NAME
 from clients.broker_admin.mosquitto import PORT
 from clients.setup.config_files import text_of
 from clients.setup.prompt import by_key, or_nothing
+from clients.setup.recap import RecapLine, confirm_recap, sure
 from controller.bus.topics import SiteTopics
 from controller.config.model import BrokerSettings, SiteSettings
 from controller.runtime import startup
@@ -33,19 +34,18 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 async def broker(ground: SetupSession) -> bool:
-    """Set the house's name on the bus and its broker, and try it; return whether it answers."""
+    """Set the house's name on the bus and its broker, and try it; return whether the broker responds."""
     person = ground.prompt
     person.say(
-        "The MQTT broker: breakers, people and other programs meet there. The house's name stands in every topic."
+        "The MQTT broker connects breakers, this controller and other programs. The house's name is in every topic."
     )
+    answers = _Answers(ground)
+    await answers.ask()
     while True:
-        site = SiteSettings(str(await person.value("Name of this house", by_key(SiteSettings, "id"), ground.site)))
-        now = ground.installer.broker
-        host = str(await person.value("Its host", by_key(BrokerSettings, "host"), now.host))
-        port = cast("int", await person.value("Its port", by_key(BrokerSettings, "port"), str(now.port)))
-        there = replace(now, host=host, port=port)
+        await answers.recap()
+        site, there = answers.site, answers.broker
         made_now = await _made(ground, site, there)
-        settings = ground.installer.broker if made_now else await _login(ground, there)
+        settings = ground.installer.broker if made_now else there
         tried = replace(ground.configuration, installer=replace(ground.installer, site=site, broker=settings))
         for_s = ground.timeouts.restart_s if made_now else 0.0
         trouble = await _tried(person, startup.broker(tried), site.id, for_s)
@@ -56,12 +56,83 @@ async def broker(ground: SetupSession) -> bool:
             return False
 
 
+class _Answers:
+    """Answers about the house's name and its broker, each of which can be changed."""
+
+    def __init__(self, ground: SetupSession) -> None:
+        self._ground = ground
+        self._person = ground.prompt
+        self.site = ground.installer.site
+        self.broker = ground.installer.broker
+
+    async def ask(self) -> None:
+        """Ask everything, in order."""
+        await self._house()
+        await self._host()
+        await self._port()
+        if not _may_be_made(self.broker):
+            await self._login()
+
+    async def recap(self) -> None:
+        """Let the user change single answers."""
+        await confirm_recap(self._person, "The broker", self._lines)
+
+    def _lines(self) -> tuple[RecapLine, ...]:
+        broker = self.broker
+        login = (
+            "none"
+            if broker.username is None
+            else f"{broker.username}, password in {broker.password_file or 'the unit'}"
+        )
+        tls = "no TLS" if broker.ca_file is None else f"TLS, {broker.ca_file}"
+        if _may_be_made(broker):
+            login = "set up on this machine next, or none"
+        return (
+            RecapLine("house", self.site.id, self._house),
+            RecapLine("host", broker.host, self._host),
+            RecapLine("port", str(broker.port), self._port),
+            RecapLine("login", f"{login}; {tls}", self._login),
+        )
+
+    async def _house(self) -> None:
+        while True:
+            name = str(await self._person.value("Name of this house", by_key(SiteSettings, "id"), self.site.id))
+            doubtful = name.isdigit() or name in _SLIPS
+            if await sure(self._person, "The house's name is in every topic", name, doubtful=doubtful):
+                self.site = replace(self.site, id=name)
+                return
+
+    async def _host(self) -> None:
+        while True:
+            host = str(await self._person.value("Its host", by_key(BrokerSettings, "host"), self.broker.host))
+            doubtful = host.isdigit() or host.lower() in _SLIPS
+            if await sure(self._person, "The broker's host", host, doubtful=doubtful):
+                self.broker = replace(self.broker, host=host)
+                return
+
+    async def _port(self) -> None:
+        port = await self._person.value("Its port", by_key(BrokerSettings, "port"), str(self.broker.port))
+        self.broker = replace(self.broker, port=cast("int", port))
+
+    async def _login(self) -> None:
+        self.broker = await _login(self._ground, self.broker)
+
+
+_SLIPS = ("y", "n", "yes", "no", "q", "ok", "done", "exit", "quit", "-")
+"""Answers to another question than the one that was asked."""
+
+
+def _may_be_made(settings: BrokerSettings) -> bool:
+    """Return whether this machine's own broker can be set up for the house."""
+    can = settings.username is None and settings.host in LOOPBACK and settings.port == PORT
+    return can and shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is not None
+
+
 async def _made(ground: SetupSession, site: SiteSettings, settings: BrokerSettings) -> bool:
     """Set up this machine's own broker for the house, if it exists and the user agrees; return whether it is set up."""
-    can = settings.username is None and settings.host in LOOPBACK and settings.port == PORT
-    if not can or shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None:
+    if not _may_be_made(settings):
         return False
-    question = "Set up this machine's own Mosquitto: a password for each, and who may say what?"
+    question = "Set up this machine's own Mosquitto, with a password and an access list for each client?"
     if not await ground.prompt.confirm(question, default=ground.prompt.at_terminal):
         return False
     if not ground.write_installer(site=site, broker=settings):
@@ -71,17 +142,17 @@ async def _made(ground: SetupSession, site: SiteSettings, settings: BrokerSettin
 
 
 async def _login(ground: SetupSession, settings: BrokerSettings) -> BrokerSettings:
-    """Return the settings with who we are there, and whom to trust."""
+    """Return the settings with the login there, and the authority to trust."""
     person = ground.prompt
-    username = await _or_none(person, 'Our user name there ("-": none)', "username", settings.username)
+    username = await _or_none(person, 'User name of the controller there ("-": none)', "username", settings.username)
     password_file = None
     if username is not None:
         usual = settings.password_file or str(ground.config_dir.absolute() / "broker.password")
-        says = 'File with our password ("-": the unit hands it over)'
+        says = 'File with its password ("-": the unit provides it)'
         password_file = await _or_none(person, says, "password_file", usual)
         if password_file is not None:
             await _password(person, Path(password_file))
-    authority = 'TLS: file of the authority to trust ("-": no TLS)'
+    authority = 'TLS: file with the certificate of the authority to trust ("-": no TLS)'
     ca_file = await _or_none(person, authority, "ca_file", settings.ca_file)
     return replace(settings, username=username, password_file=password_file, ca_file=ca_file)
 
@@ -93,11 +164,11 @@ async def _or_none(person: Prompt, question: str, key: str, default: str | None)
 
 async def _password(person: Prompt, path: Path) -> None:
     """Write the password file, if there is none or a new password is wanted."""
-    if text_of(path) is not None and not await person.confirm(f"{path} is there. Type another password?"):
+    if text_of(path) is not None and not await person.confirm(f"{path} exists. Type another password?"):
         return
     password = await person.secret("The password")
     _keep_password(path, password)
-    person.say(f"Written: {path}, to be read by its owner and the controller.")
+    person.say(f"Written: {path}. Only its owner and the controller can read it.")
 
 
 def _keep_password(path: Path, password: str) -> None:
@@ -105,7 +176,7 @@ def _keep_password(path: Path, password: str) -> None:
     write(path, password + "\n", mode=0o640, group=CONTROLLER_NAME)
 
 
-# --- a word there and back -------------------------------------------------------------------------------------------
+# --- a round trip --------------------------------------------------------------------------------------------------
 
 
 async def _tried(person: Prompt, at: Broker, site: str, for_s: float) -> str | None:
@@ -122,7 +193,7 @@ async def _tried(person: Prompt, at: Broker, site: str, for_s: float) -> str | N
             if time.monotonic() >= until:
                 return str(error)
             await asyncio.sleep(AGAIN_S)
-    person.say(f"The broker at {at} answers: a word of ours came back after {1000 * took_s:.0f} ms.")
+    person.say(f"The broker at {at} responds: a message came back after {1000 * took_s:.0f} ms.")
     return None
 
 
@@ -141,7 +212,7 @@ async def round_trip(at: Broker, site: str, within_s: float = ECHO_S) -> float:
     except TimeoutError:
         who = at.username or "anonymous clients"
         raise BrokerError(
-            f"the broker at {at} takes our word and does not give it back: allow {who} to read and write "
+            f"the broker at {at} accepts a message and does not return it: allow {who} to read and write "
             f"{SiteTopics(site).everything} in its access list"
         ) from None
     finally:

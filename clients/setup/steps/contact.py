@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from clients.bus_client.status import fetch_status
 from clients.setup.contact_monitor import UnreadableError, contact_monitor
 from clients.setup.prompt import by_key, or_nothing
+from clients.setup.recap import confirm_settings
 from clients.setup.session import now_utc
 from clients.setup.setup_record import ContactSeen, wired
 from controller.config.model import GpioContact, MqttContact
@@ -30,13 +31,21 @@ _NOTHING_SEEN = (
 )
 _OPEN_ON_UTILITY = (
     "It should be CLOSED on utility. Either the loop is open (a wire, the loop's supply, the input board, the pin), or "
-    "this is an inverted contact, open on utility. An inverted one loses the safe side: a cut wire then reads as "
-    "utility, and nothing is shed. Take the normally closed side of the switch's contact if it has one."
+    "this contact is inverted: open on utility. With an inverted contact, a cut wire reads as utility, and nothing is "
+    "shed. Use the normally closed side of the switch's contact if it has one."
 )
 _CHATTERS = (
     "This is not a bounce but a wiring fault: a loose terminal, a corroded contact, or hum from a power conductor "
     "beside the wire. It does not count as seen. Fix it, then move the contact again."
 )
+_GPIO = {"pin": "BCM number of its pin", "normally": "Its position on utility (closed, open)"}
+_MQTT = {
+    "topic": "Its topic",
+    "open": "Its payload for open",
+    "closed": "Its payload for closed",
+    "availability_topic": 'Its availability topic ("-": it has none)',
+    "normally": "Its position on utility (closed, open)",
+}
 _HOW = {True: "lift one wire of the loop, or let the switch transfer", False: "put the wire back"}
 
 
@@ -44,6 +53,8 @@ async def contact(ground: SetupSession) -> bool:
     """Set the contact, watch it close and open, and write both down; return whether it was seen both ways."""
     person = ground.prompt
     settings = await _asked(person, ground.installer.contact)
+    questions = _GPIO if isinstance(settings, GpioContact) else _MQTT
+    settings = await confirm_settings(person, "The contact", settings, questions)
     if not await _may_be_moved(ground):
         return False
     while not isinstance(seen := await _looked(ground, settings), ContactSeen):
@@ -56,7 +67,7 @@ async def contact(ground: SetupSession) -> bool:
     if not ground.write_installer(contact=settings):
         return False
     ground.keep(replace(ground.seen, contact=seen))
-    person.say("Seen closed and open, and written down.")
+    person.say("Seen closed and open. The result is saved.")
     return True
 
 
@@ -68,7 +79,7 @@ async def _may_be_moved(ground: SetupSession) -> bool:
         return True
     if told.availability != "online":
         return True
-    question = "The controller is running: if it hears this contact open, it sheds, for real. Go on?"
+    question = "The controller is running: if this contact opens, it sheds. Continue?"
     return await ground.prompt.confirm(question)
 
 
@@ -77,9 +88,9 @@ async def _may_be_moved(ground: SetupSession) -> bool:
 
 async def _asked(person: Prompt, now: ContactSettings) -> ContactSettings:
     person.say(
-        "The transfer switch's auxiliary contact: closed on utility, open on standby. No voltage on the pin, ever."
+        "The transfer switch's auxiliary contact: closed on utility, open on standby. Never put a voltage on the pin."
     )
-    source = await person.choose("Is it on a pin of this Pi, or a device on the bus?", ("gpio", "mqtt"), now.source)
+    source = await person.choose("Is it on a pin of this Pi, or an MQTT device?", ("gpio", "mqtt"), now.source)
     if source == "gpio":
         usual = now if isinstance(now, GpioContact) else GpioContact("gpio", 17)
         pin = await person.value("BCM number of its pin", by_key(GpioContact, "pin"), str(usual.pin))
@@ -89,8 +100,8 @@ async def _asked(person: Prompt, now: ContactSettings) -> ContactSettings:
     return replace(
         device,
         topic=await _word(person, "Its topic", "topic", device.topic),
-        open=await _word(person, "Its word for open", "open", device.open),
-        closed=await _word(person, "Its word for closed", "closed", device.closed),
+        open=await _word(person, "Its payload for open", "open", device.open),
+        closed=await _word(person, "Its payload for closed", "closed", device.closed),
         availability_topic=await person.value(
             'Its availability topic ("-": it has none)',
             or_nothing(lambda answer: str(by_key(MqttContact, "availability_topic")(answer))),
@@ -138,14 +149,14 @@ def _reads(is_open: bool) -> str:
 async def _not_closed(person: Prompt, settings: ContactSettings) -> ContactSettings | None:
     """Find out why it reads open: the house is on standby, a wire is open, or the contact is inverted."""
     if not await person.confirm("Is the house on utility now?", default=True):
-        person.say("Then leave it: setup moves nothing while the house is on its generator. Come back on utility.")
+        person.say("Setup does not move the contact while the house is on its generator. Continue on utility.")
         return None
     person.say(_OPEN_ON_UTILITY)
     does = await person.choose("Fix the loop and look again, or is it inverted?", ("look", "inverted"), "look")
     if does == "look":
         return settings
     inverted = replace(settings, normally="open" if settings.normally == "closed" else "closed")
-    person.say(f"Its sense is turned round: {inverted.normally} on utility. `loadshed check` says what that costs.")
+    person.say(f"The contact is now configured as {inverted.normally} on utility. `loadshed check` shows the risk.")
     return inverted
 
 

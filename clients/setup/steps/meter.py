@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from clients.meter_tools.context import MeterToolContext, ask_identity, read_twice
 from clients.meter_tools.scan import SCAN_TIMEOUT_S
 from clients.setup.prompt import by_key, or_nothing
+from clients.setup.recap import confirm_settings
 from controller.config.model import MeterSettings
 from hw.meter_line import FailureKind, NoResponse, Response, RtuLine
 from hw.meter_registers import Block, joined
@@ -29,22 +30,32 @@ LATE_S = 0.3
 """A timeout that took this much longer was caused by this machine: it stood still."""
 _PORTS = ("serial/by-id/*", "ttyUSB*", "ttyACM*", "ttyAMA*")
 _DEV = Path("/dev")
+_QUESTIONS = {
+    "port": "Its port, or tcp://host:port",
+    "device_id": "Its Modbus id",
+    "model": "Its model number",
+    "pulse_pin": 'BCM pin of its 10 Wh output ("-": not wired)',
+    "pulse_kwh_pin": 'BCM pin of its 1 kWh output ("-": not wired)',
+}
 
 
 async def meter(ground: SetupSession) -> bool:
     """Find the meter and write it to the file, or that there is none; return whether either is settled."""
     person, now = ground.prompt, ground.installer.meter
-    person.say("A Series 1000/2000 kWh meter on RS485, its CTs on the load side of the transfer switch.")
-    if not await person.confirm("Is there one?", default=now is not None):
+    person.say("A Series 1000/2000 kWh meter on RS485, with its CTs on the load side of the transfer switch.")
+    if not await person.confirm("Is there a meter?", default=now is not None):
         return ground.write_installer(meter=None, meters={})
     found = await _found(ground, now)
     if found is None:
-        person.say("No meter was found: `loadshed meter doctor --port PORT` looks further. Nothing was changed.")
+        person.say(
+            "No meter was found. `loadshed meter doctor --port PORT` helps to find the cause. Nothing was changed."
+        )
         return False
     port, device_id = found
     settings = replace(now or MeterSettings(port), port=port, device_id=device_id)
     settings = await _known(person, settings)
-    return ground.write_installer(meter=await _outputs(person, settings))
+    settings = await confirm_settings(person, "The meter", await _outputs(person, settings), _QUESTIONS)
+    return ground.write_installer(meter=settings)
 
 
 # --- port and id -----------------------------------------------------------------------------------------------------
@@ -62,7 +73,7 @@ async def _found(ground: SetupSession, now: MeterSettings | None) -> tuple[str, 
     usual_id = (now.device_id,) if now else ()
     there = [port] if port is not None else [*ports()]
     if not there:
-        person.say("There is no serial port on this machine: is the adapter plugged in?")
+        person.say("There is no serial port on this machine. Check that the adapter is plugged in.")
     for one in there:
         device_id = await _answering(person, one, dict.fromkeys((*usual_id, *LIKELY_IDS)))
         if device_id is not None:
@@ -130,11 +141,11 @@ async def _known(person: Prompt, settings: MeterSettings) -> MeterSettings:
         line.close()
     says = identity.model if identity else None
     if says:
-        person.say(f"It says that it is a {says}.")
+        person.say(f"The meter identifies itself as {says}.")
     model = str(await person.value("Its model number", by_key(MeterSettings, "model"), says or settings.model))
     meant = parse(model)
     if isinstance(meant, UnknownModel):
-        person.say(f"{model} is no model number we know ({'; '.join(meant.reasons)}): metering goes on all the same.")
+        person.say(f"{model} is not a known model number ({'; '.join(meant.reasons)}). Metering works all the same.")
     return replace(settings, model=model)
 
 

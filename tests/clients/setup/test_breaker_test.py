@@ -18,6 +18,7 @@ from clients.setup.load_measurement import demand_of
 from clients.setup.prompt import Prompt
 from clients.setup.session import SetupSession, Timeouts
 from controller.config.errors import ConfigErrors
+from controller.config.loader import Configuration, load
 from controller.config.model import MeterSettings
 from hw import gpio
 from hw.simulated.breakers import BreakerFaults
@@ -93,7 +94,7 @@ def test_off_and_on_with_consent(tmp_path: Path, broker: Mosquitto, wire: Simula
     """The report's own delay is shown, protected circuits are left alone, and the result is saved."""
     assert not wire.is_open
     house = SimulatedHouse(LOADS)
-    found, said = ground(tmp_path, configured(tmp_path, broker), "y")
+    found, said = ground(tmp_path, configured(tmp_path, broker), "y", "y")
     assert proved(house, broker, found)
     assert [one.word for one in house.breaker("hot-tub").log] == ["OFF", "ON"]
     assert house.breaker("router").log == []
@@ -132,7 +133,7 @@ def test_what_was_not_on_is_not_switched_on(
     found, said = ground(tmp_path, configured(tmp_path, broker), "y")
     assert not proved(house, broker, found)
     assert house.breaker("hot-tub").log == []
-    assert any("switches nothing on that was not on" in words for words in said)
+    assert any("turns nothing on that was not on" in words for words in said)
 
 
 def test_a_breaker_that_stops_responding_is_sent_on_and_named(
@@ -163,7 +164,7 @@ def test_a_broker_that_goes_away_in_the_middle_is_waited_for(
     assert not wire.is_open
     house = SimulatedHouse(LOADS)
     # Our first ON may come before the breaker is back, and be lost.
-    found, _ = ground(tmp_path, configured(tmp_path, broker, confirm_s=1.0), "y")
+    found, _ = ground(tmp_path, configured(tmp_path, broker, confirm_s=1.0), "y", "y")
     found = replace(found, timeouts=Timeouts(restore_s=60.0))
 
     def restart() -> None:
@@ -185,7 +186,7 @@ def test_a_broker_that_stays_away_leaves_plain_words(tmp_path: Path, broker: Mos
     assert not wire.is_open
     house = SimulatedHouse(LOADS)
     words = configured(tmp_path, broker)
-    found, said = ground(tmp_path, words, "y")
+    found, said = ground(tmp_path, words, "y", "y")
     assert not proved(house, broker, found, on_command="kill")
     assert house.breaker("hot-tub").position is Position.OFF
     assert any("hot-tub IS LEFT OFF, as far as can be seen. Switch it on by hand" in words for words in said)
@@ -193,7 +194,7 @@ def test_a_broker_that_stays_away_leaves_plain_words(tmp_path: Path, broker: Mos
     broker.start()
     again, said = ground(tmp_path, words, "y", "n")
     proved(house, broker, again)
-    assert any("An earlier setup ended while hot-tub was off" in words for words in said)
+    assert any("An earlier setup ended while hot-tub, space 9 was off" in words for words in said)
     assert house.breaker("hot-tub").position is Position.ON
     assert setup_record.load(tmp_path / "state").left_off == ()
 
@@ -207,7 +208,7 @@ def test_a_compressor_rests_before_it_runs_again(tmp_path: Path, broker: Mosquit
     circuits.write_text(
         circuits.read_text("utf-8").replace("space = 9", "space = 9\nmin_off_s = 0.4"), encoding="utf-8"
     )
-    found, _ = ground(tmp_path, words, "y")
+    found, _ = ground(tmp_path, words, "y", "y")
     assert proved(house, broker, found)
     off, on = house.breaker("hot-tub").log
     assert on.at - off.at >= 0.4
@@ -248,7 +249,7 @@ def test_however_it_ends_the_circuit_is_restored_first(
             _at_first_command(hub, lambda: person.send(end))
             await person.answers(("switch it off and on again now", "y"))
             assert await person.ended() == code
-            assert "on again, it says, after" in person.screen
+            assert "its device reports on again after" in person.screen
 
     asyncio.run(story())
     assert house.breaker("hot-tub").position is Position.ON
@@ -269,7 +270,7 @@ def test_a_running_controller_switches_at_our_request_and_never_on_standby(tmp_p
             house.opens()
             await house.is_shed()
             async with typist("setup", "prove", *words) as person:
-                await person.reads("Not now: the controller is running, and busy (standby)")
+                await person.reads("Not now: the house is on its generator")
                 assert await person.ended() == 1
             house.closes()
             await house.until(lambda: not house.at(Position.OFF), "all are back")
@@ -280,16 +281,38 @@ def test_a_running_controller_switches_at_our_request_and_never_on_standby(tmp_p
 async def _through_the_controller(house: RealHouse, *words: str) -> None:
     able = [one.id for one in house.circuits if CircuitId(one.id) in house.hub.breakers and one.id != "router"]
     async with typist("setup", "prove", *words) as person:
-        await person.reads("The controller is running: it does the switching, at your request.")
-        await person.answers(
-            *[("switch it off and on again now", "y" if one in ("tub", "dryer") else "n") for one in able]
-        )
+        await person.reads("The controller is running: it switches, at your request.")
+        await person.answers(("Test all of them, one after the other", "n"))
+        for one in able:
+            await person.answers(("switch it off and on again now", "y" if one in ("tub", "dryer") else "n"))
+            if one == "tub":
+                await person.answers((" turn off? [y/n]", "y"))
         await person.ended()
-        assert "dryer: NOT PROVED: dryer is on hold" in person.screen
+        assert "dryer: NOT TESTED: dryer is on hold" in person.screen
         assert "OFF" not in [one.word for one in house.breaker("dryer").log], "ON would have been refused afterwards"
-        assert f"1 of {len(able)} circuits that can be switched have obeyed." in person.screen
+        assert f"1 of {len(able)} circuits that can be switched have passed." in person.screen
     assert [one.word for one in house.breaker("tub").log][-2:] == ["OFF", "ON"]
     assert house.breaker("tub").position is Position.ON
+
+
+def test_a_circuit_that_the_user_did_not_see_go_off_does_not_pass(
+    tmp_path: Path, broker: Mosquitto, wire: SimulatedWire
+) -> None:
+    """Its device reported off; the mapping is crossed, and the two circuits are exchanged in the file."""
+    assert not wire.is_open
+    house = SimulatedHouse(LOADS)
+    words = configured(tmp_path, broker)
+    with (tmp_path / "config" / "circuits.toml").open("a", encoding="utf-8") as file:
+        file.write('[circuits.dryer]\nname = "Dryer"\nspace = 5\nbreaker = "standard"\ntag = "nonessential"\n')
+    found, said = ground(tmp_path, words, "y", "n", "5", "y")
+    assert not proved(house, broker, found)
+    assert house.breaker("hot-tub").position is Position.ON
+    assert any("CROSSED: the device of hot-tub reported off, and hot-tub, space 9 stayed on." in one for one in said)
+    assert "hot-tub" not in setup_record.load(tmp_path / "state").proofs
+    configuration = load(tmp_path / "config")
+    assert isinstance(configuration, Configuration)
+    assert configuration.panel[CircuitId("hot-tub")].name == "Dryer"
+    assert configuration.panel[CircuitId("dryer")].spaces == (9,)
 
 
 # --- demand ----------------------------------------------------------------------------------------------------------

@@ -36,11 +36,11 @@ def test_a_meter_at_an_unusual_id_is_found_and_can_be_left_out_again(tmp_path: P
 
     async def story() -> None:
         async with serve_pty(SimulatedMeter("2N208-021", 5, 1.0)) as port, typist("setup", "meter", *words) as person:
-            await person.answers(("Is there one?", "y"), ("look on every port)", port))
+            await person.answers(("Is there a meter?", "y"), ("look on every port)", port))
             await person.reads("no meter answers at the ids that were asked.")
             await person.answers(("Ask every id from 1 to 247?", "y"))
             await person.reads("a meter answers at id 5.")
-            await person.answers(("Its model", "2X999"), ("10 Wh", "17"), ("1 kWh", ""))
+            await person.answers(("Its model", "2X999"), ("10 Wh", "17"), ("1 kWh", ""), ("type its word", ""))
             await person.reads("use another pin: [contact] pin has this one")
             assert await person.ended() == 1
 
@@ -79,7 +79,7 @@ def test_a_meter_is_found_though_the_machine_stood_still_as_it_answered(tmp_path
         meter = MeterBehindAStall("2N208-021", 2, 1.0)
         async with serve_pty(meter) as port, typist("setup", "meter", *words) as person:
             meter.person = person
-            await person.answers(("Is there one?", "y"), ("look on every port)", port))
+            await person.answers(("Is there a meter?", "y"), ("look on every port)", port))
             await person.reads("a meter answers at id 2.")
         assert meter.asked >= 2
 
@@ -94,7 +94,7 @@ def test_a_port_that_cannot_be_had_is_not_taken_for_a_silent_meter(tmp_path: Pat
         async with serve_pty(SimulatedMeter()) as port, typist("setup", "meter", *words) as person:
             holder = RtuLine(port)
             assert isinstance(await holder.read(1, Block.ENERGY), Response)
-            await person.answers(("Is there one?", "y"), ("look on every port)", port))
+            await person.answers(("Is there a meter?", "y"), ("look on every port)", port))
             await person.reads("is in use by another program")
             await person.answers(("Ask every id from 1 to 247?", "n"))
             assert await person.ended() == 1

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+RECAP = "To change an answer, type its word"
 # Enough load for the meter's register to move during the test.
 LOADS = (Load(TUB, 500.0), Load(HEATER, 100.0), Load(ROUTER, 400.0))
 
@@ -63,13 +64,18 @@ async def _whole(tmp_path: Path, broker: Mosquitto, person: Typist, port: str) -
         ("Name of this house [home]", ""),
         ("Its host [127.0.0.1]", ""),
         ("Its port [1883]", str(broker.port)),
-        ("Our user name", "loadshed"),
-        ("File with our password", ""),
+        ("User name of the controller there", "loadshed"),
+        ("File with its password", ""),
         ("The password (it is not shown)", "moonlight"),
         ("TLS", ""),
+        (RECAP, "port"),
+        ("Its port", str(broker.port)),
+        (RECAP, ""),
     )
-    await person.reads("a word of ours came back after")
-    await person.answers(("a device on the bus? (gpio, mqtt) [gpio]", ""), ("BCM number of its pin [17]", ""))
+    await person.reads("a message came back after")
+    await person.answers(
+        ("or an MQTT device? (gpio, mqtt) [gpio]", ""), ("BCM number of its pin [17]", ""), (RECAP, "")
+    )
     await person.reads("It reads CLOSED (utility) now.")
     await person.reads("Open it now")
     person.send(signal.SIGUSR1)
@@ -77,14 +83,19 @@ async def _whole(tmp_path: Path, broker: Mosquitto, person: Typist, port: str) -
     await person.reads("Close it now")
     person.send(signal.SIGUSR2)
     await person.reads("Seen closed and open")
-    await person.answers(("Is there one? [y/N]", "y"), ("look on every port)", port))
+    await person.answers(("Is there a meter? [y/N]", "y"), ("look on every port)", port))
     await person.reads("a meter answers at id 2.")
-    await person.answers(("Its model number [2N480-121]", ""), ("10 Wh output", ""), ("1 kWh output", ""))
+    await person.answers(("Its model number [2N480-121]", ""), ("10 Wh output", ""), ("1 kWh output", ""), (RECAP, ""))
     await _circuits(person)
-    await person.answers(("Measure each circuit's demand too", "y"), ("Hot tub (hot-tub): switch it off", "y"))
+    await person.answers(
+        ("Measure each circuit's demand too", "y"),
+        ("Test all of them, one after the other: Hot tub, Water heater? [y/N]", "n"),
+        ("Hot tub, spaces 9+11: switch it off", "y"),
+        ("Did Hot tub, spaces 9+11 turn off? [y/n]", "y"),
+    )
     await person.reads("demand fell by ")
-    await person.answers(("Water heater (water-heater): switch it off", "n"))
-    await person.reads("1 of 2 circuits that can be switched have obeyed.")
+    await person.answers(("Water heater, spaces 12+14: switch it off", "n"))
+    await person.reads("1 of 2 circuits that can be switched have passed.")
     await person.answers(("Start the controller now, and at each boot? [Y/n]", "y"))
     await person.reads("It runs.")
     assert await person.ended() == 1, "the water heater was not proved, and that is said"
@@ -93,45 +104,17 @@ async def _whole(tmp_path: Path, broker: Mosquitto, person: Typist, port: str) -
 
 
 async def _circuits(person: Typist) -> None:
-    await person.answers(
-        ('("done": all are there)', "Hot tub"),
-        ("Its name in topics [hot-tub]", ""),
-        ("Its space", "9 11"),
-        ("Its breaker", "gen2"),
-        ("At a transfer it is", "nonessential"),
-        ("Its rating in A", "50"),
-        ("Its rank", "9"),
-        ("It comes back", ""),
-        ("It must rest", ""),
-    )
-    await person.reads("speaks on the bus.")
-    await person.answers(
-        ('("done": all are there)', "Water heater"),
-        ("Its name in topics [water-heater]", ""),
-        ("Its space", "99999"),
-        ("Its space", "12, 14"),
-        ("Its breaker", ""),
-        ("At a transfer it is", "n"),
-        ("Its rating in A", ""),
-        ("Its rank", ""),
-        ("It comes back: by itself, when asked, never (auto, ask, never) [ask]", ""),
-        ("It must rest", ""),
-        ('("done": all are there)', "Router"),
-        ("Its name in topics [router]", ""),
-        ("Its space", "1"),
-        ("Its breaker", ""),
-        ("At a transfer it is", ""),
-        ("Its rating in A", "15"),
-        ("(then it is never commanded)? [Y/n]", ""),
-        ('("done": all are there)', "Garage"),
-        ("Its name in topics [garage]", ""),
-        ("Its space", "17"),
-        ("Its breaker", "standard"),
-        ("At a transfer it is", "nonessential"),
-        ("Its rating in A", "20"),
-    )
+    await person.answers(("Circuit [done]", "9+11 Hot tub gen2 n 50A 9"))
+    await person.reads("Hot tub, spaces 9+11: shed, rank 9; restored by itself.")
+    await person.answers(("Circuit [done]", "Water heater"), ("Water heater: spaces, breaker, n or e", "12,14 gen2 n"))
+    await person.reads("restored on request")
+    await person.answers(("Circuit [done]", "1 Router gen2 e 15A"))
+    await person.reads("stays on, protected.")
+    await person.answers(("Circuit [done]", "11 Sauna gen2 n"))
+    await person.reads("Not taken: Hot tub is in that space.")
+    await person.answers(("Circuit [done]", "17 Garage standard n 20A"))
     await person.reads("UNCONTROLLABLE (standard breaker: no remote control)")
-    await person.answers(('("done": all are there)', ""))
+    await person.answers(("Circuit [done]", ""), ("Enter: write this", ""))
 
 
 def test_a_bare_box_becomes_a_protected_house(tmp_path: Path, broker: Mosquitto) -> None:
@@ -185,7 +168,7 @@ def test_a_contact_that_never_moves_leaves_the_unit_disabled(tmp_path: Path, bro
 
     async def story() -> None:
         async with typist("setup", "contact", *words) as person:
-            await person.answers(("on the bus? ", ""), ("BCM number", ""), ("Open it now", ""))
+            await person.answers(("or an MQTT device?", ""), ("BCM number", ""), (RECAP, ""), ("Open it now", ""))
             await person.reads("Nothing was seen. The usual causes")
             await person.answers(("Look again? [Y/n]", "n"))
             assert await person.ended() == 1
@@ -205,7 +188,7 @@ def test_chatter_is_a_fault_of_the_wiring_and_does_not_count(tmp_path: Path, bro
 
     async def story() -> None:
         async with typist("setup", "contact", *words) as person:
-            await person.answers(("on the bus? ", ""), ("BCM number", ""))
+            await person.answers(("or an MQTT device?", ""), ("BCM number", ""), (RECAP, ""))
             await person.reads("Open it now")
             person.send(signal.SIGWINCH)
             await person.reads("CHATTER: ")
@@ -228,10 +211,10 @@ def test_an_inverted_contact_is_recognized_and_its_risk_is_stated(tmp_path: Path
 
     async def story() -> None:
         async with typist("setup", "contact", *words) as person:
-            await person.reads("on the bus? ")
+            await person.reads("or an MQTT device?")
             person.send(signal.SIGUSR1)
             person.types("")
-            await person.answers(("BCM number", ""))
+            await person.answers(("BCM number", ""), (RECAP, ""))
             await person.reads("It reads OPEN (standby) now.")
             await person.answers(("Is the house on utility now? [Y/n]", ""), ("or is it inverted?", "inverted"))
             await person.reads("It reads CLOSED (utility) now.")
@@ -264,7 +247,7 @@ def test_what_was_seen_holds_for_the_wires_it_was_seen_on(tmp_path: Path, broker
 def test_a_pipe_answers_like_a_user_and_the_owners_text_stays(tmp_path: Path, broker: Mosquitto) -> None:
     """One circuit changed and one removed by a script: the comments of the rest stand, the old file is beside it."""
     words = configured(tmp_path, broker)
-    answers = "hot-tub\n\n\n\n60\n7\n\n\nremove router\ndone\n"
+    answers = "hot-tub\n\n\n\n60\n7\n\n\nremove router\ndone\n\n"
     program = [sys.executable, "-m", "clients", "setup", "circuits", *words]
     ran = subprocess.run(program, input=answers, capture_output=True, text=True, check=False, timeout=60)
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -282,7 +265,7 @@ def test_setup_ends_with_a_message_when_the_input_ends(tmp_path: Path, broker: M
     words = configured(tmp_path, broker)
     before = (tmp_path / "config" / "circuits.toml").read_text(encoding="utf-8")
     program = [sys.executable, "-m", "clients", "setup", "circuits", *words]
-    ran = subprocess.run(program, input="Sauna\n\n22\n", capture_output=True, text=True, check=False, timeout=60)
+    ran = subprocess.run(program, input="22 Sauna gen2 n\n", capture_output=True, text=True, check=False, timeout=60)
     assert ran.returncode == 1
     assert "the input has ended" in ran.stdout
     assert (tmp_path / "config" / "circuits.toml").read_text(encoding="utf-8") == before
@@ -310,7 +293,8 @@ def test_this_machines_own_broker_is_set_up_on_the_way(tmp_path: Path, broker: M
                 ("Name of this house", ""),
                 ("Its host", ""),
                 ("Its port", "1883"),
-                ("own Mosquitto: a password for each, and who may say what? [Y/n]", "y"),
+                (RECAP, ""),
+                ("own Mosquitto, with a password and an access list for each client? [Y/n]", "y"),
             )
             await person.reads("Mosquitto accepts clients with a name and a password")
 
@@ -333,10 +317,11 @@ def test_a_broker_that_refuses_us_is_not_written_down(tmp_path: Path, broker: Mo
                 ("Name of this house", ""),
                 ("Its host", ""),
                 ("Its port", ""),
-                ("Our user name", "loadshed"),
-                ("File with our password", str(tmp_path / "secret")),
+                ("User name of the controller", "loadshed"),
+                ("File with its password", str(tmp_path / "secret")),
                 ("it is not shown", "sunshine"),
                 ("TLS", ""),
+                (RECAP, ""),
                 ("Change something? [Y/n]", "n"),
             )
             assert await person.ended() == 1
@@ -352,11 +337,12 @@ def test_a_contact_on_the_bus_is_seen_as_one_on_a_pin_is(tmp_path: Path, broker:
 
     async def answered(person: Typist) -> None:
         await person.answers(
-            ("on the bus? ", "mqtt"),
+            ("or an MQTT device?", "mqtt"),
             ("Its topic [ats/contact]", ""),
-            ("Its word for open [open]", ""),
-            ("Its word for closed [closed]", ""),
+            ("Its payload for open [open]", ""),
+            ("Its payload for closed [closed]", ""),
             ("Its availability topic", CONTACT_STATUS),
+            (RECAP, ""),
         )
 
     async def story() -> None:

@@ -22,10 +22,12 @@ MOST_COLUMNS = 480
 
 _GAP_SAMPLES = 4.0
 _NO_HOUSE_KW = 1.0
-_LABEL_LIFT, _LABEL_LEFT = 33.0, 16.0  # pygal writes below and to the right of a dot
+# pygal writes labels below and to the right of a dot.
+_LABEL_LIFT, _LABEL_LEFT, _LABEL_ROOM, _LABEL_END = 33.0, 16.0, 130.0, 20.0
 
 _INK, _PAPER, _FAINT = "#1f2933", "#ffffff", "#e3e8ed"
-_NOW, _SHORT, _LONG, _PEAK, _RATED = "#aabdcc", "#5b9fd3", "#14304d", "#c8472b", "#b7791f"
+_NOW, _SHORT, _LONG, _PEAK, _RATED = "#7b8ea0", "#2f7fbd", "#14304d", "#b5371c", "#96600f"
+"""Each has a contrast of 3:1 or more to the paper (WCAG 2.2, 1.4.11)."""
 _FONTS = "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif"
 
 # pygal gives every line the same width by a rule of its own; a halo keeps a peak's label legible on the curve.
@@ -59,6 +61,23 @@ class PeakMark:
 
 Points = list[tuple[float, float | None]]
 
+_LINE_LABELS = (("now", 0.25), ("5 min average", 0.6), ("15 min average", 0.85))
+"""Name beside each line, and at which part of the time, so that they seldom meet."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChartSize:
+    """Size of a chart in pixels, with its text. `ticks`: most marks on the time axis."""
+
+    width: int
+    height: int
+    font: int
+    ticks: int
+
+
+WIDE, NARROW = ChartSize(980, 430, 12, 10), ChartSize(366, 320, 11, 4)
+"""For a page at a desk, and for a phone of 390 px: its text is drawn at its own size, 10 px or more."""
+
 
 def demand_svg(
     samples: Iterable[CurvePoint],
@@ -67,11 +86,13 @@ def demand_svg(
     title: str = "Demand",
     rated_kw: float | None = None,
     name: str = "demand",
+    narrow: bool = False,
 ) -> str:
     """Return the curve as one `<svg>` element for an HTML page.
 
     Three lines: demand now, over 5 and over 15 minutes. A line is interrupted while the value is unknown or samples are
-    missing. `rated_kw`: the generator's rating, drawn as a dashed line. `name` separates the styles of several charts
+    missing. Each line has its name beside it. `rated_kw`: the generator's rating, drawn as a dashed line. `narrow`: for
+    a phone, with text that stays legible at its width. `name` separates the styles of several charts
     on one page. Needs pygal (the extra `report`); ImportError without it.
     """
     taken = sorted(samples, key=lambda sample: sample.seconds)
@@ -80,8 +101,10 @@ def demand_svg(
     span_s = max(ends, default=60.0) or 60.0
     lines = _lines(taken, span_s)
     seen = [kw for _, points in lines for _, kw in points if kw is not None] + [peak.kw for peak in dots]
-    colors = (_NOW, _SHORT, _LONG, *([_PEAK] if dots else []), *([_RATED] if rated_kw is not None else []))
-    chart = _chart(title, name, span_s, max([*seen, rated_kw or 0.0, _NO_HOUSE_KW]), colors)
+    rated = [_RATED] if rated_kw is not None else []
+    colors = (_NOW, _SHORT, _LONG, *([_PEAK] if dots else []), *rated, _NOW, _SHORT, _LONG, *rated)
+    size = NARROW if narrow else WIDE
+    chart = _chart(title, name, span_s, max([*seen, rated_kw or 0.0, _NO_HOUSE_KW]), colors, size=size)
     for label, points in lines:
         chart.add(label, points)
     if dots:
@@ -90,6 +113,11 @@ def demand_svg(
     if rated_kw is not None:
         ends_kw = [(0.0, rated_kw), (span_s, rated_kw)]
         chart.add(f"Generator, {rated_kw:g} kW", ends_kw, stroke_style={"dasharray": "7, 5"})
+    for (label, points), (short, place) in zip(lines, _LINE_LABELS, strict=True):
+        chart.add(label, _label(points, short, place * span_s), stroke=False, show_dots=True, dots_size=2)
+    if rated_kw is not None:
+        name_of_line = [{"value": (0.4 * span_s, rated_kw), "label": f"generator, {rated_kw:g} kW"}]
+        chart.add("Generator", name_of_line, stroke=False, show_dots=True, dots_size=0)
     rendered: str = chart.render(is_unicode=True)
     return rendered
 
@@ -102,6 +130,15 @@ def _lines(samples: Sequence[CurvePoint], span_s: float) -> list[tuple[str, Poin
         ("15-minute average", [(sample.seconds, sample.demand_15min_kw) for sample in samples]),
     )
     return [(label, thinned(with_gaps(points, longest_s), span_s)) for label, points in named]
+
+
+def _label(points: Points, label: str, at: float) -> list[object]:
+    """Return the known point nearest to `at`, with the line's name; empty if no point is known."""
+    known = [(seconds, kw) for seconds, kw in points if kw is not None]
+    if not known:
+        return []
+    nearest: tuple[float, float] = min(known, key=lambda point: abs(point[0] - at))
+    return [{"value": nearest, "label": label}]
 
 
 def with_gaps(points: Points, longest_s: float) -> Points:
@@ -132,31 +169,28 @@ def _extremes(points: Points) -> Iterator[tuple[float, float | None]]:
     yield from sorted({lowest, highest})
 
 
-def _chart(title: str, name: str, span_s: float, top_kw: float, colors: tuple[str, ...]) -> XY:
+def _chart(title: str, name: str, span_s: float, top_kw: float, colors: tuple[str, ...], *, size: ChartSize) -> XY:
     pygal = _pygal()
     step_kw = _step(top_kw, 5)
     rows = ceil(top_kw * 1.05 / step_kw)
     rules = "".join(f"#chart-{name} {what} {{{how}}}" for what, how in _RULES.items())
     chart = pygal.XY(
-        style=_style(colors),
+        style=_style(colors, size.font),
         css=["file://style.css", "file://graph.css", f"inline:{rules}"],
         title=title,
-        x_title="hours : minutes since the outage began",
+        x_title="hours : minutes since it began",
         y_title="kW",
-        width=980,
-        height=430,
+        width=size.width,
+        height=size.height,
         js=[],
         disable_xml_declaration=True,
         allow_interruptions=True,
         show_dots=False,
         print_labels=True,
         no_data_text="Nothing was measured",
-        legend_at_bottom=True,
-        legend_at_bottom_columns=len(colors),
-        legend_box_size=11,
-        truncate_legend=-1,
+        show_legend=False,
         x_value_formatter=_clock,
-        x_labels=_ticks(span_s),
+        x_labels=_ticks(span_s, size.ticks),
         xrange=(0.0, span_s),
         y_labels=[round(row * step_kw, 6) for row in range(rows + 1)],
         range=(0.0, rows * step_kw),
@@ -176,7 +210,7 @@ def _pygal() -> ModuleType:
     return module
 
 
-def _style(colors: tuple[str, ...]) -> Style:
+def _style(colors: tuple[str, ...], font: int) -> Style:
     from pygal.style import Style  # noqa: PLC0415
 
     return Style(
@@ -187,11 +221,11 @@ def _style(colors: tuple[str, ...]) -> Style:
         foreground_subtle=_FAINT,
         colors=colors,
         font_family=_FONTS,
-        title_font_size=15,
-        label_font_size=12,
-        major_label_font_size=12,
-        legend_font_size=13,
-        value_label_font_size=13,
+        title_font_size=font + 2,
+        label_font_size=font,
+        major_label_font_size=font,
+        legend_font_size=font,
+        value_label_font_size=font,
         no_data_font_size=22,
         guide_stroke_color=_FAINT,
         major_guide_stroke_color=_FAINT,
@@ -207,14 +241,17 @@ def _still(root: Element) -> Element:
 
     Lift labels off the curve.
     """
+    width = float(root.get("viewBox", "0 0 0 0").split()[2])
     for parent in list(root.iter()):
         for child in list(parent):
             if str(child.tag).endswith(("script", "desc")):
                 parent.remove(child)
             elif child.get("class") == "label" and child.tag.endswith("text"):
                 child.set("y", str(float(child.get("y", "0")) - _LABEL_LIFT))
-                child.set("x", str(float(child.get("x", "0")) - _LABEL_LEFT))
-                child.set("text-anchor", "middle")
+                x = float(child.get("x", "0")) - _LABEL_LEFT
+                at_the_end = x > width - _LABEL_ROOM
+                child.set("x", str(x + _LABEL_END if at_the_end else x))
+                child.set("text-anchor", "end" if at_the_end else "middle")
     return root
 
 
@@ -227,7 +264,7 @@ def _step(span: float, most: int) -> float:
 _TICK_STEPS_S = (10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 
 
-def _ticks(span_s: float, most: int = 10) -> list[float]:
+def _ticks(span_s: float, most: int) -> list[float]:
     step_s = next((step for step in _TICK_STEPS_S if step * most >= span_s), None)
     step_s = step_s or 86400 * ceil(span_s / 86400 / most)
     return [float(at) for at in range(0, int(span_s) + 1, step_s)]

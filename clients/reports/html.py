@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from html import escape
+from math import ceil
 from typing import TYPE_CHECKING
 
 from clients.reports.chart import CurvePoint, PeakMark, demand_svg
 from clients.reports.circuit_outcome import shed_summary
-from clients.reports.html_page import figures, listed, page, table
+from clients.reports.html_page import chart, figures, listed, page, table
 from clients.reports.outage_report import ACCURACY, DRILL, LONG_WINDOW_S, SHORT_WINDOW_S, SHORTER, title
 from clients.reports.text import before_words, peak_words
 from clients.terminal.tables import figure, format_span
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from clients.reports.circuit_outcome import CircuitOutcome
     from clients.reports.outage_report import OutageReport
     from controller.storage.log_reader import OutageRow
+
+
+TABLE_ROWS = 48
+"""Most rows of the table beside the chart."""
 
 
 def report_html(story: OutageReport) -> str:
@@ -87,10 +92,21 @@ def _picture(story: OutageReport) -> str:
         for peak in story.peaks
         if peak.what == "15 minutes" and peak.at and (seconds := story.seconds(peak.at)) is not None
     ]
+    name = f"Demand in {title(story.outage).lower()}"
     try:
-        return demand_svg(points, marks, title=f"Demand in {title(story.outage).lower()}", rated_kw=story.rated_kw)
+        wide = demand_svg(points, marks, title=name, rated_kw=story.rated_kw)
+        narrow = demand_svg(points, marks, title=name, rated_kw=story.rated_kw, name="demand-narrow", narrow=True)
+        return chart(wide, narrow, ("time", "now", "5 min", "15 min"), _rows(story))
     except ImportError:
         return "<p>For the curve install the extra <code>report</code>: <code>pip install loadshed[report]</code>.</p>"
+
+
+def _rows(story: OutageReport) -> Iterator[tuple[str, ...]]:
+    """Yield the figures of the chart, evenly over the outage, at most `TABLE_ROWS` of them."""
+    step = max(1, ceil(len(story.samples) / TABLE_ROWS))
+    for row in story.samples[::step]:
+        kws = (row.kw, row.demand_5min_kw, row.demand_15min_kw)
+        yield clock(row.at), *("unknown" if kw is None else f"{kw:.1f} kW" for kw in kws)
 
 
 def _circuits(story: OutageReport) -> Iterator[str]:

@@ -62,10 +62,10 @@ _TRIPPED = (
     "A tripped breaker is reset by hand: fully OFF, then ON, once. It trips again: leave it off, call the electrician."
 )
 _WANTED = (
-    "switch it on by hand at its breaker; if it goes off again, once more. It is yours then until the outage ends. "
-    "Mind what the generator can carry."
+    "switch it on by hand at its breaker; if it goes off again, once more. Then it stays on until the outage ends. "
+    "Stay within what the generator can supply."
 )
-_WORK = "switch its breaker off, lock it, test that it is dead. “On hold” in the program is no lock."
+_WORK = "switch its breaker off, lock it out, and test that it is dead. A hold in the program is not a lockout."
 
 
 def write_card(ground: SetupSession, path: Path) -> bool:
@@ -103,8 +103,8 @@ def _head(site: str, date: str) -> Iterator[str]:
 
 
 def _lists(panel: Panel, seen: SetupRecord) -> Iterator[str]:
-    shed = [panel[circuit] for circuit in shed_order(panel) if sheddable(panel[circuit])]
-    kept = [circuit for circuit in panel if circuit.tag is Tag.ESSENTIAL]
+    shed = [circuit for circuit in _in_panel_order(panel) if sheddable(circuit)]
+    kept = [circuit for circuit in _in_panel_order(panel) if circuit.tag is Tag.ESSENTIAL]
     yield '<div class="two">'
     yield "<section><h2>Goes off by itself</h2>"
     yield (
@@ -114,6 +114,11 @@ def _lists(panel: Panel, seen: SetupRecord) -> Iterator[str]:
     yield "<section><h2>Stays on</h2>"
     yield _table(("space", "circuit", "A"), (_row(one, "") for one in kept)) if kept else "<p>Nothing.</p>"
     yield "</section></div>"
+
+
+def _in_panel_order(panel: Panel) -> list[Circuit]:
+    """Return the circuits as they are in the panel: by their first space."""
+    return sorted(panel, key=lambda circuit: min(circuit.spaces))
 
 
 def _row(circuit: Circuit, more: str) -> tuple[str, ...]:
@@ -127,14 +132,14 @@ def _spaces(circuit: Circuit) -> str:
 
 def _back(circuit: Circuit, seen: SetupRecord) -> str:
     ways = {
-        Restore.AUTO: "comes back by itself",
-        Restore.ASK: "comes back when you ask for it",
+        Restore.AUTO: "turned on again automatically",
+        Restore.ASK: "turned on again on request",
         Restore.NEVER: "stays off: switch it on by hand",
     }
     rests = circuit.min_off_s and circuit.restore is not Restore.NEVER
     rest = f", after {circuit.min_off_s / 60:g} min of rest" if rests else ""
     proof = seen.proofs.get(circuit.id)
-    tried = f"tried {proof.at[:10]}" if proof else "NOT TRIED YET"
+    tried = f"tested {proof.at[:10]}" if proof else "NOT TESTED YET"
     return f"rank {circuit.rank}: {ways[circuit.restore]}{rest}; {escape(tried).replace(' ', '&nbsp;')}"
 
 
@@ -153,12 +158,12 @@ def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def _hand(panel: Panel) -> Iterator[str]:
-    if by_leviton := [one for one in panel if watched(one)]:
+    if by_leviton := [one for one in _in_panel_order(panel) if watched(one)]:
         yield "<section><h2>Goes off by Leviton's own monitor</h2>"
         yield "<p>Leviton sheds; loadshed watches. If one stays on, switch it off by hand.</p>"
         yield _table(("space", "circuit", "A"), (_row(one, "") for one in by_leviton))
         yield "</section>"
-    stuck = [one for one in panel if one.tag is Tag.NONESSENTIAL and not controllable(one)]
+    stuck = [one for one in _in_panel_order(panel) if one.tag is Tag.NONESSENTIAL and not controllable(one)]
     if not stuck:
         return
     yield f'<section class="hand"><h2>{STAYS_ON}</h2>'
@@ -171,14 +176,14 @@ def _what_to_do(panel: Panel) -> str:
     order = [panel[circuit] for circuit in shed_order(panel) if panel[circuit].tag is Tag.NONESSENTIAL]
     listed = ", ".join(f"{_spaces(one)}&nbsp;{escape(one.name)}" for one in order) or "none"
     never = [one.name for one in panel if sheddable(one) and one.restore is not Restore.AUTO]
-    waits = f" These wait for you: {escape(', '.join(never))}." if never else ""
+    waits = f" These stay off until you act: {escape(', '.join(never))}." if never else ""
     again = [one.name for one in panel if sheddable(one) and one.override is Override.NEVER]
     but = f" Not {escape(', '.join(again))}: shed again each time." if again else ""
     steps = (
-        f"<b>The generator labours, or the left column is still on:</b> {_LABOURS}: {listed}.",
-        f"<b>Utility is back, something stays off:</b> it comes back in turn, give it some minutes.{waits} {_TRIPPED}",
+        f"<b>The generator labors, or the left column is still on:</b> {_LABOURS}: {listed}.",
+        f"<b>Utility is back, something stays off:</b> circuits are turned on one by one, which takes some minutes.{waits} {_TRIPPED}",
         f"<b>You want one of them on although the generator runs:</b> {_WANTED}{but}",
-        f"<b>Before anybody works on a circuit:</b> {_WORK}",
+        f"<b>Before any work on a circuit:</b> {_WORK}",
     )
     items = "".join(f"<li>{step}</li>" for step in steps)
     fill = "".join(f"<span>{who}</span>" for who in ("Electrician, telephone", "Generator service, telephone"))

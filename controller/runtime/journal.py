@@ -56,6 +56,13 @@ def format_event(event: str, circuit: str | None, details: Mapping[str, Json]) -
     return f"{subject}{text}" + (f" ({more})" if more else "")
 
 
+def _started(details: Mapping[str, Json]) -> str:
+    after = " after a restart of the machine" if details.get("rebooted") is True else ""
+    unread = details.get("unread")
+    lost = f"; these ledger entries could not be read: {_shown(unread)}" if unread else ""
+    return f"the controller started{after}{lost}"
+
+
 def _alarm_raised(details: Mapping[str, Json]) -> str:
     return f"ALARM {details.get('alarm')}: {details.get('message') or _shown(details.get('circuits') or '')}"
 
@@ -104,6 +111,7 @@ def _drill_became_outage(details: Mapping[str, Json]) -> str:
 
 
 _SENTENCES: dict[str, Callable[[Mapping[str, Json]], str]] = {
+    "started": _started,
     "alarm_raised": _alarm_raised,
     "alarm_cleared": _alarm_cleared,
     "restore_finished": _restore_finished,

@@ -42,7 +42,7 @@ def test_the_picture_is_one_svg_that_needs_nothing_else() -> None:
     assert not re.search(r"(href|src|url\()", svg)
     assert "@import" not in svg
     assert "4.0 kW at 0:30" in svg
-    assert "Generator, 10 kW" in svg
+    assert "generator, 10 kW" in svg
 
 
 def test_drawing_leaves_the_programs_imports_alone() -> None:

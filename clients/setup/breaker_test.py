@@ -237,10 +237,14 @@ def _why_not(site: str, circuit: Circuit, position: Position | None) -> str:
     return f"{circuit.name}: not tested: it is {position.value}, and setup turns nothing on that was not on."
 
 
-async def _on_bus(ground: SetupSession) -> AbstractAsyncContextManager[BreakerClient]:
-    """Return the connection to the breakers: through the controller if it runs, which may have changed."""
+async def _on_bus(ground: SetupSession, *, restoring: bool = False) -> AbstractAsyncContextManager[BreakerClient]:
+    """Return the connection to the breakers: through the controller if it runs, which may have changed.
+
+    `restoring`: a circuit is to be switched on again, whatever the controller is doing. Raises RefusedError if it is
+    busy otherwise.
+    """
     told = await fetch_status(ground.broker, ground.site)
-    if told.availability == "online" and (why := _not_quiet(told)) is not None:
+    if not restoring and told.availability == "online" and (why := _not_quiet(told)) is not None:
         raise RefusedError(why)
     confirm_s = ground.installer.shed.confirm_s
     through = told.availability == "online"
@@ -275,7 +279,7 @@ async def _tried_on(ground: SetupSession, circuit: Circuit) -> tuple[float | Non
     while True:
         trouble = "no report after three ON commands"
         try:
-            async with await _on_bus(ground) as bus:
+            async with await _on_bus(ground, restoring=True) as bus:
                 on_s = await bus.switch(circuit.id, Position.ON)
             if on_s is not None:
                 return on_s, ""

@@ -181,7 +181,8 @@ def _what_to_do(panel: Panel) -> str:
     but = f" Not {escape(', '.join(again))}: shed again each time." if again else ""
     steps = (
         f"<b>The generator labors, or the left column is still on:</b> {_LABOURS}: {listed}.",
-        f"<b>Utility is back, something stays off:</b> circuits are turned on one by one, which takes some minutes.{waits} {_TRIPPED}",
+        "<b>Utility is back, something stays off:</b> circuits are turned on one by one, which takes some minutes."
+        f"{waits} {_TRIPPED}",
         f"<b>You want one of them on although the generator runs:</b> {_WANTED}{but}",
         f"<b>Before any work on a circuit:</b> {_WORK}",
     )

@@ -65,6 +65,7 @@ _WANTED = (
     "switch it on by hand at its breaker; if it goes off again, once more. Then it stays on until the outage ends. "
     "Stay within what the generator can supply."
 )
+_IN_TURN = "circuits are turned on one by one, which takes some minutes."
 _WORK = "switch its breaker off, lock it out, and test that it is dead. A hold in the program is not a lockout."
 
 
@@ -181,8 +182,7 @@ def _what_to_do(panel: Panel) -> str:
     but = f" Not {escape(', '.join(again))}: shed again each time." if again else ""
     steps = (
         f"<b>The generator labors, or the left column is still on:</b> {_LABOURS}: {listed}.",
-        "<b>Utility is back, something stays off:</b> circuits are turned on one by one, which takes some minutes."
-        f"{waits} {_TRIPPED}",
+        f"<b>Utility is back, something stays off:</b> {_IN_TURN}{waits} {_TRIPPED}",
         f"<b>You want one of them on although the generator runs:</b> {_WANTED}{but}",
         f"<b>Before any work on a circuit:</b> {_WORK}",
     )

@@ -58,14 +58,17 @@ Two programs of one site disconnect each other again and again.
 class EngineSettings:
     """Settings of `installer.toml` that the decisions need. Times in seconds.
 
-    `contact_on_bus`: the contact is an MQTT device. `open_alarm_s`: time the contact may be open before an alarm is
-    raised; 0: no alarm. `generator_kw`: rated power of the generator; None: not configured.
+    `contact_on_bus`: the contact is an MQTT device. `contact_expect_s`: time after which its silence means that it is
+    lost; 0: never. `contact_query`: it can be asked for its position. `open_alarm_s`: time the contact may be open
+    before an alarm is raised; 0: no alarm. `generator_kw`: rated power of the generator; None: not configured.
     `companion_confirm_s`: time in which a circuit that Leviton's energy monitor sheds must report off.
     """
 
     settle_s: float = 0.1
     contact_on_bus: bool = False
     on_lost_shed: bool = False
+    contact_expect_s: float = 0.0
+    contact_query: bool = False
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     utility_stable_s: float = 10.0
     stagger_s: float = 5.0
@@ -248,6 +251,8 @@ class Engine:
         """Return the deadlines of the decisions, each with its handler; None: not set."""
         return (
             (self._contact.contact.deadline(), self._contact.on_deadline),
+            (self._contact.silence_deadline(), self._contact.on_silence),
+            (self._contact.query_deadline(), self._contact.on_query_due),
             (self._contact.stable_deadline(), self._contact.on_stable),
             (self._drill.begins_at, self._drill.on_begin_deadline),
             (self._outage.drill_ends_at, self._drill.on_end_deadline),
@@ -325,6 +330,7 @@ class Engine:
         self,
         event: ev.EnergyRead
         | ev.MeterSilent
+        | ev.MeterIdentified
         | ev.PulseSeen
         | ev.KwhPulseSeen
         | ev.MeterFindingReported
@@ -334,10 +340,11 @@ class Engine:
         | ev.ConfigurationRefused
         | ev.DiskFailed
         | ev.DiskRecovered
-        | ev.ClockTrusted,
+        | ev.ClockTrusted
+        | ev.ClockSet,
     ) -> None:
         match event:
-            case ev.EnergyRead() | ev.MeterSilent() | ev.PulseSeen() | ev.KwhPulseSeen():
+            case ev.EnergyRead() | ev.MeterSilent() | ev.MeterIdentified() | ev.PulseSeen() | ev.KwhPulseSeen():
                 self._demand.on_meter_event(event)
             case ev.MeterFindingReported():
                 self._demand.on_finding(event)
@@ -353,12 +360,16 @@ class Engine:
                 self._outbox.set_alarm(Alarm.DISK_FAILING, event.at, active=True, detail=f" ({event.reason})")
             case ev.DiskRecovered():
                 self._outbox.set_alarm(Alarm.DISK_FAILING, event.at, active=False)
-            case ev.ClockTrusted():
-                self._alarm_monitor.clock_trusted()
-                self._outbox.log_event("clock_trusted", event.at)
-                self._outbox.publish_state()
+            case ev.ClockTrusted() | ev.ClockSet():
+                self._clock_set(event)
             case _:
                 assert_never(event)
+
+    def _clock_set(self, event: ev.ClockTrusted | ev.ClockSet) -> None:
+        if isinstance(event, ev.ClockTrusted):
+            self._alarm_monitor.clock_trusted()
+            self._outbox.log_event("clock_trusted", event.at)
+        self._republish(event.at)
 
     # --- events: the bus and its devices -----------------------------------------------------------------------------
 
@@ -367,9 +378,15 @@ class Engine:
         self._scheduler.bus_connected()
         self._reports.connected()
         self._alarm_monitor.bus_connected()
+        self._contact.bus_connected(event.at)
         self._log_bus_event("bus_connected", event.at, {})
         self._outage.refresh(circuits)
-        self._outbox.republish_all(circuits, demand=self._demand.view(event.at) is not None)
+        self._republish(event.at)
+
+    def _republish(self, at: float) -> None:
+        """Publish every retained message again: the broker may have lost them, or their times were wrong."""
+        circuits = self._context.panel.current.circuits
+        self._outbox.republish_all(circuits, demand=self._demand.view(at) is not None)
         for reading in self._extra_meters.values():
             self._outbox.publish_meter(reading)
 
@@ -445,6 +462,8 @@ class Engine:
         self._outbox.reply(event.reply, ok=False, reason=errors)
 
     def _extra_meter_read(self, event: ev.ExtraMeterRead) -> None:
+        if not self._demand.accepts_extra(event):
+            return  # the last good value ages
         energy_kwh = None if event.tenths is None else event.tenths / 10
         reading = self._extra_meters[event.meter] = PublishMeter(event.meter, event.at, energy_kwh)
         self._outbox.publish_meter(reading)

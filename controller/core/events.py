@@ -132,6 +132,13 @@ class MeterSilent(NamedTuple):
     reason: str
 
 
+class MeterIdentified(NamedTuple):
+    """The house's meter was asked for its identity. `identity`: None: it did not respond to that request."""
+
+    at: float
+    identity: str | None
+
+
 class MeterFindingReported(NamedTuple):
     """The driver found something out about a meter. `details` is JSON-ready; its `text` is a sentence."""
 
@@ -178,6 +185,12 @@ class ClockTrusted(NamedTuple):
     at: float
 
 
+class ClockSet(NamedTuple):
+    """The wall clock was set: times published before are wrong."""
+
+    at: float
+
+
 Event = (
     ContactChanged
     | ContactAlive
@@ -192,6 +205,7 @@ Event = (
     | ConfigurationRefused
     | EnergyRead
     | MeterSilent
+    | MeterIdentified
     | MeterFindingReported
     | ExtraMeterRead
     | PulseSeen
@@ -199,4 +213,5 @@ Event = (
     | DiskFailed
     | DiskRecovered
     | ClockTrusted
+    | ClockSet
 )

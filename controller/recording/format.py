@@ -335,6 +335,7 @@ _EVENTS: dict[str, type[Any]] = {
     "ConfigurationRefused": ev.ConfigurationRefused,
     "EnergyRead": ev.EnergyRead,
     "MeterSilent": ev.MeterSilent,
+    "MeterIdentified": ev.MeterIdentified,
     "MeterFindingReported": ev.MeterFindingReported,
     "ExtraMeterRead": ev.ExtraMeterRead,
     "PulseSeen": ev.PulseSeen,
@@ -342,6 +343,7 @@ _EVENTS: dict[str, type[Any]] = {
     "DiskFailed": ev.DiskFailed,
     "DiskRecovered": ev.DiskRecovered,
     "ClockTrusted": ev.ClockTrusted,
+    "ClockSet": ev.ClockSet,
 }
 """Names of the engine's inputs in a recording. They are pinned: a class may be renamed, its recorded name may not."""
 

@@ -103,7 +103,7 @@ def read_memory(db: sqlite3.Connection, pulse_count: int, unreadable: list[str])
     outage = next((outage for outage in latest if outage.stage != "closed"), None)
     (last,) = db.execute("SELECT max(id) FROM outages").fetchone()
     (boot,) = db.execute("SELECT boot FROM boots ORDER BY n DESC LIMIT 1").fetchone() or (None,)
-    offsets = {str(name): float(offset) for name, offset in db.execute("SELECT boot, offset FROM boots")}
+    offsets = {str(name): float(offset) for name, offset in db.execute("SELECT boot, offset FROM boots WHERE trusted")}
     return SavedState(
         last_closed=next((outage for outage in latest if outage.stage == "closed"), None),
         boot_offsets=offsets,

@@ -49,6 +49,7 @@ WRONG_CONFIGURATION = 78
 
 WATCHDOG_S = 2.0
 CLOCK_S = 10.0
+CLOCK_STEP_S = 1.0
 
 STARTUP_DONE_S, STARTUP_DONE_OFFLINE_S = 1.0, 5.0
 """Time in seconds after the first connection, and without one after the start, when the remaining modules are imported.
@@ -79,6 +80,7 @@ class Daemon:
         self._reading = asyncio.Lock()
         self._startup_done = asyncio.Event()  # the first shed, if one was due, has left
         self._trusted = False
+        self._offset_s = clock.offset()  # UTC seconds since 1970 at monotonic 0, when the clock was last looked at
         self._announced = False
         self._fed_at = float("-inf")
         self._pending_publications: list[Publishable] = []
@@ -224,11 +226,14 @@ class Daemon:
         gc.freeze()  # objects of the start stay: later garbage collections, possibly during an outage, skip them
         gc.enable()
         while True:
-            trusted = clock.trusted()
-            if trusted and not self._trusted:
-                self._inbox.put(ev.ClockTrusted(clock.monotonic()))
-            self._trusted = trusted
-            self._store.clock(clock.offset(), trusted)
+            now, offset_s, was_trusted = clock.monotonic(), clock.offset(), self._trusted
+            self._trusted = clock.trusted()
+            if self._trusted and not was_trusted:
+                self._inbox.put(ev.ClockTrusted(now))
+            elif abs(offset_s - self._offset_s) > CLOCK_STEP_S:
+                self._inbox.put(ev.ClockSet(now))
+            self._offset_s = offset_s
+            self._store.clock(offset_s, self._trusted)
             await asyncio.sleep(CLOCK_S)
 
     # --- out ---------------------------------------------------------------------------------------------------------

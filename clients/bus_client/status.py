@@ -30,6 +30,9 @@ ENOUGH_S = 5.0
 # The daemon publishes demand at each poll of the meter; after three polls the message is old, whatever it contains.
 STALE_POLLS = 3
 
+CLOCKS_APART_S = 2.0
+"""Difference in seconds by which the clocks of two machines may differ if both are set."""
+
 SETTLED_BY_EDGES_S, SETTLED_BY_TICKS_S = 30.0, 300.0
 
 
@@ -146,14 +149,14 @@ def _present_demand(told: HouseStatus, site: Site, now: float) -> Fields | None:
     """Return demand, without its present figure where that is not the present."""
     if told.demand is None or not is_stale(told.demand, site, now):
         return told.demand
-    return {**told.demand, "kw": None, "kw_quality": "stale", "age_s": age_s(told.demand, now)}
+    return {**told.demand, "kw": None, "kw_quality": "stale", "age_s": ago_s(told.demand, now)}
 
 
 def is_stale(demand: Fields, site: Site, now: float) -> bool:
     """Return whether demand is too old to be shown as present."""
-    ago_s = age_s(demand, now)
+    old_s = age_s(demand, now)
     # A time in the future is no better than an old one: a clock is wrong, and the age is unknown.
-    return ago_s is None or abs(ago_s) > STALE_POLLS * site.poll_s + 1.0
+    return old_s is None or abs(old_s) > STALE_POLLS * site.poll_s + 1.0
 
 
 def age_s(fields: Fields, now: float, key: str = "at") -> float | None:
@@ -162,6 +165,12 @@ def age_s(fields: Fields, now: float, key: str = "at") -> float | None:
         return now - datetime.fromisoformat(str(fields.get(key))).timestamp()
     except ValueError:
         return None
+
+
+def ago_s(fields: Fields, now: float, key: str = "at") -> float | None:
+    """Return how long ago a past event was; None: unknown, also if it is in the future by this machine's clock."""
+    old_s = age_s(fields, now, key)
+    return None if old_s is None or old_s < -CLOCKS_APART_S else max(0.0, old_s)
 
 
 def _fields(payload: bytes) -> Fields | None:

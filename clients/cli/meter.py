@@ -17,7 +17,6 @@ from clients.meter_tools import context, meter_write, scan
 from clients.meter_tools.context import MeterToolContext, on_line
 from clients.meter_tools.doctor import Doctor, KnownLoad, OutageEvidence
 from clients.meter_tools.scan import SCAN_TIMEOUT_S, record
-from clients.reports.outage_report import seconds_between
 from clients.terminal.arguments import folders
 from clients.terminal.exit_codes import NOT_DONE, WRONG_CONFIGURATION
 from clients.terminal.output import print_error, print_line
@@ -184,13 +183,14 @@ def _evidence(state_dir: Path) -> OutageEvidence:
     try:
         with EventLog(state_dir) as log:
             ended = [outage for outage in log.outages() if outage.ended is not None]
-            if not ended or (last := ended[-1]).ended is None:
+            if not ended:
                 return OutageEvidence()
+            last = ended[-1]
             rows = [row for row in log.samples(last.id) if row.energy_kwh is not None and row.pulses is not None]
     except (OSError, sqlite3.DatabaseError, UnusableDatabaseError):
         return OutageEvidence()
-    lasted_s = seconds_between(last.began, last.ended)
-    evidence = OutageEvidence(None if lasted_s is None else lasted_s / 60.0, last.energy_kwh)
+    # A lower bound is enough: the evidence is a time without a count.
+    evidence = OutageEvidence(None if last.lasted is None else last.lasted.seconds / 60.0, last.energy_kwh)
     if not rows:
         return evidence
     first, final = rows[0], rows[-1]

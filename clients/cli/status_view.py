@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clients.bus_client.status import age_s, is_stale
+from clients.bus_client.status import age_s, ago_s, is_stale
 from clients.terminal.color import BOLD, GREEN, RED, YELLOW, colored
 from clients.terminal.tables import format_span, table, wrapped
 from clients.terminal.times import date_and_time, short_time
@@ -132,14 +132,15 @@ def _waits(state: Fields, now: float) -> Iterator[str]:
     if (drill_s := age_s(state, now, "drill_until")) is not None:
         left = f"{format_span(max(0.0, -drill_s))}; `loadshed drill --end` ends it now"
         yield wrapped(f"The drill ends in {left}.", "  ", first="")
-    if (dark_s := age_s(state, now, "generator_power_lost_at")) is not None:
-        lost = f"THE GENERATOR HAS PROBABLY STOPPED: no power since {format_span(max(0.0, dark_s))} ago."
-        yield wrapped(lost, "  ", first="")
+    if state.get("generator_power_lost_at") is not None:
+        lasted = _lasted(state, now, "generator_power_lost_at")
+        lost = f"no power since {lasted} ago" if lasted else "no power"
+        yield wrapped(f"THE GENERATOR HAS PROBABLY STOPPED: {lost}.", "  ", first="")
 
 
 def _since(state: Fields, now: float) -> str:
-    ago_s = age_s(state, now, "since")
-    if ago_s is None:
+    old_s = age_s(state, now, "since")
+    if old_s is None:
         return "since an unknown time"
     sure = "" if state.get("clock") is None else ", by a clock that may be wrong"
     return f"since {date_and_time(now - ago_s)} ({format_span(max(0.0, ago_s))}{sure})"
@@ -151,8 +152,9 @@ def _demand(house: HouseStatus, site: Site, now: float) -> Iterator[str]:
         return
     if is_stale(demand, site, now) or demand.get("kw") is None:
         read_s = _number(demand, "age_s")
-        ago_s = None if read_s is None else read_s + max(0.0, age_s(demand, now) or 0.0)
-        last = "no figure yet" if ago_s is None else f"the last reading is {format_span(ago_s)} old"
+        published_s = ago_s(demand, now)
+        known = read_s is not None and published_s is not None
+        last = f"the last reading is {format_span(read_s + published_s)} old" if known else "no figure yet"
         yield f"demand     unknown now: {last}"
     else:
         quality = {"coarse": ", from the coarse register"}.get(str(demand.get("kw_quality")), "")
@@ -182,8 +184,8 @@ def _average(demand: Fields, key: str, what: str) -> str:
 
 def _alarms(house: HouseStatus, now: float) -> Iterator[str]:
     for name, alarm in sorted(house.alarms.items()):
-        ago_s = age_s(alarm, now, "since")
-        since = "" if ago_s is None else f" (since {short_time(now - ago_s)}, {format_span(max(0.0, ago_s))})"
+        old_s, lasted = age_s(alarm, now, "since"), _lasted(alarm, now, "since")
+        since = f" (since {short_time(now - old_s)}, {lasted})" if old_s is not None and lasted else ""
         yield wrapped(f"ALARM {name}{since}: {alarm.get('message')}", "      ", first="")
         yield wrapped(f"To do: {alarm.get('action')}", "      ", first="      ")
 

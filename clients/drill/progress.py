@@ -39,21 +39,20 @@ class CircuitProgress:
     on_after_s: float | None = None
     on_at: float | None = None
     result: str = ""
-    _sent_utc_s: float | None = None
+    _first_sent_at: float | None = None
 
     @property
     def switched(self) -> bool:
         """Return whether any command was sent to it."""
         return self.off_tries > 0 or self.on_tries > 0
 
-    def sent(self, utc_s: float | None, *, first: bool) -> None:
-        """Note when our command left, by the controller's clock."""
-        self._sent_utc_s = utc_s if first else self._sent_utc_s
+    def sent(self, at: float | None, *, first: bool) -> None:
+        """Note when a command left, by the listener's clock: the controller's may be set in between."""
+        self._first_sent_at = at if first else self._first_sent_at
 
-    def answered(self, utc_s: float | None, after_last_s: float, tries: int) -> float:
+    def answered(self, at: float, after_last_s: float, tries: int) -> float:
         """Return the response time from the first command; the reported one is from the last."""
-        since_first_s = utc_s - self._sent_utc_s if utc_s is not None and self._sent_utc_s is not None else None
-        # A clock that is set in between changes any difference of two times.
+        since_first_s = None if self._first_sent_at is None else at - self._first_sent_at
         return after_last_s if tries <= 1 or since_first_s is None else round(max(after_last_s, since_first_s), 3)
 
 
@@ -217,12 +216,12 @@ class DrillProgress:
         fare, name = self.circuits.setdefault(circuit, CircuitProgress()), self._name(circuit)
         if event == "off_sent":
             fare.off_tries += 1
-            fare.sent(utc_s(fields), first=fare.off_tries == 1)
+            fare.sent(at, first=fare.off_tries == 1)
             if fare.off_tries > 1:
                 yield f"{name}: OFF again, try {fare.off_tries}."
         elif event == "on_sent":
             fare.on_tries += 1
-            fare.sent(utc_s(fields), first=fare.on_tries == 1)
+            fare.sent(at, first=fare.on_tries == 1)
             fare.on_sent_at = at if fare.on_sent_at is None else fare.on_sent_at
             if fare.on_tries > 1:
                 yield f"{name}: ON again, try {fare.on_tries}."
@@ -238,7 +237,7 @@ class DrillProgress:
     def _confirmed(fare: CircuitProgress, name: str, fields: Mapping[str, Json], at: float, *, off: bool) -> str:
         tries = fare.off_tries if off else fare.on_tries
         after_s = _number(fields.get("after_s"))
-        took_s = None if after_s is None else fare.answered(utc_s(fields), after_s, tries)
+        took_s = None if after_s is None else fare.answered(at, after_s, tries)
         if off:
             fare.off_at, fare.off_after_s = at, took_s if fare.off_after_s is None else fare.off_after_s
         else:

@@ -22,10 +22,12 @@ from clients.maintenance.readiness import Facts
 from clients.setup import setup_record
 from controller.config.advice import named
 from controller.runtime import clock
+from controller.storage.boot_clocks import elapsed
 from controller.storage.log_reader import EventLog
 from controller.storage.schema import UnusableDatabaseError
 from hw.broker_socket import Broker, BrokerError
 from hw.mqtt import MqttConnection
+from rules.boot_time import BootTime
 from rules.controllability import controllable, sheddable
 from rules.panel import Tag
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from clients.bus_client.site import Site
     from controller.config.loader import Configuration
+    from controller.storage.boot_clocks import LoggedTime
     from controller.storage.log_reader import OutageRow
     from rules.panel import Panel
 
@@ -94,21 +97,20 @@ def unprotected_infrastructure(panel: Panel) -> tuple[str, ...]:
 
 def _logged(house: Installation, facts: Facts) -> Facts:
     """Return the facts with what the log adds; without one there was no transfer, and no drill."""
-    try:
-        with EventLog(house.state_dir) as log:
-            outages = log.outages()
-    except (OSError, sqlite3.DatabaseError, UnusableDatabaseError):
-        outages = ()
+    outages: tuple[OutageRow, ...] = ()
+    now = None
+    with suppress(OSError, sqlite3.DatabaseError, UnusableDatabaseError), EventLog(house.state_dir) as log:
+        outages, now = log.outages(), log.time(BootTime(clock.boot_id(), clock.monotonic()))
     transfers = [one for one in outages if one.kind != "drill"]
     drills = [one for one in outages if one.kind == "drill" and one.ended is not None]
     shed = {row.circuit for one in outages for row in one.histories if row.confirmed_after_s is not None}
-    opened_days = _days_since(transfers)
+    opened_days = _days_since(transfers, now)
     return replace(
         facts,
         opened_days=opened_days,
         contact_seen=facts.contact_seen or opened_days is not None,
         untested=tuple(circuit for circuit in facts.untested if circuit not in shed),
-        drill_days=_days_since(drills),
+        drill_days=_days_since(drills, now),
         drill_failed=drill_failed(drills[-1]) if drills else (),
     )
 
@@ -123,10 +125,24 @@ def drill_failed(drill: OutageRow) -> tuple[str, ...]:
     )
 
 
-def _days_since(outages: Iterable[OutageRow]) -> float | None:
-    """Return how long ago the last of them began, or its contact opened; None: none did at a time that is known."""
-    moments = [when.utc_s for one in outages for when in (one.openings or (one.began,)) if when.utc_s is not None]
-    return (time.time() - max(moments)) / DAY_S if moments else None
+def _days_since(outages: Iterable[OutageRow], now: LoggedTime | None = None) -> float | None:
+    """Return the days since the last of them began, or its contact opened; None: there is none.
+
+    `now`: the present as the log has it. If a clock was not set, then or now: a lower bound, 0 at the least.
+    """
+    moments = [when for one in outages for when in (one.openings or (one.began,))]
+    if not moments:
+        return None
+    passed = [ago_s for when in moments if (ago_s := _seconds_since(when, now)) is not None]
+    return max(0.0, min(passed, default=0.0)) / DAY_S
+
+
+def _seconds_since(when: LoggedTime, now: LoggedTime | None) -> float | None:
+    """Return the seconds from a logged time to `now`, or a lower bound; None: unknown."""
+    if now is not None and (passed := elapsed(when, now)) is not None:
+        return passed.seconds
+    # The program has not run since the machine booted: this boot is not in the log.
+    return time.time() - when.utc_s if when.trusted and when.utc_s is not None else None
 
 
 # --- the bus ---------------------------------------------------------------------------------------------------------

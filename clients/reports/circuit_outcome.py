@@ -11,7 +11,8 @@ from rules.panel import Restore, Tag
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from controller.storage.log_reader import HistoryRow, LoggedTime, OutageRow
+    from controller.storage.boot_clocks import LoggedTime
+    from controller.storage.log_reader import HistoryRow, OutageRow
     from rules.panel import Circuit, Panel
 
 _TEXTS = {

@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING
 
 from clients.reports.circuit_outcome import outcomes
-from clients.reports.outage_report import LONG_WINDOW_S, seconds_between
+from clients.reports.outage_report import LONG_WINDOW_S
 from controller.runtime.clock import json_time
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from clients.reports.circuit_outcome import CircuitOutcome
     from clients.reports.outage_report import OutageReport
-    from controller.storage.log_reader import LoggedTime, OutageRow, SampleRow
+    from controller.storage.boot_clocks import Elapsed, LoggedTime
+    from controller.storage.log_reader import OutageRow, SampleRow
     from rules.json_types import Json
     from rules.panel import Panel
 
@@ -30,7 +31,6 @@ def outages_json(outages: Iterable[OutageRow], panel: Panel | None) -> str:
 def report_fields(story: OutageReport) -> dict[str, Json]:
     """Return one outage in full: the fields of the list, and its peaks, gaps, events and demand log."""
     fields = outage_fields(story.outage, story.configuration.panel if story.configuration else None)
-    fields["lasted_s"] = _rounded(story.lasted_s)
     fields["meter_model"] = story.meter_model
     fields["peaks"] = [{"over": peak.what, "kw": _rounded(peak.kw), **_moment("at", peak.at)} for peak in story.peaks]
     fields["gaps"] = [
@@ -48,6 +48,8 @@ def outage_fields(outage: OutageRow, panel: Panel | None) -> dict[str, Json]:
         "kind": outage.kind,
         **_moment("began", outage.began),
         **_moment("ended", outage.ended),
+        "lasted_s": _exactly_s(outage.lasted),
+        "lasted_at_least_s": _at_least_s(outage.lasted),
         "transfers": outage.transfers,
         "energy_kwh": _rounded(outage.energy_kwh),
         "peak_15min_kw": _rounded(outage.peak_15min_kw),
@@ -60,8 +62,7 @@ def outage_fields(outage: OutageRow, panel: Panel | None) -> dict[str, Json]:
 
 def _partial(outage: OutageRow) -> list[Json]:
     """Return the peak's name where the outage was too short for a window of 15 minutes: it is over all of it."""
-    lasted_s = seconds_between(outage.began, outage.ended) if outage.ended else None
-    short = outage.peak_15min_kw is not None and lasted_s is not None and lasted_s < LONG_WINDOW_S
+    short = outage.peak_15min_kw is not None and outage.lasted is not None and outage.lasted.seconds < LONG_WINDOW_S
     return ["peak_15min_kw"] if short else []
 
 
@@ -92,6 +93,16 @@ def _moment(key: str, when: LoggedTime | None) -> Mapping[str, Json]:
     return {key: None} if when is None else {**json_time(when.utc_s, when.trusted, key)}
 
 
+def _exactly_s(time: Elapsed | None) -> float | None:
+    """Return a duration; None if it is unknown or only its lower bound is known."""
+    return None if time is None or time.at_least else _rounded(time.seconds)
+
+
+def _at_least_s(time: Elapsed | None) -> float | None:
+    """Return the lower bound of a duration; None if there is none, or the duration itself is known."""
+    return _rounded(time.seconds) if time is not None and time.at_least else None
+
+
 def _rounded(figure: float | None) -> float | None:
     return None if figure is None else round(figure, 3)
 
@@ -108,6 +119,7 @@ _COLUMNS = (
     "demand 15 min (kW)",
     "energy register (kWh)",
     "pulses counted (5 Wh each)",
+    "since began at least",
 )
 
 
@@ -122,11 +134,11 @@ def report_csv(story: OutageReport) -> str:
 
 
 def _cells(story: OutageReport, row: SampleRow) -> list[object]:
-    seconds = story.seconds(row.at)
+    since = story.since_began(row.at)
     return [
         json_time(row.at.utc_s, trusted_clock=True)["at"],
         "trusted" if row.at.trusted else "untrusted",
-        _rounded(seconds),
+        _rounded(since.seconds if since else None),
         _rounded(row.kw),
         "yes" if row.kw_is_upper_bound else "no",
         row.kw_quality,
@@ -135,4 +147,5 @@ def _cells(story: OutageReport, row: SampleRow) -> list[object]:
         _rounded(row.demand_15min_kw),
         _rounded(row.energy_kwh),
         row.pulses,
+        "yes" if since and since.at_least else "no",
     ]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from clients.reports.chart import CurvePoint, PeakMark, demand_svg
 from clients.reports.circuit_outcome import shed_summary
 from clients.reports.html_page import chart, figures, listed, page, table
-from clients.reports.outage_report import ACCURACY, DRILL, LONG_WINDOW_S, SHORT_WINDOW_S, SHORTER, title
+from clients.reports.outage_report import ACCURACY, DRILL, LONG_WINDOW_S, SHORT_WINDOW_S, SHORTER, time_notes, title
 from clients.reports.text import before_words, peak_words
-from clients.terminal.tables import figure, format_span
-from clients.terminal.times import clock, day_and_time
+from clients.terminal.tables import figure
+from clients.terminal.times import clock, day_and_time, format_elapsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,11 +37,10 @@ def _head(story: OutageReport) -> Iterator[str]:
     ended = day_and_time(outage.ended) if outage.ended else "it still lasts"
     yield f"<h1>{title(outage)}</h1>"
     yield f'<p class="when">{escape(day_and_time(outage.began))} – {escape(ended)}</p>'
-    if not outage.began.trusted:
-        yield "<p>The clock was not known to be right then: times of day may be off, durations are not.</p>"
+    yield from (f"<p>{escape(note)}</p>" for note in time_notes(outage))
     peak = next((peak for peak in story.peaks if peak.what in ("15 minutes", SHORTER)), None)
     pairs = (
-        (format_span(story.lasted_s) if outage.ended else "still lasts", "lasted"),
+        (format_elapsed(outage.lasted) if outage.ended else "still lasts", "lasted"),
         *_transfers(outage),
         (figure(outage.energy_kwh, "kWh"), "energy meanwhile" if outage.kind == DRILL else "energy on standby"),
         (
@@ -70,7 +69,7 @@ def _demand(story: OutageReport) -> Iterator[str]:
     if story.gaps:
         yield "<h2>Gaps in the demand</h2>"
         rows = (
-            (clock(gap.began), clock(gap.ended), escape(format_span(gap.seconds)), escape(gap.reason))
+            (clock(gap.began), clock(gap.ended), escape(format_elapsed(gap.lasted)), escape(gap.reason))
             for gap in story.gaps
         )
         yield table(("from", "to", "for", "why"), rows)
@@ -79,18 +78,18 @@ def _demand(story: OutageReport) -> Iterator[str]:
 def _picture(story: OutageReport) -> str:
     points = [
         CurvePoint(
-            seconds,
+            since.seconds,
             row.kw,
-            row.demand_5min_kw if seconds >= SHORT_WINDOW_S else None,
-            row.demand_15min_kw if seconds >= LONG_WINDOW_S else None,
+            row.demand_5min_kw if since.seconds >= SHORT_WINDOW_S else None,
+            row.demand_15min_kw if since.seconds >= LONG_WINDOW_S else None,
         )
         for row in story.samples
-        if (seconds := story.seconds(row.at)) is not None
+        if (since := story.since_began(row.at)) is not None
     ]
     marks = [
-        PeakMark(seconds, peak.kw, f"{peak.kw:.1f} kW")
+        PeakMark(since.seconds, peak.kw, f"{peak.kw:.1f} kW")
         for peak in story.peaks
-        if peak.what == "15 minutes" and peak.at and (seconds := story.seconds(peak.at)) is not None
+        if peak.what == "15 minutes" and peak.at and (since := story.since_began(peak.at)) is not None
     ]
     name = f"Demand in {title(story.outage).lower()}"
     try:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from clients.reports.circuit_outcome import outcomes
 from controller.runtime.journal import format_event
+from controller.storage.boot_clocks import elapsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from clients.reports.circuit_outcome import CircuitOutcome
     from controller.config.loader import Configuration
-    from controller.storage.log_reader import EventLog, EventRow, LoggedTime, OutageRow, SampleRow
+    from controller.storage.boot_clocks import Elapsed, LoggedTime
+    from controller.storage.log_reader import EventLog, EventRow, OutageRow, SampleRow
 
 ACCURACY = "±0.5 % at power factor 1, ±0.75 % at 0.5, from 1 % to 100 % of the rated current (the maker's figures)"
 
@@ -67,8 +69,8 @@ class Gap:
     reason: str
 
     @property
-    def seconds(self) -> float | None:
-        return seconds_between(self.began, self.ended)
+    def lasted(self) -> Elapsed | None:
+        return elapsed(self.began, self.ended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,6 @@ class OutageReport:
     """One outage in full. `configuration`: the last in force, for names and ratings; None if none is kept."""
 
     outage: OutageRow
-    lasted_s: float | None
     circuits: tuple[CircuitOutcome, ...]
     samples: tuple[SampleRow, ...]
     peaks: tuple[DemandPeak, ...]
@@ -103,9 +104,9 @@ class OutageReport:
         meter = self.configuration.meter if self.configuration else None
         return meter.model if meter else None
 
-    def seconds(self, when: LoggedTime) -> float | None:
-        """Return how long after the beginning a moment was."""
-        return seconds_between(self.outage.began, when)
+    def since_began(self, when: LoggedTime) -> Elapsed | None:
+        """Return how long after the beginning a moment was; None: unknown."""
+        return elapsed(self.outage.began, when)
 
 
 def build_report(log: EventLog, outage: OutageRow, configuration: Configuration | None) -> OutageReport:
@@ -114,7 +115,6 @@ def build_report(log: EventLog, outage: OutageRow, configuration: Configuration 
     events = tuple(log.events(outage))
     return OutageReport(
         outage=outage,
-        lasted_s=seconds_between(outage.began, outage.ended) if outage.ended else None,
         circuits=tuple(outcomes(outage, configuration.panel if configuration else None)),
         samples=samples,
         peaks=tuple(_peaks(outage, samples)),
@@ -129,13 +129,25 @@ def title(outage: OutageRow) -> str:
     return f"{'Drill' if outage.kind == DRILL else 'Outage'} {outage.id}"
 
 
-def seconds_between(first: LoggedTime, second: LoggedTime) -> float | None:
-    """Return the time between two moments: by the one clock where both are of one boot, by the wall's otherwise."""
-    if first.moment.boot == second.moment.boot:
-        return second.moment.mono - first.moment.mono
-    if first.utc_s is None or second.utc_s is None:
-        return None
-    return second.utc_s - first.utc_s
+def time_notes(outage: OutageRow) -> Iterator[str]:
+    """Yield what a reader must know about its times: clocks that were not set, an end that was not seen."""
+    moments = (outage.began, *outage.openings, *((outage.ended,) if outage.ended else ()))
+    if not all(moment.trusted for moment in moments):
+        yield (
+            "The clock was not set during this outage: times of day may be off; they are marked (?). A duration across "
+            "a restart of the machine is then a lower bound."
+        )
+    if outage.end_unseen:
+        yield (
+            "The controller was not running when the outage ended: the end is the time at which it noticed this, and "
+            "the duration ends with its last record before."
+        )
+
+
+def _seconds(first: LoggedTime, second: LoggedTime) -> float | None:
+    """Return the seconds between two moments, or their lower bound; None: unknown. The sign shows their order."""
+    between = elapsed(first, second)
+    return None if between is None else between.seconds
 
 
 # --- demand ----------------------------------------------------------------------------------------------------------
@@ -164,13 +176,13 @@ def _inside(
     outage: OutageRow, samples: Sequence[SampleRow], window_s: float, figure: Callable[[SampleRow], float | None]
 ) -> list[tuple[float, LoggedTime]]:
     """Return the known figures whose window began in the outage, and when each was taken."""
-    rows = ((figure(row), row.at) for row in samples if (seconds_between(outage.began, row.at) or 0.0) >= window_s)
+    rows = ((figure(row), row.at) for row in samples if (_seconds(outage.began, row.at) or 0.0) >= window_s)
     return [(kw, at) for kw, at in rows if kw is not None]
 
 
 def _gaps(samples: Sequence[SampleRow], events: Sequence[EventRow]) -> Iterator[Gap]:
     """Yield the times without a figure, in order: rows that are missing, and rows that say unknown."""
-    distances = [seconds_between(first.at, second.at) for first, second in pairwise(samples)]
+    distances = [_seconds(first.at, second.at) for first, second in pairwise(samples)]
     usual_s = median([one for one in distances if one is not None] or [0.0])
     found = [
         Gap(first.at, second.at, _why_no_rows(first.at, second.at, events))
@@ -197,7 +209,7 @@ def _meter_notes(first: LoggedTime, last: LoggedTime, events: Sequence[EventRow]
         says = event.details.get("text")
         if event.event != "meter_finding" or not isinstance(says, str):
             continue
-        before_s, after_s = seconds_between(event.at, first), seconds_between(last, event.at)
+        before_s, after_s = _seconds(event.at, first), _seconds(last, event.at)
         if before_s is not None and after_s is not None and before_s < 60.0 and after_s < 60.0:  # noqa: PLR2004
             yield says
 
@@ -211,7 +223,7 @@ def _why_no_rows(first: LoggedTime, second: LoggedTime, events: Sequence[EventRo
 
 
 def _between(first: LoggedTime, at: LoggedTime, second: LoggedTime) -> bool:
-    after_s, before_s = seconds_between(first, at), seconds_between(at, second)
+    after_s, before_s = _seconds(first, at), _seconds(at, second)
     return (after_s is None or after_s >= 0) and (before_s is None or before_s >= 0)
 
 

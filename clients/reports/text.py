@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clients.reports.circuit_outcome import shed_summary
-from clients.reports.outage_report import ACCURACY, DRILL, SHORTER, seconds_between, title
-from clients.terminal.tables import figure, format_span, sparkline, table, terminal_width, wrapped
-from clients.terminal.times import clock, day_and_time
+from clients.reports.outage_report import ACCURACY, DRILL, SHORTER, time_notes, title
+from clients.terminal.tables import figure, sparkline, table, terminal_width, wrapped
+from clients.terminal.times import clock, day_and_time, format_elapsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,7 +26,7 @@ def outages_text(outages: Iterable[OutageRow]) -> str:
 
 
 def _row(outage: OutageRow) -> tuple[str, ...]:
-    lasted = format_span(seconds_between(outage.began, outage.ended)) if outage.ended else "still lasts"
+    lasted = format_elapsed(outage.lasted) if outage.ended else "still lasts"
     energy, peak = figure(outage.energy_kwh, "kWh"), figure(outage.peak_15min_kw, "kW")
     return (
         str(outage.id),
@@ -56,12 +56,11 @@ def _head(story: OutageReport) -> Iterator[str]:
         yield "ended      not yet"
     else:
         yield f"ended      {day_and_time(outage.ended)}"
-        yield f"lasted     {format_span(story.lasted_s)}"
+        yield f"lasted     {format_elapsed(outage.lasted)}"
     several = ", at " + ", ".join(clock(opening) for opening in outage.openings) if outage.transfers > 1 else ""
     none = "none: a drill, on user request" if outage.kind == DRILL else ""
     yield f"transfers  {none or outage.transfers}{several}"
-    if not outage.began.trusted:
-        yield wrapped("The clock was not known to be right then: times of day may be off, durations are not.")
+    yield from map(wrapped, time_notes(outage))
 
 
 # --- circuits --------------------------------------------------------------------------------------------------------
@@ -112,7 +111,7 @@ def _demand(story: OutageReport) -> Iterator[str]:
     yield from _curve(story)
     for gap in story.gaps:
         when = f"{clock(gap.began)} to {clock(gap.ended)}"
-        yield wrapped(f"gap        {when} ({format_span(gap.seconds)}): {gap.reason}", " " * 11, first="")
+        yield wrapped(f"gap        {when} ({format_elapsed(gap.lasted)}): {gap.reason}", " " * 11, first="")
     yield wrapped(f"meter      {story.meter_model or 'unknown model'}: {ACCURACY}", " " * 11, first="")
 
 

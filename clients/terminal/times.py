@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clients.terminal.tables import format_span
 from controller.config.local_time import LocalTime
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from controller.config.installer import Installer
-    from controller.storage.log_reader import LoggedTime
+    from controller.storage.boot_clocks import Elapsed, LoggedTime
 
 UNKNOWN_TIME = "at an unknown time"
 
@@ -52,14 +53,28 @@ def date_and_time(utc_s: float) -> str:
 
 
 def clock(when: LoggedTime | None) -> str:
-    """Return a logged time as `09:13:20 EDT`; an empty string for None, `?` if the time is unknown."""
+    """Return a logged time as `09:13:20 EDT`; an empty string for None, `?` if the time is unknown.
+
+    `(?)` marks a clock that was not synchronized.
+    """
     if when is None:
         return ""
-    return "?" if when.utc_s is None else time_of_day(when.utc_s)
+    return "?" if when.utc_s is None else time_of_day(when.utc_s) + _mark(when)
 
 
 def day_and_time(when: LoggedTime) -> str:
     """Return a logged time as `Mon 21 Sep 2026, 09:13:20 EDT`; `(?)` marks a clock that was not synchronized."""
     if when.utc_s is None:
         return UNKNOWN_TIME
-    return date_and_time(when.utc_s) + ("" if when.trusted else " (?)")
+    return date_and_time(when.utc_s) + _mark(when)
+
+
+def _mark(when: LoggedTime) -> str:
+    return "" if when.trusted else " (?)"
+
+
+def format_elapsed(time: Elapsed | None) -> str:
+    """Return a duration as `25 min 10 s`, `at least 25 min 10 s` for a lower bound, `?` for None (unknown)."""
+    if time is None:
+        return "?"
+    return f"at least {format_span(time.seconds)}" if time.at_least else format_span(time.seconds)

@@ -334,7 +334,8 @@ class Engine:
         | ev.ConfigurationRefused
         | ev.DiskFailed
         | ev.DiskRecovered
-        | ev.ClockTrusted,
+        | ev.ClockTrusted
+        | ev.ClockSet,
     ) -> None:
         match event:
             case ev.EnergyRead() | ev.MeterSilent() | ev.PulseSeen() | ev.KwhPulseSeen():
@@ -353,12 +354,16 @@ class Engine:
                 self._outbox.set_alarm(Alarm.DISK_FAILING, event.at, active=True, detail=f" ({event.reason})")
             case ev.DiskRecovered():
                 self._outbox.set_alarm(Alarm.DISK_FAILING, event.at, active=False)
-            case ev.ClockTrusted():
-                self._alarm_monitor.clock_trusted()
-                self._outbox.log_event("clock_trusted", event.at)
-                self._outbox.publish_state()
+            case ev.ClockTrusted() | ev.ClockSet():
+                self._clock_set(event)
             case _:
                 assert_never(event)
+
+    def _clock_set(self, event: ev.ClockTrusted | ev.ClockSet) -> None:
+        if isinstance(event, ev.ClockTrusted):
+            self._alarm_monitor.clock_trusted()
+            self._outbox.log_event("clock_trusted", event.at)
+        self._republish(event.at)
 
     # --- events: the bus and its devices -----------------------------------------------------------------------------
 
@@ -369,7 +374,12 @@ class Engine:
         self._alarm_monitor.bus_connected()
         self._log_bus_event("bus_connected", event.at, {})
         self._outage.refresh(circuits)
-        self._outbox.republish_all(circuits, demand=self._demand.view(event.at) is not None)
+        self._republish(event.at)
+
+    def _republish(self, at: float) -> None:
+        """Publish every retained message again: the broker may have lost them, or their times were wrong."""
+        circuits = self._context.panel.current.circuits
+        self._outbox.republish_all(circuits, demand=self._demand.view(at) is not None)
         for reading in self._extra_meters.values():
             self._outbox.publish_meter(reading)
 

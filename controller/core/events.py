@@ -178,6 +178,12 @@ class ClockTrusted(NamedTuple):
     at: float
 
 
+class ClockSet(NamedTuple):
+    """The wall clock was set: times published before are wrong."""
+
+    at: float
+
+
 Event = (
     ContactChanged
     | ContactAlive
@@ -199,4 +205,5 @@ Event = (
     | DiskFailed
     | DiskRecovered
     | ClockTrusted
+    | ClockSet
 )

@@ -342,6 +342,7 @@ _EVENTS: dict[str, type[Any]] = {
     "DiskFailed": ev.DiskFailed,
     "DiskRecovered": ev.DiskRecovered,
     "ClockTrusted": ev.ClockTrusted,
+    "ClockSet": ev.ClockSet,
 }
 """Names of the engine's inputs in a recording. They are pinned: a class may be renamed, its recorded name may not."""
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from controller.storage.boot_clocks import BootClocks, Elapsed, LoggedTime, RecordedBoot, elapsed, merged, spans
 from controller.storage.queries import read_entries, read_histories, read_outages
 from controller.storage.schema import LEDGER, SAMPLES, UnusableDatabaseError, open_for_reading
 from rules.boot_time import BootTime
@@ -31,18 +32,23 @@ _BEGINNING: _Place = (0, 0.0)
 _END: _Place = (1 << 62, 0.0)
 # Events about the end of an outage are logged a moment after it.
 LATER_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedTime:
-    """A time for display. `utc_s`: seconds since 1970, None if nothing is known about its boot.
-
-    `trusted`: the clock was correct in that boot. `moment`: the stored time, for differences within one boot.
-    """
-
-    utc_s: float | None
-    trusted: bool
-    moment: BootTime
+# First and last recorded time of each boot, by its number or its id.
+_LEDGER_SPANS = (
+    "SELECT boot, min(at), max(at) FROM events GROUP BY boot",
+    "SELECT boot, min(first_at), max(last_at) FROM evidence GROUP BY boot",
+)
+_OUTAGE_SPANS = (
+    "SELECT began_boot, min(began), max(began) FROM outages GROUP BY began_boot",
+    "SELECT ended_boot, min(ended), max(ended) FROM outages WHERE ended IS NOT NULL GROUP BY ended_boot",
+    "SELECT restored_boot, min(restored), max(restored) FROM histories WHERE restored NOT NULL GROUP BY restored_boot",
+)
+_LAST_START = "SELECT id, at FROM events WHERE boot = ? AND at <= ? AND event = 'started' ORDER BY id DESC LIMIT 1"
+_STANDBY_SEEN = (
+    "SELECT 1 FROM events WHERE boot = ? AND at BETWEEN ? AND ?"
+    " AND (event = 'drill_began' OR (event = 'contact_settled' AND about LIKE '%standby%')) LIMIT 1"
+)
+_LAST_BEFORE = "SELECT boot, at FROM events WHERE id < ? ORDER BY id DESC LIMIT 1"
+_SAMPLE_SPANS = ("SELECT boot, min(at), max(at) FROM samples GROUP BY boot",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,11 @@ class HistoryRow:
 
 @dataclass(frozen=True, slots=True)
 class OutageRow:
-    """One outage. `ended`: None while it is open. `energy_kwh`, `peak_15min_kw`: None is unknown."""
+    """One outage. `ended`: None while it is open. `energy_kwh`, `peak_15min_kw`: None is unknown.
+
+    `lasted`: None while it is open, or if nothing is known. `end_unseen`: the program did not run when it ended:
+    `ended` is when that was noticed, and `lasted` a lower bound.
+    """
 
     id: int
     stage: OutageStage
@@ -74,6 +84,8 @@ class OutageRow:
     energy_kwh: float | None
     peak_15min_kw: float | None
     histories: tuple[HistoryRow, ...]
+    lasted: Elapsed | None = None
+    end_unseen: bool = False
 
     @property
     def transfers(self) -> int:
@@ -118,7 +130,7 @@ class EventLog:
             self._samples = _samples(state_dir)
             if self._samples is not None:
                 opened.enter_context(closing(self._samples))
-            self._boots, self._sample_boots = _Boots.both(self._ledger, self._samples)
+            self._clocks, self._boots, self._sample_boots = _clocks(self._ledger, self._samples)
             self._opened = opened.pop_all()
         self.unreadable: list[str] = []
         self._on = _on(self._ledger)
@@ -130,6 +142,10 @@ class EventLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._opened.close()
+
+    def time(self, moment: BootTime) -> LoggedTime:
+        """Return a time of any boot for display."""
+        return self._clocks.when(moment)
 
     def outages(self) -> tuple[OutageRow, ...]:
         """Return every outage, the oldest first."""
@@ -148,7 +164,7 @@ class EventLog:
             "SELECT * FROM samples WHERE outage = ? ORDER BY boot, at", (outage,)
         ):
             quality, age_s, five_kw, fifteen_kw, energy_kwh, pulses = rest
-            when = self._sample_boots.when_of(boot, at)
+            when = self._clocks.when(self._sample_boots.moment(boot, at))
             yield SampleRow(when, kw, bool(at_most), quality, age_s, five_kw, fifteen_kw, energy_kwh, pulses)
 
     def events(self, outage: OutageRow | None = None) -> Iterator[EventRow]:
@@ -159,7 +175,7 @@ class EventLog:
             " WHERE (boot, at) >= (?, ?) AND (boot, at) <= (?, ?) ORDER BY id",
             (*first, *last),
         ):
-            yield EventRow(self._boots.when_of(boot, at), event, circuit, json.loads(about))
+            yield EventRow(self._clocks.when(self._boots.moment(boot, at)), event, circuit, json.loads(about))
 
     def _limits(self, outage: OutageRow) -> tuple[_Place, _Place]:
         began = self._boots.place(outage.began.moment)
@@ -173,57 +189,52 @@ class EventLog:
         return tuple(self._outage(kept) for kept in read_outages(self._ledger, self.unreadable, tail))
 
     def _outage(self, kept: SaveOutage) -> OutageRow:
+        began, ended = self._clocks.when(kept.began), self._clocks.when(kept.ended) if kept.ended else None
+        last_seen = self._last_seen_before_start(kept)
         return OutageRow(
             id=kept.id,
             stage=kept.stage,
             kind=kept.kind,
-            began=self._boots.when(kept.began),
-            ended=self._boots.when(kept.ended) if kept.ended else None,
-            openings=tuple(self._boots.when(opening) for opening in kept.openings),
+            began=began,
+            ended=ended,
+            lasted=_lasted(began, ended, last_seen),
+            end_unseen=last_seen is not None,
+            openings=tuple(self._clocks.when(opening) for opening in kept.openings),
             before=kept.before,
             energy_kwh=kept.energy_kwh,
             peak_15min_kw=kept.peak_15min_kw,
             histories=tuple(self._history(history) for history in read_histories(self._ledger, kept.id)),
         )
 
+    def _last_seen_before_start(self, outage: SaveOutage) -> LoggedTime | None:
+        """Return the last event before the start that found the outage over; None: its end was seen, or is to come.
+
+        The end was seen if the program that noticed it had seen the outage, too.
+        """
+        if outage.ended is None:
+            return None
+        boot, at = self._boots.place(outage.ended)
+        with suppress(sqlite3.DatabaseError):
+            start = self._ledger.execute(_LAST_START, (boot, at)).fetchone()
+            if start is None or any(
+                opening.boot == outage.ended.boot and start[1] <= opening.mono <= at for opening in outage.openings
+            ):
+                return None
+            if self._ledger.execute(_STANDBY_SEEN, (boot, start[1], at)).fetchone():
+                return None
+            before = self._ledger.execute(_LAST_BEFORE, (start[0],)).fetchone()
+            return self._clocks.when(self._boots.moment(before[0], before[1])) if before else None
+        return None
+
     def _history(self, kept: SaveHistory) -> HistoryRow:
         return HistoryRow(
             circuit=kept.circuit,
-            shed_at=self._boots.when(kept.shed_at) if kept.shed_at else None,
+            shed_at=self._clocks.when(kept.shed_at) if kept.shed_at else None,
             confirmed_after_s=kept.confirmed_after_s,
-            restored_at=self._boots.when(kept.restored_at) if kept.restored_at else None,
+            restored_at=self._clocks.when(kept.restored_at) if kept.restored_at else None,
             end=kept.end,
             is_on=kept.circuit in self._on,
         )
-
-
-class _Boots:
-    """Boots in a database, with the clock of each."""
-
-    def __init__(self, rows: list[tuple[int, str, float, int]], others: dict[str, tuple[float, bool]]) -> None:
-        self._ids = {number: boot for number, boot, _, _ in rows}
-        self._numbers = {boot: number for number, boot, _, _ in rows}
-        # If one database was set aside and replaced, the other still knows the older boots.
-        self._walls = others | _walls(rows)
-
-    @classmethod
-    def both(cls, ledger: sqlite3.Connection, samples: sqlite3.Connection | None) -> tuple[_Boots, _Boots]:
-        """Return the boots as each database numbers them."""
-        in_ledger, in_samples = _boot_rows(ledger), [] if samples is None else _boot_rows(samples)
-        return cls(in_ledger, _walls(in_samples)), cls(in_samples, _walls(in_ledger))
-
-    def when(self, moment: BootTime) -> LoggedTime:
-        """Return a stored time for display."""
-        offset, trusted = self._walls.get(moment.boot, (None, False))
-        return LoggedTime(None if offset is None else moment.mono + offset, trusted, moment)
-
-    def when_of(self, number: int, at: float) -> LoggedTime:
-        """Return a time in the boot with this number for display."""
-        return self.when(BootTime(self._ids.get(number, ""), at))
-
-    def place(self, moment: BootTime) -> _Place:
-        """Return the sort position of a time; one of an unknown boot sorts first."""
-        return self._numbers.get(moment.boot, 0), moment.mono
 
 
 def _on(ledger: sqlite3.Connection) -> frozenset[CircuitId]:
@@ -234,12 +245,58 @@ def _on(ledger: sqlite3.Connection) -> frozenset[CircuitId]:
     return frozenset()
 
 
-def _walls(rows: list[tuple[int, str, float, int]]) -> dict[str, tuple[float, bool]]:
-    return {boot: (offset, bool(trusted)) for _, boot, offset, trusted in rows}
+def _lasted(began: LoggedTime, ended: LoggedTime | None, last_seen: LoggedTime | None) -> Elapsed | None:
+    """Return how long an outage lasted. `last_seen`: the last event before its end was noticed; None: it was seen."""
+    if ended is None or last_seen is None:
+        return elapsed(began, ended) if ended else None
+    observed = elapsed(began, last_seen)
+    return None if observed is None else Elapsed(max(0.0, observed.seconds), at_least=True)
 
 
-def _boot_rows(db: sqlite3.Connection) -> list[tuple[int, str, float, int]]:
-    return db.execute("SELECT n, boot, offset, trusted FROM boots ORDER BY n").fetchall()
+def _clocks(ledger: sqlite3.Connection, samples: sqlite3.Connection | None) -> tuple[BootClocks, _Numbers, _Numbers]:
+    """Return the clocks of all boots, and the boots as each database numbers them."""
+    in_ledger, in_samples = _boot_rows(ledger), {} if samples is None else _boot_rows(samples)
+    boots = {row.id: row for row in (*in_samples.values(), *in_ledger.values())}
+    seen = spans(
+        *(_spans(ledger, in_ledger, query) for query in _LEDGER_SPANS),
+        *(_spans(ledger, boots, query) for query in _OUTAGE_SPANS),
+        *(_spans(samples, in_samples, query) for query in _SAMPLE_SPANS if samples is not None),
+    )
+    order = merged([row.id for row in in_ledger.values()], [row.id for row in in_samples.values()])
+    recorded = [
+        replace(boots[boot], first=first, last=last) for boot in order for first, last in (seen.get(boot, (0.0, 0.0)),)
+    ]
+    return BootClocks(recorded), _Numbers(in_ledger), _Numbers(in_samples)
+
+
+class _Numbers:
+    """Boots as one database numbers them."""
+
+    def __init__(self, rows: Mapping[int, RecordedBoot]) -> None:
+        self._ids = {number: row.id for number, row in rows.items()}
+        self._numbers = {row.id: number for number, row in rows.items()}
+
+    def moment(self, number: int, at: float) -> BootTime:
+        """Return a time in the boot with this number."""
+        return BootTime(self._ids.get(number, ""), at)
+
+    def place(self, moment: BootTime) -> _Place:
+        """Return the sort position of a time; one of an unknown boot sorts first."""
+        return self._numbers.get(moment.boot, 0), moment.mono
+
+
+def _boot_rows(db: sqlite3.Connection) -> dict[int, RecordedBoot]:
+    rows = db.execute("SELECT n, boot, offset, trusted FROM boots ORDER BY n")
+    return {number: RecordedBoot(boot, offset, bool(trusted)) for number, boot, offset, trusted in rows}
+
+
+def _spans(
+    db: sqlite3.Connection, boots: Mapping[int, RecordedBoot] | Mapping[str, RecordedBoot], query: str
+) -> dict[str, tuple[float, float]]:
+    """Return the first and last time of each boot in one table; empty if it is damaged: the others still count."""
+    with suppress(sqlite3.DatabaseError):
+        return {boots[key].id: (first, last) for key, first, last in db.execute(query) if key in boots}
+    return {}
 
 
 def _samples(state_dir: Path) -> sqlite3.Connection | None:

@@ -129,6 +129,33 @@ def test_an_alarm_says_for_how_long_it_has_stood() -> None:
     assert "ALARM not-restored: Not given back." in status_text(SITE, told(), None, NOW)
 
 
+def test_a_time_in_the_future_is_no_duration() -> None:
+    """The controller's clock is ahead of this machine's: unknown, never 0 or negative."""
+    state = {**STATE, "since": "2027-01-15T08:55:00.000Z", "generator_power_lost_at": "2027-01-15T08:56:00.000Z"}
+    alarm = {"id": "not-restored", "message": "Gone.", "action": "Look.", "since": "2027-01-15T08:55:00.000Z"}
+    text = status_text(SITE, told(state=state, **{"not-restored": alarm}), None, NOW)
+    assert "for an unknown time: the clocks differ" in text
+    assert "THE GENERATOR HAS STOPPED, as it seems\n" in text
+    assert "ALARM not-restored: Gone." in text
+    assert "0.0 s" not in text
+
+
+def test_the_age_of_demand_from_the_future_is_unknown_to_programs() -> None:
+    """Null, not negative."""
+    ahead = told(demand={**DEMAND, "at": "2027-01-15T08:55:00.000Z"})
+    demand = status_fields(SITE, ahead, None, NOW)["demand"]
+    assert isinstance(demand, dict)
+    assert (demand["kw"], demand["kw_quality"], demand["age_s"]) == (None, "stale", None)
+
+
+def test_a_duration_by_an_unset_clock_is_marked() -> None:
+    """In the state's line and at an alarm."""
+    alarm = {"id": "not-restored", "message": "Gone.", "action": "Look.", "since": "2027-01-15T07:58:00.000Z"}
+    unset = {"clock": "untrusted"}
+    text = status_text(SITE, told(state={**STATE, **unset}, **{"not-restored": {**alarm, **unset}}), None, NOW)
+    assert text.count("by a clock that may be wrong") == 2
+
+
 def test_the_wait_before_restoring_is_shown() -> None:
     """How long utility must still be unbroken, and that it is longer than usual."""
     state = {**STATE, "state": "stabilizing", "stable_at": "2027-01-15T08:00:30.000Z", "flap_openings": 0}

@@ -237,6 +237,59 @@ def test_an_outage_across_a_restart_uses_the_wall_clock(tmp_path: Path, capsys: 
     assert "lasted     5 min 00 s" in told(tmp_path, capsys, "report")
 
 
+def rebooted(folder: Path, *later: DiskEffect, behind_s: float = 3300.0) -> None:
+    """Write an outage during which the machine lost power 300 s later, and booted with a clock behind and not set."""
+    write(folder, [outage(ended=None), sample(290.0), event(300.0, "contact_settled", source="standby")])
+    closed = replace(outage(), stage="closed", ended=BootTime(LATER, 60.0), openings=(BootTime(BOOT, BEGAN),))
+    write(folder, [closed, *later], LATER, trusted=False, utc=BEGAN_UTC + 400.0 - behind_s)
+
+
+STARTED = LogEvent(20.0, "started", None, {"rebooted": True})
+OPEN_AT_START = LogEvent(20.1, "contact_settled", None, {"source": "standby"})
+
+
+def test_a_duration_over_two_clocks_is_a_labeled_lower_bound(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """300 s before the power cut, 40 s after the second start. No end stands before its beginning."""
+    rebooted(tmp_path, STARTED, OPEN_AT_START)
+    assert "lasted     at least 5 min 40 s" in told(tmp_path, capsys, "report")
+    assert "at least 5 min 40 s" in told(tmp_path, capsys, "outages")
+    assert "at least 5 min 40 s" in told(tmp_path, capsys, "report", "--html")
+    (listed,) = json.loads(told(tmp_path, capsys, "outages", "--json"))
+    full = json.loads(told(tmp_path, capsys, "report", "--json"))
+    assert (listed["lasted_s"], listed["lasted_at_least_s"]) == (None, 340.0)
+    assert (full["lasted_s"], full["lasted_at_least_s"]) == (None, 340.0)
+    assert listed["ended"] >= listed["began"]
+    assert listed["clock"] == "untrusted"
+
+
+def test_a_known_duration_has_no_lower_bound(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The two fields exclude each other."""
+    full = json.loads(told(state, capsys, "report", "--json"))
+    assert (full["lasted_s"], full["lasted_at_least_s"]) == (1200.0, None)
+
+
+def test_an_unobserved_end_makes_the_duration_a_lower_bound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Utility had returned before the program ran again: the outage lasted at least until its last record."""
+    rebooted(tmp_path, STARTED, LogEvent(20.1, "contact_settled", None, {"source": "utility"}), behind_s=0.0)
+    text = told(tmp_path, capsys, "report")
+    assert "lasted     at least 5 min 00 s" in text
+    assert "The controller was not running when the outage ended" in " ".join(text.split())
+
+
+def test_the_seconds_of_a_spreadsheet_are_marked_where_they_are_a_lower_bound(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A row after the power cut counts from the beginning, and never before it."""
+    rebooted(tmp_path, STARTED, OPEN_AT_START, SaveSample(50.0, 1, 4.0, False, "pulses", 0.5, 4.5, 5.0, 1234.5, 7))
+    rows = [*csv.DictReader(io.StringIO(told(tmp_path, capsys, "report", "--csv")))]
+    assert [(row["since began (s)"], row["since began at least"]) for row in rows] == [
+        ("290.0", "no"),
+        ("330.0", "yes"),
+    ]
+
+
 def test_csv_has_units_in_its_head_and_nothing_for_the_unknown(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A spreadsheet must not take silence for 0 kW."""
     head, *rows = csv.reader(io.StringIO(told(state, capsys, "report", "--csv")))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clients.terminal.times import clock, date_and_time, day_and_time, time_of_day
-from controller.storage.log_reader import LoggedTime
+from controller.storage.boot_clocks import LoggedTime
 from rules.boot_time import BootTime
 
 if TYPE_CHECKING:

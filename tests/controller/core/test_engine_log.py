@@ -228,6 +228,12 @@ def test_a_trusted_clock_publishes_the_state() -> None:
     assert do.PublishState in kinds(told(house, ev.ClockTrusted(house.mono)))
 
 
+def test_a_clock_that_was_set_publishes_every_time_again() -> None:
+    """Times published before are wrong: of the state, of circuits and of alarms."""
+    house = at_rest(circuit("hot-tub"))
+    assert {do.PublishState, do.PublishCircuit, do.PublishAlarm} <= {*kinds(told(house, ev.ClockSet(house.mono)))}
+
+
 def test_a_reload_publishes_all_circuits_and_clears_removed_ones() -> None:
     """The topics of removed circuits are cleared; the others are published again."""
     house = at_rest(circuit("hot-tub"), circuit("dryer"), circuit("pump"))

@@ -76,6 +76,7 @@ EVENTS: tuple[ev.Event, ...] = (
     ev.DiskFailed(2.7, "full"),
     ev.DiskRecovered(2.8),
     ev.ClockTrusted(2.9),
+    ev.ClockSet(3.0),
 )
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller.core.effects import DeleteOutage, LogEvent, SavedState, SaveHistory, SavePulses
-from controller.storage.log_reader import EventLog, LoggedTime, SampleRow
+from controller.storage.boot_clocks import LoggedTime
+from controller.storage.log_reader import EventLog, SampleRow
 from controller.storage.pending_rows import MAX_PENDING_EVENTS, MAX_PENDING_SAMPLES, PendingLedgerRows, PendingSamples
 from controller.storage.retention import BATCH, remove_old_events, remove_old_samples
 from controller.storage.schema import UnusableDatabaseError

@@ -12,9 +12,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hw.meter_diagnostics import Finding, MeterDiagnostics, agree
+from hw.meter_identity import parse_identity
 from hw.meter_line import FailureKind, NoResponse, Response, RtuLine
 from hw.meter_registers import ROLLS_OVER_AT, Block, MeterReading, joined, with_block
+from hw.meter_requests import ReportId
 from hw.models import UnknownModel
+from rules.metering.register import FALL_AGREES_S, register_rise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,7 +96,16 @@ class MeterFinding:
     noted: Finding
 
 
-MeterEvent = EnergyReading | MeterTimeout | ReadingTaken | MeterFinding
+@dataclass(frozen=True, slots=True)
+class MeterIdentity:
+    """The meter was asked for its identity (0x11). `identity`: None: it did not respond to that request."""
+
+    meter: str
+    at: float
+    identity: str | None
+
+
+MeterEvent = EnergyReading | MeterTimeout | ReadingTaken | MeterFinding | MeterIdentity
 
 
 async def run(
@@ -146,6 +158,8 @@ class PolledMeter:
         self._clock = clock
         self._watch = MeterDiagnostics()
         self._believed: tuple[float, int] | None = None
+        self._fell_at: float | None = None
+        self._identified = False
         self._last_words = 0
         self._all_failed = 0
         self._all_again_at = 0.0
@@ -159,9 +173,14 @@ class PolledMeter:
             self._tell(MeterTimeout(self.at.name, self._clock(), believed.reason))
             self._suspect_power_loss()
             return believed.failure is not FailureKind.PORT
-        self._believed = at, tenths = believed
-        self.reading = replace(self.reading, energy_tenths=tenths)
+        at, tenths = believed
+        if self._may_be_booting(at, tenths) or not self._identified:
+            await self._identify()
         self._tell(EnergyReading(self.at.name, at, tenths))
+        if self._fell_at is not None:
+            return True
+        self._believed = believed
+        self.reading = replace(self.reading, energy_tenths=tenths)
         self._found(self._watch.energy(at, tenths))
         now = asyncio.get_running_loop().time()
         if not self._has_all and now >= self._all_again_at:
@@ -170,6 +189,30 @@ class PolledMeter:
             self._others_at = now + _OTHERS_EVERY_S
             await self._another()
         return True
+
+    def _may_be_booting(self, at: float, tenths: int) -> bool:
+        """Return whether the register fell a short time ago: meters answer 0 while they boot, in every register."""
+        fell = self._believed is not None and register_rise(self._believed[1], tenths) is None
+        if not fell:
+            self._fell_at = None
+        elif self._fell_at is None:
+            self._fell_at = at
+        elif at - self._fell_at >= FALL_AGREES_S:
+            self._fell_at = None
+            return True
+        return self._fell_at is not None
+
+    async def _identify(self) -> None:
+        """Ask for the identity: it shows whether a register that fell is that of another meter."""
+        identity = None
+        for _ in range(1 + RETRIES):
+            heard = await self._line.ask(ReportId(self.at.device_id))
+            if isinstance(heard, Response):
+                parsed = parse_identity(heard.raw)
+                identity = parsed.key if parsed else heard.raw.hex()
+                break
+        self._identified = True
+        self._tell(MeterIdentity(self.at.name, self._clock(), identity))
 
     # --- energy ------------------------------------------------------------------------------------------------------
 

@@ -31,6 +31,13 @@ class Identity:
     program_id: int | None
     counter: int | None
 
+    @property
+    def key(self) -> str:
+        """Return what distinguishes this meter from others: not the counter, which changes."""
+        if self.program_id is None:
+            return self.text
+        return f"{self.model} {self.hardware} {self.software} {self.program_id}"
+
 
 def parse_identity(raw: bytes) -> Identity | None:
     """Return the content of a 0x11 frame (CRC included); None if the fixed bytes are not in their places."""

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
     from controller.core.context import CoreContext
     from controller.core.effects import SaveOutage
-    from controller.core.events import EnergyRead, KwhPulseSeen, MeterFindingReported, MeterSilent, PulseSeen
+    from controller.core.events import (
+        EnergyRead,
+        ExtraMeterRead,
+        KwhPulseSeen,
+        MeterFindingReported,
+        MeterIdentified,
+        MeterSilent,
+        PulseSeen,
+    )
     from controller.core.meter_tracker import MeterTracker
     from rules.json_types import Json
     from rules.metering.demand import DemandView
@@ -42,7 +50,7 @@ class DemandRecorder:
         self.stale_since: float | None = None  # monotonic seconds; None: the meter responds
         self._blind_logged = False
 
-    def on_meter_event(self, event: EnergyRead | MeterSilent | PulseSeen | KwhPulseSeen) -> None:
+    def on_meter_event(self, event: EnergyRead | MeterSilent | MeterIdentified | PulseSeen | KwhPulseSeen) -> None:
         """Process an event of the meter."""
         if self._metering is None:
             return
@@ -50,6 +58,10 @@ class DemandRecorder:
             self._log(entry.event, event.at, entry.details)
         self._outbox.publish_demand()
         self._save_counters()
+
+    def accepts_extra(self, event: ExtraMeterRead) -> bool:
+        """Return whether the reading of a further meter counts: it may boot, or be another one."""
+        return self._metering is None or self._metering.accepts_extra(event)
 
     def on_finding(self, event: MeterFindingReported) -> None:
         """Log a finding of the meter driver, about the house's meter or a further one."""

@@ -325,6 +325,7 @@ class Engine:
         self,
         event: ev.EnergyRead
         | ev.MeterSilent
+        | ev.MeterIdentified
         | ev.PulseSeen
         | ev.KwhPulseSeen
         | ev.MeterFindingReported
@@ -338,7 +339,7 @@ class Engine:
         | ev.ClockSet,
     ) -> None:
         match event:
-            case ev.EnergyRead() | ev.MeterSilent() | ev.PulseSeen() | ev.KwhPulseSeen():
+            case ev.EnergyRead() | ev.MeterSilent() | ev.MeterIdentified() | ev.PulseSeen() | ev.KwhPulseSeen():
                 self._demand.on_meter_event(event)
             case ev.MeterFindingReported():
                 self._demand.on_finding(event)
@@ -455,6 +456,8 @@ class Engine:
         self._outbox.reply(event.reply, ok=False, reason=errors)
 
     def _extra_meter_read(self, event: ev.ExtraMeterRead) -> None:
+        if not self._demand.accepts_extra(event):
+            return  # the last good value ages
         energy_kwh = None if event.tenths is None else event.tenths / 10
         reading = self._extra_meters[event.meter] = PublishMeter(event.meter, event.at, energy_kwh)
         self._outbox.publish_meter(reading)

@@ -132,6 +132,13 @@ class MeterSilent(NamedTuple):
     reason: str
 
 
+class MeterIdentified(NamedTuple):
+    """The house's meter was asked for its identity. `identity`: None: it did not respond to that request."""
+
+    at: float
+    identity: str | None
+
+
 class MeterFindingReported(NamedTuple):
     """The driver found something out about a meter. `details` is JSON-ready; its `text` is a sentence."""
 
@@ -198,6 +205,7 @@ Event = (
     | ConfigurationRefused
     | EnergyRead
     | MeterSilent
+    | MeterIdentified
     | MeterFindingReported
     | ExtraMeterRead
     | PulseSeen

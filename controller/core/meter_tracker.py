@@ -8,14 +8,15 @@ from math import inf
 from typing import TYPE_CHECKING, assert_never
 
 from controller.core.effects import SaveSample
-from controller.core.events import EnergyRead, KwhPulseSeen, MeterSilent, PulseSeen
+from controller.core.events import EnergyRead, KwhPulseSeen, MeterIdentified, MeterSilent, PulseSeen
 from rules.metering.demand import EDGE_KWH, STALE_POLLS, DemandEstimator
-from rules.metering.register import LARGEST_METER_KW, OVERLOAD, TICK_KW_S, ReadingVerdict, register_rise
+from rules.metering.register import LARGEST_METER_KW, OVERLOAD, TICK_KW_S, ReadingVerdict, Register, register_rise
 from rules.metering.totalizer import Totalizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from controller.core.events import ExtraMeterRead
     from rules.json_types import Json
     from rules.metering.demand import DemandView, Peaks
     from rules.metering.pulse_check import PulseMismatch
@@ -102,11 +103,17 @@ class MeterTracker:
         self._started = now
         self._freshness = Freshness.FRESH
         self._outage: _Outage | None = None
+        self._extra: dict[str, Register] = {}
+        self._verdict: ReadingVerdict | None = None
+        self._identity: str | None = None  # reported while the register was good
+        self._heard_identity: str | None = None  # reported last
         self.silent_reason: str | None = None
 
     # --- events ------------------------------------------------------------------------------------------------------
 
-    def on_meter_event(self, event: EnergyRead | MeterSilent | PulseSeen | KwhPulseSeen) -> tuple[MeterLogEntry, ...]:
+    def on_meter_event(
+        self, event: EnergyRead | MeterSilent | MeterIdentified | PulseSeen | KwhPulseSeen
+    ) -> tuple[MeterLogEntry, ...]:
         """Process an event of the meter; return the entries for the log."""
         match event:
             case PulseSeen(at=at):
@@ -120,6 +127,9 @@ class MeterTracker:
                 self.silent_reason = reason
                 self._demand.silent(at)
                 return ()
+            case MeterIdentified(identity=identity):
+                self._heard_identity = identity
+                return ()
             case EnergyRead(at=at, tenths=tenths):
                 return self._read(tenths, at)
             case _:
@@ -127,12 +137,16 @@ class MeterTracker:
 
     def _read(self, tenths: int, at: float) -> tuple[MeterLogEntry, ...]:
         before, mismatch = self._demand.register_tenths, self._demand.finding
-        verdict = self._demand.energy_read(tenths, at)
+        same_meter = self._heard_identity is not None and self._heard_identity == self._identity
+        verdict = self._demand.energy_read(tenths, at, same_meter=same_meter)
         if verdict.counts:
             self.silent_reason = None
+            self._identity = self._heard_identity or self._identity
             self._begin_late(tenths, at)
-        if verdict is ReadingVerdict.REPLACED and self._outage is not None:
-            self._outage.another_meter = True
+        else:
+            self.silent_reason = f"it answers {tenths / 10:g} kWh, which is not plausible and not confirmed yet"
+        if self._outage is not None and verdict in (ReadingVerdict.REPLACED, ReadingVerdict.RETURNED):
+            self._outage.another_meter = verdict is ReadingVerdict.REPLACED
         entries = []
         if verdict is ReadingVerdict.FIRST and self._outage is not None and self._cannot_be(self._outage.mark, tenths):
             self._outage.another_meter = True
@@ -141,12 +155,19 @@ class MeterTracker:
                 "energy_kwh": tenths / 10,
             }
             entries.append(MeterLogEntry("meter_replaced", details))
-        if verdict not in (ReadingVerdict.GOOD, ReadingVerdict.FIRST):
+        again = verdict is self._verdict is ReadingVerdict.READING_HELD
+        self._verdict = verdict
+        if verdict not in (ReadingVerdict.GOOD, ReadingVerdict.FIRST) and not again:
             entries.append(
                 MeterLogEntry(f"meter_{verdict.name.lower()}", {"before_kwh": _kwh(before), "energy_kwh": tenths / 10})
             )
         entries += _mismatch_entries("10 Wh", mismatch, self._demand.finding)
         return (*entries, *self._compare_totalizer(before, tenths, verdict, at))
+
+    def accepts_extra(self, event: ExtraMeterRead) -> bool:
+        """Return whether the reading of a further meter counts; a missing one does."""
+        register = self._extra.setdefault(event.meter, Register(None))
+        return event.tenths is None or register.read(event.tenths, event.at)[0].counts
 
     def _cannot_be(self, mark: CounterSnapshot, tenths: int) -> bool:
         """Return whether the first reading after a start cannot be of the meter with which the outage began."""
@@ -254,6 +275,8 @@ class MeterTracker:
         in the difference of the register but not in the number of edges.
         """
         self._outage = _Outage(began, mark, self._demand.watch(began, peak_kw), began, mark)
+        if mark.register_tenths is not None:
+            self._demand.expect_register(mark.register_tenths)
 
     def outage_ended(self, at: float) -> None:
         """Freeze the figures of the outage: utility is back. Another `outage_began` continues them."""
@@ -305,9 +328,12 @@ class MeterTracker:
         return unmoved and self.register_tenths is not None and now - outage.opened > BLIND_S
 
     def _begin_late(self, tenths: int, at: float) -> None:
-        """Use the first reading of an outage that began without one: the meter started together with the Pi."""
+        """Use the first reading of an outage that began without one: the meter started together with the Pi.
+
+        Not a reading of 0: meters answer 0 while they boot.
+        """
         outage = self._outage
-        if outage is not None and outage.mark.register_tenths is None and outage.ended is None:
+        if tenths and outage is not None and outage.mark.register_tenths is None and outage.ended is None:
             outage.mark = CounterSnapshot(tenths, outage.mark.pulse_count)
             outage.opened, outage.at_opening = at, CounterSnapshot(tenths, self.pulse_count)
 

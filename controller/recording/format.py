@@ -335,6 +335,7 @@ _EVENTS: dict[str, type[Any]] = {
     "ConfigurationRefused": ev.ConfigurationRefused,
     "EnergyRead": ev.EnergyRead,
     "MeterSilent": ev.MeterSilent,
+    "MeterIdentified": ev.MeterIdentified,
     "MeterFindingReported": ev.MeterFindingReported,
     "ExtraMeterRead": ev.ExtraMeterRead,
     "PulseSeen": ev.PulseSeen,

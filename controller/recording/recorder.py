@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from controller.core.effects import Effect
     from controller.recording.format import Command, Part, SessionStart
 
-_METER = (ev.EnergyRead, ev.MeterSilent, ev.MeterFindingReported, ev.ExtraMeterRead, ev.PulseSeen, ev.KwhPulseSeen)
+_METER = (
+    ev.EnergyRead,
+    ev.MeterSilent,
+    ev.MeterIdentified,
+    ev.MeterFindingReported,
+    ev.ExtraMeterRead,
+    ev.PulseSeen,
+    ev.KwhPulseSeen,
+)
 _DEVICES = (ev.BreakerReported, ev.AvailabilityReported)
 _SAID_AGAIN = (*_DEVICES, ev.ContactChanged, ev.ContactAlive)
 _ROWS = (LogEvent, SaveEntry, SaveOutage, DeleteOutage, SaveHistory)

@@ -149,13 +149,16 @@ async def watch_meter(
 
 def _tell(told: MeterEvent, put: Put) -> None:
     """Convert reports of a meter's driver into events."""
-    from hw.meter import EnergyReading, MeterFinding, MeterTimeout
+    from hw.meter import EnergyReading, MeterFinding, MeterIdentity, MeterTimeout
 
     if isinstance(told, MeterFinding):
         about = {"meter": told.meter, "kind": told.noted.kind.value, "text": told.noted.sentence}
         put(ev.MeterFindingReported(told.noted.at, about))
     elif isinstance(told, EnergyReading):
         put(ev.ExtraMeterRead(told.at, told.meter, told.tenths) if told.meter else ev.EnergyRead(told.at, told.tenths))
+    elif isinstance(told, MeterIdentity):
+        if not told.meter:
+            put(ev.MeterIdentified(told.at, told.identity))
     elif isinstance(told, MeterTimeout):
         silent = ev.ExtraMeterRead(told.at, told.meter, None) if told.meter else None
         put(silent or ev.MeterSilent(told.at, told.reason))

@@ -33,8 +33,10 @@ _TEXTS = {
     "bus_connected": "connected to the broker",
     "bus_lost": "connection to the broker lost",
     "generator_power_restored": "the house has power again, on standby",
-    "meter_reading_held": "meter: the register jumped; the reading is ignored until a second reading agrees",
-    "meter_replaced": "meter: two readings agree on a different register: another meter, counting starts again",
+    "meter_reading_held": "meter: the register jumped; it is not used until later readings confirm it; meters "
+    "answer 0 while they boot",
+    "meter_replaced": "meter: the readings agree on a different register: another meter, counting starts again",
+    "meter_returned": "meter: the register continues from before: it is not another meter",
     "meter_rolled_over": "meter: the register restarted at 0",
     "pulse_mismatch_cleared": "meter: counted pulse edges and register agree again",
 }

@@ -38,7 +38,8 @@ class MeterFaults:
     `report_id`: how it answers 0x11. `set_id`: the one form of 0x10 it accepts (`printed`: two registers, two bytes).
     `set_id_answer`: which id confirms it. `refresh_s`: the registers stand still in between; 0: never. `delay_s`:
     before each response. `noise`: share of its responses that arrive garbled. `unasked_s`: interval of a meter made
-    before 26 Feb 2011, which sends unrequested and never responds. `boot_s`: silence after power-up.
+    before 26 Feb 2011, which sends unrequested and never responds. `boot_s`: silence after power-up. `zero_s`: time
+    after it in which every register reads 0.
     """
 
     report_id: Literal["counted", "uncounted", "silent"] = "counted"
@@ -55,6 +56,7 @@ class MeterFaults:
     silent: bool = False
     unasked_s: float | None = None
     boot_s: float = 0.0
+    zero_s: float = 0.0
 
 
 class SimulatedMeter:
@@ -207,7 +209,10 @@ class SimulatedMeter:
             words |= _pair(0x0002, tenths if self.quirks.to_grid == "equal" else 0)
         words |= {_ID_AT: self.device_id, 0x1389: self.hardware_version, 0x138A: self.software_version}
         words |= {0x138B: self.program_id, 0x138D: self.reset_counter}
-        return words | _pair(0x138E, int(now - self._powered_at))
+        words |= _pair(0x138E, int(now - self._powered_at))
+        if 0.0 <= now - self._powered_at - self.quirks.boot_s < self.quirks.zero_s:
+            return dict.fromkeys(words, 0)
+        return words
 
     def _demand_hundredths(self, now: float) -> int:
         gone_wh = self._energy.wh_at(now) - self._energy.wh_at(now - DEMAND_WINDOW_S)

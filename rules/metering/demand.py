@@ -118,14 +118,21 @@ class DemandEstimator:
         self._edges.add(at)
         return True
 
-    def energy_read(self, tenths: int, at: float) -> ReadingVerdict:
-        """Process a reading of the energy register, in tenths of a kWh. Return the verdict."""
-        verdict, ticks = self._register.read(tenths, at)
+    def expect_register(self, tenths: int) -> None:
+        """Expect no first reading below this value, in tenths of a kWh, which was read before this start."""
+        self._register.expect(tenths)
+
+    def energy_read(self, tenths: int, at: float, *, same_meter: bool = False) -> ReadingVerdict:
+        """Process a reading of the energy register, in tenths of a kWh. Return the verdict.
+
+        `same_meter`: the meter reports the identity that it had at the last accepted reading.
+        """
+        verdict, ticks = self._register.read(tenths, at, same_meter=same_meter)
         if not verdict.counts:
             return verdict
         self._silent = False
         before = self._register.before_last_at
-        if before is None or verdict is ReadingVerdict.REPLACED:
+        if before is None or verdict.restarts:
             self._ticks.start(at)
             self._witnesses.begin(self.pulse_count)
             return verdict
@@ -229,7 +236,7 @@ class DemandEstimator:
             demand_15min_kw=long.kw,
             peak_15min_kw=peak,
             partial=tuple(partial),
-            energy_kwh=None if tenths is None else tenths / 10,
+            energy_kwh=tenths / 10 if tenths else None,  # 0: the meter may be booting
             pulses_kwh=self.pulse_count * EDGE_KWH if self._wired else None,
         )
 

@@ -19,19 +19,32 @@ OVERLOAD = 1.1
 """Overload factor up to which the meter measures: its rated current + 10 % (maker's guide)."""
 
 
+FALL_AGREES_S = 60.0
+"""Time in seconds for which readings must agree before a fall counts: meters answer 0 while they boot."""
+
+
 class ReadingVerdict(Enum):
-    """Verdict on a register reading."""
+    """Verdict on a register reading.
+
+    `RETURNED`: the register continues from before a replacement, so the meter was not replaced.
+    """
 
     FIRST = "first"
     GOOD = "good"
     ROLLED_OVER = "rolled-over"
     READING_HELD = "reading-held"
     REPLACED = "replaced"
+    RETURNED = "returned"
 
     @property
     def counts(self) -> bool:
         """Return whether the reading is accepted as the register's value."""
         return self is not ReadingVerdict.READING_HELD
+
+    @property
+    def restarts(self) -> bool:
+        """Return whether counting starts again at this reading."""
+        return self in (ReadingVerdict.FIRST, ReadingVerdict.REPLACED, ReadingVerdict.RETURNED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,36 +68,83 @@ def register_rise(before: int, after: int) -> int | None:
 
 
 class Register:
-    """Holds implausible readings: a fall, or a rise beyond 110 % of the rating, until a second reading agrees.
+    """Holds implausible readings until later ones agree.
 
-    `max_kw`: the rating; None if the model is not known, then that of the largest meter made.
+    A rise beyond 110 % of the rating counts when a second reading agrees. A fall counts when the readings have agreed
+    for `FALL_AGREES_S` and the meter does not report the identity that it had before. `max_kw`: the rating; None if the
+    model is not known, then that of the largest meter made.
     """
 
     def __init__(self, max_kw: float | None) -> None:
         self._most_kw = OVERLOAD * (max_kw or LARGEST_METER_KW)
-        self._held: Reading | None = None
+        self._held: Reading | None = None  # latest of the readings that agree with each other
+        self._held_since = 0.0
         self._still_at = 0.0
+        self._expected: int | None = None
+        self._before_replacement: Reading | None = None
         self.last: Reading | None = None
         self.before_last_at: float | None = None
 
-    def read(self, tenths: int, at: float) -> tuple[ReadingVerdict, int]:
-        """Evaluate a reading. Return the verdict and the ticks of 0.1 kWh counted since the last accepted one."""
-        new = Reading(tenths, at)
-        last = self.last
+    def expect(self, tenths: int) -> None:
+        """Expect no first reading below this value, which was read before this start."""
+        self._expected = tenths
+
+    def read(self, tenths: int, at: float, *, same_meter: bool = False) -> tuple[ReadingVerdict, int]:
+        """Evaluate a reading. Return the verdict and the ticks of 0.1 kWh counted since the last accepted one.
+
+        `same_meter`: the meter reports the identity that it had at the last accepted reading: a fall never counts.
+        """
+        new, last = Reading(tenths, at), self.last
         if last is None:
-            return self._believe(new, ReadingVerdict.FIRST, 0)
-        ticks = self._plausible_rise(last, new, last.at)
-        if ticks is not None:
-            return self._believe(new, _rise_verdict(last, new), ticks)
-        if self._held is None or self._plausible_rise(self._held, new, self._held.at) is None:
-            self._held = new
+            return self._first(new)
+        if (counted := self._plausible(last, new, last.at)) is not None:
+            return counted
+        held_s = self._hold(new)
+        if held_s is None:
             return ReadingVerdict.READING_HELD, 0
+        return self._agreed(last, new, held_s, same_meter=same_meter)
+
+    def _agreed(self, last: Reading, new: Reading, held_s: float, *, same_meter: bool) -> tuple[ReadingVerdict, int]:
+        """Evaluate a reading that does not continue the last accepted one, and that an earlier reading agrees with."""
         # A register may be refreshed in steps (the guide does not say): a step is compared with the time without
         # change.
-        ticks = self._plausible_rise(last, new, self._still_at)
-        if ticks is not None:
-            return self._believe(new, _rise_verdict(last, new), ticks)
+        if (counted := self._plausible(last, new, self._still_at)) is not None:
+            return counted
+        old = self._before_replacement
+        if old is not None and self._plausible_rise(old, new, old.at) is not None:
+            return self._believe(new, ReadingVerdict.RETURNED, 0)
+        if last.tenths == 0:
+            # It has only ever answered 0: it was booting, and this is its register.
+            return self._believe(new, ReadingVerdict.FIRST, 0)
+        if register_rise(last.tenths, new.tenths) is None and (same_meter or held_s < FALL_AGREES_S):
+            return ReadingVerdict.READING_HELD, 0
+        self._before_replacement = last
         return self._believe(new, ReadingVerdict.REPLACED, 0)
+
+    def _first(self, new: Reading) -> tuple[ReadingVerdict, int]:
+        if self._expected is None or register_rise(self._expected, new.tenths) is not None:
+            return self._believe(new, ReadingVerdict.FIRST, 0)
+        held_s = self._hold(new)
+        if held_s is None or held_s < FALL_AGREES_S:
+            return ReadingVerdict.READING_HELD, 0
+        self._before_replacement = Reading(self._expected, float("-inf"))
+        return self._believe(new, ReadingVerdict.REPLACED, 0)
+
+    def _hold(self, new: Reading) -> float | None:
+        """Hold a reading. Return for how many seconds readings have agreed with it; None: it is the first."""
+        held, self._held = self._held, new
+        if held is None or self._plausible_rise(held, new, held.at) is None:
+            self._held_since = new.at
+            return None
+        return new.at - self._held_since
+
+    def _plausible(self, last: Reading, new: Reading, since: float) -> tuple[ReadingVerdict, int] | None:
+        """Accept a reading that continues the last accepted one; None: it does not."""
+        ticks = self._plausible_rise(last, new, since)
+        if ticks is None:
+            return None
+        rolled_over = new.tenths < last.tenths
+        return self._believe(new, ReadingVerdict.ROLLED_OVER if rolled_over else ReadingVerdict.GOOD, ticks)
 
     def _plausible_rise(self, old: Reading, new: Reading, since: float) -> int | None:
         ticks = register_rise(old.tenths, new.tenths)
@@ -95,12 +155,10 @@ class Register:
 
     def _believe(self, new: Reading, verdict: ReadingVerdict, ticks: int) -> tuple[ReadingVerdict, int]:
         self.before_last_at = self.last.at if self.last else None
-        if ticks or verdict in (ReadingVerdict.FIRST, ReadingVerdict.REPLACED):
+        if ticks or verdict.restarts:
             self._still_at = self.before_last_at if ticks and self.before_last_at is not None else new.at
+        if verdict in (ReadingVerdict.FIRST, ReadingVerdict.RETURNED):
+            self._before_replacement = None
         self._held = None
         self.last = new
         return verdict, ticks
-
-
-def _rise_verdict(old: Reading, new: Reading) -> ReadingVerdict:
-    return ReadingVerdict.ROLLED_OVER if new.tenths < old.tenths else ReadingVerdict.GOOD

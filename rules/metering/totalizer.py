@@ -38,7 +38,7 @@ class Totalizer:
 
     def register_read(self, verdict: ReadingVerdict, ticks: int, at: float) -> PulseMismatch | None:
         """Process the verdict on a register reading. Return a mismatch, or None."""
-        if verdict in (ReadingVerdict.FIRST, ReadingVerdict.REPLACED):
+        if verdict.restarts:
             self._witnesses.begin(self.count)
             return None
         return self._witnesses.read(ticks, self.count, at) if verdict.counts else None

@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 
 from bench.meter_faults import on_a_bad_line, on_a_pty
 from hw import meter_pdu  # noqa: F401 - not in a thread while virtual time runs
-from hw.meter import EnergyReading, MeterAddress, MeterEvent, MeterFinding, MeterTimeout, PolledMeter, ReadingTaken, run
+from hw.meter import (
+    EnergyReading,
+    MeterAddress,
+    MeterEvent,
+    MeterFinding,
+    MeterIdentity,
+    MeterTimeout,
+    PolledMeter,
+    ReadingTaken,
+    run,
+)
 from hw.meter_diagnostics import FindingKind
 from hw.meter_line import FailureKind, NoResponse, RtuLine
 from hw.meter_registers import Block
@@ -106,6 +116,43 @@ def test_it_reads_everything() -> None:
         assert last.to_grid_tenths == 0
         assert last.peak_kw
         assert _findings(told) == []
+
+    _play(scene)
+
+
+def test_a_meter_that_answers_0_while_it_boots_is_no_finding() -> None:
+    """Every register is 0 for a while after power-up: this is neither another meter nor a reset of the peak."""
+
+    async def scene() -> None:
+        house = _house(MeterFaults(zero_s=30.0))
+        house.meter.kw = 36.0
+        await asyncio.sleep(40.0)
+        await house.polls(40)
+        house.meter.lose_power()
+        house.meter.regain_power()
+        told = await house.polls(40)
+        assert _energies(told)[:4] == [0] * 4
+        assert _energies(told)[-1] > 10_000
+        assert _findings(told) == [FindingKind.POWER_LOST]
+        assert {one.identity for one in told if isinstance(one, MeterIdentity)} == {"2N208-021 V3.2 V3.2 1"}
+
+    _play(scene)
+
+
+def test_a_meter_is_asked_for_its_identity_at_first_and_after_a_fall() -> None:
+    """A meter that does not answer 0x11 costs the time of that request only."""
+
+    async def scene() -> None:
+        house = _house(MeterFaults(report_id="silent"))
+        told = await house.polls(5)
+        assert [one.identity for one in told if isinstance(one, MeterIdentity)] == [None]
+        assert len(_energies(told)) == 5
+        house.meter.quirks = MeterFaults(zero_s=1e9, report_id="silent")
+        house.meter.lose_power()
+        house.meter.regain_power()
+        told = await house.polls(20)
+        assert set(_energies(told)) == {0}
+        assert [one.identity for one in told if isinstance(one, MeterIdentity)][:3] == [None] * 3
 
     _play(scene)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.core.events import EnergyRead, MeterSilent, PulseSeen
+from controller.core.events import EnergyRead, ExtraMeterRead, MeterIdentified, MeterSilent, PulseSeen
 from controller.core.meter_tracker import CounterSnapshot, Freshness, MeterTracker, MeterTrackerSettings
 from rules.metering.demand import Quality
 
@@ -99,15 +99,106 @@ def test_an_outage_survives_a_restart_in_the_middle() -> None:
     assert again.metering.outage_peak_kw(again.now) == pytest.approx(6.0, abs=0.05)
 
 
-@pytest.mark.parametrize("tenths", [0, 5_000_000])
-def test_another_meter_while_the_program_was_down_leaves_its_energy_unknown(tenths: int) -> None:
-    """No register falls, nor rises in two weeks by more than the meter can measure."""
-    mark = House(tenths=1_234_560).metering.outage_began(0.0)
+@pytest.mark.parametrize(
+    ("tenths", "noted"),
+    [
+        (7, ["meter_reading_held", "meter_replaced"]),
+        (0, ["meter_reading_held", "meter_replaced"]),
+        (5_000_000, ["meter_replaced"]),
+    ],
+)
+def test_another_meter_while_the_program_was_down_leaves_its_energy_unknown(tenths: int, noted: list[str]) -> None:
+    """No register falls for a minute, nor rises in two weeks by more than the meter can measure."""
+    again = restarted_in_an_outage(1_234_560)
+    entries = [entry for at in range(5, 75, 5) for entry in again.on_meter_event(EnergyRead(float(at), tenths))]
+    assert [entry.event for entry in entries] == noted
+    assert again.outage_energy_kwh() is None
+
+
+def test_a_meter_that_boots_with_the_pi_is_the_same_meter() -> None:
+    """It answers 0 for some polls after the restart; the energy is that of its register."""
+    again = restarted_in_an_outage(1_234_560)
+    for at, tenths in ((5.0, 0), (10.0, 0), (15.0, 1_234_570)):
+        again.on_meter_event(EnergyRead(at, tenths))
+    assert again.outage_energy_kwh() == pytest.approx(1.0)
+    assert again.view(16.0).energy_kwh == 123_457.0
+
+
+def restarted_in_an_outage(tenths: int) -> MeterTracker:
+    """Return a tracker whose outage began at this register, before the program started."""
+    mark = House(tenths=tenths).metering.outage_began(0.0)
     again = MeterTracker(MeterTrackerSettings(48.0), 0.0)
     again.resume(0.0, mark)
-    (noted,) = again.on_meter_event(EnergyRead(5.0, tenths))
-    assert noted.event == "meter_replaced"
-    assert again.outage_energy_kwh() is None
+    return again
+
+
+@pytest.mark.parametrize("identity", [None, "2N208-021 45678"])
+def test_a_meter_that_wakes_with_0_in_the_outage_counts_its_energy(identity: str | None) -> None:
+    """With and without an answer to 0x11: no other meter, the last good value ages, then the register continues."""
+    house = House(REGISTER)
+    house.metering.on_meter_event(MeterIdentified(0.0, identity))
+    house.draw(6.0, 60.0)
+    house.metering.outage_began(house.now)
+    house.draw(6.0, 600.0)
+    kw_s, house.kw_s = house.kw_s, 0.0
+    for _ in range(8):
+        house.now += 5.0
+        house.poll()
+    assert house.metering.freshness_changed(house.now) is Freshness.STALE
+    house.kw_s = kw_s
+    house.draw(6.0, 600.0)
+    assert house.noted == ["meter_reading_held"]
+    assert house.metering.outage_energy_kwh() == pytest.approx(2.0, abs=0.11)
+
+
+def test_a_lower_register_of_the_same_identity_never_counts() -> None:
+    """It is not another meter: its last good value ages. Another identity is another meter, after a minute."""
+    house = House(REGISTER)
+    house.metering.on_meter_event(MeterIdentified(0.0, "A"))
+    house.poll()
+    house.metering.outage_began(house.now)
+    house.kw_s = 0.0
+    house.draw(1.0, 300.0)
+    assert house.noted == ["meter_reading_held"]
+    house.metering.on_meter_event(MeterIdentified(house.now, "B"))
+    house.draw(1.0, 10.0)
+    assert house.noted == ["meter_reading_held", "meter_replaced"]
+    assert house.metering.outage_energy_kwh() is None
+
+
+def test_a_register_that_returns_after_a_long_boot_has_its_energy() -> None:
+    """It was taken for another meter after a minute of 0; then it continues from before."""
+    house = House(REGISTER)
+    house.metering.outage_began(house.now)
+    house.draw(6.0, 600.0)
+    kw_s, house.kw_s = house.kw_s, 0.0
+    for _ in range(20):
+        house.now += 5.0
+        house.poll()
+    assert house.metering.outage_energy_kwh() is None
+    house.kw_s = kw_s
+    house.draw(6.0, 600.0)
+    assert house.noted == ["meter_reading_held", "meter_replaced", "meter_reading_held", "meter_returned"]
+    assert house.metering.outage_energy_kwh() == pytest.approx(2.0, abs=0.11)
+
+
+def test_an_outage_does_not_begin_with_the_0_of_a_booting_meter() -> None:
+    """Pi and meter start together in the outage: it counts from the register, not from 0."""
+    metering = MeterTracker(REGISTER, 0.0)
+    metering.outage_began(0.1)
+    for at, tenths in ((5.0, 0), (10.0, 0), (15.0, 5000), (20.0, 5000), (25.0, 5001)):
+        metering.on_meter_event(EnergyRead(at, tenths))
+    assert metering.outage_energy_kwh() == pytest.approx(0.1)
+
+
+def test_a_further_meter_that_boots_publishes_no_0() -> None:
+    """Its last good value ages."""
+    metering = MeterTracker(REGISTER, 0.0)
+    accepted = [
+        metering.accepts_extra(ExtraMeterRead(5.0 * n, "barn", tenths)) for n, tenths in enumerate((900, 0, 0, 901))
+    ]
+    assert accepted == [True, False, False, True]
+    assert metering.accepts_extra(ExtraMeterRead(30.0, "barn", None))
 
 
 def test_an_outage_over_a_rollover_counts_on() -> None:

@@ -69,6 +69,7 @@ EVENTS: tuple[ev.Event, ...] = (
     ev.ConfigurationRefused(2.0, ("circuits.toml:3: wrong",), None),
     ev.EnergyRead(2.1, 123_456),
     ev.MeterSilent(2.2, "no answer"),
+    ev.MeterIdentified(2.25, None),
     ev.MeterFindingReported(2.3, {"text": "another"}),
     ev.ExtraMeterRead(2.4, "barn", None),
     ev.PulseSeen(2.5),

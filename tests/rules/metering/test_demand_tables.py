@@ -193,11 +193,11 @@ def test_a_reading_is_stale_after_three_polls(reads: tuple[tuple[float, int], ..
 
 def test_another_meter_is_another_beginning() -> None:
     """No line is drawn from the old register to the new, and no finding made of it."""
-    one = demand(edges=EACH_2_S, reads=((0.0, 500_000), (20.0, 500_000), (40.0, 12), (60.0, 12)))
+    one = demand(edges=EACH_2_S, reads=((0.0, 500_000), (20.0, 500_000), (40.0, 12), (100.0, 12)))
     assert one.register_tenths == 12
     assert one.finding is None
-    assert one._ticks.mean(61.0, 1.0).full
-    assert not one._ticks.mean(61.0, 1.1).full
+    assert one._ticks.mean(101.0, 1.0).full
+    assert not one._ticks.mean(101.0, 1.1).full
 
 
 # --- windows and peaks -----------------------------------------------------------------------------------------------

@@ -82,11 +82,71 @@ def test_two_garbled_readings_that_differ_agree_on_nothing() -> None:
 
 
 def test_a_replaced_meter_is_a_new_baseline() -> None:
-    """A second reading agrees: no energy is counted across, and counting goes on from there."""
+    """A minute of readings agrees: no energy is counted across, and counting goes on from there."""
     register = Register(48.0)
-    assert read_all(register, 500_000, 12) == [ReadingVerdict.FIRST, ReadingVerdict.READING_HELD]
-    assert register.read(12, 10.0) == (ReadingVerdict.REPLACED, 0)
-    assert register.read(13, 15.0) == (ReadingVerdict.GOOD, 1)
+    held = ReadingVerdict.READING_HELD
+    assert read_all(register, 500_000, *[12] * 12) == [ReadingVerdict.FIRST, *[held] * 12]
+    assert register.read(12, 65.0) == (ReadingVerdict.REPLACED, 0)
+    assert register.read(13, 70.0) == (ReadingVerdict.GOOD, 1)
+
+
+@pytest.mark.parametrize("zeros", [1, 2, 5, 12])
+def test_a_meter_that_answers_0_while_it_boots_is_not_replaced(zeros: int) -> None:
+    """Its old register returns, and nothing was counted in between."""
+    register = Register(48.0)
+    verdicts = read_all(register, 500_000, *[0] * zeros, 500_001)
+    assert set(verdicts[1:-1]) == {ReadingVerdict.READING_HELD}
+    assert verdicts[-1] is ReadingVerdict.GOOD
+
+
+def test_a_fall_that_changes_its_mind_is_timed_anew() -> None:
+    """Readings that fall again do not agree with each other."""
+    register = Register(48.0)
+    falling = [60 - n // 6 for n in range(60)]
+    assert set(read_all(register, 500_000, *falling)[1:]) == {ReadingVerdict.READING_HELD}
+
+
+def test_a_fall_of_the_same_meter_never_counts() -> None:
+    """It reports the identity that it had: its last good value ages."""
+    register = Register(48.0)
+    register.read(500_000, 0.0)
+    for poll in range(1, 100):
+        assert register.read(0, poll * POLL_S, same_meter=True) == (ReadingVerdict.READING_HELD, 0)
+    assert register.read(500_003, 500.0) == (ReadingVerdict.GOOD, 3)
+
+
+def test_a_register_that_returns_after_a_long_boot_is_that_of_the_same_meter() -> None:
+    """It answered 0 for more than a minute; a second reading agrees that it continues from before."""
+    register = Register(48.0)
+    assert read_all(register, 500_000, *[0] * 14)[-1] is ReadingVerdict.GOOD
+    assert register.read(500_002, 80.0)[0] is ReadingVerdict.READING_HELD
+    assert register.read(500_002, 85.0) == (ReadingVerdict.RETURNED, 0)
+    assert register.read(500_003, 90.0) == (ReadingVerdict.GOOD, 1)
+
+
+def test_a_meter_that_first_answers_0_has_its_register_afterward() -> None:
+    """The program started while the meter booted: what follows is its first value."""
+    register = Register(48.0)
+    assert read_all(register, 0, 0, 500_000, 500_000) == [
+        ReadingVerdict.FIRST,
+        ReadingVerdict.GOOD,
+        ReadingVerdict.READING_HELD,
+        ReadingVerdict.FIRST,
+    ]
+
+
+def test_a_first_reading_below_the_expected_one_is_held() -> None:
+    """The program restarted in an outage while the meter booted."""
+    register = Register(48.0)
+    register.expect(500_000)
+    assert read_all(register, 0, 0, 500_010) == [
+        ReadingVerdict.READING_HELD,
+        ReadingVerdict.READING_HELD,
+        ReadingVerdict.FIRST,
+    ]
+    other = Register(48.0)
+    other.expect(500_000)
+    assert read_all(other, *[7] * 13)[-2:] == [ReadingVerdict.READING_HELD, ReadingVerdict.REPLACED]
 
 
 def test_a_held_reading_lets_the_last_good_one_age() -> None:
@@ -152,11 +212,11 @@ def test_a_leap_is_judged_by_the_time_the_register_stood_still(ticks: int, becom
 def test_another_meter_has_stood_still_since_it_was_believed() -> None:
     """Since when is unknown."""
     register = Register(40.0)
-    read_all(register, 500_000, 12, 12)
-    assert leap(register, 10.0, before=12, ticks=39) == (ReadingVerdict.REPLACED, 0)
+    read_all(register, 500_000, *[12] * 13)
+    assert leap(register, 65.0, before=12, ticks=39) == (ReadingVerdict.REPLACED, 0)
     register = Register(40.0)
-    read_all(register, 500_000, 12, 12)
-    assert leap(register, 10.0, before=12, ticks=38) == (ReadingVerdict.GOOD, 38)
+    read_all(register, 500_000, *[12] * 13)
+    assert leap(register, 65.0, before=12, ticks=38) == (ReadingVerdict.GOOD, 38)
 
 
 def test_a_register_refreshed_in_leaps_is_the_same_meter() -> None:

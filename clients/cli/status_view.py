@@ -142,8 +142,16 @@ def _since(state: Fields, now: float) -> str:
     old_s = age_s(state, now, "since")
     if old_s is None:
         return "since an unknown time"
-    sure = "" if state.get("clock") is None else ", by a clock that may be wrong"
-    return f"since {date_and_time(now - ago_s)} ({format_span(max(0.0, ago_s))}{sure})"
+    lasted = _lasted(state, now, "since") or "for an unknown time: the clocks differ"
+    return f"since {date_and_time(now - old_s)} ({lasted})"
+
+
+def _lasted(fields: Fields, now: float, key: str) -> str:
+    """Return how long something has lasted; empty: unknown."""
+    lasted_s = ago_s(fields, now, key)
+    if lasted_s is None:
+        return ""
+    return format_span(lasted_s) + ("" if fields.get("clock") is None else ", by a clock that may be wrong")
 
 
 def _demand(house: HouseStatus, site: Site, now: float) -> Iterator[str]:
@@ -153,9 +161,10 @@ def _demand(house: HouseStatus, site: Site, now: float) -> Iterator[str]:
     if is_stale(demand, site, now) or demand.get("kw") is None:
         read_s = _number(demand, "age_s")
         published_s = ago_s(demand, now)
-        known = read_s is not None and published_s is not None
-        last = f"the last reading is {format_span(read_s + published_s)} old" if known else "no figure yet"
-        yield f"demand     unknown now: {last}"
+        if read_s is None or published_s is None:
+            yield "demand     unknown now: no figure yet"
+        else:
+            yield f"demand     unknown now: the last reading is {format_span(read_s + published_s)} old"
     else:
         quality = {"coarse": ", from the coarse register"}.get(str(demand.get("kw_quality")), "")
         read_s = (_number(demand, "age_s") or 0.0) + max(0.0, age_s(demand, now) or 0.0)

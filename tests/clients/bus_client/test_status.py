@@ -135,7 +135,7 @@ def test_a_time_in_the_future_is_no_duration() -> None:
     alarm = {"id": "not-restored", "message": "Gone.", "action": "Look.", "since": "2027-01-15T08:55:00.000Z"}
     text = status_text(SITE, told(state=state, **{"not-restored": alarm}), None, NOW)
     assert "for an unknown time: the clocks differ" in text
-    assert "THE GENERATOR HAS STOPPED, as it seems\n" in text
+    assert "THE GENERATOR HAS PROBABLY STOPPED: no power.\n" in text
     assert "ALARM not-restored: Gone." in text
     assert "0.0 s" not in text
 

@@ -118,8 +118,9 @@ async def run(
 ) -> NoReturn:
     """Poll the meters on one port without end and report their readings.
 
-    `port`: a serial device, or `tcp://host:port`. `clock`: time stamps of the reports, in seconds. Faults of the line
-    are reported, never raised. A meter that does not respond costs the others one timeout per attempt.
+    `port`: a serial device, `tcp://host:port` or `tcp+modbus://host:port`. `clock`: time stamps of the reports, in
+    seconds. Faults of the line are reported, never raised. A meter that does not respond costs the others one timeout
+    per attempt.
     """
     line = RtuLine(port, connect=connect)
     try:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from hw.mbap import is_frame
 from hw.meter_requests import Read, ReportId
 from hw.response_filter import ResponseFilter, contains_response
-from hw.serial_port import lock_gateway, open_error, port_in_use
+from hw.serial_port import GATEWAYS, lock_gateway, open_error, port_in_use
 
 if TYPE_CHECKING:
     import socket
@@ -34,6 +35,11 @@ _ID_SILENCE_S = 0.05
 _RECONNECT_S = (0.1, 3.0)
 # An unplugged USB adapter does not always report an error: after this number of silent exchanges the port is reopened.
 _REOPEN_AFTER = 10
+_GATEWAY_EXCEPTIONS = (0x0A, 0x0B)
+MODBUS_TCP_HINT = (
+    "the gateway answers with Modbus TCP frames, but this port is for RTU over TCP: set the gateway to RTU over TCP "
+    '(transparent), or write port = "tcp+modbus://host:port"'
+)
 _DOUBLED = "more than one response: two meters with one id, another program that polls, or a bad line"
 
 
@@ -45,6 +51,7 @@ class FailureKind(Enum):
     NOISE = "noise"
     REFUSED = "refused"
     DOUBLED = "doubled"
+    MODBUS_TCP = "modbus-tcp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,9 @@ class Response:
 
 
 class RtuLine:
-    """A serial port (`/dev/ttyUSB0`) or a gateway (`tcp://host:port`, RTU frames over TCP).
+    """A serial port (`/dev/ttyUSB0`) or a gateway.
+
+    `tcp://host:port`: RTU frames over TCP. `tcp+modbus://host:port`: Modbus TCP.
 
     A serial port is locked against every other program that requests the lock. `timeout_s`: for one response.
     `quiet_s`: pause before the same meter is read again after a failure. `connect`: attaches a simulated line.
@@ -91,6 +100,7 @@ class RtuLine:
         self._doubled: set[int] = set()
         self._alone: set[int] = set()
         self._silent_exchanges = 0
+        self._modbus_tcp = False
         self._reconnect_s, self._reconnect_at = _RECONNECT_S[0], 0.0
 
     async def read(self, device_id: int, block: Block) -> Response | NoResponse:
@@ -129,7 +139,13 @@ class RtuLine:
         beside = self._ear.end()
         doubled = self._overhears(strays + beside, request.device_id)
         if answer is None:
-            return _unanswered(raw, self._timeout_s)
+            failed = _unanswered(raw, self._timeout_s)
+            # A gateway in Modbus TCP answers some RTU frames, and waits for more bytes of the others.
+            self._modbus_tcp |= failed.failure is FailureKind.MODBUS_TCP
+            return NoResponse(FailureKind.MODBUS_TCP, MODBUS_TCP_HINT, raw) if self._modbus_tcp else failed
+        if answer.exception in _GATEWAY_EXCEPTIONS:
+            reason = f"the gateway reports that the meter does not respond (exception {answer.exception})"
+            return NoResponse(FailureKind.SILENCE, reason, raw)
         if answer.exception is not None:
             return NoResponse(FailureKind.REFUSED, f"the meter refused with exception {answer.exception}", raw)
         if doubled or self._ear.disturbed or contains_response(request.awaited, beside):
@@ -165,11 +181,12 @@ class RtuLine:
             self._answered[device_id] = request.awaited
             self._alone.add(device_id)
             self._silent_exchanges = 0
+            self._modbus_tcp = False
             return
         self._answered.pop(device_id, None)
         self._alone.discard(device_id)
         self._quiet_until[device_id] = now + self._quiet_s
-        self._silent_exchanges += heard.failure is FailureKind.SILENCE
+        self._silent_exchanges += heard.failure in (FailureKind.SILENCE, FailureKind.MODBUS_TCP)
         if self._silent_exchanges >= _REOPEN_AFTER:
             self._silent_exchanges = 0
             self.close()
@@ -191,13 +208,13 @@ class RtuLine:
 
     def _claimed(self) -> bool:
         """Return whether the port may be opened; a serial port's own lock decides when it is opened."""
-        if self.port.startswith("tcp://"):
+        if self.port.startswith(GATEWAYS):
             self._claim = lock_gateway(self.port)
             return self._claim is not None
         return True
 
     def _why_closed(self) -> str:
-        in_use = port_in_use(self.port) if self.port.startswith("tcp://") else None
+        in_use = port_in_use(self.port) if self.port.startswith(GATEWAYS) else None
         return in_use or open_error(self.port)
 
     async def _new_wire(self) -> ModbusClient:
@@ -212,7 +229,10 @@ class RtuLine:
 def _unanswered(raw: bytes, timeout_s: float) -> NoResponse:
     if not raw:
         return NoResponse(FailureKind.SILENCE, f"no response within {timeout_s:g} s")
-    return NoResponse(FailureKind.NOISE, f"{len(raw)} bytes received, but no complete response", raw)
+    if is_frame(raw):
+        return NoResponse(FailureKind.MODBUS_TCP, MODBUS_TCP_HINT, raw)
+    reason = f"{len(raw)} bytes received, but no complete response: noise without a valid frame"
+    return NoResponse(FailureKind.NOISE, reason, raw)
 
 
 async def _until(at: float) -> None:

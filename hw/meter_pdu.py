@@ -22,9 +22,10 @@ from pymodbus.pdu.register_message import (
     WriteSingleRegisterRequest,
 )
 
+from hw import modbus_tcp
 from hw.meter_registers import ID_ADDRESS, RESET_ADDRESS, RESET_WORD
 from hw.meter_requests import Read, ReportId, ResetPeak
-from hw.serial_port import BAUD
+from hw.serial_port import BAUD, GATEWAYS, MODBUS_TCP
 
 if TYPE_CHECKING:
     from hw.meter_requests import Request, SetId
@@ -123,6 +124,8 @@ class ModbusClient:
         self._ear = ear
         self._client = _client(port, timeout_s, ear)
         self._client.register(ReportIdResponse)
+        if connect is None and port.startswith(MODBUS_TCP):
+            connect = partial(modbus_tcp.connect, port)
         if connect:
             self._client.ctx.call_create = partial(connect, self._client.ctx.handle_new_connection)
 
@@ -164,7 +167,7 @@ def _end_if_told_to() -> None:
 
 
 def _client(port: str, timeout_s: float, ear: ResponseFilter) -> AsyncModbusSerialClient | AsyncModbusTcpClient:
-    if port.startswith("tcp://"):
+    if port.startswith(GATEWAYS):
         where = urlsplit(port)
         return AsyncModbusTcpClient(
             where.hostname or "",

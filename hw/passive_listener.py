@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from hw.serial_port import BAUD
+from hw.serial_port import BAUD, GATEWAYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ async def listen(port: str, seconds: float, hear: Hear) -> str | None:
     """
     try:
         async with asyncio.timeout(seconds):
-            await (_listen_tcp(port, hear) if port.startswith("tcp://") else _listen_serial(port, hear))
+            await (_listen_tcp(port, hear) if port.startswith(GATEWAYS) else _listen_serial(port, hear))
     except TimeoutError:
         return None
     except OSError as error:

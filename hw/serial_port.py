@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BAUD = 9600
+MODBUS_TCP = "tcp+modbus://"
+GATEWAYS = ("tcp://", MODBUS_TCP)
+"""Beginnings of the address of a gateway: RTU frames over TCP, or Modbus TCP."""
 
 
 class Connect(Protocol):
@@ -25,15 +28,29 @@ class Connect(Protocol):
 
 def open_error(port: str) -> str:
     """Return the likely reason why a port could not be opened. Sends nothing on the line."""
-    if port.startswith("tcp://"):
+    if port.startswith(GATEWAYS):
         return f"{urlsplit(port).netloc} does not accept connections: check the gateway's power, address and port"
     if not Path(port).exists():
         return f"{port} does not exist: {_what_is_there()}"
     if not os.access(port, os.R_OK | os.W_OK):
         return f"no permission to use {port}: add the user to the group dialout, then log in again"
-    if not Path(port).is_char_device():
+    if not _is_terminal(port):
         return f"{port} is not a serial port"
     return f"{port} is in use by another program (possibly the controller): stop that first"
+
+
+def _is_terminal(port: str) -> bool:
+    """Return whether a path is a serial port or a pseudo-terminal; also if another program holds it."""
+    if not Path(port).is_char_device():
+        return False
+    try:
+        descriptor = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        return True  # in use, or its adapter is gone
+    try:
+        return os.isatty(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def lock_gateway(port: str) -> socket.socket | None:
@@ -45,7 +62,7 @@ def lock_gateway(port: str) -> socket.socket | None:
     """
     claimed = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        claimed.bind(f"\0loadshed-meter {port}")
+        claimed.bind(f"\0loadshed-meter tcp://{urlsplit(port).netloc}")
     except OSError:
         claimed.close()
         return None
@@ -57,7 +74,7 @@ def port_in_use(port: str) -> str | None:
 
     Opens it for a moment, under the lock that the controller uses, too.
     """
-    if port.startswith("tcp://"):
+    if port.startswith(GATEWAYS):
         claimed = lock_gateway(port)
         if claimed is None:
             return f"{port} is polled by another program (possibly the controller): stop that first"
@@ -70,6 +87,14 @@ def port_in_use(port: str) -> str | None:
     except SerialException:
         return open_error(port)
     return None
+
+
+def is_held(port: str) -> bool:
+    """Return whether another program holds a usable port: the controller, for example."""
+    if port.startswith(GATEWAYS):
+        return port_in_use(port) is not None
+    usable = Path(port).exists() and os.access(port, os.R_OK | os.W_OK) and _is_terminal(port)
+    return usable and port_in_use(port) is not None
 
 
 def _what_is_there() -> str:

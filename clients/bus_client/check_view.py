@@ -20,6 +20,7 @@ def description_text(description: Description) -> str:
     if description.advice:
         items = "\n".join(wrapped(f"- {item}", "  ", first="") for item in description.advice)
         parts.append(f"Advice:\n{items}")
+    parts.append(wrapped("Not checked here: broker, contact, breakers and meter. For these: `loadshed ready`."))
     return "\n\n".join(parts)
 
 

@@ -25,8 +25,10 @@ def text(words: str) -> str:
 
 def port(text: str) -> str:
     """Return a serial device or the address of a gateway."""
-    if re.fullmatch(r"/.+|tcp://[^/\s]+:[0-9]{1,5}", text) is None:
-        raise argparse.ArgumentTypeError(f"{text}: use a device such as /dev/ttyUSB0, or tcp://host:port")
+    if re.fullmatch(r"/.+|tcp(\+modbus)?://[^/\s]+:[0-9]{1,5}", text) is None:
+        raise argparse.ArgumentTypeError(
+            f"{text}: use a device such as /dev/ttyUSB0, or tcp://host:port (RTU over TCP), or tcp+modbus://host:port"
+        )
     return text
 
 

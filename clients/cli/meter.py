@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clients.bus_client.request import send_request
-from clients.bus_client.site import read_installer_file
-from clients.bus_client.status import settled_kw
+from clients.bus_client.site import read_installer_file, read_site
+from clients.bus_client.status import fetch_status, settled_kw
 from clients.cli import argument_types
 from clients.cli.shared import print_config_errors, site_or_error
 from clients.meter_tools import context, meter_write, scan
 from clients.meter_tools.context import MeterToolContext, on_line
+from clients.meter_tools.controller_view import ControllerView, controller_view
 from clients.meter_tools.doctor import Doctor, KnownLoad, OutageEvidence
 from clients.meter_tools.scan import SCAN_TIMEOUT_S, record
 from clients.terminal.arguments import folders
@@ -23,8 +25,9 @@ from clients.terminal.output import print_error, print_line
 from controller.config.errors import ConfigErrors
 from controller.storage.log_reader import EventLog
 from controller.storage.schema import UnusableDatabaseError
+from hw.broker_socket import BrokerError
 from hw.meter_line import TIMEOUT_S
-from hw.serial_port import port_in_use
+from hw.serial_port import is_held, port_in_use
 
 if TYPE_CHECKING:
     import argparse
@@ -64,7 +67,11 @@ def add_meter(parser: argparse.ArgumentParser) -> None:
         if name in _OPTIONS:
             _OPTIONS[name](tool)
         folders(tool, config=True)
-        tool.add_argument("--port", type=argument_types.port, help="a serial device, or tcp://host:port")
+        tool.add_argument(
+            "--port",
+            type=argument_types.port,
+            help="a serial device, tcp://host:port (RTU over TCP), or tcp+modbus://host:port",
+        )
         id_help = "the meter's Modbus id, 1 to 247"
         tool.add_argument("--id", type=argument_types.device_id, metavar="ID", dest="device_id", help=id_help)
         if name in ("reset-peak", "set-id"):
@@ -113,12 +120,15 @@ def _meter(arguments: argparse.Namespace) -> int:
     if arguments.tool == "record":
         return asyncio.run(record(tool_context, arguments.file, arguments.seconds))
     tool = _tool(arguments)
-    if isinstance(tool, Doctor) and port_in_use(tool_context.port) is not None:
+    if isinstance(tool, Doctor) and is_held(tool_context.port):
         # The running controller uses the port. Only the controller can switch the known load.
         site = site_or_error(arguments.config)
         if site is not None:
             return asyncio.run(tool.through_the_controller(tool_context, lambda: settled_kw(site)))
-    return asyncio.run(on_line(tool_context, tool))
+    code = asyncio.run(on_line(tool_context, tool))
+    if isinstance(tool, Doctor) and (refusal := port_in_use(tool_context.port)) is not None:
+        print_line(f"not checked: wires, id, registers, CTs and pulses: {refusal}")
+    return code
 
 
 def _context(arguments: argparse.Namespace) -> MeterToolContext | int:
@@ -128,6 +138,8 @@ def _context(arguments: argparse.Namespace) -> MeterToolContext | int:
         return settings
     port: str | None = arguments.port or (settings.port if settings else None)
     if port is None:
+        if arguments.tool == "doctor":
+            print_line("not checked: port, wires, id, registers, CTs and pulses: no meter is configured")
         print_error("The port is unknown: installer.toml has no [meter]. Name it, for example --port /dev/ttyUSB0")
         return NOT_DONE
     return MeterToolContext(
@@ -172,7 +184,20 @@ def _tool(arguments: argparse.Namespace) -> Tool:
             return meter_write.set_id(arguments.new)
         case "scan":
             return scan.scan(arguments.first, arguments.last)
-    return Doctor(arguments.listen, _evidence(arguments.state), _known_load(arguments))
+    evidence, view = _evidence(arguments.state), asyncio.run(_controller_view(arguments.config))
+    return Doctor(arguments.listen, evidence, _known_load(arguments), controller=view)
+
+
+async def _controller_view(config_dir: Path) -> ControllerView | None:
+    """Return what the running controller publishes about the meter; None: there is no site to ask."""
+    site = read_site(config_dir)
+    if isinstance(site, ConfigErrors):
+        return None
+    try:
+        house = await fetch_status(site.broker, site.id)
+    except BrokerError as error:
+        return ControllerView(trouble=str(error))
+    return controller_view(site, house, time.time())
 
 
 # --- doctor ----------------------------------------------------------------------------------------------------------

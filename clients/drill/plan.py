@@ -24,15 +24,21 @@ if TYPE_CHECKING:
 
 _OFF = (Position.OFF, Position.TRIPPED)
 
+NO_ANSWER = "does not respond: treat it as ON"
+
 
 class PlannedAction(Enum):
     """What a drill does to a circuit now."""
 
     GOES_OFF = "goes off"
+    NO_RESPONSE = "OFF is sent; no response now"
     IS_OFF = "is off already"
     BY_HAND = "stays ON: by hand only"
     TAKEN_OVER = "stays as it is"
     STAYS = "stays on"
+
+
+_SENT = (PlannedAction.GOES_OFF, PlannedAction.NO_RESPONSE)
 
 
 class RestoreMode(Enum):
@@ -114,7 +120,8 @@ class DrillPlan:
     @property
     def silent(self) -> tuple[PlannedCircuit, ...]:
         """Return the circuits to switch off whose breaker does not respond now."""
-        return tuple(line for line in self.goes_off if line.answers is False)
+        silent = (line for line in self.goes_off if line.answers is False)
+        return (*silent, *self.having(PlannedAction.NO_RESPONSE))
 
     @property
     def in_turn(self) -> tuple[PlannedCircuit, ...]:
@@ -156,7 +163,7 @@ def plan(
         demand,
         configuration.generator.kw if configuration.generator else None,
         tuple(_unknown(told, trouble, demand, lines, has_meter=configuration.meter is not None)),
-        _refused(told, trouble, sum(1 for line in lines if line.action is PlannedAction.GOES_OFF)),
+        _refused(told, trouble, sum(1 for line in lines if line.action in _SENT)),
     )
 
 
@@ -169,6 +176,9 @@ def _line(circuit: Circuit, told: HouseStatus | None, known: MeasuredLoad | None
     position = _position(said.get("position"))
     answers = said.get("available") if isinstance(said.get("available"), bool) else None
     fate, why = _fate(circuit, position, taken_over=circuit.id in taken_over)
+    in_outage = told is not None and (told.state or {}).get("outage") is not None
+    if answers is False and in_outage and fate in (PlannedAction.GOES_OFF, PlannedAction.IS_OFF):
+        fate, why = PlannedAction.NO_RESPONSE, f"{NO_ANSWER}; its last report was {position.value if position else '?'}"
     returns = _returns(circuit, position, str(said.get("why", ""))) if fate is PlannedAction.GOES_OFF else None
     return PlannedCircuit(circuit, fate, why, position, None if answers is None else bool(answers), known, returns)
 

@@ -50,6 +50,8 @@ def _how_much(plan: DrillPlan) -> str:
 def _row(line: PlannedCircuit) -> tuple[str, ...]:
     is_now = "?" if line.position is None else line.position.value
     fate = line.action.value.upper() if line.action is PlannedAction.GOES_OFF else line.action.value
+    if line.action is PlannedAction.GOES_OFF and line.answers is False:
+        fate = PlannedAction.NO_RESPONSE.value
     why = line.why if line.restore is None else f"{line.why}; {_back(line)}"
     if line.action is PlannedAction.BY_HAND:
         is_now = "" if is_now in ("?", "unknown") else is_now  # such a breaker may have nothing to say it with

@@ -30,7 +30,7 @@ class Facts:
     `opened_days`: since the last transfer. `meter_stale`: False also if there is no meter. `drill_days`: since the last
     drill; `drill_failed`: circuits that did not obey in it. `disk_worn_percent`: reported by the card.
     `anonymous_listeners`: addresses of the broker that accept clients without a password. `throttled`: the Pi's own
-    flags about its supply.
+    flags about its supply. `not_checked`: what could not be examined, and why, in sentences.
     """
 
     trouble: str | None = None
@@ -55,6 +55,7 @@ class Facts:
     anonymous_listeners: tuple[str, ...] = ()
     throttled: int | None = None
     ups_known: bool = True
+    not_checked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +70,11 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """The assessment. `score`: 0 to 100. `reasons`: the highest cost first."""
+    """The assessment. `score`: 0 to 100. `reasons`: the highest cost first. `not_checked`: in sentences."""
 
     score: int
     reasons: tuple[Reason, ...]
+    not_checked: tuple[str, ...] = ()
 
     @property
     def level(self) -> str:
@@ -84,7 +86,7 @@ def assess(facts: Facts) -> Readiness:
     """Return how ready a house is, and why not more."""
     reasons = (*_controller(facts), *_circuits(facts), *_tests(facts), *_machine(facts), *_surroundings(facts))
     score = max(0, 100 - sum(reason.cost for reason in reasons))
-    return Readiness(score, tuple(sorted(reasons, key=lambda reason: -reason.cost)))
+    return Readiness(score, tuple(sorted(reasons, key=lambda reason: -reason.cost)), facts.not_checked)
 
 
 def _controller(facts: Facts) -> Iterator[Reason]:

@@ -66,8 +66,17 @@ async def collect_facts(house: Installation) -> Facts:
     try:
         told = await fetch_status(house.site.broker, house.site.id)
     except BrokerError as error:
-        return replace(facts, trouble=str(error))
-    return replace(_told(house, facts, told), anonymous_listeners=await anonymous_listeners(house.site.broker))
+        return _unseen(replace(facts, trouble=str(error)), _OVER_THE_BROKER)
+    facts = replace(_told(house, facts, told), anonymous_listeners=await anonymous_listeners(house.site.broker))
+    return facts if facts.trouble is None else _unseen(facts, _BY_THE_CONTROLLER)
+
+
+_BY_THE_CONTROLLER = "alarms, breakers and meter: the controller cannot be asked"
+_OVER_THE_BROKER = "alarms, breakers, meter and access without a password: the broker cannot be reached"
+
+
+def _unseen(facts: Facts, sentence: str) -> Facts:
+    return replace(facts, not_checked=(*facts.not_checked, sentence))
 
 
 # --- what is written -------------------------------------------------------------------------------------------------
@@ -99,8 +108,14 @@ def _logged(house: Installation, facts: Facts) -> Facts:
     """Return the facts with what the log adds; without one there was no transfer, and no drill."""
     outages: tuple[OutageRow, ...] = ()
     now = None
-    with suppress(OSError, sqlite3.DatabaseError, UnusableDatabaseError), EventLog(house.state_dir) as log:
-        outages, now = log.outages(), log.time(BootTime(clock.boot_id(), clock.monotonic()))
+    try:
+        with EventLog(house.state_dir) as log:
+            outages, now = log.outages(), log.time(BootTime(clock.boot_id(), clock.monotonic()))
+    except FileNotFoundError:
+        pass  # the program has not run yet
+    except (OSError, sqlite3.DatabaseError, UnusableDatabaseError) as error:
+        facts = _unseen(facts, f"transfers and drills: the event log cannot be read ({error})")
+        return replace(facts, opened_days=0.0, drill_days=0.0)
     transfers = [one for one in outages if one.kind != "drill"]
     drills = [one for one in outages if one.kind == "drill" and one.ended is not None]
     shed = {row.circuit for one in outages for row in one.histories if row.confirmed_after_s is not None}

@@ -20,6 +20,7 @@ def readiness_text(readiness: Readiness) -> str:
     for reason in readiness.reasons:
         lines.append(wrapped(reason.message, "       ", first=f"  -{reason.cost:<3} "))
         lines.append(wrapped(f"Do: {reason.action}", "           ", first="       "))
+    lines += [wrapped(f"not checked: {sentence}", "       ", first="  ") for sentence in readiness.not_checked]
     return "\n".join(lines)
 
 
@@ -34,4 +35,5 @@ def readiness_fields(readiness: Readiness) -> dict[str, Json]:
             {"id": reason.id, "cost": reason.cost, "message": reason.message, "action": reason.action}
             for reason in readiness.reasons
         ],
+        "not_checked": [*readiness.not_checked],
     }

@@ -7,20 +7,22 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from clients.meter_tools.context import DONE, NOT_DONE, ask_identity, read_twice, say_model
-from hw.meter_line import FailureKind, NoResponse
+from hw.meter_line import MODBUS_TCP_HINT, FailureKind, NoResponse, Response, RtuLine
 from hw.meter_registers import ROLLS_OVER_AT, Block, joined
 from hw.passive_listener import listen
+from hw.serial_port import MODBUS_TCP
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from clients.meter_tools.context import MeterToolContext
-    from hw.meter_line import RtuLine
+    from clients.meter_tools.controller_view import ControllerView
 
     Measure = Callable[[], Awaitable[float | None]]
 
 # A meter of before 26 Feb 2011 sends each 5 minutes; half a minute more for its clock.
 LISTEN_S = 330.0
+_STOP = "`sudo systemctl stop loadshed`"
 MEASURE_AT_MOST_S = 600.0
 _BLIND_AFTER_MIN = 10.0
 _EDGES_PER_TICK = 20
@@ -55,22 +57,28 @@ class KnownLoad:
 
 @dataclass(frozen=True, slots=True)
 class Doctor:
-    """The examination. `listen_s`: how long to listen to a meter that does not answer; 0: not at all."""
+    """The examination. `listen_s`: how long to listen to a meter that does not answer; 0: not at all.
+
+    `controller`: what the running controller publishes about the meter; None: it was not asked.
+    """
 
     listen_s: float = LISTEN_S
     evidence: OutageEvidence = OutageEvidence()
     known_load: KnownLoad | None = None
     measure_at_most_s: float = MEASURE_AT_MOST_S
+    controller: ControllerView | None = None
 
     async def __call__(self, bench: MeterToolContext, line: RtuLine) -> int:
         """Examine the meter; return 0 if no fault was found."""
         bench.say(f"{bench.port}: opens, and no other program uses it")
         answers = await self._answers(bench, line)
-        wrong = [not answers, not self._logged(bench)]
+        wrong = [not answers, not self._no_alarm(bench), not self._logged(bench)]
         if answers:
             await self._registers(bench, line)
             measure = partial(measured_kw, bench, line, self.measure_at_most_s)
             wrong.append(not await self._load_seen(bench, measure))
+        else:
+            bench.say("not checked: registers, identity, CTs and pulses: no meter answers")
         return _verdict(bench, any(wrong))
 
     async def through_the_controller(self, bench: MeterToolContext, measure: Measure) -> int:
@@ -80,8 +88,46 @@ class Doctor:
         have settled; None: it does not know.
         """
         bench.say(f"{bench.port}: the controller holds it: wires and registers are not examined")
-        wrong = [not self._logged(bench), not await self._load_seen(bench, measure)]
-        return _verdict(bench, any(wrong))
+        reads = self._controller_reads(bench)
+        wrong = [reads is False, not self._logged(bench), not await self._load_seen(bench, measure)]
+        bench.say(f"not checked: wires, id and registers. To check them, stop the controller: {_STOP}")
+        if reads is None and self.known_load is None and not any(wrong):
+            bench.say("nothing was examined: see what was not checked above")
+            return NOT_DONE
+        return _verdict(bench, any(wrong), all_checked=False)
+
+    def _controller_reads(self, bench: MeterToolContext) -> bool | None:
+        """Return whether the controller reads the meter; None: it was not asked."""
+        view = self.controller
+        if view is None:
+            return None
+        if view.trouble is not None:
+            bench.say(f"WRONG: the port is in use, and the controller cannot be asked about it: {view.trouble}")
+            bench.say("  do: if another program uses the port, stop that first")
+            return False
+        if not self._no_alarm(bench):
+            return False
+        if view.energy_kwh is None:
+            bench.say("WRONG: the controller has no present reading of the meter")
+            for advice in _ADVICE[FailureKind.SILENCE]:
+                bench.say(f"  do: {advice}")
+            return False
+        bench.say(f"ok: the controller reads the meter, energy {view.energy_kwh:.1f} kWh")
+        return True
+
+    def _no_alarm(self, bench: MeterToolContext) -> bool:
+        """Report each alarm about the meter that is active; return whether there is none."""
+        if self.controller is None or self.controller.trouble is not None:
+            why = "" if self.controller is None else f": {self.controller.trouble}"
+            bench.say(f"not checked: the controller's alarms about the meter{why}")
+            return True
+        for alarm in self.controller.alarms:
+            bench.say(f"WRONG: alarm {alarm}")
+            for advice in _ADVICE[FailureKind.NOISE if "bytes received" in alarm else FailureKind.SILENCE]:
+                bench.say(f"  do: {advice}")
+            if bench.port.startswith("tcp://"):
+                bench.say(f"  do: {_GATEWAY_SETTING}")
+        return not self.controller.alarms
 
     # --- does it answer? ---------------------------------------------------------------------------------------------
 
@@ -93,10 +139,27 @@ class Doctor:
         bench.say(f"WRONG: id {bench.device_id}: {words.reason}")
         for advice in _ADVICE[words.failure]:
             bench.say(f"  do: {advice}")
-        if words.failure in {FailureKind.SILENCE, FailureKind.NOISE} and self.listen_s:
+        if bench.port.startswith("tcp://") and words.failure in {FailureKind.SILENCE, FailureKind.NOISE}:
+            await self._try_modbus_tcp(bench, line)
+        if bench.port.startswith(MODBUS_TCP):
+            bench.say("not checked: unrequested bytes: a gateway in Modbus TCP does not pass them on")
+        elif words.failure in {FailureKind.SILENCE, FailureKind.NOISE} and self.listen_s:
             line.close()
             await self._listen(bench)
         return False
+
+    async def _try_modbus_tcp(self, bench: MeterToolContext, line: RtuLine) -> None:
+        """Ask once with a Modbus TCP frame: a gateway set to it does not answer anything else."""
+        line.close()
+        other = RtuLine(bench.port.replace("tcp://", MODBUS_TCP, 1), timeout_s=bench.timeout_s, quiet_s=bench.quiet_s)
+        try:
+            heard = await other.read(bench.device_id, Block.ENERGY)
+        finally:
+            other.close()
+        if isinstance(heard, Response) or heard.failure is FailureKind.REFUSED or heard.raw:
+            bench.say(f"WRONG: {MODBUS_TCP_HINT}")
+        else:
+            bench.say(f"  do: {_GATEWAY_SETTING}")
 
     async def _listen(self, bench: MeterToolContext) -> None:
         count = 0
@@ -109,9 +172,12 @@ class Doctor:
         failed = await listen(bench.port, self.listen_s, hear)
         if count:
             bench.say(
-                f"{count} bytes received unrequested: a meter made before 26 Feb 2011, with an undocumented format."
+                f"{count} bytes received unrequested, without a valid frame: noise on the line, an adapter that sends "
+                "by itself, or a meter made before 26 Feb 2011, with an undocumented format."
             )
-            bench.say("  do: use its pulse outputs; `loadshed meter record` saves the bytes for analysis")
+            bench.say("  do: unplug both wires from the adapter: if bytes still arrive, replace the adapter")
+            bench.say("  do: a meter made before 26 Feb 2011: use its pulse outputs; `loadshed meter record` saves the")
+            bench.say("      bytes for analysis")
         else:
             bench.say(failed or "nothing came unasked either")
 
@@ -141,7 +207,7 @@ class Doctor:
         load = self.known_load
         if load is None:
             bench.say(
-                "not tried: a known load (name a controllable circuit and its kW to see whether the CTs read true)"
+                "not checked: a known load (name a controllable circuit and its kW to see whether the CTs read true)"
             )
             return True
         bench.say(f"{load.name} on, measuring …")
@@ -161,8 +227,9 @@ async def _switched(load: KnownLoad, on: bool, measure: Measure) -> float | None
     return await measure() if await load.switch(on) else None
 
 
-def _verdict(bench: MeterToolContext, wrong: bool) -> int:
-    bench.say("something is wrong: see above" if wrong else "nothing wrong was found")
+def _verdict(bench: MeterToolContext, wrong: bool, *, all_checked: bool = True) -> int:
+    good = "nothing wrong was found" if all_checked else "nothing wrong was found in what was checked"
+    bench.say("something is wrong: see above" if wrong else good)
     return NOT_DONE if wrong else DONE
 
 
@@ -256,6 +323,7 @@ def _counts_agree(bench: MeterToolContext, evidence: OutageEvidence) -> bool:
     return False
 
 
+_GATEWAY_SETTING = 'is the gateway set to RTU over TCP (transparent)? For Modbus TCP: port = "tcp+modbus://…"'
 _ADVICE = {
     FailureKind.PORT: ("the port closed while it was used: check the adapter and its cable",),
     FailureKind.SILENCE: (
@@ -268,9 +336,11 @@ _ADVICE = {
     FailureKind.NOISE: (
         "swap A and B: a turned pair sounds like this",
         "two meters on one id sound like this as well: disconnect one",
+        "unplug both wires from the adapter: if bytes still arrive, the adapter sends by itself: replace it",
         "is the gateway at 9600 baud, 8N1?",
         "keep the pair apart from the mains, terminate both ends of a long run",
     ),
     FailureKind.REFUSED: ("this is no Series 1000/2000 meter, or one we do not know: `loadshed meter identify`",),
+    FailureKind.MODBUS_TCP: ("one of the two: the gateway's setting, or the port in installer.toml",),
     FailureKind.DOUBLED: ("two meters on one id: disconnect one, then `loadshed meter set-id` for the other",),
 }

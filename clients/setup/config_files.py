@@ -47,7 +47,11 @@ _COMMENTS = {
         "settle_s": "contacts bounce for some milliseconds",
     },
     "broker": {"host": "the MQTT broker", "password_file": "the password stands there, not here"},
-    "meter": {"port": "or tcp://host:port", "pulse_pin": "its 10 Wh output", "pulse_kwh_pin": "its 1 kWh output"},
+    "meter": {
+        "port": "or tcp://host:port (RTU over TCP), tcp+modbus://host:port",
+        "pulse_pin": "its 10 Wh output",
+        "pulse_kwh_pin": "its 1 kWh output",
+    },
 }
 
 

@@ -28,7 +28,8 @@ WORDS = TextValue(r".*\S.*", "a text of printable signs")
 FILE = TextValue(r"/.+", "a path from the root, such as /etc/loadshed/broker.password")
 TOPIC = Topic()
 PORT = TextValue(
-    r"/.+|tcp://(?:[^/:\[\]\s]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}", "a device such as /dev/ttyUSB0, or tcp://host:port"
+    r"/.+|tcp(?:\+modbus)?://(?:[^/:\[\]\s]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}",
+    "a device such as /dev/ttyUSB0, or tcp://host:port (RTU over TCP), or tcp+modbus://host:port",
 )
 # The 40-pin header of every Pi.
 PIN = Integer(0, 27, "a BCM pin number")
@@ -125,9 +126,10 @@ class RestoreSettings:
 
 @dataclass(frozen=True, slots=True)
 class MeterSettings:
-    """The house's own meter. `port`: a serial device or tcp://host:port. Pins: BCM numbers, None where not wired.
+    """The house's own meter. `port`: a serial device, tcp://host:port (RTU over TCP) or tcp+modbus://host:port.
 
-    `pulse_pin`: the 10 Wh output. `pulse_kwh_pin`: the 1 kWh output. `poll_s`, `sample_s`: in s.
+    Pins: BCM numbers, None where not wired. `pulse_pin`: the 10 Wh output. `pulse_kwh_pin`: the 1 kWh output.
+    `poll_s`, `sample_s`: in s.
     """
 
     port: Annotated[str, PORT]

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from hw.simulated.meter_frames import request_length
+from hw.simulated.meter_frames import GATEWAY_NO_ANSWER, request_length, sealed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -165,6 +165,29 @@ async def serve_tcp(
     server = await asyncio.start_server(serve, host, port)
     async with server:
         yield f"tcp://{host}:{server.sockets[0].getsockname()[1]}"
+
+
+@asynccontextmanager
+async def serve_modbus_tcp(meters: SimulatedMeter | Sequence[SimulatedMeter]) -> AsyncIterator[str]:
+    """Serve meters as a gateway in Modbus TCP does, and yield `tcp+modbus://host:port`.
+
+    A request that no meter answers gets exception 11 of the gateway.
+    """
+    several = _several(meters)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            while True:
+                head = await reader.readexactly(6)
+                body = await reader.readexactly(int.from_bytes(head[4:]))
+                answers = [one for meter in several if (one := meter.answer(sealed(body))) is not None]
+                answer = collided(answers)[:-2] if answers else bytes((body[0], body[1] | 0x80, GATEWAY_NO_ANSWER))
+                writer.write(head[:4] + len(answer).to_bytes(2) + answer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"tcp+modbus://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 async def run_pulses(meter: SimulatedMeter, on_edge: Callable[[bool, float], None], rate: float = 1.0) -> None:

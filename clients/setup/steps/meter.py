@@ -66,7 +66,7 @@ async def _found(ground: SetupSession, now: MeterSettings | None) -> tuple[str, 
     person = ground.prompt
     usual = now.port if now else next(iter(ports()), "-")
     port = await person.value(
-        'Its port, or tcp://host:port ("-": look on every port)',
+        'Its port, tcp://host:port, or tcp+modbus://host:port ("-": look on every port)',
         or_nothing(lambda answer: str(by_key(MeterSettings, "port")(answer))),
         usual,
     )
@@ -105,7 +105,7 @@ async def _answering(person: Prompt, port: str, ids: Iterable[int]) -> int | Non
             if isinstance(heard, Response):
                 person.say(f"{port}: a meter answers at id {device_id}.")
                 return device_id
-            if heard.failure is FailureKind.PORT:
+            if heard.failure in (FailureKind.PORT, FailureKind.MODBUS_TCP):
                 person.say(heard.reason)
                 return None
     finally:

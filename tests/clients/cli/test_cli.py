@@ -354,6 +354,26 @@ def test_port_and_id_come_from_the_installers_file(
     assert "id 1: a meter" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("port", ["/dev/null", "/dev/ttyNOSUCH"])
+def test_the_doctor_does_not_call_a_port_good_that_it_cannot_use(
+    port: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No serial port, or none at all: what was not checked is named, exit 1."""
+    assert run("meter", "doctor", "--port", port, "--config", str(folder)) == 1
+    told = capsys.readouterr().out
+    assert "nothing wrong" not in told
+    assert "not checked: wires, id, registers, CTs and pulses" in told
+    assert ("is not a serial port" in told) is (port == "/dev/null")
+
+
+def test_the_doctor_without_a_meter_has_checked_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No [meter], no --port: exit 1."""
+    text = '[site]\nid = "home"\n[contact]\nsource = "gpio"\npin = 17\n'
+    (folder / "installer.toml").write_text(text, encoding="utf-8")
+    assert run("meter", "doctor", "--config", str(folder)) == 1
+    assert "not checked: port, wires, id, registers, CTs and pulses" in capsys.readouterr().out
+
+
 def test_a_meter_without_model_is_asked_about(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """No port, no table [meter]: the sentence says which word is missing."""
     (folder / "installer.toml").write_text(

@@ -111,6 +111,29 @@ def test_off_unknown_and_silent_circuits_are_distinguished() -> None:
     assert "on, SILENT" in text
 
 
+@pytest.mark.parametrize("position", ["on", "off", "unknown"])
+def test_a_breaker_without_response_in_an_outage_is_not_listed_as_going_off(position: str) -> None:
+    """OFF is sent, and nothing confirms it: whatever it reported last, it counts as on."""
+    house = Drilled(circuit("hot-tub"), circuit("car"))
+    house.told.state = {**(house.told.state or {}), "state": "standby", "source": "standby", "outage": 4}
+    house.told.circuits["car"] |= {"available": False, "position": position}
+    plan = house.plan()
+    assert fates(plan)["car"] is PlannedAction.NO_RESPONSE
+    assert [str(line.id) for line in plan.goes_off] == ["hot-tub"]
+    (row,) = [line for line in plan_text(plan).splitlines() if line.startswith("Car ")]
+    assert "GOES OFF" not in row
+    assert "OFF is sent; no response now" in row
+    assert "Does not answer now, and would not be confirmed: Car" in flat(plan_text(plan))
+
+
+def test_a_breaker_without_response_on_utility_is_not_shown_as_going_off() -> None:
+    """OFF would be sent to it, and nothing would confirm it."""
+    house = Drilled(circuit("hot-tub"), circuit("car"))
+    house.told.circuits["car"] |= {"available": False}
+    (row,) = [line for line in plan_text(house.plan()).splitlines() if line.startswith("Car ")]
+    assert "GOES OFF" not in row
+
+
 def test_what_is_on_hold_does_not_come_back() -> None:
     """It goes off as any other, and nothing here switches it on: that must be known before."""
     house = Drilled(circuit("hot-tub"))

@@ -13,6 +13,7 @@ import pytest
 
 from clients.cli.simulate import SimulatedSite, quirks_from, simulate
 from clients.meter_tools.context import DONE, NOT_DONE, MeterToolContext, identify, on_line, read
+from clients.meter_tools.controller_view import ControllerView
 from clients.meter_tools.doctor import Doctor, KnownLoad, OutageEvidence, measured_kw
 from clients.meter_tools.meter_write import reset_peak, set_id
 from clients.meter_tools.scan import record, scan
@@ -20,7 +21,7 @@ from hw import meter_pdu  # noqa: F401 - not in a thread while virtual time runs
 from hw.meter_line import RtuLine
 from hw.meter_registers import Block
 from hw.simulated.meter import MeterFaults, SimulatedMeter
-from hw.simulated.meter_server import serve_pty, serve_tcp
+from hw.simulated.meter_server import serve_modbus_tcp, serve_pty, serve_tcp
 from hw.simulated.serial_line import FaultyLine, LineFaults
 from hw.simulated.virtual_time import run_virtual
 from tests.processes import LIMIT_S
@@ -348,6 +349,110 @@ def test_the_doctor_reads_the_log(evidence: OutageEvidence, code: int, sentence:
     found, electrician = _use(serve_pty, Doctor(evidence=evidence), _meter())
     assert found == code
     assert sentence in electrician.text
+
+
+def _through(view: ControllerView | None) -> tuple[int, Electrician]:
+    """Return the exit code of the doctor while the controller holds the port, and what was said."""
+    electrician = Electrician()
+
+    async def measure() -> float | None:
+        return None
+
+    doctor = Doctor(controller=view)
+    return asyncio.run(doctor.through_the_controller(electrician.bench("/dev/ttyX"), measure)), electrician
+
+
+STALE = "meter-stale: The meter has not responded for three polls: 63 bytes received, but no complete response"
+
+
+@pytest.mark.parametrize(
+    ("view", "sentence"),
+    [
+        (ControllerView(alarms=(STALE,)), "WRONG: alarm meter-stale: The meter has not responded for three polls: 63"),
+        (ControllerView(alarms=(STALE,)), "the adapter sends by itself"),
+        (ControllerView(trouble="loadshed is not running"), "WRONG: the port is in use, and the controller cannot be"),
+        (ControllerView(), "WRONG: the controller has no present reading of the meter"),
+        (None, "nothing was examined"),
+    ],
+)
+def test_the_doctor_finds_something_where_the_controller_does_not_read_the_meter(
+    view: ControllerView | None, sentence: str
+) -> None:
+    """Never "nothing wrong": not while an alarm stands, and not for what it did not examine."""
+    code, electrician = _through(view)
+    assert code == NOT_DONE
+    assert sentence in electrician.text
+    assert "nothing wrong was found" not in electrician.text
+    assert "not checked: wires, id and registers" in electrician.text
+
+
+def test_the_doctor_reports_what_it_did_not_check_beside_a_controller_that_reads() -> None:
+    """The controller's present reading is examined; wires and registers are not."""
+    code, electrician = _through(ControllerView(energy_kwh=1234.5))
+    assert code == DONE
+    assert "ok: the controller reads the meter, energy 1234.5 kWh" in electrician.said
+    assert electrician.said[-1] == "nothing wrong was found in what was checked"
+    assert "not checked: wires, id and registers" in electrician.text
+
+
+def test_an_alarm_is_something_wrong_also_where_the_meter_answers(serve: Serve) -> None:
+    """The controller may poll it over a gateway, at the same time."""
+    code, electrician = _use(serve, Doctor(controller=ControllerView(alarms=(STALE,))), _meter())
+    assert code == NOT_DONE
+    assert f"WRONG: alarm {STALE}" in electrician.said
+    assert electrician.said[-1] == "something is wrong: see above"
+
+
+def test_the_doctor_names_the_noise_of_an_adapter_that_sends_by_itself(serve: Serve) -> None:
+    """Bytes without a valid frame, with what to check; the rest is not checked."""
+    code, electrician = _use(serve, Doctor(listen_s=0.3), _meter(unasked_s=0.03))
+    assert code == NOT_DONE
+    assert "noise without a valid frame" in electrician.text
+    assert "unplug both wires from the adapter" in electrician.text
+    assert "not checked: registers, identity, CTs and pulses: no meter answers" in electrician.said
+
+
+# --- a gateway in Modbus TCP -----------------------------------------------------------------------------------------
+
+
+def test_the_doctor_recognizes_a_gateway_set_to_modbus_tcp() -> None:
+    """From its answer to an RTU frame, or to one question in its own format."""
+    electrician = Electrician()
+
+    async def scene() -> int:
+        async with serve_modbus_tcp(_meter()) as port:
+            rtu = electrician.bench(port.replace("tcp+modbus", "tcp"))
+            return await on_line(rtu, Doctor(listen_s=0.0))
+
+    assert asyncio.run(scene()) == NOT_DONE
+    assert "set the gateway to RTU over TCP (transparent), or write port" in electrician.text
+
+
+def test_a_silent_gateway_is_asked_about_its_setting() -> None:
+    """It does not answer in either format: the setting is among the hints."""
+    electrician = Electrician()
+
+    async def scene() -> int:
+        async with serve_tcp([_meter(silent=True)]) as port:
+            return await on_line(electrician.bench(port), Doctor(listen_s=0.0))
+
+    assert asyncio.run(scene()) == NOT_DONE
+    assert "is the gateway set to RTU over TCP (transparent)?" in electrician.text
+
+
+@pytest.mark.parametrize("tool", [Doctor(), read, identify])
+def test_the_tools_work_over_a_gateway_in_modbus_tcp(tool: Tool) -> None:
+    """`tcp+modbus://host:port`: every request, also 0x11."""
+    code, electrician = _use(serve_modbus_tcp, tool, _meter())
+    assert code == DONE, electrician.text
+
+
+def test_a_meter_behind_a_gateway_that_does_not_respond_is_silent() -> None:
+    """The gateway's exception 11 is no refusal of the meter."""
+    code, electrician = _use(serve_modbus_tcp, Doctor(listen_s=0.1), _meter(silent=True))
+    assert code == NOT_DONE
+    assert "the gateway reports that the meter does not respond (exception 11)" in electrician.text
+    assert "does not pass them on" in electrician.text
 
 
 @dataclass

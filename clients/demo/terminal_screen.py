@@ -118,9 +118,9 @@ def _row(circuit: DemoCircuit, view: DemoView) -> dict[str, Text]:
 
 def _demand(view: DemoView, width: int, lines: int) -> Panel:
     figures = [kw for _, kw in view.demand]
-    top = max((kw for kw in figures if kw is not None), default=0.0)
     curve = Text("\n".join(bars(figures, width, lines)), "bright_blue")
-    title = f"demand {view.demand_now}, highest {top:.1f} kW; the generator gives {GENERATOR_KW:g} kW"
+    highest = "" if view.highest_kw is None else f", highest moment on standby {view.highest_kw:.1f} kW"
+    title = f"demand {view.demand_now}{highest}; the generator gives {GENERATOR_KW:g} kW"
     return Panel(curve, title=title, box=box.ROUNDED)
 
 

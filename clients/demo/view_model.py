@@ -30,9 +30,15 @@ class LogLine:
     play: bool
 
 
+_ON_STANDBY = ("shedding", "standby")
+
+
 @dataclass
 class DemoView:
-    """All that there is to show. `demand`: what the daemon said of it, kW by house second. `over`: all is as before."""
+    """All that there is to show. `demand`: what the daemon said of it, kW by house second. `over`: all is as before.
+
+    `highest_kw`: highest momentary demand in the outage, as in its report: no upper bounds. None: none yet.
+    """
 
     clock: HouseClock
     site: str = "demo"
@@ -41,6 +47,7 @@ class DemoView:
     lines: deque[LogLine] = field(default_factory=lambda: deque(maxlen=_LINES))
     demand: list[tuple[float, float | None]] = field(default_factory=list)
     had_outage: bool = False
+    highest_kw: float | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def take(self, name: str, payload: bytes) -> None:
@@ -49,6 +56,12 @@ class DemoView:
         if name == topics.DEMAND and self.told.demand is not None:
             kw = self.told.demand.get("kw")
             self.demand.append((self.clock() - self.clock.began, float(kw) if isinstance(kw, int | float) else None))
+            if (
+                isinstance(kw, int | float)
+                and self.state in _ON_STANDBY
+                and not self.told.demand.get("kw_is_upper_bound")
+            ):
+                self.highest_kw = max(self.highest_kw or 0.0, self.demand[-1][1] or 0.0)
         if name == topics.STATE and self.told.state is not None:
             self.had_outage = self.had_outage or self.told.state.get("outage") is not None
             if self.had_outage and self.state == "utility":

@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING
 
 from clients.reports.circuit_outcome import outcomes
-from clients.reports.outage_report import LONG_WINDOW_S
+from clients.reports.peaks import is_partial
 from controller.runtime.clock import json_time
 
 if TYPE_CHECKING:
@@ -32,7 +32,10 @@ def report_fields(story: OutageReport) -> dict[str, Json]:
     """Return one outage in full: the fields of the list, and its peaks, gaps, events and demand log."""
     fields = outage_fields(story.outage, story.configuration.panel if story.configuration else None)
     fields["meter_model"] = story.meter_model
-    fields["peaks"] = [{"over": peak.what, "kw": _rounded(peak.kw), **_moment("at", peak.at)} for peak in story.peaks]
+    fields["peaks"] = [
+        {"over": peak.what, "kw": _rounded(peak.kw), "at_least": peak.at_least, **_moment("at", peak.at)}
+        for peak in story.peaks
+    ]
     fields["gaps"] = [
         {**_moment("began", gap.began), **_moment("ended", gap.ended), "reason": gap.reason} for gap in story.gaps
     ]
@@ -62,8 +65,7 @@ def outage_fields(outage: OutageRow, panel: Panel | None) -> dict[str, Json]:
 
 def _partial(outage: OutageRow) -> list[Json]:
     """Return the peak's name where the outage was too short for a window of 15 minutes: it is over all of it."""
-    short = outage.peak_15min_kw is not None and outage.lasted is not None and outage.lasted.seconds < LONG_WINDOW_S
-    return ["peak_15min_kw"] if short else []
+    return ["peak_15min_kw"] if is_partial(outage) else []
 
 
 def _outcome_fields(row: CircuitOutcome) -> dict[str, Json]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from clients.reports.chart import CurvePoint, PeakMark, demand_svg
 from clients.reports.circuit_outcome import shed_summary
 from clients.reports.html_page import chart, figures, listed, page, table
-from clients.reports.outage_report import ACCURACY, DRILL, LONG_WINDOW_S, SHORT_WINDOW_S, SHORTER, time_notes, title
+from clients.reports.outage_report import ACCURACY, DRILL, time_notes, title
+from clients.reports.peaks import AVERAGES, FIFTEEN_MINUTES, LONG_WINDOW_S, SHORT_WINDOW_S
 from clients.reports.text import before_words, peak_words
 from clients.terminal.tables import figure
 from clients.terminal.times import clock, day_and_time, format_elapsed
@@ -38,14 +39,14 @@ def _head(story: OutageReport) -> Iterator[str]:
     yield f"<h1>{title(outage)}</h1>"
     yield f'<p class="when">{escape(day_and_time(outage.began))} – {escape(ended)}</p>'
     yield from (f"<p>{escape(note)}</p>" for note in time_notes(outage))
-    peak = next((peak for peak in story.peaks if peak.what in ("15 minutes", SHORTER)), None)
+    peak = next((peak for peak in story.peaks if peak.what in (FIFTEEN_MINUTES, *AVERAGES)), None)
     pairs = (
         (format_elapsed(outage.lasted) if outage.ended else "still lasts", "lasted"),
         *_transfers(outage),
         (figure(outage.energy_kwh, "kWh"), "energy meanwhile" if outage.kind == DRILL else "energy on standby"),
         (
             figure(peak.kw if peak else None, "kW"),
-            "average, for it was short" if peak and peak.what == SHORTER else "highest 15 minutes",
+            "average, for it was short" if peak and peak.what in AVERAGES else "highest 15 minutes",
         ),
         (shed_summary(outage), "circuits"),
     )
@@ -89,7 +90,7 @@ def _picture(story: OutageReport) -> str:
     marks = [
         PeakMark(since.seconds, peak.kw, f"{peak.kw:.1f} kW")
         for peak in story.peaks
-        if peak.what == "15 minutes" and peak.at and (since := story.since_began(peak.at)) is not None
+        if peak.what == FIFTEEN_MINUTES and peak.at and (since := story.since_began(peak.at)) is not None
     ]
     name = f"Demand in {title(story.outage).lower()}"
     try:
@@ -104,7 +105,10 @@ def _rows(story: OutageReport) -> Iterator[tuple[str, ...]]:
     """Yield the figures of the chart, evenly over the outage, at most `TABLE_ROWS` of them."""
     step = max(1, ceil(len(story.samples) / TABLE_ROWS))
     for row in story.samples[::step]:
-        kws = (row.kw, row.demand_5min_kw, row.demand_15min_kw)
+        since = story.since_began(row.at)
+        inside_s = since.seconds if since else 0.0
+        five_kw = row.demand_5min_kw if inside_s >= SHORT_WINDOW_S else None
+        kws = (row.kw, five_kw, row.demand_15min_kw if inside_s >= LONG_WINDOW_S else None)
         yield clock(row.at), *("unknown" if kw is None else f"{kw:.1f} kW" for kw in kws)
 
 

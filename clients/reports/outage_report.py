@@ -8,26 +8,23 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from clients.reports.circuit_outcome import outcomes
+from clients.reports.peaks import demand_peaks
 from controller.runtime.journal import format_event
 from controller.storage.boot_clocks import elapsed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from clients.reports.circuit_outcome import CircuitOutcome
+    from clients.reports.peaks import DemandPeak
     from controller.config.loader import Configuration
     from controller.storage.boot_clocks import Elapsed, LoggedTime
     from controller.storage.log_reader import EventLog, EventRow, OutageRow, SampleRow
 
 ACCURACY = "±0.5 % at power factor 1, ±0.75 % at 0.5, from 1 % to 100 % of the rated current (the maker's figures)"
 
-SHORT_WINDOW_S, LONG_WINDOW_S = 300.0, 900.0
-
 DRILL = "drill"
 """Kind of an outage that a user requested; its contact never opened."""
-
-SHORTER = "all of it, for it was shorter than 15 minutes"
-"""Label of the peak of an outage that is shorter than 15 minutes."""
 
 # Rows further apart than this number of usual distances are a gap.
 _GAP_SAMPLES = 4.0
@@ -49,15 +46,6 @@ _ROUTINE = frozenset(
         "meter_rolled_over",
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class DemandPeak:
-    """The highest figure of one kind, in kW. `at`: None where the log has no row that shows it."""
-
-    what: str
-    kw: float
-    at: LoggedTime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +105,7 @@ def build_report(log: EventLog, outage: OutageRow, configuration: Configuration 
         outage=outage,
         circuits=tuple(outcomes(outage, configuration.panel if configuration else None)),
         samples=samples,
-        peaks=tuple(_peaks(outage, samples)),
+        peaks=tuple(demand_peaks(outage, samples)),
         gaps=tuple(_gaps(samples, events)),
         events=tuple(_worth_telling(events)),
         configuration=configuration,
@@ -151,33 +139,6 @@ def _seconds(first: LoggedTime, second: LoggedTime) -> float | None:
 
 
 # --- demand ----------------------------------------------------------------------------------------------------------
-
-
-def _peaks(outage: OutageRow, samples: Sequence[SampleRow]) -> Iterator[DemandPeak]:
-    """Yield the highest demand over 15 and 5 minutes, and of a moment.
-
-    Of windows, those that lie in the outage; of moments, those that are no mere upper bound.
-    """
-    fifteens = _inside(outage, samples, LONG_WINDOW_S, lambda row: row.demand_15min_kw)
-    highest = max(fifteens, key=lambda one: one[0], default=None)
-    # The controller's own figure has every corner of the curve, the rows have one each few seconds.
-    if outage.peak_15min_kw is not None:
-        yield DemandPeak("15 minutes" if highest else SHORTER, outage.peak_15min_kw, highest and highest[1])
-    elif highest is not None:
-        yield DemandPeak("15 minutes", *highest)
-    fives = _inside(outage, samples, SHORT_WINDOW_S, lambda row: row.demand_5min_kw)
-    moments = _inside(outage, samples, 0.0, lambda row: None if row.kw_is_upper_bound else row.kw)
-    for what, rows in (("5 minutes", fives), ("a moment", moments)):
-        if rows:
-            yield DemandPeak(what, *max(rows, key=lambda one: one[0]))
-
-
-def _inside(
-    outage: OutageRow, samples: Sequence[SampleRow], window_s: float, figure: Callable[[SampleRow], float | None]
-) -> list[tuple[float, LoggedTime]]:
-    """Return the known figures whose window began in the outage, and when each was taken."""
-    rows = ((figure(row), row.at) for row in samples if (_seconds(outage.began, row.at) or 0.0) >= window_s)
-    return [(kw, at) for kw, at in rows if kw is not None]
 
 
 def _gaps(samples: Sequence[SampleRow], events: Sequence[EventRow]) -> Iterator[Gap]:

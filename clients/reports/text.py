@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clients.reports.circuit_outcome import shed_summary
-from clients.reports.outage_report import ACCURACY, DRILL, SHORTER, time_notes, title
+from clients.reports.outage_report import ACCURACY, DRILL, time_notes, title
+from clients.reports.peaks import AVERAGES, FIFTEEN_MINUTES, MOMENT, is_partial
 from clients.terminal.tables import figure, sparkline, table, terminal_width, wrapped
 from clients.terminal.times import clock, day_and_time, format_elapsed
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from clients.reports.circuit_outcome import CircuitOutcome
-    from clients.reports.outage_report import DemandPeak, OutageReport
+    from clients.reports.outage_report import OutageReport
+    from clients.reports.peaks import DemandPeak
     from controller.storage.log_reader import OutageRow
 
 _CURVE_MARGIN = 20
@@ -28,6 +30,8 @@ def outages_text(outages: Iterable[OutageRow]) -> str:
 def _row(outage: OutageRow) -> tuple[str, ...]:
     lasted = format_elapsed(outage.lasted) if outage.ended else "still lasts"
     energy, peak = figure(outage.energy_kwh, "kWh"), figure(outage.peak_15min_kw, "kW")
+    if is_partial(outage):
+        peak += " (average)"
     return (
         str(outage.id),
         outage.kind,
@@ -106,7 +110,7 @@ def _demand(story: OutageReport) -> Iterator[str]:
     yield f"energy     {figure(story.outage.energy_kwh, 'kWh')}"
     for peak in story.peaks:
         yield f"peak       {peak_words(peak)}"
-    if not any(peak.what in ("15 minutes", SHORTER) for peak in story.peaks):
+    if not any(peak.what in (FIFTEEN_MINUTES, *AVERAGES) for peak in story.peaks):
         yield "peak       over 15 minutes unknown: no window of 15 minutes was full"
     yield from _curve(story)
     for gap in story.gaps:
@@ -117,8 +121,10 @@ def _demand(story: OutageReport) -> Iterator[str]:
 
 def peak_words(peak: DemandPeak) -> str:
     """Return a peak as `7.4 kW over 15 minutes, at 12:05:30`."""
-    over = "for a moment" if peak.what == "a moment" else f"over {peak.what}"
-    return f"{peak.kw:.1f} kW {over}" + (f", at {clock(peak.at)}" if peak.at else "")
+    over = "for a moment" if peak.what == MOMENT else f"over {peak.what}"
+    return f"{'at least ' if peak.at_least else ''}{peak.kw:.1f} kW {over}" + (
+        f", at {clock(peak.at)}" if peak.at else ""
+    )
 
 
 def _curve(story: OutageReport) -> Iterator[str]:
@@ -136,4 +142,4 @@ def _events(story: OutageReport) -> Iterator[str]:
     if story.events:
         yield "Notable events"
     for told in story.events:
-        yield wrapped(told.text, " " * 14, first=f"{clock(told.at):14}")
+        yield wrapped(told.text, " " * 14, first=f"{clock(told.at):18}")

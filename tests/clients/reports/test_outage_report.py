@@ -186,6 +186,31 @@ def test_the_peak_of_a_short_outage_is_marked_for_programs_too(
     assert json.loads(told(short, capsys, "report", "--json"))["partial"] == ["peak_15min_kw"]
 
 
+def test_the_peaks_do_not_contradict_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A shorter time has no lower peak: the log has a momentary figure each few seconds only."""
+    write(tmp_path, [outage(peak_kw=6.5), *(sample(at, kw=4.0) for at in range(0, 1200, 5))])
+    peaks = json.loads(told(tmp_path, capsys, "report", "--json"))["peaks"]
+    assert [(peak["over"], peak["kw"], peak["at_least"]) for peak in peaks] == [
+        ("15 minutes", 6.5, False),
+        ("5 minutes", 6.5, True),
+        ("a moment", 6.5, True),
+    ]
+    assert "at least 6.5 kW for a moment" in told(tmp_path, capsys, "report")
+
+
+def test_the_peak_of_a_short_outage_is_its_average_everywhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the list, in the report and for programs; if demand was unknown for a while, of the measured part."""
+    short = [outage(ended=BEGAN + 600.0, peak_kw=4.2)]
+    write(tmp_path, [*short, *(sample(at) for at in range(0, 600, 5))])
+    assert "4.2 kW (average)" in told(tmp_path, capsys, "outages")
+    assert "4.2 kW over all of it, for it was shorter than 15 minutes" in told(tmp_path, capsys, "report")
+    silent = (sample(at, None, quality="stale") for at in range(100, 300, 5))
+    write(tmp_path / "gap", [*short, *(sample(at) for at in range(0, 100, 5)), *silent])
+    assert "4.2 kW over the part of it that was measured" in told(tmp_path / "gap", capsys, "report")
+
+
 def test_an_untrusted_clock_is_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A Pi has no clock of its own: times are marked, durations stand."""
     write(tmp_path, [outage()], trusted=False)

@@ -12,6 +12,9 @@ from enum import Enum
 LOST_IS_STANDBY_AFTER_S = 15.0
 """Time in seconds after which a lost contact counts as standby, with `on_lost = "shed"`."""
 
+QUERY_RETRY_S = (5.0, 10.0, 20.0, 40.0, 60.0, 60.0, 60.0, 60.0)
+"""Seconds between requests while the position is unknown. Then no more are sent until the device or broker returns."""
+
 
 class PowerSource(Enum):
     """Source of the panel's power, as reported by the settled contact."""
@@ -129,3 +132,33 @@ class ContactDebouncer:
 
     def _steady_from(self, at: float) -> None:
         self.steady_since = at if self.steady else None
+
+
+class ContactQuery:
+    """Schedule of the requests to the device of an MQTT contact for its position.
+
+    `enabled`: the installer's file names a topic for them.
+    """
+
+    def __init__(self, *, enabled: bool) -> None:
+        self._enabled = enabled
+        self._due_at: float | None = None
+        self._sent = 0
+
+    def returned(self, at: float) -> None:
+        """Schedule a request now: the connection to the broker is new, or the device has returned."""
+        if self._enabled:
+            self._due_at, self._sent = at, 0
+
+    def stop(self) -> None:
+        """Schedule nothing: the broker is disconnected."""
+        self._due_at = None
+
+    def deadline(self, *, unknown: bool) -> float | None:
+        """Return when the next request is due (monotonic seconds); None: none is. `unknown`: so is the position."""
+        return self._due_at if unknown or self._sent == 0 else None
+
+    def sent(self, at: float) -> None:
+        """Note that a request was sent, and schedule the next one, of which there is a limited number."""
+        self._due_at = at + QUERY_RETRY_S[self._sent] if self._sent < len(QUERY_RETRY_S) else None
+        self._sent += 1

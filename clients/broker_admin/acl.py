@@ -45,10 +45,14 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class TopicLayout:
-    """Topics of a house. `contact`: those of an MQTT contact, with its availability; empty if it is on a pin."""
+    """Topics of a house. `contact`: those of an MQTT contact, with its availability; empty if it is on a pin.
+
+    `contact_query`: where its device is asked for its position; empty: it is not asked.
+    """
 
     site: str
     contact: tuple[str, ...] = ()
+    contact_query: tuple[str, ...] = ()
 
     @property
     def names(self) -> SiteTopics:
@@ -59,7 +63,11 @@ def lines(user: User, house: TopicLayout) -> tuple[str, ...]:
     """Return what a user may do, as the access list says it. What is not in it is forbidden."""
     names = house.names
     if user.role is Role.CONTROLLER:
-        return (f"topic readwrite {names.everything}", *(f"topic read {topic}" for topic in house.contact))
+        return (
+            f"topic readwrite {names.everything}",
+            *(f"topic read {topic}" for topic in house.contact),
+            *(f"topic write {topic}" for topic in house.contact_query),
+        )
     if user.role is Role.DEVICE:
         return _of_device(user, house)
     # A request and its answer are between the one who asks and the controller.
@@ -79,6 +87,7 @@ def _of_device(user: User, house: TopicLayout) -> tuple[str, ...]:
         own.append(f"topic write {names.breaker_availability(circuit)}")
     if user.contact:
         own += [f"topic write {topic}" for topic in house.contact]
+        own += [f"topic read {topic}" for topic in house.contact_query]
     return tuple(own)
 
 

@@ -96,9 +96,12 @@ def _with_place(arguments: argparse.Namespace, call: Callable[[argparse.Namespac
     panel = parse_circuits(read(arguments.config / CIRCUITS_FILE))
     contact = installer.contact
     said = (contact.topic, contact.availability_topic) if isinstance(contact, MqttContact) else ()
+    query = contact.query_topic if isinstance(contact, MqttContact) else None
     place = _BrokerHost(
         arguments.config,
-        TopicLayout(installer.site.id, tuple(topic for topic in said if topic)),
+        TopicLayout(
+            installer.site.id, tuple(dict.fromkeys(topic for topic in said if topic)), (query,) if query else ()
+        ),
         None if isinstance(panel, ConfigErrors) else tuple(panel.circuits),
         MosquittoConfig(arguments.etc.absolute()),
         reload=not arguments.no_reload and arguments.etc == ETC,

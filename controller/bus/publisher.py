@@ -13,6 +13,7 @@ from controller.core.effects import (
     PublishLastOutage,
     PublishMeter,
     PublishState,
+    QueryContact,
     SendReply,
 )
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from controller.core.views import WallClock
 
 Publishable = (
-    PublishState
+    QueryContact
+    | PublishState
     | PublishCircuit
     | PublishDemand
     | PublishMeter
@@ -44,6 +46,8 @@ def render(effect: Publishable, engine: Engine, topics: Topics, wall: WallClock,
     match effect:
         case SendReply():
             message = topics.answer(effect)
+        case QueryContact():
+            message = topics.contact_query()
         case PublishEvent(event):
             message = topics.event(event, wall)
         case PublishMeter():

@@ -137,7 +137,10 @@ class SiteTopics:
 
 @dataclass(frozen=True, slots=True)
 class ContactTopics:
-    """Topics and payloads of an MQTT contact. `availability_topic`: None if its device never publishes availability."""
+    """Topics and payloads of an MQTT contact. `availability_topic`: None if its device never publishes availability.
+
+    It may be `topic` itself. `query_topic`: where the device is asked for its position; None: it is not asked.
+    """
 
     topic: str
     availability_topic: str | None = None
@@ -145,6 +148,8 @@ class ContactTopics:
     closed: str = "closed"
     available: str = "online"
     unavailable: str = "offline"
+    query_topic: str | None = None
+    query_payload: str = ""
 
 
 _NOT_SUBSCRIBED = "the controller does not subscribe to this topic"
@@ -181,7 +186,7 @@ class Topics:
         """
         contact = () if self.contact is None else (self.contact.topic, self.contact.availability_topic)
         return (
-            *(topic for topic in contact if topic is not None),
+            *dict.fromkeys(topic for topic in contact if topic is not None),
             self.names.breaker_availability(ANY),
             self.names.breaker_state(ANY),
             *(self.names.client_state(client) for client in (*KNOWN_CLIENTS, ANY)),
@@ -210,11 +215,16 @@ class Topics:
                 event = parse_request(request, message, self.circuits, self._reply_address(message))
         return event
 
-    def _contact_position(self, contact: ContactTopics, message: IncomingMessage) -> ContactChanged | Rejection | None:
+    def _contact_position(
+        self, contact: ContactTopics, message: IncomingMessage
+    ) -> ContactChanged | ContactAlive | ContactLost | Rejection | None:
         if not message.payload:
             return None  # a retained message was cleared
         positions = {contact.open.encode(): True, contact.closed.encode(): False}
         if (is_open := positions.get(message.payload)) is None:
+            # Many devices have their last will on the topic of their state.
+            if message.payload in (contact.available.encode(), contact.unavailable.encode()):
+                return self._contact_availability(contact, message)
             allowed = f"{contact.open!r} or {contact.closed!r}"
             return Rejection(f"the position of the contact must be {allowed}, not {shown(message.payload)}")
         return ContactChanged(message.at, open=is_open, retained=message.retained)
@@ -278,6 +288,12 @@ class Topics:
 
     def availability(self, online: bool) -> Publication:
         return _retained(self.names.availability, b"online" if online else b"offline")
+
+    def contact_query(self) -> Publication | None:
+        """Return the request to the contact's device for its position; None: it is not asked."""
+        if self.contact is None or self.contact.query_topic is None:
+            return None
+        return Publication(self.contact.query_topic, self.contact.query_payload.encode())
 
     def state(self, view: StateView, wall: WallClock) -> Publication:
         return _retained(self.names.state, payloads.state(view, wall))

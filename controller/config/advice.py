@@ -13,6 +13,8 @@ from rules.controllability import sheddable, uncontrollable_reason
 from rules.panel import Restore, Tag
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from controller.config.errors import ConfigError
     from controller.config.loader import Configuration
     from rules.panel import Circuit
@@ -82,8 +84,33 @@ def _contact(configuration: Configuration, notes: ErrorCollector) -> None:
         notes.add(("contact", "normally"), says, contact.normally)
     if isinstance(contact, GpioContact):
         _pin(contact.pin, notes)
-    elif contact.availability_topic is None:
-        notes.add_table(("contact",), "without availability_topic, a contact device that disappears is not detected")
+    elif sentences := [*_undetected(contact), *_unasked(contact)]:
+        notes.add_table(("contact",), "; ".join(sentences))
+
+
+def _undetected(contact: MqttContact) -> Iterator[str]:
+    """Yield how the loss of the contact's device would go undetected."""
+    if contact.expect_every_s:
+        return
+    if contact.availability_topic is None:
+        yield (
+            "without availability_topic, a contact device that disappears is not detected: set it, or expect_every_s "
+            "if the device publishes at intervals"
+        )
+    else:
+        yield (
+            "if the device is on another broker, joined by a bridge, its availability stays as it was when that broker "
+            "is lost: let availability_topic be one that the bridge itself writes, or set expect_every_s"
+        )
+
+
+def _unasked(contact: MqttContact) -> Iterator[str]:
+    """Yield that the position may stay unknown after a restart."""
+    if contact.query_topic is None:
+        yield (
+            "if the device publishes only changes, and not retained, the position is unknown after each restart: let "
+            "it publish retained, or set query_topic"
+        )
 
 
 def _pin(pin: int, notes: ErrorCollector) -> None:

@@ -168,6 +168,17 @@ def _note_words(contact: MqttContact, notes: ErrorCollector) -> None:
         notes.add(("contact", "closed"), 'use another word than for "open"', contact.closed)
     if contact.available == contact.unavailable:
         notes.add(("contact", "unavailable"), 'use another word than for "available"', contact.unavailable)
+    if contact.availability_topic == contact.topic:
+        # On one topic, the device's last will takes the place of its position: only the words distinguish them.
+        for key, word in (("available", contact.available), ("unavailable", contact.unavailable)):
+            if word in (contact.open, contact.closed):
+                other = "open" if word == contact.open else "closed"
+                notes.add(("contact", key), f'use another word than for "{other}": both are on one topic', word)
+    topic, payload = contact.query_topic, contact.query_payload
+    if topic is None and payload:
+        notes.add(("contact", "query_payload"), "needs query_topic: write the topic too", payload)
+    elif topic is not None and topic in (contact.topic, contact.availability_topic):
+        notes.add(("contact", "query_topic"), "use another topic: the device publishes on this one", topic)
 
 
 def _names(table: type[object]) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from rules.panel import Circuit, CircuitId, Kind, Override, Restore, ShedBy, Tag
 
 NAME = TextValue(ID_PATTERN, 'a-z, 0-9 and "-" between them, at most 64 signs')
 WORDS = TextValue(r".*\S.*", "a text of printable signs")
+ANY_TEXT = TextValue(r".*", "a text of printable signs; it may be empty")
 FILE = TextValue(r"/.+", "a path from the root, such as /etc/loadshed/broker.password")
 TOPIC = Topic()
 PORT = TextValue(
@@ -74,7 +75,9 @@ class MqttContact:
     """The auxiliary contact as a device on the bus reports it.
 
     `open`, `closed`: its payloads. `availability_topic`: None where the device has none; `available`, `unavailable`:
-    the payloads there. `on_lost`: whether a lost device counts as standby ("shed") or as unknown ("hold").
+    the payloads there; they are also understood on `topic`. `on_lost`: whether a lost device counts as standby ("shed")
+    or as unknown ("hold"). `expect_every_s`: a device that is silent for longer counts as lost; 0: never.
+    `query_topic`: where the device is asked for its position, with `query_payload`; None: it is not asked.
     """
 
     source: Annotated[Literal["mqtt"], OneOf(("gpio", "mqtt"))]
@@ -85,6 +88,9 @@ class MqttContact:
     available: Annotated[str, WORDS] = "online"
     unavailable: Annotated[str, WORDS] = "offline"
     on_lost: Annotated[Literal["hold", "shed"], OneOf(("hold", "shed"))] = "hold"
+    expect_every_s: Annotated[float, Number(0, 86_400)] = 0.0
+    query_topic: Annotated[str | None, TOPIC] = None
+    query_payload: Annotated[str, ANY_TEXT] = ""
     normally: Annotated[Literal["closed", "open"], OneOf(("closed", "open"))] = "closed"
     settle_s: Annotated[float, Number(0, 5)] = 0.1
     open_alarm_h: Annotated[float, HOURS_TO_A_YEAR] = 24.0

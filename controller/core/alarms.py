@@ -48,7 +48,7 @@ RETIRED_IDS = ("broker-away", "breaker-silent", "owed", "still-off", "meter-blin
 _TEXTS = {
     Alarm.CONTACT_UNKNOWN: _Text(
         "Transfer switch contact position unknown{detail}. Outages cannot be detected, and no circuit is restored.",
-        "Check the contact's wire and input. If it is an MQTT contact, check its device and the broker.",
+        "Check the contact and how it is read. {remedies}",
     ),
     Alarm.CONTACT_OPEN_LONG: _Text(
         "The transfer switch contact has been open for {detail} hours or more. The house has been on its generator "
@@ -159,7 +159,7 @@ class ActiveAlarms:
         """Raise the alarm, or update its text; return whether it is new. An active alarm keeps its `since`."""
         text = _TEXTS[alarm]
         message = text.message.format(circuits="; ".join(subject.labels), detail=subject.detail)
-        action = text.action.format(remedies=f"{subject.remedies} " if subject.remedies else "")
+        action = text.action.format(remedies=f"{subject.remedies} " if subject.remedies else "").strip()
         old = self._active.get(alarm)
         new = AlarmView(alarm.value, old.since if old else since, message, action, subject.circuits)
         if new != old:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from controller.core.rate_limit import RateLimit
 from controller.core.state_machine import Trigger
 from rules.chatter import ChatterDetector
-from rules.contact import PowerSource
+from rules.contact import ContactQuery, PowerSource
 from rules.flapping import flap_openings, stable_wait
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ class ContactHandler:
         self._stable_since: float | None = None  # `steady_since` of the period that has been found stable
         self._bounces = RateLimit(MAX_BOUNCE_EVENTS, BOUNCE_EVENTS_WINDOW_S)
         self.chatter = ChatterDetector()
+        self._expect_s = context.settings.contact_expect_s
+        self._heard_at: float | None = None  # last live message of an MQTT contact's device, or the connection
+        self._query = ContactQuery(enabled=context.settings.contact_query)
+        self.lost_reason: str | None = None  # None: no position since the start, or it is known
 
     @property
     def opening(self) -> bool:
@@ -60,12 +64,15 @@ class ContactHandler:
     def on_position(self, source: PowerSource, at: float, *, retained: bool) -> None:
         """Process a position of the contact, or the one that the broker has retained."""
         settled, was_opening = self.contact.settled, self.opening
+        self._heard_at = self._heard_at if retained else at
         (self.contact.on_retained if retained else self.contact.on_position)(source, at)
         self._after_edge(settled, was_opening=was_opening, at=at)
 
     def on_device_alive(self, at: float) -> None:
         """Process a live message of the contact's device that contains no position."""
         settled, was_opening = self.contact.settled, self.opening
+        self._heard_at = at
+        self._query.returned(at)
         self.contact.on_device_alive(at)
         self._after_edge(settled, was_opening=was_opening, at=at)
 
@@ -76,6 +83,10 @@ class ContactHandler:
         """
         if self.contact.settled is not PowerSource.UNKNOWN:
             self._outbox.log_event("contact_lost", at, reason=reason)
+        self.lost_reason = reason
+        if not offline:
+            self._heard_at = None
+            self._query.stop()
         if self.opening:
             self._context.record.cancel()
         self.contact.on_lost(at, offline=offline)
@@ -83,6 +94,30 @@ class ContactHandler:
         if self._outage.drill_holds:
             self._outage.end_drill(at, f"contact position unknown: {reason}", stable=False)
         self._outbox.publish_state()
+
+    def bus_connected(self, at: float) -> None:
+        """Process a new connection to the broker: the device of an MQTT contact is asked for its position."""
+        self._heard_at = at
+        self._query.returned(at)
+
+    def silence_deadline(self) -> float | None:
+        """Return when the device will have been silent for too long (monotonic seconds); None: never."""
+        known = self.contact.lost_since is None
+        return self._heard_at + self._expect_s if known and self._expect_s and self._heard_at is not None else None
+
+    def on_silence(self, at: float) -> None:
+        """Process a silence of the device that is too long."""
+        self.on_lost(at, f"its device has published nothing for {self._expect_s:g} s", offline=True)
+        self._query.returned(at)
+
+    def query_deadline(self) -> float | None:
+        """Return when the device is to be asked for its position (monotonic seconds); None: it is not."""
+        return self._query.deadline(unknown=self.contact.settled is PowerSource.UNKNOWN)
+
+    def on_query_due(self, at: float) -> None:
+        """Ask the device for its position."""
+        self._outbox.query_contact()
+        self._query.sent(at)
 
     def on_deadline(self, at: float) -> None:
         """Process the contact's deadline: a position has settled, or the contact has been lost for too long."""

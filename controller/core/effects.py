@@ -60,6 +60,10 @@ class PublishCircuit(NamedTuple):
     circuit: CircuitId
 
 
+class QueryContact(NamedTuple):
+    """Ask the device of the MQTT contact for its position."""
+
+
 class PublishDemand(NamedTuple):
     """Publish `demand`."""
 
@@ -195,6 +199,7 @@ Effect = (
     SwitchOff
     | SwitchOn
     | SendReply
+    | QueryContact
     | PublishState
     | PublishCircuit
     | PublishDemand

@@ -58,14 +58,17 @@ Two programs of one site disconnect each other again and again.
 class EngineSettings:
     """Settings of `installer.toml` that the decisions need. Times in seconds.
 
-    `contact_on_bus`: the contact is an MQTT device. `open_alarm_s`: time the contact may be open before an alarm is
-    raised; 0: no alarm. `generator_kw`: rated power of the generator; None: not configured.
+    `contact_on_bus`: the contact is an MQTT device. `contact_expect_s`: time after which its silence means that it is
+    lost; 0: never. `contact_query`: it can be asked for its position. `open_alarm_s`: time the contact may be open
+    before an alarm is raised; 0: no alarm. `generator_kw`: rated power of the generator; None: not configured.
     `companion_confirm_s`: time in which a circuit that Leviton's energy monitor sheds must report off.
     """
 
     settle_s: float = 0.1
     contact_on_bus: bool = False
     on_lost_shed: bool = False
+    contact_expect_s: float = 0.0
+    contact_query: bool = False
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     utility_stable_s: float = 10.0
     stagger_s: float = 5.0
@@ -248,6 +251,8 @@ class Engine:
         """Return the deadlines of the decisions, each with its handler; None: not set."""
         return (
             (self._contact.contact.deadline(), self._contact.on_deadline),
+            (self._contact.silence_deadline(), self._contact.on_silence),
+            (self._contact.query_deadline(), self._contact.on_query_due),
             (self._contact.stable_deadline(), self._contact.on_stable),
             (self._drill.begins_at, self._drill.on_begin_deadline),
             (self._outage.drill_ends_at, self._drill.on_end_deadline),
@@ -373,6 +378,7 @@ class Engine:
         self._scheduler.bus_connected()
         self._reports.connected()
         self._alarm_monitor.bus_connected()
+        self._contact.bus_connected(event.at)
         self._log_bus_event("bus_connected", event.at, {})
         self._outage.refresh(circuits)
         self._republish(event.at)

@@ -137,6 +137,10 @@ class Outbox:
         """Publish `outages/last`."""
         self._queue.add_last_outage()
 
+    def query_contact(self) -> None:
+        """Ask the contact's device for its position."""
+        self._queue.add_contact_query()
+
     def publish_demand(self) -> None:
         """Publish `demand`."""
         self._queue.add_demand()

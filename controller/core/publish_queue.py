@@ -13,6 +13,7 @@ from controller.core.effects import (
     PublishEvent,
     PublishLastOutage,
     PublishState,
+    QueryContact,
 )
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class PublishQueue:
         self._state = True
         self._demand = False
         self._alarm_list = self._last_outage = False
+        self._contact_query = False
         self._circuits: set[CircuitId] = set()
         self._alarms: set[str] = set()
         self._meters: dict[str, PublishMeter] = {}
@@ -48,6 +50,10 @@ class PublishQueue:
     def add_event(self, event: LogEvent) -> None:
         """Queue an event."""
         self._events.append(event)
+
+    def add_contact_query(self) -> None:
+        """Queue a request to the contact's device, in place of one that still waits."""
+        self._contact_query = True
 
     def add_state(self) -> None:
         """Queue `controller/state`."""
@@ -86,7 +92,9 @@ class PublishQueue:
 
     def drain(self, now: float) -> list[Effect]:
         """Return what may be published now, and remove it."""
-        effects: list[Effect] = [PublishEvent(event) for event in self._events]
+        effects: list[Effect] = [QueryContact()] if self._contact_query else []
+        self._contact_query = False
+        effects += [PublishEvent(event) for event in self._events]
         self._events.clear()
         if self._state and now >= self._state_at + MIN_INTERVAL_S:
             effects.append(PublishState())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.core.alarms import Alarm
+from controller.core.alarms import Alarm, AlarmSubject
 from controller.core.circuit_alarms import CircuitAlarmMonitor
 from rules.contact import PowerSource
 
@@ -100,19 +100,37 @@ class SystemAlarmMonitor:
         )
 
     def _update_contact_alarms(self, now: float) -> None:
-        self._raise_from(Alarm.CONTACT_UNKNOWN, self._unknown_at(), self._unknown_since())
+        detail, remedies = self._unknown_because()
+        self._raise_from(Alarm.CONTACT_UNKNOWN, self._unknown_at(), self._unknown_since(), detail, remedies)
         open_hours = f"{self._open_alarm_s / HOUR_S:g}"
         self._raise_from(Alarm.CONTACT_OPEN_LONG, self._open_long_at(), self._open_since(), open_hours)
         times = self._contact.chatter.fault(now)
         self._raise_from(Alarm.CONTACT_CHATTER, None if times is None else now, now, f"{times}")
 
-    def _raise_from(self, alarm: Alarm, at: float | None, since: float | None, detail: str = "") -> None:
+    def _unknown_because(self) -> tuple[str, str]:
+        """Return why the contact's position is unknown, and what to do."""
+        reason = self._contact.lost_reason
+        if not self._context.settings.contact_on_bus:
+            return "" if reason is None else f" ({reason})", "Its wire or its input may be faulty."
+        if reason is not None:
+            return f" ({reason})", "Its device, the network or a broker may be down."
+        cure = "check [contact] query_topic" if self._context.settings.contact_query else "set [contact] query_topic"
+        remedies = (
+            "If its device publishes only changes, let it publish its position retained, or "
+            f"{cure}. Until then, the position is known after the contact has moved once."
+        )
+        return " (its device has published no position since the start)", remedies
+
+    def _raise_from(
+        self, alarm: Alarm, at: float | None, since: float | None, detail: str = "", remedies: str = ""
+    ) -> None:
         """Keep the alarm active from `at` on; None: not active. `since`: when its cause began."""
         active = at is not None and at <= self._now
-        new_detail = detail if active else None
+        new_detail = f"{detail}{remedies}" if active else None
         if new_detail != self._details.get(alarm):
             self._details[alarm] = new_detail
-            self._context.outbox.set_alarm(alarm, self._now, active=active, detail=detail, since=since)
+            subject = AlarmSubject(detail, remedies=remedies)
+            self._context.outbox.set_alarm(alarm, self._now, active=active, subject=subject, since=since)
 
     # --- times of the alarms (monotonic seconds; None: no cause) -----------------------------------------------------
 

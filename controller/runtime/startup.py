@@ -38,6 +38,8 @@ def engine_settings(configuration: Configuration) -> EngineSettings:
         settle_s=contact.settle_s,
         contact_on_bus=on_bus,
         on_lost_shed=isinstance(contact, MqttContact) and contact.on_lost == "shed",
+        contact_expect_s=contact.expect_every_s if isinstance(contact, MqttContact) else 0.0,
+        contact_query=isinstance(contact, MqttContact) and contact.query_topic is not None,
         retry=RetryPolicy(shed.confirm_s, shed.eager_s),
         utility_stable_s=restore.utility_stable_s,
         stagger_s=restore.stagger_s,
@@ -74,7 +76,13 @@ def contact_topics(configuration: Configuration) -> ContactTopics | None:
         return None
     words = (contact.open, contact.closed) if contact.normally == "closed" else (contact.closed, contact.open)
     return ContactTopics(
-        contact.topic, contact.availability_topic, *words, available=contact.available, unavailable=contact.unavailable
+        contact.topic,
+        contact.availability_topic,
+        *words,
+        available=contact.available,
+        unavailable=contact.unavailable,
+        query_topic=contact.query_topic,
+        query_payload=contact.query_payload,
     )
 
 

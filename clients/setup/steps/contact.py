@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from clients.setup.session import SetupSession
     from controller.config.model import ContactSettings
 
+_NOTHING_SEEN_ON_BUS = (
+    "Nothing was seen. The usual causes, the likeliest first:\n"
+    "- The device publishes on another topic, or with other words: watch it with `mosquitto_sub -v -t '#'`.\n"
+    "- Its wires are on other terminals of the switch: it is the auxiliary contact, common and normally closed side.\n"
+    "- The device has lost its power, its network or its broker.\n"
+    "- The wire that was lifted is not one of this loop."
+)
 _NOTHING_SEEN = (
     "Nothing was seen. The usual causes, the likeliest first:\n"
     "- The wires are on another pin. The number is the BCM one: GPIO 17 is pin 11, ground is pin 9 or 14.\n"
@@ -30,7 +37,7 @@ _NOTHING_SEEN = (
     "- The wire that was lifted is not one of this loop."
 )
 _OPEN_ON_UTILITY = (
-    "It should be CLOSED on utility. Either the loop is open (a wire, the loop's supply, the input board, the pin), or "
+    "It should be CLOSED on utility. Either the loop is open (a wire, the loop's supply, the input), or "
     "this contact is inverted: open on utility. With an inverted contact, a cut wire reads as utility, and nothing is "
     "shed. Use the normally closed side of the switch's contact if it has one."
 )
@@ -87,11 +94,10 @@ async def _may_be_moved(ground: SetupSession) -> bool:
 
 
 async def _asked(person: Prompt, now: ContactSettings) -> ContactSettings:
-    person.say(
-        "The transfer switch's auxiliary contact: closed on utility, open on standby. Never put a voltage on the pin."
-    )
+    person.say("The transfer switch's auxiliary contact: closed on utility, open on standby.")
     source = await person.choose("Is it on a pin of this Pi, or an MQTT device?", ("gpio", "mqtt"), now.source)
     if source == "gpio":
+        person.say("Never put a voltage on the pin.")
         usual = now if isinstance(now, GpioContact) else GpioContact("gpio", 17)
         pin = await person.value("BCM number of its pin", by_key(GpioContact, "pin"), str(usual.pin))
         return replace(usual, pin=cast("int", pin))
@@ -134,11 +140,11 @@ async def _seen(ground: SetupSession, settings: ContactSettings) -> ContactSeen 
         if is_open:
             return await _not_closed(ground.prompt, settings)
         seen = ContactSeen(wired(settings), closed_at=now_utc())
-        opened = await _moved(ground, watch, wanted_open=True)
+        opened = await _moved(ground, watch, settings, wanted_open=True)
         if opened is None:
             return None
         seen = replace(seen, open_at=now_utc(), bounces=opened.bounces, settled_ms=round(1000 * opened.settled_s, 1))
-        closed = await _moved(ground, watch, wanted_open=False)
+        closed = await _moved(ground, watch, settings, wanted_open=False)
         return None if closed is None else replace(seen, closed_at=now_utc())
 
 
@@ -160,7 +166,9 @@ async def _not_closed(person: Prompt, settings: ContactSettings) -> ContactSetti
     return inverted
 
 
-async def _moved(ground: SetupSession, watch: ContactMonitor, *, wanted_open: bool) -> ContactMovement | None:
+async def _moved(
+    ground: SetupSession, watch: ContactMonitor, settings: ContactSettings, *, wanted_open: bool
+) -> ContactMovement | None:
     """Let the user move the contact and print the result; None if the user moved it and nothing was seen."""
     person = ground.prompt
     word = "Open" if wanted_open else "Close"
@@ -170,7 +178,8 @@ async def _moved(ground: SetupSession, watch: ContactMonitor, *, wanted_open: bo
         person.say(f"{word} it now: {_HOW[wanted_open]} …{hint}")
         swing = await _swing_or_word(ground, watch)
         if swing is None:
-            person.say(_NOTHING_SEEN)
+            on_bus = isinstance(settings, MqttContact)
+            person.say(_NOTHING_SEEN_ON_BUS if on_bus else _NOTHING_SEEN)
             return None
         if swing.chatters:
             person.say(f"{swing.told}. {_CHATTERS}")

@@ -33,6 +33,14 @@ USERS = (
 )
 
 
+def test_the_controller_may_ask_the_contacts_device_which_may_read_that() -> None:
+    """Other devices may neither read nor write there."""
+    house = TopicLayout("home", contact=("ats/contact",), contact_query=("ats/get",))
+    assert "topic write ats/get" in acl.lines(User(CONTROLLER_NAME, Role.CONTROLLER), house)
+    assert "topic read ats/get" in acl.lines(User("switch", Role.DEVICE, contact=True), house)
+    assert all("ats/get" not in line for line in acl.lines(User("tub", Role.DEVICE, ("hot-tub",)), house))
+
+
 # --- the files -------------------------------------------------------------------------------------------------------
 
 

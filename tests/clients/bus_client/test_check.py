@@ -131,6 +131,29 @@ def test_a_contact_on_the_bus_is_asked_for_its_availability_and_a_longer_wait() 
     assert "without availability_topic" in availability
 
 
+MQTT = '[site]\nid = "home"\n[contact]\nsource = "mqtt"\ntopic = "ats"\n[restore]\nutility_stable_s = 20\n'
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentences"),
+    [
+        ("", ("without availability_topic", "set query_topic")),
+        ('availability_topic = "ats"', ("joined by a bridge", "set expect_every_s", "set query_topic")),
+        ("expect_every_s = 60", ("publishes only changes, and not retained",)),
+        ('query_topic = "ats/get"', ("without availability_topic",)),
+        ('expect_every_s = 60\nquery_topic = "ats/get"', ()),
+    ],
+)
+def test_the_ways_in_which_a_contact_on_the_bus_goes_unheard_are_advised_on(
+    keys: str, sentences: tuple[str, ...]
+) -> None:
+    """A device that disappears, one behind a bridge, and one that publishes only changes. Never about a pin."""
+    found = advised(MQTT.replace("[restore]", f"{keys}\n[restore]"))
+    assert len(found) == bool(sentences)
+    assert all(sentence in found[0] for sentence in sentences)
+    assert all(" pin" not in one and "GPIO" not in one for one in found)
+
+
 @pytest.mark.parametrize(
     ("name", "more", "advice"),
     [

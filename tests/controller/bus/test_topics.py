@@ -118,6 +118,38 @@ def test_a_contact_whose_device_is_gone_is_lost_and_its_return_is_a_sign_of_life
     assert heard("ats/status", b"up", retained=True) is None
 
 
+def test_the_last_will_on_the_contacts_own_topic_is_understood() -> None:
+    """Many devices write `offline` where their state stands; with and without that topic as availability_topic."""
+    for availability_topic in ("ats/contact", None, "ats/status"):
+        topics = Topics("home", (), ContactTopics("ats/contact", availability_topic))
+
+        def parsed(payload: bytes, topics: Topics = topics, *, retained: bool = False) -> object:
+            return topics.parse(IncomingMessage(7.0, "ats/contact", payload, retained))
+
+        assert isinstance(parsed(b"offline"), ContactLost)
+        assert isinstance(parsed(b"offline", retained=True), ContactLost)
+        assert parsed(b"online") == ContactAlive(7.0)
+        assert parsed(b"online", retained=True) is None
+        assert parsed(b"open") == ContactChanged(7.0, open=True)
+        assert isinstance(parsed(b"away"), Rejection)
+
+
+def test_one_topic_for_position_and_availability_is_subscribed_to_once() -> None:
+    """The requests stay the last."""
+    topics = Topics("home", (), ContactTopics("ats/contact", "ats/contact"))
+    assert topics.subscriptions().count("ats/contact") == 1
+    assert topics.subscriptions()[0] == "ats/contact"
+
+
+def test_the_contacts_device_is_asked_on_its_own_topic() -> None:
+    """Not retained, with the payload of the file; without a topic it is not asked."""
+    topics = Topics("home", (), ContactTopics("ats/contact", query_topic="ats/get", query_payload='{"contact": ""}'))
+    query = topics.contact_query()
+    assert query is not None
+    assert (query.topic, query.payload, query.retain) == ("ats/get", b'{"contact": ""}', False)
+    assert TOPICS.contact_query() is None
+
+
 def test_the_contact_is_subscribed_to_first_and_its_availability_after_it() -> None:
     """Its word sheds; what is remembered of a device that is away ends as unknown."""
     assert TOPICS.subscriptions()[:2] == ("ats/contact", "ats/status")

@@ -161,6 +161,17 @@ def test_an_error_of_the_installer_has_its_place(table: str, sentence: str) -> N
         ('source = "mqtt"\ntopic = "a"\npin = 4', 'pin = 4: only where source = "gpio"; here it is "mqtt"'),
         ('source = "mqtt"\ntopic = "a/#"', 'topic = "a/#": use an MQTT topic without + and #'),
         ('source = "mqtt"', "[contact] topic: missing: use an MQTT topic without + and #"),
+        (
+            'source = "mqtt"\ntopic = "a"\navailability_topic = "a"\nclosed = "offline"',
+            'unavailable = "offline": use another word than for "closed": both are on one topic',
+        ),
+        (
+            'source = "mqtt"\ntopic = "a"\navailability_topic = "a"\navailable = "open"',
+            'available = "open": use another word than for "open": both are on one topic',
+        ),
+        ('source = "mqtt"\ntopic = "a"\nquery_topic = "a"', 'query_topic = "a": use another topic'),
+        ('source = "mqtt"\ntopic = "a"\nquery_payload = "?"', 'query_payload = "?": needs query_topic'),
+        ('source = "mqtt"\ntopic = "a"\nexpect_every_s = -1', "expect_every_s = -1: use a number from 0 to 86400"),
         ('source = "mqtt"\ntopic = "a"\nopen = "1"\nclosed = "1"', 'closed = "1": use another word than for "open"'),
         ('source = "mqtt"\ntopic = "a"\navailable = "offline"', 'use another word than for "available"'),
     ],

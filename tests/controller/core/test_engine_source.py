@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from controller.core import events as ev
+from controller.core.effects import QueryContact
 from controller.core.engine import LOSS_EVENTS_WINDOW_S, MAX_LOSS_EVENTS, EngineSettings
 from rules.panel import Position
 from tests.virtual_house import VirtualHouse, circuit
@@ -372,3 +373,109 @@ def test_a_trusted_clock_is_logged() -> None:
     house = VirtualHouse(circuit("hot-tub"))
     house.happens(ev.ClockTrusted(house.mono))
     assert len(house.happened("clock_trusted")) == 1
+
+
+# --- an MQTT contact whose device is silent, or has to be asked ------------------------------------------------------
+
+
+def test_a_device_that_is_silent_for_too_long_is_lost() -> None:
+    """Behind a bridge, no last will arrives: the source is unknown, with an alarm; the next message is known again."""
+    house = by_bus(EngineSettings(contact_on_bus=True, contact_expect_s=60.0))
+    house.wait(40.0)
+    house.contact.says(is_open=False)
+    house.wait(59.0)
+    assert house.state.source == "utility"
+    house.wait(2.0)
+    assert house.state.source == "unknown"
+    house.wait(30.0)
+    alarm = house.alarm("contact-unknown")
+    assert alarm is not None
+    assert "its device has published nothing for 60 s" in alarm.message
+    house.contact.says(is_open=False)
+    house.wait(1.0)
+    assert (house.state.source, house.alarm("contact-unknown")) == ("utility", None)
+
+
+def test_a_silent_device_never_sheds_or_restores() -> None:
+    """Unknown starts and ends no outage."""
+    house = by_bus(EngineSettings(contact_on_bus=True, contact_expect_s=60.0))
+    house.wait(600.0)
+    assert house.commands == []
+
+
+def test_without_an_interval_silence_is_no_loss() -> None:
+    """Most devices publish changes only."""
+    house = by_bus()
+    house.wait(86_400.0)
+    assert house.state.source == "utility"
+
+
+def test_a_retained_position_is_no_message_of_the_device() -> None:
+    """After a reconnection the interval counts from the connection."""
+    house = by_bus(EngineSettings(contact_on_bus=True, contact_expect_s=60.0))
+    house.happens(ev.BusLost(house.mono, "gone"), ev.BusConnected(house.mono))
+    house.wait(30.0)
+    house.contact.says(is_open=False, retained=True)
+    house.wait(29.0)
+    assert house.state.source == "utility"
+    house.wait(2.0)
+    assert house.state.source == "unknown"
+
+
+ASKED = EngineSettings(contact_on_bus=True, contact_query=True)
+
+
+def queries(house: VirtualHouse) -> int:
+    """Return the number of requests to the contact's device so far."""
+    return sum(isinstance(effect, QueryContact) for effect in house.effects)
+
+
+def test_the_device_is_asked_at_each_connection_and_while_the_position_is_unknown() -> None:
+    """A limited number of times; once known, no more."""
+    house = VirtualHouse(settings=ASKED, started=False)
+    house.start(contact_read=False)
+    house.wait(0.5)
+    assert queries(house) == 1
+    house.wait(15.5)
+    assert queries(house) == 3
+    house.wait(3600.0)
+    assert queries(house) == 9
+    house.contact.says(is_open=False)
+    house.wait(3600.0)
+    assert queries(house) == 9
+    house.happens(ev.BusLost(house.mono, "gone"), ev.BusConnected(house.mono))
+    house.wait(0.5)
+    assert queries(house) == 10
+
+
+def test_the_device_is_asked_when_it_returns() -> None:
+    """Its availability is live again: it may have moved in between."""
+    house = by_bus(ASKED)
+    house.happens(ev.ContactLost(house.mono, "offline"))
+    before = queries(house)
+    house.happens(ev.ContactAlive(house.mono))
+    house.wait(0.5)
+    assert queries(house) == before + 1
+
+
+def test_a_device_that_cannot_be_asked_is_not_asked() -> None:
+    """No query_topic, no request."""
+    house = by_bus()
+    assert queries(house) == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "cure"), [(BY_BUS, "set [contact] query_topic"), (ASKED, "check [contact] query")]
+)
+def test_the_alarm_about_a_position_never_published_names_the_cure(settings: EngineSettings, cure: str) -> None:
+    """A device that publishes only changes may leave it unknown for days. No text is about a pin."""
+    house = VirtualHouse(settings=settings, started=False)
+    house.start(contact_read=False)
+    house.wait(40.0)
+    alarm = house.alarm("contact-unknown")
+    assert alarm is not None
+    assert "has published no position since the start" in alarm.message
+    assert "publish its position retained" in alarm.action
+    assert cure in alarm.action
+    assert "wire" not in alarm.action
+    assert " pin" not in alarm.action

@@ -35,6 +35,7 @@ class BareClient:
         self._client.on_connect = self._on_connect
         self._client.on_message = self._on_message
         self._client.on_publish = self._on_publish
+        self._client.on_subscribe = self._on_subscribe
 
     def run(self) -> None:
         """Serve until stopped."""
@@ -47,6 +48,9 @@ class BareClient:
             self._client.subscribe([(topic, SubscribeOptions(qos=0)) for topic in topics])
         else:
             self._client.subscribe([(topic, 0) for topic in topics])
+
+    def _on_subscribe(self, *_: object) -> None:
+        # Not earlier: the broker would not pass on a contact that moves now.
         sys.stdout.write("connected\n")
         sys.stdout.flush()
 

@@ -37,12 +37,13 @@ from paho.mqtt.enums import CallbackAPIVersion
 client = Client(CallbackAPIVersion.VERSION2, "breakers", protocol=MQTTv5)
 client.max_inflight_messages_set(0)
 def answer(client, data, message):
-    client.publish(message.topic[:-3] + "state", message.payload, 0, retain=True)
+    client.publish(message.topic[:-3] + "state", message.payload, qos, retain=True)
 client.on_message = answer
+qos = int(sys.argv[3])
 client.connect("127.0.0.1", int(sys.argv[1]))
 for n in range(int(sys.argv[2])):
     client.publish(f"loadshed/home/breakers/c{n}/state", b"ON", 1, retain=True)
-client.subscribe("loadshed/+/breakers/+/set", 0)
+client.subscribe("loadshed/+/breakers/+/set", qos)
 client.on_subscribe = lambda *_: print("ready", flush=True)
 client.loop_forever()
 """
@@ -57,16 +58,17 @@ def house(folder: Path, circuits: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One of the two: how it is started, and what it prints when it listens."""
+    """One of the two: how it is started, and what it prints when it listens. `more`: of its installer.toml."""
 
     name: str
     ready: str
+    more: str = ""
 
     def command(self, port: int, folder: Path, circuits: int) -> list[str]:
         """Return the command line."""
         if self.name == "bare":
             return [sys.executable, "bench/bare_client.py", "--port", str(port), "--circuits", str(circuits)]
-        (folder / "installer.toml").write_text(INSTALLER.format(port=port))
+        (folder / "installer.toml").write_text(INSTALLER.format(port=port) + self.more)
         state = folder / f"state-{port}-{time.monotonic_ns()}"
         state.mkdir()
         return [sys.executable, "-m", "clients", "run", "--config", str(folder), "--state", str(state)]
@@ -90,9 +92,9 @@ class Program:
         drain.wait(LIMIT_S)
 
     @contextmanager
-    def breakers(self, port: int, circuits: int) -> Iterator[None]:
-        """Run breakers that confirm each command at once."""
-        command = [sys.executable, "-c", BREAKERS, str(port), str(circuits)]
+    def breakers(self, port: int, circuits: int, qos: int = 0) -> Iterator[None]:
+        """Run breakers that confirm each command at once. `qos`: of their subscription and their reports."""
+        command = [sys.executable, "-c", BREAKERS, str(port), str(circuits), str(qos)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             with killed_after(process):

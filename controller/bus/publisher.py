@@ -46,8 +46,6 @@ def render(effect: Publishable, engine: Engine, topics: Topics, wall: WallClock,
     match effect:
         case SendReply():
             message = topics.answer(effect)
-        case QueryContact():
-            message = topics.contact_query()
         case PublishEvent(event):
             message = topics.event(event, wall)
         case PublishMeter():
@@ -60,14 +58,26 @@ def render(effect: Publishable, engine: Engine, topics: Topics, wall: WallClock,
         case PublishAlarm(alarm):
             alarm_view = engine.alarm_view(alarm)
             message = topics.cleared_alarm(alarm) if alarm_view is None else topics.alarm(alarm_view, wall)
-        case PublishAlarmList():
-            message = topics.alarm_list(engine.alarm_views(), wall)
-        case PublishLastOutage():
-            outage_view = engine.last_outage_view()
-            message = None if outage_view is None else topics.last_outage(outage_view, wall)
         case PublishDemand():
             demand_view = engine.demand_view(now)
             message = None if demand_view is None else topics.demand(demand_view, now, wall)
+        case PublishAlarmList() | PublishLastOutage() | QueryContact():
+            message = _render_other(effect, engine, topics, wall)
         case _:
             assert_never(effect)
     return message
+
+
+def _render_other(
+    effect: PublishAlarmList | PublishLastOutage | QueryContact, engine: Engine, topics: Topics, wall: WallClock
+) -> Publication | None:
+    match effect:
+        case PublishAlarmList():
+            return topics.alarm_list(engine.alarm_views(), wall)
+        case PublishLastOutage():
+            view = engine.last_outage_view()
+            return None if view is None else topics.last_outage(view, wall)
+        case QueryContact():
+            return topics.contact_query()
+        case _:
+            assert_never(effect)

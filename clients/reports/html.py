@@ -105,7 +105,10 @@ def _rows(story: OutageReport) -> Iterator[tuple[str, ...]]:
     """Yield the figures of the chart, evenly over the outage, at most `TABLE_ROWS` of them."""
     step = max(1, ceil(len(story.samples) / TABLE_ROWS))
     for row in story.samples[::step]:
-        kws = (row.kw, row.demand_5min_kw, row.demand_15min_kw)
+        since = story.since_began(row.at)
+        inside_s = since.seconds if since else 0.0
+        five_kw = row.demand_5min_kw if inside_s >= SHORT_WINDOW_S else None
+        kws = (row.kw, five_kw, row.demand_15min_kw if inside_s >= LONG_WINDOW_S else None)
         yield clock(row.at), *("unknown" if kw is None else f"{kw:.1f} kW" for kw in kws)
 
 

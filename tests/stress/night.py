@@ -33,15 +33,19 @@ class Night:
         self.plan = plan
         self.judge = judge
         self.tally = tally
-        owed = {*house.state.get("owed", ())}
-        self.off_before = plan.off_before - owed
+        self.off_before = plan.off_before - self._owed()
         self.mischief = Mischief(house, roomy, self.off_before)
         self._log_from = len(house.program.log)
+
+    def _owed(self) -> set[str]:
+        """Return the circuits with a shed record: to be restored, or on and watched for a late OFF."""
+        state = self.house.state
+        return {*state.get("owed", ()), *state.get("late_off_watch", ())}
 
     async def play(self) -> None:
         """Play it. Raises AssertionError where the house does not come to rest."""
         await self._prepare()
-        told = {"off_before": sorted(self.off_before), "owed": sorted(self.house.state["owed"])}
+        told = {"off_before": sorted(self.off_before), "owed": sorted(self._owed())}
         self.house.recorder.note(NIGHT, json.dumps(told))
         for fault in self.plan.early:
             await self._goes_wrong(fault)
@@ -158,7 +162,7 @@ class Night:
         That is an answer, and a refusal, to whoever cannot see its illness end; said aloud, and tried at its next word.
         """
         ill = {fault.circuit for fault in (*self.plan.early, *self.plan.faults) if fault.name in ILLNESSES}
-        return ill & self._owed_for("brought no answer")
+        return ill & self._owed_for("no response to three ON commands")
 
     def _owed_for(self, *reasons: str) -> set[str]:
         whys = {circuit: str(self.house.circuit(circuit).get("why")) for circuit in self.house.state["owed"]}

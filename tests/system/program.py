@@ -47,7 +47,7 @@ class Program:
     @property
     def up(self) -> bool:
         """Return whether it has reported its start, since it was started last."""
-        return "started" in self.log[self._before_start :]
+        return any(line.startswith("the controller started") for line in self.log[self._before_start :])
 
     async def start(self) -> None:
         """Start it; return at once, before it has done anything."""

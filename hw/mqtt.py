@@ -11,22 +11,30 @@ import contextlib
 import logging
 import select
 import ssl
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+import struct
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo, MQTTv5, MQTTv311
+from paho.mqtt.client import MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.exception import MQTTException
 from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from hw.broker_limits import BrokerLimits
 from hw.broker_socket import Broker, BrokerError, connect, set_tcp_option
+from hw.mqtt_messages import ConnectRefusedError, Message, Will
+from hw.mqtt_reasons import access_advice, loss, refusal
+from hw.paho_client import PahoClient
+from hw.publish_properties import PublishProperties, new_properties
+from hw.send_window import Outgoing, SendWindow
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterable
 
-    from paho.mqtt.client import ConnectFlags, DisconnectFlags
+    from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
+    from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
 
 # The broker considers this client gone, and publishes its last will, after 1.5 times this time.
@@ -38,40 +46,18 @@ READ_MOST = 200
 # Maximum size of a message from the broker: a larger one is dropped there, before it is sent (MQTT v5).
 PACKET_MOST_BYTES = 2 * 1024 * 1024
 
+# What paho raises, beside its own exceptions, if the broker sends reason codes or properties that do not exist.
+_MALFORMED = (MQTTException, ValueError, LookupError, AssertionError, TypeError, struct.error)
+
 _log = logging.getLogger(__name__)
-
-
-class Message(NamedTuple):
-    """A received message. `retained`: the broker's stored copy."""
-
-    topic: str
-    payload: bytes
-    retained: bool
-    response_topic: str | None = None
-    correlation: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Will:
-    """Message that the broker publishes, retained, if this client disappears."""
-
-    topic: str
-    payload: bytes
-
-
-class _Client(Client):
-    """A paho client on a connected socket: paho's own way of connecting blocks."""
-
-    dialled: socket.socket
-
-    def _create_socket(self) -> socket.socket:
-        return self.dialled
 
 
 class MqttConnection:
     """An accepted connection. Created by `MqttConnection.open`; when it ends, `wait` raises the reason."""
 
-    def __init__(self, broker: Broker, client: _Client, sock: socket.socket, complain: Callable[[str], None]) -> None:
+    def __init__(
+        self, broker: Broker, client: PahoClient, sock: socket.socket, complain: Callable[[str], None]
+    ) -> None:
         self._broker = broker
         self._v5 = broker.version == "5"
         self._client = client
@@ -82,9 +68,12 @@ class MqttConnection:
         self._woken = asyncio.Event()
         self._accepted = False
         self._ended: str | None = None
+        self._refused: ConnectRefusedError | None = None
         self._writing = False
-        self._last: MQTTMessageInfo | None = None
-        self._expiries: dict[int, Properties] = {}
+        self._keepalive_s = KEEPALIVE_S
+        self.limits = BrokerLimits()
+        self._window = SendWindow(self.limits.receive_maximum)
+        self._properties = PublishProperties()
         self._readable = select.poll()
         self._readable.register(sock, select.POLLIN)
 
@@ -100,12 +89,30 @@ class MqttConnection:
     ) -> MqttConnection:
         """Return an accepted connection. Raises BrokerError with a sentence that states what to do.
 
-        A hanging broker is detected after two `keepalive_s`. `on_warning` receives what the broker forbids on an open
-        connection.
+        A hanging broker is detected after two `keepalive_s`. `complain` receives what the broker forbids on an open
+        connection. A last will that the broker does not support is reduced to what it does support.
         """
+        first: ConnectRefusedError | None = None
+        wanted = will
+        while True:
+            try:
+                link = await cls._open(broker, client_id, will, keepalive_s, complain)
+            except ConnectRefusedError as error:
+                first = first or error
+                if will is None or (will := will.without(error.code)) is None:
+                    raise first from error
+            else:
+                if wanted is not None and will is not None and not will.retain:
+                    link.limits = replace(link.limits, retain=False)  # with MQTT 3.1.1 the only sign of it
+                return link
+
+    @classmethod
+    async def _open(
+        cls, broker: Broker, client_id: str, will: Will | None, keepalive_s: int, complain: Callable[[str], None]
+    ) -> MqttConnection:
         password = broker.password()
         sock = await connect(broker)
-        client = _Client(
+        client = PahoClient(
             CallbackAPIVersion.VERSION2,
             client_id,
             protocol=MQTTv5 if broker.version == "5" else MQTTv311,
@@ -113,9 +120,9 @@ class MqttConnection:
         )
         client.dialled = sock
         client.username_pw_set(broker.username, password) if broker.username else None
-        client.max_inflight_messages_set(0)  # no limit of its own: 40 commands in waves of 20 would wait for each other
+        client.max_inflight_messages_set(0)  # no limit of paho's own: `SendWindow` keeps the broker's
         if will is not None:
-            client.will_set(will.topic, will.payload, qos=1, retain=True)
+            client.will_set(will.topic, will.payload, qos=will.qos, retain=will.retain)
         link = cls(broker, client, sock, complain)
         link._begin(keepalive_s)
         try:
@@ -132,21 +139,23 @@ class MqttConnection:
     # --- public -------------------------------------------------------------------------------------------------------
 
     def subscribe(self, filters: Iterable[str], *, as_published: bool = False) -> None:
-        """Subscribe to these topics, in this order, in one packet.
+        """Subscribe to these topics, in this order.
 
         At QoS 0: TCP loses nothing on an open connection, and nothing survives a closed one. At QoS 1 the broker would
         send its retained topics in waves of 20, and drop those beyond its queue.
 
         `as_published`: a live message published with the retain flag keeps that flag (MQTT v5 only).
         """
-        if self._v5:
-            options = SubscribeOptions(qos=0, retainAsPublished=as_published)
-            self._client.subscribe([(topic, options) for topic in filters])
-        else:
-            self._client.subscribe([(topic, 0) for topic in filters])
+        for batch in self.limits.batches(tuple(filters)):
+            if self._v5:
+                options = SubscribeOptions(qos=0, retainAsPublished=as_published)
+                self._client.subscribe([(topic, options) for topic in batch])
+            else:
+                self._client.subscribe([(topic, 0) for topic in batch])
 
     def unsubscribe(self, filters: Iterable[str]) -> None:
-        self._client.unsubscribe([*filters])
+        for batch in self.limits.batches(tuple(filters)):
+            self._client.unsubscribe(batch)
 
     def publish(
         self,
@@ -158,14 +167,24 @@ class MqttConnection:
         expiry_s: int | None = None,
         response_topic: str | None = None,
         correlation: bytes | None = None,
+        urgent: bool = False,
     ) -> None:
         """Send a message with the next `flush`, which follows automatically; drop it if the connection has ended.
 
-        Expiry (whole seconds), response topic and correlation need MQTT v5 and are omitted without it.
+        Expiry (whole seconds), response topic and correlation need MQTT v5 and are omitted without it. `urgent`: a
+        command; other messages wait if the broker limits the number of unacknowledged messages. Of a retained topic
+        only the latest message waits.
         """
-        if self._ended is None:
-            properties = self._properties(expiry_s, response_topic, correlation)
-            self._last = self._client.publish(topic, payload, qos, retain, properties)
+        if self._ended is not None:
+            return
+        limits = self.limits
+        properties = self._properties.of(expiry_s, response_topic, correlation) if self._v5 else None
+        qos, kept = min(qos, limits.maximum_qos), retain and limits.retain
+        message = Outgoing(topic, payload, qos, kept, properties, urgent, replaceable=retain)
+        if limits.maximum_packet_bytes is not None and not limits.fits(size := message.packet_bytes()):
+            self._on_warning(_too_large(self._broker, topic, size, limits.maximum_packet_bytes))
+        elif (admitted := self._window.admit(message)) is not None:
+            self._send(admitted)
 
     def flush(self) -> None:
         """Write queued packets now, as far as the socket accepts them; the rest follows automatically."""
@@ -180,7 +199,12 @@ class MqttConnection:
         for _ in range(READ_MOST):
             if self._ended is not None or not self._pending():
                 break
-            self._client.loop_read()
+            try:
+                self._client.loop_read()
+            except _MALFORMED as error:
+                self._end(f"the broker at {self._broker} sent something that is not MQTT: {error}")
+        while self._ended is None and (waiting := self._window.next()) is not None:
+            self._send(waiting)
         self._acknowledge()
         heard, self._inbox = self._inbox, []
         return heard
@@ -193,12 +217,12 @@ class MqttConnection:
         # Only now, after received data has been read: a stall of this program is not silence of the broker.
         self._client.loop_misc()
         if self._ended is not None:
-            raise BrokerError(self._ended)
+            raise self._refused or BrokerError(self._ended)
         if self._pending():
             await asyncio.sleep(0)  # a flood must not keep the loop from its other tasks
             return
         self._woken.clear()
-        timer = self._loop.call_later(at_most_s, self._woken.set)
+        timer = self._loop.call_later(min(at_most_s, self._client.ping_s / 4), self._woken.set)
         await self._woken.wait()
         timer.cancel()
 
@@ -209,7 +233,7 @@ class MqttConnection:
         """
         with contextlib.suppress(TimeoutError, BrokerError):
             async with asyncio.timeout(at_most_s):
-                while self._last is not None and not self._last.is_published():
+                while not self._window.idle:
                     self.flush()
                     await self.wait()
                     self.read()
@@ -228,6 +252,7 @@ class MqttConnection:
 
     def _begin(self, keepalive_s: int) -> None:
         client = self._client
+        self._keepalive_s = keepalive_s
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
@@ -237,7 +262,7 @@ class MqttConnection:
         client.on_socket_register_write = self._flush_soon
         self._loop.add_reader(self._sock, self._woken.set)
         if self._v5:
-            limits = _properties(PacketTypes.CONNECT)
+            limits = new_properties(PacketTypes.CONNECT)
             limits.MaximumPacketSize = PACKET_MOST_BYTES
             client.connect(self._broker.host, self._broker.port, keepalive_s, clean_start=True, properties=limits)
         else:
@@ -255,6 +280,10 @@ class MqttConnection:
                 f"the broker at {self._broker} accepted the connection and does not respond: restart it if it hangs"
             )
             raise BrokerError(trouble) from error
+
+    def _send(self, message: Outgoing) -> None:
+        info = self._client.publish(message.topic, message.payload, message.qos, message.retain, message.properties)
+        self._window.sent(info.mid, message)
 
     def _pending(self) -> bool:
         """Return whether there is data to read. TLS may hold data that the socket no longer shows."""
@@ -299,39 +328,29 @@ class MqttConnection:
         self._ended = self._ended or reason
         self._woken.set()
 
-    def _properties(
-        self, expiry_s: int | None, response_topic: str | None, correlation: bytes | None
-    ) -> Properties | None:
-        if not self._v5 or (expiry_s is None and response_topic is None and correlation is None):
-            return None
-        if response_topic is None and correlation is None and expiry_s in self._expiries:
-            return self._expiries[expiry_s]  # paho takes longer to create properties than to send the message
-        properties = _properties(PacketTypes.PUBLISH)
-        if expiry_s is not None:
-            properties.MessageExpiryInterval = expiry_s
-        if response_topic is not None:
-            properties.ResponseTopic = response_topic
-        if correlation is not None:
-            properties.CorrelationData = correlation
-        elif expiry_s is not None and response_topic is None:
-            self._expiries[expiry_s] = properties
-        return properties
-
     # --- paho callbacks; they only record, because paho holds a lock --------------------------------------------------
 
     def _on_connect(
-        self, _client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
+        self, _client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
         if reason.is_failure:
-            self._end(_refused(self._broker, reason))
-        else:
-            self._accepted = True
+            self._refused = ConnectRefusedError(refusal(self._broker, reason), reason.value)
+            self._end(str(self._refused))
+            return
+        if self._v5:
+            self.limits = BrokerLimits.of(properties)
+            self._window = SendWindow(self.limits.receive_maximum)
+        self._client.follow_keep_alive(self._keepalive_s, self.limits.keep_alive_s)
+        self._accepted = True
 
     def _on_disconnect(
         self, _client: Client, _data: object, flags: DisconnectFlags, reason: ReasonCode, _properties: object
     ) -> None:
         by_broker = flags.is_disconnect_packet_from_server
-        self._end(_went_away(self._broker, reason, by_broker=by_broker, accepted=self._accepted))
+        text = loss(self._broker, reason, by_broker=by_broker, accepted=self._accepted)
+        if not self._accepted and self._refused is None:
+            self._refused = ConnectRefusedError(text, None)
+        self._end(text)
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         properties: Any = message.properties
@@ -349,52 +368,16 @@ class MqttConnection:
         self, _client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: object
     ) -> None:
         if any(reason.is_failure for reason in reasons):
-            self._on_warning(f"the broker at {self._broker} forbids reading: {_access(self._broker)}")
+            self._on_warning(f"the broker at {self._broker} forbids reading: {access_advice(self._broker)}")
 
-    def _on_publish(self, _client: Client, _data: object, _mid: int, reason: ReasonCode, _properties: object) -> None:
+    def _on_publish(self, _client: Client, _data: object, mid: int, reason: ReasonCode, _properties: object) -> None:
+        self._window.acknowledged(mid)
         if reason.is_failure:
-            self._on_warning(f"the broker at {self._broker} refuses publications ({reason}): {_access(self._broker)}")
+            self._on_warning(
+                f"the broker at {self._broker} refuses publications ({reason}): {access_advice(self._broker)}"
+            )
 
 
-def _properties(kind: int) -> Properties:
-    return Properties(kind)  # type: ignore[no-untyped-call]  # paho's own
-
-
-# --- reason codes as sentences ----------------------------------------------------------------------------------------
-
-# MQTT v5, 2.4: reason codes. paho uses the same numbers for its own errors.
-_KEEP_ALIVE_TIMEOUT = 0x8D
-_SESSION_TAKEN_OVER = 0x8E
-
-
-def _access(broker: Broker) -> str:
-    return f"allow {broker.username or 'anonymous clients'} the topics of this site in its access list"
-
-
-def _refused(broker: Broker, reason: ReasonCode) -> str:
-    advice = {
-        0x84: 'it does not support this version: set version = "3.1.1" in [broker]',
-        0x85: "it does not accept the client id: check [site] id",
-        0x86: "wrong user name or password: see [broker] username and password_file",
-        0x87: "not authorized: see [broker] username and password_file, and the broker's access list",
-        0x88: "it is unavailable: see its log",
-        0x89: "it is busy: see its log",
-        0x8A: "it has banned this client: see its log",
-    }.get(reason.value, f"{reason}: see its log")
-    return f"the broker at {broker} refuses the connection: {advice}"
-
-
-def _went_away(broker: Broker, reason: ReasonCode, *, by_broker: bool, accepted: bool) -> str:
-    if by_broker and reason.value == _SESSION_TAKEN_OVER:
-        return f"another program connected to the broker at {broker} with this program's client id"
-    if by_broker:
-        return f"the broker at {broker} ended the connection: {reason}"
-    if not accepted:
-        trouble = f"the broker at {broker} closed the connection at once"
-        return f'{trouble}: TLS on one side only, or it needs version = "3.1.1" in [broker]'
-    why = (
-        "it stopped responding"
-        if reason.value == _KEEP_ALIVE_TIMEOUT
-        else "it closed the connection, or the line is dead"
-    )
-    return f"the connection to the broker at {broker} was lost: {why}"
+def _too_large(broker: Broker, topic: str, size: int, most: int) -> str:
+    trouble = f"{topic} is not published: it has {size} bytes, and the broker at {broker} accepts {most} at most"
+    return f"{trouble}. Raise its maximum packet size (Mosquitto: max_packet_size)"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hw.broker_socket import Broker
-    from hw.mqtt import Message
+    from hw.mqtt_messages import Message
     from rules.json_types import Json
     from rules.requests import AskKind
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from controller.config.loader import Configuration
     from controller.config.model import ContactSettings
     from hw.broker_socket import Broker
-    from hw.mqtt import Message
+    from hw.mqtt_messages import Message
 
 POLL_S = 0.25
 FIRST_WORD_S = 3.0

@@ -16,7 +16,8 @@ from controller.core.effects import SendReply
 from controller.core.events import BusConnected, BusLost, Requested
 from controller.core.rate_limit import RateLimit
 from hw.broker_socket import BrokerError
-from hw.mqtt import MqttConnection, Will
+from hw.mqtt import MqttConnection
+from hw.mqtt_messages import Will
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from controller.bus.topics import Topics
     from controller.core.events import Event
     from hw.broker_socket import Broker
-    from hw.mqtt import Message
+    from hw.mqtt_messages import Message
 
 # Seconds from the start of one attempt to the start of the next. The first follows at once. Documented maximum: 2 s.
 RETRY_STEPS_S = (0.0, 0.1, 0.2, 0.5, 1.0)
@@ -97,6 +98,7 @@ class BusClient:
             retain=publication.retain,
             expiry_s=publication.expiry_s,
             correlation=publication.correlation,
+            urgent=publication.urgent,
         )
         return True
 

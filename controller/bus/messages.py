@@ -24,7 +24,10 @@ class IncomingMessage(NamedTuple):
 
 
 class Publication(NamedTuple):
-    """Message to publish. `expiry_s`: seconds after which the broker must discard it; None: no expiry."""
+    """Message to publish. `expiry_s`: seconds after which the broker must discard it; None: no expiry.
+
+    `urgent`: a command, which waits for no other message.
+    """
 
     topic: str
     payload: bytes
@@ -32,6 +35,7 @@ class Publication(NamedTuple):
     retain: bool = False
     expiry_s: int | None = None
     correlation: bytes | None = None
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -284,7 +284,8 @@ class Topics:
     def command(self, switch: SwitchOff | SwitchOn) -> Publication:
         """Return the command for one breaker. It is never retained, and expires at the broker when its retry is due."""
         payload = self.profile.on if isinstance(switch, SwitchOn) else self.profile.off
-        return Publication(self.names.breaker_command(switch.circuit), payload, expiry_s=switch.expires_s)
+        topic = self.names.breaker_command(switch.circuit)
+        return Publication(topic, payload, expiry_s=switch.expires_s, urgent=True)
 
     def availability(self, online: bool) -> Publication:
         return _retained(self.names.availability, b"online" if online else b"offline")

@@ -12,7 +12,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from hw.broker_socket import BrokerError
-from hw.mqtt import MqttConnection, Will
+from hw.mqtt import MqttConnection
+from hw.mqtt_messages import Will
 from rules.panel import CircuitId, Position
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from controller.storage.schema import LEDGER, UnusableDatabaseError, open_for_re
 from hw.simulated.breakers import BreakersOnBus, SimulatedBreaker
 from rules.panel import CircuitId, Position
 from tests.mosquitto import Mosquitto
+from tests.scripted_broker import Limits, ScriptedBroker
 from tests.system.on_bus import CONTACT, CONTACT_STATUS, ContactDevice, Recorder
 from tests.system.program import Program
 
@@ -105,6 +106,7 @@ class ProcessHouse:
     """Everything at once. `folder`: its files. `broker_lines`: more of Mosquitto's configuration.
 
     `prefix`: what the daemon's command line begins with. `by_people`: circuits that people may have had switched.
+    `limits`: a scripted broker with these limits is used in place of Mosquitto.
     """
 
     folder: Path
@@ -114,6 +116,7 @@ class ProcessHouse:
     broker_lines: tuple[str, ...] = ()
     prefix: tuple[str, ...] = ()
     by_people: set[str] = field(default_factory=set)
+    limits: Limits | None = None
 
     async def __aenter__(self) -> Self:
         self.folder.mkdir(exist_ok=True, parents=True)
@@ -121,10 +124,12 @@ class ProcessHouse:
         self.config.mkdir()
         self.state_dir.mkdir(exist_ok=True)
         self._news = asyncio.Event()
-        self.mosquitto = Mosquitto(self.folder, *self.broker_lines)
+        self.server: Mosquitto | ScriptedBroker = (
+            Mosquitto(self.folder, *self.broker_lines) if self.limits is None else ScriptedBroker(self.limits)
+        )
         self.write_installer()
         self.write_circuits(self.circuits)
-        broker = self.mosquitto.broker
+        broker = self.server.broker
         remote = [SimulatedBreaker(CircuitId(circuit.id)) for circuit in self.circuits if circuit.breaker in REMOTE]
         self.hub = BreakersOnBus(remote, broker, SiteTopics(SITE), time.monotonic, self._wake)
         self.recorder = Recorder(broker, SITE, self._wake)
@@ -141,7 +146,13 @@ class ProcessHouse:
             self.nobody_else_was_touched()
         await self.program.kill()
         await self._running.aclose()
-        await asyncio.to_thread(self.mosquitto.close)
+        await asyncio.to_thread(self.server.close)
+
+    @property
+    def mosquitto(self) -> Mosquitto:
+        """Return the broker, if it is a Mosquitto."""
+        assert isinstance(self.server, Mosquitto)
+        return self.server
 
     @staticmethod
     async def _cancelled(task: asyncio.Task[None]) -> None:
@@ -152,7 +163,7 @@ class ProcessHouse:
     # --- files -------------------------------------------------------------------------------------------------------
 
     def write_installer(self, text: str | None = None) -> None:
-        told = self.timing.toml(self.mosquitto.port) + self.installer_more
+        told = self.timing.toml(self.server.port) + self.installer_more
         (self.config / "installer.toml").write_text(told if text is None else text, encoding="utf-8")
 
     def write_circuits(self, circuits: Iterable[Wired] | str) -> None:
@@ -165,16 +176,16 @@ class ProcessHouse:
 
     async def start_broker(self) -> None:
         """Start Mosquitto, and wait until every client but the daemon is connected."""
-        await asyncio.to_thread(self.mosquitto.start)
+        await asyncio.to_thread(self.server.start)
         async with asyncio.timeout(WITHIN_S):
             for client in (self.recorder, self.hub, self.contact):
                 await client.connected.wait()
 
     async def stop_broker(self) -> None:
-        await asyncio.to_thread(self.mosquitto.stop)
+        await asyncio.to_thread(self.server.stop)
 
     async def kill_broker(self) -> None:
-        await asyncio.to_thread(self.mosquitto.kill)
+        await asyncio.to_thread(self.server.kill)
 
     async def begin(self) -> None:
         """Start broker and daemon on utility, and wait until every breaker has reported live."""
@@ -213,7 +224,7 @@ class ProcessHouse:
     async def ask(self, request: AskKind, circuit: str | None = None, **more: Any) -> tuple[bool, str]:
         """Send a user request to the daemon; return its reply."""
         fields = {} if circuit is None else {"circuit": circuit}
-        return await send_request(self.mosquitto.broker, SITE, request, {**fields, **more}, timeout_s=WITHIN_S)
+        return await send_request(self.server.broker, SITE, request, {**fields, **more}, timeout_s=WITHIN_S)
 
     async def publish(self, *messages: tuple[str, bytes], retain: bool = False) -> None:
         """Say something on the bus as a stranger, and wait until the broker has passed it on."""

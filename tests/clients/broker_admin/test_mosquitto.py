@@ -13,7 +13,8 @@ from clients.broker_admin import passwords
 from clients.broker_admin.acl import CONTROLLER_NAME, Role, TopicLayout, User
 from clients.broker_admin.mosquitto import Listeners, MosquittoConfig
 from hw.broker_socket import Broker, BrokerError
-from hw.mqtt import MqttConnection, Will
+from hw.mqtt import MqttConnection
+from hw.mqtt_messages import Will
 from tests.mosquitto import HOST, Mosquitto, held_port
 from tests.pages import ROOT
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from controller.core.events import Event
     from hw.broker_socket import Broker
-    from hw.mqtt import Message
+    from hw.mqtt_messages import Message
 
 T = TypeVar("T")
 
@@ -79,7 +79,8 @@ class World:
         self.heard: list[Message] = []
 
     def say(self, topic: str, payload: bytes, *, retain: bool = False, response_topic: str | None = None) -> None:
-        self.link.publish(topic, payload, retain=retain, response_topic=response_topic)
+        # Urgent: this client reads only while it waits, and a message that waits for a place would stay here.
+        self.link.publish(topic, payload, retain=retain, response_topic=response_topic, urgent=True)
         self.link.flush()
 
     async def until(self, enough: Callable[[list[Message]], bool]) -> list[Message]:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from controller.bus.connection import BusClient
     from controller.core.events import Event
-    from hw.mqtt import Message
+    from hw.mqtt_messages import Message
     from tests.mosquitto import Mosquitto
 
 CONNACK = bytes((0x20, 3, 0, 0, 0))  # MQTT v5, 3.2: accepted, no session, no properties

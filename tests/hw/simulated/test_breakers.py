@@ -18,7 +18,7 @@ from rules.panel import CircuitId, Kind, Position
 
 if TYPE_CHECKING:
     from hw.broker_socket import Broker
-    from hw.mqtt import Message
+    from hw.mqtt_messages import Message
     from tests.mosquitto import Mosquitto
 
 TUB = CircuitId("tub")

@@ -330,11 +330,10 @@ class Daemon:
             await asyncio.to_thread(history.save, self._state_dir, self._configuration)
             self._refuse(wrong, reply)
             return
-        old, self._configuration = self._configuration.panel, read
+        self._configuration = read
         self._topics = replace(self._topics, circuits=read.panel.circuits.keys())
         self._inbox.put(ev.CircuitsChanged(clock.monotonic(), read.panel, reply))
-        added = (circuit.id for circuit in read.panel if circuit.id not in old)
-        self._bus.set_topics(self._topics, tuple(self._topics.of_circuit(circuit) for circuit in added))
+        self._bus.set_topics(self._topics)
 
     def _refuse(self, wrong: Sequence[str], reply: object = None) -> None:
         """Refuse a file, and say why in the journal: who sends SIGHUP gets no other answer."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 RECEIVE_MAXIMUM = 65535
 """Maximum number of messages in flight of a broker that announces none."""
@@ -14,8 +13,7 @@ FILTERS_PER_SUBSCRIBE = 8
 """Maximum number of topic filters in one SUBSCRIBE. No limit is announced for it; cloud brokers disconnect above 8."""
 
 
-@dataclass(frozen=True, slots=True)
-class BrokerLimits:
+class BrokerLimits(NamedTuple):
     """Limits of one connection. The defaults are those of MQTT v5 for a broker that announces none.
 
     `receive_maximum`: messages above QoS 0 that may be unacknowledged. `maximum_packet_bytes`: None: no limit.

@@ -12,7 +12,6 @@ import logging
 import select
 import ssl
 import struct
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from paho.mqtt.client import MQTTMessage, MQTTv5, MQTTv311
@@ -103,7 +102,7 @@ class MqttConnection:
                     raise first from error
             else:
                 if wanted is not None and will is not None and not will.retain:
-                    link.limits = replace(link.limits, retain=False)  # with MQTT 3.1.1 the only sign of it
+                    link.limits = link.limits._replace(retain=False)  # with MQTT 3.1.1 the only sign of it
                 return link
 
     @classmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from hw.broker_socket import BrokerError
@@ -19,8 +18,7 @@ class Message(NamedTuple):
     correlation: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Will:
+class Will(NamedTuple):
     """Message that the broker publishes if this client disappears; retained, if the broker retains messages."""
 
     topic: str
@@ -35,8 +33,8 @@ class Will:
         MQTT 3.1.1.
         """
         if refused == NO_QOS and self.qos > 0:
-            return replace(self, qos=0)
-        return replace(self, retain=False) if refused in (NO_RETAIN, None) and self.retain else None
+            return self._replace(qos=0)
+        return self._replace(retain=False) if refused in (NO_RETAIN, None) and self.retain else None
 
 
 class ConnectRefusedError(BrokerError):

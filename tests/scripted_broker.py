@@ -157,6 +157,11 @@ class ScriptedBroker:
             if any(matches(one, topic) for one in session.filters):
                 session.send_publish(topic, payload, properties, retain=False)
 
+    def distribute_from_outside(self, topic: str, payload: bytes) -> None:
+        """Pass a message on, as if a client had published it; from another thread."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self.distribute, topic, payload)
+
     def admit(self, session: _Session) -> None:
         """Add a session; disconnect an earlier one with the same client id, whose last will is published."""
         if (earlier := self._sessions.get(session.client)) is not None:

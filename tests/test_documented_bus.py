@@ -180,7 +180,7 @@ def test_each_topic_in_a_shell_line_is_one_of_ours(page: Path) -> None:
     """What is typed on the bus arrives."""
     topics = Topics("home", [CircuitId("hot-tub")])
     ours = {topics.names.state, topics.names.breaker_command("hot-tub")}
-    heard = {*topics.of_circuit(CircuitId("hot-tub")), *(topics.names.ask(kind) for kind in ASK_KINDS)}
+    heard = {*topics.device_topics(), *(topics.names.ask(kind) for kind in ASK_KINDS)}
     typed = {words[words.index("-t") + 1] for words in commands(page) if words[0].startswith("mosquitto_")}
     assert typed <= ours | heard
 

@@ -115,15 +115,13 @@ class BusClient:
         while self._link is not None and (messages := self._link.read()):
             self._handle(messages)
 
-    def set_topics(self, topics: Topics, added: tuple[tuple[str, ...], ...] = ()) -> None:
-        """Use these topics from now on. `added`: topics of new circuits, whose retained messages are fetched."""
-        self._topics = topics
+    def set_topics(self, topics: Topics) -> None:
+        """Use these topics from now on: subscribe to those of new circuits, and no longer to those of removed ones."""
+        old, self._topics = self._topics, topics
         if self._link is None or not self._link.alive:
             return
-        for filters in added:
-            # The wildcard subscription exists already; only a new subscription makes the broker send retained messages.
-            self._link.subscribe(filters)
-            self._link.unsubscribe(filters)
+        self._link.subscribe(topics.device_topics([one for one in topics.circuits if one not in old.circuits]))
+        self._link.unsubscribe(old.device_topics([one for one in old.circuits if one not in topics.circuits]))
 
     # --- one connection --------------------------------------------------------------------------------------------
 
@@ -153,11 +151,12 @@ class BusClient:
         # without waiting for the broker's acknowledgment of the subscriptions.
         self._on_event(BusConnected(self._clock()))
         # The subscriptions are first in the stream: the reports that follow a command arrive live.
-        first, *others, requests = self._topics.subscriptions()
-        link.subscribe([first])
-        link.subscribe(others)
+        topics = self._topics
+        link.subscribe(topics.contact_topics())
+        link.subscribe(topics.device_topics())
+        link.subscribe(topics.client_topics(wildcards=link.limits.wildcards))
         # As published: a request with the retain flag is refused at once, not only when the broker delivers its copy.
-        link.subscribe([requests], as_published=True)
+        link.subscribe(topics.request_topics(wildcards=link.limits.wildcards), as_published=True)
 
     def _duplicate_client_hint(self, failed: int) -> str:
         """Return a hint about a second program after several short connections; once, until a connection lasts.

@@ -15,7 +15,7 @@ from controller.bus.client_reports import KNOWN_CLIENTS, parse_client_report
 from controller.bus.messages import Publication, Rejection, ReplyAddress, shown
 from controller.bus.outage_classes import OutageClasses
 from controller.bus.profile import NATIVE
-from controller.bus.requests import MAX_TEXT_LENGTH, parse_request
+from controller.bus.requests import ANY_REQUEST, ASK_KINDS, MAX_TEXT_LENGTH, parse_request
 from controller.config.local_time import LocalTime
 from controller.core.effects import SwitchOn
 from controller.core.events import (
@@ -28,7 +28,7 @@ from controller.core.events import (
 from rules.panel import CircuitId
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from controller.bus.messages import IncomingMessage
     from controller.bus.profile import Profile
@@ -163,7 +163,7 @@ class Topics:
     """
 
     site: str
-    circuits: Container[CircuitId] = ()
+    circuits: Collection[CircuitId] = ()
     contact: ContactTopics | None = None
     local_time: LocalTime = field(default_factory=LocalTime)
     classes: OutageClasses = field(default_factory=OutageClasses)
@@ -178,20 +178,33 @@ class Topics:
 
     # --- incoming --------------------------------------------------------------------------------------------------
 
-    def subscriptions(self) -> tuple[str, ...]:
-        """Return the topic filters to subscribe to, in this order.
+    def contact_topics(self) -> tuple[str, ...]:
+        """Return the topics of the contact, in the order in which to subscribe to them.
 
-        The contact's position comes first, because it sheds. The availability of its device comes after it: if the
-        retained availability is `offline`, the position ends as unknown, whatever the retained position was.
+        The position comes first, because it sheds. The availability of its device comes after it: if the retained
+        availability is `offline`, the position ends as unknown, whatever the retained position was.
         """
         contact = () if self.contact is None else (self.contact.topic, self.contact.availability_topic)
-        return (
-            *dict.fromkeys(topic for topic in contact if topic is not None),
-            self.names.breaker_availability(ANY),
-            self.names.breaker_state(ANY),
-            *(self.names.client_state(client) for client in (*KNOWN_CLIENTS, ANY)),
-            self.names.ask(ANY),
-        )
+        return tuple(dict.fromkeys(topic for topic in contact if topic is not None))
+
+    def device_topics(self, circuits: Iterable[CircuitId] | None = None) -> tuple[str, ...]:
+        """Return the topics of these circuits' devices: all availabilities, then all states. None: of all circuits.
+
+        No wildcards: some brokers deliver no retained message to a subscription with one.
+        """
+        chosen = [*(self.circuits if circuits is None else circuits)]
+        availability, state = self.names.breaker_availability, self.names.breaker_state
+        return (*map(availability, chosen), *map(state, chosen))
+
+    def client_topics(self, *, wildcards: bool = True) -> tuple[str, ...]:
+        """Return the topics of the clients' states, known ones by name. `wildcards`: whether the broker supports them."""
+        return tuple(self.names.client_state(one) for one in (*KNOWN_CLIENTS, *((ANY,) if wildcards else ())))
+
+    def request_topics(self, *, wildcards: bool = True) -> tuple[str, ...]:
+        """Return the topics of user requests. `wildcards`: whether the broker supports them."""
+        if wildcards:
+            return (self.names.ask(ANY),)
+        return tuple(self.names.ask(request) for request in (*ASK_KINDS, ANY_REQUEST))
 
     def of_circuit(self, circuit: CircuitId) -> tuple[str, str]:
         """Return the topics on which the device of one circuit publishes: availability, state."""

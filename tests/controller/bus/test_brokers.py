@@ -11,9 +11,10 @@ import pytest
 
 from controller.bus.messages import Publication
 from controller.core.effects import SwitchOff
-from controller.core.events import BusConnected
+from controller.core.events import BreakerReported, BusConnected, ContactChanged, Requested
 from hw.broker_socket import Broker, BrokerError, connect
 from hw.mqtt import MqttConnection
+from rules.panel import CircuitId
 from tests.controller.bus.bus_world import (
     CIRCUITS,
     HOT_TUB,
@@ -25,6 +26,7 @@ from tests.controller.bus.bus_world import (
     world,
 )
 from tests.mosquitto import Mosquitto
+from tests.scripted_broker import Limits, ScriptedBroker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,3 +147,51 @@ def test_a_name_that_is_not_found_is_explained() -> None:
 def test_nothing_waits_for_a_resolver_that_hangs(mosquitto: Mosquitto) -> None:
     """A name is looked up beside the loop; `localhost` shows the way is whole."""
     assert run(refused(replace(mosquitto.broker, host="localhost"))) == "accepted"
+
+
+def test_retained_reports_arrive_from_a_broker_that_sends_none_to_wildcards() -> None:
+    """As RabbitMQ's MQTT plugin: positions and availability of every circuit, and the contact's."""
+
+    async def story(broker: ScriptedBroker) -> set[CircuitId]:
+        for circuit in CIRCUITS:
+            broker.retained[f"loadshed/home/breakers/{circuit}/state"] = b"ON"
+            broker.retained[f"loadshed/home/breakers/{circuit}/availability"] = b"online"
+        broker.retained["ats/contact"] = b"open"
+        async with listening(replace(broker.broker, version="3.1.1")) as listener:
+            await listener.until(BreakerReported, len(CIRCUITS))
+            await listener.until(ContactChanged)
+            return {event.circuit for event in listener.events if isinstance(event, BreakerReported)}
+
+    with ScriptedBroker(Limits(retained_to_wildcards=False)) as broker:
+        assert run(story(broker)) == {*CIRCUITS}
+
+
+def test_a_broker_without_wildcards_delivers_reports_and_requests() -> None:
+    """Nothing is subscribed to by a wildcard there."""
+
+    async def story(broker: ScriptedBroker) -> Requested:
+        async with listening(broker.broker) as listener:
+            await listener.ready()
+            broker.distribute_from_outside("loadshed/home/ask/on", b'{"circuit": "hot-tub"}')
+            return await listener.until(Requested)
+
+    with ScriptedBroker(Limits(wildcards_available=False)) as broker:
+        assert run(story(broker)).circuit == HOT_TUB
+        assert broker.violations == []
+
+
+def test_a_circuit_that_left_the_file_is_no_longer_listened_to(mosquitto: Mosquitto) -> None:
+    """Its device may go on to report."""
+    cellar = CircuitId("cellar")
+
+    async def story() -> list[CircuitId]:
+        async with listening(mosquitto.broker, replace(TOPICS, circuits=[cellar, HOT_TUB])) as listener:
+            await listener.ready()
+            listener.bus.set_topics(replace(TOPICS, circuits=[HOT_TUB]))
+            async with world(mosquitto.broker) as other:
+                other.say("loadshed/home/breakers/cellar/state", b"ON")
+                other.say("loadshed/home/breakers/hot-tub/state", b"ON")
+                await listener.until(BreakerReported)
+            return [event.circuit for event in listener.events if isinstance(event, BreakerReported)]
+
+    assert run(story()) == [HOT_TUB]

@@ -152,8 +152,26 @@ def test_the_contacts_device_is_asked_on_its_own_topic() -> None:
 
 def test_the_contact_is_subscribed_to_first_and_its_availability_after_it() -> None:
     """Its word sheds; what is remembered of a device that is away ends as unknown."""
-    assert TOPICS.subscriptions()[:2] == ("ats/contact", "ats/status")
-    assert Topics("home").subscriptions()[0] == "loadshed/home/breakers/+/availability"
+    assert TOPICS.contact_topics() == ("ats/contact", "ats/status")
+    assert Topics("home").contact_topics() == ()
+
+
+def test_each_devices_own_topics_are_subscribed_to_by_their_names() -> None:
+    """RabbitMQ's MQTT plugin delivers no retained message to a subscription with a wildcard."""
+    topics = Topics("home", [CircuitId("tub"), CircuitId("car")])
+    base = "loadshed/home/breakers"
+    assert topics.device_topics() == (
+        *(f"{base}/tub/availability", f"{base}/car/availability"),
+        *(f"{base}/tub/state", f"{base}/car/state"),
+    )
+    assert topics.device_topics([CircuitId("car")]) == (f"{base}/car/availability", f"{base}/car/state")
+
+
+def test_requests_need_no_wildcard_where_the_broker_has_none() -> None:
+    """Each kind of request has its own topic then."""
+    topics = Topics("home").request_topics(wildcards=False)
+    assert {"loadshed/home/ask/on", "loadshed/home/ask/drill-end", "loadshed/home/ask/any"} <= {*topics}
+    assert not any("+" in topic for topic in topics)
 
 
 # --- requests --------------------------------------------------------------------------------------------------------

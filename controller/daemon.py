@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from controller.bus.connection import BusClient
+    from controller.bus.messages import Publication, ReplyAddress
     from controller.config.loader import Configuration
     from controller.core.effects import DiskEffect, Effect
     from controller.runtime.gpio_devices import ContactLine
@@ -70,7 +71,7 @@ class Daemon:
     def __init__(
         self, configuration: Configuration, refused: tuple[str, ...], config_dir: Path, state_dir: Path
     ) -> None:
-        now = clock.monotonic()
+        self._started_at = now = clock.monotonic()
         self._configuration = configuration
         self._config_dir = config_dir
         self._state_dir = state_dir
@@ -109,6 +110,8 @@ class Daemon:
         self._contact = self._wired_contact()
         self._topics = startup.topics(configuration, panel)
         self._bus = self._connection()
+        self._status_requests: asyncio.Queue[ReplyAddress | None] = asyncio.Queue()
+        self._bus.on_status_request = self._status_requests.put_nowait
         for sentence in error_lines(wrong):
             _log.error("%s", sentence)
         if refused or wrong:
@@ -129,7 +132,8 @@ class Daemon:
                 running = [tasks.create_task(self._bus.run()), tasks.create_task(self._read_contact())]
                 self._inbox.turn()
                 self._loop.call_later(STARTUP_DONE_OFFLINE_S, self._startup_done.set)
-                running += [tasks.create_task(self._watch_meter()), tasks.create_task(self._watch_clock())]
+                later = self._watch_meter(), self._watch_clock(), self._watch_presence()
+                running += [tasks.create_task(one) for one in later]
                 systemd_notify.notify("READY=1")
                 await self._stop.wait()
                 if self._failure is not None:
@@ -236,6 +240,13 @@ class Daemon:
             self._store.clock(offset_s, self._trusted)
             await asyncio.sleep(CLOCK_S)
 
+    async def _watch_presence(self) -> None:
+        await self._startup_done.wait()
+        from controller.runtime.presence import Presence  # after the first shed
+
+        presence = Presence(self._bus, self._publish_status, self._may_publish, self._wall, clock.monotonic)
+        await presence.run(self._status_requests, self._started_at)
+
     # --- out ---------------------------------------------------------------------------------------------------------
 
     def _send(self, commands: Sequence[SwitchOff | SwitchOn]) -> None:
@@ -268,6 +279,16 @@ class Daemon:
         self._feed_watchdog()
         if not self._publications_deferred:
             self._flush_publications()
+
+    def _may_publish(self) -> bool:
+        return not self._publications_deferred and self._engine.opening_settles_at() is None
+
+    def _publish_status(self, then: Sequence[Publication]) -> None:
+        """Publish all of the status, and after it these messages."""
+        self._pending_publications += [one for one in self._engine.status_effects() if isinstance(one, Publishable)]
+        self._flush_publications()
+        for publication in then:
+            self._bus.publish(publication)
 
     def _flush_publications(self) -> None:
         """Publish pending messages and write pending journal lines."""

@@ -135,6 +135,15 @@ class MqttConnection:
     def alive(self) -> bool:
         return self._accepted and self._ended is None
 
+    @property
+    def carries_replies(self) -> bool:
+        """Return whether requests on this connection can have a reply (MQTT v5)."""
+        return self._v5
+
+    @property
+    def local_address(self) -> str:
+        return str(self._sock.getsockname()[0]) if self.alive else ""
+
     # --- public -------------------------------------------------------------------------------------------------------
 
     def subscribe(self, filters: Iterable[str], *, as_published: bool = False) -> None:

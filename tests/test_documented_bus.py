@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from controller.bus import payloads
-from controller.bus.messages import IncomingMessage
+from controller.bus.messages import ControllerId, IncomingMessage
 from controller.bus.outage_classes import OutageClasses
 from controller.bus.requests import ASK_KINDS
 from controller.bus.topics import Topics
@@ -61,6 +61,13 @@ def test_the_state_looks_like_its_example() -> None:
     words: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in shown.items()}
     view = StateView(**{**words, "since": seconds(shown["since"])})
     assert json.loads(payloads.state(view, WALL)) == shown
+
+
+def test_the_presence_looks_like_its_example() -> None:
+    """With the machine that the controller runs on."""
+    shown = example("uptime_s")
+    controller = ControllerId(shown["instance"], shown["host"], shown["address"])
+    assert json.loads(payloads.alive(seconds(shown["at"]), shown["uptime_s"], controller, WALL)) == shown
 
 
 def test_a_circuit_looks_like_its_example() -> None:

@@ -1,4 +1,4 @@
-"""Status of the house, collected from the daemon's retained messages, with their age."""
+"""Status of the house, which the controller publishes on request, with the age of its parts."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import asyncio
 import json
 import secrets
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from controller.bus import topics
 from controller.bus.payloads import rfc3339
+from controller.bus.requests import STATUS_REQUEST
 from controller.bus.topics import SiteTopics
 from hw.mqtt import MqttConnection
 
@@ -21,12 +21,22 @@ if TYPE_CHECKING:
 
     from clients.bus_client.site import Site
     from hw.broker_socket import Broker
+    from hw.mqtt_messages import Message
     from rules.json_types import Json
 
     Fields = dict[str, Json]
 
-# The broker sends what it keeps at once; what has not come by then is not there.
-ENOUGH_S = 5.0
+ENOUGH_S = 6.5
+"""Timeout for a sign of life of the controller, in seconds: a little longer than its interval."""
+
+ASK_S = 1.0
+"""Time for a reply, in seconds. After it, a sign of life is enough: the access list may forbid requests."""
+
+GONE_S = 1.5
+"""Time in seconds after which a controller does not run that does not reply, and is retained as offline or not at all.
+"""
+
+LOOK_S = 0.1
 # The daemon publishes demand at each poll of the meter; after three polls the message is old, whatever it contains.
 STALE_POLLS = 3
 
@@ -38,9 +48,14 @@ SETTLED_BY_EDGES_S, SETTLED_BY_TICKS_S = 30.0, 300.0
 
 @dataclass
 class HouseStatus:
-    """Messages of one site's controller. None, or no entry: not received."""
+    """Messages of one site's controller. None, or no entry: not received.
+
+    `alive`: the controller has just replied or reported. A retained message never shows that: the broker may have
+    returned from its disk without the controller.
+    """
 
     availability: str | None = None
+    alive: bool = False
     state: Fields | None = None
     demand: Fields | None = None
     circuits: dict[str, Fields] = field(default_factory=dict)
@@ -53,11 +68,13 @@ class HouseStatus:
             return
         fields = _fields(payload)
         group, _, leaf = name.partition("/")
-        book = {topics.CIRCUITS: self.circuits, topics.ALARMS: self.alarms}.get(group)
+        book = self.circuits if group == topics.CIRCUITS else None
         if name == topics.STATE:
             self.state = fields
         elif name == topics.DEMAND:
             self.demand = fields
+        elif name == topics.ALARM_LIST:
+            self.alarms = _by_id(fields)
         elif book is not None and fields is None:
             book.pop(leaf, None)
         elif book is not None and fields is not None:
@@ -66,23 +83,31 @@ class HouseStatus:
     @property
     def trouble(self) -> str | None:
         """Return why the present state is unknown; None if it is known."""
+        if self.alive:
+            return None if self.state is not None else "loadshed runs, but has not published its state yet: try again"
         if self.availability is None:
-            return "no retained message of loadshed there: check [site] id, and that `loadshed run` has been started"
+            return "no message from loadshed: check [site] id, and that `loadshed run` has been started"
         if self.availability != "online":
-            return (
-                "loadshed is not running, or has lost the broker (so says its last will): `systemctl status loadshed`"
-            )
-        if self.state is None:
-            return "loadshed is there, but has not said its state yet: try again"
-        return None
+            return "loadshed is not running, or has lost the broker (its last will): `systemctl status loadshed`"
+        return (
+            "loadshed does not respond. The broker still has its old message `online`: the controller or its machine "
+            "has stopped: `systemctl status loadshed`"
+        )
 
 
-async def fetch_status(broker: Broker, site: str, *, enough_s: float = ENOUGH_S) -> HouseStatus:
-    """Return what the broker keeps of a site. Raises BrokerError where the broker is away."""
+async def fetch_status(
+    broker: Broker, site: str, circuits: Iterable[str] = (), *, enough_s: float = ENOUGH_S
+) -> HouseStatus:
+    """Return the status of a site. `circuits`: ids, needed for a broker without wildcards only.
+
+    Raises BrokerError if the broker cannot be reached.
+    """
     link = await MqttConnection.open(broker, f"loadshed-status-{secrets.token_hex(4)}")
     told = HouseStatus()
+    names = SiteTopics(site)
+    filters = names.status_filters() if link.limits.wildcards else names.status_filters(circuits)
     try:
-        await remembered(link, site, told.take, SiteTopics(site).status_filters(), enough_s=enough_s)
+        told.alive = await remembered(link, site, told.take, filters, enough_s=enough_s)
     finally:
         await link.close()
     return told
@@ -95,26 +120,54 @@ async def remembered(
     filters: Iterable[str],
     *,
     enough_s: float = ENOUGH_S,
-) -> None:
-    """Subscribe, and return when all that the broker keeps has been taken, each by its topic below the site's.
+) -> bool:
+    """Subscribe, and have the controller publish all of its status; return whether it responded.
 
-    Raises BrokerError where the connection ends.
+    `take` receives each message, by its topic below the site's, retained ones first. Raises BrokerError if the
+    connection ends.
     """
     names = SiteTopics(site)
-    # An echo of our own, asked for last: when it comes, all that is retained has come before it.
-    echo = names.answers(secrets.token_hex(8))
-    link.subscribe([*filters, echo])
-    link.publish(echo, b"", qos=0)
+    answer = names.answers(secrets.token_hex(8))
+    seen = _SignsOfLife(names, answer)
+    link.subscribe([*dict.fromkeys((*filters, names.availability, names.state, names.alive)), answer])
+    link.publish(names.ask(STATUS_REQUEST), b"", response_topic=answer, correlation=b"status")
     link.flush()
-    with suppress(TimeoutError):  # the access list may forbid the echo
-        async with asyncio.timeout(enough_s):
-            while True:
-                heard = link.read()
-                for one in heard:
-                    take(names.name_of(one.topic), one.payload)
-                if any(one.topic == echo for one in heard):
-                    return
-                await link.wait()
+    began = time.monotonic()
+    while not seen.enough(time.monotonic() - began, enough_s, replies=link.carries_replies):
+        for one in link.read():
+            seen.note(one)
+            take(names.name_of(one.topic), one.payload)
+        await link.wait(LOOK_S)
+    return seen.alive
+
+
+class _SignsOfLife:
+    """Messages that show whether the controller runs now. The reply, or `controller/alive`, is the last of its status.
+
+    With MQTT 3.1.1 a request has no reply.
+    """
+
+    def __init__(self, names: SiteTopics, answer: str) -> None:
+        self._names = names
+        self._answer = answer
+        self._replied = self._state_live = False
+        self._availability: bytes | None = None
+        self.alive = False
+
+    def note(self, message: Message) -> None:
+        if message.topic == self._names.availability:
+            self._availability = message.payload
+        if message.retained:
+            return
+        self._replied = self._replied or message.topic == self._answer
+        self._state_live = self._state_live or message.topic == self._names.state
+        self.alive = self.alive or message.topic in (self._answer, self._names.alive)
+
+    def enough(self, waited_s: float, enough_s: float, *, replies: bool) -> bool:
+        """Return whether nothing more needs to be waited for."""
+        if self.alive:
+            return self._replied or waited_s >= ASK_S or (self._state_live and not replies)
+        return waited_s >= (enough_s if self._availability == b"online" else min(GONE_S, enough_s))
 
 
 async def settled_kw(site: Site) -> float | None:
@@ -179,3 +232,10 @@ def _fields(payload: bytes) -> Fields | None:
     except (ValueError, RecursionError):
         return None
     return fields if isinstance(fields, dict) else None
+
+
+def _by_id(fields: Fields | None) -> dict[str, Fields]:
+    """Return the alarms of `controller/alarms` by their ids."""
+    listed = (fields or {}).get("alarms")
+    found = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return {str(one.get("id")): one for one in found}

@@ -119,7 +119,7 @@ def _plan(arguments: argparse.Namespace, site: Site, configuration: Configuratio
     """Return the effect of a drill now, from the configuration and, if it runs, the controller."""
     house: HouseStatus | None = None
     try:
-        house = asyncio.run(fetch_status(site.broker, site.id))
+        house = asyncio.run(fetch_status(site.broker, site.id, site.circuits))
         trouble = house.trouble
     except BrokerError as error:
         trouble = str(error)

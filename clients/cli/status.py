@@ -35,7 +35,7 @@ def _status(arguments: argparse.Namespace) -> int:
         return WRONG_CONFIGURATION
     house = HouseStatus()
     try:
-        house = asyncio.run(fetch_status(site.broker, site.id))
+        house = asyncio.run(fetch_status(site.broker, site.id, site.circuits))
         reason = house.trouble
     except BrokerError as error:
         reason = str(error)

@@ -19,7 +19,8 @@ from prometheus_client.registry import Collector
 
 from clients.bus_client.status import HouseStatus, is_stale
 from controller.bus import topics
-from controller.bus.topics import SiteTopics
+from controller.bus.requests import STATUS_REQUEST
+from controller.bus.topics import ANY, SiteTopics
 from hw.broker_socket import BrokerError
 from hw.mqtt import MqttConnection
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 INTERVAL_S = 15.0
 RETRY_S = 2.0
+GONE_AFTER_S = 12.0
+"""Time in seconds without `controller/alive` after which the controller counts as gone: two intervals, and some."""
 _STATES = ("starting", "utility", "shedding", "standby", "stabilizing", "restoring")
 _COUNTED = ("shed", "owed", "unconfirmed", "uncontrollable", "taken_over")
 _WATTS = {
@@ -70,7 +73,7 @@ class HouseCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield every family there is something to say in."""
         told = self._heard.told
-        here = self._heard.broker and told.availability == "online"
+        here = self._heard.broker and told.alive
         yield GaugeMetricFamily("loadshed_broker_up", "Whether the broker answers.", self._heard.broker)
         yield GaugeMetricFamily("loadshed_up", "Whether the controller is there.", here)
         yield GaugeMetricFamily("loadshed_written_timestamp_seconds", "When this was written.", self._now)
@@ -175,13 +178,20 @@ async def _follow(site: Site, heard: MetricsState, every_s: float, write: Callab
     link = await MqttConnection.open(site.broker, f"loadshed-metrics-{site.id}-{os.getpid()}")
     heard.told, heard.broker = HouseStatus(), True
     try:
-        link.subscribe([*names.status_filters(), names.readiness])
+        circuits = (ANY,) if link.limits.wildcards else site.circuits
+        link.subscribe([*names.status_filters(circuits), names.readiness])
+        link.publish(names.ask(STATUS_REQUEST), b"")
         link.flush()
-        write_at = time.monotonic() + min(1.0, every_s)
+        write_at, alive_at = time.monotonic() + min(1.0, every_s), float("-inf")
         while True:
             for message in link.read():
                 heard.take(names.name_of(message.topic), message.payload)
+                if message.topic == names.alive and not message.retained:
+                    alive_at = time.monotonic()
+                elif message.topic == names.availability and message.payload == b"offline":
+                    alive_at = float("-inf")
             if time.monotonic() >= write_at:
+                heard.told.alive = time.monotonic() - alive_at <= GONE_AFTER_S
                 write()
                 write_at = time.monotonic() + every_s
             await link.wait(min(1.0, every_s))

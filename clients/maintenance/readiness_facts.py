@@ -64,7 +64,7 @@ async def collect_facts(house: Installation) -> Facts:
     facts = replace(_written(house), **_machine(house))  # type: ignore[arg-type]  # each names its own
     facts = _logged(house, facts)
     try:
-        told = await fetch_status(house.site.broker, house.site.id)
+        told = await fetch_status(house.site.broker, house.site.id, house.configuration.panel.circuits)
     except BrokerError as error:
         return _unseen(replace(facts, trouble=str(error)), _OVER_THE_BROKER)
     facts = replace(_told(house, facts, told), anonymous_listeners=await anonymous_listeners(house.site.broker))

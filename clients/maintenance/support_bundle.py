@@ -177,7 +177,7 @@ def _status(config_dir: Path) -> str:
         return "the configuration is wrong\n"
     told = HouseStatus()
     try:
-        told = asyncio.run(fetch_status(site.broker, site.id))
+        told = asyncio.run(fetch_status(site.broker, site.id, site.circuits))
         reason = told.trouble
     except BrokerError as error:
         reason = str(error)

@@ -40,11 +40,19 @@ async def circuits_on_bus(broker: Broker, site: str) -> frozenset[str]:
 
 @asynccontextmanager
 async def breaker_client(
-    broker: Broker, site: str, *, through_controller: bool = False, confirm_s: float = 5.0
+    broker: Broker,
+    site: str,
+    circuits: tuple[str, ...] = (ANY,),
+    *,
+    through_controller: bool = False,
+    confirm_s: float = 5.0,
 ) -> AsyncIterator[BreakerClient]:
-    """Be on the bus with the breakers of a house, and know where each said last that it is. Raises BrokerError."""
+    """Be on the bus with the breakers of a house, and know where each said last that it is. Raises BrokerError.
+
+    `circuits`: their ids. Some brokers send no retained message to a subscription with a wildcard.
+    """
     link = await MqttConnection.open(broker, f"loadshed-setup-{secrets.token_hex(4)}")
-    found = BreakerClient(broker, site, link, through_controller=through_controller, confirm_s=confirm_s)
+    found = BreakerClient(broker, site, link, circuits, through_controller=through_controller, confirm_s=confirm_s)
     listening = asyncio.create_task(found.listen())
     try:
         await found.remembered()
@@ -68,6 +76,7 @@ class BreakerClient:
         broker: Broker,
         site: str,
         link: MqttConnection,
+        circuits: tuple[str, ...],
         *,
         through_controller: bool = False,
         confirm_s: float = 5.0,
@@ -77,6 +86,7 @@ class BreakerClient:
         self._said: dict[CircuitId, Position] = {}
         self._broker, self._site, self._link = broker, site, link
         self._topics = SiteTopics(site)
+        self._circuits = circuits
         self._echo = self._topics.answers(secrets.token_hex(8))
         self._through_controller, self._confirm_s = through_controller, confirm_s
         self._news = asyncio.Event()
@@ -86,7 +96,9 @@ class BreakerClient:
     async def listen(self) -> None:
         """Hear them until cancelled, or the connection ends."""
         try:
-            self._link.subscribe([self._topics.breaker_state(ANY), self._topics.breaker_availability(ANY), self._echo])
+            topics, circuits = self._topics, self._circuits
+            reports = *map(topics.breaker_state, circuits), *map(topics.breaker_availability, circuits)
+            self._link.subscribe([*reports, self._echo])
             self._link.publish(self._echo, b"", qos=0)
             self._link.flush()
             while True:

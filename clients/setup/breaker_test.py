@@ -91,7 +91,7 @@ async def _not_now(ground: SetupSession) -> str | None:
         told = await fetch_status(ground.broker, ground.site)
     except BrokerError as error:
         return str(error)
-    if told.availability == "online":
+    if told.alive:
         return _not_quiet(told)
     try:
         async with contact_monitor(ground.installer.contact, ground.configuration) as watch:
@@ -127,7 +127,7 @@ async def _quiet(ground: SetupSession) -> str | None:
 
 async def _way_to_measure(ground: SetupSession) -> LoadMeasurement | None:
     told = await fetch_status(ground.broker, ground.site)
-    running = told.availability == "online"
+    running = told.alive
     if running:
         ground.prompt.say("The controller is running: it switches, at your request.")
     demand = demand_of(ground, _site(ground), running=running)
@@ -244,11 +244,12 @@ async def _on_bus(ground: SetupSession, *, restoring: bool = False) -> AbstractA
     busy otherwise.
     """
     told = await fetch_status(ground.broker, ground.site)
-    if not restoring and told.availability == "online" and (why := _not_quiet(told)) is not None:
+    if not restoring and told.alive and (why := _not_quiet(told)) is not None:
         raise RefusedError(why)
     confirm_s = ground.installer.shed.confirm_s
-    through = told.availability == "online"
-    return breaker_client(ground.broker, ground.site, through_controller=through, confirm_s=confirm_s)
+    through = told.alive
+    circuits = tuple(ground.configuration.panel.circuits)
+    return breaker_client(ground.broker, ground.site, circuits, through_controller=through, confirm_s=confirm_s)
 
 
 async def _given_back(ground: SetupSession, circuit: Circuit, not_before: float) -> float:

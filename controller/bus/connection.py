@@ -10,7 +10,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, NoReturn
 
-from controller.bus.messages import IncomingMessage, Rejection, ReplyAddress
+from controller.bus.messages import IncomingMessage, Rejection, ReplyAddress, StatusRequested
 from controller.bus.requests import DuplicateFilter
 from controller.core.effects import SendReply
 from controller.core.events import BusConnected, BusLost, Requested
@@ -62,6 +62,7 @@ class BusClient:
         self._was_connected = False
         self._hint_given = False
         self._requests = DuplicateFilter()
+        self.on_status_request: Callable[[ReplyAddress | None], None] = lambda _reply: None
         self._warnings = RateLimit(MAX_WARNINGS, WARNINGS_WINDOW_S)
 
     @property
@@ -71,6 +72,11 @@ class BusClient:
     @property
     def connected(self) -> bool:
         return self._link is not None and self._link.alive
+
+    @property
+    def local_address(self) -> str:
+        """Return the address of this end of the connection; empty while disconnected."""
+        return "" if self._link is None else self._link.local_address
 
     async def run(self) -> NoReturn:
         """Stay connected until cancelled. Then publish `offline` and disconnect."""
@@ -196,6 +202,8 @@ class BusClient:
             parsed = Rejection("this request was already received (same correlation data)", parsed.reply)
         if isinstance(parsed, Rejection):
             self._refuse(message, parsed)
+        elif isinstance(parsed, StatusRequested):
+            self.on_status_request(parsed.reply)
         elif parsed is not None:
             self._on_event(parsed)
 

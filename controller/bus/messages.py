@@ -23,6 +23,20 @@ class IncomingMessage(NamedTuple):
     correlation: bytes | None = None
 
 
+class ControllerId(NamedTuple):
+    """One running controller. `instance`: random, of one program start. `address`: of its connection to the broker."""
+
+    instance: str
+    host: str
+    address: str
+
+
+class StatusRequested(NamedTuple):
+    """A program asks the controller to publish all of its status now. `reply`: None if it expects no reply."""
+
+    reply: ReplyAddress | None
+
+
 class Publication(NamedTuple):
     """Message to publish. `expiry_s`: seconds after which the broker must discard it; None: no expiry.
 

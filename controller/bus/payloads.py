@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from controller.bus.messages import ControllerId
     from controller.bus.outage_classes import OutageClasses
     from controller.config.local_time import LocalTime
     from controller.core.effects import LogEvent, PublishMeter
@@ -28,6 +29,11 @@ def rfc3339(utc_s: float) -> str:
 def to_json(fields: Mapping[str, Json]) -> bytes:
     """Return compact JSON. Raises ValueError for NaN and infinity, which JSON does not have."""
     return json.dumps(fields, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def alive(at: float, uptime_s: float, controller: ControllerId, wall: WallClock) -> bytes:
+    """Return the payload of `controller/alive`. `uptime_s`: since the start of the program."""
+    return to_json({"at": _when(at, wall), "uptime_s": round(uptime_s, 1), **controller._asdict(), **_clock(wall)})
 
 
 def state(view: StateView, wall: WallClock) -> bytes:

@@ -28,6 +28,10 @@ ANY_REQUEST = "any"
 """Last level of the topic on which the JSON field `request` names the kind."""
 
 
+STATUS_REQUEST = "status"
+"""Last level of the topic of the request to publish all of the status. It decides nothing, and is not logged."""
+
+
 def parse_request(
     request: str, message: IncomingMessage, circuits: Container[CircuitId], reply: ReplyAddress | None
 ) -> Requested | Rejection | None:

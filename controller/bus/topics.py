@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from controller.bus import payloads
 from controller.bus.client_reports import KNOWN_CLIENTS, parse_client_report
-from controller.bus.messages import Publication, Rejection, ReplyAddress, shown
+from controller.bus.messages import Publication, Rejection, ReplyAddress, StatusRequested, shown
 from controller.bus.outage_classes import OutageClasses
 from controller.bus.profile import NATIVE
-from controller.bus.requests import ANY_REQUEST, ASK_KINDS, MAX_TEXT_LENGTH, parse_request
+from controller.bus.requests import ANY_REQUEST, ASK_KINDS, MAX_TEXT_LENGTH, STATUS_REQUEST, parse_request
 from controller.config.local_time import LocalTime
 from controller.core.effects import SwitchOn
 from controller.core.events import (
@@ -30,17 +30,17 @@ from rules.panel import CircuitId
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from controller.bus.messages import IncomingMessage
+    from controller.bus.messages import ControllerId, IncomingMessage
     from controller.bus.profile import Profile
     from controller.core.effects import LogEvent, PublishMeter, SendReply, SwitchOff
-    from controller.core.events import Event
+    from controller.core.events import Event, Requested
     from controller.core.views import AlarmView, CircuitView, OutageView, StateView, WallClock
     from rules.metering.demand import DemandView
 
 ANY = "+"
 """Wildcard for one topic level, in place of a circuit, an alarm or a request."""
 
-AVAILABILITY, STATE = "controller/availability", "controller/state"
+AVAILABILITY, STATE, ALIVE = "controller/availability", "controller/state", "controller/alive"
 ALARM_LIST, LAST_OUTAGE = "controller/alarms", "outages/last"
 DEMAND, EVENTS, READINESS = "demand", "events", "readiness"
 CIRCUITS, ALARMS = "circuits", "alarms"
@@ -87,6 +87,10 @@ class SiteTopics:
         return self.base + LAST_OUTAGE
 
     @property
+    def alive(self) -> str:
+        return self.base + ALIVE
+
+    @property
     def demand(self) -> str:
         return self.base + DEMAND
 
@@ -130,9 +134,10 @@ class SiteTopics:
     def breaker_availability(self, circuit: str) -> str:
         return f"{self.base}breakers/{circuit}/{self.profile.availability}"
 
-    def status_filters(self) -> tuple[str, ...]:
-        """Return the filters for the controller's retained status: availability, state, circuits, demand, alarms."""
-        return (f"{self.base}controller/{ANY}", self.circuit(ANY), self.demand, self.alarm(ANY))
+    def status_filters(self, circuits: Iterable[str] = (ANY,)) -> tuple[str, ...]:
+        """Return the filters for the controller's status: presence, state, demand, alarms, and these circuits."""
+        singles = self.availability, self.alive, self.state, self.demand, self.alarm_list
+        return (*singles, *map(self.circuit, circuits))
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,19 +209,19 @@ class Topics:
         """Return the topics of user requests. `wildcards`: whether the broker supports them."""
         if wildcards:
             return (self.names.ask(ANY),)
-        return tuple(self.names.ask(request) for request in (*ASK_KINDS, ANY_REQUEST))
+        return tuple(self.names.ask(request) for request in (*ASK_KINDS, ANY_REQUEST, STATUS_REQUEST))
 
     def of_circuit(self, circuit: CircuitId) -> tuple[str, str]:
         """Return the topics on which the device of one circuit publishes: availability, state."""
         return self.names.breaker_availability(circuit), self.names.breaker_state(circuit)
 
-    def parse(self, message: IncomingMessage) -> Event | Rejection | None:
+    def parse(self, message: IncomingMessage) -> Event | StatusRequested | Rejection | None:
         """Return the event of a message; a rejection if it is not valid; None if it changes nothing."""
         if self.contact is not None and message.topic == self.contact.topic:
             return self._contact_position(self.contact, message)
         if self.contact is not None and message.topic == self.contact.availability_topic:
             return self._contact_availability(self.contact, message)
-        event: Event | Rejection | None = Rejection(_NOT_SUBSCRIBED)
+        event: Event | StatusRequested | Rejection | None = Rejection(_NOT_SUBSCRIBED)
         if not message.topic.startswith(self.names.base):
             return event
         match self.names.name_of(message.topic).split("/"):
@@ -225,7 +230,7 @@ class Topics:
             case ["clients", client, "state"]:
                 event = parse_client_report(client, message)
             case ["ask", request]:
-                event = parse_request(request, message, self.circuits, self._reply_address(message))
+                event = self._request(request, message)
         return event
 
     def _contact_position(
@@ -278,6 +283,12 @@ class Topics:
             return Rejection(f"an availability must be {_listed(self.profile.presence)}, not {shown(message.payload)}")
         return AvailabilityReported(message.at, circuit, online, message.retained)
 
+    def _request(self, request: str, message: IncomingMessage) -> Requested | StatusRequested | Rejection | None:
+        reply = self._reply_address(message)
+        if request == STATUS_REQUEST and not message.retained:
+            return StatusRequested(reply)
+        return parse_request(request, message, self.circuits, reply)
+
     def _reply_address(self, message: IncomingMessage) -> ReplyAddress | None:
         topic = message.response_topic
         if topic is None or not self._may_answer_on(topic):
@@ -308,6 +319,10 @@ class Topics:
         if self.contact is None or self.contact.query_topic is None:
             return None
         return Publication(self.contact.query_topic, self.contact.query_payload.encode())
+
+    def alive(self, at: float, uptime_s: float, controller: ControllerId, wall: WallClock) -> Publication:
+        """Return the message that shows that the controller runs now: at QoS 0, and never retained."""
+        return Publication(self.names.alive, payloads.alive(at, uptime_s, controller, wall), qos=0)
 
     def state(self, view: StateView, wall: WallClock) -> Publication:
         return _retained(self.names.state, payloads.state(view, wall))

@@ -20,7 +20,17 @@ from controller.core.contact_handler import ContactHandler
 from controller.core.context import CoreContext, PanelInForce
 from controller.core.demand_recorder import DemandRecorder
 from controller.core.drill import DrillController
-from controller.core.effects import PublishMeter, SwitchOff, SwitchOn
+from controller.core.effects import (
+    PublishAlarm,
+    PublishAlarmList,
+    PublishCircuit,
+    PublishDemand,
+    PublishLastOutage,
+    PublishMeter,
+    PublishState,
+    SwitchOff,
+    SwitchOn,
+)
 from controller.core.outage import OutageLifecycle
 from controller.core.outage_record import OutageRecord
 from controller.core.outbox import Outbox
@@ -218,6 +228,14 @@ class Engine:
         """Return the content of `circuits/<circuit>`; None: the circuit is not in the file any more."""
         panel = self._context.panel.current
         return self._views().circuit(panel[circuit], self._now) if circuit in panel else None
+
+    def status_effects(self) -> list[Effect]:
+        """Return what publishes all of the status as it is now, for a program that asks for it."""
+        circuits = self._context.panel.current.circuits
+        alarms = [PublishAlarm(alarm.id) for alarm in self._outbox.alarms]
+        meters = self._extra_meters.values()
+        rest = PublishAlarmList(), PublishLastOutage(), PublishDemand()
+        return [PublishState(), *map(PublishCircuit, circuits), *alarms, *meters, *rest]
 
     def _views(self) -> ViewBuilder:
         if self._view_builder is None:

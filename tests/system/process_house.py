@@ -79,13 +79,14 @@ class Timing:
     confirm_s: float = 0.3
     utility_stable_s: float = 0.3
     stagger_s: float = 0.05
+    version: Literal["5", "3.1.1"] = "5"
 
     def toml(self, port: int) -> str:
         return (
             f'[site]\nid = "{SITE}"\n'
             f'[contact]\nsource = "mqtt"\ntopic = "{CONTACT}"\navailability_topic = "{CONTACT_STATUS}"\n'
             f"settle_s = {self.settle_s}\n"
-            f"[broker]\nport = {port}\n"
+            f'[broker]\nport = {port}\nversion = "{self.version}"\n'
             f"[shed]\nconfirm_s = {self.confirm_s}\n"
             f"[restore]\nutility_stable_s = {self.utility_stable_s}\nstagger_s = {self.stagger_s}\nflap_transfers = 0\n"
         )

@@ -268,9 +268,7 @@ async def _away(folder: Path) -> None:
 
 async def _unanswered(folder: Path) -> None:
     """MQTT 3.1.1: the log says what became of the request."""
-    async with ProcessHouse(folder / "old") as house:
-        installer = house.timing.toml(house.mosquitto.port).replace("[broker]", '[broker]\nversion = "3.1.1"')
-        house.write_installer(installer)
+    async with ProcessHouse(folder / "old", timing=Timing(version="3.1.1")) as house:
         await ready(house)
         async with Drill(house, "--live", "--yes", *HELD) as drill:
             await drill.says("Agreed: 4 circuits are switched off")

@@ -84,7 +84,7 @@ async def _may_be_moved(ground: SetupSession) -> bool:
         told = await fetch_status(ground.broker, ground.site)
     except BrokerError:
         return True
-    if told.availability != "online":
+    if not told.alive:
         return True
     question = "The controller is running: if this contact opens, it sheds. Continue?"
     return await ground.prompt.confirm(question)

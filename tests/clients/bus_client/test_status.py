@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -13,8 +15,9 @@ from clients.bus_client.status import HouseStatus, fetch_status, status_fields
 from clients.cli import main
 from clients.cli.status_view import status_text
 from hw.broker_socket import Broker
-from hw.mqtt import MqttConnection
+from tests.controller_stub import controller_stub
 from tests.mosquitto import Mosquitto
+from tests.scripted_broker import Limits, ScriptedBroker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -56,7 +59,10 @@ SAID: Mapping[str, Mapping[str, object] | str] = {
         "shed": False,
         "why": "UNCONTROLLABLE (standard breaker: no remote control): stays ON unless switched manually",
     },
-    "alarms/not-restored": {"id": "not-restored", "message": "Not given back.", "action": "Restore it."},
+    "controller/alarms": {
+        "count": 1,
+        "alarms": [{"id": "not-restored", "message": "Not given back.", "action": "Restore it."}],
+    },
 }
 
 
@@ -67,7 +73,7 @@ def payload(said: Mapping[str, object] | str) -> bytes:
 
 def told(**changes: Mapping[str, object] | str) -> HouseStatus:
     """Return what a daemon has said; `changes` by the last part of a topic."""
-    found = HouseStatus()
+    found = HouseStatus(alive=True)
     for name, said in SAID.items():
         found.take(name, payload(changes.get(name.rpartition("/")[2], said)))
     return found
@@ -124,7 +130,7 @@ def test_an_alarm_says_for_how_long_it_has_stood() -> None:
         "since": "2027-01-15T07:58:00.000Z",
     }
     assert "ALARM not-restored (since 07:58, 2 min 00 s): Not given back." in status_text(
-        SITE, told(**{"not-restored": owed}), None, NOW
+        SITE, told(alarms={"count": 1, "alarms": [owed]}), None, NOW
     )
     assert "ALARM not-restored: Not given back." in status_text(SITE, told(), None, NOW)
 
@@ -199,6 +205,7 @@ def test_demand_without_a_time_is_not_shown_as_the_present() -> None:
 def test_a_daemon_that_is_gone_is_said_to_be_gone() -> None:
     """What it said last is called so, and the circuits are not shown as if they stood."""
     offline = told(availability="offline")
+    offline.alive = False
     reason = offline.trouble
     assert reason is not None
     text = status_text(SITE, offline, reason, NOW)
@@ -216,8 +223,16 @@ def test_what_is_no_json_says_nothing() -> None:
     assert found.state is None
     assert found.demand is None
     assert found.trouble is not None
-    found.take("alarms/not-restored", b"")
-    assert not found.alarms
+    for nonsense in (b"", b"{}", b'{"alarms": 7}', b'{"alarms": [7]}', b"\xff"):
+        found.take("controller/alarms", nonsense)
+        assert not found.alarms
+
+
+def test_a_retained_online_is_not_presence() -> None:
+    """The broker may have returned from a power cut without the controller: the house is not watched."""
+    remembered = told()
+    remembered.alive = False
+    assert "does not respond" in (remembered.trouble or "")
 
 
 # --- over a real broker ----------------------------------------------------------------------------------------------
@@ -225,19 +240,16 @@ def test_what_is_no_json_says_nothing() -> None:
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """Return a Mosquitto that remembers what a daemon has said."""
+    """Return a Mosquitto."""
     with Mosquitto(tmp_path_factory.mktemp("mosquitto")) as mosquitto:
-        asyncio.run(publish(mosquitto.broker))
         yield mosquitto.broker
 
 
-async def publish(broker: Broker) -> None:
-    """Say everything, retained, and go."""
-    link = await MqttConnection.open(broker, "daemon")
-    for name, said in SAID.items():
-        link.publish(f"loadshed/home/{name}", payload(said), retain=True)
-    link.flush()
-    await link.close()
+@pytest.fixture(scope="module")
+def controller(broker: Broker) -> Iterator[Broker]:
+    """Return a broker with a controller that publishes all of its status on request."""
+    with controller_stub(broker, {name: payload(said) for name, said in SAID.items()}):
+        yield broker
 
 
 def config(folder: Path, broker: Broker, site: str = "home") -> str:
@@ -247,17 +259,60 @@ def config(folder: Path, broker: Broker, site: str = "home") -> str:
     return str(folder)
 
 
-def test_all_that_is_retained_is_collected_before_it_is_shown(broker: Broker) -> None:
-    """Our own echo, asked for last, comes behind it."""
-    found = asyncio.run(fetch_status(broker, "home"))
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_all_of_the_status_is_collected_before_it_is_shown(controller: Broker, version: Literal["5", "3.1.1"]) -> None:
+    """The controller publishes it on request, and replies last."""
+    began = time.monotonic()
+    found = asyncio.run(fetch_status(replace(controller, version=version), "home"))
     assert found == told()
+    assert time.monotonic() - began < 1.0
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [Limits(retained_to_wildcards=False), Limits(retain_available=False), Limits(wildcards_available=False)],
+    ids=["no-retained-to-wildcards", "no-retained", "no-wildcards"],
+)
+def test_a_controller_is_found_without_retained_messages_and_without_wildcards(limits: Limits) -> None:
+    """RabbitMQ's MQTT plugin, Mosquitto with `retain_available false`, and cloud brokers."""
+    said = {name: payload(one) for name, one in SAID.items()}
+    with ScriptedBroker(limits) as broker, controller_stub(broker.broker, said):
+        assert asyncio.run(fetch_status(broker.broker, "home", ["garage"])) == told()
+        assert broker.violations == []
+
+
+def test_a_remembered_online_is_not_taken_for_a_controller() -> None:
+    """Controller and broker lost power, and the broker alone is back."""
+    with ScriptedBroker() as broker:
+        broker.retained |= {f"loadshed/home/{name}": payload(one) for name, one in SAID.items()}
+        found = asyncio.run(fetch_status(broker.broker, "home", enough_s=0.5))
+        assert not found.alive
+        assert found.state == STATE
+        assert "does not respond" in (found.trouble or "")
+
+
+def test_a_controller_that_may_not_be_asked_is_found_by_its_regular_message() -> None:
+    """The access list may forbid requests."""
+
+    async def story(broker: ScriptedBroker) -> HouseStatus:
+        asking = asyncio.create_task(fetch_status(broker.broker, "home"))
+        await broker.until(lambda: bool(broker.published_on("ask/status")))
+        broker.distribute_from_outside("loadshed/home/controller/alive", b"{}")
+        return await asking
+
+    with ScriptedBroker() as broker:
+        broker.retained["loadshed/home/controller/state"] = payload(STATE)
+        broker.retained["loadshed/home/controller/alive"] = b"{}"
+        found = asyncio.run(story(broker))
+        assert found.alive
+        assert found.trouble is None
 
 
 def test_status_as_json_is_read_by_a_program(
-    broker: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    controller: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The fields are the bus's own, by the names of the contract."""
-    assert main(["status", "--json", "--config", config(tmp_path, broker)]) == 0
+    assert main(["status", "--json", "--config", config(tmp_path, controller)]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["known"] is True
     assert said["state"] == STATE

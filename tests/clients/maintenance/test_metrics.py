@@ -19,6 +19,7 @@ from clients.maintenance.metrics import HouseCollector, MetricsState, watch
 from controller.bus.payloads import rfc3339
 from hw.broker_socket import Broker
 from hw.mqtt import MqttConnection
+from tests.controller_stub import controller_stub
 from tests.mosquitto import Mosquitto
 from tests.processes import killed_after
 
@@ -58,11 +59,11 @@ def heard(**more: object) -> MetricsState:
         "circuits/car": CAR,
         "circuits/porch": PORCH,
         "demand": DEMAND,
-        "alarms/breaker-no-response": {"id": "breaker-no-response"},
+        "controller/alarms": {"count": 1, "alarms": [{"id": "breaker-no-response"}]},
         "readiness": {"score": 85},
         **more,
     }
-    found.take("controller/availability", b"online")
+    found.told.alive = True
     for name, fields in words.items():
         found.take(name, json.dumps(fields).encode())
     return found
@@ -117,7 +118,7 @@ def test_what_is_not_known_is_left_out_and_never_0() -> None:
 def test_without_the_controller_only_its_absence_is_exported() -> None:
     """What it said last is not the present."""
     found = heard()
-    found.take("controller/availability", b"offline")
+    found.told.alive = False
     assert {name for name in figures(found) if not name.startswith("loadshed_written")} == {
         "loadshed_broker_up",
         "loadshed_up",
@@ -151,7 +152,9 @@ def test_the_file_follows_the_bus_and_goes_with_the_program(tmp_path: Path) -> N
             link.publish("loadshed/home/controller/availability", b"online", retain=True)
             link.publish("loadshed/home/controller/state", json.dumps(STATE).encode(), retain=True)
             await link.close()
-            await shows("loadshed_state/standby", 1)
+            await shows("loadshed_up", 0)  # what is retained shows no presence
+            with controller_stub(mosquitto.broker, {"controller/state": json.dumps(STATE).encode()}):
+                await shows("loadshed_state/standby", 1)
         await shows("loadshed_broker_up", 0)
         watching.cancel()
         with suppress(asyncio.CancelledError):

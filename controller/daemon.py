@@ -14,6 +14,7 @@ import signal
 import threading
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from controller.bus.publisher import Publishable, render
@@ -132,7 +133,7 @@ class Daemon:
                 running = [tasks.create_task(self._bus.run()), tasks.create_task(self._read_contact())]
                 self._inbox.turn()
                 self._loop.call_later(STARTUP_DONE_OFFLINE_S, self._startup_done.set)
-                later = self._watch_meter(), self._watch_clock(), self._watch_presence()
+                later = self._watch_meter(), self._watch_clock(), self._watch_bus()
                 running += [tasks.create_task(one) for one in later]
                 systemd_notify.notify("READY=1")
                 await self._stop.wait()
@@ -202,7 +203,14 @@ class Daemon:
         # Imported after the contact is opened, which settles during the import: on a Pi both take equally long.
         from controller.bus.connection import BusClient
 
-        return BusClient(startup.broker(self._configuration), self._topics, self._on_event, clock.monotonic)
+        broker = startup.broker(self._configuration)
+        ways = startup.broker_addresses(broker, self._saved_address)
+        return BusClient(broker, self._topics, self._on_event, clock.monotonic, ways)
+
+    def _saved_address(self) -> str | None:
+        from controller.storage import broker_address  # needed for a broker with a name only
+
+        return broker_address.load(self._state_dir, self._configuration.broker.host)
 
     async def _read_contact(self) -> None:
         if self._contact is None:
@@ -240,12 +248,15 @@ class Daemon:
             self._store.clock(offset_s, self._trusted)
             await asyncio.sleep(CLOCK_S)
 
-    async def _watch_presence(self) -> None:
+    async def _watch_bus(self) -> None:
         await self._startup_done.wait()
-        from controller.runtime.presence import Presence  # after the first shed
+        from controller.runtime.broker_watch import BrokerWatch  # all of these after the first shed
+        from controller.runtime.presence import Presence
+        from controller.storage import broker_address
 
         presence = Presence(self._bus, self._publish_status, self._may_publish, self._wall, clock.monotonic)
-        await presence.run(self._status_requests, self._started_at)
+        save = partial(broker_address.save, self._state_dir, self._configuration.broker.host)
+        await asyncio.gather(presence.run(self._status_requests, self._started_at), BrokerWatch(self._bus, save).run())
 
     # --- out ---------------------------------------------------------------------------------------------------------
 

@@ -14,17 +14,16 @@ import ssl
 import struct
 from typing import TYPE_CHECKING, Any
 
-from paho.mqtt.client import MQTTMessage, MQTTv5, MQTTv311
-from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.exception import MQTTException
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from hw.broker_addresses import BrokerAddresses, set_tcp_option
 from hw.broker_limits import BrokerLimits
-from hw.broker_socket import Broker, BrokerError, connect, set_tcp_option
+from hw.broker_socket import Broker, BrokerError, UnusableAddressError, connect
 from hw.mqtt_messages import ConnectRefusedError, Message, Will
-from hw.mqtt_reasons import access_advice, loss, refusal
-from hw.paho_client import PahoClient
+from hw.mqtt_reasons import access_advice, loss, refusal, too_large
+from hw.paho_client import PahoClient, new_client
 from hw.publish_properties import PublishProperties, new_properties
 from hw.send_window import Outgoing, SendWindow
 
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterable
 
-    from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
+    from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
     from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
 
@@ -40,6 +39,8 @@ if TYPE_CHECKING:
 KEEPALIVE_S = 5
 # From CONNECT to CONNACK. A broker that takes longer hangs.
 ACCEPT_S = 5.0
+# Time for the lookup of the broker's name, for a program that connects once: a resolver may ask its second server.
+LOOKUP_S = 12.0
 # Maximum number of messages read before the loop runs other tasks.
 READ_MOST = 200
 # Maximum size of a message from the broker: a larger one is dropped there, before it is sent (MQTT v5).
@@ -85,43 +86,49 @@ class MqttConnection:
         will: Will | None = None,
         keepalive_s: int = KEEPALIVE_S,
         complain: Callable[[str], None] = _log.warning,
+        addresses: BrokerAddresses | None = None,
     ) -> MqttConnection:
         """Return an accepted connection. Raises BrokerError with a sentence that states what to do.
 
         A hanging broker is detected after two `keepalive_s`. `complain` receives what the broker forbids on an open
-        connection. A last will that the broker does not support is reduced to what it does support.
+        connection. A last will that the broker does not support is reduced to what it does support. `addresses`: kept
+        over several connections; None: of this one only.
         """
+        addresses = addresses or BrokerAddresses(broker.host, broker.port, wait_s=LOOKUP_S)
         first: ConnectRefusedError | None = None
-        wanted = will
+        accepted_will = will
         while True:
             try:
-                link = await cls._open(broker, client_id, will, keepalive_s, complain)
+                link = await cls._open(broker, addresses, complain, keepalive_s, (client_id, accepted_will))
             except ConnectRefusedError as error:
                 first = first or error
-                if will is None or (will := will.without(error.code)) is None:
+                accepted_will = accepted_will.without(error.code) if accepted_will is not None else None
+                if accepted_will is not None:
+                    continue
+                if error.code is not None or not addresses.another():
                     raise first from error
+                accepted_will, first = will, None
+            except UnusableAddressError:
+                if not addresses.another():
+                    raise
             else:
-                if wanted is not None and will is not None and not will.retain:
+                if accepted_will is not None and not accepted_will.retain:
                     link.limits = link.limits._replace(retain=False)  # with MQTT 3.1.1 the only sign of it
                 return link
 
     @classmethod
     async def _open(
-        cls, broker: Broker, client_id: str, will: Will | None, keepalive_s: int, complain: Callable[[str], None]
+        cls,
+        broker: Broker,
+        addresses: BrokerAddresses,
+        complain: Callable[[str], None],
+        keepalive_s: int,
+        who: tuple[str, Will | None],
     ) -> MqttConnection:
         password = broker.password()
-        sock = await connect(broker)
-        client = PahoClient(
-            CallbackAPIVersion.VERSION2,
-            client_id,
-            protocol=MQTTv5 if broker.version == "5" else MQTTv311,
-            reconnect_on_failure=False,
-        )
-        client.dialled = sock
+        sock = await connect(broker, addresses)
+        client = new_client(sock, *who, v5=broker.version == "5")
         client.username_pw_set(broker.username, password) if broker.username else None
-        client.max_inflight_messages_set(0)  # no limit of paho's own: `SendWindow` keeps the broker's
-        if will is not None:
-            client.will_set(will.topic, will.payload, qos=will.qos, retain=will.retain)
         link = cls(broker, client, sock, complain)
         link._begin(keepalive_s)
         try:
@@ -190,7 +197,7 @@ class MqttConnection:
         qos, kept = min(qos, limits.maximum_qos), retain and limits.retain
         message = Outgoing(topic, payload, qos, kept, properties, urgent, replaceable=retain)
         if limits.maximum_packet_bytes is not None and not limits.fits(size := message.packet_bytes()):
-            self._on_warning(_too_large(self._broker, topic, size, limits.maximum_packet_bytes))
+            self._on_warning(too_large(self._broker, topic, size, limits.maximum_packet_bytes))
         elif (admitted := self._window.admit(message)) is not None:
             self._send(admitted)
 
@@ -287,7 +294,7 @@ class MqttConnection:
             trouble = (
                 f"the broker at {self._broker} accepted the connection and does not respond: restart it if it hangs"
             )
-            raise BrokerError(trouble) from error
+            raise UnusableAddressError(trouble) from error
 
     def _send(self, message: Outgoing) -> None:
         info = self._client.publish(message.topic, message.payload, message.qos, message.retain, message.properties)
@@ -384,8 +391,3 @@ class MqttConnection:
             self._on_warning(
                 f"the broker at {self._broker} refuses publications ({reason}): {access_advice(self._broker)}"
             )
-
-
-def _too_large(broker: Broker, topic: str, size: int, most: int) -> str:
-    trouble = f"{topic} is not published: it has {size} bytes, and the broker at {broker} accepts {most} at most"
-    return f"{trouble}. Raise its maximum packet size (Mosquitto: max_packet_size)"

@@ -50,3 +50,9 @@ def loss(broker: Broker, reason: ReasonCode, *, by_broker: bool, accepted: bool)
         else "it closed the connection, or the line is dead"
     )
     return f"the connection to the broker at {broker} was lost: {why}"
+
+
+def too_large(broker: Broker, topic: str, size: int, most: int) -> str:
+    """Return the sentence for a message that the broker does not accept. `size`, `most`: bytes."""
+    trouble = f"{topic} is not published: it has {size} bytes, and the broker at {broker} accepts {most} at most"
+    return f"{trouble}. Raise its maximum packet size (Mosquitto: max_packet_size)"

@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from paho.mqtt.client import Client
+from paho.mqtt.client import Client, MQTTv5, MQTTv311
+from paho.mqtt.enums import CallbackAPIVersion
 
 if TYPE_CHECKING:
     import socket
+
+    from hw.mqtt_messages import Will
 
 
 class PahoClient(Client):
@@ -39,3 +42,15 @@ class PahoClient(Client):
         if self._ping_t == 0 and self.is_connected() and now - self._pinged_at >= self.ping_s:
             self._pinged_at = now
             self._send_pingreq()
+
+
+def new_client(sock: socket.socket, client_id: str, will: Will | None, *, v5: bool) -> PahoClient:
+    """Return a client for a connected socket."""
+    client = PahoClient(
+        CallbackAPIVersion.VERSION2, client_id, protocol=MQTTv5 if v5 else MQTTv311, reconnect_on_failure=False
+    )
+    client.dialled = sock
+    client.max_inflight_messages_set(0)  # no limit of paho's own: `SendWindow` keeps the broker's
+    if will is not None:
+        client.will_set(will.topic, will.payload, qos=will.qos, retain=will.retain)
+    return client

@@ -15,6 +15,7 @@ from controller.bus.requests import DuplicateFilter
 from controller.core.effects import SendReply
 from controller.core.events import BusConnected, BusLost, Requested
 from controller.core.rate_limit import RateLimit
+from hw.broker_addresses import BrokerAddresses
 from hw.broker_socket import BrokerError
 from hw.mqtt import MqttConnection
 from hw.mqtt_messages import Will
@@ -51,9 +52,15 @@ class BusClient:
     """
 
     def __init__(
-        self, broker: Broker, topics: Topics, on_event: Callable[[Event], None], clock: Callable[[], float]
+        self,
+        broker: Broker,
+        topics: Topics,
+        on_event: Callable[[Event], None],
+        clock: Callable[[], float],
+        addresses: BrokerAddresses | None = None,
     ) -> None:
         self._broker = broker
+        self.addresses = addresses or BrokerAddresses(broker.host, broker.port)
         self._topics = topics
         self._on_event = on_event
         self._clock = clock
@@ -134,7 +141,11 @@ class BusClient:
     async def _one_connection(self) -> None:
         will = Will(self._topics.names.availability, self._topics.availability(online=False).payload)
         link = await MqttConnection.open(
-            self._broker, f"loadshed-{self._topics.site}", will=will, complain=self._log_warning
+            self._broker,
+            f"loadshed-{self._topics.site}",
+            will=will,
+            complain=self._log_warning,
+            addresses=self.addresses,
         )
         self._link = link
         try:

@@ -202,7 +202,7 @@ class Topics:
         return (*map(availability, chosen), *map(state, chosen))
 
     def client_topics(self, *, wildcards: bool = True) -> tuple[str, ...]:
-        """Return the topics of the clients' states, known ones by name. `wildcards`: whether the broker supports them."""
+        """Return the topics of the clients' states, known ones by name. `wildcards`: see `request_topics`."""
         return tuple(self.names.client_state(one) for one in (*KNOWN_CLIENTS, *((ANY,) if wildcards else ())))
 
     def request_topics(self, *, wildcards: bool = True) -> tuple[str, ...]:

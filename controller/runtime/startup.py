@@ -11,6 +11,7 @@ from controller.bus.topics import ContactTopics, Topics
 from controller.config.local_time import LocalTime
 from controller.config.model import GpioContact, MqttContact
 from controller.core.engine import EngineSettings
+from hw.broker_addresses import BrokerAddresses, is_numeric
 from hw.broker_socket import Broker
 from rules.controllability import commandable
 from rules.flapping import FlapSettings
@@ -64,6 +65,11 @@ def broker(configuration: Configuration) -> Broker:
         ca_file=Path(said.ca_file) if said.ca_file else None,
         version=said.version,
     )
+
+
+def broker_addresses(broker: Broker, saved: Callable[[], str | None]) -> BrokerAddresses:
+    """Return the ways to the broker. `saved`: reads the address that its name had in an earlier run."""
+    return BrokerAddresses(broker.host, broker.port, saved=None if is_numeric(broker.host) else saved())
 
 
 def contact_topics(configuration: Configuration) -> ContactTopics | None:

@@ -12,7 +12,7 @@ import pytest
 from controller.bus.messages import Publication
 from controller.core.effects import SwitchOff
 from controller.core.events import BreakerReported, BusConnected, ContactChanged, Requested
-from hw.broker_socket import Broker, BrokerError, connect
+from hw.broker_socket import Broker, BrokerError
 from hw.mqtt import MqttConnection
 from rules.panel import CircuitId
 from tests.controller.bus.bus_world import (
@@ -136,7 +136,7 @@ def test_tls_to_a_plain_listener_is_explained(mosquitto: Mosquitto, tmp_path: Pa
 def test_a_host_that_is_no_name_is_a_broker_that_cannot_be_reached(host: str) -> None:
     """What Python's codec for names says of it is no accident of ours: one sentence, at once."""
     with pytest.raises(BrokerError, match="was not found"):
-        run(connect(Broker(host=host)))
+        run(MqttConnection.open(Broker(host=host), "curious"))
 
 
 def test_a_name_that_is_not_found_is_explained() -> None:

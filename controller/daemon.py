@@ -256,7 +256,8 @@ class Daemon:
 
         presence = Presence(self._bus, self._publish_status, self._may_publish, self._wall, clock.monotonic)
         save = partial(broker_address.save, self._state_dir, self._configuration.broker.host)
-        await asyncio.gather(presence.run(self._status_requests, self._started_at), BrokerWatch(self._bus, save).run())
+        watch = BrokerWatch(self._bus, self._inbox.put, save, self._wall, clock.monotonic)
+        await asyncio.gather(presence.run(self._status_requests, self._started_at), watch.run())
 
     # --- out ---------------------------------------------------------------------------------------------------------
 

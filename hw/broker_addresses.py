@@ -12,6 +12,8 @@ import threading
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
+from hw import tcp_options
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -25,8 +27,6 @@ MAX_LOOKUPS = 4
 """Maximum number of lookups at the same time. A new one may be answered while an older one hangs."""
 KNOWN_S = 0.5
 """Time for a lookup, in seconds, if an address is known from before."""
-# If the broker's machine does not acknowledge bytes for this time, the line is dead (also half-open connections).
-UNACKNOWLEDGED_MS = 5000
 
 Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
 
@@ -205,15 +205,8 @@ async def _dialled(where: Address) -> tuple[socket.socket, Address]:
     except (OSError, asyncio.CancelledError):
         sock.close()
         raise
-    set_tcp_option(sock, "TCP_NODELAY", 1)  # a command is 40 bytes: it must not wait for more
-    set_tcp_option(sock, "TCP_USER_TIMEOUT", UNACKNOWLEDGED_MS)
+    tcp_options.for_commands(sock)
     return sock, where
-
-
-def set_tcp_option(sock: socket.socket, option: str, value: int) -> None:
-    """Set a TCP option by its name in `socket`, if the system has it: some options exist on Linux only."""
-    if (number := getattr(socket, option, None)) is not None:
-        sock.setsockopt(socket.IPPROTO_TCP, number, value)
 
 
 def _families_in_turn(addresses: list[Address]) -> list[Address]:

@@ -1,22 +1,12 @@
-"""Connection to the broker: TCP and TLS.
-
-Nothing here blocks the loop, and every step times out quickly.
-"""
+"""The broker: its address and login, and the errors of a connection to it."""
 
 from __future__ import annotations
 
-import asyncio
-import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from hw.broker_addresses import first_connected
-
 if TYPE_CHECKING:
-    import socket
     from pathlib import Path
-
-    from hw.broker_addresses import BrokerAddresses
 
 # The handshake is computed by the broker, possibly on a Pi.
 HANDSHAKE_S = 5.0
@@ -71,73 +61,3 @@ def decoded(content: bytes) -> str:
 
 class UnusableAddressError(BrokerError):
     """An address of the broker accepted a connection, and no TLS or MQTT followed. Another address may be better."""
-
-
-async def connect(broker: Broker, addresses: BrokerAddresses) -> socket.socket:
-    """Return a connected, non-blocking socket; with TLS if the broker has a `ca_file`. Raises BrokerError."""
-    try:
-        found = await addresses.find()
-    except OSError as error:
-        trouble = f"the broker's name {broker.host!r} was not found ({error}): write its address in [broker] host"
-        raise BrokerError(trouble) from error
-    try:
-        sock, addresses.connected = await first_connected(found)
-    except TimeoutError as error:
-        trouble = f"the broker at {broker} does not respond: check that its machine is up, and [broker] host and port"
-        raise BrokerError(trouble) from error
-    except ConnectionRefusedError as error:
-        raise BrokerError(f"no program listens at {broker}: check that the broker is running") from error
-    except OSError as error:
-        raise BrokerError(f"the broker at {broker} cannot be reached: {error}") from error
-    if broker.ca_file is None:
-        return sock
-    return await _secured(sock, broker, broker.ca_file)
-
-
-# --- TLS -------------------------------------------------------------------------------------------------------------
-
-
-async def _secured(sock: socket.socket, broker: Broker, ca_file: Path) -> ssl.SSLSocket:
-    try:
-        context = ssl.create_default_context(cafile=str(ca_file))
-        tls = context.wrap_socket(sock, server_hostname=broker.host, do_handshake_on_connect=False)
-    except (OSError, ValueError) as error:
-        sock.close()
-        raise BrokerError(f"cannot use the certificates in ca_file {ca_file}: {error}") from error
-    try:
-        async with asyncio.timeout(HANDSHAKE_S):
-            await _shake_hands(tls)
-    except ssl.SSLCertVerificationError as error:
-        tls.close()
-        trouble = f"the certificate of {broker} is not signed by {ca_file}: {error.verify_message}"
-        raise UnusableAddressError(f"{trouble}. Check ca_file, the broker's name, and the date.") from error
-    except OSError as error:  # a timeout is an OSError, too
-        tls.close()
-        trouble = f"no TLS with {broker}: {error or 'no response'}. Check that this port is its TLS listener."
-        raise UnusableAddressError(trouble) from error
-    except asyncio.CancelledError:
-        tls.close()
-        raise
-    return tls
-
-
-async def _shake_hands(tls: ssl.SSLSocket) -> None:
-    while True:
-        try:
-            tls.do_handshake()
-        except ssl.SSLWantReadError:
-            await _ready(tls, to_write=False)
-        except ssl.SSLWantWriteError:
-            await _ready(tls, to_write=True)
-        else:
-            return
-
-
-async def _ready(sock: socket.socket, *, to_write: bool) -> None:
-    loop, ready = asyncio.get_running_loop(), asyncio.Event()
-    watch, unwatch = (loop.add_writer, loop.remove_writer) if to_write else (loop.add_reader, loop.remove_reader)
-    watch(sock, ready.set)
-    try:
-        await ready.wait()
-    finally:
-        unwatch(sock)

@@ -12,15 +12,18 @@ import logging
 import select
 import ssl
 import struct
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from paho.mqtt.exception import MQTTException
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from hw.broker_addresses import BrokerAddresses, set_tcp_option
+from hw import tcp_options
+from hw.broker_addresses import BrokerAddresses
 from hw.broker_limits import BrokerLimits
-from hw.broker_socket import Broker, BrokerError, UnusableAddressError, connect
+from hw.broker_socket import Broker, BrokerError, UnusableAddressError
+from hw.broker_tls import CertificateDates, certificate_dates, connect
 from hw.mqtt_messages import ConnectRefusedError, Message, Will
 from hw.mqtt_reasons import access_advice, loss, refusal, too_large
 from hw.paho_client import PahoClient, new_client
@@ -72,6 +75,7 @@ class MqttConnection:
         self._writing = False
         self._keepalive_s = KEEPALIVE_S
         self.limits = BrokerLimits()
+        self.oversized: set[str] = set()  # topics with messages that the broker does not accept
         self._window = SendWindow(self.limits.receive_maximum)
         self._properties = PublishProperties()
         self._readable = select.poll()
@@ -151,6 +155,11 @@ class MqttConnection:
     def local_address(self) -> str:
         return str(self._sock.getsockname()[0]) if self.alive else ""
 
+    @cached_property
+    def certificate_dates(self) -> CertificateDates | None:
+        """Dates of the broker's certificate; None without TLS."""
+        return certificate_dates(self._sock)
+
     # --- public -------------------------------------------------------------------------------------------------------
 
     def subscribe(self, filters: Iterable[str], *, as_published: bool = False) -> None:
@@ -197,6 +206,7 @@ class MqttConnection:
         qos, kept = min(qos, limits.maximum_qos), retain and limits.retain
         message = Outgoing(topic, payload, qos, kept, properties, urgent, replaceable=retain)
         if limits.maximum_packet_bytes is not None and not limits.fits(size := message.packet_bytes()):
+            self.oversized.add(topic)
             self._on_warning(too_large(self._broker, topic, size, limits.maximum_packet_bytes))
         elif (admitted := self._window.admit(message)) is not None:
             self._send(admitted)
@@ -204,9 +214,10 @@ class MqttConnection:
     def flush(self) -> None:
         """Write queued packets now, as far as the socket accepts them; the rest follows automatically."""
         if self._client.want_write() and self._ended is None:
-            self._together(on=True)
+            tcp_options.hold(self._sock, on=True)
             self._client.loop_write()
-            self._together(on=False)
+            if self._ended is None:
+                tcp_options.hold(self._sock, on=False)
         self._watch_for_room(self._client.want_write())
 
     def read(self) -> list[Message]:
@@ -220,7 +231,8 @@ class MqttConnection:
                 self._end(f"the broker at {self._broker} sent something that is not MQTT: {error}")
         while self._ended is None and (waiting := self._window.next()) is not None:
             self._send(waiting)
-        self._acknowledge()
+        if self._ended is None:
+            tcp_options.acknowledge_now(self._sock)
         heard, self._inbox = self._inbox, []
         return heard
 
@@ -241,17 +253,23 @@ class MqttConnection:
         await self._woken.wait()
         timer.cancel()
 
-    async def close(self, at_most_s: float = 1.0) -> None:
-        """Disconnect when the broker has confirmed what was published, or after a timeout; no last will is published.
-
-        If the socket were closed with unread data, the kernel would reset the connection and discard data on its way.
-        """
+    async def delivered(self, at_most_s: float = 1.0) -> bool:
+        """Wait until the broker has acknowledged what was published at QoS 1; return whether it has."""
         with contextlib.suppress(TimeoutError, BrokerError):
             async with asyncio.timeout(at_most_s):
                 while not self._window.idle:
                     self.flush()
                     await self.wait()
                     self.read()
+                return True
+        return False
+
+    async def close(self, at_most_s: float = 1.0) -> None:
+        """Disconnect when the broker has confirmed what was published, or after a timeout; no last will is published.
+
+        If the socket were closed with unread data, the kernel would reset the connection and discard data on its way.
+        """
+        await self.delivered(at_most_s)
         if self._ended is None:
             self._client.disconnect()
             self.flush()
@@ -305,23 +323,6 @@ class MqttConnection:
         if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
             return True
         return bool(self._readable.poll(0))
-
-    def _together(self, *, on: bool) -> None:
-        """Let the kernel hold written data, or release it.
-
-        Forty commands then leave as one segment: otherwise each of them wakes the broker separately.
-        """
-        if self._ended is None:
-            set_tcp_option(self._sock, "TCP_CORK", int(on))
-
-    def _acknowledge(self) -> None:
-        """Make the kernel acknowledge received data now.
-
-        Mosquitto leaves Nagle's algorithm on: while one small message is unacknowledged it holds the next ones back, up
-        to 40 ms. The kernel resets this option by itself, hence after each read.
-        """
-        if self._ended is None:
-            set_tcp_option(self._sock, "TCP_QUICKACK", 1)
 
     def _flush_soon(self, *_: object) -> None:
         self._loop.call_soon(self.flush)

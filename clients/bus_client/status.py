@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from clients.bus_client.site import Site
     from hw.broker_socket import Broker
+    from hw.broker_tls import CertificateDates
     from hw.mqtt_messages import Message
     from rules.json_types import Json
 
@@ -51,11 +52,12 @@ class HouseStatus:
     """Messages of one site's controller. None, or no entry: not received.
 
     `alive`: the controller has just replied or reported. A retained message never shows that: the broker may have
-    returned from its disk without the controller.
+    returned from its disk without the controller. `certificate`: dates of the broker's certificate; None without TLS.
     """
 
     availability: str | None = None
     alive: bool = False
+    certificate: CertificateDates | None = None
     state: Fields | None = None
     demand: Fields | None = None
     circuits: dict[str, Fields] = field(default_factory=dict)
@@ -107,6 +109,7 @@ async def fetch_status(
     names = SiteTopics(site)
     filters = names.status_filters() if link.limits.wildcards else names.status_filters(circuits)
     try:
+        told.certificate = link.certificate_dates
         told.alive = await remembered(link, site, told.take, filters, enough_s=enough_s)
     finally:
         await link.close()

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from hw.broker_socket import Broker
 
 
+ACKNOWLEDGED_S = 5.0
+
+
 def add_ready(parser: argparse.ArgumentParser) -> None:
     """Add the options of `ready`."""
     parser.description = (
@@ -65,5 +68,10 @@ async def _publish(broker: Broker, site: str, readiness: Readiness) -> bool:
         print_error(str(error))
         return False
     link.publish(SiteTopics(site).readiness, to_json(readiness_fields(readiness)), retain=True)
+    delivered = await link.delivered(ACKNOWLEDGED_S)
+    if not delivered:
+        print_error(f"the broker at {broker} did not accept the result: see its log. It may keep no retained messages")
+    elif not link.limits.retain:
+        print_error(f"the broker at {broker} keeps no retained messages: only programs that listen now get the result")
     await link.close()
-    return True
+    return delivered

@@ -16,6 +16,9 @@ READY, LIMITED = 90, 60
 
 LEAST_FREE_MB, LITTLE_FREE_MB = 50.0, 500.0
 WORN_PERCENT = 80
+CERTIFICATE_DAYS = 30.0
+"""Days before the expiry of the broker's certificate from which on it is a reason."""
+
 UNDERVOLTAGE_NOW, UNDERVOLTAGE_SINCE_BOOT = 1 << 0, 1 << 16
 """Bits of the Pi's `get_throttled`."""
 
@@ -30,7 +33,8 @@ class Facts:
     `opened_days`: since the last transfer. `meter_stale`: False also if there is no meter. `drill_days`: since the last
     drill; `drill_failed`: circuits that did not obey in it. `disk_worn_percent`: reported by the card.
     `anonymous_listeners`: addresses of the broker that accept clients without a password. `throttled`: the Pi's own
-    flags about its supply. `not_checked`: what could not be examined, and why, in sentences.
+    flags about its supply. `not_checked`: what could not be examined, and why, in sentences. `certificate_days`: until
+    the broker's certificate expires; 0 if it is not valid now; None without TLS.
     """
 
     trouble: str | None = None
@@ -49,6 +53,7 @@ class Facts:
     drill_days: float | None = 0.0
     drill_failed: tuple[str, ...] = ()
     clock_trusted: bool = True
+    certificate_days: float | None = None
     disk_free_mb: float | None = None
     disk_read_only: bool = False
     disk_worn_percent: int | None = None
@@ -181,6 +186,12 @@ _SUPPLY = "Take the maker's own supply and a short cable: it writes to its card,
 
 
 def _surroundings(facts: Facts) -> Iterator[Reason]:
+    if facts.certificate_days is not None and facts.certificate_days < CERTIFICATE_DAYS:
+        left = int(facts.certificate_days)
+        when = f"expires in {left} days" if left > 0 else "has expired, expires today, or is not valid yet"
+        means = f"The broker's certificate {when}. The controller stays connected, but other programs lose the broker."
+        do = "Issue a new one: `sudo loadshed broker init --tls` for the house's own Mosquitto. Check the clock."
+        yield Reason("certificate-dates", 10, means, do)
     if facts.meter_stale:
         yield Reason("meter-stale", 5, "The meter does not answer.", "`loadshed meter doctor` looks further.")
     if facts.anonymous_listeners:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from controller.config.loader import Configuration
     from controller.storage.boot_clocks import LoggedTime
     from controller.storage.log_reader import OutageRow
+    from hw.broker_tls import CertificateDates
     from rules.panel import Panel
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -164,6 +165,7 @@ def _seconds_since(when: LoggedTime, now: LoggedTime | None) -> float | None:
 
 
 def _told(house: Installation, facts: Facts, told: HouseStatus) -> Facts:
+    facts = replace(facts, certificate_days=_certificate_days(told.certificate, time.time()))
     if told.trouble is not None:
         return replace(facts, trouble=told.trouble)
     able = {name: one for name, one in told.circuits.items() if one.get("controllable") is True}
@@ -177,6 +179,12 @@ def _told(house: Installation, facts: Facts, told: HouseStatus) -> Facts:
         ),
         meter_stale=house.configuration.meter is not None and stale,
     )
+
+
+def _certificate_days(dates: CertificateDates | None, now: float) -> float | None:
+    if dates is None:
+        return None
+    return max(0.0, dates.ends - now) / DAY_S if dates.begins <= now else 0.0
 
 
 async def anonymous_listeners(broker: Broker) -> tuple[str, ...]:

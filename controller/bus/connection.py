@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from controller.bus.topics import Topics
     from controller.core.events import Event
     from hw.broker_socket import Broker
+    from hw.broker_tls import CertificateDates
     from hw.mqtt_messages import Message
 
 # Seconds from the start of one attempt to the start of the next. The first follows at once. Documented maximum: 2 s.
@@ -37,6 +38,12 @@ GOOD_CONNECTION_S = 10.0
 
 SHORT_CONNECTIONS = 3
 """Number of short connections in a row after which a second program with our client ID is suspected."""
+
+NO_RETAINED = (
+    "It keeps no retained messages. Circuits are still shed and restored. After a start, however, a position is "
+    "unknown until the device reports: in an outage, such a circuit then waits for a user. An MQTT contact is unknown "
+    "until its device reports. Status reaches programs that listen, or ask for it."
+)
 
 MAX_WARNINGS = 10
 WARNINGS_WINDOW_S = 60.0
@@ -84,6 +91,24 @@ class BusClient:
     def local_address(self) -> str:
         """Return the address of this end of the connection; empty while disconnected."""
         return "" if self._link is None else self._link.local_address
+
+    @property
+    def certificate_dates(self) -> CertificateDates | None:
+        """Return the dates of the broker's certificate; None without TLS, and while disconnected."""
+        return self._link.certificate_dates if self._link is not None and self._link.alive else None
+
+    def restrictions(self) -> str:
+        """Return what the broker does not support and what is lost by it, in sentences; empty: nothing is."""
+        if self._link is None:
+            return ""
+        lost = [] if self._link.limits.retain else [NO_RETAINED]
+        if self._link.oversized:
+            names = ", ".join(sorted(self._topics.names.name_of(topic) for topic in self._link.oversized))
+            lost.append(
+                f"It accepts messages of {self._link.limits.maximum_packet_bytes} bytes at most; these are not "
+                f"published: {names}."
+            )
+        return " ".join(lost)
 
     async def run(self) -> NoReturn:
         """Stay connected until cancelled. Then publish `offline` and disconnect."""

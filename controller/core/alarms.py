@@ -34,6 +34,8 @@ class Alarm(StrEnum):
     NOT_RESTORED = "not-restored"
     OFF_AWAITING_USER = "off-awaiting-user"
     BROKER_DISCONNECTED = "broker-disconnected"
+    BROKER_LIMITED = "broker-limited"
+    CERTIFICATE_DATES = "certificate-dates"
     CLOCK_UNTRUSTED = "clock-untrusted"
     CONFIGURATION_REFUSED = "configuration-refused"
     DISK_FAILING = "disk-failing"
@@ -94,6 +96,17 @@ _TEXTS = {
     Alarm.BROKER_DISCONNECTED: _Text(
         "The broker is disconnected{detail}. No command reaches a breaker, and no status is published.",
         "Check that the broker is running and the network works. On standby, turn off large loads by hand.",
+    ),
+    Alarm.BROKER_LIMITED: _Text(
+        "The broker limits what the controller can do. {detail}",
+        "Change the broker's configuration, or use another broker. For Mosquitto: remove `retain_available false` and "
+        "`max_packet_size`, then restart it.",
+    ),
+    Alarm.CERTIFICATE_DATES: _Text(
+        "The dates of the broker's certificate do not fit: {detail}. The controller stays connected; the certificate's "
+        "name and issuer are still checked. Other programs may lose the broker.",
+        "Check this machine's clock. If the certificate has expired, issue a new one: `sudo loadshed broker init "
+        "--tls` for the house's own Mosquitto.",
     ),
     Alarm.CLOCK_UNTRUSTED: _Text(
         "The clock has not been set since the machine started. Times of day may be wrong; durations and order are "

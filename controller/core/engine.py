@@ -358,6 +358,7 @@ class Engine:
         | ev.ConfigurationRefused
         | ev.DiskFailed
         | ev.DiskRecovered
+        | ev.BrokerFindingChanged
         | ev.ClockTrusted
         | ev.ClockSet,
     ) -> None:
@@ -374,10 +375,11 @@ class Engine:
                 self._circuits_changed(event)
             case ev.ConfigurationRefused():
                 self._configuration_refused(event)
-            case ev.DiskFailed():
-                self._outbox.set_alarm(Alarm.DISK_FAILING, event.at, active=True, detail=f" ({event.reason})")
-            case ev.DiskRecovered():
-                self._outbox.set_alarm(Alarm.DISK_FAILING, event.at, active=False)
+            case ev.DiskFailed() | ev.DiskRecovered():
+                detail = f" ({event.reason})" if isinstance(event, ev.DiskFailed) else None
+                self._alarm_reported(Alarm.DISK_FAILING, event.at, detail)
+            case ev.BrokerFindingChanged():
+                self._alarm_reported(Alarm(event.alarm), event.at, event.detail)
             case ev.ClockTrusted() | ev.ClockSet():
                 self._clock_set(event)
             case _:
@@ -388,6 +390,9 @@ class Engine:
             self._alarm_monitor.clock_trusted()
             self._outbox.log_event("clock_trusted", event.at)
         self._republish(event.at)
+
+    def _alarm_reported(self, alarm: Alarm, at: float, detail: str | None) -> None:
+        self._outbox.set_alarm(alarm, at, active=detail is not None, detail=detail or "")
 
     # --- events: the bus and its devices -----------------------------------------------------------------------------
 

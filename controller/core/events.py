@@ -179,6 +179,14 @@ class DiskRecovered(NamedTuple):
     at: float
 
 
+class BrokerFindingChanged(NamedTuple):
+    """Something was found out about the broker. `alarm`: id of the alarm for it. `detail`: None: it is over."""
+
+    at: float
+    alarm: str
+    detail: str | None
+
+
 class ClockTrusted(NamedTuple):
     """The wall clock is trusted from now on."""
 
@@ -212,6 +220,7 @@ Event = (
     | KwhPulseSeen
     | DiskFailed
     | DiskRecovered
+    | BrokerFindingChanged
     | ClockTrusted
     | ClockSet
 )

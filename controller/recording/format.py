@@ -342,6 +342,7 @@ _EVENTS: dict[str, type[Any]] = {
     "KwhPulseSeen": ev.KwhPulseSeen,
     "DiskFailed": ev.DiskFailed,
     "DiskRecovered": ev.DiskRecovered,
+    "BrokerFindingChanged": ev.BrokerFindingChanged,
     "ClockTrusted": ev.ClockTrusted,
     "ClockSet": ev.ClockSet,
 }

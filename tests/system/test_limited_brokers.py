@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from clients.broker_admin import certificates
 from clients.bus_client.status import fetch_status
 from rules.panel import Position
+from tests.mosquitto import held_port
 from tests.scripted_broker import Limits, ScriptedBroker
 from tests.system.process_house import SITE, WITHIN_S, ProcessHouse, Timing
 
@@ -84,3 +86,62 @@ async def test_the_program_shows_every_few_seconds_that_it_runs_and_all_its_stat
         gone = await fetch_status(house.mosquitto.broker, SITE, enough_s=1.0)
         assert gone.availability == "online"
         assert "does not respond" in (gone.trouble or "")
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_a_house_on_a_mosquitto_without_retained_messages_is_shed_and_restored(
+    tmp_path: Path, version: Literal["5", "3.1.1"]
+) -> None:
+    """An alarm states what is lost, and `status` finds program, circuits and alarm."""
+    async with ProcessHouse(
+        tmp_path, timing=Timing(version=version), broker_lines=("retain_available false",)
+    ) as house:
+        await house.start_broker()
+        await house.program.start()
+        await house.until(lambda: "connected to the broker" in house.program.log, "it is connected")
+        house.closes()
+        await house.greetings()
+        await house.remembers()
+        mark = house.mark
+        house.opens()
+        await house.is_shed(since=mark)
+        found = await fetch_status(replace(house.mosquitto.broker, version=version), SITE)
+        assert found.trouble is None
+        assert found.circuits.keys() == {one.id for one in house.circuits}
+        assert "keeps no retained messages" in str(found.alarms["broker-limited"]["message"])
+        house.closes()
+        await house.until(lambda: not house.at(Position.OFF), "all are back")
+        assert house.program.log.count("connected to the broker") == 1
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "trouble"),
+    [
+        ("20991231000000Z", "21091231235959Z", "valid only from 2099-12-31 on"),
+        ("20200101000000Z", "20210101000000Z", "expired on 2021-01-01"),
+    ],
+    ids=["not-yet", "expired"],
+)
+async def test_the_dates_of_a_certificate_keep_no_house_from_being_shed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begins: str, ends: str, trouble: str
+) -> None:
+    """A Pi that boots in an outage may have any date. An alarm states it, and `ready` as well."""
+    monkeypatch.setattr(certificates, "_FROM", begins)
+    monkeypatch.setattr(certificates, "_UNTIL", ends)
+    certificates.make(tmp_path, ["127.0.0.1"], "nogroup")
+    with held_port() as port:
+        files = (f"certfile {tmp_path}/broker.crt", f"keyfile {tmp_path}/broker.key")
+        async with ProcessHouse(tmp_path / "house", broker_lines=(f"listener {port} 127.0.0.1", *files)) as house:
+            ca_file = tmp_path / "ca.crt"
+            secured = house.timing.toml(port).replace("[broker]", f'[broker]\nca_file = "{ca_file}"')
+            house.write_installer(secured)
+            await house.begin()
+            house.opens()
+            await house.is_shed()
+            lines = house.program.log
+            await house.until(lambda: any(trouble in line for line in lines), "the dates are an alarm")
+            found = await fetch_status(replace(house.mosquitto.broker, port=port, ca_file=ca_file), SITE)
+            assert "certificate-dates" in found.alarms
+            assert found.certificate is not None
+            house.closes()
+            await house.is_back()

@@ -212,3 +212,19 @@ def test_a_real_house_is_judged_and_the_judgement_stands_on_the_bus(tmp_path: Pa
             assert found["score"] < LIMITED
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("days", "words"), [(29.5, "expires in 29 days"), (0.0, "has expired"), (0.4, "expires today")]
+)
+def test_a_certificate_that_expires_within_a_month_is_a_reason(days: float, words: str) -> None:
+    """There is time to issue a new one."""
+    (reason,) = assess(Facts(certificate_days=days)).reasons
+    assert reason.id == "certificate-dates"
+    assert words in reason.message
+
+
+def test_a_certificate_that_lasts_longer_is_none() -> None:
+    """Nor is a broker without TLS."""
+    assert not assess(Facts(certificate_days=31.0)).reasons
+    assert not assess(Facts()).reasons

@@ -5,14 +5,18 @@ from __future__ import annotations
 import logging
 import subprocess
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
+from clients.broker_admin import certificates
 from controller.bus.messages import Publication
 from controller.core.effects import SwitchOff
 from controller.core.events import BreakerReported, BusConnected, ContactChanged, Requested
+from controller.runtime.broker_watch import certificate_trouble
 from hw.broker_socket import Broker, BrokerError
+from hw.broker_tls import CertificateDates, _chain
 from hw.mqtt import MqttConnection
 from rules.panel import CircuitId
 from tests.controller.bus.bus_world import (
@@ -195,3 +199,66 @@ def test_a_circuit_that_left_the_file_is_no_longer_listened_to(mosquitto: Mosqui
             return [event.circuit for event in listener.events if isinstance(event, BreakerReported)]
 
     assert run(story()) == [HOT_TUB]
+
+
+# --- the dates of certificates ---------------------------------------------------------------------------------------
+
+
+def dated(folder: Path, monkeypatch: pytest.MonkeyPatch, begins: str, ends: str, name: str = "127.0.0.1") -> Path:
+    """Make an authority and a broker's certificate with these dates; return their folder."""
+    monkeypatch.setattr(certificates, "_FROM", begins)
+    monkeypatch.setattr(certificates, "_UNTIL", ends)
+    folder.mkdir()
+    certificates.make(folder, [name], "nogroup")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends"), [("20990101000000Z", "21090101000000Z"), ("20200101000000Z", "20210101000000Z")]
+)
+def test_the_dates_of_a_certificate_refuse_no_connection_and_everything_else_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begins: str, ends: str
+) -> None:
+    """The issuer and the name are checked as before. The dates are known to who asks for them."""
+    ours = dated(tmp_path / "ours", monkeypatch, begins, ends)
+    stranger = dated(tmp_path / "stranger", monkeypatch, begins, ends)
+
+    async def dates(broker: Broker) -> CertificateDates | None:
+        link = await MqttConnection.open(broker, "curious")
+        try:
+            return link.certificate_dates
+        finally:
+            await link.close()
+
+    with Mosquitto(tmp_path, f"certfile {ours}/broker.crt", f"keyfile {ours}/broker.key") as mosquitto:
+        tls = replace(mosquitto.broker, ca_file=ours / "ca.crt")
+        found = run(dates(tls))
+        assert found is not None
+        assert datetime.fromtimestamp(found.begins, UTC).strftime("%Y%m%d%H%M%SZ") == begins
+        assert datetime.fromtimestamp(found.ends, UTC).strftime("%Y%m%d%H%M%SZ") == ends
+        assert "is not signed by" in run(refused(replace(tls, ca_file=stranger / "ca.crt")))
+        assert "is not signed by" in run(refused(replace(tls, host="localhost")))
+
+
+def test_the_dates_of_the_issuer_count_too() -> None:
+    """Of two with the same name the one that lasts longer; an issuer that is not in the file is not known."""
+
+    def certificate(name: str, issuer: str, begins: str, ends: str) -> dict[str, str]:
+        return {"subject": name, "issuer": issuer, "notBefore": f"{begins} GMT", "notAfter": f"{ends} GMT"}
+
+    leaf = certificate("broker", "ca", "Jan  1 00:00:00 2026", "Jan  1 00:00:00 2036")
+    old = certificate("ca", "ca", "Jan  1 00:00:00 2016", "Jan  1 00:00:00 2026")
+    new = certificate("ca", "ca", "Jan  1 00:00:00 2025", "Jan  1 00:00:00 2030")
+    other = certificate("other", "other", "Jan  1 00:00:00 2016", "Jan  1 00:00:00 2017")
+    assert _chain(leaf, [old, other, new]) == [leaf, new]
+    assert _chain(leaf, [other]) == [leaf]
+    assert _chain(old, [old]) == [old]
+
+
+def test_the_trouble_with_dates_is_a_sentence_of_days() -> None:
+    """Within them, and without TLS, there is none."""
+    dates = CertificateDates(86_400.0, 3 * 86_400.0)
+    assert certificate_trouble(None, 0.0) is None
+    assert certificate_trouble(dates, 2 * 86_400.0) is None
+    assert certificate_trouble(dates, 0.0) == "by this machine's clock, it is valid only from 1970-01-02 on"
+    assert certificate_trouble(dates, 4 * 86_400.0) == "by this machine's clock, it expired on 1970-01-04"

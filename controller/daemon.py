@@ -113,6 +113,7 @@ class Daemon:
         self._bus = self._connection()
         self._status_requests: asyncio.Queue[ReplyAddress | None] = asyncio.Queue()
         self._bus.on_status_request = self._status_requests.put_nowait
+        self._bus.urgent = lambda: self._engine.sheds
         for sentence in error_lines(wrong):
             _log.error("%s", sentence)
         if refused or wrong:
@@ -252,11 +253,11 @@ class Daemon:
         await self._startup_done.wait()
         from controller.runtime.broker_watch import BrokerWatch  # all of these after the first shed
         from controller.runtime.presence import Presence
-        from controller.storage import broker_address
+        from controller.storage.broker_address import save
 
-        presence = Presence(self._bus, self._publish_status, self._may_publish, self._wall, clock.monotonic)
-        save = partial(broker_address.save, self._state_dir, self._configuration.broker.host)
-        watch = BrokerWatch(self._bus, self._inbox.put, save, self._wall, clock.monotonic)
+        presence = Presence(self._bus, self._publish_status, self._may_publish, self._wall, self._engine.on_standby)
+        save_address = partial(save, self._state_dir, self._configuration.broker.host)
+        watch = BrokerWatch(self._bus, self._inbox.put, save_address, self._wall, clock.monotonic)
         await asyncio.gather(presence.run(self._status_requests, self._started_at), watch.run())
 
     # --- out ---------------------------------------------------------------------------------------------------------

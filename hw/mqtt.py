@@ -24,8 +24,8 @@ from hw.broker_addresses import BrokerAddresses
 from hw.broker_limits import BrokerLimits
 from hw.broker_socket import Broker, BrokerError, UnusableAddressError
 from hw.broker_tls import CertificateDates, certificate_dates, connect
-from hw.mqtt_messages import ConnectRefusedError, Message, Will
-from hw.mqtt_reasons import access_advice, loss, refusal, too_large
+from hw.mqtt_messages import ConnectRefusedError, Message, TakenOverError, Will
+from hw.mqtt_reasons import SESSION_TAKEN_OVER, access_advice, loss, refusal, too_large
 from hw.paho_client import PahoClient, new_client
 from hw.publish_properties import PublishProperties, new_properties
 from hw.send_window import Outgoing, SendWindow
@@ -71,7 +71,7 @@ class MqttConnection:
         self._woken = asyncio.Event()
         self._accepted = False
         self._ended: str | None = None
-        self._refused: ConnectRefusedError | None = None
+        self._error: BrokerError | None = None  # the reason, if it needs an answer of its own
         self._writing = False
         self._keepalive_s = KEEPALIVE_S
         self.limits = BrokerLimits()
@@ -244,7 +244,7 @@ class MqttConnection:
         # Only now, after received data has been read: a stall of this program is not silence of the broker.
         self._client.loop_misc()
         if self._ended is not None:
-            raise self._refused or BrokerError(self._ended)
+            raise self._error or BrokerError(self._ended)
         if self._pending():
             await asyncio.sleep(0)  # a flood must not keep the loop from its other tasks
             return
@@ -350,8 +350,8 @@ class MqttConnection:
         self, _client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
         if reason.is_failure:
-            self._refused = ConnectRefusedError(refusal(self._broker, reason), reason.value)
-            self._end(str(self._refused))
+            self._error = ConnectRefusedError(refusal(self._broker, reason), reason.value)
+            self._end(str(self._error))
             return
         if self._v5:
             self.limits = BrokerLimits.of(properties)
@@ -364,8 +364,10 @@ class MqttConnection:
     ) -> None:
         by_broker = flags.is_disconnect_packet_from_server
         text = loss(self._broker, reason, by_broker=by_broker, accepted=self._accepted)
-        if not self._accepted and self._refused is None:
-            self._refused = ConnectRefusedError(text, None)
+        if by_broker and reason.value == SESSION_TAKEN_OVER:
+            self._error = TakenOverError(text)
+        elif not self._accepted and self._error is None:
+            self._error = ConnectRefusedError(text, None)
         self._end(text)
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:

@@ -37,6 +37,10 @@ class Will(NamedTuple):
         return self._replace(retain=False) if refused in (NO_RETAIN, None) and self.retain else None
 
 
+class TakenOverError(BrokerError):
+    """Another program connected with the client id of this connection, which ended it."""
+
+
 class ConnectRefusedError(BrokerError):
     """The broker refused the connection. `code`: reason code; None: it closed the connection without one."""
 

@@ -67,7 +67,8 @@ def test_the_presence_looks_like_its_example() -> None:
     """With the machine that the controller runs on."""
     shown = example("uptime_s")
     controller = ControllerId(shown["instance"], shown["host"], shown["address"])
-    assert json.loads(payloads.alive(seconds(shown["at"]), shown["uptime_s"], controller, WALL)) == shown
+    payload = payloads.alive(seconds(shown["at"]), shown["uptime_s"], controller, shown["on_standby"], WALL)
+    assert json.loads(payload) == shown
 
 
 def test_a_circuit_looks_like_its_example() -> None:

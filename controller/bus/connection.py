@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 from typing import TYPE_CHECKING, NoReturn
 
-from controller.bus.messages import IncomingMessage, Rejection, ReplyAddress, StatusRequested
+from controller.bus.client_ids import ClientIds
+from controller.bus.messages import ControllerId, IncomingMessage, Rejection, ReplyAddress, StatusRequested
 from controller.bus.requests import DuplicateFilter
+from controller.bus.rivals import ControllerSeen, Rivals
 from controller.core.effects import SendReply
 from controller.core.events import BusConnected, BusLost, Requested
 from controller.core.rate_limit import RateLimit
 from hw.broker_addresses import BrokerAddresses
 from hw.broker_socket import BrokerError
 from hw.mqtt import MqttConnection
-from hw.mqtt_messages import Will
+from hw.mqtt_messages import ConnectRefusedError, TakenOverError, Will
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +42,9 @@ GOOD_CONNECTION_S = 10.0
 
 SHORT_CONNECTIONS = 3
 """Number of short connections in a row after which a second program with our client ID is suspected."""
+
+LOOK_S = 0.2
+"""Interval in seconds at which a wait is ended if commands are due."""
 
 NO_RETAINED = (
     "It keeps no retained messages. Circuits are still shed and restored. After a start, however, a position is "
@@ -74,7 +81,11 @@ class BusClient:
         self._link: MqttConnection | None = None
         self._last_loss: str | None = None  # reason of the loss that was reported last; None: connected since
         self._was_connected = False
-        self._hint_given = False
+        self.instance = os.urandom(4).hex()
+        self.rivals = Rivals(self.instance)
+        self.news = asyncio.Event()  # something about another controller has changed
+        self.urgent: Callable[[], bool] = lambda: False  # commands are due, or will be in a moment
+        self._ids = ClientIds(topics.site, self.instance)
         self._requests = DuplicateFilter()
         self.on_status_request: Callable[[ReplyAddress | None], None] = lambda _reply: None
         self._warnings = RateLimit(MAX_WARNINGS, WARNINGS_WINDOW_S)
@@ -91,6 +102,11 @@ class BusClient:
     def local_address(self) -> str:
         """Return the address of this end of the connection; empty while disconnected."""
         return "" if self._link is None else self._link.local_address
+
+    @property
+    def identity(self) -> ControllerId:
+        """Return what identifies this controller among others."""
+        return ControllerId(self.instance, socket.gethostname(), self.local_address)
 
     @property
     def certificate_dates(self) -> CertificateDates | None:
@@ -120,10 +136,36 @@ class BusClient:
             except BrokerError as error:
                 was_good = self._clock() - began >= GOOD_CONNECTION_S
                 failed = 0 if was_good else failed + 1
-                self._hint_given = self._hint_given and not was_good
-                self._lose(str(error) + self._duplicate_client_hint(failed))
+                self._lose(str(error) + self._note_takeover(error, failed))
             step_s = RETRY_STEPS_S[min(failed, len(RETRY_STEPS_S) - 1)]
             await asyncio.sleep(max(0.0, began + step_s - self._clock()))
+            await self._back_off()
+
+    def _note_takeover(self, error: BrokerError, failed: int) -> str:
+        """Note if another program uses our client id; return a hint for the journal if that is only suspected.
+
+        Mosquitto ends our connection then without a reason.
+        """
+        if isinstance(error, TakenOverError):
+            self._ids.taken_over()
+            self.rivals.taken_over(self._clock())
+            self.news.set()
+        elif isinstance(error, ConnectRefusedError):
+            self._ids.refused()
+        elif failed >= SHORT_CONNECTIONS and self._last_loss is None and self._was_connected:
+            self._ids.taken_over()
+            site = self._topics.site
+            return (
+                f". Each connection ended soon after it began: check whether a second loadshed runs for site {site!r}"
+            )
+        return ""
+
+    async def _back_off(self) -> None:
+        """Leave the broker to the other program for a while, unless commands are due."""
+        for _ in range(int(self._ids.wait_s / LOOK_S)):
+            if self.urgent():
+                return
+            await asyncio.sleep(LOOK_S)
 
     def publish(self, publication: Publication) -> bool:
         """Send with the next `flush`, which follows by itself. While disconnected, discard it and return False."""
@@ -167,7 +209,7 @@ class BusClient:
         will = Will(self._topics.names.availability, self._topics.availability(online=False).payload)
         link = await MqttConnection.open(
             self._broker,
-            f"loadshed-{self._topics.site}",
+            self._ids.current,
             will=will,
             complain=self._log_warning,
             addresses=self.addresses,
@@ -192,24 +234,14 @@ class BusClient:
         # Before anything is sent: commands that are due leave in one TCP segment with the subscriptions, after them,
         # without waiting for the broker's acknowledgment of the subscriptions.
         self._on_event(BusConnected(self._clock()))
+        self.news.set()
         # The subscriptions are first in the stream: the reports that follow a command arrive live.
         topics = self._topics
         link.subscribe(topics.contact_topics())
         link.subscribe(topics.device_topics())
-        link.subscribe(topics.client_topics(wildcards=link.limits.wildcards))
+        link.subscribe((*topics.client_topics(wildcards=link.limits.wildcards), topics.names.alive))
         # As published: a request with the retain flag is refused at once, not only when the broker delivers its copy.
         link.subscribe(topics.request_topics(wildcards=link.limits.wildcards), as_published=True)
-
-    def _duplicate_client_hint(self, failed: int) -> str:
-        """Return a hint about a second program after several short connections; once, until a connection lasts.
-
-        Mosquitto disconnects the other client without a reason.
-        """
-        if self._hint_given or self._last_loss is not None or failed < SHORT_CONNECTIONS:
-            return ""
-        self._hint_given = True
-        site = self._topics.site
-        return f". Each connection ended soon after it began: check whether a second loadshed runs for site {site!r}"
 
     def _lose(self, reason: str) -> None:
         if reason != self._last_loss:  # a broker that is down for a day is reported once
@@ -240,6 +272,9 @@ class BusClient:
             self._refuse(message, parsed)
         elif isinstance(parsed, StatusRequested):
             self.on_status_request(parsed.reply)
+        elif isinstance(parsed, ControllerSeen):
+            if self.rivals.seen(parsed, message.at):
+                self.news.set()
         elif parsed is not None:
             self._on_event(parsed)
 

@@ -31,9 +31,10 @@ def to_json(fields: Mapping[str, Json]) -> bytes:
     return json.dumps(fields, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def alive(at: float, uptime_s: float, controller: ControllerId, wall: WallClock) -> bytes:
-    """Return the payload of `controller/alive`. `uptime_s`: since the start of the program."""
-    return to_json({"at": _when(at, wall), "uptime_s": round(uptime_s, 1), **controller._asdict(), **_clock(wall)})
+def alive(at: float, uptime_s: float, controller: ControllerId, on_standby: bool | None, wall: WallClock) -> bytes:
+    """Return the payload of `controller/alive`. `uptime_s`: since the program's start. `on_standby`: None: unknown."""
+    shown: dict[str, Json] = {"at": _when(at, wall), "uptime_s": round(uptime_s, 1), "on_standby": on_standby}
+    return to_json({**shown, **controller._asdict(), **_clock(wall)})
 
 
 def state(view: StateView, wall: WallClock) -> bytes:

@@ -16,6 +16,7 @@ from controller.bus.messages import Publication, Rejection, ReplyAddress, Status
 from controller.bus.outage_classes import OutageClasses
 from controller.bus.profile import NATIVE
 from controller.bus.requests import ANY_REQUEST, ASK_KINDS, MAX_TEXT_LENGTH, STATUS_REQUEST, parse_request
+from controller.bus.rivals import parse_alive
 from controller.config.local_time import LocalTime
 from controller.core.effects import SwitchOn
 from controller.core.events import (
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from controller.bus.messages import ControllerId, IncomingMessage
     from controller.bus.profile import Profile
+    from controller.bus.rivals import ControllerSeen
     from controller.core.effects import LogEvent, PublishMeter, SendReply, SwitchOff
     from controller.core.events import Event, Requested
     from controller.core.views import AlarmView, CircuitView, OutageView, StateView, WallClock
@@ -215,18 +217,20 @@ class Topics:
         """Return the topics on which the device of one circuit publishes: availability, state."""
         return self.names.breaker_availability(circuit), self.names.breaker_state(circuit)
 
-    def parse(self, message: IncomingMessage) -> Event | StatusRequested | Rejection | None:
+    def parse(self, message: IncomingMessage) -> Event | StatusRequested | ControllerSeen | Rejection | None:
         """Return the event of a message; a rejection if it is not valid; None if it changes nothing."""
         if self.contact is not None and message.topic == self.contact.topic:
             return self._contact_position(self.contact, message)
         if self.contact is not None and message.topic == self.contact.availability_topic:
             return self._contact_availability(self.contact, message)
-        event: Event | StatusRequested | Rejection | None = Rejection(_NOT_SUBSCRIBED)
+        event: Event | StatusRequested | ControllerSeen | Rejection | None = Rejection(_NOT_SUBSCRIBED)
         if not message.topic.startswith(self.names.base):
             return event
         match self.names.name_of(message.topic).split("/"):
             case ["breakers", circuit, leaf]:
                 event = self._device_report(CircuitId(circuit), leaf, message)
+            case ["controller", "alive"]:
+                event = parse_alive(message)
             case ["clients", client, "state"]:
                 event = parse_client_report(client, message)
             case ["ask", request]:
@@ -320,9 +324,11 @@ class Topics:
             return None
         return Publication(self.contact.query_topic, self.contact.query_payload.encode())
 
-    def alive(self, at: float, uptime_s: float, controller: ControllerId, wall: WallClock) -> Publication:
+    def alive(
+        self, at: float, uptime_s: float, controller: ControllerId, on_standby: bool | None, wall: WallClock
+    ) -> Publication:
         """Return the message that shows that the controller runs now: at QoS 0, and never retained."""
-        return Publication(self.names.alive, payloads.alive(at, uptime_s, controller, wall), qos=0)
+        return Publication(self.names.alive, payloads.alive(at, uptime_s, controller, on_standby, wall), qos=0)
 
     def state(self, view: StateView, wall: WallClock) -> Publication:
         return _retained(self.names.state, payloads.state(view, wall))

@@ -36,6 +36,7 @@ class Alarm(StrEnum):
     BROKER_DISCONNECTED = "broker-disconnected"
     BROKER_LIMITED = "broker-limited"
     CERTIFICATE_DATES = "certificate-dates"
+    TWO_CONTROLLERS = "two-controllers"
     CLOCK_UNTRUSTED = "clock-untrusted"
     CONFIGURATION_REFUSED = "configuration-refused"
     DISK_FAILING = "disk-failing"
@@ -107,6 +108,11 @@ _TEXTS = {
         "name and issuer are still checked. Other programs may lose the broker.",
         "Check this machine's clock. If the certificate has expired, issue a new one: `sudo loadshed broker init "
         "--tls` for the house's own Mosquitto.",
+    ),
+    Alarm.TWO_CONTROLLERS: _Text(
+        "Two controllers run for this site: {detail}. Both command the circuits. Nothing is restored while the other "
+        "one reports standby.",
+        "Switch one of them off, or give it another [site] id. The usual cause is a copied SD card.",
     ),
     Alarm.CLOCK_UNTRUSTED: _Text(
         "The clock has not been set since the machine started. Times of day may be wrong; durations and order are "

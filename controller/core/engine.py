@@ -143,6 +143,7 @@ class Engine:
         self._alarm_monitor = SystemAlarmMonitor(context, self._scheduler, self._contact, self._outage, self._demand)
         self._extra_meters: dict[str, PublishMeter] = {}
         self._view_builder: ViewBuilder | None = None
+        self._other_on_standby = False
 
     def _resume(self, memory: SavedState, boot: str, at: float) -> None:
         """Load what the disk has. The usual start of this program is in the middle of an outage."""
@@ -196,13 +197,23 @@ class Engine:
     def next_decision_at(self) -> float | None:
         """Return when the passing of time alone may next change a breaker or the state; None: not by itself."""
         times = [at for at, _ in self._deadlines()]
-        if self._outage.state.restores and self._contact.stable:
+        if self._may_restore():
             times.append(self._scheduler.restore_due_at(self._now))
         return min((at for at in times if at is not None), default=None)
 
     def opening_settles_at(self) -> float | None:
         """Return when the contact's opening will have settled (monotonic seconds); None: it is not opening."""
         return self._contact.contact.deadline() if self._contact.opening else None
+
+    def on_standby(self) -> bool | None:
+        """Return whether the settled contact reports standby; None: unknown."""
+        settled = self._contact.contact.settled
+        return None if settled is PowerSource.UNKNOWN else settled is PowerSource.STANDBY
+
+    @property
+    def sheds(self) -> bool:
+        """Return whether circuits are to be off now, or may be in a moment: an opening settles."""
+        return self._outage.state.sheds or self._contact.opening
 
     def commands_sent(self, at: float) -> None:
         """Note when the commands of the last turn had left."""
@@ -299,9 +310,13 @@ class Engine:
         scheduler.decide(now, outage.state, report_context)
         outage.settle(now)
         scheduler.decide(now, outage.state, report_context)
-        if outage.state.restores and self._contact.stable:
+        if self._may_restore():
             scheduler.restore_due(now, outage.state, report_context)
         return [*scheduler.sent]
+
+    def _may_restore(self) -> bool:
+        """Return whether ON may be sent by the rules. Another controller on standby would send OFF again."""
+        return self._outage.state.restores and self._contact.stable and not self._other_on_standby
 
     def _log_command(self, command: SwitchOff | SwitchOn, now: float) -> None:
         entry = self._ledger[command.circuit]
@@ -359,6 +374,7 @@ class Engine:
         | ev.DiskFailed
         | ev.DiskRecovered
         | ev.BrokerFindingChanged
+        | ev.OtherControllerChanged
         | ev.ClockTrusted
         | ev.ClockSet,
     ) -> None:
@@ -378,8 +394,8 @@ class Engine:
             case ev.DiskFailed() | ev.DiskRecovered():
                 detail = f" ({event.reason})" if isinstance(event, ev.DiskFailed) else None
                 self._alarm_reported(Alarm.DISK_FAILING, event.at, detail)
-            case ev.BrokerFindingChanged():
-                self._alarm_reported(Alarm(event.alarm), event.at, event.detail)
+            case ev.BrokerFindingChanged() | ev.OtherControllerChanged():
+                self._broker_watched(event)
             case ev.ClockTrusted() | ev.ClockSet():
                 self._clock_set(event)
             case _:
@@ -390,6 +406,12 @@ class Engine:
             self._alarm_monitor.clock_trusted()
             self._outbox.log_event("clock_trusted", event.at)
         self._republish(event.at)
+
+    def _broker_watched(self, event: ev.BrokerFindingChanged | ev.OtherControllerChanged) -> None:
+        if isinstance(event, ev.OtherControllerChanged):
+            self._other_on_standby = event.on_standby
+        else:
+            self._alarm_reported(Alarm(event.alarm), event.at, event.detail)
 
     def _alarm_reported(self, alarm: Alarm, at: float, detail: str | None) -> None:
         self._outbox.set_alarm(alarm, at, active=detail is not None, detail=detail or "")

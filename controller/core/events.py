@@ -187,6 +187,13 @@ class BrokerFindingChanged(NamedTuple):
     detail: str | None
 
 
+class OtherControllerChanged(NamedTuple):
+    """Another controller of this site reports standby, or no longer does."""
+
+    at: float
+    on_standby: bool
+
+
 class ClockTrusted(NamedTuple):
     """The wall clock is trusted from now on."""
 
@@ -221,6 +228,7 @@ Event = (
     | DiskFailed
     | DiskRecovered
     | BrokerFindingChanged
+    | OtherControllerChanged
     | ClockTrusted
     | ClockSet
 )

@@ -343,6 +343,7 @@ _EVENTS: dict[str, type[Any]] = {
     "DiskFailed": ev.DiskFailed,
     "DiskRecovered": ev.DiskRecovered,
     "BrokerFindingChanged": ev.BrokerFindingChanged,
+    "OtherControllerChanged": ev.OtherControllerChanged,
     "ClockTrusted": ev.ClockTrusted,
     "ClockSet": ev.ClockSet,
 }

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
 
 from controller.core.alarms import Alarm
-from controller.core.events import BrokerFindingChanged
+from controller.core.events import BrokerFindingChanged, OtherControllerChanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,13 +42,17 @@ class BrokerWatch:
         self._clock = clock
         self._saved: str | None = None
         self._details: dict[Alarm, str | None] = {}
+        self._other_on_standby = False
 
     async def run(self) -> NoReturn:
         """Look until cancelled."""
         while True:
+            self._bus.news.clear()
             self.look()
             await self._save_address()
-            await asyncio.sleep(INTERVAL_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(INTERVAL_S):
+                    await self._bus.news.wait()
 
     def look(self) -> None:
         """Report what has changed. While the broker is disconnected, nothing changes."""
@@ -59,9 +63,15 @@ class BrokerWatch:
                 self._details[alarm] = detail
                 self._on_event(BrokerFindingChanged(self._clock(), alarm.value, detail))
 
+        on_standby = self._bus.rivals.on_standby(self._clock())
+        if on_standby != self._other_on_standby:
+            self._other_on_standby = on_standby
+            self._on_event(OtherControllerChanged(self._clock(), on_standby))
+
     def _findings(self) -> Iterator[tuple[Alarm, str | None]]:
         yield Alarm.BROKER_LIMITED, self._bus.restrictions() or None
         now = self._wall().seconds(self._clock())
+        yield Alarm.TWO_CONTROLLERS, self._bus.rivals.detail(self._bus.identity, self._clock())
         yield Alarm.CERTIFICATE_DATES, certificate_trouble(self._bus.certificate_dates, now)
 
     async def _save_address(self) -> None:

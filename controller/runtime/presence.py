@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
-from controller.bus.messages import ControllerId
 from controller.core.effects import SendReply
+from controller.runtime import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +29,7 @@ class Presence:
     """Publishes `controller/alive`, and answers the requests on `ask/status`.
 
     `publish_status`: publishes all of the status, then what it is given. `may_publish`: False while commands are due.
+    `on_standby`: what the contact reports; None: unknown.
     """
 
     def __init__(
@@ -39,22 +38,21 @@ class Presence:
         publish_status: Callable[[Sequence[Publication]], None],
         may_publish: Callable[[], bool],
         wall: Callable[[], WallClock],
-        clock: Callable[[], float],
+        on_standby: Callable[[], bool | None],
     ) -> None:
         self._bus = bus
         self._publish_status = publish_status
         self._may_publish = may_publish
         self._wall = wall
-        self._clock = clock
-        self._instance = os.urandom(4).hex()
+        self._on_standby = on_standby
 
     async def run(self, requests: asyncio.Queue[ReplyAddress | None], started: float) -> NoReturn:
         """Publish until cancelled. `requests`: reply addresses. `started`: when the program started (monotonic s)."""
-        due_at = self._clock()
+        due_at = clock.monotonic()
         while True:
             waiting: list[ReplyAddress | None] = []
             with suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, due_at - self._clock())):
+                async with asyncio.timeout(max(0.0, due_at - clock.monotonic())):
                     waiting.append(await requests.get())
             await self._commands_first()
             while not requests.empty():
@@ -64,7 +62,7 @@ class Presence:
                 await asyncio.sleep(MIN_STATUS_INTERVAL_S)
             else:
                 self._bus.publish(self._alive(started))
-            due_at = self._clock() + ALIVE_INTERVAL_S
+            due_at = clock.monotonic() + ALIVE_INTERVAL_S
 
     async def _commands_first(self) -> None:
         for _ in range(COMMANDS_FIRST_TURNS):
@@ -78,6 +76,5 @@ class Presence:
         return [reply for reply in replies if reply is not None]
 
     def _alive(self, started: float) -> Publication:
-        now = self._clock()
-        controller = ControllerId(self._instance, socket.gethostname(), self._bus.local_address)
-        return self._bus.topics.alive(now, now - started, controller, self._wall())
+        now = clock.monotonic()
+        return self._bus.topics.alive(now, now - started, self._bus.identity, self._on_standby(), self._wall())

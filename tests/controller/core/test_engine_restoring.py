@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from controller.core import events as ev
 from controller.core.engine import EngineSettings
 from rules.panel import Position, Restore
 from tests.virtual_house import VirtualHouse, circuit, pauses
@@ -445,3 +446,32 @@ def test_settings_say_how_long() -> None:
     closed = house.now
     given_back(house)
     assert [round(one.at - closed, 1) for one in house.commands if one.word == "ON"] == [60.1, 61.1, 62.1, 63.1]
+
+
+# --- another controller of this site ---------------------------------------------------------------------------------
+
+
+def test_nothing_is_restored_while_another_controller_reports_standby() -> None:
+    """It would send OFF again. Shedding goes on, and everything is restored when the other one is gone."""
+    house = VirtualHouse()
+    house.happens(ev.OtherControllerChanged(house.mono, on_standby=True))
+    house.contact.open()
+    house.wait(60.0)
+    assert all(house.breaker(name).position is OFF for name in IN_TURN)
+    given_back(house)
+    assert house.ons() == []
+    assert sorted(house.owed()) == sorted(IN_TURN)
+    house.happens(ev.OtherControllerChanged(house.mono, on_standby=False))
+    house.wait(60.0)
+    assert house.ons() == IN_TURN
+    assert house.state.state == "utility"
+
+
+def test_a_user_request_is_executed_while_another_controller_reports_standby() -> None:
+    """The user sees the house."""
+    house = shed()
+    house.happens(ev.OtherControllerChanged(house.mono, on_standby=True))
+    given_back(house)
+    house.ask("on", "dryer")
+    house.wait(5.0)
+    assert house.ons() == ["dryer"]

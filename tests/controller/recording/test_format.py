@@ -78,6 +78,7 @@ EVENTS: tuple[ev.Event, ...] = (
     ev.DiskRecovered(2.8),
     ev.ClockTrusted(2.9),
     ev.ClockSet(3.0),
+    ev.OtherControllerChanged(2.92, on_standby=True),
     ev.BrokerFindingChanged(2.95, "broker-limited", "It keeps no retained messages."),
 )
 

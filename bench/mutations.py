@@ -584,8 +584,15 @@ MUTATIONS = (
         "never 4",
         "ON while an edge is unsettled",
         ENGINE,
-        "        if outage.state.restores and self._contact.stable:\n            scheduler.restore_due(",
-        "        if outage.state.restores:\n            scheduler.restore_due(",
+        "return self._outage.state.restores and self._contact.stable and not",
+        "return self._outage.state.restores and not",
+    ),
+    M(
+        "never 4",
+        "ON although another controller reports standby",
+        ENGINE,
+        "self._contact.stable and not self._other_on_standby",
+        "self._contact.stable",
     ),
     M(
         "never 8",

@@ -32,6 +32,7 @@ from controller.runtime import clock, startup, systemd_notify
 from controller.runtime.engine_loop import EngineLoop
 from controller.runtime.journal import error_lines, format_event
 from controller.runtime.state_lock import StateDirLock, StateDirLockedError
+from controller.storage import broker_address
 from controller.storage.store import Store
 from controller.version import version
 
@@ -205,13 +206,8 @@ class Daemon:
         from controller.bus.connection import BusClient
 
         broker = startup.broker(self._configuration)
-        ways = startup.broker_addresses(broker, self._saved_address)
+        ways = startup.broker_addresses(broker, partial(broker_address.load, self._state_dir, broker.host))
         return BusClient(broker, self._topics, self._on_event, clock.monotonic, ways)
-
-    def _saved_address(self) -> str | None:
-        from controller.storage import broker_address  # needed for a broker with a name only
-
-        return broker_address.load(self._state_dir, self._configuration.broker.host)
 
     async def _read_contact(self) -> None:
         if self._contact is None:
@@ -253,10 +249,9 @@ class Daemon:
         await self._startup_done.wait()
         from controller.runtime.broker_watch import BrokerWatch  # all of these after the first shed
         from controller.runtime.presence import Presence
-        from controller.storage.broker_address import save
 
         presence = Presence(self._bus, self._publish_status, self._may_publish, self._wall, self._engine.on_standby)
-        save_address = partial(save, self._state_dir, self._configuration.broker.host)
+        save_address = partial(broker_address.save, self._state_dir, self._configuration.broker.host)
         watch = BrokerWatch(self._bus, self._inbox.put, save_address, self._wall, clock.monotonic)
         await asyncio.gather(presence.run(self._status_requests, self._started_at), watch.run())
 

@@ -41,6 +41,7 @@ def limits(item: ast.withitem) -> bool:
 
 BACKGROUND = {
     "tests/system/program.py": "reads a program's log until it ends; `Program.ended` limits the wait for it",
+    "tests/controller_stub.py": "serves its connection until its task is cancelled",
     "tests/system/on_bus.py": "serves its connection until its task is cancelled",
 }
 

@@ -213,10 +213,6 @@ class Topics:
             return (self.names.ask(ANY),)
         return tuple(self.names.ask(request) for request in (*ASK_KINDS, ANY_REQUEST, STATUS_REQUEST))
 
-    def of_circuit(self, circuit: CircuitId) -> tuple[str, str]:
-        """Return the topics on which the device of one circuit publishes: availability, state."""
-        return self.names.breaker_availability(circuit), self.names.breaker_state(circuit)
-
     def parse(self, message: IncomingMessage) -> Event | StatusRequested | ControllerSeen | Rejection | None:
         """Return the event of a message; a rejection if it is not valid; None if it changes nothing."""
         if self.contact is not None and message.topic == self.contact.topic:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hw.mqtt import MqttConnection, Will
+from hw.mqtt import MqttConnection
+from hw.mqtt_messages import Will
 from tests.system.process_house import SITE, ProcessHouse, Timing
 
 if TYPE_CHECKING:

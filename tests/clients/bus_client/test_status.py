@@ -79,6 +79,11 @@ def told(**changes: Mapping[str, object] | str) -> HouseStatus:
     return found
 
 
+def listed(alarm: Mapping[str, object]) -> dict[str, object]:
+    """Return the list of alarms with one alarm."""
+    return {"count": 1, "alarms": [alarm]}
+
+
 def test_one_screen_shows_state_demand_alarms_and_each_circuit() -> None:
     """With what to do about an alarm, and why a circuit is uncontrollable."""
     text = status_text(SITE, told(), None, NOW)
@@ -130,7 +135,7 @@ def test_an_alarm_says_for_how_long_it_has_stood() -> None:
         "since": "2027-01-15T07:58:00.000Z",
     }
     assert "ALARM not-restored (since 07:58, 2 min 00 s): Not given back." in status_text(
-        SITE, told(alarms={"count": 1, "alarms": [owed]}), None, NOW
+        SITE, told(alarms=listed(owed)), None, NOW
     )
     assert "ALARM not-restored: Not given back." in status_text(SITE, told(), None, NOW)
 
@@ -139,7 +144,7 @@ def test_a_time_in_the_future_is_no_duration() -> None:
     """The controller's clock is ahead of this machine's: unknown, never 0 or negative."""
     state = {**STATE, "since": "2027-01-15T08:55:00.000Z", "generator_power_lost_at": "2027-01-15T08:56:00.000Z"}
     alarm = {"id": "not-restored", "message": "Gone.", "action": "Look.", "since": "2027-01-15T08:55:00.000Z"}
-    text = status_text(SITE, told(state=state, **{"not-restored": alarm}), None, NOW)
+    text = status_text(SITE, told(state=state, alarms=listed(alarm)), None, NOW)
     assert "for an unknown time: the clocks differ" in text
     assert "THE GENERATOR HAS PROBABLY STOPPED: no power.\n" in text
     assert "ALARM not-restored: Gone." in text
@@ -158,7 +163,7 @@ def test_a_duration_by_an_unset_clock_is_marked() -> None:
     """In the state's line and at an alarm."""
     alarm = {"id": "not-restored", "message": "Gone.", "action": "Look.", "since": "2027-01-15T07:58:00.000Z"}
     unset = {"clock": "untrusted"}
-    text = status_text(SITE, told(state={**STATE, **unset}, **{"not-restored": {**alarm, **unset}}), None, NOW)
+    text = status_text(SITE, told(state={**STATE, **unset}, alarms=listed({**alarm, **unset})), None, NOW)
     assert text.count("by a clock that may be wrong") == 2
 
 

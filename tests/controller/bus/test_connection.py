@@ -30,6 +30,7 @@ from tests.controller.bus.bus_world import (
     settled,
     world,
 )
+from tests.scripted_broker import ScriptedBroker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -248,7 +249,24 @@ def test_two_controllers_of_one_site_soon_stay_connected_side_by_side(
     assert details[0] == details[1]
 
 
-def test_a_broker_that_ends_each_connection_is_reported_with_a_hint_once() -> None:
+def test_a_controller_whose_connection_was_taken_over_returns_once_with_another_client_id() -> None:
+    """A broker that gives the reason: the alarm is due at once."""
+
+    async def story(broker: ScriptedBroker) -> str | None:
+        async with listening(broker.broker) as first:
+            await first.until(BusConnected)
+            async with listening(broker.broker):
+                await first.until(BusConnected, 2)
+                await broker.until(lambda: len(broker.accepted) == 3)
+                return first.bus.rivals.detail(first.bus.identity, time.monotonic())
+
+    with ScriptedBroker() as broker:
+        assert "another program with its client id" in (run(story(broker)) or "")
+        assert broker.accepted[:2] == ["loadshed-home", "loadshed-home"]
+        assert broker.accepted[2].startswith("loadshed-home-")
+
+
+def test_a_broker_that_ends_each_connection_is_reported_with_a_hint() -> None:
     """Another program may use our client id. That alone raises no alarm."""
 
     def hang_up(door: socket.socket) -> None:

@@ -35,7 +35,8 @@ RULES = tuple(f"tests/rules/test_{name}.py" for name in (
 ))  # fmt: skip
 HOUSE = tuple(f"tests/controller/core/test_{name}.py" for name in (
     "state_machine", "engine_source", "engine_shedding", "engine_unexpected_on", "engine_restoring",
-    "engine_cold_start", "engine_ledger", "engine_changes", "drill", "requests", "outage_record",
+    "engine_cold_start", "engine_ledger", "engine_changes", "drill", "requests", "outage_record", "truth",
+    "drill_restore_all", "companion",
 ))  # fmt: skip
 FIRST = {
     "source": "engine_source",
@@ -45,6 +46,9 @@ FIRST = {
     "ledger": "engine_ledger",
     "changes": "engine_changes",
     "drill": "drill",
+    "drills": "drill_restore_all",
+    "truth": "truth",
+    "companion": "companion",
 }
 """The claims in the house come first, for their names say most; then everything else."""
 

@@ -96,6 +96,6 @@ def _sign(work: Path, name: str, common_name: str, kind: str, signer: str | None
 
 
 def _openssl(*words: str) -> None:
-    ran = subprocess.run(["openssl", *words], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    ran = subprocess.run(["openssl", *words], capture_output=True, text=True, errors="replace", check=False)  # noqa: S603, S607
     if ran.returncode != 0:
         raise CertificateError(f"openssl {words[0]} failed: {ran.stderr.strip().splitlines()[-1]}")

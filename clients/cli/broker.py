@@ -17,14 +17,16 @@ from clients.broker_admin.acl import CONTROLLER_NAME, NAME, Role, TopicLayout, U
 from clients.broker_admin.certificates import CertificateError
 from clients.broker_admin.mosquitto import ETC, AccessError, Listeners, MosquittoConfig, with_login
 from clients.broker_admin.passwords import new_password
+from clients.bus_client.site import read_installer_file
 from clients.terminal.arguments import folders
 from clients.terminal.exit_codes import DONE, NOT_DONE, WRONG_CONFIGURATION
 from clients.terminal.output import print_error, print_line
 from clients.terminal.tables import table
 from controller.config.errors import ConfigErrors
-from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, parse_circuits, parse_installer
+from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, parse_circuits, parse_installer, read_file
 from controller.config.model import MqttContact
-from controller.storage.atomic_file import read, write
+from controller.storage.atomic_file import rewrite, write
+from hw.broker_socket import decoded
 
 if TYPE_CHECKING:
     import argparse
@@ -89,11 +91,12 @@ def add_broker(parser: argparse.ArgumentParser) -> None:
 
 
 def _with_place(arguments: argparse.Namespace, call: Callable[[argparse.Namespace, _BrokerHost], int]) -> int:
-    installer = parse_installer(read(arguments.config / INSTALLER_FILE))
+    installer = read_installer_file(arguments.config)
     if isinstance(installer, ConfigErrors):
         print_error(f"first correct {arguments.config / INSTALLER_FILE}: `loadshed check` shows its errors")
         return WRONG_CONFIGURATION
-    panel = parse_circuits(read(arguments.config / CIRCUITS_FILE))
+    circuits = read_file(arguments.config / CIRCUITS_FILE)
+    panel = circuits if isinstance(circuits, ConfigErrors) else parse_circuits(circuits)
     contact = installer.contact
     said = (contact.topic, contact.availability_topic) if isinstance(contact, MqttContact) else ()
     query = contact.query_topic if isinstance(contact, MqttContact) else None
@@ -132,7 +135,7 @@ def _init(arguments: argparse.Namespace, place: _BrokerHost) -> int:
     listening = Listeners(names, plain=arguments.plain or not tls or as_it_was)
     certified = place.files.authority.exists()
     kept = place.config_dir.absolute() / PASSWORD_FILE
-    password = read(kept).strip() or new_password()
+    password = _kept_password(kept) or new_password()
     place.files.set_up(place.house, listening, password)
     write(kept, password + "\n", mode=0o640, group=CONTROLLER_NAME)
     written = _log_in(place, kept)
@@ -147,6 +150,16 @@ def _init(arguments: argparse.Namespace, place: _BrokerHost) -> int:
     return DONE
 
 
+def _kept_password(path: Path) -> str:
+    """Return the password in a file that an editor of any system has saved; empty if there is none."""
+    try:
+        return decoded(path.read_bytes()).strip()
+    except FileNotFoundError:
+        return ""
+    except ValueError as error:
+        raise AccessError(f"{path} is not text: save it as UTF-8, or remove it for a new password") from error
+
+
 def _ports(listening: Listeners) -> str:
     tls = "8883 (TLS)" if listening.names else ""
     plain = "1883" if listening.plain else "1883 (from this machine only)"
@@ -156,15 +169,17 @@ def _ports(listening: Listeners) -> str:
 def _log_in(place: _BrokerHost, password_file: Path) -> str:
     """Write the controller's user to installer.toml; return a message about it."""
     path = place.config_dir / INSTALLER_FILE
-    text = read(path)
+    text = read_file(path)
     login = (f'username = "{CONTROLLER_NAME}"', f'password_file = "{password_file}"')
-    said = parse_installer(text)
-    if not isinstance(said, ConfigErrors) and said.broker.username is not None:
+    said = text if isinstance(text, ConfigErrors) else parse_installer(text)
+    if isinstance(text, ConfigErrors) or isinstance(said, ConfigErrors):
+        return f". Write into {path}, [broker]: {'; '.join(login)}"
+    if said.broker.username is not None:
         return "" if said.broker.username == CONTROLLER_NAME else f". Write into {path}, [broker]: {'; '.join(login)}"
     new = with_login(text, login)
     if isinstance(parse_installer(new), ConfigErrors):
         return f". Write into {path}, [broker]: {'; '.join(login)}"
-    write(path, new, mode=path.stat().st_mode & 0o777)
+    rewrite(path, new)
     return f", and {path} says so"
 
 
@@ -174,7 +189,7 @@ def own_names() -> list[str]:
     names = [name, *([] if "." in name else [f"{name}.local"])]
     if (ip := shutil.which("ip")) is not None:
         command = [ip, "-o", "addr", "show", "scope", "global"]
-        shown = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        shown = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603
         names += re.findall(r"inet6? ([0-9a-fA-F.:]+)/", shown.stdout)
     return [*names, "localhost", "127.0.0.1"]
 
@@ -258,7 +273,7 @@ def _systemctl(*words: str) -> bool:
     """Return whether systemd executed it; False if there is no systemd."""
     if not Path("/run/systemd/system").is_dir() or os.geteuid() != 0:
         return False
-    ran = subprocess.run(["systemctl", *words], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    ran = subprocess.run(["systemctl", *words], capture_output=True, text=True, errors="replace", check=False)  # noqa: S603, S607
     if ran.returncode != 0:
         sys.stderr.write(ran.stderr)
     return ran.returncode == 0

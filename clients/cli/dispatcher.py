@@ -122,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # EPIPE: the reader has exited, as in `loadshed report | head`.
         return exit_codes.DONE if error.cause.errno == errno.EPIPE else _print_write_error(error.cause)
     except OSError as error:
-        if error.errno not in _DISK_FULL:
+        if error.errno not in _DISK_FULL and (error.filename is None or [*words[:1]] == ["run"]):
             raise
         return _print_write_error(error)
     finally:
@@ -133,7 +133,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _print_write_error(error: OSError) -> int:
     """Report what could not be written; return the exit code."""
     file = f"{error.filename}: " if error.filename else ""
-    advice = "Free some space, or write to another place" if error.errno in _DISK_FULL else "Write to another place"
+    advice = "Write to another place"
+    if error.errno in _DISK_FULL:
+        advice = "Free some space, or write to another place"
+    elif error.errno in (errno.EACCES, errno.EPERM):
+        advice = "Repeat the command with sudo, or write to another place"
     sys.stderr.write(f"loadshed: {file}{error.strerror}. {advice}.\n")
     return exit_codes.NOT_DONE
 

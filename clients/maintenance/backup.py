@@ -6,15 +6,15 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.config.history import FOLDER
 from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE
+from controller.storage.atomic_file import write_bytes
 from controller.storage.schema import LEDGER, SAMPLES, sync_folder
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from controller.storage.schema import DatabaseSchema
 
 LAYOUTS = (LEDGER, SAMPLES)
@@ -42,10 +42,10 @@ def copy_all(config_dir: Path, state_dir: Path, into: Path) -> tuple[str, ...]:
         names = [layout.file for layout in copy_databases(state_dir, into)]
         for name in (INSTALLER_FILE, CIRCUITS_FILE):
             if (config_dir / name).exists():
-                _write(into / name, (config_dir / name).read_bytes())
+                _copy(config_dir / name, into / name)
                 names.append(name)
         if (state_dir / FOLDER).is_dir():
-            shutil.copytree(state_dir / FOLDER, into / FOLDER)
+            shutil.copytree(state_dir / FOLDER, into / FOLDER, copy_function=_copy)
             names.append(FOLDER)
         sync_folder(into)
     except FileExistsError as error:
@@ -78,9 +78,8 @@ def _copied(source: Path, target: Path) -> bool:
     return True
 
 
-def _write(target: Path, content: bytes) -> None:
-    target.write_bytes(content)
-    _sync(target)
+def _copy(source: str | Path, target: str | Path) -> None:
+    write_bytes(Path(target), Path(source).read_bytes(), mode=Path(source).stat().st_mode & 0o777)
 
 
 def _sync(path: Path) -> None:

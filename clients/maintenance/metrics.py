@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, write_to_textfile
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -21,6 +21,7 @@ from clients.bus_client.status import HouseStatus, is_stale
 from controller.bus import topics
 from controller.bus.requests import STATUS_REQUEST
 from controller.bus.topics import ANY, SiteTopics
+from controller.storage.atomic_file import link_target, write_bytes
 from hw.broker_socket import BrokerError
 from hw.mqtt import MqttConnection
 
@@ -151,7 +152,8 @@ async def watch(
     def write() -> None:
         registry = CollectorRegistry()
         registry.register(HouseCollector(site, heard, time.time()))
-        write_to_textfile(str(path), registry)
+        # For all to read. It is written again at once after a power cut.
+        write_bytes(path, generate_latest(registry), mode=0o644, durable=False)
         written()
 
     with _taken_away(path):
@@ -169,7 +171,7 @@ def _taken_away(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        link_target(path).unlink(missing_ok=True)
 
 
 async def _follow(site: Site, heard: MetricsState, every_s: float, write: Callable[[], None]) -> NoReturn:

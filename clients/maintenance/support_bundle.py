@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import os
 import platform
 import re
 import shutil
@@ -32,6 +31,7 @@ from controller.bus.payloads import rfc3339
 from controller.config.errors import ConfigErrors
 from controller.config.history import last_valid
 from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, Configuration, load
+from controller.storage.atomic_file import write_bytes
 from controller.storage.log_reader import EventLog
 from controller.storage.schema import LEDGER, SAMPLES, UnusableDatabaseError, open_for_reading
 from hw.broker_socket import BrokerError
@@ -80,13 +80,14 @@ def write_bundle(folders: Folders, out: Path) -> tuple[str, ...]:
     parts = dict(_parts(folders))
     inside = _inside(parts)
     parts["README.txt"] = _readme(parts)
-    descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as tar:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as tar:
         for name, text in parts.items():
             data = without_secrets(text).encode("utf-8", "replace")
             entry = tarfile.TarInfo(f"loadshed-support/{name}")
             entry.size, entry.mtime, entry.mode = len(data), int(time.time()), 0o600
             tar.addfile(entry, io.BytesIO(data))
+    write_bytes(out, file.getvalue(), mode=0o600)
     return inside
 
 

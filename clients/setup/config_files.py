@@ -68,7 +68,15 @@ def read_both(config_dir: Path, examples: Path = EXAMPLES) -> tuple[Installer | 
 
 
 def _read(path: Path, examples: Path) -> str | ConfigErrors | None:
-    return read_file(path) if owners_text(path, examples) is not None else None
+    """Return the text that an owner wrote, or why it cannot be read; None: as of `owners_text`."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return read_file(path)  # its error names the reason
+    text = read_file(path)
+    return None if isinstance(text, str) and text == text_of(examples / path.name) else text
 
 
 def owners_text(path: Path, examples: Path = EXAMPLES) -> str | None:
@@ -185,7 +193,7 @@ def _circuit_text(circuit: Circuit) -> str:
 def text_of(path: Path) -> str | None:
     """Return a file's text; None if there is no such file."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None
 
@@ -204,13 +212,7 @@ def write(path: Path, text: str, mode: int = 0o644, *, keep_old: bool = True) ->
     if old is not None and keep_old:
         backup = _free(path)
         _copy(path, backup)
-    status = path.stat() if old is not None else None
-    atomic_file.write(
-        path,
-        text,
-        mode=mode if status is None else status.st_mode & 0o777,
-        like=path if status is not None else path.parent,
-    )
+    atomic_file.rewrite(path, text, new_mode=mode)
     return backup
 
 

@@ -182,6 +182,29 @@ def test_a_contact_that_comes_to_the_bus_later_is_heard_by_who_was_let_in_before
     assert "topic read ats/contact" in controllers.partition("\n\n")[0]
 
 
+def test_files_of_other_editors_and_a_link_are_read_and_kept(typed: Typed) -> None:
+    """The password file is from Notepad, installer.toml is linked, and a comment of the broker is in Latin-1."""
+    (typed.config / "broker.password").write_bytes("s\u00e9cret\r\n".encode("utf-16"))
+    target = typed.config.parent / "repository.toml"
+    (typed.config / "installer.toml").rename(target)
+    (typed.config / "installer.toml").symlink_to(target)
+    (typed.etc / "conf.d").mkdir(parents=True)
+    (typed.etc / "conf.d" / "other.conf").write_bytes(b"# k\xfchl\n")
+    assert typed.broker("init") == 0
+    assert MosquittoConfig(typed.etc).check_password(CONTROLLER_NAME, "s\u00e9cret")
+    assert (typed.config / "installer.toml").is_symlink()
+    assert "password_file" in target.read_text()
+
+
+def test_an_installer_file_that_is_not_text_is_refused_with_a_sentence(
+    typed: Typed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As every other command does."""
+    (typed.config / "installer.toml").write_bytes("[site]\r\n".encode("utf-16"))
+    assert typed.broker("init") == 78
+    assert "`loadshed check` shows its errors" in capsys.readouterr().err
+
+
 def test_secrets_are_nobodys_to_read(typed: Typed, tmp_path: Path) -> None:
     """Neither the broker's key nor a password file is open to other users of the machine."""
     assert typed.broker("init", "--tls", "--name", "pi.lan") == 0

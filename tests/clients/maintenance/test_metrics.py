@@ -132,7 +132,7 @@ def test_without_the_controller_only_its_absence_is_exported() -> None:
 
 def test_the_file_follows_the_bus_and_goes_with_the_program(tmp_path: Path) -> None:
     """Real broker: it comes, the controller's words come, the broker goes, and nothing old is left at the end."""
-    file = tmp_path / "loadshed.prom"
+    (file := tmp_path / "loadshed.prom").symlink_to(tmp_path / "target.prom")
 
     async def story() -> None:
         news = asyncio.Event()
@@ -161,7 +161,7 @@ def test_the_file_follows_the_bus_and_goes_with_the_program(tmp_path: Path) -> N
             await watching
 
     asyncio.run(story())
-    assert not file.exists()
+    assert (file.is_symlink(), file.exists()) == (True, False)
 
 
 def test_the_command_ends_as_a_service_does(tmp_path: Path) -> None:

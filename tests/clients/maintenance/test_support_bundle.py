@@ -68,6 +68,7 @@ def test_no_secret_is_in_a_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[
     """Neither the password file, nor its content, nor a secret in the wrong file."""
     config, out = tmp_path / "config", tmp_path / "bundle.tar.gz"
     config.mkdir()
+    out.touch(mode=0o644)
     (config / "broker.password").write_text(f"{PASSWORD}\n", encoding="utf-8")
     (config / "key.pem").write_text("-----BEGIN PRIVATE KEY-----", encoding="utf-8")
     (config / "installer.toml").write_text(
@@ -78,6 +79,7 @@ def test_no_secret_is_in_a_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[
     (config / "circuits.toml").write_text('notes = "mqtt://me:letmein@broker"\n', encoding="utf-8")
     assert main(["support-bundle", "--config", str(config), "--state", str(tmp_path / "none"), "--out", str(out)]) == 0
     capsys.readouterr()
+    assert out.stat().st_mode & 0o077 == 0
     everything = "\n".join(inside(out).values())
     for secret in (PASSWORD, "hunter2", "letmein", "BEGIN PRIVATE KEY"):
         assert secret not in everything

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from clients.setup.config_files import write as write_config
-from controller.storage.atomic_file import read, write, write_bytes
+from controller.storage.atomic_file import read, rewrite, write, write_bytes
 from tests.pages import ROOT
 
 if TYPE_CHECKING:
@@ -78,9 +79,64 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     assert read(path) == "old"
 
 
-WRITERS = re.compile(r"os\.replace\(|mkstemp\(|\bos\.fsync\(|\.replace\((?:path|target)\)")
-# The second flushes folders, the third a copy that SQLite has made.
-ALLOWED = {"controller/storage/atomic_file.py", "controller/storage/schema.py", "clients/maintenance/backup.py"}
+def test_an_error_names_the_file_and_not_the_temporary_one_beside_it(tmp_path: Path) -> None:
+    """The user knows the link, and must learn what is missing."""
+    (link := tmp_path / "circuits.toml").symlink_to(tmp_path / "repository" / "circuits.toml")
+    with pytest.raises(FileNotFoundError) as caught:
+        write(link, "new\n", mode=0o644)
+    assert caught.value.filename == str(link)
+    assert f"there is no folder {tmp_path / 'repository'}" in str(caught.value)
+    assert f"the link points to {tmp_path / 'repository' / 'circuits.toml'}" in str(caught.value)
+
+
+def test_a_folder_in_the_place_of_the_file_is_named(tmp_path: Path) -> None:
+    """A pipe or a device would become a file."""
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("folder", "pipe"):
+        with pytest.raises(OSError, match="it is not a file but a folder or a device"):
+            write(tmp_path / name, "new\n", mode=0o644)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["folder", "pipe"]
+
+
+def test_a_rewritten_file_keeps_its_mode_and_a_new_one_gets_the_usual_one(tmp_path: Path) -> None:
+    """Through a link, the mode is that of the target."""
+    target, link = linked(tmp_path)
+    target.chmod(0o640)
+    rewrite(link, "new\n")
+    rewrite(tmp_path / "fresh", "new\n", new_mode=0o604)
+    assert [one.stat().st_mode & 0o777 for one in (target, tmp_path / "fresh")] == [0o640, 0o604]
+
+
+def test_bytes_of_another_encoding_stay_as_they_are(tmp_path: Path) -> None:
+    """A comment in the broker's own configuration may be in Latin-1."""
+    (path := tmp_path / "mosquitto.conf").write_bytes(b"# k\xfchl\n")
+    rewrite(path, read(path) + "more\n")
+    assert path.read_bytes() == b"# k\xfchl\nmore\n"
+
+
+def test_a_file_that_is_soon_written_again_is_whole_as_well(tmp_path: Path) -> None:
+    """Only the flush to the card is left out."""
+    (path := tmp_path / "loadshed.prom").write_text("old", encoding="utf-8")
+    write(path, "new", mode=0o644, durable=False)
+    assert [one.name for one in tmp_path.iterdir()] == ["loadshed.prom"]
+    assert read(path) == "new"
+
+
+WRITERS = re.compile(
+    r"os\.replace\(|mkstemp\(|\bos\.fsync\(|\.replace\((?:path|target)\)|write_to_textfile|O_TRUNC"
+    r"|(?<!atomic_file)\.write_(?:text|bytes)\("
+)
+ALLOWED = {
+    "controller/storage/atomic_file.py",
+    "controller/storage/schema.py",  # flushes folders
+    "clients/maintenance/backup.py",  # flushes a copy that SQLite has made
+    # Files of a temporary folder, and of the repository:
+    "clients/broker_admin/certificates.py",
+    "clients/demo/house.py",
+    "hw/simulated/broker.py",
+    "controller/config/schema.py",
+}
 
 
 def test_durable_files_are_written_in_one_place() -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from controller.config.errors import ConfigErrors
 from controller.config.model import NAME, CircuitSettings
-from controller.config.table_reader import keys_of, note_unknown, read_table
-from controller.config.validators import InvalidValueError, Spaces
+from controller.config.table_reader import keys_of, likely_key, note_unknown, read_table
+from controller.config.validators import InvalidValueError, Spaces, plain_id
 from rules.panel import CircuitId, Kind, Panel, ShedBy, Tag
 
 if TYPE_CHECKING:
@@ -22,6 +21,10 @@ RESERVED = ("all",)
 def read_circuits(raw: dict[str, object], notes: ErrorCollector) -> Panel | ConfigErrors:
     """Return the panel, or every mistake in the file."""
     places = {key.name: "belongs in a circuit's own table, [circuits.NAME]" for key in keys_of(CircuitSettings)}
+    # A table that is not called [circuits.NAME], and not nearly so:
+    for name, value in raw.items():
+        if isinstance(value, dict) and likely_key(name, ("circuits",)) is None:
+            places[name] = f"write a circuit's table as [circuits.{plain_id(name)}]"
     note_unknown(raw, ("circuits",), (), notes, places)
     tables = raw.get("circuits")
     if not isinstance(tables, dict) or not tables:
@@ -38,8 +41,7 @@ def _circuit(name: str, table: object, notes: ErrorCollector) -> Circuit | None:
     try:
         NAME.read(name)
     except InvalidValueError as refusal:
-        plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "name"
-        notes.add_table(path, f'{refusal}: write [circuits.{plain}] and below it name = "{name}"')
+        notes.add_table(path, f'{refusal}: write [circuits.{plain_id(name)}] and below it name = "{name}"')
     if name in RESERVED:
         notes.add_table(path, f'use another name: "{name}" means every circuit')
     entry = read_table(CircuitSettings, table, path, notes, {"spaces": 'unknown; did you mean "space"?'})

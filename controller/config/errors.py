@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 
 # Long enough for every sensible value, short enough for one line of a terminal.
 SHOWN_LENGTH = 60
+HIDDEN = "(not shown)"
+_SECRET = re.compile(r"pass|pwd|secret|token|api_?key|private|credential|psk", re.IGNORECASE)
+_LOGIN = re.compile(r"://[^\s\"]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class ErrorCollector:
                 line=self._line(path),
                 table=".".join(to_toml(name) for name in table) or None,
                 key=to_toml(key),
-                value=None if value is None else shown(value),
+                value=None if value is None else to_toml_value(HIDDEN) if holds_secret(key, value) else shown(value),
                 message=says,
             )
         )
@@ -93,6 +97,16 @@ class ErrorCollector:
         return tuple(sorted(self.found, key=lambda mistake: mistake.line or 0))
 
 
+def holds_secret(key: str, value: object) -> bool:
+    """Return whether a key may hold a secret, which must not be shown: errors are also published and logged.
+
+    The name of a file that holds one is no secret, unless the secret itself stands in its place.
+    """
+    if not _SECRET.search(key):
+        return False
+    return not (key.endswith("_file") and str(value).strip("\"'").startswith("/"))
+
+
 def to_toml(key: str) -> str:
     """Return a key in TOML notation: bare if allowed, else quoted."""
     bare = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
@@ -101,20 +115,21 @@ def to_toml(key: str) -> str:
 
 def shown(value: object) -> str:
     """Return a value as its owner wrote it, more or less, cut to what fits on a line."""
-    text = _spelt_value(value)
+    text = _LOGIN.sub(f"://{HIDDEN}@", to_toml_value(value))
     return text if len(text) <= SHOWN_LENGTH else f"{text[: SHOWN_LENGTH - 1]}…"
 
 
-def _spelt_value(value: object) -> str:
+def to_toml_value(value: object) -> str:
+    """Return a value in TOML notation."""
     match value:
         case bool():
             return "true" if value else "false"
         case str():
             return json.dumps(value, ensure_ascii=False)
         case list():
-            return f"[{', '.join(_spelt_value(item) for item in value)}]"
+            return f"[{', '.join(to_toml_value(item) for item in value)}]"
         case dict():
-            inside = ", ".join(f"{to_toml(key)} = {_spelt_value(item)}" for key, item in value.items())
+            inside = ", ".join(f"{to_toml(key)} = {to_toml_value(item)}" for key, item in value.items())
             return f"{{ {inside} }}"
         case int() if abs(value).bit_length() > 4 * SHOWN_LENGTH:
             return "a number of many digits"  # Python refuses to print the longest of them

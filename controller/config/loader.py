@@ -11,7 +11,7 @@ from controller.config.circuits import read_circuits
 from controller.config.errors import ConfigError, ConfigErrors, ErrorCollector
 from controller.config.installer import Installer, read_installer
 from controller.config.model import CONTACTS, SINGLE_TABLES, CircuitSettings, ExtraMeterSettings
-from controller.config.table_reader import keys_of_tables
+from controller.config.table_reader import FileKeys
 from rules.panel import ShedBy
 
 if TYPE_CHECKING:
@@ -37,9 +37,12 @@ MAX_BYTES = 1_000_000
 
 _SAVE_AS_UTF8 = "save it as UTF-8"
 
-_KEYS: dict[str, Callable[[], tuple[str, ...]]] = {
-    INSTALLER_FILE: lambda: keys_of_tables(*SINGLE_TABLES.values(), *CONTACTS.values(), ExtraMeterSettings),
-    CIRCUITS_FILE: lambda: keys_of_tables(CircuitSettings),
+_KEYS: dict[str, Callable[[], FileKeys]] = {
+    INSTALLER_FILE: lambda: FileKeys(
+        {name: (table,) for name, table in SINGLE_TABLES.items()}
+        | {"contact": (*CONTACTS.values(),), "meters": (ExtraMeterSettings,)}
+    ),
+    CIRCUITS_FILE: lambda: FileKeys({"circuits": (CircuitSettings,)}),
 }
 
 Table = TypeVar("Table")
@@ -191,14 +194,14 @@ def _content(path: Path) -> bytes | str:
 
 def _text(name: str, content: bytes) -> str | ConfigErrors:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content[:100]:
-        return _refused(name, f"is UTF-16 text (Notepad calls it Unicode): {_SAVE_AS_UTF8}", line=1)
+        return _refused(name, f"is UTF-16 text (Notepad calls it Unicode): {_SAVE_AS_UTF8}", 1, 1)
     if content.startswith(b"\xef\xbb\xbf"):
-        return _refused(name, f"begins with a byte-order mark: {_SAVE_AS_UTF8}, without a byte-order mark", line=1)
+        return _refused(name, f"begins with a byte-order mark: {_SAVE_AS_UTF8}, without a byte-order mark", 1, 1)
     if content.startswith((b"{\\rtf", b"PK\x03\x04", b"<html", b"<!DOCTYPE")):
-        return _refused(name, "is a document of a word processor or a web page: save it as plain text (UTF-8)", line=1)
+        return _refused(name, "is a document of a word processor or a web page: save it as plain text (UTF-8)", 1, 1)
     try:
-        # A file saved elsewhere may end its lines in \r\n; tomllib wants them so or so, the kept copy is plain.
-        return content.decode("utf-8").replace("\r\n", "\n")
+        # A file saved elsewhere may end its lines in \r\n; old ones in \r alone. The kept copy is plain.
+        return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         column = error.start - content.rfind(b"\n", 0, error.start)

@@ -27,6 +27,7 @@ NAME = TextValue(ID_PATTERN, 'a-z, 0-9 and "-" between them, at most 64 signs')
 WORDS = TextValue(r".*\S.*", "a text of printable signs")
 ANY_TEXT = TextValue(r".*", "a text of printable signs; it may be empty")
 FILE = TextValue(r"/.+", "a path from the root, such as /etc/loadshed/broker.password")
+CA_FILE = TextValue(FILE.pattern, "a path from the root, such as /etc/loadshed/ca.crt")
 TOPIC = Topic()
 PORT = TextValue(
     r"/.+|tcp(?:\+modbus)?://(?:[^/:\[\]\s]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}",
@@ -107,7 +108,7 @@ class BrokerSettings:
     port: Annotated[int, Integer(1, 65535, "a port")] = 1883
     username: Annotated[str | None, WORDS] = None
     password_file: Annotated[str | None, FILE] = None
-    ca_file: Annotated[str | None, FILE] = None
+    ca_file: Annotated[str | None, CA_FILE] = None
     version: Annotated[Literal["5", "3.1.1"], OneOf(("5", "3.1.1"))] = "5"
 
 

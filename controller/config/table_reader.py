@@ -6,9 +6,11 @@ from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from controller.config.errors import closest_match
+from controller.config.synonyms import key_meant
 from controller.config.validators import InvalidValueError, Rule
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
     from dataclasses import Field
 
     from controller.config.errors import ErrorCollector
@@ -16,34 +18,6 @@ if TYPE_CHECKING:
     Path = tuple[str, ...]
 
 Table = TypeVar("Table")
-
-SYNONYMS = {
-    **dict.fromkeys(("priority", "order", "prio", "level", "importance"), "rank"),
-    **dict.fromkeys(("label", "title", "description", "circuit_name"), "name"),
-    **dict.fromkeys(("type", "kind", "breaker_type", "generation", "gen", "model_type"), "breaker"),
-    **dict.fromkeys(("spaces", "slot", "slots", "position", "positions", "number", "poles", "circuit"), "space"),
-    **dict.fromkeys(("amp", "ampere", "amperes", "amperage", "rating", "size", "breaker_size", "current"), "amps"),
-    **dict.fromkeys(("category", "class", "group", "essential", "nonessential", "critical"), "tag"),
-    **dict.fromkeys(
-        ("min_off", "minimum_off_s", "off_time", "rest_s", "delay", "delay_s", "min_off_time"), "min_off_s"
-    ),
-    **dict.fromkeys(("protect", "locked", "lock", "never_off", "always_on"), "protected"),
-    **dict.fromkeys(("restoring", "restore_mode", "auto_restore", "back"), "restore"),
-    **dict.fromkeys(("manual", "override_mode", "manual_override"), "override"),
-    **dict.fromkeys(("power_on", "power_on_behavior", "startup", "power_on_state"), "wakes"),
-    **dict.fromkeys(("hostname", "server", "address", "ip", "broker", "url"), "host"),
-    **dict.fromkeys(("user", "login", "user_name"), "username"),
-    **dict.fromkeys(("password", "passwd", "pass", "passwordfile"), "password_file"),
-    **dict.fromkeys(("ca", "cafile", "ca_cert", "certificate", "cert"), "ca_file"),
-    **dict.fromkeys(("gpio", "gpio_pin", "input", "bcm"), "pin"),
-    **dict.fromkeys(("device", "serial", "serial_port", "tty"), "port"),
-    **dict.fromkeys(("slave", "slave_id", "unit", "unit_id", "modbus_id"), "device_id"),
-    **dict.fromkeys(("power", "kilowatts", "kva", "rated_kw", "watts", "capacity"), "kw"),
-    **dict.fromkeys(("time_zone", "tz"), "timezone"),
-    **dict.fromkeys(("interval", "interval_s", "poll"), "poll_s"),
-    **dict.fromkeys(("debounce", "debounce_s", "settle"), "settle_s"),
-}
-"""Words that people use for a key, with the key that is meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +35,28 @@ def keys_of(table: type[object]) -> tuple[Key, ...]:
     return tuple(_key(item) for item in fields(cast("Any", table)))
 
 
-def keys_of_tables(*tables: type[object]) -> tuple[str, ...]:
-    """Return the names of the keys of several tables."""
-    return tuple(key.name for table in tables for key in keys_of(table))
+@dataclass(frozen=True, slots=True)
+class FileKeys:
+    """What may stand in a file: its tables, and the keys of each with their rules, several for one of several kinds."""
+
+    tables: Mapping[str, tuple[type[object], ...]]
+    table: str | None = None
+
+    def within(self, table: str) -> FileKeys:
+        """Return the same for a line of this table: its own keys come first."""
+        return FileKeys(self.tables, table if table in self.tables else None)
+
+    @property
+    def rules(self) -> dict[str, tuple[Rule, ...]]:
+        """Return the rules of each key; of a key that several tables have, those of the table at hand."""
+        rules: dict[str, tuple[Rule, ...]] = {}
+        others = [name for name in self.tables if name != self.table]
+        for name in (*others, *([self.table] if self.table else [])):
+            own = [key for kind in self.tables[name] for key in keys_of(kind)]
+            before = {} if name == self.table else rules
+            for key in own:
+                rules[key.name] = (*before.get(key.name, ()), key.rule)
+        return rules
 
 
 def _key(item: Field[object]) -> Key:
@@ -113,6 +106,12 @@ def _value(key: Key, raw: dict[str, object], path: Path, notes: ErrorCollector) 
         return None
 
 
+def likely_key(word: str, known: Collection[str]) -> str | None:
+    """Return the known key that is probably meant; None: none is close."""
+    same = word.lower().replace("-", "_").replace(" ", "_")
+    return same if same in known else key_meant(word, known) or closest_match(word, known)
+
+
 def note_unknown(
     raw: dict[str, object], known: tuple[str, ...], path: Path, notes: ErrorCollector, elsewhere: dict[str, str]
 ) -> None:
@@ -120,9 +119,7 @@ def note_unknown(
     for name, value in raw.items():
         if name in known:
             continue
-        likely = SYNONYMS.get(name.lower().replace("-", "_"))
-        if likely not in known:
-            likely = closest_match(name, known)
+        likely = likely_key(name, known)
         if name in elsewhere:
             says = elsewhere[name]
         elif likely:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 import re
 import sys
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 from controller.config.errors import closest_match, either
 from controller.config.local_time import is_known_zone
+from controller.config.synonyms import value_meant
 
 if TYPE_CHECKING:
     from enum import Enum
@@ -122,10 +124,19 @@ class OneOf:
 
     def read(self, value: object) -> str:
         if not isinstance(value, str) or value not in self.words:
-            likely = closest_match(value, self.words)
+            likely = self.meant(value)
             meant = f' (did you mean "{likely}"?)' if likely else ""
             raise InvalidValueError(f"use {self.allowed}{meant}")
         return value
+
+    def meant(self, value: object) -> str | None:
+        """Return the word that is probably meant; None: none is close."""
+        if not isinstance(value, str | int | float):
+            return None
+        word = str(value)
+        squeezed = word.lower().translate(str.maketrans("", "", " -_."))
+        same = (known for known in self.words if known.translate(str.maketrans("", "", " -_.")) == squeezed)
+        return next(same, None) or value_meant(word, self.words) or closest_match(word, self.words)
 
     def schema(self) -> Schema:
         return {"enum": list(self.words)}
@@ -138,18 +149,19 @@ class EnumValue:
     of: type[Enum]
 
     @property
-    def _word(self) -> OneOf:
+    def word(self) -> OneOf:
+        """Return the rule for the words."""
         return OneOf(tuple(member.value for member in self.of))
 
     @property
     def allowed(self) -> str:
-        return self._word.allowed
+        return self.word.allowed
 
     def read(self, value: object) -> Enum:
-        return self.of(self._word.read(value))
+        return self.of(self.word.read(value))
 
     def schema(self) -> Schema:
-        return self._word.schema()
+        return self.word.schema()
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +282,13 @@ def _unquoted(value: object) -> str:
 
 def _is_space(item: object) -> TypeGuard[int]:
     return isinstance(item, int) and not isinstance(item, bool) and 1 <= item <= MOST_SPACES
+
+
+def plain_id(name: str) -> str:
+    """Return an id made from a name, without accents; `name` if no letter of it fits."""
+    letters = unicodedata.normalize("NFKD", name.lower().replace("ß", "ss"))
+    ascii_only = "".join(letter for letter in letters if not unicodedata.combining(letter)).replace("'", "")
+    return re.sub(r"[^a-z0-9]+", "-", ascii_only)[:64].strip("-") or "name"
 
 
 def plain(number: float) -> float:

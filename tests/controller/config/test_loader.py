@@ -197,7 +197,8 @@ def test_an_error_of_the_contact_is_reported(contact: str, sentence: str) -> Non
         ("spaces = 3", 'spaces = 3: unknown; did you mean "space"?'),
         ('[circuits.Sauna]\nspace = 1\nbreaker = "gen1"\ntag = "essential"', "[circuits.Sauna]: use a-z, 0-9 and"),
         ('[circuits.all]\nspace = 1\nbreaker = "gen1"\ntag = "essential"', '"all" means every circuit'),
-        ("[panel]", "panel: unknown; known here: circuits"),
+        ("[panel]", 'panel: unknown; did you mean "circuits"?'),
+        ("[xyz]", "xyz: write a circuit's table as [circuits.xyz]"),
         ('[circuits.b]\nspace = 9\nbreaker = "gen1"\ntag = "essential"', "[circuits.b] space = 9: use another space"),
         ('[circuits.b]\nspace = 9\nbreaker = "gen1"\ntag = "x"\nrank = 1', "space = 9"),
     ],
@@ -277,7 +278,7 @@ def test_a_file_without_circuits_is_wrong(text: str) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"\xef\xbb\xbf[site]", "installer.toml:1: begins with a byte-order mark"),
+        (b"\xef\xbb\xbf[site]", "installer.toml:1:1: begins with a byte-order mark"),
         (b'[site]\nid = "\xff"\n', "installer.toml:2:7: is not UTF-8 text"),
         (b"[site\n", "installer.toml:1:1: the head of a table has brackets around it and no blanks: write [site]"),
         (b'[site]\nid = "a"\nid = "b"\n', "installer.toml:3:1: id is there twice in this table"),

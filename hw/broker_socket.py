@@ -37,16 +37,22 @@ class Broker:
         try:
             password = decoded(self.password_file.read_bytes()).strip()
         except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            do = (
-                "it is readable by root and the group loadshed only: run the same command with sudo"
-                if isinstance(error, PermissionError)
-                else "write it there, readable by user loadshed"
-            )
+            why, do = _why_unreadable(error)
             raise BrokerError(f"cannot read the broker's password from {self.password_file}: {why}: {do}") from error
         if not password:
             raise BrokerError(f"the broker's password file {self.password_file} is empty: write the password into it")
         return password
+
+
+def _why_unreadable(error: OSError | ValueError) -> tuple[str, str]:
+    """Return why a password file cannot be read, and what to do."""
+    if isinstance(error, ValueError):
+        return "it is not UTF-8 text", "save it as UTF-8"
+    if isinstance(error, PermissionError):
+        do = "it is readable by root and the group loadshed only: run the same command with sudo"
+    else:
+        do = "write it there, readable by user loadshed"
+    return error.strerror or str(error), do
 
 
 def decoded(content: bytes) -> str:
@@ -56,6 +62,8 @@ def decoded(content: bytes) -> str:
     """
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16")
+    if b"\0" in content:
+        return content.decode("utf-16-le" if content[1:2] == b"\0" else "utf-16-be")
     return content.decode("utf-8-sig")
 
 

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.config.advice import advice
-from controller.config.errors import ErrorCollector
-from controller.config.loader import INSTALLER_FILE
-from hw.broker_socket import decoded
 from rules.controllability import controllable, sheddable, uncontrollable_reason, watched
 from rules.panel import Override, Restore, Tag, Wakes
 from rules.shed import shed_order
@@ -58,40 +54,6 @@ def describe(configuration: Configuration) -> Description:
     shed = [circuit for circuit in shed_order(configuration.panel) if sheddable(configuration.panel[circuit])]
     lines = tuple(_line(circuit, shed) for circuit in configuration.panel)
     return Description(lines, _summary(lines, len(shed)), advice(configuration))
-
-
-def unreadable_files(configuration: Configuration) -> tuple[ConfigError, ...]:
-    """Return a mistake for each file that the configuration names and that cannot be read.
-
-    Looked at by `check` alone: at a start the last good configuration would name the same file.
-    """
-    notes = ErrorCollector(INSTALLER_FILE, configuration.sources.installer)
-    broker = configuration.broker
-    for key, name in (("password_file", broker.password_file), ("ca_file", broker.ca_file)):
-        if name is None:
-            continue
-        if (message := _trouble_with(Path(name), is_password=key == "password_file")) is not None:
-            notes.add(("broker", key), message, name)
-    return notes.sorted()
-
-
-def _trouble_with(path: Path, *, is_password: bool) -> str | None:
-    """Return why the file cannot serve; None: it can."""
-    try:
-        content = path.read_bytes()
-        text = decoded(content) if is_password else content.decode("ascii", "replace")
-    except OSError as error:
-        as_root = "; it may be only you who cannot: `sudo loadshed check`" if isinstance(error, PermissionError) else ""
-        return f"cannot be read: {error.strerror or error}{as_root}"
-    except ValueError:
-        return "is no text: save it as UTF-8"
-    if not text.strip():
-        return "is empty: write the password into it" if is_password else "is empty: it must hold a certificate"
-    if is_password and "\n" in text.strip():
-        return "has more than one line: write the password alone into it"
-    if not is_password and "-----BEGIN CERTIFICATE-----" not in text:
-        return "holds no certificate in PEM format (a text with -----BEGIN CERTIFICATE-----)"
-    return None
 
 
 def _line(circuit: Circuit, shed: list[CircuitId]) -> CircuitLine:

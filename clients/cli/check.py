@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clients.bus_client.check import describe, unreadable_files
+from clients.bus_client.check import describe
 from clients.bus_client.check_view import description_text
+from clients.bus_client.named_files import unreadable_files
 from clients.cli.shared import load_or_error, print_config_errors
 from clients.terminal.arguments import folders
 from clients.terminal.exit_codes import DONE, WRONG_CONFIGURATION

@@ -19,8 +19,9 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clients.bus_client.check import describe, unreadable_files
+from clients.bus_client.check import describe
 from clients.bus_client.check_view import description_text, errors_text
+from clients.bus_client.named_files import unreadable_files
 from clients.bus_client.site import read_site
 from clients.bus_client.status import HouseStatus, fetch_status, status_fields
 from clients.maintenance.readiness import assess

@@ -6,7 +6,7 @@ import asyncio
 import shutil
 from typing import TYPE_CHECKING
 
-from clients.bus_client.check import unreadable_files
+from clients.bus_client.named_files import unreadable_files
 from controller.config.errors import ConfigErrors
 from controller.config.loader import load
 

@@ -120,7 +120,7 @@ class Prompt:
         *whole, self._begun = (self._begun + data).split(b"\n")
         if self._ended and self._begun:
             whole, self._begun = [*whole, self._begun], b""
-        self._lines += (line.decode("utf-8", "replace").rstrip("\r") for line in whole)
+        self._lines += (_typed(line).rstrip("\r") for line in whole)
 
     async def _more(self) -> bytes:
         loop, came = asyncio.get_running_loop(), asyncio.Event()
@@ -136,6 +136,14 @@ class Prompt:
             return os.read(self._descriptor, 4096)
         except OSError:  # the terminal was closed
             return b""
+
+
+def _typed(line: bytes) -> str:
+    """Return a line that was typed at a terminal of UTF-8 or of Latin-1: a password must stay what it is."""
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
 
 
 @contextmanager

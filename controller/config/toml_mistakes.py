@@ -29,7 +29,7 @@ _QUOTES = "\"'"
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _ParserError:
     """Place that tomllib names. `number`, `column`: from 1. `reason`: its message."""
 
     number: int
@@ -61,14 +61,14 @@ def toml_mistakes(file: str, text: str, keys: FileKeys) -> tuple[tuple[ConfigErr
     return tuple(found), None
 
 
-def _place(reason: str, lines: list[str]) -> _Place:
+def _place(reason: str, lines: list[str]) -> _ParserError:
     if (found := re.search(r"\(at line (\d+), column (\d+)\)", reason)) is not None:
-        return _Place(int(found.group(1)), int(found.group(2)), reason)
+        return _ParserError(int(found.group(1)), int(found.group(2)), reason)
     last = max((number for number, line in enumerate(lines, 1) if line.strip()), default=1)
-    return _Place(last, len(lines[last - 1]) + 1, reason)
+    return _ParserError(last, len(lines[last - 1]) + 1, reason)
 
 
-def _correction(place: _Place, lines: list[str], keys: FileKeys) -> tuple[int, Correction]:
+def _correction(place: _ParserError, lines: list[str], keys: FileKeys) -> tuple[int, Correction]:
     """Return the number of the line to correct, from 1, and its correction."""
     for number in _candidates(place.number, lines):
         line = lines[number - 1]
@@ -187,7 +187,7 @@ def _backslash(line: str, reason: str) -> Correction | None:
     return Correction(line.index("\\") + 1, f"a backslash has a special meaning: write {fixed.strip()}", fixed)
 
 
-def _unclosed(place: _Place, lines: list[str]) -> tuple[int, Correction] | None:
+def _unclosed(place: _ParserError, lines: list[str]) -> tuple[int, Correction] | None:
     """Correct a list or a long text that has no end."""
     before = range(min(place.number, len(lines)), 0, -1)
     for marks in ('"""', "'''"):
@@ -207,7 +207,7 @@ def _unclosed(place: _Place, lines: list[str]) -> tuple[int, Correction] | None:
     return end, Correction(len(fixed), says, fixed)
 
 
-def _not_understood(place: _Place, line: str, keys: FileKeys) -> Correction:
+def _not_understood(place: _ParserError, line: str, keys: FileKeys) -> Correction:
     """Return the correction of a line that no check understands: what a line may be."""
     if re.match(r"\s*[{<]", line) and place.number == 1:
         return Correction(1, "this is JSON or XML: write TOML as in the README, or run `loadshed setup`", None)

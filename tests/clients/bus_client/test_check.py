@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clients.bus_client.check import CircuitLine, describe, unreadable_files
+from clients.bus_client.check import CircuitLine, describe
+from clients.bus_client.named_files import unreadable_files
 from controller.config.loader import Configuration, Sources, load, parse
 from tests.pages import ROOT
 

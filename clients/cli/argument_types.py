@@ -18,9 +18,11 @@ MAX_KWH = 999_999.9
 
 def text(words: str) -> str:
     """Return a text for the log. It must be readable: a byte that is no UTF-8 is refused."""
-    if any("\ud800" <= sign <= "\udfff" for sign in words):
-        raise argparse.ArgumentTypeError("this text is not valid UTF-8: type it again, or use plain letters")
-    return words
+    try:
+        # In the locale C, Python does not decode UTF-8 on the command line: its bytes are surrogates.
+        return words.encode(errors="surrogateescape").decode()
+    except UnicodeError:
+        raise argparse.ArgumentTypeError("this text is not valid UTF-8: type it again, or use plain letters") from None
 
 
 def port(text: str) -> str:

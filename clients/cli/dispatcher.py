@@ -6,6 +6,7 @@ import argparse
 import errno
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, TextIO, TypeVar, cast
 
@@ -52,6 +53,25 @@ class _Stdout:
             return operation()
         except OSError as error:
             raise OutputError(error) from error
+
+
+class _Stderr:
+    """Wrapper of stderr that ignores a closed pipe and a full disk: there is no other place for the message."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
 
 
 class Command(NamedTuple):
@@ -104,13 +124,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. `argv`: the words after the program's name; None: sys.argv."""
     words = sys.argv[1:] if argv is None else argv
     if sys.stdout is None:  # the caller closed it: `>&-`
-        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
+        sys.stdout = _nowhere()
+    if sys.stderr is None:
+        sys.stderr = _nowhere()
     if [*words[:1]] != ["run"]:  # it writes to stderr only, which never fails for its encoding
         from clients.terminal.output import prepare_streams  # cold-start path: `run` does not need it
 
         prepare_streams()
-    stdout = sys.stdout
-    sys.stdout = cast("TextIO", _Stdout(stdout))
+    stdout, stderr = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = cast("TextIO", _Stdout(stdout)), cast("TextIO", _Stderr(stderr))
     try:
         code = _run_command(words)
         sys.stdout.flush()
@@ -126,8 +148,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _print_write_error(error)
     finally:
-        sys.stdout = stdout
+        sys.stdout, sys.stderr = stdout, stderr
     return code
+
+
+def _nowhere() -> TextIO:
+    return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
 
 
 def _print_write_error(error: OSError) -> int:

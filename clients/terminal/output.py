@@ -9,6 +9,8 @@ import sys
 import unicodedata
 from typing import TYPE_CHECKING, TextIO
 
+from wcwidth import wcwidth
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -35,6 +37,13 @@ _PLAIN = {
     "°": " deg",
     "✓": "x",
     "•": "*",
+    "ß": "ss",
+    "ø": "o",
+    "Ø": "O",
+    "æ": "ae",
+    "Æ": "AE",
+    "ł": "l",
+    "Ł": "L",
     "│": "|",
     **dict.fromkeys("▁▂▃", "_"),
     **dict.fromkeys("▄▅▆", "="),
@@ -59,9 +68,11 @@ def _degraded(error: UnicodeError) -> tuple[str, int]:
 
 
 def _plain(sign: str) -> str:
-    """Return an ASCII replacement: the letter without its accent, a similar sign, or a question mark."""
+    """Return an ASCII replacement: the letter without its accent, a similar sign, or `?` for each of its columns."""
     base = unicodedata.normalize("NFKD", sign)[0]
-    return _PLAIN.get(sign) or (base if base.isascii() else "?")
+    return _PLAIN.get(sign) or (
+        base if base.isascii() else "?" * max(wcwidth(sign), unicodedata.category(sign) == "Cs")
+    )
 
 
 def print_line(text: str = "") -> None:

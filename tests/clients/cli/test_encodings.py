@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clients.cli.dispatcher import COMMANDS
+from clients.terminal.output import prepare_streams
 from clients.terminal.tables import display_width, table, wrap
 from controller.config import history
 from controller.config.loader import Configuration, Sources, parse
@@ -24,6 +25,7 @@ PATIENCE_S = 60.0
 ENVIRONMENTS = (
     {"LANG": "de_DE.ISO-8859-1", "PYTHONIOENCODING": "iso-8859-1"},
     {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+    {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
 )
 INSTALLER = """
 [site]
@@ -87,7 +89,7 @@ SHOWN = (
 )
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=["latin-1", "ascii"])
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=["latin-1", "ascii", "locale C"])
 @pytest.mark.parametrize("words", SHOWN, ids=" ".join)
 def test_no_command_fails_on_a_terminal_that_is_not_utf8(
     words: tuple[str, ...], environment: dict[str, str], house: Path
@@ -116,6 +118,31 @@ def test_an_argument_that_is_no_text_is_refused_with_a_sentence(house: Path) -> 
     finished = ran(("ask", "on", "hot-tub", "--by", b"\xff\xfe", "--config", str(house)), {"LANG": "C.UTF-8"})
     assert finished.returncode == 2
     assert b"not valid UTF-8" in finished.stderr
+
+
+def test_an_argument_in_utf8_is_understood_in_the_locale_c(house: Path) -> None:
+    """Cron and ssh have it often; only Python takes its bytes for something else."""
+    finished = ran(("ask", "on", "hot-tub", "--by", "J\u00f6rg", "--config", str(house)), ENVIRONMENTS[2])
+    assert b"UTF-8" not in finished.stderr
+    assert b"no program listens" in finished.stderr
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", ">&- 2>&-", "2>/dev/full"])
+@pytest.mark.parametrize(("words", "code"), [("--config nowhere", 78), ("--nonsense", 2)])
+def test_a_closed_or_full_stderr_changes_no_exit_code(redirection: str, words: str, code: int) -> None:
+    """A service manager reads it, and nobody the message."""
+    command = ["/bin/sh", "-c", f"{sys.executable} -m clients check {words} {redirection}"]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=PATIENCE_S, check=False)
+    assert (finished.returncode, b"Traceback" in finished.stdout) == (code, False)
+
+
+def test_columns_stay_in_line_where_wide_letters_are_replaced() -> None:
+    """Two question marks for a letter of two columns, nothing for a combining mark."""
+    prepare_streams()
+    rows = [("東京", "on"), ("Cafe\u0301 ☕", "off"), ("tub", "on")]
+    shown = table(("circuit", "is"), rows, width=60).encode("ascii", "loadshed.degrade").decode().splitlines()[2:]
+    assert [line.split() for line in shown] == [["????", "on"], ["Cafe", "??", "off"], ["tub", "on"]]
+    assert len({line.rindex("o") for line in shown}) == 1
 
 
 def test_columns_stay_in_line_with_wide_letters() -> None:

@@ -7,6 +7,8 @@ import math
 import re
 from typing import TYPE_CHECKING
 
+from controller.config.addresses import METER_PORT
+from controller.config.validators import InvalidValueError
 from hw.models import UnknownModel, parse
 
 if TYPE_CHECKING:
@@ -27,11 +29,10 @@ def text(words: str) -> str:
 
 def port(text: str) -> str:
     """Return a serial device or the address of a gateway."""
-    if re.fullmatch(r"/.+|tcp(\+modbus)?://[^/\s]+:[0-9]{1,5}", text) is None:
-        raise argparse.ArgumentTypeError(
-            f"{text}: use a device such as /dev/ttyUSB0, or tcp://host:port (RTU over TCP), or tcp+modbus://host:port"
-        )
-    return text
+    try:
+        return METER_PORT.read(text)
+    except InvalidValueError as refusal:
+        raise argparse.ArgumentTypeError(f"{text}: {refusal}") from None
 
 
 def _integer(lowest: int, highest: int) -> Callable[[str], int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from controller.config.broker_advice import broker_advice
 from controller.config.errors import ErrorCollector
 from controller.config.load_words import COMPRESSOR, HARMS, PROTECTED, STARTS_UNATTENDED, names_any
 from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE
@@ -35,7 +36,6 @@ POLES_APART = 2
 LARGEST_SPACE = 84
 LARGEST_BREAKER_A = 200.0
 SMALLEST_BREAKER_A = 10.0
-TLS_PORT, PLAIN_PORT = 8883, 1883
 
 
 def advice(configuration: Configuration) -> tuple[ConfigError, ...]:
@@ -44,7 +44,7 @@ def advice(configuration: Configuration) -> tuple[ConfigError, ...]:
     _tiny_values(configuration, installer)
     _contact(configuration, installer)
     _stable_wait(configuration, installer)
-    _broker(configuration, installer)
+    broker_advice(configuration.installer, installer)
     _meters(configuration, installer)
     _generator(configuration, installer)
     circuits = ErrorCollector(CIRCUITS_FILE, configuration.sources.circuits)
@@ -84,7 +84,7 @@ def _contact(configuration: Configuration, notes: ErrorCollector) -> None:
         notes.add(("contact", "normally"), says, contact.normally)
     if isinstance(contact, GpioContact):
         _pin(contact.pin, notes)
-    elif sentences := [*_undetected(contact), *_unasked(contact)]:
+    elif sentences := [*_undetected(contact), *_one_topic(contact), *_unasked(contact)]:
         notes.add_table(("contact",), "; ".join(sentences))
 
 
@@ -101,6 +101,15 @@ def _undetected(contact: MqttContact) -> Iterator[str]:
         yield (
             "if the device is on another broker, joined by a bridge, its availability stays as it was when that broker "
             "is lost: let availability_topic be one that the bridge itself writes, or set expect_every_s"
+        )
+
+
+def _one_topic(contact: MqttContact) -> Iterator[str]:
+    """Yield that the last will takes the place of the position."""
+    if contact.availability_topic == contact.topic:
+        yield (
+            "position and availability are on one topic: after an absence the position is unknown until the device "
+            f'publishes it again; use a topic of its own if the device can, such as "{contact.topic}/availability"'
         )
 
 
@@ -136,21 +145,6 @@ def _generator(configuration: Configuration, notes: ErrorCollector) -> None:
     generator = configuration.installer.generator
     if generator is not None and generator.kw > LARGEST_GENERATOR_KW:
         notes.add(("generator", "kw"), "more than any house has: in kilowatts, not in watts", generator.kw)
-
-
-def _broker(configuration: Configuration, notes: ErrorCollector) -> None:
-    broker = configuration.broker
-    if broker.version == "3.1.1":
-        says = "commands cannot expire there, so an old one may reach a breaker late: take 5 where the broker knows it"
-        notes.add(("broker", "version"), says, broker.version)
-    if broker.port == TLS_PORT and not broker.ca_file:
-        notes.add(
-            ("broker", "port"), "this port is usually TLS: without ca_file the connection will not be made", broker.port
-        )
-    if broker.port == PLAIN_PORT and broker.ca_file:
-        notes.add(("broker", "port"), "with ca_file the connection is TLS, which usually has port 8883", broker.port)
-    if broker.username and not broker.ca_file and broker.host not in {"127.0.0.1", "::1", "localhost"}:
-        notes.add(("broker", "username"), "without ca_file (TLS) the password is readable on the way", broker.username)
 
 
 def _meters(configuration: Configuration, notes: ErrorCollector) -> None:

@@ -7,18 +7,17 @@ These classes are the one definition: the reader, the advice of `check` and the 
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from controller.config.addresses import CA_FILE, FILE, METER_PORT, HostName, Topic
 from controller.config.validators import (
     ID_PATTERN,
     Boolean,
     EnumValue,
-    HostName,
     Integer,
     Number,
     OneOf,
     Spaces,
     TextValue,
     TimeZone,
-    Topic,
 )
 from rules.outage_class import WEEKDAYS
 from rules.panel import Circuit, CircuitId, Kind, Override, Restore, ShedBy, Tag, Wakes
@@ -26,13 +25,7 @@ from rules.panel import Circuit, CircuitId, Kind, Override, Restore, ShedBy, Tag
 NAME = TextValue(ID_PATTERN, 'a-z, 0-9 and "-" between them, at most 64 signs')
 WORDS = TextValue(r".*\S.*", "a text of printable signs")
 ANY_TEXT = TextValue(r".*", "a text of printable signs; it may be empty")
-FILE = TextValue(r"/.+", "a path from the root, such as /etc/loadshed/broker.password")
-CA_FILE = TextValue(FILE.pattern, "a path from the root, such as /etc/loadshed/ca.crt")
 TOPIC = Topic()
-PORT = TextValue(
-    r"/.+|tcp(?:\+modbus)?://(?:[^/:\[\]\s]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}",
-    "a device such as /dev/ttyUSB0, or tcp://host:port (RTU over TCP), or tcp+modbus://host:port",
-)
 # The 40-pin header of every Pi.
 PIN = Integer(0, 27, "a BCM pin number")
 SECONDS_TO_A_MINUTE = Number(0.1, 60)
@@ -139,7 +132,7 @@ class MeterSettings:
     `poll_s`, `sample_s`: in s.
     """
 
-    port: Annotated[str, PORT]
+    port: Annotated[str, METER_PORT]
     model: Annotated[str, WORDS] = "2N208-021"
     device_id: Annotated[int, Integer(1, 247)] = 1
     poll_s: Annotated[float, INTERVAL_S] = 5.0

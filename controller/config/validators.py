@@ -181,63 +181,6 @@ class TextValue:
 
 
 @dataclass(frozen=True, slots=True)
-class HostName:
-    """A host name, or an IPv4 or IPv6 address: without scheme, port and path."""
-
-    allowed: str = "a host name or an address, such as 192.168.1.10"
-
-    def read(self, value: object) -> str:
-        if not isinstance(value, str) or not value.isprintable():
-            raise InvalidValueError(f"use {self.allowed}")
-        if value != value.strip() or not value:
-            raise InvalidValueError(f"use {self.allowed}, without blanks")
-        if "://" in value:
-            raise InvalidValueError(f'write the host alone: host = "{_host_of(value.partition("://")[2])}"')
-        name, colon, port = value.rpartition(":")
-        if colon and port.isdigit() and ":" not in name.strip("[]").replace("::", "") and name.count(":") == 0:
-            raise InvalidValueError(f'write the port as a key of its own: host = "{name}" and port = {port}')
-        if ":" in value:
-            return self._ipv6(value)
-        if not re.fullmatch(r"[^\s.\[\]/@?#]{1,63}(\.[^\s.\[\]/@?#]{1,63})*\.?", value):
-            raise InvalidValueError(f"use {self.allowed}")
-        return value
-
-    def _ipv6(self, value: str) -> str:
-        from ipaddress import IPv6Address  # noqa: PLC0415  # cold start: few houses have an IPv6 address here
-
-        try:
-            IPv6Address(value)
-        except ValueError:
-            raise InvalidValueError(f"use {self.allowed}; an IPv6 address stands alone, without brackets") from None
-        return value
-
-    def schema(self) -> Schema:
-        return {"type": "string", "pattern": r"^[^\s\[\]/@?#]+$"}
-
-
-def _host_of(text: str) -> str:
-    """Return the host of an address without its scheme."""
-    return re.split(r"[/:?#]", text.rpartition("@")[2])[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Topic:
-    """An MQTT topic to publish on: no wildcards, no blanks at its ends."""
-
-    allowed: str = "an MQTT topic without + and #"
-
-    def read(self, value: object) -> str:
-        if not isinstance(value, str) or not value.isprintable() or not value or any(sign in value for sign in "+#"):
-            raise InvalidValueError(f"use {self.allowed}")
-        if value != value.strip():
-            raise InvalidValueError(f'use {self.allowed}, without blanks at its ends: "{value.strip()}"')
-        return value
-
-    def schema(self) -> Schema:
-        return {"type": "string", "pattern": r"^[^+#\s]([^+#]*[^+#\s])?$"}
-
-
-@dataclass(frozen=True, slots=True)
 class TimeZone:
     """Name of a time zone that the system knows."""
 

@@ -80,11 +80,19 @@ def test_a_value_that_no_house_has_is_named(key: str, value: str, text: str) -> 
     assert text in advised("Hot tub", **{key: value})
 
 
-PORTS = (("port = 8883\n", "without ca_file"), ('port = 1883\nca_file = "/x"\n', "usually has port 8883"))
+PORTS = (
+    ("port = 8883\n", "without ca_file"),
+    ('port = 1883\nca_file = "/x"\n', "usually has port 8883"),
+    ("port = 9001\n", "MQTT over WebSocket"),
+    ("port = 8123\n", "Home Assistant's page: MQTT has 1883"),
+    ('password_file = "/x"\n', "without username most brokers refuse the password"),
+    ('username = "ann "\npassword_file = "/x"\n', 'username = "ann"'),
+    ('host = "fe80::1"\n', "as in fe80::1%eth0"),
+)
 
 
 @pytest.mark.parametrize(("lines", "text"), PORTS)
-def test_a_port_that_does_not_fit_to_tls_is_named(lines: str, text: str) -> None:
+def test_a_port_or_login_that_cannot_work_is_named(lines: str, text: str) -> None:
     """The connection would not be made, and the error would not say why."""
     assert text in advised("Hot tub", INSTALLER + "[broker]\n" + lines)
 
@@ -95,7 +103,24 @@ HOSTS = (
     ("mqtts://me:secret@broker.local:8883/x", 'host = "broker.local"'),
     (" broker", "without blanks"),
     ("broker ", "without blanks"),
-    ("[fe80::1]", "a host name or an address"),
+    ("[fe80::1]", 'write the host alone: host = "fe80::1"'),
+    ("[::1]:1883", 'host = "::1" and port = 1883'),
+    ("broker.local:", 'host = "broker.local"'),
+    ("tcp://broker.local:1883", 'host = "broker.local" and port = 1883'),
+    ("http://homeassistant.local:8123/lovelace", 'host = "homeassistant.local"'),
+    ("//broker", 'host = "broker"'),
+    ("ann@broker", 'host = "broker" and username = "ann"'),
+    ("192.168.1.10/24", 'host = "192.168.1.10"'),
+    ("192.168.1", "four numbers up to 255"),
+    ("192.168.1.256", "four numbers up to 255"),
+    ("1883", "four numbers up to 255"),
+    ("192.168.001.010", 'host = "192.168.1.10"'),
+    ("192.168.1.10.", 'host = "192.168.1.10"'),
+    ("192.168.1.10,", "a host name or an address"),
+    ("broker;", "a host name or an address"),
+    ("255.255.255.255", "no machine has this address"),
+    ("::", "no machine has this address"),
+    ("broker..local", "a host name or an address"),
     ("my broker", "a host name or an address"),
     ("fe80::zz", "without brackets"),
 )
@@ -109,13 +134,72 @@ def test_a_host_that_can_never_be_reached_is_refused_with_what_to_write(host: st
     assert text in errors.found[0].message
 
 
-@pytest.mark.parametrize("host", ["broker", "broker.local", "127.0.0.1", "::1", "fe80::1", "2001:db8::8a2e:370:7334"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "broker",
+        "broker.local",
+        "127.0.0.1",
+        "::1",
+        "fe80::1",
+        "fe80::1%eth0",
+        "10.0.0.7",
+        "my_broker",
+        "b\u00fccher.lan",
+    ],
+)
 def test_a_host_or_an_address_is_accepted(host: str) -> None:
     """Also an IPv6 address, which has colons."""
     assert not isinstance(parse_installer(f'{INSTALLER}[broker]\nhost = "{host}"\n'), ConfigErrors)
 
 
-@pytest.mark.parametrize("topic", ["ats/contact ", " ats/contact", "ats/#", "ats/+/contact", ""])
+TOPICS = (
+    ("/ats/contact", '"ats/contact" is usual'),
+    ("ats/contact/", '"ats/contact" is usual'),
+    ("ats//contact", '"ats/contact" is usual'),
+    ("ats /contact", 'a blank beside a slash makes another topic: "ats/contact" is usual'),
+    ("loadshed/home/controller/state", "the controller uses this topic"),
+)
+
+
+@pytest.mark.parametrize("key", ["topic", "availability_topic"])
+@pytest.mark.parametrize(("topic", "text"), TOPICS)
+def test_a_topic_on_which_no_device_publishes_is_named(topic: str, text: str, key: str) -> None:
+    """It is legal, and would be waited for in vain."""
+    topics = {"topic": "ats/contact", "availability_topic": "ats/online", key: topic}
+    lines = "\n".join(f'{name} = "{value}"' for name, value in topics.items())
+    shown = advised("Hot tub", INSTALLER.replace('source = "gpio"\npin = 17', f'source = "mqtt"\n{lines}'))
+    assert f"[contact] {key} = " in shown
+    assert text in shown
+
+
+def test_one_topic_for_position_and_availability_is_named() -> None:
+    """The last will would take the place of the position."""
+    mqtt = 'source = "mqtt"\ntopic = "ats/contact"\navailability_topic = "ats/contact"'
+    shown = advised("Hot tub", INSTALLER.replace('source = "gpio"\npin = 17', mqtt))
+    assert 'use a topic of its own if the device can, such as "ats/contact/availability"' in shown
+
+
+def test_a_usual_contact_gets_no_advice_about_its_topics() -> None:
+    """The bridge's own state is below $SYS."""
+    mqtt = (
+        'source = "mqtt"\ntopic = "loadshed/home/contact"\n'
+        'availability_topic = "$SYS/broker/connection/garage/state"\navailable = "1"\nunavailable = "0"'
+    )
+    shown = advised("Hot tub", INSTALLER.replace('source = "gpio"\npin = 17', mqtt))
+    assert "[contact] topic" not in shown
+    assert "[contact] availability_topic" not in shown
+
+
+@pytest.mark.parametrize("port", ["/dev/ttyUSB0 ", "tcp://gateway:0", "tcp://gateway:99999", "tcp://gateway", "COM3"])
+def test_a_meter_port_that_can_never_be_opened_is_refused(port: str) -> None:
+    """With what to write."""
+    errors = parse_installer(f'{INSTALLER}[meter]\nport = "{port}"\n')
+    assert isinstance(errors, ConfigErrors)
+    assert "use a device such as /dev/ttyUSB0, or tcp://host:port" in errors.found[0].message
+
+
+@pytest.mark.parametrize("topic", ["ats/contact ", " ats/contact", "ats/#", "ats/+/contact", "", "mqtt://broker/ats"])
 def test_a_topic_on_which_nothing_can_be_published_is_refused(topic: str) -> None:
     """A trailing blank is not seen, and another topic."""
     text = INSTALLER.replace('source = "gpio"\npin = 17', f'source = "mqtt"\ntopic = "{topic}"')

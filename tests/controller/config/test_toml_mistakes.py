@@ -137,7 +137,8 @@ def test_a_value_is_corrected_as_its_own_table_takes_it() -> None:
     assert isinstance(errors, ConfigErrors)
     shown = "\n".join(map(str, errors))
     assert "installer.toml:7:6: nothing follows the value: write port = 1883" in shown
-    assert 'installer.toml:8:8: write the port as a key of its own: host = "192.168.1.10" and port = 1883' in shown
+    assert "installer.toml:8:8: use a host name or an address" in shown
+    assert 'write the port as a key of its own: host = "192.168.1.10" and port = 1883' in shown
     assert "installer.toml:10:8: use a device such as /dev/ttyUSB0, or tcp://host:port" in shown
 
 

@@ -202,4 +202,9 @@ def _surroundings(facts: Facts) -> Iterator[Reason]:
         means = (
             "No UPS is known here. Without one, controller, network and hub go dark with the house, and shed nothing."
         )
-        yield Reason("no-ups", 5, means, "One UPS for all of them, for ten minutes. If there is one, ignore this.")
+        yield Reason(
+            "no-ups",
+            5,
+            means,
+            "One UPS for all of them, for ten minutes. If there is one: [ups] present = true in installer.toml.",
+        )

@@ -238,8 +238,14 @@ def _machine(house: Installation) -> dict[str, object]:
         "disk_read_only": read_only,
         "disk_worn_percent": worn_percent(house.root),
         "throttled": throttled(house.root),
-        "ups_known": ups_known(house.root),
+        "ups_known": ups_present(house.configuration) or ups_known(house.root),
     }
+
+
+def ups_present(configuration: Configuration) -> bool:
+    """Return whether installer.toml states that there is a UPS: one without a data cable is not seen."""
+    ups = configuration.installer.ups
+    return ups is not None and ups.present
 
 
 def _disk(state_dir: Path) -> tuple[float | None, bool]:

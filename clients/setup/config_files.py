@@ -138,6 +138,7 @@ def _tables(installer: Installer) -> dict[str, str | None]:
         "generator": installer.generator,
         "outage": installer.outage,
         "exercise": installer.exercise,
+        "ups": installer.ups,
     }
     return {
         name: None if table is None or (name != "broker" and table == usual.get(name)) else _text(name, table)

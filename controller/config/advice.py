@@ -35,13 +35,17 @@ POLES_APART = 2
 # The largest load center has 84 spaces, the largest breaker in a house's panel 200 A (400 A services have two).
 LARGEST_SPACE = 84
 LARGEST_BREAKER_A = 200.0
-SMALLEST_BREAKER_A = 10.0
+SMALLEST_BREAKER_A = 6.0
+SMALLEST_GENERATOR_KW = 1.0
+# A compressor needs 3 to 10 minutes.
+LONGEST_REST_S = 1800.0
+MANY_TIMES = 100
 
 
 def advice(configuration: Configuration) -> tuple[ConfigError, ...]:
     """Return everything unwise, installer.toml first, each in the order of its lines."""
     installer = ErrorCollector(INSTALLER_FILE, configuration.sources.installer)
-    _tiny_values(configuration, installer)
+    _unusual_values(configuration, installer)
     _contact(configuration, installer)
     _stable_wait(configuration, installer)
     broker_advice(configuration.installer, installer)
@@ -54,7 +58,7 @@ def advice(configuration: Configuration) -> tuple[ConfigError, ...]:
     return installer.sorted() + circuits.sorted()
 
 
-def _tiny_values(configuration: Configuration, notes: ErrorCollector) -> None:
+def _unusual_values(configuration: Configuration, notes: ErrorCollector) -> None:
     tables = {
         "contact": configuration.contact,
         "shed": configuration.shed,
@@ -64,10 +68,10 @@ def _tiny_values(configuration: Configuration, notes: ErrorCollector) -> None:
     }
     for name, table in tables.items():
         if table is not None:
-            _tiny_values_of(name, table, notes)
+            _unusual_values_of(name, table, notes)
 
 
-def _tiny_values_of(name: str, table: object, notes: ErrorCollector) -> None:
+def _unusual_values_of(name: str, table: object, notes: ErrorCollector) -> None:
     for key in keys_of(type(table)):
         # Of the stable wait `_stable_wait` says more.
         if not key.name.endswith(("_s", "_days")) or key.name == "utility_stable_s":
@@ -75,6 +79,8 @@ def _tiny_values_of(name: str, table: object, notes: ErrorCollector) -> None:
         value, default = getattr(table, key.name), key.default
         if isinstance(default, int | float) and value < default / 10:
             notes.add((name, key.name), f"less than a tenth of what is usual ({default:g})", value)
+        elif isinstance(default, int | float) and 0 < default < value / MANY_TIMES:
+            notes.add((name, key.name), f"more than {MANY_TIMES} times what is usual ({default:g})", value)
 
 
 def _contact(configuration: Configuration, notes: ErrorCollector) -> None:
@@ -145,6 +151,8 @@ def _generator(configuration: Configuration, notes: ErrorCollector) -> None:
     generator = configuration.installer.generator
     if generator is not None and generator.kw > LARGEST_GENERATOR_KW:
         notes.add(("generator", "kw"), "more than any house has: in kilowatts, not in watts", generator.kw)
+    if generator is not None and generator.kw < SMALLEST_GENERATOR_KW:
+        notes.add(("generator", "kw"), "less than any house has: the rated power in kilowatts", generator.kw)
 
 
 def _meters(configuration: Configuration, notes: ErrorCollector) -> None:
@@ -211,10 +219,20 @@ def _implausible(circuit: Circuit, path: tuple[str, ...], notes: ErrorCollector)
     if circuit.amps is not None and not SMALLEST_BREAKER_A <= circuit.amps <= LARGEST_BREAKER_A:
         says = f"breakers of houses have {SMALLEST_BREAKER_A:g} to {LARGEST_BREAKER_A:g} A: read it from the handle"
         notes.add((*path, "amps"), says, circuit.amps)
+    elif circuit.amps is not None and circuit.amps % 1:
+        notes.add((*path, "amps"), "breakers are rated in whole amperes: read it from the handle", circuit.amps)
+    if circuit.min_off_s > LONGEST_REST_S:
+        says = "longer than any compressor needs (3 to 10 minutes): after an outage the circuit stays off for this time"
+        notes.add((*path, "min_off_s"), says, circuit.min_off_s)
 
 
 def _panel(configuration: Configuration, notes: ErrorCollector) -> None:
     panel = configuration.panel
+    first: dict[str, str] = {}
+    for circuit in panel:
+        if (other := first.setdefault(circuit.name.casefold(), circuit.id)) != circuit.id:
+            says = f"[circuits.{other}] has the same name: give each its own, so that reports show which is meant"
+            notes.add(("circuits", circuit.id, "name"), says, circuit.name)
     if not any(sheddable(circuit) for circuit in panel):
         notes.add_table(("circuits",), "nothing would be shed: no circuit is nonessential and controllable")
     if not any(circuit.protected for circuit in panel):

@@ -24,6 +24,7 @@ from controller.config.model import (
     ShedSettings,
     SiteSettings,
     StoreSettings,
+    UpsSettings,
 )
 from controller.config.table_reader import keys_of, note_unknown, read_known, read_table
 from controller.config.validators import InvalidValueError
@@ -39,7 +40,7 @@ KNOWN = (*SINGLE_TABLES, "contact", "meters")
 
 @dataclass(frozen=True, slots=True)
 class Installer:
-    """Content of installer.toml. `meter`, `generator`: None if the table is missing."""
+    """Content of installer.toml. `meter`, `generator`, `exercise`, `ups`: None if the table is missing."""
 
     site: SiteSettings
     contact: ContactSettings
@@ -52,6 +53,7 @@ class Installer:
     generator: GeneratorSettings | None
     outage: OutageSettings
     exercise: ExerciseSettings | None
+    ups: UpsSettings | None = None
 
 
 def read_installer(raw: dict[str, object], notes: ErrorCollector) -> Installer | ConfigErrors:
@@ -71,10 +73,11 @@ def read_installer(raw: dict[str, object], notes: ErrorCollector) -> Installer |
     generator = _table(GeneratorSettings, "generator", raw, notes)
     outage = _table(OutageSettings, "outage", raw, notes) or OutageSettings()
     exercise = _table(ExerciseSettings, "exercise", raw, notes)
+    ups = _table(UpsSettings, "ups", raw, notes)
     _note_clashes(contact, broker, meter, meters, notes)
     if notes.found or site is None or contact is None:
         return ConfigErrors(notes.sorted())
-    return Installer(site, contact, broker, shed, restore, meter, meters, store, generator, outage, exercise)
+    return Installer(site, contact, broker, shed, restore, meter, meters, store, generator, outage, exercise, ups)
 
 
 def _table(table: type[Table], name: str, raw: dict[str, object], notes: ErrorCollector) -> Table | None:

@@ -183,6 +183,13 @@ class ExerciseSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class UpsSettings:
+    """Uninterruptible power supply of controller, network and hub. `present`: there is one, seen or not."""
+
+    present: Annotated[bool, Boolean()]
+
+
+@dataclass(frozen=True, slots=True)
 class CircuitSettings:
     """One `[circuits.ID]` as the homeowner writes it. `name`: None means the id.
 
@@ -234,4 +241,5 @@ SINGLE_TABLES = {
     "generator": GeneratorSettings,
     "outage": OutageSettings,
     "exercise": ExerciseSettings,
+    "ups": UpsSettings,
 }

@@ -21,7 +21,7 @@ _KEYS = {
     "restore": "restoring restoration restore_mode auto_restore back on_return return",
     "exercise": "exerciser self_test weekly_test",
     "outage": "outages blackout",
-    "ups": "battery battery_backup usv",
+    "ups": "battery battery_backup usv uninterruptible_power_supply",
     # keys of a circuit
     "rank": "priority prio order level importance sequence shed_order shed_priority stage",
     "name": "label title description desc display_name friendly_name circuit_name text caption",

@@ -16,13 +16,14 @@ from clients.maintenance.readiness_facts import (
     throttled,
     unprotected_infrastructure,
     ups_known,
+    ups_present,
     worn_percent,
 )
 from clients.maintenance.readiness_view import readiness_text as text
 from clients.setup import setup_record
 from clients.setup.setup_record import SetupRecord
 from clients.terminal.exit_codes import NOT_READY
-from controller.config.loader import parse_circuits
+from controller.config.loader import Configuration, Sources, parse, parse_circuits
 from hw.broker_socket import Broker
 from rules.panel import Panel
 from tests.mosquitto import Mosquitto, held_port
@@ -153,6 +154,16 @@ def test_a_stranger_knocks_from_outside() -> None:
 def _write(path: Path, words: str) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(words, encoding="ascii")
+
+
+def test_a_ups_that_the_program_cannot_see_is_stated_in_the_file() -> None:
+    """It ends the advice."""
+    circuits = '[circuits.tub]\nspace = 1\nbreaker = "gen2"\ntag = "nonessential"\n'
+    for line, known in (("", False), ("[ups]\npresent = false\n", False), ("[ups]\npresent = true\n", True)):
+        installer = f'[site]\nid = "home"\n[contact]\nsource = "gpio"\npin = 17\n{line}'
+        configuration = parse(Sources(installer, circuits))
+        assert isinstance(configuration, Configuration)
+        assert ups_present(configuration) is known
 
 
 def test_supply_card_and_ups_of_the_machine_are_reported(tmp_path: Path) -> None:

@@ -44,8 +44,35 @@ HARMFUL = (
     ("Stair lift", "depend on it"),
     ("Alarm panel", "guarded"),
     ("Driveway gate", "guarded"),
-    ("Aquarium", "animals may die"),
+    ("Aquarium", "animals or plants may die"),
     ("Router and modem", "breakers"),
+    ("SUMP_PUMP #2", "flood"),
+    ("Sewage lift pump", "flood"),
+    ("Klaeranlage", "flood"),
+    ("Bomba sumergible", "flood"),
+    ("Vide-cave", "flood"),
+    ("Pressure pump", "no water"),
+    ("Pompe de puits", "no water"),
+    ("Fu\u00dfbodenheizung", "freeze"),
+    ("Gasheizung", "freeze"),
+    ("Calefaccion", "freeze"),
+    ("Chaudiere a gaz", "freeze"),
+    ("Deep freeze", "food spoils"),
+    ("Kuehlschrank", "food spoils"),
+    ("Tiefk\u00fchltruhe", "food spoils"),
+    ("Frigorifico", "food spoils"),
+    ("CO alarm", "carbon monoxide"),
+    ("CO-Melder", "carbon monoxide"),
+    ("Detecteur de fumee", "carbon monoxide"),
+    ("Radon fan", "carbon monoxide"),
+    ("Oxygen concentrator", "depend on it"),
+    ("Beatmungsger\u00e4t", "depend on it"),
+    ("Hospital bed", "depend on it"),
+    ("Hoftor", "guarded"),
+    ("Security cameras", "guarded"),
+    ("Koi pond", "may die"),
+    ("Gallinero", "may die"),
+    ("Wi-Fi", "breakers"),
 )
 
 
@@ -57,7 +84,11 @@ def test_a_nonessential_circuit_whose_loss_may_do_harm_is_named_with_the_harm(na
     assert 'tag = "essential" keeps it on' in text
 
 
-HARMLESS = ("Hot tub", "Dwelling lights", "Swell machine", "Pool pump", "EV charger", "Torch", "Gateleg lamp", "Dryer")
+HARMLESS = (
+    *("Bedroom four", "Redwood deck", "Smoker grill", "Installation bench", "Gatehouse lights", "Fibreglass kiln"),
+    *("Wellness room", "Bargain corner", "Storage", "Cocktail bar", "Stallion room"),
+    *("Hot tub", "Dwelling lights", "Swell machine", "Pool pump", "EV charger", "Torch", "Gateleg lamp", "Dryer"),
+)
 
 
 @pytest.mark.parametrize("name", HARMLESS)
@@ -71,7 +102,28 @@ def test_an_essential_circuit_is_left_alone() -> None:
     assert "keeps it on" not in advised("Sump pump", tag='"essential"')
 
 
-IMPLAUSIBLE = (("space", "200", "no panel has this many spaces"), ("amps", "1000", "read it from the handle"))
+IMPLAUSIBLE = (
+    ("space", "200", "no panel has this many spaces"),
+    ("amps", "1000", "read it from the handle"),
+    ("amps", "0.5", "read it from the handle"),
+    ("amps", "20.5", "rated in whole amperes"),
+    ("min_off_s", "3600", "longer than any compressor needs"),
+)
+
+
+def test_values_of_the_installer_that_no_house_has_are_named() -> None:
+    """Minutes for seconds, watts for kilowatts."""
+    shown = advised(
+        "Hot tub", f"{INSTALLER}[restore]\nstagger_s = 3600\n[store]\nsamples_days = 36500\n[generator]\nkw = 0.022\n"
+    )
+    assert "stagger_s = 3600.0: more than 100 times what is usual (5)" in shown
+    assert "samples_days = 36500" not in shown
+    assert "kw = 0.022: less than any house has" in shown
+
+
+def test_two_circuits_of_one_name_are_named() -> None:
+    """An alarm about it would be about either."""
+    assert "[circuits.router] has the same name" in advised("router")
 
 
 @pytest.mark.parametrize(("key", "value", "text"), IMPLAUSIBLE)

@@ -9,6 +9,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clients.cli.dispatcher import COMMANDS
 from clients.terminal.output import prepare_streams
@@ -151,6 +153,16 @@ def test_columns_stay_in_line_with_wide_letters() -> None:
     lines = table(("circuit", "is"), rows, width=60).splitlines()
     at = {display_width(line[: line.rindex(cell)]) for line, (_, cell) in zip(lines[2:], rows, strict=True)}
     assert len(at) == 1
+
+
+SIGNS = ("a", "Z ", "東京", "カ", "한", "é", "e\u0301", "☕", "👨\u200d👩", "⚡\ufe0f", "ﬁ")
+
+
+@given(st.lists(st.lists(st.sampled_from(SIGNS), max_size=8).map("".join), min_size=1, max_size=5))
+def test_the_last_column_begins_in_one_place_whatever_the_names(names: list[str]) -> None:
+    """Also with emoji of several signs, and with marks that take no column."""
+    lines = table(("circuit", "is"), [(name, "off") for name in names], width=80).splitlines()[2:]
+    assert len({display_width(line[: line.rindex("off")]) for line in lines}) == 1
 
 
 def test_a_text_without_blanks_is_wrapped_by_its_width() -> None:

@@ -6,7 +6,6 @@ import asyncio
 import io
 import json
 import platform
-import re
 import shutil
 import sqlite3
 import subprocess
@@ -20,43 +19,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clients.bus_client.check import describe
-from clients.bus_client.check_view import description_text, errors_text
+from clients.bus_client.check_view import description_text
 from clients.bus_client.named_files import unreadable_files
 from clients.bus_client.site import read_site
 from clients.bus_client.status import HouseStatus, fetch_status, status_fields
 from clients.maintenance.readiness import assess
 from clients.maintenance.readiness_facts import Installation, collect_facts
 from clients.maintenance.readiness_view import readiness_text
+from clients.maintenance.redaction import errors_without_secrets, file_without_secrets, without_secrets
 from clients.reports.export import outages_json
 from controller.bus.payloads import rfc3339
 from controller.config.errors import ConfigErrors
 from controller.config.history import last_valid
-from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, Configuration, load
+from controller.config.loader import CIRCUITS_FILE, FILE_KEYS, INSTALLER_FILE, Configuration, load
 from controller.storage.atomic_file import write_bytes
 from controller.storage.log_reader import EventLog
 from controller.storage.schema import LEDGER, SAMPLES, UnusableDatabaseError, open_for_reading
-from hw.broker_socket import BrokerError
+from hw.broker_socket import BrokerError, decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 LAST_EVENTS = 5000
 JOURNAL_LINES = 2000
-REMOVED = "(removed)"
-_SECRET_KEY = re.compile(
-    r"""(?P<key>["']?[\w-]*(?:pass(?:word|wd|phrase)?|secret|token|api_?key|private)[\w-]*(?:["']?\s*=|["']\s*:)\s*)"""
-    r"""(?:\"{3}[\s\S]*?\"{3}|'{3}[\s\S]*?'{3}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\s,}\]]+)""",
-    re.IGNORECASE,
-)
-_COMMENT_OF_SECRET = re.compile(
-    r"""^(?P<line>\s*["']?[\w-]*(?:pass|secret|token|key|private)[\w-]*["']?\s*=[^#\n]*)#[^\n]*$""",
-    re.IGNORECASE | re.MULTILINE,
-)
-_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)")
-_LOGIN_IN_ADDRESS = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
 _WHAT = {
     "versions.txt": "this program, Python, the libraries beside it, the machine, its system, the broker",
-    "config/": "both configuration files; what looks like a secret is taken out. User names stay",
+    "config/": "both configuration files without comments and unknown keys, which may hold secrets. User names stay",
     "check.txt": "what `loadshed check` says",
     "status.json": "what `loadshed status --json` says",
     "readiness.txt": "what `loadshed ready` says",
@@ -101,22 +89,6 @@ def _inside(parts: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(f"{name}: {_WHAT.get(name) or _WHAT['config/']}" for name in parts)
 
 
-def without_secrets(text: str) -> str:
-    """Return a text without the values of keys that are named like a secret, logins in addresses, and private keys.
-
-    Secrets are removed by their field. A search for the password itself would show a short one by its holes.
-    """
-    text = _PRIVATE_KEY.sub(REMOVED, text)
-    text = _LOGIN_IN_ADDRESS.sub(REMOVED, text)
-    text = _SECRET_KEY.sub(_hidden, text)
-    return _COMMENT_OF_SECRET.sub(rf"\g<line># {REMOVED}", text)
-
-
-def _hidden(found: re.Match[str]) -> str:
-    # Where the password stands is no secret, and often what is wrong.
-    return found[0] if found["key"].rstrip("=: \t\"'").endswith("_file") else f'{found["key"]}"{REMOVED}"'
-
-
 # --- what is collected -----------------------------------------------------------------------------------------------
 
 
@@ -125,7 +97,7 @@ def _parts(folders: Folders) -> Iterator[tuple[str, str]]:
     configuration = load(folders.config)
     yield "versions.txt", _versions()
     for name in (INSTALLER_FILE, CIRCUITS_FILE):
-        yield f"config/{name}", _file(folders.config / name)
+        yield f"config/{name}", _configuration_file(folders.config / name)
     yield "check.txt", _check(configuration, folders.config)
     yield "status.json", _status(folders.config)
     if isinstance(configuration, Configuration):
@@ -166,9 +138,28 @@ def _versions() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _configuration_file(path: Path) -> str:
+    """Return a configuration file without what may be a secret, whatever its encoding is; or why it cannot be read."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return f"cannot be had: {error}\n"
+    try:
+        text = decoded(content)
+    except ValueError:
+        text = content.decode("utf-8", "replace").replace("\0", "")
+    return file_without_secrets(text.replace("\r\n", "\n").replace("\r", "\n"), FILE_KEYS[path.name]())
+
+
+def _errors(errors: ConfigErrors, config_dir: Path) -> str:
+    """Return the errors without comments, and without values of keys that this program does not know."""
+    lines = [errors_without_secrets(str(error), FILE_KEYS[error.file]()) for error in errors]
+    return "\n".join((*lines, f"errors in {config_dir}: {len(errors)}")) + "\n"
+
+
 def _check(configuration: Configuration | ConfigErrors, config_dir: Path) -> str:
     if isinstance(configuration, ConfigErrors):
-        return errors_text(configuration, config_dir) + "\n"
+        return _errors(configuration, config_dir)
     unreadable = "\n".join(ConfigErrors(unreadable_files(configuration)).sentences)
     return f"{description_text(describe(configuration))}\n{unreadable}\n"
 

@@ -81,7 +81,7 @@ def corrected_pair(line: str, keys: FileKeys) -> Correction | None:
     """Correct a line that should be `key = value`; None: it is right, or not understood."""
     code, foreign_comment = _code(uncommented(line))
     text = re.sub(r"^\s*(?:[-*•]\s+|(?:set|let|export|var|const)\s+)", "", code).strip()
-    key, sign, raw = _parted(text)
+    key, sign, raw = parted(text)
     raw = raw.strip().rstrip(";").strip()
     name = None if text.startswith("[") else _key_name(key, keys)
     if name is None or not (sign.strip(" ") or likely_key(name, tuple(keys.rules))):
@@ -140,7 +140,7 @@ def _first_of_two(value: str) -> tuple[str, str]:
     return (value, "") if found is None else (value[: found.start()], found.group().strip(" ,;="))
 
 
-def _parted(text: str) -> tuple[str, str, str]:
+def parted(text: str) -> tuple[str, str, str]:
     """Return key, sign and value of a line, also if the sign is another one, missing or doubled."""
     if (found := re.match(rf"{_KEY}{_SIGN}(?P<value>.*)$", text)) is not None:
         return found["key"], found["sign"], found["value"]

@@ -37,13 +37,14 @@ MAX_BYTES = 1_000_000
 
 _SAVE_AS_UTF8 = "save it as UTF-8"
 
-_KEYS: dict[str, Callable[[], FileKeys]] = {
+FILE_KEYS: dict[str, Callable[[], FileKeys]] = {
     INSTALLER_FILE: lambda: FileKeys(
         {name: (table,) for name, table in SINGLE_TABLES.items()}
         | {"contact": (*CONTACTS.values(),), "meters": (ExtraMeterSettings,)}
     ),
     CIRCUITS_FILE: lambda: FileKeys({"circuits": (CircuitSettings,)}),
 }
+"""Tables and keys of each file, made when they are needed."""
 
 Table = TypeVar("Table")
 
@@ -216,7 +217,7 @@ def _parsed(name: str, text: str, read: Callable[[dict[str, object], ErrorCollec
         # Imported here: a valid file does not need it.
         from controller.config.toml_mistakes import toml_mistakes  # noqa: PLC0415
 
-    found, corrected = toml_mistakes(name, text, _KEYS[name]())
+    found, corrected = toml_mistakes(name, text, FILE_KEYS[name]())
     if corrected is None:
         return ConfigErrors(found)
     content = read(tomllib.loads(corrected), ErrorCollector(name, corrected))

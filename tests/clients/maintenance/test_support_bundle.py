@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clients.cli import main
-from clients.maintenance.support_bundle import without_secrets
+from clients.maintenance.redaction import without_secrets
+from clients.maintenance.support_bundle import Folders, write_bundle
 from tests.system.process_house import ProcessHouse
 
 if TYPE_CHECKING:
@@ -113,6 +114,66 @@ def test_no_secret_is_in_a_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_what_is_called_like_a_secret_is_taken_out(text: str, without: str) -> None:
     """Rather one word too many than one too few."""
     assert without_secrets(text) == without
+
+
+LEAKS = (
+    'password = "hunter2"',
+    "password: hunter2",
+    "password hunter2",
+    "password = “hunter2”",
+    "password = correct hunter2 staple",
+    'password = """\nhunter2\n"""',
+    "passwrd = 'hunter2'",
+    'wifi = "hunter2"',
+    'login = "ann:hunter2"',
+    'password_file = "hunter2"',
+    "password_file = hunter2",
+    'username = "ann"  # hunter2',
+    "# the broker's password is hunter2",
+    "// hunter2",
+    "; mqtt hunter2",
+    'host = "mqtt://ann:hunter2@broker"',
+    'host = "mqtt://ann:hun/ter@hunter2@broker"',
+    "host = ann:hunter2@broker",
+    "username = ann; password = hunter2",
+    "[broker] # hunter2",
+    "hunter2",
+    "- hunter2",
+    'auth = { user = "ann", password = "hunter2" }',
+    'notes = ["hunter2"]',
+    'rank = "5"\u200b # hunter2',
+)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("line", LEAKS)
+def test_no_line_of_a_file_leaks_a_secret(line: str, encoding: str, tmp_path: Path) -> None:
+    """In whatever form it was written; and neither do the errors about it."""
+    installer = f'[site]\nid = "home"\n[contact]\nsource = "gpio"\npin = 17\n[broker]\nport = 1\n{line}\n'
+    (tmp_path / "installer.toml").write_text(installer, encoding=encoding)
+    (tmp_path / "circuits.toml").write_text(f'[circuits.tub]\nspace = 1\nbreaker = "gen2"\n{line}\n', encoding=encoding)
+    out = tmp_path / "bundle.tar.gz"
+    write_bundle(Folders(tmp_path, tmp_path / "none"), out)
+    found = inside(out)
+    assert "hunter2" not in "".join(found.values())
+    assert 'id = "home"' in found["config/installer.toml"]
+    assert 'breaker = "gen2"' in found["config/circuits.toml"]
+
+
+def test_what_helps_with_a_bug_stays_in_the_files_of_a_bundle(tmp_path: Path) -> None:
+    """Known keys, numbers of unknown ones, heads of tables, and where the secrets are."""
+    text = (
+        '[circuits.tub]\nname = "Hot tub"\nspace = [\n  9,\n  11,\n]\nbreaker gen2\npriority = 3\n'
+        'tag = "nonessential"\nprotected = yes\n[circuits.Hot Tub]\n'
+    )
+    (tmp_path / "circuits.toml").write_text(text, encoding="utf-8")
+    broker = 'broker = { host = "hub", password_file = "/etc/loadshed/broker.password", password = "x" }\n'
+    (tmp_path / "installer.toml").write_text(broker, encoding="utf-8")
+    write_bundle(Folders(tmp_path, tmp_path / "none"), out := tmp_path / "bundle.tar.gz")
+    found = inside(out)
+    assert found["config/circuits.toml"] == text
+    assert found["config/installer.toml"] == broker.replace('"x"', '"(removed)"')
+    assert 'circuits.toml:7:9: a text needs straight quotation marks: write breaker = "gen2"' in found["check.txt"]
 
 
 def test_a_short_password_leaves_no_holes_in_the_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,8 @@ CONTROL, ENTRY, LEDGER, REPORTS = (
 )
 REQUESTS, WHY, BOOK = "rules/requests.py", "rules/explain.py", "controller/core/outage_record.py"
 FLAPPING = "rules/flapping.py"
-ENGINE, CONTACT, OUTAGE, SWITCHING = (
+DEVICES, ENGINE, CONTACT, OUTAGE, SWITCHING = (
+    "controller/core/device_tracker.py",
     "controller/core/engine.py",
     "controller/core/contact_handler.py",
     "controller/core/outage.py",
@@ -273,9 +274,9 @@ MUTATIONS = (
     M(
         "shedding 3",
         "the broker's memory confirms",
-        ENGINE,
-        "        if event.retained:\n            self._reports",
-        "        if not event.circuit:\n            self._reports",
+        DEVICES,
+        "self._report(circuit, event.position, event.at, live=not event.retained)",
+        "self._report(circuit, event.position, event.at, live=True)",
     ),
     M(
         "shedding 3",
@@ -303,7 +304,7 @@ MUTATIONS = (
         "shedding 5",
         "a reboot is a person",
         REPORTS,
-        "and (changed is None or at > changed + self._confirm_s)",
+        "and (changed is None or at > changed + self._confirm_time(entry))",
         "and (changed is None or at >= 0)",
     ),
     M(

@@ -23,7 +23,7 @@ from controller.config.errors import ConfigErrors
 from controller.config.loader import reload_circuits
 from controller.config.model import GpioContact
 from controller.core import events as ev
-from controller.core.effects import LogEvent, SwitchOff, SwitchOn
+from controller.core.effects import LogEvent, QueryDevice, SwitchOff, SwitchOn
 from controller.core.engine import Engine
 from controller.core.views import WallClock
 from controller.recording.format import SessionStart
@@ -207,7 +207,10 @@ class Daemon:
 
         broker = startup.broker(self._configuration)
         ways = startup.broker_addresses(broker, partial(broker_address.load, self._state_dir, broker.host))
-        return BusClient(broker, self._topics, self._on_event, clock.monotonic, ways)
+        return BusClient(broker, self._topics, self._on_event, clock.monotonic, ways, clock_offset=self._clock_offset)
+
+    def _clock_offset(self) -> float | None:
+        return clock.offset() if self._trusted else None
 
     async def _read_contact(self) -> None:
         if self._contact is None:
@@ -305,7 +308,9 @@ class Daemon:
         suppressed, self._pending_publications = self._pending_publications, []
         wall, now = self._wall(), clock.monotonic()
         for word in suppressed:
-            if (said := render(word, self._engine, self._topics, wall, now)) is not None:
+            if isinstance(word, QueryDevice) and word.ask == "retained":
+                self._bus.resubscribe(self._topics.devices.state_topics(word.circuit))
+            elif (said := render(word, self._engine, self._topics, wall, now)) is not None:
                 self._bus.publish(said)
         unwritten, self._pending_journal = self._pending_journal, []
         for happened in unwritten:
@@ -360,7 +365,8 @@ class Daemon:
             self._refuse(wrong, reply)
             return
         self._configuration = read
-        self._topics = replace(self._topics, circuits=read.panel.circuits.keys())
+        profiles = startup.device_profiles(read, read.panel)
+        self._topics = replace(self._topics, circuits=read.panel.circuits.keys(), profiles=profiles)
         self._inbox.put(ev.CircuitsChanged(clock.monotonic(), read.panel, reply))
         self._bus.set_topics(self._topics)
 

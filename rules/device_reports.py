@@ -15,11 +15,16 @@ from rules.ledger import BY_CONTROLLER, BY_HAND
 from rules.ledger_entry import ShedCause
 from rules.panel import Override, Position, Wakes
 from rules.restore import LATE_OFF_S, LATE_ON_S
+from rules.shed import MAX_ATTEMPTS
 
 if TYPE_CHECKING:
     from rules.ledger import Ledger
     from rules.ledger_entry import CircuitEntry, ShedRecord
     from rules.panel import Circuit, CircuitId
+
+
+REFUSED_RETRY_S = 1.0
+"""Shortest time in seconds from a command that was refused to the next one."""
 
 
 class ReportContext(Enum):
@@ -50,7 +55,7 @@ class DeviceReports:
     """Evaluates device reports and updates the ledger.
 
     `confirm_s`: time in seconds after a change of a device's availability in which a report can be the result of a
-    reboot.
+    reboot, unless the device has a time of its own.
     """
 
     def __init__(self, ledger: Ledger, confirm_s: float) -> None:
@@ -63,7 +68,7 @@ class DeviceReports:
         """Process a live report. Return its meaning; None if there is nothing to log."""
         entry = self._ledger[circuit.id]
         before, first = entry.retained_position, not entry.live
-        entry.position, entry.live, entry.reported_at = position, True, at
+        entry.position, entry.live, entry.reported_at, entry.refusal = position, True, at, None
         self._keep_retained(circuit.id, entry)
         self._sign_of_life(entry, at)
         if position is Position.ON:
@@ -116,9 +121,27 @@ class DeviceReports:
         if entry.possible_override_since is not None:
             entry.possible_override_since = None  # a reboot, not a manual override
             return ReportOutcome.UNEXPECTED_ON if phase is ReportContext.SHEDDING else None
-        if online and entry.power_loss_off_at is not None and at <= entry.power_loss_off_at + self._confirm_s:
+        if online and entry.power_loss_off_at is not None and at <= entry.power_loss_off_at + self._confirm_time(entry):
             return self._off_after_power_loss(circuit, entry, at)
         return None
+
+    def restarted(self, circuit: Circuit, at: float, phase: ReportContext) -> None:
+        """Process a device's announcement that it has started: it may have another position than it reported."""
+        entry = self._ledger[circuit.id]
+        entry.possible_override_since, entry.availability_at = None, at  # a reboot, not a manual override
+        self._reset_retry(entry)
+        self._sign_of_life(entry, at)
+        if phase is ReportContext.SHEDDING and sheddable(circuit):
+            entry.recheck_off_since = at
+
+    def refused(self, circuit: Circuit, at: float, reason: str) -> None:
+        """Process a refusal of the last command: the next attempt does not wait for an acknowledgment any more."""
+        entry = self._ledger[circuit.id]
+        if entry.sent is None or at < entry.sent_at:
+            return
+        entry.refusal = reason
+        if entry.sent is Position.OFF and entry.attempts < MAX_ATTEMPTS:
+            entry.retry_interval_s = min(entry.retry_interval_s, max(at - entry.sent_at, REFUSED_RETRY_S))
 
     def connected(self) -> None:
         """Process a reconnection of the broker: evidence from before the interruption no longer counts."""
@@ -134,7 +157,7 @@ class DeviceReports:
         """Return when time alone next has a meaning for this circuit; None: never, as things stand."""
         entry = self._ledger[circuit]
         if entry.possible_override_since is not None:
-            return entry.possible_override_since + self._confirm_s
+            return entry.possible_override_since + self._confirm_time(entry)
         if phase is ReportContext.UTILITY and self._is_known_on(entry) and self._may_switch_off_late(entry):
             return self._late_off_until(entry)
         return None
@@ -142,7 +165,9 @@ class DeviceReports:
     def on_deadline(self, circuit: Circuit, at: float, phase: ReportContext) -> ReportOutcome | None:
         """Process elapsed time: a possible override becomes a manual override; an OFF can no longer take effect."""
         entry = self._ledger[circuit.id]
-        if entry.possible_override_since is not None and at >= entry.possible_override_since + self._confirm_s:
+        if entry.possible_override_since is not None and at >= entry.possible_override_since + self._confirm_time(
+            entry
+        ):
             return self._taken_over(circuit.id, at)
         return self.close_if_on(circuit, at) if phase is ReportContext.UTILITY else None
 
@@ -186,6 +211,8 @@ class DeviceReports:
     def accept_retained(self, circuit: Circuit, at: float) -> ReportOutcome | None:
         """When utility becomes stable, accept the retained report of an available device as its position."""
         entry = self._ledger[circuit.id]
+        if circuit.device is not None and circuit.device.remembers and circuit.device.can_query:
+            return self.close_if_on(circuit, at)  # the device is asked
         if entry.live or not entry.available or entry.position in (Position.UNKNOWN, entry.retained_position):
             return self.close_if_on(circuit, at)
         before = entry.retained_position
@@ -269,7 +296,7 @@ class DeviceReports:
             and (our_on is None or at > our_on + LATE_ON_S)
             and self._ledger.outage is not None
             and entry.off_confirmed_live
-            and (changed is None or at > changed + self._confirm_s)
+            and (changed is None or at > changed + self._confirm_time(entry))
         )
 
     def _taken_over(self, circuit: CircuitId, at: float) -> ReportOutcome:
@@ -294,7 +321,7 @@ class DeviceReports:
         if (debt := entry.shed_record) is not None:
             return self._confirmed(circuit.id, entry, debt, at, ours=ours or before is Position.ON)
         since = entry.availability_at
-        woke = woke or (since is not None and entry.available and at <= since + self._confirm_s)
+        woke = woke or (since is not None and entry.available and at <= since + self._confirm_time(entry))
         return None if ours else self._off_without_command(circuit, entry, before, at, woke=woke)
 
     def _confirmed(
@@ -359,10 +386,15 @@ class DeviceReports:
         if entry.sent is Position.ON:
             entry.attempts = 0
 
+    def _confirm_time(self, entry: CircuitEntry) -> float:
+        """Return the time in seconds that the circuit's device has to confirm a command."""
+        own = None if entry.device is None else entry.device.confirm_s
+        return self._confirm_s if own is None else own
+
     def _sign_of_life(self, entry: CircuitEntry, at: float) -> None:
-        entry.retry_interval_s = min(entry.retry_interval_s, self._confirm_s)
+        entry.retry_interval_s = min(entry.retry_interval_s, self._confirm_time(entry))
         # Within confirm_s it is a response (a refusal): a device that refuses must not be commanded without end.
-        if entry.sent is Position.ON and at > entry.sent_at + self._confirm_s:
+        if entry.sent is Position.ON and at > entry.sent_at + self._confirm_time(entry):
             entry.attempts = 0
 
     @staticmethod

@@ -25,6 +25,8 @@ _BY = {
 
 _BY_DRILL = "switched off by the controller: nonessential, for a drill"
 
+STILL_DRAWING = "its device reports off, but it still draws power: treat as ON (welded contact, or a wrong clamp)"
+CANNOT_CONFIRM = "OFF command sent; its gateway only repeats what it remembers: verify at the panel"
 NO_ANSWER = "OFF command sent, no answer: treat as ON"
 STILL_ON = "OFF command sent, but its device still reports on: treat as ON"
 CAME_BACK = "its device was away; OFF command sent again, no answer yet: treat as ON"
@@ -154,9 +156,20 @@ def _owed(entry: CircuitEntry, record: ShedRecord, house: HouseSituation) -> str
     if entry.confirmed_off:
         return _BY_DRILL if house.drill and record.cause is ShedCause.SHED else _BY[record.cause]
     if house.sheds:
-        if entry.recheck_off_since is not None:
-            return CAME_BACK
-        return STILL_ON if entry.reports_on else NO_ANSWER
+        return _not_confirmed(entry)
     if entry.reports_on:
         return None
     return "OFF command sent, never confirmed: on or off is unknown"
+
+
+def _not_confirmed(entry: CircuitEntry) -> str:
+    """Return why the OFF of a circuit does not count as done."""
+    if entry.still_drawing:
+        return STILL_DRAWING
+    if entry.recheck_off_since is not None:
+        return CAME_BACK
+    if entry.refusal is not None:
+        return f"OFF command failed ({entry.refusal}): treat as ON"
+    if entry.device is not None and not entry.device.can_be_confirmed:
+        return CANNOT_CONFIRM
+    return STILL_ON if entry.reports_on else NO_ANSWER

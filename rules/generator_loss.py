@@ -72,8 +72,14 @@ class GeneratorLossDetector:
             if said_now and self._lives(circuit, now):
                 self._falls_silent(circuit, now)
 
+    def forget(self, device: CircuitId) -> None:
+        """Forget a device: what it depends on went away, which says nothing about the generator."""
+        self._answering.pop(device, None)
+        self._went.pop(device, None)
+        self._lived.discard(device)
+
     def set_circuits(self, circuits: Container[CircuitId]) -> None:
-        """Drop circuits that are no longer in the file."""
+        """Drop devices that are no longer in the file: circuits, and gateways of several circuits."""
         self._answering = {one: at for one, at in self._answering.items() if one in circuits}
         self._went = {one: at for one, at in self._went.items() if one in circuits}
 

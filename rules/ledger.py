@@ -32,7 +32,9 @@ class Ledger:
 
     def __init__(self, panel: Panel, boot: str, at: float, *, rebooted: bool = False) -> None:
         self._boot = boot
-        self._entries: dict[CircuitId, CircuitEntry] = {circuit.id: CircuitEntry() for circuit in panel}
+        self._entries: dict[CircuitId, CircuitEntry] = {
+            circuit.id: CircuitEntry(device=circuit.device) for circuit in panel
+        }
         self.started = at
         self.rebooted = rebooted  # the machine has booted since the disk was last written
         self.outage: int | None = None  # the open outage
@@ -59,8 +61,10 @@ class Ledger:
         unread = []
         for circuit, row in rows.items():
             if circuit in self._entries:
+                device = self._entries[circuit].device
                 try:
                     self._entries[circuit] = from_row(row, self.boot_time(self.started))
+                    self._entries[circuit].device = device
                 except (KeyError, TypeError, ValueError):
                     unread.append(circuit)
         self.owed_circuits = {circuit for circuit, entry in self if entry.shed_record is not None}
@@ -97,6 +101,10 @@ class Ledger:
     def set_panel(self, panel: Panel) -> None:
         """Follow a changed file: circuits that remain keep their entries."""
         self._entries = {circuit.id: self._entries.get(circuit.id, CircuitEntry()) for circuit in panel}
+        for circuit in panel:
+            entry = self._entries[circuit.id]
+            if entry.device != circuit.device:
+                entry.device, entry.live = circuit.device, False  # another device: it has not reported yet
         self.owed_circuits &= self._entries.keys()
 
     # --- shed records -------------------------------------------------------------------------------------------------

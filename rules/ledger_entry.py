@@ -12,6 +12,7 @@ from rules.panel import Position
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rules.device import DeviceTraits
     from rules.json_types import Json
 
 
@@ -84,8 +85,11 @@ class CircuitEntry:
 
     `position`: last report of the device; `live` if it was reported live, else it is the retained report.
     `retained_position`: position saved on disk. `sent`: last command, at `sent_at`; None: none since this start.
+    `device`: device of the circuit; None: it uses loadshed's own topics. `still_drawing`: it reports off and draws
+    power. `refusal`: why its device refused the last command; None: it did not.
     """
 
+    device: DeviceTraits | None = None
     position: Position = Position.UNKNOWN
     live: bool = False
     reported_at: float | None = None
@@ -122,12 +126,18 @@ class CircuitEntry:
     off_confirmed_live: bool = False  # its off was reported live, since the last OFF and on this connection
     power_loss_off_at: float | None = None  # off without a command: power loss, or manual
     off_unexplained: bool = False
+    still_drawing: bool = False
+    refusal: str | None = None
     recheck_off_since: float | None = None  # its device came back on standby: an OFF sent since must be confirmed
 
     @property
     def known(self) -> Position:
-        """Return the position that is known: reported live, or retained report and disk agree. Otherwise UNKNOWN."""
-        if self.live or self.position is self.retained_position:
+        """Return the position that is known: reported live, or retained report and disk agree. Otherwise UNKNOWN.
+
+        What a gateway remembers does not count.
+        """
+        remembered = self.device is not None and self.device.remembers
+        if self.live or (self.position is self.retained_position and not remembered):
             return self.position
         return Position.UNKNOWN
 
@@ -145,7 +155,7 @@ class CircuitEntry:
         if self.shed_record is None or not self.owed or self.position is not Position.OFF:
             return False
         confirmed = self.shed_record.confirmed or self.shed_record.cause is ShedCause.UNEXPLAINED
-        return confirmed and self.recheck_off_since is None
+        return confirmed and self.recheck_off_since is None and not self.still_drawing
 
     @property
     def reports_on(self) -> bool:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NewType
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from rules.device import DeviceTraits
+
 CircuitId = NewType("CircuitId", str)
 
 
@@ -73,7 +75,7 @@ class Circuit:
     `spaces`: panel spaces, from 1; one or two. `amps`: rating of the handle in A; None if not given. `rank`: 1 (kept
     longest, restored first) to 9. `min_off_s`: minimum off time in seconds, 0 to 3600. `protected`: never commanded,
     whatever the tag. `shed_by`: a circuit that the panel's own energy monitor sheds is never commanded;
-    None: not written, this program sheds.
+    None: not written, this program sheds. `device`: the device that switches it; None: it uses loadshed's own topics.
     """
 
     id: CircuitId
@@ -89,6 +91,7 @@ class Circuit:
     wakes: Wakes = Wakes.AS_WAS
     protected: bool = False
     shed_by: ShedBy | None = None
+    device: DeviceTraits | None = None
 
     @property
     def label(self) -> str:

@@ -62,10 +62,19 @@ def wants_off_for_test(circuit: Circuit, entry: CircuitEntry) -> bool:
 def _is_wanted_off(entry: CircuitEntry) -> bool:
     if entry.taken_over or entry.possible_override_since is not None:
         return False
+    if entry.still_drawing:
+        return True  # it reports off, and draws power
     if entry.recheck_off_since is not None and entry.position is not Position.TRIPPED:
         return True  # a gateway may repeat an old report of a relay that has powered up in the on position
     # A circuit that was switched on a moment ago may still turn on, whatever it reported since.
     return entry.on_pending or entry.known not in _OFF
+
+
+def confirm_s(entry: CircuitEntry, pace: RetryPolicy) -> float:
+    """Return the time in seconds that the circuit's device has to confirm a command."""
+    if entry.device is not None and entry.device.confirm_s is not None:
+        return entry.device.confirm_s
+    return pace.confirm_s
 
 
 def next_off_at(entry: CircuitEntry) -> float | None:
@@ -81,5 +90,5 @@ def retry_interval(entry: CircuitEntry, at: float, eager_until: float, pace: Ret
     `confirm_s` in the eager time, then twice the previous interval each time, up to 60 s.
     """
     if at < eager_until or entry.sent is not Position.OFF or not entry.attempts:
-        return pace.confirm_s
-    return min(2 * entry.retry_interval_s, max(MAX_RETRY_INTERVAL_S, pace.confirm_s))
+        return confirm_s(entry, pace)
+    return min(2 * entry.retry_interval_s, max(MAX_RETRY_INTERVAL_S, confirm_s(entry, pace)))

@@ -25,7 +25,7 @@ from hw.mqtt import MqttConnection
 from hw.mqtt_messages import ConnectRefusedError, TakenOverError, Will
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from controller.bus.messages import Publication
     from controller.bus.topics import Topics
@@ -62,7 +62,8 @@ class BusClient:
     """Connection to the broker that reconnects by itself.
 
     `on_event` is called on the loop, never from within `publish` or `flush`. It must not publish: the message would
-    leave before the subscriptions. `clock`: monotonic seconds.
+    leave before the subscriptions. `clock`: monotonic seconds. `clock_offset`: UTC seconds since 1970 minus monotonic
+    seconds; None: the clock is not trusted.
     """
 
     def __init__(
@@ -72,12 +73,15 @@ class BusClient:
         on_event: Callable[[Event], None],
         clock: Callable[[], float],
         addresses: BrokerAddresses | None = None,
+        *,
+        clock_offset: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._broker = broker
         self.addresses = addresses or BrokerAddresses(broker.host, broker.port)
         self._topics = topics
         self._on_event = on_event
         self._clock = clock
+        self._clock_offset = clock_offset
         self._link: MqttConnection | None = None
         self._last_loss: str | None = None  # reason of the loss that was reported last; None: connected since
         self._was_connected = False
@@ -196,12 +200,18 @@ class BusClient:
             self._handle(messages)
 
     def set_topics(self, topics: Topics) -> None:
-        """Use these topics from now on: subscribe to those of new circuits, and no longer to those of removed ones."""
+        """Use these topics from now on: subscribe to new ones, and no longer to those that no circuit has any more."""
         old, self._topics = self._topics, topics
         if self._link is None or not self._link.alive:
             return
-        self._link.subscribe(topics.device_topics([one for one in topics.circuits if one not in old.circuits]))
-        self._link.unsubscribe(old.device_topics([one for one in old.circuits if one not in topics.circuits]))
+        before, after = old.device_topics(), topics.device_topics()
+        self._link.subscribe(tuple(topic for topic in after if topic not in before))
+        self._link.unsubscribe(tuple(topic for topic in before if topic not in after))
+
+    def resubscribe(self, topics: Sequence[str]) -> None:
+        """Subscribe to these topics once more: the broker sends its retained copies again."""
+        if self._link is not None and self._link.alive:
+            self._link.subscribe(tuple(topics))
 
     # --- one connection --------------------------------------------------------------------------------------------
 
@@ -253,15 +263,20 @@ class BusClient:
     # --- incoming --------------------------------------------------------------------------------------------------
 
     def _handle(self, messages: list[Message]) -> None:
-        at = self._clock()
+        at, offset_s = self._clock(), self._clock_offset()
         for one in messages:
             self._handle_one(
-                IncomingMessage(at, one.topic, one.payload, one.retained, one.response_topic, one.correlation),
+                IncomingMessage(at, one.topic, one.payload, one.retained, one.response_topic, one.correlation, offset_s)
             )
         self.flush()
 
     def _handle_one(self, message: IncomingMessage) -> None:
-        parsed = self._topics.parse(message)
+        for parsed in self._topics.read(message):
+            self._handle_parsed(message, parsed)
+
+    def _handle_parsed(
+        self, message: IncomingMessage, parsed: Event | StatusRequested | ControllerSeen | Rejection
+    ) -> None:
         if (
             isinstance(parsed, Requested)
             and isinstance(parsed.reply, ReplyAddress)
@@ -275,7 +290,7 @@ class BusClient:
         elif isinstance(parsed, ControllerSeen):
             if self.rivals.seen(parsed, message.at):
                 self.news.set()
-        elif parsed is not None:
+        else:
             self._on_event(parsed)
 
     def _refuse(self, message: IncomingMessage, rejection: Rejection) -> None:

@@ -12,7 +12,8 @@ MAX_SHOWN_BYTES = 64
 class IncomingMessage(NamedTuple):
     """Message as the broker delivered it.
 
-    `at`: monotonic seconds. `retained`: the broker's stored copy, not published now.
+    `at`: monotonic seconds. `retained`: the broker's stored copy, not published now. `offset_s`: UTC seconds since 1970
+    minus monotonic seconds; None: the clock is not trusted, so time stamps in payloads prove nothing.
     """
 
     at: float
@@ -21,6 +22,7 @@ class IncomingMessage(NamedTuple):
     retained: bool = False
     response_topic: str | None = None
     correlation: bytes | None = None
+    offset_s: float | None = None
 
 
 class ControllerId(NamedTuple):

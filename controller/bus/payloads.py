@@ -89,6 +89,8 @@ def circuit(view: CircuitView, wall: WallClock, local: LocalTime) -> bytes:
             "remedy": view.remedy,
             "back_at": _maybe(view.back_at, wall),
             "waits_for": view.waits_for,
+            "power_w": None if view.power_w is None else round(view.power_w, 1),
+            "power_age_s": None if view.power_age_s is None else round(view.power_age_s, 1),
             **_clock(wall),
         }
     )

@@ -14,6 +14,7 @@ from controller.core.effects import (
     PublishMeter,
     PublishState,
     QueryContact,
+    QueryDevice,
     SendReply,
 )
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 Publishable = (
     QueryContact
+    | QueryDevice
     | PublishState
     | PublishCircuit
     | PublishDemand
@@ -61,7 +63,7 @@ def render(effect: Publishable, engine: Engine, topics: Topics, wall: WallClock,
         case PublishDemand():
             demand_view = engine.demand_view(now)
             message = None if demand_view is None else topics.demand(demand_view, now, wall)
-        case PublishAlarmList() | PublishLastOutage() | QueryContact():
+        case PublishAlarmList() | PublishLastOutage() | QueryContact() | QueryDevice():
             message = _render_other(effect, engine, topics, wall)
         case _:
             assert_never(effect)
@@ -69,7 +71,10 @@ def render(effect: Publishable, engine: Engine, topics: Topics, wall: WallClock,
 
 
 def _render_other(
-    effect: PublishAlarmList | PublishLastOutage | QueryContact, engine: Engine, topics: Topics, wall: WallClock
+    effect: PublishAlarmList | PublishLastOutage | QueryContact | QueryDevice,
+    engine: Engine,
+    topics: Topics,
+    wall: WallClock,
 ) -> Publication | None:
     match effect:
         case PublishAlarmList():
@@ -79,5 +84,7 @@ def _render_other(
             return None if view is None else topics.last_outage(view, wall)
         case QueryContact():
             return topics.contact_query()
+        case QueryDevice():
+            return topics.device_query(effect)
         case _:
             assert_never(effect)

@@ -12,32 +12,30 @@ from typing import TYPE_CHECKING
 
 from controller.bus import payloads
 from controller.bus.client_reports import KNOWN_CLIENTS, parse_client_report
+from controller.bus.device_topics import DeviceTopics
 from controller.bus.messages import Publication, Rejection, ReplyAddress, StatusRequested, shown
 from controller.bus.outage_classes import OutageClasses
-from controller.bus.profile import NATIVE
+from controller.bus.profiles.native import NATIVE
+from controller.bus.profiles.schema import Profile, fill
 from controller.bus.requests import ANY_REQUEST, ASK_KINDS, MAX_TEXT_LENGTH, STATUS_REQUEST, parse_request
 from controller.bus.rivals import parse_alive
 from controller.config.local_time import LocalTime
-from controller.core.effects import SwitchOn
 from controller.core.events import (
-    AvailabilityReported,
-    BreakerReported,
     ContactAlive,
     ContactChanged,
     ContactLost,
 )
-from rules.panel import CircuitId
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from controller.bus.messages import ControllerId, IncomingMessage
-    from controller.bus.profile import Profile
     from controller.bus.rivals import ControllerSeen
-    from controller.core.effects import LogEvent, PublishMeter, SendReply, SwitchOff
+    from controller.core.effects import LogEvent, PublishMeter, QueryDevice, SendReply, SwitchOff, SwitchOn
     from controller.core.events import Event, Requested
     from controller.core.views import AlarmView, CircuitView, OutageView, StateView, WallClock
     from rules.metering.demand import DemandView
+    from rules.panel import CircuitId
 
 ANY = "+"
 """Wildcard for one topic level, in place of a circuit, an alarm or a request."""
@@ -56,7 +54,6 @@ class SiteTopics:
     """Topic strings of one site."""
 
     site: str
-    profile: Profile = NATIVE
 
     @property
     def base(self) -> str:
@@ -128,13 +125,16 @@ class SiteTopics:
         return breaker_topic.removeprefix(f"{self.base}breakers/").partition("/")[0]
 
     def breaker_command(self, circuit: str) -> str:
-        return f"{self.base}breakers/{circuit}/{self.profile.command}"
+        return self._native(circuit).command.topic
 
     def breaker_state(self, circuit: str) -> str:
-        return f"{self.base}breakers/{circuit}/{self.profile.state}"
+        return self._native(circuit).states[0].topic
 
     def breaker_availability(self, circuit: str) -> str:
-        return f"{self.base}breakers/{circuit}/{self.profile.availability}"
+        return self._native(circuit).available[0].topic
+
+    def _native(self, circuit: str) -> Profile:
+        return fill(NATIVE, {"site": self.site, "circuit": circuit})
 
     def status_filters(self, circuits: Iterable[str] = (ANY,)) -> tuple[str, ...]:
         """Return the filters for the controller's status: presence, state, demand, alarms, and these circuits."""
@@ -166,6 +166,7 @@ _NOT_SUBSCRIBED = "the controller does not subscribe to this topic"
 class Topics:
     """Converts messages of one site. `circuits`: the circuits that a message may be about.
 
+    `profiles`: of the circuits whose device does not use loadshed's own topics, each with all of its topics.
     `local_time`: of times in texts for people. `classes`: for the class of an outage.
     """
 
@@ -174,14 +175,14 @@ class Topics:
     contact: ContactTopics | None = None
     local_time: LocalTime = field(default_factory=LocalTime)
     classes: OutageClasses = field(default_factory=OutageClasses)
+    profiles: Mapping[CircuitId, Profile] = field(default_factory=dict)
     names: SiteTopics = field(init=False)
+    devices: DeviceTopics = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", SiteTopics(self.site))
-
-    @property
-    def profile(self) -> Profile:
-        return self.names.profile
+        native = {one: fill(NATIVE, {"site": self.site, "circuit": one}) for one in self.circuits}
+        object.__setattr__(self, "devices", DeviceTopics({**native, **self.profiles}))
 
     # --- incoming --------------------------------------------------------------------------------------------------
 
@@ -199,9 +200,7 @@ class Topics:
 
         No wildcards: some brokers deliver no retained message to a subscription with one.
         """
-        chosen = [*(self.circuits if circuits is None else circuits)]
-        availability, state = self.names.breaker_availability, self.names.breaker_state
-        return (*map(availability, chosen), *map(state, chosen))
+        return self.devices.subscriptions(self.circuits if circuits is None else circuits)
 
     def client_topics(self, *, wildcards: bool = True) -> tuple[str, ...]:
         """Return the topics of the clients' states, known ones by name. `wildcards`: see `request_topics`."""
@@ -213,8 +212,15 @@ class Topics:
             return (self.names.ask(ANY),)
         return tuple(self.names.ask(request) for request in (*ASK_KINDS, ANY_REQUEST, STATUS_REQUEST))
 
-    def parse(self, message: IncomingMessage) -> Event | StatusRequested | ControllerSeen | Rejection | None:
-        """Return the event of a message; a rejection if it is not valid; None if it changes nothing."""
+    def read(self, message: IncomingMessage) -> Sequence[Event | StatusRequested | ControllerSeen | Rejection]:
+        """Return the events of a message, or a rejection if it is not valid; empty: it changes nothing."""
+        if self.devices.reads(message.topic):
+            events, rejection = self.devices.events(message)
+            return events if rejection is None else (rejection,)
+        parsed = self._parse(message)
+        return () if parsed is None else (parsed,)
+
+    def _parse(self, message: IncomingMessage) -> Event | StatusRequested | ControllerSeen | Rejection | None:
         if self.contact is not None and message.topic == self.contact.topic:
             return self._contact_position(self.contact, message)
         if self.contact is not None and message.topic == self.contact.availability_topic:
@@ -223,8 +229,8 @@ class Topics:
         if not message.topic.startswith(self.names.base):
             return event
         match self.names.name_of(message.topic).split("/"):
-            case ["breakers", circuit, leaf]:
-                event = self._device_report(CircuitId(circuit), leaf, message)
+            case ["breakers", circuit, "state" | "availability"] if circuit not in self.circuits:
+                event = Rejection("circuits.toml has no circuit with this id")
             case ["controller", "alive"]:
                 event = parse_alive(message)
             case ["clients", client, "state"]:
@@ -260,29 +266,6 @@ class Topics:
         allowed = f"{contact.available!r} or {contact.unavailable!r}"
         return Rejection(f"the availability of the contact's device must be {allowed}, not {shown(message.payload)}")
 
-    def _device_report(
-        self, circuit: CircuitId, leaf: str, message: IncomingMessage
-    ) -> BreakerReported | AvailabilityReported | Rejection | None:
-        if leaf not in (self.profile.state, self.profile.availability):
-            return Rejection(_NOT_SUBSCRIBED)
-        if circuit not in self.circuits:
-            return Rejection("circuits.toml has no circuit with this id")
-        if not message.payload:
-            return None  # a retained report was cleared
-        if leaf == self.profile.state:
-            return self._position(circuit, message)
-        return self._availability(circuit, message)
-
-    def _position(self, circuit: CircuitId, message: IncomingMessage) -> BreakerReported | Rejection:
-        if (position := self.profile.positions.get(message.payload)) is None:
-            return Rejection(f"a position must be {_listed(self.profile.positions)}, not {shown(message.payload)}")
-        return BreakerReported(message.at, circuit, position, message.retained)
-
-    def _availability(self, circuit: CircuitId, message: IncomingMessage) -> AvailabilityReported | Rejection:
-        if (online := self.profile.presence.get(message.payload)) is None:
-            return Rejection(f"an availability must be {_listed(self.profile.presence)}, not {shown(message.payload)}")
-        return AvailabilityReported(message.at, circuit, online, message.retained)
-
     def _request(self, request: str, message: IncomingMessage) -> Requested | StatusRequested | Rejection | None:
         reply = self._reply_address(message)
         if request == STATUS_REQUEST and not message.retained:
@@ -307,9 +290,11 @@ class Topics:
 
     def command(self, switch: SwitchOff | SwitchOn) -> Publication:
         """Return the command for one breaker. It is never retained, and expires at the broker when its retry is due."""
-        payload = self.profile.on if isinstance(switch, SwitchOn) else self.profile.off
-        topic = self.names.breaker_command(switch.circuit)
-        return Publication(topic, payload, expiry_s=switch.expires_s, urgent=True)
+        return self.devices.command(switch)
+
+    def device_query(self, query: QueryDevice) -> Publication | None:
+        """Return the question to a device; None: it cannot be asked, or not yet."""
+        return self.devices.query(query)
 
     def availability(self, online: bool) -> Publication:
         return _retained(self.names.availability, b"online" if online else b"offline")
@@ -366,7 +351,3 @@ class Topics:
 
 def _retained(topic: str, payload: bytes) -> Publication:
     return Publication(topic, payload, retain=True)
-
-
-def _listed(table: Mapping[bytes, object]) -> str:
-    return " or ".join(payload.decode() for payload in table)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from controller.bus.profiles.family import AddressError, parse_address
 from controller.config.validators import InvalidValueError, TextValue
 
 if TYPE_CHECKING:
@@ -21,6 +22,24 @@ METER_PORT = TextValue(
     rf"/.*\S|tcp(?:\+modbus)?://(?:[^/:\[\]\s]+|\[[0-9a-fA-F:.]+\]):{_PORT}",
     "a device such as /dev/ttyUSB0, or tcp://host:port (RTU over TCP), or tcp+modbus://host:port",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceAddress:
+    """A device: its family, its address there, and its channel if it has several."""
+
+    allowed: str = '"family/address" or "family/address#channel", such as "shelly/shellypro4pm-a1b2c3#0"'
+
+    def read(self, value: object) -> str:
+        if not isinstance(value, str):
+            raise InvalidValueError(f"use {self.allowed}")
+        try:
+            return str(parse_address(value))
+        except AddressError as error:
+            raise InvalidValueError(str(error)) from None
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": r"^[^/#+]+/[^#+]+(?:#[^#+]+)?$"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from controller.config.errors import ConfigErrors
+from controller.bus.profiles.family import AddressError
+from controller.config.errors import ConfigErrors, closest_match
 from controller.config.model import NAME, CircuitSettings
 from controller.config.table_reader import keys_of, likely_key, note_unknown, read_table
 from controller.config.validators import InvalidValueError, Spaces, plain_id
 from rules.panel import CircuitId, Kind, Panel, ShedBy, Tag
 
 if TYPE_CHECKING:
+    from controller.bus.profiles.registry import DeviceCatalog
     from controller.config.errors import ErrorCollector
     from rules.panel import Circuit
 
@@ -50,10 +53,41 @@ def _circuit(name: str, table: object, notes: ErrorCollector) -> Circuit | None:
     if entry.protected and entry.tag is Tag.NONESSENTIAL:
         says = 'a protected circuit is never shed: use tag = "essential", or leave protected out'
         notes.add((*path, "protected"), says, entry.protected)
+    if entry.device is not None and entry.breaker in (Kind.GEN1, Kind.STANDARD):
+        says = "nothing can switch this kind of breaker: leave this line out, or write the breaker of the device"
+        notes.add((*path, "device"), says, entry.device)
     if entry.shed_by is ShedBy.PANEL and entry.breaker is not Kind.GEN2:
         says = "the energy monitor sheds 2nd Gen breakers only: leave this line out"
         notes.add((*path, "shed_by"), says, entry.shed_by.value)
     return entry.circuit(CircuitId(name))
+
+
+def with_devices(panel: Panel, catalog: DeviceCatalog, notes: ErrorCollector) -> Panel:
+    """Return the panel with what its devices' reports prove; note each device that cannot be used or is used twice."""
+    first: dict[str, CircuitId] = {}
+    circuits: dict[CircuitId, Circuit] = {}
+    for circuit in panel:
+        circuits[circuit.id] = circuit
+        if circuit.device is None:
+            continue
+        path, device = ("circuits", circuit.id, "device"), circuit.device.address
+        family = device.partition("/")[0]
+        if not catalog.knows(family):
+            likely = closest_match(family, catalog.names)
+            known = f'did you mean "{likely}"?' if likely else f"known: {', '.join(catalog.names)}"
+            notes.add(path, f'unknown family "{family}"; {known} A family of your own is [profiles.{family}]', device)
+            continue
+        try:
+            circuits[circuit.id] = replace(circuit, device=catalog.traits(device))
+            same = catalog.profile(device).command
+        except AddressError as error:
+            notes.add(path, str(error), device)
+            continue
+        key = f"{same.topic} {same.off}"
+        if key in first:
+            notes.add(path, f"use another device: [circuits.{first[key]}] has this one", device)
+        first.setdefault(key, circuit.id)
+    return Panel(circuits)
 
 
 def _note_shared_spaces(tables: dict[str, object], notes: ErrorCollector) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from controller.bus.profiles.registry import DeviceCatalog
 from controller.config.errors import ConfigErrors
+from controller.config.families import read_catalog
 from controller.config.model import (
     CONTACTS,
     NAME,
@@ -35,12 +37,15 @@ if TYPE_CHECKING:
     from controller.config.errors import ErrorCollector
 
 Table = TypeVar("Table")
-KNOWN = (*SINGLE_TABLES, "contact", "meters")
+KNOWN = (*SINGLE_TABLES, "contact", "meters", "families", "profiles")
 
 
 @dataclass(frozen=True, slots=True)
 class Installer:
-    """Content of installer.toml. `meter`, `generator`, `exercise`, `ups`: None if the table is missing."""
+    """Content of installer.toml. `meter`, `generator`, `exercise`, `ups`: None if the table is missing.
+
+    `devices`: families of devices with their settings, and the house's own profiles.
+    """
 
     site: SiteSettings
     contact: ContactSettings
@@ -54,6 +59,7 @@ class Installer:
     outage: OutageSettings
     exercise: ExerciseSettings | None
     ups: UpsSettings | None = None
+    devices: DeviceCatalog = field(default_factory=DeviceCatalog)
 
 
 def read_installer(raw: dict[str, object], notes: ErrorCollector) -> Installer | ConfigErrors:
@@ -74,10 +80,13 @@ def read_installer(raw: dict[str, object], notes: ErrorCollector) -> Installer |
     outage = _table(OutageSettings, "outage", raw, notes) or OutageSettings()
     exercise = _table(ExerciseSettings, "exercise", raw, notes)
     ups = _table(UpsSettings, "ups", raw, notes)
+    devices = read_catalog(raw, notes) if {"families", "profiles"} & raw.keys() else DeviceCatalog()
     _note_clashes(contact, broker, meter, meters, notes)
     if notes.found or site is None or contact is None:
         return ConfigErrors(notes.sorted())
-    return Installer(site, contact, broker, shed, restore, meter, meters, store, generator, outage, exercise, ups)
+    return Installer(
+        site, contact, broker, shed, restore, meter, meters, store, generator, outage, exercise, ups, devices
+    )
 
 
 def _table(table: type[Table], name: str, raw: dict[str, object], notes: ErrorCollector) -> Table | None:

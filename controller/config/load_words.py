@@ -124,7 +124,7 @@ HARMS = (
                 "incendie",
             ),
         ),
-        "nobody is warned of fire or carbon monoxide",
+        "there is no warning of fire or carbon monoxide",
     ),
     Harm(
         (

@@ -7,7 +7,7 @@ import tomllib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from controller.config.circuits import read_circuits
+from controller.config.circuits import read_circuits, with_devices
 from controller.config.errors import ConfigError, ConfigErrors, ErrorCollector
 from controller.config.installer import Installer, read_installer
 from controller.config.model import CONTACTS, SINGLE_TABLES, CircuitSettings, ExtraMeterSettings
@@ -126,17 +126,19 @@ def parse(sources: Sources) -> Configuration | ConfigErrors:
 
 
 def panel_of_house(panel: Panel, installer: Installer, text: str) -> Panel | ConfigErrors:
-    """Return the panel with what the house decides: which circuits Leviton's energy monitor sheds.
+    """Return the panel with what the house decides: its devices, and which circuits Leviton's energy monitor sheds.
 
     `text`: of circuits.toml, for the lines of errors.
     """
-    if installer.site.companion is not None:
-        return panel.with_companion()
     notes = ErrorCollector(CIRCUITS_FILE, text)
-    for circuit in panel:
-        if circuit.shed_by is ShedBy.PANEL:
-            says = f'only in a house with [site] companion = "lwhem-2" in {INSTALLER_FILE}'
-            notes.add(("circuits", circuit.id, "shed_by"), says, circuit.shed_by.value)
+    panel = with_devices(panel, installer.devices, notes)
+    if installer.site.companion is None:
+        for circuit in panel:
+            if circuit.shed_by is ShedBy.PANEL:
+                says = f'only in a house with [site] companion = "lwhem-2" in {INSTALLER_FILE}'
+                notes.add(("circuits", circuit.id, "shed_by"), says, circuit.shed_by.value)
+    else:
+        panel = panel.with_companion()
     return ConfigErrors(notes.sorted()) if notes.found else panel
 
 

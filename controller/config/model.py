@@ -7,7 +7,7 @@ These classes are the one definition: the reader, the advice of `check` and the 
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from controller.config.addresses import CA_FILE, FILE, METER_PORT, HostName, Topic
+from controller.config.addresses import CA_FILE, FILE, METER_PORT, DeviceAddress, HostName, Topic
 from controller.config.validators import (
     ID_PATTERN,
     Boolean,
@@ -19,6 +19,7 @@ from controller.config.validators import (
     TextValue,
     TimeZone,
 )
+from rules.device import DeviceTraits
 from rules.outage_class import WEEKDAYS
 from rules.panel import Circuit, CircuitId, Kind, Override, Restore, ShedBy, Tag, Wakes
 
@@ -193,7 +194,8 @@ class UpsSettings:
 class CircuitSettings:
     """One `[circuits.ID]` as the homeowner writes it. `name`: None means the id.
 
-    `shed_by`: None means the controller, or the panel for a 2nd Gen breaker in a house with a companion.
+    `shed_by`: None means the controller, or the panel for a 2nd Gen breaker in a house with a companion. `device`: the
+    device that switches it, `family/address#channel`; None: it uses loadshed's own topics.
     """
 
     space: Annotated[tuple[int, ...], Spaces()]
@@ -208,6 +210,7 @@ class CircuitSettings:
     wakes: Annotated[Wakes, EnumValue(Wakes)] = Wakes.AS_WAS
     protected: Annotated[bool, Boolean()] = False
     shed_by: Annotated[ShedBy | None, EnumValue(ShedBy)] = None
+    device: Annotated[str | None, DeviceAddress()] = None
 
     def circuit(self, name: CircuitId) -> Circuit:
         """Return the circuit of this id."""
@@ -225,6 +228,7 @@ class CircuitSettings:
             wakes=self.wakes,
             protected=self.protected,
             shed_by=self.shed_by,
+            device=None if self.device is None else DeviceTraits(self.device),
         )
 
 

@@ -31,6 +31,8 @@ class Alarm(StrEnum):
     SHED_INCOMPLETE = "shed-incomplete"
     COMPANION_BLIND = "companion-blind"
     BREAKER_NO_RESPONSE = "breaker-no-response"
+    STILL_DRAWING = "still-drawing"
+    RETAINED_COMMAND = "retained-command"
     NOT_RESTORED = "not-restored"
     OFF_AWAITING_USER = "off-awaiting-user"
     BROKER_DISCONNECTED = "broker-disconnected"
@@ -85,6 +87,17 @@ _TEXTS = {
     Alarm.BREAKER_NO_RESPONSE: _Text(
         "No response after three commands: {detail}.",
         "Check the breaker and its hub. Switch it by hand if needed. The controller tries again when it responds.",
+    ),
+    Alarm.STILL_DRAWING: _Text(
+        "These circuits report off but still draw power: {detail}. A contact is welded, or the meter's clamp is on "
+        "another circuit. They count as on.",
+        "Turn them off by hand at the panel, and have an electrician check the relay and its clamp.",
+    ),
+    Alarm.RETAINED_COMMAND: _Text(
+        "A retained command is stored at the broker for: {circuits}. Whenever the device reconnects, it can switch the "
+        "circuit by itself.",
+        "Clear it: publish an empty retained message to the command topic (`loadshed devices --clear-retained`). Find "
+        "the program that sends commands with the retain flag.",
     ),
     Alarm.NOT_RESTORED: _Text(
         "The house is on utility, and these circuits could not be restored: {circuits}.",

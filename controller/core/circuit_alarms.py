@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from controller.core.contact_handler import ContactHandler
     from controller.core.context import CoreContext
     from controller.core.demand_recorder import DemandRecorder
+    from controller.core.device_tracker import DeviceTracker
     from controller.core.outage import OutageLifecycle
     from rules.panel import Circuit, CircuitId
 
@@ -43,7 +44,9 @@ class CircuitAlarmMonitor:
         scheduler: CommandScheduler,
         contact: ContactHandler,
         outage: OutageLifecycle,
+        *,
         demand: DemandRecorder,
+        devices: DeviceTracker,
     ) -> None:
         self._context = context
         self._ledger = context.ledger
@@ -52,11 +55,13 @@ class CircuitAlarmMonitor:
         self._contact = contact
         self._outage = outage
         self._demand = demand
+        self._devices = devices
         self._off, self._unavailable = OnDelay(OFF_AFTER_S), OnDelay(UNAVAILABLE_AFTER_S)
         self._on = OnDelay(MAX_ATTEMPTS * context.settings.retry.confirm_s)
         self._delays = (self._off, self._unavailable, self._on)
         self._tripped: set[CircuitId] = set()
         self._left_off: set[CircuitId] = set()
+        self._drawing: set[CircuitId] = set()
         self._sheds = self._over = self._on_generator = False
         self._demand_text: tuple[tuple[CircuitId, ...], str] = ((), "")
         self.generator = GeneratorLossDetector()
@@ -71,9 +76,9 @@ class CircuitAlarmMonitor:
         circuits = self._context.panel.current.circuits
         for delay in self._delays:
             delay.follow(circuits, now)
-        for known in (self._tripped, self._left_off):
+        for known in (self._tripped, self._left_off, self._drawing):
             known.intersection_update(circuits)
-        self.generator.set_circuits(circuits)
+        self.generator.set_circuits(self._devices.units())
 
     def update(self, now: float) -> None:
         """Update the alarms from what the turn has changed and from conditions that have lasted long enough."""
@@ -111,7 +116,8 @@ class CircuitAlarmMonitor:
             self._on.set(name, now, holds=self._scheduler.needs_off(circuit))
         (self._tripped.add if entry.position is Position.TRIPPED else self._tripped.discard)(name)
         (self._left_off.add if entry.left_off_manually else self._left_off.discard)(name)
-        self.generator.update(name, entry, now)
+        (self._drawing.add if entry.still_drawing else self._drawing.discard)(name)
+        self._devices.update_generator(self.generator, circuit.id, now)
 
     def _evaluate_generator(self, now: float) -> bool:
         """Log whether generator power was lost or is back; return whether either is new."""
@@ -148,7 +154,13 @@ class CircuitAlarmMonitor:
         self._set_alarm(Alarm.SHED_INCOMPLETE, now, {*on, *not_off}, self._still_on, since=since)
         self._set_alarm(Alarm.COMPANION_BLIND, now, () if power_lost else self._companion.blind)
         self._set_alarm(Alarm.BREAKER_NO_RESPONSE, now, () if power_lost else self._scheduler.unanswered, self._sent)
+        self._set_alarm(Alarm.STILL_DRAWING, now, self._drawing, self._drawn)
         self._update_not_restored(now)
+
+    def retained_commands(self, circuits: Collection[CircuitId], now: float) -> None:
+        """Raise the alarm about stored commands for these circuits; clear it if there are none."""
+        panel = self._context.panel.current
+        self._set_alarm(Alarm.RETAINED_COMMAND, now, [circuit for circuit in circuits if circuit in panel])
 
     def _update_not_restored(self, now: float) -> None:
         """After the outage: update the alarms about circuits that are not restored or wait for the user."""
@@ -196,6 +208,10 @@ class CircuitAlarmMonitor:
         entry = self._ledger[circuit]
         off = entry.sent is Position.OFF
         return "OFF sent, not confirmed: treat as ON" if off else "ON sent, not confirmed: it may still be off"
+
+    def _drawn(self, circuit: CircuitId) -> str:
+        watts, _ = self._devices.power(circuit, 0.0)
+        return "" if watts is None else f"reports off but draws {watts / 1000:.1f} kW"
 
     def _off_detail(self, circuit: CircuitId) -> str:
         entry = self._ledger[circuit]

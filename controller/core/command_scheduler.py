@@ -14,7 +14,15 @@ from rules.controllability import commandable
 from rules.ledger_entry import ShedCause
 from rules.panel import Position
 from rules.restore import RestoreDecision, RestoreQueue, earliest_on_at, restore_decision, retagged_essential
-from rules.shed import MAX_ATTEMPTS, next_off_at, retry_interval, shed_order, wants_off, wants_off_for_test
+from rules.shed import (
+    MAX_ATTEMPTS,
+    confirm_s,
+    next_off_at,
+    retry_interval,
+    shed_order,
+    wants_off,
+    wants_off_for_test,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -256,14 +264,14 @@ class CommandScheduler:
     def _shed(self, circuit: Circuit, entry: CircuitEntry, now: float) -> tuple[float | None, bool]:
         """Switch off, or wait for the report; return when to evaluate again, and whether it is unsettled."""
         if entry.retry_reset and not entry.attempts:
-            due = self._switch_off(circuit.id, now, self._retry.confirm_s, ours=True) if self.connected else None
+            due = self._switch_off(circuit.id, now, self._confirm_s(entry), ours=True) if self.connected else None
             return due, due is None or circuit.id not in self.unanswered
         return self._retry_off(circuit, entry, now)
 
     def _retry_off(self, circuit: Circuit, entry: CircuitEntry, now: float) -> tuple[float | None, bool]:
         due = next_off_at(entry)
         attempts = entry.attempts if entry.sent is Position.OFF else 0
-        if due is not None and attempts >= MAX_ATTEMPTS and now >= entry.sent_at + self._retry.confirm_s:
+        if due is not None and attempts >= MAX_ATTEMPTS and now >= entry.sent_at + self._confirm_s(entry):
             self.unanswered.add(circuit.id)
         if not self.connected:
             return None, True
@@ -280,7 +288,7 @@ class CommandScheduler:
             self.unanswered.discard(circuit.id)
             return None, False
         attempts = entry.attempts if entry.sent is Position.ON else 0
-        answer_due = entry.sent_at + self._retry.confirm_s if attempts and not entry.retry_reset else now
+        answer_due = entry.sent_at + self._confirm_s(entry) if attempts and not entry.retry_reset else now
         if attempts >= MAX_ATTEMPTS:
             self._queue.remove(circuit.id)
             if now < answer_due:
@@ -313,7 +321,7 @@ class CommandScheduler:
         self._queue.remove(circuit.id)
         same = entry.sent is request.position
         ready_at = max(
-            request.not_before, entry.sent_at + self._retry.confirm_s if same and not entry.retry_reset else now
+            request.not_before, entry.sent_at + self._confirm_s(entry) if same and not entry.retry_reset else now
         )
         if not self.connected:
             return None
@@ -325,7 +333,7 @@ class CommandScheduler:
             return None
         if request.position is Position.ON:
             return self._switch_on(circuit.id, now)
-        return self._switch_off(circuit.id, now, self._retry.confirm_s, ours=False)
+        return self._switch_off(circuit.id, now, self._confirm_s(entry), ours=False)
 
     def _fail_request(self, circuit: CircuitId) -> None:
         self._ledger.drop_request(circuit)
@@ -339,10 +347,14 @@ class CommandScheduler:
 
     def _switch_on(self, circuit: CircuitId, now: float) -> float:
         """Send ON; return when it is repeated without a report."""
-        self._ledger.on_sent(circuit, now, self._retry.confirm_s)
-        self.sent.append(SwitchOn(circuit, _expiry(self._retry.confirm_s)))
+        wait_s = self._confirm_s(self._ledger[circuit])
+        self._ledger.on_sent(circuit, now, wait_s)
+        self.sent.append(SwitchOn(circuit, _expiry(wait_s)))
         self._queue.sent(now)
-        return now + self._retry.confirm_s
+        return now + wait_s
+
+    def _confirm_s(self, entry: CircuitEntry) -> float:
+        return confirm_s(entry, self._retry)
 
 
 def _concerns_restoring(entry: CircuitEntry) -> bool:

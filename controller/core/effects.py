@@ -64,6 +64,13 @@ class QueryContact(NamedTuple):
     """Ask the device of the MQTT contact for its position."""
 
 
+class QueryDevice(NamedTuple):
+    """Ask the device of a circuit. `ask`: `retained` reads its retained state at the broker again."""
+
+    circuit: CircuitId
+    ask: Literal["position", "power", "retained"] = "position"
+
+
 class PublishDemand(NamedTuple):
     """Publish `demand`."""
 
@@ -200,6 +207,7 @@ Effect = (
     | SwitchOn
     | SendReply
     | QueryContact
+    | QueryDevice
     | PublishState
     | PublishCircuit
     | PublishDemand

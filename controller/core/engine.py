@@ -19,6 +19,7 @@ from controller.core.command_scheduler import CommandScheduler
 from controller.core.contact_handler import ContactHandler
 from controller.core.context import CoreContext, PanelInForce
 from controller.core.demand_recorder import DemandRecorder
+from controller.core.device_tracker import DeviceTracker
 from controller.core.drill import DrillController
 from controller.core.effects import (
     PublishAlarm,
@@ -135,12 +136,15 @@ class Engine:
         self._outage = OutageLifecycle(context, debouncer, self._scheduler, self._demand)
         self._contact = ContactHandler(context, debouncer, self._outage)
         self._drill = DrillController(context, self._scheduler, self._contact, self._outage)
+        self._devices = DeviceTracker(context, self._contact, self._outage)
         self._requests = RequestHandler(
             context, self._scheduler, self._contact, self._outage, self._drill, demand=self._demand
         )
         self._reasons = CommandReasons(context, self._contact, self._outage)
         self._losses = RateLimit(MAX_LOSS_EVENTS, LOSS_EVENTS_WINDOW_S)
-        self._alarm_monitor = SystemAlarmMonitor(context, self._scheduler, self._contact, self._outage, self._demand)
+        self._alarm_monitor = SystemAlarmMonitor(
+            context, self._scheduler, self._contact, self._outage, demand=self._demand, devices=self._devices
+        )
         self._extra_meters: dict[str, PublishMeter] = {}
         self._view_builder: ViewBuilder | None = None
         self._other_on_standby = False
@@ -177,6 +181,7 @@ class Engine:
         self._run_deferred()
         for command in self._scheduler.sent:
             self._log_command(command, now)
+        self._devices.commands_sent(self._scheduler.sent, now)
         if self._outage.state.on_utility:
             stable_at = self._contact.stable_deadline()
             moved = self._scheduler.update_forecast(now if stable_at is None else max(now, stable_at))
@@ -185,13 +190,15 @@ class Engine:
         self._alarm_monitor.update(now)
         for circuit in self._scheduler.take_failed_requests():
             self._outbox.log_event("request_failed", now, circuit)
-        return self._outbox.drain(now, may_publish=self._may_publish())
+        may_publish = self._may_publish()
+        effects = self._outbox.drain(now, may_publish=may_publish)
+        return [*effects, *self._devices.questions(now)] if may_publish else effects
 
     def deadline(self) -> float | None:
         """Return when `advance` must be called at the latest (monotonic seconds); None: at the next event."""
         times = [self.next_decision_at(), self._demand.deadline(), self._alarm_monitor.deadline()]
         if self._may_publish():
-            times.append(self._outbox.deadline())
+            times += [self._outbox.deadline(), self._devices.deadline()]
         return min((at for at in times if at is not None), default=None)
 
     def next_decision_at(self) -> float | None:
@@ -252,7 +259,7 @@ class Engine:
         if self._view_builder is None:
             from controller.core.view_builder import ViewBuilder  # noqa: PLC0415  # loaded after the first commands
 
-            self._view_builder = ViewBuilder(self._context, self._contact, self._outage, self._scheduler)
+            self._view_builder = ViewBuilder(self._context, self._contact, self._outage, self._scheduler, self._devices)
         return self._view_builder
 
     def alarm_views(self) -> tuple[AlarmView, ...]:
@@ -350,14 +357,49 @@ class Engine:
                 self._bus_connected(event)
             case ev.BusLost():
                 self._bus_lost(event)
-            case ev.BreakerReported():
-                self._breaker_reported(event)
-            case ev.AvailabilityReported():
-                self._availability_reported(event)
             case ev.ClientReported():
                 self._outbox.set_client_problems(event.client, event.at, event.problems)
+            case (
+                ev.BreakerReported()
+                | ev.AvailabilityReported()
+                | ev.DeviceRestarted()
+                | ev.DeviceAlive()
+                | ev.PowerReported()
+                | ev.TripWordReported()
+                | ev.CommandRefused()
+            ):
+                if event.circuit in self._context.panel.current:
+                    self._handle_device(event)
             case _:
                 self._handle_other(event)
+
+    def _handle_device(
+        self,
+        event: ev.BreakerReported
+        | ev.AvailabilityReported
+        | ev.DeviceRestarted
+        | ev.DeviceAlive
+        | ev.PowerReported
+        | ev.TripWordReported
+        | ev.CommandRefused,
+    ) -> None:
+        match event:
+            case ev.BreakerReported():
+                self._devices.on_position(event)
+            case ev.AvailabilityReported():
+                self._devices.on_availability(event)
+            case ev.DeviceRestarted():
+                self._devices.on_restart(event)
+            case ev.DeviceAlive():
+                self._devices.on_alive(event)
+            case ev.PowerReported():
+                self._devices.on_power(event)
+            case ev.TripWordReported():
+                self._devices.on_trip_word(event)
+            case ev.CommandRefused():
+                self._devices.on_refusal(event)
+            case _:
+                assert_never(event)
 
     def _handle_other(
         self,
@@ -371,6 +413,7 @@ class Engine:
         | ev.Requested
         | ev.CircuitsChanged
         | ev.ConfigurationRefused
+        | ev.RetainedCommandsFound
         | ev.DiskFailed
         | ev.DiskRecovered
         | ev.BrokerFindingChanged
@@ -394,7 +437,7 @@ class Engine:
             case ev.DiskFailed() | ev.DiskRecovered():
                 detail = f" ({event.reason})" if isinstance(event, ev.DiskFailed) else None
                 self._alarm_reported(Alarm.DISK_FAILING, event.at, detail)
-            case ev.BrokerFindingChanged() | ev.OtherControllerChanged():
+            case ev.BrokerFindingChanged() | ev.OtherControllerChanged() | ev.RetainedCommandsFound():
                 self._broker_watched(event)
             case ev.ClockTrusted() | ev.ClockSet():
                 self._clock_set(event)
@@ -407,9 +450,13 @@ class Engine:
             self._outbox.log_event("clock_trusted", event.at)
         self._republish(event.at)
 
-    def _broker_watched(self, event: ev.BrokerFindingChanged | ev.OtherControllerChanged) -> None:
+    def _broker_watched(
+        self, event: ev.BrokerFindingChanged | ev.OtherControllerChanged | ev.RetainedCommandsFound
+    ) -> None:
         if isinstance(event, ev.OtherControllerChanged):
             self._other_on_standby = event.on_standby
+        elif isinstance(event, ev.RetainedCommandsFound):
+            self._alarm_monitor.retained_commands(event.circuits, event.at)
         else:
             self._alarm_reported(Alarm(event.alarm), event.at, event.detail)
 
@@ -422,6 +469,7 @@ class Engine:
         circuits = self._context.panel.current.circuits
         self._scheduler.bus_connected()
         self._reports.connected()
+        self._devices.bus_connected(event.at)
         self._alarm_monitor.bus_connected()
         self._contact.bus_connected(event.at)
         self._log_bus_event("bus_connected", event.at, {})
@@ -440,33 +488,12 @@ class Engine:
             self._log_bus_event("bus_lost", event.at, {"reason": event.reason})
         self._alarm_monitor.bus_lost(event.at, event.reason)
         self._scheduler.bus_lost()
+        self._devices.bus_lost()
         if self._contact_on_bus:
             self._contact.on_lost(event.at, event.reason, offline=False)
 
     def _log_bus_event(self, name: str, at: float, details: dict[str, Json]) -> None:
         self._outbox.log_limited(name, at, self._losses.allow(at, name), details)
-
-    def _breaker_reported(self, event: ev.BreakerReported) -> None:
-        if event.circuit not in self._context.panel.current:
-            return
-        circuit = self._context.panel.current[event.circuit]
-        if event.retained:
-            self._reports.retained(circuit, event.position)
-            outcome = self._reports.accept_retained(circuit, event.at) if self._contact.stable else None
-        else:
-            outcome = self._reports.live(circuit, event.position, event.at, self._outage.report_context)
-        self._outage.on_report(circuit.id, outcome, event.at)
-
-    def _availability_reported(self, event: ev.AvailabilityReported) -> None:
-        if event.circuit not in self._context.panel.current:
-            return
-        circuit, report_context = self._context.panel.current[event.circuit], self._outage.report_context
-        outcome = self._reports.availability(
-            circuit, event.at, report_context, online=event.online, retained=event.retained
-        )
-        self._outage.on_report(circuit.id, outcome, event.at)
-        if event.online and self._contact.stable:
-            self._outage.on_report(circuit.id, self._reports.accept_retained(circuit, event.at), event.at)
 
     # --- events: user requests and files, further meters -------------------------------------------------------------
 
@@ -493,6 +520,7 @@ class Engine:
         self._context.panel.replace(event.panel)
         self._ledger.set_panel(event.panel)
         self._scheduler.set_panel(event.panel)
+        self._devices.set_panel(event.at)
         self._alarm_monitor.set_panel(event.at)
         self._outage.refresh(event.panel.circuits)
         self._outbox.publish_circuits(old.circuits.keys() - event.panel.circuits.keys())

@@ -53,21 +53,84 @@ class BusLost(NamedTuple):
 
 
 class BreakerReported(NamedTuple):
-    """A device reported its position. `retained`: the report is the broker's stored copy."""
+    """A device, or its gateway, reported a position. `retained`: the broker's stored copy.
+
+    `stamped_at`: monotonic second at which it was true, by the device's own time stamp; None: no stamp.
+    `answers_query`: it can only be the answer to a question.
+    """
 
     at: float
     circuit: CircuitId
     position: Position
     retained: bool = False
+    stamped_at: float | None = None
+    answers_query: bool = False
 
 
 class AvailabilityReported(NamedTuple):
-    """A device, or its last will, reported whether it is available. `retained`: the broker's stored copy."""
+    """A device, or its last will, reported whether it is available. `retained`: the broker's stored copy.
+
+    `source`: number of the topic, where several together say it. `gateway`: the report is about the device's gateway.
+    """
 
     at: float
     circuit: CircuitId
     online: bool
     retained: bool = False
+    source: int = 0
+    gateway: bool = False
+
+
+class DeviceRestarted(NamedTuple):
+    """A device announced that it has started."""
+
+    at: float
+    circuit: CircuitId
+
+
+class DeviceAlive(NamedTuple):
+    """A device published something live that says nothing about its position."""
+
+    at: float
+    circuit: CircuitId
+
+
+class PowerReported(NamedTuple):
+    """A device reported the power in W or the energy in kWh of its circuit; None: not in this message.
+
+    `honest` False: while the circuit is off, the gateway may write 0 whatever the device measures.
+    """
+
+    at: float
+    circuit: CircuitId
+    watts: float | None
+    energy_kwh: float | None = None
+    honest: bool = True
+
+
+class TripWordReported(NamedTuple):
+    """A device gave the reason of an opening, now or earlier. `is_trip`: it is one of its protection."""
+
+    at: float
+    circuit: CircuitId
+    word: str
+    is_trip: bool
+
+
+class CommandRefused(NamedTuple):
+    """A device or its gateway reported that a command failed. `question`: a question failed, not a command."""
+
+    at: float
+    circuit: CircuitId
+    reason: str
+    question: bool = False
+
+
+class RetainedCommandsFound(NamedTuple):
+    """The command topics were searched for retained messages. `circuits`: those whose topic holds one."""
+
+    at: float
+    circuits: tuple[CircuitId, ...]
 
 
 class ClientReported(NamedTuple):
@@ -214,6 +277,12 @@ Event = (
     | BusLost
     | BreakerReported
     | AvailabilityReported
+    | DeviceRestarted
+    | DeviceAlive
+    | PowerReported
+    | TripWordReported
+    | CommandRefused
+    | RetainedCommandsFound
     | ClientReported
     | Requested
     | CircuitsChanged

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from controller.core.contact_handler import ContactHandler
     from controller.core.context import CoreContext
     from controller.core.demand_recorder import DemandRecorder
+    from controller.core.device_tracker import DeviceTracker
     from controller.core.outage import OutageLifecycle
     from rules.generator_loss import GeneratorLossDetector
+    from rules.panel import CircuitId
 
 CONTACT_UNKNOWN_AFTER_S = 30.0
 
@@ -39,14 +41,16 @@ class SystemAlarmMonitor:
         scheduler: CommandScheduler,
         contact: ContactHandler,
         outage: OutageLifecycle,
+        *,
         demand: DemandRecorder,
+        devices: DeviceTracker,
     ) -> None:
         self._context = context
         self._contact = contact
         self._outage = outage
         self._demand = demand
         self._open_alarm_s = context.settings.open_alarm_s
-        self._circuits = CircuitAlarmMonitor(context, scheduler, contact, outage, demand)
+        self._circuits = CircuitAlarmMonitor(context, scheduler, contact, outage, demand=demand, devices=devices)
         self._bus_lost_at: float | None = context.ledger.started
         self._bus_lost_reason = ""
         self._clock_trusted = False
@@ -64,6 +68,10 @@ class SystemAlarmMonitor:
 
     def bus_connected(self) -> None:
         self._bus_lost_at = None
+
+    def retained_commands(self, circuits: tuple[CircuitId, ...], at: float) -> None:
+        """Raise the alarm about stored commands for these circuits; clear it if there are none."""
+        self._circuits.retained_commands(circuits, at)
 
     def clock_trusted(self) -> None:
         self._clock_trusted = True

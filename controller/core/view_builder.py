@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from controller.core.command_scheduler import CommandScheduler
     from controller.core.contact_handler import ContactHandler
     from controller.core.context import CoreContext
+    from controller.core.device_tracker import DeviceTracker
     from controller.core.outage import OutageLifecycle
     from rules.boot_time import BootTime
     from rules.ledger_entry import CircuitEntry, Hold
@@ -25,13 +26,19 @@ class ViewBuilder:
     """Builds the views from the parts of one engine."""
 
     def __init__(
-        self, context: CoreContext, contact: ContactHandler, outage: OutageLifecycle, scheduler: CommandScheduler
+        self,
+        context: CoreContext,
+        contact: ContactHandler,
+        outage: OutageLifecycle,
+        scheduler: CommandScheduler,
+        devices: DeviceTracker,
     ) -> None:
         self._context = context
         self._ledger = context.ledger
         self._contact = contact
         self._outage = outage
         self._scheduler = scheduler
+        self._devices = devices
 
     def state(self, generator_power_lost_at: float | None) -> StateView:
         """Return the view of the controller. `generator_power_lost_at`: monotonic seconds; None: no sign of a loss."""
@@ -62,6 +69,7 @@ class ViewBuilder:
         """Return the view of a circuit. `now`: monotonic seconds of this boot."""
         entry, house, boot = self._ledger[circuit.id], self._outage.situation, self._ledger.boot_time(now)
         last = entry.last_switch
+        power_w, power_age_s = self._devices.power(circuit.id, now)
         in_this_boot = last is not None and last.at.boot == boot.boot and last.position is entry.position
         return CircuitView(
             id=circuit.id,
@@ -83,6 +91,8 @@ class ViewBuilder:
             remedy=remedy(circuit, entry, house),
             back_at=self._scheduler.back_at(circuit.id),
             waits_for=waits_for(circuit, entry, house, now, stable=self._contact.stable),
+            power_w=power_w,
+            power_age_s=power_age_s,
         )
 
     def _is_shed(self, circuit: CircuitId, entry: CircuitEntry) -> bool:

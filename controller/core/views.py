@@ -84,7 +84,8 @@ class CircuitView:
     `shed`: switched off in the open outage and confirmed. `owed`: to be restored. `remedy`: kind of request that helps
     and is accepted now; None: no request helps. `back_at`: monotonic second at which it is expected to be switched on;
     None: unknown, or it is not. `waits_for`: what it waits for; None: it does not wait. `switched_at`: monotonic second
-    at which it was last switched, if known; None: not in this boot.
+    at which it was last switched, if known; None: not in this boot. `power_w`: power in W that its device measured,
+    `power_age_s` ago; None: unknown.
     """
 
     id: CircuitId
@@ -106,6 +107,8 @@ class CircuitView:
     remedy: str | None = None
     back_at: float | None = None
     waits_for: str | None = None
+    power_w: float | None = None
+    power_age_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

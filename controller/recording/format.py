@@ -18,6 +18,7 @@ from controller.core.engine import EngineSettings
 from controller.core.views import WallClock
 from controller.recording import stored_names
 from rules.boot_time import BootTime
+from rules.device import DeviceTraits, Evidence
 from rules.panel import Circuit, CircuitId, Kind, Override, Panel, Position, Restore, ShedBy, Tag, Wakes
 
 if TYPE_CHECKING:
@@ -167,6 +168,8 @@ def _plain(value: Any) -> Any:  # noqa: ANN401  # a field of any event or row
             return value.value
         case BootTime():
             return [value.boot, value.mono]
+        case DeviceTraits():
+            return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
         case SaveOutage() | SaveHistory():
             return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
         case tuple() | list() | Panel():
@@ -256,6 +259,7 @@ _WORDS: dict[str, Callable[[Any], Any]] = {
     "override": Override,
     "wakes": Wakes,
     "shed_by": ShedBy,
+    "device": lambda row: DeviceTraits(**{**row, "evidence": Evidence(row["evidence"])}),
 }
 
 
@@ -329,6 +333,12 @@ _EVENTS: dict[str, type[Any]] = {
     "BusLost": ev.BusLost,
     "BreakerReported": ev.BreakerReported,
     "AvailabilityReported": ev.AvailabilityReported,
+    "DeviceRestarted": ev.DeviceRestarted,
+    "DeviceAlive": ev.DeviceAlive,
+    "PowerReported": ev.PowerReported,
+    "TripWordReported": ev.TripWordReported,
+    "CommandRefused": ev.CommandRefused,
+    "RetainedCommandsFound": ev.RetainedCommandsFound,
     "ClientReported": ev.ClientReported,
     "Requested": ev.Requested,
     "CircuitsChanged": ev.CircuitsChanged,
@@ -356,6 +366,7 @@ _FIELDS: dict[str, Callable[[Any], Any]] = {
     "position": Position,
     "panel": _panel,
     "errors": tuple,
+    "circuits": tuple,
     "problems": tuple,
     "reply": lambda waits: TICKET if waits else None,
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.bus.outage_classes import OutageClasses
+from controller.bus.profiles.registry import profile_of
 from controller.bus.topics import ContactTopics, Topics
 from controller.config.local_time import LocalTime
 from controller.config.model import GpioContact, MqttContact
@@ -22,6 +23,7 @@ from rules.shed import RetryPolicy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from controller.bus.profiles.schema import Profile
     from controller.config.loader import Configuration
     from controller.core.effects import SavedState
     from controller.core.meter_tracker import MeterTracker
@@ -97,7 +99,14 @@ def topics(configuration: Configuration, panel: Panel) -> Topics:
     site = configuration.site
     local_time = LocalTime.of(site.timezone, site.clock)
     classes = OutageClasses(configuration.installer.outage.blink_s, _exercise(configuration), local_time)
-    return Topics(site.id, panel.circuits.keys(), contact_topics(configuration), local_time, classes)
+    profiles = device_profiles(configuration, panel)
+    return Topics(site.id, panel.circuits.keys(), contact_topics(configuration), local_time, classes, profiles)
+
+
+def device_profiles(configuration: Configuration, panel: Panel) -> dict[CircuitId, Profile]:
+    """Return the profile of each circuit whose device does not use loadshed's own topics."""
+    catalog, site = configuration.installer.devices, configuration.site.id
+    return {one.id: profile_of(one, site, catalog) for one in panel if one.device is not None}
 
 
 def _exercise(configuration: Configuration) -> ExerciseWindow | None:

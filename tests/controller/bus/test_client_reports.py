@@ -27,7 +27,12 @@ LOGIN: dict[str, Json] = {
 def parsed(payload: object, client: str = "leviton") -> object:
     """Return what the controller makes of a client's message."""
     content = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-    return Topics("home").parse(IncomingMessage(1.0, f"loadshed/home/clients/{client}/state", content, retained=True))
+    return next(
+        iter(
+            Topics("home").read(IncomingMessage(1.0, f"loadshed/home/clients/{client}/state", content, retained=True))
+        ),
+        None,
+    )
 
 
 def test_problems_are_read_and_nothing_else() -> None:

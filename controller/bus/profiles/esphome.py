@@ -1,0 +1,74 @@
+"""ESPHome with `mqtt:`. A switch reports changes only; its retained state is read again when the device shows life."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from controller.bus.profiles.family import AddressError, ContactProfile, Family, no_channel, text_setting
+from controller.bus.profiles.schema import (
+    AvailabilityReport,
+    DeviceCommand,
+    Measurement,
+    OutgoingMessage,
+    Profile,
+    StateReport,
+    fill,
+)
+
+if TYPE_CHECKING:
+    from controller.bus.profiles.family import Address, Settings
+
+_SWITCH = "{prefix}/switch/{object}"
+
+# The ping is answered while `discover_ip` is on, as it is by default.
+_PROFILE = Profile(
+    command=DeviceCommand(f"{_SWITCH}/command", on="ON", off="OFF"),
+    states=(StateReport(f"{_SWITCH}/state", on=("ON",), off=("OFF",)),),
+    query=OutgoingMessage("esphome/ping/{node}"),
+    resubscribe=True,
+    alive=("esphome/discover/{node}",),
+    available=(AvailabilityReport("{prefix}/status", online=("online",), offline=("offline",)),),
+)
+
+
+def _split(address: Address) -> dict[str, str]:
+    no_channel(address)
+    prefix, slash, name = address.name.rpartition("/")
+    if not slash or not prefix or not name:
+        raise AddressError(
+            'write the node\'s topic prefix and the object id of the switch: "esphome/garage-panel/relay_2"'
+        )
+    return {"prefix": prefix, "object": name, "node": prefix.rpartition("/")[2]}
+
+
+def _profile(address: Address, settings: Settings) -> Profile:
+    values = _split(address)
+    profile = _PROFILE
+    if sensor := text_setting(settings, "power_sensor"):
+        profile = replace(profile, power=(Measurement("{prefix}/sensor/" + sensor + "/state"),))
+    return fill(profile, values)
+
+
+def _contact(address: Address, _settings: Settings) -> ContactProfile:
+    values = _split(address)
+    sensor = f"{values['prefix']}/binary_sensor/{values['object']}/state"
+    return ContactProfile(
+        topic=sensor,
+        path="",
+        on=("ON",),
+        off=("OFF",),
+        available=f"{values['prefix']}/status",
+        online=("online",),
+        offline=("offline",),
+    )
+
+
+FAMILY = Family(
+    name="esphome",
+    title="ESPHome",
+    form="esphome/TOPIC PREFIX/OBJECT ID",
+    profile=_profile,
+    settings={"power_sensor": ""},
+    contact=_contact,
+)

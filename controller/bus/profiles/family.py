@@ -1,0 +1,111 @@
+"""A family of devices: its name, its addresses, and how its profile is made for one device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from controller.bus.profiles.schema import OutgoingMessage, Profile
+
+MAX_LENGTH = 200
+"""Longest address, in signs."""
+
+Settings = dict[str, str | float | bool | tuple[str, ...]]
+"""Settings of a family: `[families.NAME]`, with the family's defaults."""
+
+
+class AddressError(ValueError):
+    """The address, or a setting of the family, cannot be used; the text says what to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Address of a device in the file: `family/name#channel`. `channel`: None if it is left out."""
+
+    family: str
+    name: str
+    channel: str | None = None
+
+    def __str__(self) -> str:
+        channel = "" if self.channel is None else f"#{self.channel}"
+        return f"{self.family}/{self.name}{channel}"
+
+
+@dataclass(frozen=True, slots=True)
+class ContactProfile:
+    """How a device of the family reports the auxiliary contact.
+
+    `topic`, `path`: where its position is. `on`: values while the input is active (the contact is closed), `off`:
+    values while it is not. `available`, `online`, `offline`: its availability; empty: none. `query`: the question for
+    the position. `reply_topic`, `reply_path`: where the answer comes if not on `topic`.
+    """
+
+    topic: str
+    path: str
+    on: tuple[str | bool, ...]
+    off: tuple[str | bool, ...]
+    available: str = ""
+    available_path: str = ""
+    online: tuple[str | bool, ...] = ()
+    offline: tuple[str | bool, ...] = ()
+    query: OutgoingMessage | None = None
+    reply_topic: str = ""
+    reply_path: str = ""
+    remembers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Family of devices.
+
+    `title`: its name for people. `form`: how an address is written. `settings`: keys of `[families.NAME]` with their
+    defaults. `profile`: makes the profile of one address; raises `AddressError`. `contact`: makes that of an auxiliary
+    contact; None: the family has no inputs.
+    """
+
+    name: str
+    title: str
+    form: str
+    profile: Callable[[Address, Settings], Profile]
+    settings: Settings = field(default_factory=dict)
+    contact: Callable[[Address, Settings], ContactProfile] | None = None
+
+
+def parse_address(text: str) -> Address:
+    """Return the parts of `family/name#channel`. Raises `AddressError`."""
+    family, slash, rest = text.partition("/")
+    name, sign, channel = rest.partition("#")
+    if not family or not slash or not name.strip() or name != name.strip() or name.startswith("/"):
+        raise AddressError('write "family/address" or "family/address#channel", such as "shelly/shellypro4pm-a1b2c3#0"')
+    if sign and not channel:
+        raise AddressError("write a channel after the #, or leave the # out")
+    if "+" in name or "#" in channel or any(not sign.isprintable() for sign in text):
+        raise AddressError("an address has no + and only one #")
+    if len(text) > MAX_LENGTH:
+        raise AddressError(f"an address has at most {MAX_LENGTH} signs")
+    return Address(family, name, channel or None)
+
+
+def numbered_channel(address: Address, first: int, last: int, default: int | None = None) -> int:
+    """Return the channel of an address as a number from `first` to `last`. Raises `AddressError`."""
+    channel = address.channel
+    if channel is None and default is not None:
+        return default
+    if channel is None or not channel.isdecimal() or not first <= int(channel) <= last:
+        shown = "missing" if channel is None else f"not {channel!r}"
+        raise AddressError(f"the channel of a {address.family} device is a number from {first} to {last}, {shown}")
+    return int(channel)
+
+
+def no_channel(address: Address) -> None:
+    """Raise `AddressError` if the address has a channel: the family has none."""
+    if address.channel is not None:
+        raise AddressError(f"a {address.family} device has no channel: leave #{address.channel} out")
+
+
+def text_setting(settings: Mapping[str, object], name: str) -> str:
+    """Return a setting that is a text."""
+    return str(settings[name])

@@ -101,7 +101,7 @@ def simulated_devices(
 
 
 def _completed(given: Mapping[DeviceAddress, str]) -> dict[DeviceAddress, str]:
-    """Return the addresses in order, with the relays in between that a real device has too ("": nobody named it)."""
+    """Return the addresses in order, with the relays in between that a real device has too, with an empty text."""
     found: dict[DeviceAddress, str] = {}
     for address, text in given.items():
         if address.family in ("tasmota", "shelly"):

@@ -25,8 +25,8 @@ class DeviceRunner:
     real device does, which may take two minutes. `on_message`: called after each message from the broker, when a load
     may have changed.
 
-    `silent_cuts`: a device whose power is cut leaves its connection open, so that the broker publishes its last will only
-    after one and a half times its keep-alive time, as on a real network. Otherwise the will is published at once.
+    `silent_cuts`: a device whose power is cut leaves its connection open, so that the broker publishes its last will
+    only after one and a half times its keep-alive time, as on a real network. Otherwise the will is published at once.
     """
 
     def __init__(
@@ -95,9 +95,10 @@ class DeviceRunner:
                 for message in device.retained_at_broker:
                     link.publish(message.topic, message.payload, qos=message.qos, retain=True)
                 self._left = True
-            link.subscribe(device.subscriptions)
             self._link = link
             self.say(device.on_connected(self._clock()))
+            link.subscribe(device.subscriptions)
+            link.flush()
             self.connected.set()
             while device.wants_connection(self._clock()):
                 for heard in link.read():

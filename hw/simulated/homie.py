@@ -69,11 +69,13 @@ class SimulatedHomie(SimulatedDevice):
         return DeviceMessage(topic, b"true" if on else b"false", 2, retain=True)
 
     def _greet(self, now: float, *, fresh: bool) -> None:
-        del now
         self._keep(self._topic("$state"), "init")
         self._describe()
         for relay in self.relays.values():
-            if (fresh or not relay.faults.silent_after_broker) and relay.answers and not relay.faults.mute:
+            if fresh and relay.faults.remembers:
+                # It first waits for the message that the broker has retained.
+                self._later(now + 1.0, partial(self._say_late, relay), relay.address)
+            elif (fresh or not relay.faults.silent_after_broker) and relay.answers and not relay.faults.mute:
                 self._say_state(relay)
                 self._say_power(relay)
         self._keep(self._topic("$state"), "ready")
@@ -153,6 +155,11 @@ class SimulatedHomie(SimulatedDevice):
         self._reported[relay.address] = relay.switched_on
         for _ in range(3 if relay.faults.repeats_messages else 1):
             self._keep(self._topic(self._property(relay)), _boolean(relay.switched_on))
+
+    def _say_late(self, relay: Relay, _now: float) -> None:
+        if relay.answers and not relay.faults.mute:
+            self._say_state(relay)
+            self._say_power(relay)
 
     def _say_power(self, relay: Relay) -> None:
         if self.metered and relay.answers and not relay.faults.mute:

@@ -171,7 +171,10 @@ class SimulatedDevice(ABC):
         return min(2.0 * attempt, 30.0)
 
     def on_connected(self, now: float) -> tuple[DeviceMessage, ...]:
-        """Return the messages after the broker has accepted the connection and the subscriptions."""
+        """Return the messages after the broker has accepted the connection. Publish them, then subscribe.
+
+        In this order a device does not receive its own messages, and receives retained commands after its greeting.
+        """
         self._run_due(now)
         self.connected = True
         fresh, self.fresh = self.fresh, False

@@ -105,7 +105,7 @@ class SimulatedTasmota(SimulatedDevice):
     def _greet(self, now: float, *, fresh: bool) -> None:
         del now
         self._say(self._topic("tele", "LWT"), "Online", retain=True)
-        # Sent before the device has subscribed, so that it has no effect.
+        # The device sends this query to itself before it has subscribed, so that it has no effect.
         self._say(self._topic("cmnd", "POWER"), "")
         if fresh:
             info = {"Module": "Sonoff 4CHPRO", "Version": "15.1.0(release-tasmota)", "FallbackTopic": self.client_id}
@@ -305,7 +305,7 @@ class SimulatedTasmota(SimulatedDevice):
         return "".join("1" if relay.switched_on else "0" for relay in self.relays.values())
 
     def _energy(self) -> dict[str, object]:
-        """Return the ENERGY object; without metering hardware there is none. With the relay off it reads 0."""
+        """Return the ENERGY object, or nothing without metering hardware. With the relay off it reads 0."""
         if not self.metered:
             return {}
         watts = [0.0 if relay.faults.false_watts and not relay.switched_on else relay.watts for relay in self._all]

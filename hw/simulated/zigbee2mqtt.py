@@ -126,7 +126,8 @@ class ZigbeeDevice:
 class SimulatedZigbee2Mqtt(SimulatedDevice):
     """Zigbee2MQTT. Relays are `zigbee2mqtt/NAME`, gangs `zigbee2mqtt/NAME#l2`.
 
-    `availability_timeout_s`: None: availability is off, as shipped; 600 s for mains-powered devices where it is on.
+    `availability_timeout_s`: None: availability is off, as shipped. The default for mains-powered
+    devices is 600 s once it is on.
     `retain`: the device option of this name. `logs_publishes`: repeats every message on bridge/logging, as at log level
     info. `stop` and `start` end and start the program. `power_cut` without an address cuts the power of its computer:
     states cached since the last saving are forgotten.
@@ -187,7 +188,7 @@ class SimulatedZigbee2Mqtt(SimulatedDevice):
         return () if address is None else tuple(self._of[address].relays.values())
 
     def _boot(self, now: float) -> None:
-        self._started_at = now + self.BOOT_S
+        self._started_at = now
         for name, cache in self._saved.items():
             self.devices[name].cache = dict(cache)
         self._save_from(now)
@@ -225,6 +226,7 @@ class SimulatedZigbee2Mqtt(SimulatedDevice):
 
     def _greet(self, now: float, *, fresh: bool) -> None:
         self._say(self._bridge("state"), {"state": "online"}, qos=1, retain=True)
+        self._started_at = now if fresh else self._started_at
         if not fresh:
             for device in self.devices.values():
                 if not device.any_relay.faults.silent_after_broker:

@@ -5,7 +5,8 @@ peculiarities, takes the time as an argument, and has no socket.
 
     devices = simulated_devices(["tasmota/heater#1", "zigbee2mqtt/Water Heater"], faults={...}, load_w=4500.0)
     device.subscriptions, device.will, device.retained_at_broker, device.keepalive_s, device.wants_connection(now)
-    messages = device.on_connected(now)      # publish, then subscribe; and on_message(topic, payload, retained, now), advance(now)
+    messages = device.on_connected(now)      # publish them, then subscribe
+    messages = device.on_message(topic, payload, retained, now)      # and advance(now)
     device.next_due                          # when advance has something to do; None: nothing is pending
     device.on_disconnected(now)              # the broker went away
     messages = device.move_manually(address, on, now)      # and trip, set_load, power_back, reboot

@@ -40,6 +40,7 @@ class VirtualBroker:
         self._queue: deque[DeviceMessage] = deque()
         self._sessions: dict[str, Will | None] = {}
         self._lost: dict[str, float] = {}
+        self._subscribers: set[str] = set()
         for device in self.devices:
             for message in device.retained_at_broker:
                 self.retained[message.topic] = message.payload
@@ -76,7 +77,7 @@ class VirtualBroker:
                 self.retained.pop(message.topic, None)
             self.heard.append(Heard(now, message.topic, message.payload, retained=False))
             for device in self.devices:
-                if device.connected and _subscribed(device, message.topic):
+                if device.connected and device.client_id in self._subscribers and _subscribed(device, message.topic):
                     self._queue.extend(device.on_message(message.topic, message.payload, False, now))
 
     def publish(self, topic: str, payload: bytes, now: float, *, retain: bool = False) -> None:
@@ -123,7 +124,9 @@ class VirtualBroker:
             if self.up and not device.connected and device.wants_connection(now):
                 self._publish_will(device.client_id, now)  # of its earlier connection, which this one ends
                 self._sessions[device.client_id] = device.will
+                self._subscribers.discard(device.client_id)
                 self.take(device.on_connected(now), now)
+                self._subscribers.add(device.client_id)
                 stored = [item for item in self.retained.items() if _subscribed(device, item[0])]
                 for topic, payload in stored:
                     self.take(device.on_message(topic, payload, True, now), now)

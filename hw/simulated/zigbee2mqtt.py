@@ -539,10 +539,12 @@ class SimulatedZigbee2Mqtt(SimulatedDevice):
     def _wake(self, relay: Relay, now: float) -> None:
         super()._wake(relay, now)
         device = self._of[relay.address]
-        if relay is device.any_relay and self.powered and device.answers and not relay.faults.never_announces:
+        if relay is device.any_relay and self.powered and not relay.faults.never_announces:
             self._later(now + ANNOUNCED_S, lambda at: self._announce(device, at), relay.address)
 
     def _announce(self, device: ZigbeeDevice, now: float) -> None:
+        if not device.answers:
+            return
         device.seen_at = now
         data = {"friendly_name": device.name, "ieee_address": device.ieee}
         self._say(self._bridge("event"), {"type": "device_announce", "data": data})

@@ -23,7 +23,7 @@ class DeviceRunner:
 
     `clock`: monotonic seconds of the house. `reconnect_s`: fixed interval between attempts to reconnect; None: as the
     real device does, which may take two minutes. `on_message`: called after each message from the broker, when a load
-    may have changed.
+    may have changed. `on_lost`: called with the reason when the connection is lost or refused.
 
     `silent_cuts`: a device whose power is cut leaves its connection open, so that the broker publishes its last will
     only after one and a half times its keep-alive time, as on a real network. Otherwise the will is published at once.
@@ -38,6 +38,7 @@ class DeviceRunner:
         reconnect_s: float | None = 0.2,
         silent_cuts: bool = False,
         on_message: Callable[[], None] = lambda: None,
+        on_lost: Callable[[str], None] = lambda _reason: None,
     ) -> None:
         self.device = device
         self.connected = asyncio.Event()
@@ -46,6 +47,7 @@ class DeviceRunner:
         self._reconnect_s = reconnect_s
         self._silent_cuts = silent_cuts
         self._on_message = on_message
+        self._on_lost = on_lost
         self._link: MqttConnection | None = None
         self._abandoned: list[MqttConnection] = []
         self._left = False
@@ -69,7 +71,8 @@ class DeviceRunner:
                 try:
                     await self._one_connection()
                     attempt = 0
-                except BrokerError:
+                except BrokerError as error:
+                    self._on_lost(str(error))
                     attempt = 1 if self.connected.is_set() else attempt + 1
                     self.connected.clear()
                     await self._wait(self._reconnect_s or self.device.reconnect_s(attempt))
@@ -109,7 +112,9 @@ class DeviceRunner:
             self.connected.clear()
         finally:
             self._link = None
-            if device.powered or not self._silent_cuts:
+            if device.ended_cleanly:
+                await link.close()
+            elif device.powered or not self._silent_cuts:
                 device.on_disconnected(self._clock())
                 link.abort()
             else:

@@ -132,6 +132,8 @@ class SimulatedDevice(ABC):
         self.fresh = True
         """True until the first connection after a boot."""
         self.online_at = 0.0
+        self.ended_cleanly = False
+        """True after a clean stop: the connection is closed with DISCONNECT, and no last will follows."""
         self._timers: list[tuple[float, int, str, Callable[[float], None]]] = []
         self._numbers = count()
         self._outbox: list[DeviceMessage] = []
@@ -268,6 +270,7 @@ class SimulatedDevice(ABC):
                 self._wake(relay, now)
         if not self.powered and (address is None or not self._is_gateway):
             self.powered = True
+            self.ended_cleanly = False
             self.online_at = now + self.BOOT_S
             self.fresh = True
             self._boot(now)
@@ -370,6 +373,39 @@ class SimulatedDevice(ABC):
         sent = tuple(self._outbox)
         self._outbox.clear()
         return sent
+
+
+class SimulatedGateway(SimulatedDevice):
+    """Program with the broker connection, and devices with their own power behind it.
+
+    Its power is that of its computer: `power_cut` and `power_back` without an address. `stop` ends the program cleanly.
+    """
+
+    _is_gateway = True
+
+    @abstractmethod
+    def _siblings(self, relay: Relay) -> tuple[Relay, ...]:
+        """Return the relays of the device that this one is part of."""
+
+    @abstractmethod
+    def _close(self) -> None:
+        """Publish what the program publishes before it ends."""
+
+    def stop(self, now: float) -> tuple[DeviceMessage, ...]:
+        """Stop the program cleanly; return its last messages. Publish them before the connection is closed."""
+        self._run_due(now)
+        self._close()
+        sent = self._sent()
+        self._go_down()
+        self.ended_cleanly = True
+        return sent
+
+    def start(self, now: float) -> tuple[DeviceMessage, ...]:
+        """Start the program again."""
+        return self.power_back(now)
+
+    def _sharing_power(self, address: str | None) -> tuple[Relay, ...]:
+        return () if address is None else self._siblings(self.relays[address])
 
 
 def joined(*levels: str) -> str:

@@ -134,7 +134,10 @@ class VirtualBroker:
     def _notice(self, device: SimulatedDevice, now: float) -> None:
         """Note a connection that has become silent."""
         if self.up and not device.connected and device.client_id in self._sessions:
-            self._lost.setdefault(device.client_id, now + 1.5 * device.keepalive_s)
+            if device.ended_cleanly:
+                self._sessions.pop(device.client_id)
+            else:
+                self._lost.setdefault(device.client_id, now + 1.5 * device.keepalive_s)
 
     def _publish_will(self, client_id: str, now: float) -> None:
         will = self._sessions.pop(client_id, None)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from hw.mqtt_messages import Will
 from hw.simulated.device_faults import PHYSICAL_FAULTS, DeviceFaults
-from hw.simulated.mqtt_device import LINE_V, DeviceMessage, Relay, SimulatedDevice, joined, parsed
+from hw.simulated.mqtt_device import LINE_V, DeviceMessage, Relay, SimulatedGateway, joined, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -123,7 +123,7 @@ class ZigbeeDevice:
         return next(gang for gang, one in self.relays.items() if one is relay)
 
 
-class SimulatedZigbee2Mqtt(SimulatedDevice):
+class SimulatedZigbee2Mqtt(SimulatedGateway):
     """Zigbee2MQTT. Relays are `zigbee2mqtt/NAME`, gangs `zigbee2mqtt/NAME#l2`.
 
     `availability_timeout_s`: None: availability is off, as shipped. The default for mains-powered
@@ -141,7 +141,6 @@ class SimulatedZigbee2Mqtt(SimulatedDevice):
         *("recloses_s", "cannot_be_queried"),
     }
     BOOT_S = 1.0
-    _is_gateway = True
 
     def __init__(
         self,
@@ -171,21 +170,13 @@ class SimulatedZigbee2Mqtt(SimulatedDevice):
 
     # --- the program --------------------------------------------------------------------------------------------------
 
-    def stop(self, now: float) -> tuple[DeviceMessage, ...]:
-        """Stop the program cleanly: it saves its cache and reports that it is offline."""
-        self._run_due(now)
+    def _close(self) -> None:
+        """Save the cache and report the program as offline."""
         self._saved = self._caches()
         self._say(self._bridge("state"), {"state": "offline"}, qos=1, retain=True)
-        sent = self._sent()
-        self._go_down()
-        return sent
 
-    def start(self, now: float) -> None:
-        """Start the program: with the cache as saved, which may be old."""
-        self.power_back(now)
-
-    def _sharing_power(self, address: str | None) -> tuple[Relay, ...]:
-        return () if address is None else tuple(self._of[address].relays.values())
+    def _siblings(self, relay: Relay) -> tuple[Relay, ...]:
+        return tuple(self._of[relay.address].relays.values())
 
     def _boot(self, now: float) -> None:
         self._started_at = now

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from hw.mqtt_messages import Will
 from hw.simulated.device_faults import PHYSICAL_FAULTS, DeviceFaults
-from hw.simulated.mqtt_device import DeviceMessage, Relay, SimulatedDevice, joined, parsed
+from hw.simulated.mqtt_device import DeviceMessage, Relay, SimulatedGateway, joined, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,7 +71,7 @@ class ZwaveNode:
         return next(iter(self.relays.values()))
 
 
-class SimulatedZwaveGateway(SimulatedDevice):
+class SimulatedZwaveGateway(SimulatedGateway):
     """Z-Wave JS UI. Relays are `zwave/NODE#0`, with the number of the endpoint.
 
     `names`: type of the topics. `payload`: format of the values, JSON with time and value, or the plain value.
@@ -85,7 +85,6 @@ class SimulatedZwaveGateway(SimulatedDevice):
         *("splits_trip", "keeps_online", "welded", "recloses_s", "cannot_be_queried", "false_watts"),
     }
     BOOT_S = 5.0
-    _is_gateway = True
 
     def __init__(
         self,
@@ -109,20 +108,12 @@ class SimulatedZwaveGateway(SimulatedDevice):
 
     # --- the program --------------------------------------------------------------------------------------------------
 
-    def stop(self, now: float) -> tuple[DeviceMessage, ...]:
-        """Stop the program cleanly: the driver's status becomes false, the gateway's own status does not."""
-        self._run_due(now)
+    def _close(self) -> None:
+        """Report the driver as stopped; the gateway's own status stays as it is."""
         self._say(joined(self.base, "driver", "status"), "false", qos=1, retain=True)
-        sent = self._sent()
-        self._go_down()
-        return sent
 
-    def start(self, now: float) -> None:
-        """Start the program."""
-        self.power_back(now)
-
-    def _sharing_power(self, address: str | None) -> tuple[Relay, ...]:
-        return () if address is None else tuple(self._of[address].relays.values())
+    def _siblings(self, relay: Relay) -> tuple[Relay, ...]:
+        return tuple(self._of[relay.address].relays.values())
 
     # --- connection ---------------------------------------------------------------------------------------------------
 

@@ -77,12 +77,14 @@ class House:
 
 
 def zigbee(*settings: str, model: ZigbeeModel = ZigbeeModel.ZCL, **more: Any) -> tuple[House, SimulatedZigbee2Mqtt]:
+    """Return a house with one Zigbee device, and its gateway."""
     house = House(ZIGBEE, *settings, models={"Water Heater": model}, **more)
     assert isinstance(house.device, SimulatedZigbee2Mqtt)
     return house, house.device
 
 
 def zwave(*settings: str) -> tuple[House, SimulatedZwaveGateway]:
+    """Return a house with one Z-Wave node, and its gateway."""
     house = House(ZWAVE, *settings)
     assert isinstance(house.device, SimulatedZwaveGateway)
     return house, house.device
@@ -152,6 +154,7 @@ def test_a_stuck_zigbee_relay_is_reported_as_commanded_until_it_is_queried() -> 
 
 
 def test_zwave_reports_twice_and_only_the_second_report_is_read_from_the_node() -> None:
+    """The first one is made at the acknowledgment of the radio."""
     house, _ = zwave("stuck")
     house.news(5.0)
     house.command(False, 5.0)
@@ -171,6 +174,7 @@ def test_a_stuck_esphome_relay_is_reported_as_commanded() -> None:
 
 @pytest.mark.parametrize("address", [TASMOTA, SHELLY, HOMIE, SPAN])
 def test_other_stuck_relays_do_not_report_the_commanded_state(address: str) -> None:
+    """They report the state of their own switch."""
     house = House(address, "stuck")
     house.news(5.0)
     house.command(False, 5.0)
@@ -246,6 +250,7 @@ def test_a_retained_command_is_executed_when_the_broker_restarts(address: str) -
 
 @pytest.mark.parametrize("address", [ZIGBEE, ZWAVE])
 def test_a_gateway_ignores_a_retained_command_at_its_own_start(address: str) -> None:
+    """It arrives before the radio is ready."""
     house = House(address, "retained_set=ON", on=False)
     house.broker.advance(5.0)
     assert not house.relay.energized
@@ -265,6 +270,7 @@ def test_a_gateway_ignores_a_retained_command_at_its_own_start(address: str) -> 
     ],
 )
 def test_a_movement_during_a_restart_of_the_broker_is_never_published(address: str, topics: set[str]) -> None:
+    """Only the availability of the device or gateway is published again."""
     house = House(address)
     house.broker.advance(20.0)
     house.broker.goes_down(20.0)
@@ -277,6 +283,7 @@ def test_a_movement_during_a_restart_of_the_broker_is_never_published(address: s
 
 @pytest.mark.parametrize(("address", "off"), [(ESPHOME, "OFF"), (HOMIE, "false"), (SPAN, "OPEN")])
 def test_esphome_and_homie_repeat_their_states_at_each_connection(address: str, off: str) -> None:
+    """A broker without memory has the position again."""
     house = House(address)
     house.broker.goes_down(20.0)
     house.device.move_manually(address, False, 22.0)
@@ -289,6 +296,7 @@ def test_esphome_and_homie_repeat_their_states_at_each_connection(address: str, 
 
 
 def test_a_dead_zigbee2mqtt_leaves_its_devices_online() -> None:
+    """The last will covers the bridge only."""
     house, gateway = zigbee()
     gateway.availability_timeout_s = 600.0
     house.broker.power_cut(gateway, 5.0)
@@ -301,6 +309,7 @@ def test_a_dead_zigbee2mqtt_leaves_its_devices_online() -> None:
 
 
 def test_a_clean_stop_of_zwave_changes_only_the_status_of_its_driver() -> None:
+    """No last will follows, and the gateway still counts as connected."""
     house, gateway = zwave()
     house.broker.take(gateway.stop(10.0), 10.0)
     assert house.broker.retained["zwave/driver/status"] == b"false"
@@ -309,6 +318,7 @@ def test_a_clean_stop_of_zwave_changes_only_the_status_of_its_driver() -> None:
 
 
 def test_only_the_root_of_a_span_panel_is_lost() -> None:
+    """Children have no last will."""
     house = House(SPAN)
     house.broker.power_cut(house.device, 5.0)
     house.broker.advance(100.0)
@@ -318,6 +328,7 @@ def test_only_the_root_of_a_span_panel_is_lost() -> None:
 
 @pytest.mark.parametrize(("address", "topic"), [(TASMOTA, "tele/heater/LWT"), (ESPHOME, "panel/status")])
 def test_availability_that_is_kept_never_becomes_offline(address: str, topic: str) -> None:
+    """A broker may have lost the last will."""
     house = House(address, "keeps_online")
     house.broker.power_cut(house.device, 5.0)
     house.broker.advance(500.0)
@@ -325,6 +336,7 @@ def test_availability_that_is_kept_never_becomes_offline(address: str, topic: st
 
 
 def test_the_availability_of_a_shelly_is_not_retained() -> None:
+    """A program that connects later does not receive it."""
     house = House(SHELLY)
     assert "shellypro4pm-aabbccddeeff/online" in {one.topic for one in house.news(1.0)}
     assert house.broker.retained == {}
@@ -334,6 +346,7 @@ def test_the_availability_of_a_shelly_is_not_retained() -> None:
 
 
 def test_first_zigbee_messages_may_lack_the_state() -> None:
+    """A message without state says nothing about the position."""
     house, gateway = zigbee("missing_state_key")
     house.news(5.0)
     house.broker.take(gateway.set_load(ZIGBEE, 100.0, 6.0), 6.0)
@@ -343,11 +356,13 @@ def test_first_zigbee_messages_may_lack_the_state() -> None:
 
 
 def test_a_zwave_value_may_be_missing() -> None:
+    """The message has a time and no value."""
     house, _ = zwave("missing_state_key")
     assert [json.loads(text) for text in house.states(1.0)] == [{"time": 0}]
 
 
 def test_a_shelly_notice_of_power_has_no_output() -> None:
+    """A notice has only what changed."""
     house = House(SHELLY)
     house.news(5.0)
     house.broker.take(house.device.set_load(SHELLY, 100.0, 6.0), 6.0)
@@ -356,6 +371,7 @@ def test_a_shelly_notice_of_power_has_no_output() -> None:
 
 
 def test_tasmota_may_publish_two_formats_on_one_topic() -> None:
+    """With SetOption4, JSON and the plain word share the topic."""
     house = House(TASMOTA, "two_formats")
     house.news(5.0)
     house.command(False, 6.0)
@@ -370,6 +386,7 @@ def test_tasmota_may_publish_two_formats_on_one_topic() -> None:
     ("address", "answers"), [(ESPHOME, False), (SHELLY, False), (TASMOTA, True), (ZIGBEE, True), (ZWAVE, True)]
 )
 def test_a_repeated_command_is_answered_or_not(address: str, answers: bool) -> None:
+    """ESPHome and Shelly report changes only."""
     house = House(address, on=False)
     house.news(20.0)
     house.command(False, 20.0)
@@ -386,6 +403,7 @@ def test_a_repeated_command_is_answered_or_not(address: str, answers: bool) -> N
 def test_a_device_with_its_own_connection_is_offline_within_90_s(
     address: str, topic: str, word: bytes, after_s: float
 ) -> None:
+    """After one and a half times its keep-alive time."""
     house = House(address)
     house.broker.power_cut(house.device, 100.0)
     house.news(100.0 + after_s - 0.1)
@@ -395,6 +413,7 @@ def test_a_device_with_its_own_connection_is_offline_within_90_s(
 
 
 def test_zigbee2mqtt_needs_ten_minutes_to_report_a_device_as_offline() -> None:
+    """It pings a device only after ten minutes of silence."""
     house, gateway = zigbee()
     gateway.availability_timeout_s = 600.0
     gateway.power_cut(0.0)
@@ -410,6 +429,7 @@ def test_zigbee2mqtt_needs_ten_minutes_to_report_a_device_as_offline() -> None:
 
 
 def test_a_zwave_node_is_dead_only_after_a_command_failed() -> None:
+    """And alive again with the next command that arrives."""
     house, gateway = zwave()
     house.broker.power_cut(gateway, 10.0, ZWAVE)
     house.broker.advance(1000.0)
@@ -431,6 +451,7 @@ def test_a_zwave_node_is_dead_only_after_a_command_failed() -> None:
     [(TASMOTA, True), (SHELLY, False), (ESPHOME, False), (ZWAVE, True), (ZIGBEE, True), (HOMIE, False), (SPAN, True)],
 )
 def test_factory_power_on_setting_of_a_relay_that_was_on(address: str, factory: bool) -> None:
+    """As shipped, few devices return off."""
     house = House(address)
     house.broker.power_cut(house.device, 20.0, address)
     house.broker.power_back(house.device, 30.0, address)
@@ -439,6 +460,7 @@ def test_factory_power_on_setting_of_a_relay_that_was_on(address: str, factory: 
 
 @pytest.mark.parametrize("address", ALL)
 def test_a_device_that_wakes_on_ignores_its_setting(address: str) -> None:
+    """It was off before the power cut."""
     house = House(address, "wakes_on", on=False)
     house.broker.power_cut(house.device, 20.0, address)
     house.broker.power_back(house.device, 30.0, address)
@@ -477,12 +499,14 @@ def test_an_esphome_node_without_broker_restarts_and_drops_its_load() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_factory_fault_is_possible(family: str) -> None:
+    """A device as shipped can be built from its own list."""
     kind = FAMILIES[family]
     assert faults_from(family, []) == kind.FACTORY_FAULTS
 
 
 @pytest.mark.parametrize("address", ALL)
 def test_a_mute_device_moves_and_publishes_no_state(address: str) -> None:
+    """Its contacts are open all the same."""
     echoes = address in (ZIGBEE, ZWAVE)
     house = House(address, "mute", *(["echoes_before_switching=no"] if echoes else []))
     house.news(20.0)
@@ -493,6 +517,7 @@ def test_a_mute_device_moves_and_publishes_no_state(address: str) -> None:
 
 @pytest.mark.parametrize("address", ALL)
 def test_an_unreachable_device_neither_moves_nor_reports(address: str) -> None:
+    """Its radio is dead."""
     house = House(address, "unreachable")
     house.news(20.0)
     house.command(False, 20.0)
@@ -502,6 +527,7 @@ def test_an_unreachable_device_neither_moves_nor_reports(address: str) -> None:
 
 @pytest.mark.parametrize("address", [TASMOTA, SHELLY, ESPHOME, HOMIE, SPAN, ZIGBEE, ZWAVE])
 def test_a_welded_contact_keeps_the_load_on(address: str) -> None:
+    """The device reports off and the load draws its power."""
     house = House(address, "welded")
     house.command(False, 20.0)
     house.news(30.0)
@@ -509,6 +535,7 @@ def test_a_welded_contact_keeps_the_load_on(address: str) -> None:
 
 
 def test_a_failed_command_is_an_error_of_the_bridge_after_ten_seconds() -> None:
+    """Nothing is published on the topic of the device."""
     house, _ = zigbee("unreachable")
     house.news(5.0)
     house.command(False, 5.0)
@@ -531,6 +558,7 @@ def test_a_ts0601_breaker_cannot_be_queried() -> None:
 
 @pytest.mark.parametrize(("order", "first"), [("word-first", "last_event"), ("state-first", "state")])
 def test_a_trip_is_two_messages_in_either_order_and_its_word_is_cached(order: str, first: str) -> None:
+    """The word stands in every later message too."""
     house, gateway = zigbee(f"splits_trip={order}", model=ZigbeeModel.TS0601)
     house.news(5.0)
     house.broker.take(gateway.trip(ZIGBEE, 6.0), 6.0)
@@ -547,6 +575,7 @@ def test_a_trip_is_two_messages_in_either_order_and_its_word_is_cached(order: st
     [(SHELLY, '"errors":["overpower"]'), (SPAN, "FAULT"), (ZWAVE, '"value":6'), (TASMOTA, "MaxPowerReached")],
 )
 def test_a_trip_has_its_word_and_ignores_commands_until_it_is_reset(address: str, word: str) -> None:
+    """A command does not close a tripped breaker."""
     house = House(address)
     house.news(5.0)
     house.broker.take(house.device.trip(address, 6.0), 6.0)
@@ -559,6 +588,7 @@ def test_a_trip_has_its_word_and_ignores_commands_until_it_is_reset(address: str
 
 
 def test_a_breaker_that_recloses_is_on_by_itself() -> None:
+    """Some do so 35 s after the trip."""
     house, gateway = zigbee("recloses_s=35", model=ZigbeeModel.TS0601)
     gateway.trip(ZIGBEE, 6.0)
     house.broker.advance(40.0)
@@ -568,6 +598,7 @@ def test_a_breaker_that_recloses_is_on_by_itself() -> None:
 
 
 def test_a_locked_span_circuit_ignores_commands_without_a_message() -> None:
+    """Its property relay-controllable is false."""
     house = House(SPAN, "locked")
     assert house.broker.retained["ebus/5/c-heater/switch/relay-controllable"] == b"false"
     house.news(5.0)
@@ -588,6 +619,7 @@ def test_a_homie_device_may_rebuild_its_state_from_the_broker() -> None:
 
 
 def test_a_fault_that_a_family_cannot_have_is_refused() -> None:
+    """The message has the faults that are possible."""
     with pytest.raises(ValueError, match="tasmota/heater#1 cannot have the fault partial_notices"):
         SimulatedTasmota("heater", [Relay(TASMOTA, faults=DeviceFaults(partial_notices=True))])
 

@@ -49,7 +49,7 @@ class House:
     """One device on a virtual broker, and what was published since the last look."""
 
     def __init__(self, address: str, *settings: str, on: bool = True, **more: Any) -> None:
-        faults = faults_from(address.split("/")[0], settings)
+        faults = faults_from(address.split("/", 1)[0], settings)
         (self.device,) = simulated_devices([address], faults={address: faults}, on=on, load_w=4500.0, **more)
         self.address = address
         self.broker = VirtualBroker([self.device])
@@ -67,7 +67,7 @@ class House:
     def news(self, now: float) -> list[Heard]:
         """Return the messages of the device by now that were not yet returned."""
         self.broker.advance(now)
-        heard = [one for one in self.broker.heard[self._seen :] if one.topic not in {COMMANDS[self.address][0]}]
+        heard = [one for one in self.broker.heard[self._seen :] if one.topic != COMMANDS[self.address][0]]
         self._seen = len(self.broker.heard)
         return heard
 

@@ -208,11 +208,16 @@ class SimulatedSpan(SimulatedDevice):
         self._say(topic, content, qos=2, retain=True)
 
     def _greet(self, now: float, *, fresh: bool) -> None:
-        del now
         root = joined("ebus", "5", self.serial)
         children = [address.removeprefix(f"{self.FAMILY}/") for address in self.relays]
         self._keep(joined(root, "$state"), "init")
-        description = {"homie": "5.0", "version": 1, "name": "Panel", "type": "panel", "nodes": {}}
+        description = {
+            "homie": "5.0",
+            "version": 1,
+            "name": "Panel",
+            "type": "energy.ebus.device.distribution-enclosure",
+            "nodes": {},
+        }
         self._keep(joined(root, "$description"), {**description, "children": children})
         for relay in self.relays.values():
             self._keep(self._topic(relay, "$state"), "init")
@@ -221,25 +226,36 @@ class SimulatedSpan(SimulatedDevice):
             if (fresh or not relay.faults.silent_after_broker) and not relay.faults.mute:
                 self._say_relay(relay)
                 self._say_requester(relay)
-                self._say_power(relay)
+                self._say_power(relay, now)
             self._keep(self._topic(relay, "$state"), "ready")
         self._keep(joined(root, "$state"), "ready")
 
     def _description(self, relay: Relay) -> dict[str, object]:
-        words = {"datatype": "enum", "format": "OPEN,CLOSED,UNKNOWN", "settable": not relay.faults.locked}
-        requesters = "USER,LOAD_SHED,PCS,CONFIGURATION,FAULT,NONE"
+        requesters = "UNKNOWN,NONE,LOAD_SHED,USER,PCS,CONFIGURATION,FAULT"
         switch: dict[str, object] = {
-            "relay": words,
-            "relay-requester": {"datatype": "enum", "format": requesters, "settable": False},
-            "relay-controllable": {"datatype": "boolean", "settable": False},
+            "relay": {"datatype": "enum", "format": "UNKNOWN,OPEN,CLOSED", "settable": not relay.faults.locked},
+            "relay-requester": {"datatype": "enum", "format": requesters},
+            "relay-controllable": {"datatype": "boolean"},
+        }
+        meter: dict[str, object] = {
+            "active-power": {"datatype": "float", "unit": "W"},
+            "exported-energy": {"datatype": "float", "unit": "Wh"},
         }
         nodes = {
-            "switch": {"name": "Switch", "properties": switch},
-            "meter": {"name": "Meter", "properties": {"active-power": {"datatype": "float", "unit": "W"}}},
+            "switch": {"name": "switch", "type": "energy.ebus.capability.switch", "properties": switch},
+            "meter": {"name": "meter", "type": "energy.ebus.capability.meter", "properties": meter},
         }
-        name = relay.address.removeprefix(f"{self.FAMILY}/")
-        common = {"homie": "5.0", "version": 1, "name": name, "type": "circuit"}
-        return {**common, "root": self.serial, "parent": self.serial, "nodes": nodes}
+        return {
+            "homie": "5.0",
+            "version": 1,
+            "type": "energy.ebus.device.circuit",
+            "name": relay.address.removeprefix(f"{self.FAMILY}/"),
+            "nodes": nodes,
+            "children": [],
+            "root": self.serial,
+            "parent": self.serial,
+            "extensions": [],
+        }
 
     def _hear(self, topic: str, payload: bytes, retained: bool, now: float) -> None:
         word = payload.decode("utf-8", "replace")
@@ -265,7 +281,6 @@ class SimulatedSpan(SimulatedDevice):
             self._report_movement(relay, now, "command", changed=changed)
 
     def _report_movement(self, relay: Relay, now: float, by: str, *, changed: bool) -> None:
-        del now
         if by == "manual":
             self.requesters[relay.address] = "USER"
         elif by == "reclosing":
@@ -273,7 +288,7 @@ class SimulatedSpan(SimulatedDevice):
         if changed or not relay.faults.answers_only_changes:
             self._say_relay(relay)
             self._say_requester(relay)
-            self._say_power(relay)
+            self._say_power(relay, now)
 
     def _report_trip(self, relay: Relay, now: float) -> None:
         self.requesters[relay.address] = "FAULT"
@@ -285,11 +300,10 @@ class SimulatedSpan(SimulatedDevice):
             self._later(now + 1.0, lambda _at: second(relay), relay.address)
         else:
             second(relay)
-        self._say_power(relay)
+        self._say_power(relay, now)
 
     def _report_power(self, relay: Relay, now: float) -> None:
-        del now
-        self._say_power(relay)
+        self._say_power(relay, now)
 
     def _say_relay(self, relay: Relay) -> None:
         for _ in range(3 if relay.faults.repeats_messages else 1):
@@ -298,11 +312,13 @@ class SimulatedSpan(SimulatedDevice):
     def _say_requester(self, relay: Relay) -> None:
         self._keep(self._topic(relay, "switch", "relay-requester"), self.requesters[relay.address])
 
-    def _say_power(self, relay: Relay) -> None:
+    def _say_power(self, relay: Relay, now: float) -> None:
         if relay.answers and not relay.faults.mute:
-            # A circuit that consumes has negative power: it is measured as seen from the load.
+            # The panel measures what flows into its busbar: a load has negative power, and its energy is exported.
+            relay.meter(now)
             watts = _watts(relay, reported_on=relay.switched_on)
             self._keep(self._topic(relay, "meter", "active-power"), f"{-watts or 0.0:.1f}")
+            self._keep(self._topic(relay, "meter", "exported-energy"), f"{relay.energy_wh:.3f}")
 
     def _power_up_state(self, relay: Relay) -> bool:
         return relay.switched_on

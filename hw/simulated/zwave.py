@@ -91,7 +91,7 @@ class SimulatedZwaveGateway(SimulatedGateway):
         nodes: Iterable[ZwaveNode],
         *,
         base: str = "zwave",
-        gateway: str = "zwavejs2mqtt",
+        gateway: str = "zwave-js-ui",
         names: Literal["value-id", "named"] = "value-id",
         payload: Literal["json", "raw"] = "json",
         epoch_s: float = 0.0,

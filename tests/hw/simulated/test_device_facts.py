@@ -266,7 +266,7 @@ def test_a_gateway_ignores_a_retained_command_at_its_own_start(address: str) -> 
         (TASMOTA, {"tele/heater/LWT", "cmnd/heater/POWER"}),
         (SHELLY, {"shellypro4pm-aabbccddeeff/online"}),
         (ZIGBEE, {"zigbee2mqtt/bridge/state"}),
-        (ZWAVE, {"zwave/_CLIENTS/ZWAVE_GATEWAY-zwavejs2mqtt/status"}),
+        (ZWAVE, {"zwave/_CLIENTS/ZWAVE_GATEWAY-zwave-js-ui/status"}),
     ],
 )
 def test_a_movement_during_a_restart_of_the_broker_is_never_published(address: str, topics: set[str]) -> None:
@@ -313,7 +313,7 @@ def test_a_clean_stop_of_zwave_changes_only_the_status_of_its_driver() -> None:
     house, gateway = zwave()
     house.broker.take(gateway.stop(10.0), 10.0)
     assert house.broker.retained["zwave/driver/status"] == b"false"
-    assert json.loads(house.broker.retained["zwave/_CLIENTS/ZWAVE_GATEWAY-zwavejs2mqtt/status"]) == {"value": True}
+    assert json.loads(house.broker.retained["zwave/_CLIENTS/ZWAVE_GATEWAY-zwave-js-ui/status"]) == {"value": True}
     assert json.loads(house.broker.retained["zwave/Hot_Tub/status"])["status"] == "Alive"
 
 

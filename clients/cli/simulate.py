@@ -1,4 +1,4 @@
-"""`loadshed simulate meter`: a simulated meter for testing Modbus programs."""
+"""`loadshed simulate`: a simulated meter for Modbus programs, and simulated MQTT devices."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args, get_type_hints
 
 from clients.cli import argument_types
+from clients.cli.simulate_devices import add_devices
 from clients.terminal.exit_codes import DONE, NOT_DONE
 from clients.terminal.interrupt import accept_ctrl_c
 from clients.terminal.output import print_line
@@ -45,7 +46,8 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
     meter.add_argument("--twins", type=argument_types.twins, default=1, help=text)
     text = "a peculiarity of this meter; may be repeated. `--quirk x` lists the names"
     meter.add_argument("--quirk", action="append", default=[], metavar="NAME=VALUE", help=text)
-    parser.set_defaults(call=lambda arguments: _simulate(meter, arguments))
+    meter.set_defaults(call=lambda arguments: _simulate(meter, arguments))
+    add_devices(kinds)
 
 
 def _simulate(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:

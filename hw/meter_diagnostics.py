@@ -93,7 +93,7 @@ class MeterDiagnostics:
             return []
         self._steady_40005 = False
         dark_s = max(0.0, at - uptime_s - last[0])
-        sentence = f"the meter lost power within the {dark_s:.0f} s before it started, {uptime_s} s ago"
+        sentence = f"the meter lost power for {dark_s:.0f} s or less; it restarted {uptime_s} s ago"
         return [Finding(at, FindingKind.POWER_LOST, sentence)]
 
     def program_id(self, at: float, program_id: int) -> list[Finding]:

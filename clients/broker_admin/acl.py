@@ -1,4 +1,4 @@
-"""Who may say and hear what on the bus, in the lines of Mosquitto's access list."""
+"""Access list of Mosquitto: the topics that each user may read and write."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import Enum
 from controller.bus.topics import SiteTopics
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""A user's name: a colon, a space or a wildcard in it would mean something in one of the broker's files."""
+"""Valid user name. A colon, a space or a wildcard would have a meaning in one of the broker's files."""
 
 CONTROLLER_NAME = "loadshed"
 
@@ -47,7 +47,7 @@ class User:
 class TopicLayout:
     """Topics of a house. `contact`: those of an MQTT contact, with its availability; empty if it is on a pin.
 
-    `contact_query`: where its device is asked for its position; empty: it is not asked.
+    `contact_query`: topics of requests for its position; empty: there are none.
     """
 
     site: str
@@ -60,7 +60,7 @@ class TopicLayout:
 
 
 def lines(user: User, house: TopicLayout) -> tuple[str, ...]:
-    """Return what a user may do, as the access list says it. What is not in it is forbidden."""
+    """Return the lines of the access list for a user. Everything else is denied."""
     names = house.names
     if user.role is Role.CONTROLLER:
         return (
@@ -70,15 +70,15 @@ def lines(user: User, house: TopicLayout) -> tuple[str, ...]:
         )
     if user.role is Role.DEVICE:
         return _of_device(user, house)
-    # A request and its answer are between the one who asks and the controller.
-    hears = (f"topic read {names.everything}", *(f"topic read {topic}" for topic in house.contact))
+    # Requests and replies are visible to the requester and the controller only.
+    reads = (f"topic read {names.everything}", *(f"topic read {topic}" for topic in house.contact))
     if user.role is Role.PERSON:
-        return (*hears, f"topic write {names.ask('+')}", f"topic readwrite {names.answers('#')}")
-    return (*hears, f"topic deny {names.ask('#')}", f"topic deny {names.answers('#')}")
+        return (*reads, f"topic write {names.ask('+')}", f"topic readwrite {names.answers('#')}")
+    return (*reads, f"topic deny {names.ask('#')}", f"topic deny {names.answers('#')}")
 
 
 def _of_device(user: User, house: TopicLayout) -> tuple[str, ...]:
-    """Return what a device may do: hear its own commands, and say its own position. Never another's."""
+    """Return the lines for a device: it reads its own commands and writes its own reports, never another's."""
     own: list[str] = []
     for circuit in user.circuits:
         names = house.names
@@ -92,24 +92,24 @@ def _of_device(user: User, house: TopicLayout) -> tuple[str, ...]:
 
 
 def user_section(user: User, house: TopicLayout) -> str:
-    """Return a user's part of the access list; its first line says what the user was made for."""
+    """Return the section of a user in the access list. Its first line, a comment, holds the role."""
     return "\n".join((f"{_MARK}{user}", f"user {user.name}", *lines(user, house)))
 
 
 def users(access_list: str) -> tuple[User, ...]:
-    """Return the users of an access list that are ours, in its order."""
+    """Return the users that loadshed added to an access list, in its order."""
     return tuple(user for part in _parts(access_list) if (user := _user(part)) is not None)
 
 
 def with_user(access_list: str, user: User, house: TopicLayout) -> str:
-    """Return the list with this user, in the place it had; the lines of others stay as they are."""
+    """Return the list with this user, in its present place; all other lines are unchanged."""
     parts = _parts(access_list)
     place = next((n for n, part in enumerate(parts) if _name(part) == user.name), len(parts))
     return _joined([*parts[:place], user_section(user, house), *parts[place + 1 :]])
 
 
 def without_user(access_list: str, name: str) -> str:
-    """Return the list without what it says of a user."""
+    """Return the list without the section of a user."""
     return _joined([part for part in _parts(access_list) if _name(part) != name])
 
 

@@ -1,4 +1,4 @@
-"""Certificates for the broker, made on the spot by openssl: this house's own authority, and the broker's by it."""
+"""Certificates for the broker, created by openssl: an authority of this house, and the broker's signed by it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ distinguished_name = nothing
 
 
 class CertificateError(Exception):
-    """No certificates could be made. The text says what to do."""
+    """Raised when certificates cannot be created. The text states what to do."""
 
 
 def make(folder: Path, names: Sequence[str], group: str) -> None:
@@ -60,7 +60,7 @@ def make(folder: Path, names: Sequence[str], group: str) -> None:
     and install the new authority on the devices. Raises CertificateError, OSError.
     """
     if shutil.which("openssl") is None:
-        raise CertificateError("openssl is missing: sudo apt install openssl")
+        raise CertificateError("openssl is not installed. Run: sudo apt install openssl")
     with tempfile.TemporaryDirectory(prefix="loadshed-certificates-") as temporary:
         work = Path(temporary)
         (work / "index").touch()
@@ -80,7 +80,7 @@ def _alternative(name: str) -> str:
 
 
 def _sign(work: Path, name: str, common_name: str, kind: str, signer: str | None) -> None:
-    """Make a key and its certificate, signed by another's key, or by its own."""
+    """Create a key and its certificate, signed by another key or by itself."""
     configuration = ("-config", f"{work}/openssl.cnf")
     request = ("-newkey", f"rsa:{_KEY_BITS}", "-nodes", "-keyout", f"{work}/{name}.key", "-out", f"{work}/{name}.csr")
     # The first of several names; commas and slashes in it would be taken apart.

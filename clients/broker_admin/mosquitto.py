@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ETC = Path("/etc/mosquitto")
 GROUP = "mosquitto"
-"""As whom Debian's broker runs: it reads its password file again at each reload."""
+"""User as which Debian's broker runs: it reads its password file again at each reload."""
 
 PORT, TLS_PORT = 1883, 8883
 
@@ -59,7 +59,7 @@ tls_version tlsv1.2
 
 
 class AccessError(Exception):
-    """It cannot be done. The text says why, and what to do."""
+    """Raised when a step cannot be done. The text states why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class MosquittoConfig:
         return self.folder / certificates.AUTHORITY
 
     def decided_elsewhere(self) -> tuple[str, ...]:
-        """Return the lines of the broker's other files that say who may come in, and where; each with its file."""
+        """Return the lines about listeners and logins in the broker's other files, each with its file."""
         others = [self.etc / "mosquitto.conf", *sorted((self.etc / "conf.d").glob("*.conf"))]
         found: list[str] = []
         for path in others:
@@ -117,18 +117,18 @@ class MosquittoConfig:
         return acl.users(read(self.folder / "acl"))
 
     def set_up(self, house: TopicLayout, listening: Listeners, password: str) -> None:
-        """Write what the broker is to read, and let the controller in. Who was let in before, stays.
+        """Write the broker's files and add the user of the controller. Present users stay.
 
         Certificates that are there stay as well: every device knows them. Raises AccessError, OSError.
         """
         if decided := self.decided_elsewhere():
             raise AccessError(
-                f"this broker is already configured ({'; '.join(decided)}): remove that first, or keep it and add "
+                f"this broker is already configured ({'; '.join(decided)}). Remove these lines, or keep them and add "
                 "a user for loadshed there (docs/security.md has the topics)"
             )
         main = self.etc / "mosquitto.conf"
         if main.exists() and not _INCLUDES.search(read(main)):
-            raise AccessError(f"{main} does not read what is in conf.d: add the line: include_dir {self.etc}/conf.d")
+            raise AccessError(f"{main} does not include conf.d. Add this line to it: include_dir {self.etc}/conf.d")
         for folder in (self.folder, self.configuration.parent):
             folder.mkdir(parents=True, exist_ok=True)
         if listening.names and not self.authority.exists():
@@ -161,7 +161,7 @@ class MosquittoConfig:
         """Remove a user. Raises AccessError if there is no user of this name, OSError."""
         acl_file, passwd = self.folder / "acl", self.folder / "passwd"
         if name not in {user.name for user in self.users()}:
-            raise AccessError(f"there is no {name} (`loadshed broker list` shows who there is)")
+            raise AccessError(f"no user {name!r}. `loadshed broker list` shows all users.")
         self._write(passwd, passwords.without_user(read(passwd), name))
         self._write(acl_file, acl.without_user(read(acl_file), name))
 
@@ -171,7 +171,7 @@ class MosquittoConfig:
 
     def _must_be_set_up(self) -> None:
         if not self.folder.is_dir():
-            raise AccessError("the broker is not set up yet: sudo loadshed broker init")
+            raise AccessError("the broker is not set up. Run: sudo loadshed broker init")
 
     def _write(self, path: Path, text: str) -> None:
         write(path, text, mode=0o640, group=GROUP)

@@ -57,7 +57,7 @@ def describe(configuration: Configuration) -> Description:
 
 
 def _line(circuit: Circuit, shed: list[CircuitId]) -> CircuitLine:
-    fate, why = _fate(circuit, shed)
+    action, why = _action(circuit, shed)
     return CircuitLine(
         circuit=circuit.id,
         name=circuit.name,
@@ -65,14 +65,14 @@ def _line(circuit: Circuit, shed: list[CircuitId]) -> CircuitLine:
         amps="" if circuit.amps is None else f"{circuit.amps:g} A",
         breaker=circuit.kind.value,
         tag=circuit.tag.value,
-        action=fate,
+        action=action,
         why=why,
         restore=_back(circuit) if sheddable(circuit) else "",
         uncontrollable=not controllable(circuit),
     )
 
 
-def _fate(circuit: Circuit, shed: list[CircuitId]) -> tuple[str, str]:
+def _action(circuit: Circuit, shed: list[CircuitId]) -> tuple[str, str]:
     reason = uncontrollable_reason(circuit)
     if circuit.tag is Tag.NONESSENTIAL and reason is not None:
         return "UNCONTROLLABLE, stays ON", f"{reason}; it must be switched off manually"
@@ -88,17 +88,17 @@ def _fate(circuit: Circuit, shed: list[CircuitId]) -> tuple[str, str]:
 
 def _back(circuit: Circuit) -> str:
     ways = {
-        Restore.AUTO: "comes back by itself if it was on",
+        Restore.AUTO: "restored automatically if it was on",
         Restore.ASK: "restored on user request",
         Restore.NEVER: "stays off until a user switches it on",
     }
     parts = [ways[circuit.restore]]
     if circuit.min_off_s:
-        parts.append(f"rests {circuit.min_off_s:g} s or more")
+        parts.append(f"after at least {circuit.min_off_s:g} s off")
     if circuit.override is Override.NEVER:
         parts.append("always shed again after manual switching")
     if circuit.wakes is Wakes.OFF:
-        parts.append("wakes off")
+        parts.append("also turned on after a power loss of its relay")
     return ", ".join(parts)
 
 
@@ -112,4 +112,4 @@ def _summary(lines: tuple[CircuitLine, ...], shed: int) -> str:
     if not stuck:
         return told
     which = "1 nonessential circuit" if stuck == 1 else f"{stuck} nonessential circuits"
-    return f"{told} {which} cannot be controlled: ON unless switched by hand."
+    return f"{told} {which} cannot be controlled: ON unless switched off manually."

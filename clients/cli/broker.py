@@ -1,4 +1,4 @@
-"""`loadshed broker`: who may come in, and what each may say and hear."""
+"""`loadshed broker`: users of this machine's Mosquitto, and the topics that each may read and write."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-PASSWORD_FILE = "broker.password"  # noqa: S105 — its name, not what is in it
+PASSWORD_FILE = "broker.password"  # noqa: S105 — a file name
 _ADDRESS = re.compile(r"[A-Za-z0-9.:-]+")
 _ROLES = (Role.DEVICE, Role.INTEGRATOR, Role.PERSON)
 
 _EPILOG = """roles:
-  device       hears the commands to its own circuits, and says their position; nothing else
-  integrator   reads everything, and can change nothing: a page, a recorder, another system
-  person       reads everything, and may ask as `loadshed ask` does
+  device       receives the commands to its own circuits and reports their positions; nothing else
+  integrator   reads everything and can change nothing: a dashboard, a recorder, another system
+  person       reads everything and may send requests, as `loadshed ask` does
 
-The controller alone may command a breaker. A password is shown once; Mosquitto keeps only its hash."""
+Only the controller may command a breaker. A password is shown once; Mosquitto stores only its hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,53 +57,59 @@ class _BrokerHost:
 
 def add_broker(parser: argparse.ArgumentParser) -> None:
     """Describe `broker`."""
-    parser.description = "Set up this machine's Mosquitto for the house, and say who may do what on it."
+    parser.description = "Set up the Mosquitto broker of this machine for the house, and manage its users."
     parser.epilog = _EPILOG
     steps = parser.add_subparsers(required=True, metavar="STEP", title="steps")
 
-    def step(name: str, says: str, call: Callable[[argparse.Namespace, _BrokerHost], int]) -> argparse.ArgumentParser:
-        made = steps.add_parser(name, help=says, description=f"{says[0].upper()}{says[1:]}.")
+    def step(name: str, text: str, call: Callable[[argparse.Namespace, _BrokerHost], int]) -> argparse.ArgumentParser:
+        made = steps.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         folders(made, config=True)
         made.add_argument("--etc", metavar="DIR", type=Path, default=ETC, help="Mosquitto's folder (%(default)s)")
         made.add_argument("--no-reload", action="store_true", help="write the files only; do not reload the broker")
         made.set_defaults(call=lambda arguments: _with_place(arguments, call))
         return made
 
-    begin = step("init", "require a password from every client, and let the house's network reach the broker", _init)
-    says = "encrypted, on port 8883, with certificates made here and now; or no longer (default: as it is)"
-    begin.add_argument("--tls", action=BooleanOptionalAction, help=says)
-    begin.add_argument(
-        "--plain", action="store_true", help="beside --tls: port 1883 as well, for devices that know none"
+    begin = step(
+        "init", "require a password from every client, and accept connections from the network of the house", _init
     )
-    says = "a name or an address by which devices reach this machine, for its certificate; may be repeated"
-    begin.add_argument("--name", action="append", metavar="NAME", help=f"{says} (default: all that it has now)")
+    text = "use TLS on port 8883, with certificates created by this command, or no longer use it (default: no change)"
+    begin.add_argument("--tls", action=BooleanOptionalAction, help=text)
+    begin.add_argument("--plain", action="store_true", help="with --tls: also accept devices without TLS, on port 1883")
+    text = "name or address by which devices reach this machine, for its certificate; may be repeated"
+    begin.add_argument("--name", action="append", metavar="NAME", help=f"{text} (default: all its present names)")
 
     add = step("add-user", "add a user", _add_user)
     add.add_argument("name", metavar="NAME")
     add.add_argument("--role", required=True, choices=[role.value for role in _ROLES], help="see `loadshed broker -h`")
-    says = "a device's circuit; may be repeated (default: the one called NAME)"
-    add.add_argument("--circuit", action="append", metavar="CIRCUIT", help=says)
-    add.add_argument("--contact", action="store_true", help="the device is the transfer switch's contact")
-    add.add_argument("--replace", action="store_true", help="replace an existing user of that name")
-    add.add_argument("--password-file", type=Path, metavar="FILE", help="write the password there, and show it nowhere")
+    text = "id of a circuit of the device; may be repeated (default: NAME)"
+    add.add_argument("--circuit", action="append", metavar="CIRCUIT", help=text)
+    add.add_argument("--contact", action="store_true", help="the device reports the transfer switch contact")
+    add.add_argument(
+        "--replace", action="store_true", help="replace an existing user of this name; the password changes"
+    )
+    add.add_argument(
+        "--password-file", type=Path, metavar="FILE", help="write the password to FILE instead of showing it"
+    )
     step("remove-user", "remove a user", _remove_user).add_argument("name", metavar="NAME")
-    step("list", "show who may come in, and as what", _list)
+    step("list", "show all users and their roles", _list)
 
 
 def _with_place(arguments: argparse.Namespace, call: Callable[[argparse.Namespace, _BrokerHost], int]) -> int:
     installer = read_installer_file(arguments.config)
     if isinstance(installer, ConfigErrors):
-        print_error(f"first correct {arguments.config / INSTALLER_FILE}: `loadshed check` shows its errors")
+        print_error(f"{arguments.config / INSTALLER_FILE} has errors. Correct them first; `loadshed check` shows them.")
         return WRONG_CONFIGURATION
     circuits = read_file(arguments.config / CIRCUITS_FILE)
     panel = circuits if isinstance(circuits, ConfigErrors) else parse_circuits(circuits)
     contact = installer.contact
-    said = (contact.topic, contact.availability_topic) if isinstance(contact, MqttContact) else ()
+    contact_topics = (contact.topic, contact.availability_topic) if isinstance(contact, MqttContact) else ()
     query = contact.query_topic if isinstance(contact, MqttContact) else None
     place = _BrokerHost(
         arguments.config,
         TopicLayout(
-            installer.site.id, tuple(dict.fromkeys(topic for topic in said if topic)), (query,) if query else ()
+            installer.site.id,
+            tuple(dict.fromkeys(topic for topic in contact_topics if topic)),
+            (query,) if query else (),
         ),
         None if isinstance(panel, ConfigErrors) else tuple(panel.circuits),
         MosquittoConfig(arguments.etc.absolute()),
@@ -114,7 +120,7 @@ def _with_place(arguments: argparse.Namespace, call: Callable[[argparse.Namespac
     except (AccessError, CertificateError) as error:
         print_error(str(error))
     except PermissionError as error:
-        print_error(f"{error.filename}: only root may: sudo loadshed broker …")
+        print_error(f"{error.filename}: permission denied. Run the command as root: sudo loadshed broker …")
     except OSError as error:
         print_error(f"{error.filename or arguments.etc}: {error.strerror or error}")
     return NOT_DONE
@@ -126,11 +132,11 @@ def _with_place(arguments: argparse.Namespace, call: Callable[[argparse.Namespac
 def _init(arguments: argparse.Namespace, place: _BrokerHost) -> int:
     tls = place.files.has_tls if arguments.tls is None else arguments.tls
     if not tls and (arguments.plain or arguments.name):
-        raise AccessError("--plain and --name go with --tls")
+        raise AccessError("--plain and --name require --tls")
     if wrong := [name for name in arguments.name or () if not _ADDRESS.fullmatch(name)]:
-        raise AccessError(f"{wrong[0]!r} is neither a name nor an address of a machine")
+        raise AccessError(f"--name {wrong[0]!r}: not a host name or IP address")
     names = tuple(arguments.name or own_names()) if tls else ()
-    # Done again without a word on either, it takes nothing back: a device that came in yesterday comes in today.
+    # Without --tls and --plain, a second run keeps both as they are: a device that connected before still connects.
     as_it_was = arguments.tls is None and place.files.is_plain
     listening = Listeners(names, plain=arguments.plain or not tls or as_it_was)
     certified = place.files.authority.exists()
@@ -139,14 +145,16 @@ def _init(arguments: argparse.Namespace, place: _BrokerHost) -> int:
     place.files.set_up(place.house, listening, password)
     write(kept, password + "\n", mode=0o640, group=CONTROLLER_NAME)
     written = _log_in(place, kept)
-    print_line(f"Mosquitto accepts clients with a name and a password, at port {_ports(listening)}.")
+    print_line(f"Mosquitto requires a user name and a password. Ports: {_ports(listening)}.")
     if names:
-        stays = f"the one that was there: for other names remove {place.files.authority}, and do this again"
-        print_line(f"Its certificate is {stays if certified else 'for ' + ', '.join(names)}.")
-        print_line(f"Give the devices {place.files.authority}.")
-    print_line(f"The controller is {CONTROLLER_NAME!r}; its password is in {kept}{written}.")
+        if certified:
+            print_line(f"Existing certificate kept. For other names: remove {place.files.authority}, run this again.")
+        else:
+            print_line(f"New certificate for {', '.join(names)}.")
+        print_line(f"Install this file on the devices: {place.files.authority}")
+    print_line(f"User of the controller: {CONTROLLER_NAME}; its password is in {kept}.{written}")
     _restart(place)
-    print_line("Let the devices in, each for itself: sudo loadshed broker add-user NAME --role device")
+    print_line("Next, add a user for each device: sudo loadshed broker add-user NAME --role device")
     return DONE
 
 
@@ -157,7 +165,9 @@ def _kept_password(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except ValueError as error:
-        raise AccessError(f"{path} is not text: save it as UTF-8, or remove it for a new password") from error
+        raise AccessError(
+            f"{path} is not a text file. Save it as UTF-8, or remove it to create a new password."
+        ) from error
 
 
 def _ports(listening: Listeners) -> str:
@@ -167,20 +177,21 @@ def _ports(listening: Listeners) -> str:
 
 
 def _log_in(place: _BrokerHost, password_file: Path) -> str:
-    """Write the controller's user to installer.toml; return a message about it."""
+    """Write the controller's login to installer.toml; return what to add to the message about it."""
     path = place.config_dir / INSTALLER_FILE
     text = read_file(path)
     login = (f'username = "{CONTROLLER_NAME}"', f'password_file = "{password_file}"')
-    said = text if isinstance(text, ConfigErrors) else parse_installer(text)
-    if isinstance(text, ConfigErrors) or isinstance(said, ConfigErrors):
-        return f". Write into {path}, [broker]: {'; '.join(login)}"
-    if said.broker.username is not None:
-        return "" if said.broker.username == CONTROLLER_NAME else f". Write into {path}, [broker]: {'; '.join(login)}"
+    by_hand = f" Add to [broker] in {path}: {'; '.join(login)}"
+    read = text if isinstance(text, ConfigErrors) else parse_installer(text)
+    if isinstance(text, ConfigErrors) or isinstance(read, ConfigErrors):
+        return by_hand
+    if read.broker.username is not None:
+        return "" if read.broker.username == CONTROLLER_NAME else by_hand
     new = with_login(text, login)
     if isinstance(parse_installer(new), ConfigErrors):
-        return f". Write into {path}, [broker]: {'; '.join(login)}"
+        return by_hand
     rewrite(path, new)
-    return f", and {path} says so"
+    return f" The login was added to {path}."
 
 
 def own_names() -> list[str]:
@@ -200,15 +211,15 @@ def own_names() -> list[str]:
 def _add_user(arguments: argparse.Namespace, place: _BrokerHost) -> int:
     user = _wanted(arguments, place)
     if not arguments.replace and user.name in {known.name for known in place.files.users()}:
-        raise AccessError(f"user {user.name} exists already: --replace creates it again, with another password")
+        raise AccessError(f"user {user.name} already exists. Add --replace to replace it; its password changes.")
     password = new_password()
     if (target := arguments.password_file) is not None:
         # Before the user is added: a password that is not stored anywhere is useless.
         target.parent.mkdir(parents=True, exist_ok=True)
         write(target, password + "\n", mode=0o600)
     place.files.add_user(user, password, place.house)
-    print_line(f"{user.name}: {user}")
-    print_line(f"password: {'in ' + str(target) if target is not None else password}")
+    print_line(f"User {user.name}: {user}")
+    print_line(f"Password: {'written to ' + str(target) if target is not None else password}")
     _reload(place)
     return DONE
 
@@ -217,29 +228,35 @@ def _wanted(arguments: argparse.Namespace, place: _BrokerHost) -> User:
     name, role = arguments.name, Role(arguments.role)
     if not NAME.fullmatch(name) or name == CONTROLLER_NAME:
         raise AccessError(
-            f"{name!r} cannot be a user's name: letters, digits, '.', '_' and '-', but not {CONTROLLER_NAME!r}"
+            f"{name!r} is not a valid user name: use letters, digits, '.', '_', '-'. {CONTROLLER_NAME!r} is reserved."
         )
     if role is not Role.DEVICE:
         if arguments.circuit or arguments.contact:
-            raise AccessError("--circuit and --contact go with --role device")
+            raise AccessError("--circuit and --contact require --role device")
         return User(name, role)
     if arguments.contact and not place.house.contact:
-        raise AccessError('the contact is on a pin ([contact] source = "gpio"): no MQTT device publishes it')
+        raise AccessError(
+            '--contact: the contact is wired to a GPIO pin ([contact] source = "gpio"), not an MQTT device'
+        )
     circuits = tuple(arguments.circuit or (() if arguments.contact else (name,)))
     known = place.circuits
     for circuit in circuits:
         if known is None:
-            raise AccessError("first correct circuits.toml: `loadshed check` shows its errors")
+            raise AccessError("circuits.toml has errors. Correct them first; `loadshed check` shows them.")
         if circuit not in known:
-            raise AccessError(f"there is no circuit {circuit}: --circuit one of {', '.join(known)}")
+            raise AccessError(
+                f"no circuit {circuit!r} in circuits.toml. Name the circuit with --circuit; known: {', '.join(known)}"
+            )
     return User(name, role, circuits, contact=arguments.contact)
 
 
 def _remove_user(arguments: argparse.Namespace, place: _BrokerHost) -> int:
     if arguments.name == CONTROLLER_NAME:
-        raise AccessError("without the controller's own user nothing is shed")
+        raise AccessError(
+            f"{CONTROLLER_NAME} is the user of the controller: without it no circuit can be shed. It was not removed."
+        )
     place.files.remove_user(arguments.name)
-    print_line(f"{arguments.name} is let in no longer")
+    print_line(f"User {arguments.name} removed.")
     _reload(place)
     return DONE
 
@@ -247,8 +264,8 @@ def _remove_user(arguments: argparse.Namespace, place: _BrokerHost) -> int:
 def _list(_: argparse.Namespace, place: _BrokerHost) -> int:
     users = place.files.users()
     if not users:
-        raise AccessError("the broker is not set up yet: sudo loadshed broker init")
-    print_line(table(("user", "may"), [(user.name, str(user)) for user in users]))
+        raise AccessError("the broker is not set up. Run: sudo loadshed broker init")
+    print_line(table(("user", "role"), [(user.name, str(user)) for user in users]))
     return DONE
 
 
@@ -258,7 +275,7 @@ def _list(_: argparse.Namespace, place: _BrokerHost) -> int:
 def _reload(place: _BrokerHost) -> None:
     """Let the broker reload its lists; remaining users stay connected."""
     if not (place.reload and _systemctl("reload", "mosquitto.service")):
-        print_line("Mosquitto knows it after: sudo systemctl reload mosquitto")
+        print_line("To apply the change: sudo systemctl reload mosquitto")
 
 
 def _restart(place: _BrokerHost) -> None:
@@ -266,7 +283,7 @@ def _restart(place: _BrokerHost) -> None:
     if not (
         place.reload and _systemctl("restart", "mosquitto.service") and _systemctl("try-restart", "loadshed.service")
     ):
-        print_line("Now: sudo systemctl restart mosquitto; sudo systemctl try-restart loadshed")
+        print_line("To apply the change: sudo systemctl restart mosquitto; sudo systemctl try-restart loadshed")
 
 
 def _systemctl(*words: str) -> bool:

@@ -100,6 +100,8 @@ def _drill(arguments: argparse.Namespace) -> int:
     if configuration is None:
         return WRONG_CONFIGURATION
     drill_plan = _plan(arguments, site, configuration)
+    if arguments.restore_all:
+        drill_plan = drill_plan.with_restore_all()
     return _live(arguments, site, drill_plan) if arguments.live else _dry(drill_plan, as_json=arguments.json)
 
 
@@ -186,7 +188,8 @@ async def _confirm_and_run(arguments: argparse.Namespace, site: Site, drill_plan
     except InputClosedError as error:
         print_error(f"Nothing was switched: {error}")
         return None
-    return await _run(arguments, site, drill_plan, prompt.say, restore_all=restore_all)
+    planned = drill_plan.with_restore_all() if restore_all else drill_plan
+    return await _run(arguments, site, planned, prompt.say, restore_all=restore_all)
 
 
 def _waiting(drill_plan: DrillPlan) -> str:

@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
 _NEEDS = ("gpiozero", "pymodbus")
 _REFRESH_S = 0.1
-# What does not answer is tried for as long as it takes; a visitor believes it after the third time.
-_TRIES, _TRIES_SHOWN = re.compile(r"\(tries (\d+)\)"), 3
+# An OFF without acknowledgment is repeated without limit. The demo shows the first attempts only.
+_ATTEMPT, _ATTEMPTS_SHOWN = re.compile(r"\battempt (\d+)\)"), 3
 # Restoring takes half a minute of house time; if it does not end, something is wrong and the report shows it.
 _PATIENCE_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A time that goes by, then something that happens. `factor`: house seconds in one of ours, in that time."""
+    """A wait, then an event of the scenario. `factor`: house seconds per real second during the wait."""
 
     factor: float
     lasts_s: float
@@ -49,15 +49,15 @@ class Scene:
 
 
 def demo(*, short: bool, plain: bool, keep: Path | None) -> int:
-    """Play the outage and print its report; return the exit code. `keep`: where the files stay; None: nowhere."""
+    """Play the outage and print its report; return the exit code. `keep`: folder for the files; None: not kept."""
     missing = [name for name in _NEEDS if find_spec(name) is None] + ([] if can_run() else ["amqtt"])
     if missing:
-        print_error(f"the demo needs {', '.join(missing)}: pip install 'loadshed[demo]'")
+        print_error(f"The demo needs {', '.join(missing)}. Run: pip install 'loadshed[demo]'")
         return NOT_DONE
     accept_ctrl_c()
     with _folder(keep) as folder:
         if not _played(folder, short=short, plain=plain or not sys.stdout.isatty() or find_spec("rich") is None):
-            print_line("stopped")
+            print_line("The demo was stopped.")
             return INTERRUPTED
         return _report(folder, keep)
 
@@ -96,12 +96,12 @@ def _screen(view: DemoView, *, plain: bool) -> Iterator[Screen]:
 
 @contextlib.contextmanager
 def _journal_on(screen: Screen) -> Iterator[None]:
-    """Show the daemon's own journal, and keep the libraries' from the screen."""
+    """Show the journal of the daemon, and hide the log lines of libraries."""
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             text = record.getMessage()
-            if (tries := _TRIES.search(text)) is None or int(tries[1]) <= _TRIES_SHOWN:
+            if (attempt := _ATTEMPT.search(text)) is None or int(attempt[1]) <= _ATTEMPTS_SHOWN:
                 screen.tell(text)
 
     handler, journal = Handler(), logging.getLogger("loadshed")
@@ -126,12 +126,12 @@ def _report(folder: Path, keep: Path | None) -> int:
     with EventLog(state_dir) as log:
         outage = log.outage()
         if outage is None:
-            print_error("the daemon wrote down no outage: this is a fault of the program")
+            print_error("The daemon recorded no outage. This is an error in the program; please report it.")
             return NOT_DONE
         print_line("\n" + report_text(build_report(log, outage, last_valid(state_dir))))
-    print_line("\nTimes and durations are the house's: its clock ran faster than yours.")
+    print_line("\nAll times and durations are those of the simulated house, whose clock ran faster than real time.")
     if keep is not None:
-        print_line(f"The page with the demand curve: loadshed report --html --state {state_dir} > outage.html")
+        print_line(f"Report with the demand chart: loadshed report --html --state {state_dir} > outage.html")
     return DONE
 
 
@@ -148,7 +148,7 @@ class _Demo:
 
     async def run(self) -> bool:
         """Play to the end and return True; False if a user stopped the daemon (Ctrl-C) before."""
-        from clients.demo.house import demo_house  # noqa: PLC0415  # it reads the time: the house's clock is in force now
+        from clients.demo.house import demo_house  # noqa: PLC0415  # it reads the time, which is by now the house's
 
         async with demo_house(self._clock) as house:
             house.write_files(self._folder / "config")
@@ -163,7 +163,7 @@ class _Demo:
                 await asyncio.gather(*watching, return_exceptions=True)
 
     async def _daemon(self) -> None:
-        """Be `loadshed run`, from its files on."""
+        """Run the daemon, starting with its files."""
         from controller.config import history  # noqa: PLC0415
         from controller.daemon import Daemon  # noqa: PLC0415
 
@@ -181,7 +181,7 @@ class _Demo:
             await asyncio.wait({playing, daemon}, return_when=asyncio.FIRST_COMPLETED)
             finished = playing.done()
             if finished:
-                signal.raise_signal(signal.SIGTERM)  # as systemd would: the daemon says goodbye and writes its rows
+                signal.raise_signal(signal.SIGTERM)  # as systemd would: the daemon disconnects and writes its rows
         finally:
             playing.cancel()
             await asyncio.gather(playing, return_exceptions=True)
@@ -193,7 +193,7 @@ class _Demo:
     # --- the play ----------------------------------------------------------------------------------------------------
 
     async def _play(self, house: DemoHouse) -> None:
-        self._tell("A simulated house on utility. Its clock runs faster than yours: × is how much")
+        self._tell("A simulated house on utility power. Its clock runs faster than real time: ×16 is 16 times as fast")
         for scene in _short_scenes(house) if self._short else _scenes(house):
             self._clock.set_speed(scene.factor)
             await asyncio.sleep(scene.lasts_s)
@@ -217,7 +217,7 @@ class _Demo:
     # --- what is shown -----------------------------------------------------------------------------------------------
 
     async def _watch(self, house: DemoHouse) -> None:
-        """Listen to what the daemon says on the bus, as any other program may."""
+        """Receive what the daemon publishes, as any other program may."""
         from hw.mqtt import MqttConnection  # noqa: PLC0415
 
         topics = SiteTopics(self._view.site)
@@ -242,26 +242,38 @@ class _Demo:
 
 def _scenes(house: DemoHouse) -> tuple[Scene, ...]:
     return (
-        Scene(8.0, 20.0, "Utility fails: the house is dark, the generator cranks", house.darken),
-        Scene(5.0, 8.0, "The generator takes over: the switch transfers, its contact opens", house.transfer),
-        Scene(4.0, 24.0, "The house settles down for the outage: time flies", lambda: None),
+        Scene(8.0, 20.0, "Utility fails: the house has no power; the generator starts", house.darken),
+        Scene(
+            5.0,
+            8.0,
+            "The generator supplies the house: the transfer switch transfers and its contact opens",
+            house.transfer,
+        ),
+        Scene(4.0, 24.0, "The outage continues; the clock runs faster", lambda: None),
         Scene(20.0, 40.0, "A user repairs the dishwasher's stuck breaker and switches it off", house.free_dishwasher),
-        Scene(60.0, 90.0, "A user draws water: the well pump starts", lambda: house.draw("well-pump", 1.8)),
+        Scene(60.0, 90.0, "A faucet is opened: the well pump starts", lambda: house.draw("well-pump", 1.8)),
         Scene(60.0, 240.0, "The well pump stops", lambda: house.draw("well-pump", 0.0)),
-        Scene(60.0, 150.0, "It is cold: heaters plugged in at the garage", lambda: house.draw("garage", 2.6)),
-        Scene(60.0, 420.0, "The garage is warm", lambda: house.draw("garage", 0.5)),
-        Scene(60.0, 210.0, "Utility is back: the transfer switch waits", house.house.utility_returns),
-        Scene(20.0, 30.0, "The switch goes back to utility: its contact closes", house.house.retransfers),
+        Scene(60.0, 150.0, "Space heaters are plugged in in the garage", lambda: house.draw("garage", 2.6)),
+        Scene(60.0, 420.0, "The space heaters are unplugged", lambda: house.draw("garage", 0.5)),
+        Scene(
+            60.0, 210.0, "Utility is back: the transfer switch waits until it is stable", house.house.utility_returns
+        ),
+        Scene(20.0, 30.0, "The transfer switch returns to utility: its contact closes", house.house.retransfers),
     )
 
 
 def _short_scenes(house: DemoHouse) -> tuple[Scene, ...]:
     return (
-        Scene(16.0, 16.0, "Utility fails: the house is dark, the generator cranks", house.darken),
-        Scene(16.0, 8.0, "The generator takes over: the switch transfers, its contact opens", house.transfer),
+        Scene(16.0, 16.0, "Utility fails: the house has no power; the generator starts", house.darken),
+        Scene(
+            16.0,
+            8.0,
+            "The generator supplies the house: the transfer switch transfers and its contact opens",
+            house.transfer,
+        ),
         Scene(10.0, 20.0, "A user repairs the dishwasher's stuck breaker and switches it off", house.free_dishwasher),
-        Scene(60.0, 10.0, "A user draws water: the well pump starts", lambda: house.draw("well-pump", 1.8)),
+        Scene(60.0, 10.0, "A faucet is opened: the well pump starts", lambda: house.draw("well-pump", 1.8)),
         Scene(60.0, 60.0, "The well pump stops", lambda: house.draw("well-pump", 0.0)),
-        Scene(60.0, 60.0, "Utility is back: the transfer switch waits", house.house.utility_returns),
-        Scene(20.0, 10.0, "The switch goes back to utility: its contact closes", house.house.retransfers),
+        Scene(60.0, 60.0, "Utility is back: the transfer switch waits until it is stable", house.house.utility_returns),
+        Scene(20.0, 10.0, "The transfer switch returns to utility: its contact closes", house.house.retransfers),
     )

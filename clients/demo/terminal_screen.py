@@ -79,16 +79,16 @@ def _head(view: DemoView) -> Panel:
     parts = (
         (f"{contact}   ", "bold yellow" if contact_open else "bold green"),
         (f"controller: {view.state or 'starting'}   ", _STATE_STYLES.get(view.state, "bold cyan")),
-        ("" if powered else "DARK", "bold white on red"),
+        ("" if powered else "NO POWER", "bold white on red"),
         ("" if powered else "   ", ""),
-        (f"clock {minutes:02}:{seconds:02}, ×{view.clock.factor:g} of yours", "dim"),
+        (f"clock {minutes:02}:{seconds:02}, ×{view.clock.factor:g} real time", "dim"),
     )
     return Panel(Text.assemble(*parts), title="loadshed demo: the real daemon in a simulated house", box=box.ROUNDED)
 
 
 def _panel(view: DemoView, circuits: list[DemoCircuit], width: int) -> Panel:
     grid = Table(box=None, expand=True, padding=(0, 1))
-    columns = (("circuit", 15), ("tag", 12), ("breaker", 20), ("handle", 10), ("the controller says", None))
+    columns = (("circuit", 15), ("tag", 12), ("breaker", 20), ("handle", 10), ("reason", None))
     shown = [column for column in columns if column[0] != "tag" or width >= _WIDE]
     for name, wide in shown:
         grid.add_column(name, width=wide, ratio=None if wide else 1, no_wrap=True, header_style="dim")
@@ -112,15 +112,15 @@ def _row(circuit: DemoCircuit, view: DemoView) -> dict[str, Text]:
         "tag": Text("essential" if circuit.essential else "nonessential", "" if circuit.essential else "cyan"),
         "breaker": Text(breaker, "red" if stuck and not circuit.essential else ""),
         "handle": Text(word, "dim" if dark else style),
-        "the controller says": Text(why, "red" if "UNCONTROLLABLE" in why else "dim"),
+        "reason": Text(why, "red" if "UNCONTROLLABLE" in why else "dim"),
     }
 
 
 def _demand(view: DemoView, width: int, lines: int) -> Panel:
     figures = [kw for _, kw in view.demand]
     curve = Text("\n".join(bars(figures, width, lines)), "bright_blue")
-    highest = "" if view.highest_kw is None else f", highest moment on standby {view.highest_kw:.1f} kW"
-    title = f"demand {view.demand_now}{highest}; the generator gives {GENERATOR_KW:g} kW"
+    highest = "" if view.highest_kw is None else f", highest on standby {view.highest_kw:.1f} kW"
+    title = f"demand {view.demand_now}{highest}; generator rated {GENERATOR_KW:g} kW"
     return Panel(curve, title=title, box=box.ROUNDED)
 
 
@@ -129,4 +129,4 @@ def _journal(view: DemoView, room: int) -> Panel:
     for said in list(view.lines)[-room:]:
         text.append(f"{mark(said)}  ", "dim")
         text.append(f"{said.text}\n", "bold" if said.play else "")
-    return Panel(text, title="what happens (bold), and the daemon's journal", box=box.ROUNDED)
+    return Panel(text, title="events of the scenario (bold) and journal of the daemon", box=box.ROUNDED)

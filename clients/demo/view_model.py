@@ -22,7 +22,7 @@ _DEMAND_EACH_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line. `at_s`: house seconds since the beginning. `play`: of the play, not of the daemon's journal."""
+    """One line. `at_s`: house seconds since the start. `play`: an event of the scenario, not of the journal."""
 
     at_s: float
     factor: float
@@ -35,7 +35,7 @@ _ON_STANDBY = ("shedding", "standby")
 
 @dataclass
 class DemoView:
-    """All that there is to show. `demand`: what the daemon said of it, kW by house second. `over`: all is as before.
+    """Content of the screen. `demand`: as published, kW by house second. `over`: set when the outage has ended.
 
     `highest_kw`: highest momentary demand in the outage, as in its report: no upper bounds. None: none yet.
     """
@@ -74,7 +74,7 @@ class DemoView:
 
     @property
     def state(self) -> str:
-        """Return the daemon's state, as it says it; empty until it has."""
+        """Return the published state of the daemon; empty until it has one."""
         return str(self.told.state.get("state")) if self.told.state else ""
 
     @property
@@ -115,10 +115,10 @@ class PlainScreen:
         at = self._view.clock()
         if self._view.state == "standby" and at - self._demand_at > _DEMAND_EACH_S:
             self._demand_at = at
-            self.tell(f"demand {self._view.demand_now}")
+            self.tell(f"demand of the house: {self._view.demand_now}")
 
 
 def mark(said: LogLine) -> str:
-    """Return when a line was said, by the house's clock, and how fast that ran."""
+    """Return the time of a line by the house's clock, and the factor of the clock."""
     minutes, seconds = divmod(int(said.at_s), 60)
     return f"{minutes:02}:{seconds:02} ×{said.factor:<3g}"

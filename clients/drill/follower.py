@@ -1,4 +1,4 @@
-"""A live drill, asked for and followed on the bus until all is back: whatever goes away in between."""
+"""Client of a live drill: requests it, and follows it on the bus until restoring is complete."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from clients.bus_client.request import send_request
 from clients.bus_client.status import remembered
+from clients.drill import messages
 from clients.drill.progress import utc_s
 from clients.drill.result import SETTLE_S
 from clients.setup.breaker_client import RefusedError
-from clients.terminal.tables import sentence
 from controller.bus import topics
 from controller.bus.topics import SiteTopics
 from hw.broker_socket import BrokerError
@@ -44,11 +44,14 @@ An edge at 1 kW takes 18 s.
 CLOCK_SET_S = 30.0
 
 GONE_S = 600.0
-"""Time in seconds without the controller after which a user must look."""
+"""Time in seconds without the controller after which following ends."""
+
+QUIET_S = 20.0
+"""Time in seconds without a line after which the user is shown what is being waited for."""
 
 
 class ClockAlignment:
-    """Places what the controller says by its own clock on ours: a listener that is late reads of the same moments."""
+    """Converts times of the controller's clock to the listener's clock, so that late messages keep their times."""
 
     def __init__(self) -> None:
         self._ahead_s: float | None = None
@@ -58,14 +61,14 @@ class ClockAlignment:
 
         `now`: when it arrived. A message without a time counts as now.
         """
-        said = utc_s(fields)
-        if said is None:
+        sent_s = utc_s(fields)
+        if sent_s is None:
             return now
-        ahead_s = now - said
+        ahead_s = now - sent_s
         # The smallest offset seen is nearest to no delay; a much larger one is a clock that was set.
         if self._ahead_s is None or not 0 <= ahead_s - self._ahead_s < CLOCK_SET_S:
             self._ahead_s = ahead_s
-        return said + self._ahead_s
+        return sent_s + self._ahead_s
 
 
 class Follower:
@@ -79,7 +82,7 @@ class Follower:
         self._course = course
         self._readings = readings
         self._by = by
-        self._say = say
+        self._write = say
         self._clock = ClockAlignment()
         self._answer: asyncio.Task[tuple[bool, str]] | None = None
         self._ending: asyncio.Task[tuple[bool, str]] | None = None
@@ -88,6 +91,8 @@ class Follower:
         self._here_at = time.monotonic()
         self._here = False
         self._connected = False
+        self._shown_at = time.monotonic()
+        self._meter_awaited = False
 
     @property
     def abandoned(self) -> bool:
@@ -95,14 +100,14 @@ class Follower:
         return self._asked_to_end > 1
 
     def end(self) -> None:
-        """End the drill, and follow how everything comes back; a second time: leave."""
+        """End the drill, and follow the restoring; the second call ends the following."""
         self._asked_to_end += 1
         if self._answer is None:
-            return  # nothing is asked for yet, and nothing will be
+            return  # nothing has been requested yet, and nothing will be
         if self.abandoned:
-            self._say("Left. The controller ends the drill by itself: `loadshed status` says how it stands.")
+            self._say(messages.LEFT)
         elif self._ending is None and not self._course.done:
-            self._say("Ending the drill: everything comes back, one by one. Once more Ctrl-C leaves.")
+            self._say(messages.ENDING)
             self._ending = asyncio.create_task(self._ask("drill-end", {"by": self._by}))
 
     async def run(self, for_s: float, note: str, *, restore_all: bool) -> None:
@@ -116,13 +121,14 @@ class Follower:
         link = await self._measured(link)
         if self._asked_to_end:
             await link.close()
-            raise RefusedError("ended before it was asked for; nothing was switched")
+            raise RefusedError(messages.INTERRUPTED)
         fields: dict[str, Json] = {"by": self._by, "for_s": for_s, **({"note": note} if note else {})}
         fields |= {"restore_all": True} if restore_all else {}
         self._answer = asyncio.create_task(self._ask("drill", fields))
         try:
             while not self._enough():
                 link = await self._heard(link)
+                self._explain_silence()
         finally:
             self._answer.cancel()
             await link.close()
@@ -133,12 +139,22 @@ class Follower:
         """Listen until the meter has reported the present demand, if it can do so soon."""
         since = time.monotonic()
         if self._readings.by_pulses:
-            self._say("Listening to the meter first, for what the house draws now …")
+            self._say(messages.listening(METER_S))
         while self._readings.by_pulses and not self._asked_to_end and time.monotonic() - since < METER_S:
             if self._readings.steady(since - LOOK_S, time.monotonic()) is not None:
                 break
             link = await self._heard(link)
         return link
+
+    def _say(self, text: str) -> None:
+        self._shown_at = time.monotonic()
+        self._write(text)
+
+    def _explain_silence(self) -> None:
+        """Show what the drill waits for if nothing was shown for QUIET_S."""
+        now = time.monotonic()
+        if now - self._shown_at >= QUIET_S and self._connected and self._here and not self._course.done:
+            self._say(self._course.waiting_for(now))
 
     # --- the bus -----------------------------------------------------------------------------------------------------
 
@@ -160,14 +176,13 @@ class Follower:
         try:
             if not self._connected:
                 link = await self._connect()
-                self._say("The broker is there again.")
+                self._say(messages.BROKER_BACK)
             for heard in link.read():
                 self._take(self._topics.name_of(heard.topic), heard.payload)
             await link.wait(LOOK_S)
         except BrokerError as error:
             if self._connected:
-                away = sentence(f"THE BROKER IS AWAY: {error}")
-                self._say(f"{away} Messages in the meantime are missed; the drill ends by itself.")
+                self._say(messages.broker_lost(str(error)))
             self._connected = self._here = False
             self._course.away()
             await asyncio.sleep(AGAIN_S)
@@ -209,7 +224,7 @@ class Follower:
             if fields.get("ok") is not True:
                 raise RefusedError(str(fields.get("reason")))
             self._agreed_at = time.monotonic()
-            self._say(f"Agreed: {fields.get('reason')}.")
+            self._say(messages.accepted(str(fields.get("reason"))))
 
     def _answered(self) -> None:
         """Process the replies that have arrived."""
@@ -219,12 +234,12 @@ class Follower:
             if not done:
                 raise RefusedError(reason)
             self._agreed_at = time.monotonic()
-            self._say(sentence(f"Agreed: {reason}"))
+            self._say(messages.accepted(reason))
         if self._ending is not None and self._ending.done():
             done, reason = self._ending.result()
             self._ending = None
             if not done and not self._course.done and self._site.broker.version == "5":
-                self._say(f"{sentence(f'Not ended by us: {reason}')} It ends by itself.")
+                self._say(messages.end_refused(reason))
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -237,16 +252,21 @@ class Follower:
         if self.abandoned or course.dropped or course.taken_over:
             return True
         if course.ended_at is not None:
-            return self._meter_has_told(course.ended_at, now)
+            return self._meter_has_reported(course.ended_at, now)
         if now - self._here_at > GONE_S:
-            self._say(f"The controller has been gone for {GONE_S / 60:.0f} minutes: look at it and at the panel.")
+            self._say(messages.controller_gone(GONE_S))
             return True
         if course.id is None and self._here and now - (self._agreed_at or now) > BEGINS_S:
-            course.dropped = f"no message within {BEGINS_S:.0f} s that it has begun"
+            course.dropped = messages.no_start_reported(BEGINS_S)
         return False
 
-    def _meter_has_told(self, ended_at: float, now: float) -> bool:
+    def _meter_has_reported(self, ended_at: float, now: float) -> bool:
         last_on_at = self._course.last_on_at
         if last_on_at is None or not self._readings.by_pulses or now > ended_at + METER_S:
             return True
-        return self._readings.steady(last_on_at + SETTLE_S, now) is not None
+        if self._readings.steady(last_on_at + SETTLE_S, now) is not None:
+            return True
+        if not self._meter_awaited:
+            self._meter_awaited = True
+            self._say(messages.waiting_for_meter(METER_S))
+        return False

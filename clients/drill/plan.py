@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from clients.drill.demand_readings import PowerReading
     from controller.config.loader import Configuration
     from rules.json_types import Json
-    from rules.panel import Circuit, Panel
+    from rules.panel import Circuit
 
 _OFF = (Position.OFF, Position.TRIPPED)
 
@@ -31,10 +31,11 @@ class PlannedAction(Enum):
     """What a drill does to a circuit now."""
 
     GOES_OFF = "goes off"
-    NO_RESPONSE = "OFF is sent; no response now"
+    NO_RESPONSE = "OFF sent, NOT CONFIRMED"
     IS_OFF = "is off already"
-    BY_HAND = "stays ON: by hand only"
-    TAKEN_OVER = "stays as it is"
+    LAST_REPORTED_OFF = "last reported off; NOT CONFIRMED"
+    BY_HAND = "stays ON: manual only"
+    TAKEN_OVER = "not switched"
     STAYS = "stays on"
 
 
@@ -46,8 +47,8 @@ class RestoreMode(Enum):
 
     IN_TURN = "in turn"
     ASK = "on user request"
-    NEVER = "by a user, at the breaker"
-    ON_HOLD = "when it is released"
+    NEVER = "on user request only"
+    ON_HOLD = "on user request, after the hold is released"
     UNKNOWN = "on user request: state before the drill unknown"
 
 
@@ -93,21 +94,28 @@ class PlannedCircuit:
 
 @dataclass(frozen=True, slots=True)
 class DrillPlan:
-    """All of it. `lines`: the first to shed first. `demand`: of the house now; None: not known.
+    """Plan of a drill. `lines`: the first to shed first. `demand`: of the house now; None: not known.
 
-    `unknown`: what cannot be said now, and why, in sentences. `refused`: why a live drill would be now; None: it would
-    not.
+    `unknown`: facts that cannot be determined now, each in a sentence with the reason. `refused`: why the controller
+    would refuse a live drill now; None: it would not.
     """
 
     lines: tuple[PlannedCircuit, ...]
     for_s: float
+    stagger_s: float
     demand: PowerReading | None
     rated_kw: float | None
     unknown: tuple[str, ...]
     refused: str | None
 
-    def having(self, *fates: PlannedAction) -> tuple[PlannedCircuit, ...]:
-        return tuple(line for line in self.lines if line.action in fates)
+    def having(self, *actions: PlannedAction) -> tuple[PlannedCircuit, ...]:
+        return tuple(line for line in self.lines if line.action in actions)
+
+    def with_restore_all(self) -> DrillPlan:
+        """Return the plan of the same drill if its end also restores circuits with `restore = "ask"` or `"never"`."""
+        by_setting = (RestoreMode.ASK, RestoreMode.NEVER)
+        lines = [replace(one, restore=RestoreMode.IN_TURN) if one.restore in by_setting else one for one in self.lines]
+        return replace(self, lines=_with_times(lines, self.for_s, self.stagger_s))
 
     @property
     def goes_off(self) -> tuple[PlannedCircuit, ...]:
@@ -119,13 +127,12 @@ class DrillPlan:
 
     @property
     def silent(self) -> tuple[PlannedCircuit, ...]:
-        """Return the circuits to switch off whose breaker does not respond now."""
-        silent = (line for line in self.goes_off if line.answers is False)
-        return (*silent, *self.having(PlannedAction.NO_RESPONSE))
+        """Return the circuits whose position would not be confirmed: their breaker does not respond now."""
+        return self.having(PlannedAction.NO_RESPONSE, PlannedAction.LAST_REPORTED_OFF)
 
     @property
     def in_turn(self) -> tuple[PlannedCircuit, ...]:
-        """Return those that come back by themselves, the first first."""
+        """Return the circuits that are restored automatically, in that order."""
         back = [line for line in self.goes_off if line.restored_after_s is not None]
         return tuple(sorted(back, key=lambda line: line.restored_after_s or 0.0))
 
@@ -153,18 +160,24 @@ def plan(
     for_s: float,
     trouble: str | None = None,
 ) -> DrillPlan:
-    """Return what a drill would do. `told`: by the running daemon; None: it cannot be asked, and `trouble` says why."""
+    """Return what a drill would do. `told`: by the running daemon; None: not available, and `trouble` is the reason."""
     panel = configuration.panel
     lines = [_line(panel[circuit], told, known.get(circuit)) for circuit in shed_order(panel)]
-    after_s = return_times(panel, lines, for_s, configuration.restore.stagger_s)
+    stagger_s = configuration.restore.stagger_s
     return DrillPlan(
-        tuple(replace(line, restored_after_s=after_s.get(line.id)) for line in lines),
+        _with_times(lines, for_s, stagger_s),
         for_s,
+        stagger_s,
         demand,
         configuration.generator.kw if configuration.generator else None,
         tuple(_unknown(told, trouble, demand, lines, has_meter=configuration.meter is not None)),
         _refused(told, trouble, sum(1 for line in lines if line.action in _SENT)),
     )
+
+
+def _with_times(lines: Sequence[PlannedCircuit], for_s: float, stagger_s: float) -> tuple[PlannedCircuit, ...]:
+    after_s = return_times(lines, for_s, stagger_s)
+    return tuple(replace(line, restored_after_s=after_s.get(line.id)) for line in lines)
 
 
 # --- one circuit -----------------------------------------------------------------------------------------------------
@@ -175,27 +188,30 @@ def _line(circuit: Circuit, told: HouseStatus | None, known: MeasuredLoad | None
     taken_over = _names(told.state or {}, "taken_over") if told is not None else ()
     position = _position(said.get("position"))
     answers = said.get("available") if isinstance(said.get("available"), bool) else None
-    fate, why = _fate(circuit, position, taken_over=circuit.id in taken_over)
+    position_word = "unknown" if position is None else position.value
+    action, why = _action(circuit, position, taken_over=circuit.id in taken_over)
     in_outage = told is not None and (told.state or {}).get("outage") is not None
-    if answers is False and in_outage and fate in (PlannedAction.GOES_OFF, PlannedAction.IS_OFF):
-        fate, why = PlannedAction.NO_RESPONSE, f"{NO_ANSWER}; its last report was {position.value if position else '?'}"
-    returns = _returns(circuit, position, str(said.get("why", ""))) if fate is PlannedAction.GOES_OFF else None
-    return PlannedCircuit(circuit, fate, why, position, None if answers is None else bool(answers), known, returns)
+    if answers is False and action is PlannedAction.IS_OFF and not in_outage:
+        action, why = PlannedAction.LAST_REPORTED_OFF, f"{NO_ANSWER}; no OFF is sent after a report of {position_word}"
+    elif answers is False and action in (PlannedAction.GOES_OFF, PlannedAction.IS_OFF):
+        action, why = PlannedAction.NO_RESPONSE, f"{NO_ANSWER}; its last report was {position_word}"
+    returns = _returns(circuit, position, str(said.get("why", ""))) if action is PlannedAction.GOES_OFF else None
+    return PlannedCircuit(circuit, action, why, position, None if answers is None else bool(answers), known, returns)
 
 
 def _position(word: Json) -> Position | None:
     return Position(word) if word in [position.value for position in Position] else None
 
 
-def _fate(circuit: Circuit, position: Position | None, *, taken_over: bool) -> tuple[PlannedAction, str]:
+def _action(circuit: Circuit, position: Position | None, *, taken_over: bool) -> tuple[PlannedAction, str]:
     if (stays := _stays(circuit)) is not None:
         return PlannedAction.STAYS, stays
     if (reason := uncontrollable_reason(circuit)) is not None:
         return PlannedAction.BY_HAND, reason
     if taken_over:
-        return PlannedAction.TAKEN_OVER, "under manual override for the rest of the outage"
+        return PlannedAction.TAKEN_OVER, "manual override: left to the user"
     if position in _OFF:
-        return PlannedAction.IS_OFF, f"is {position.value}, and is left so at the end"
+        return PlannedAction.IS_OFF, f"is {position.value}, and stays {position.value} at the end"
     unknown = position is Position.UNKNOWN
     return PlannedAction.GOES_OFF, "position unknown: counts as on" if unknown else f"rank {circuit.rank}"
 
@@ -220,18 +236,17 @@ def _returns(circuit: Circuit, position: Position | None, why: str) -> RestoreMo
     ]
 
 
-def return_times(
-    panel: Panel, lines: Sequence[PlannedCircuit], for_s: float, stagger_s: float
-) -> dict[CircuitId, float]:
-    """Return how long after the drill's end each circuit is switched on again, if nothing prevents it.
+def return_times(lines: Sequence[PlannedCircuit], for_s: float, stagger_s: float) -> dict[CircuitId, float]:
+    """Return how long after the drill's end each circuit is switched on again, in seconds, if nothing prevents it.
 
-    By the rules' own queue: rank 1 first, one every `stagger_s`, none before its `min_off_s`.
+    By the rules' own queue: rank 1 first, one every `stagger_s`, none before its `min_off_s`. `lines`: in shedding
+    order. `for_s`: time off until the end of the drill, in seconds.
     """
-    queue, order = RestoreQueue(stagger_s, float("-inf")), {circuit: n for n, circuit in enumerate(shed_order(panel))}
-    for line in lines:
+    queue = RestoreQueue(stagger_s, float("-inf"))
+    for order, line in enumerate(lines):
         if line.restore is RestoreMode.IN_TURN:
             one = line.circuit
-            queue.put(one.id, one.rank, order[one.id], max(for_s, one.min_off_s), again=False)
+            queue.put(one.id, one.rank, order, max(for_s, one.min_off_s), again=False)
     now, after_s = for_s, {}
     while (due := queue.deadline(now)) is not None:
         now = due
@@ -241,7 +256,7 @@ def return_times(
     return after_s
 
 
-# --- what cannot be said, and what would be refused ------------------------------------------------------------------
+# --- unknown facts, and refusal ------------------------------------------------------------------
 
 
 def _unknown(
@@ -253,13 +268,11 @@ def _unknown(
     has_meter: bool,
 ) -> Iterator[str]:
     if told is None:
-        yield sentence(
-            f"Where each breaker is now, which do not answer, what is on hold, what the house draws: {trouble}"
-        )
+        yield sentence(f"Present positions, devices that do not respond, holds, and the demand of the house: {trouble}")
     elif demand is None:
-        yield "What the house draws now: " + ("the meter has no figure." if has_meter else "there is no meter.")
+        yield "Demand of the house: " + ("the meter has no reading." if has_meter else "no meter is configured.")
     if never := [line.name for line in lines if line.action is PlannedAction.GOES_OFF and line.known is None]:
-        yield f"How many kW these draw, for that was never measured: {', '.join(never)}."
+        yield f"Load in kW of circuits that were never measured: {', '.join(never)}."
 
 
 def _refused(told: HouseStatus | None, trouble: str | None, to_shed: int) -> str | None:

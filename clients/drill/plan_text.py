@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def plan_text(plan: DrillPlan) -> str:
-    """Return what would happen, in shedding order, and everything a user should know before."""
-    heads = ("circuit", "space", "is now", "draws", "in a drill", "why, and how it comes back")
+    """Return what a drill would do, in shedding order, with everything to know before it."""
+    heads = ("circuit", "space", "is now", "load", "in a drill", "reason, and when it is on again")
     rows = [_row(line) for line in plan.lines]
     parts = (
         [wrapped(_summary(plan))],
         [table(heads, rows)],
         [wrapped(said) for said in _sentences(plan)],
-        _listed("What cannot be said now:", plan.unknown),
+        _listed("Unknown now:", plan.unknown),
         [wrapped(sentence(f"A live drill would be REFUSED now: {plan.refused}"))] if plan.refused else [],
     )
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
@@ -33,31 +33,30 @@ def plan_text(plan: DrillPlan) -> str:
 def _summary(plan: DrillPlan) -> str:
     count = len(plan.goes_off)
     if not count:
-        return "A drill now would switch nothing off."
+        silent = f"; {len(plan.silent)} would not be confirmed" if plan.silent else ""
+        return f"A drill now would switch no circuit off{silent}."
     circuits = "1 circuit" if count == 1 else f"{count} circuits"
     at_once = "" if count == 1 else ", all at once,"
-    return f"A drill now would switch {circuits} off{at_once} for {format_span(plan.for_s)}; {_how_much(plan)}."
+    return f"A drill now would switch {circuits} off{at_once} for {format_span(plan.for_s)}. Load: {_how_much(plan)}."
 
 
 def _how_much(plan: DrillPlan) -> str:
     measured = len(plan.goes_off) - len(plan.unmeasured)
     if not measured:
-        return "how many kW, was never measured"
+        return "unknown, because it was never measured"
     known = f"{plan.known_kw:.1f} kW when last measured"
-    return known + (f", of {measured} of them: the rest is unknown" if plan.unmeasured else "")
+    return known + (f" for {measured} of them; the rest is unknown" if plan.unmeasured else "")
 
 
 def _row(line: PlannedCircuit) -> tuple[str, ...]:
     is_now = "?" if line.position is None else line.position.value
-    fate = line.action.value.upper() if line.action is PlannedAction.GOES_OFF else line.action.value
-    if line.action is PlannedAction.GOES_OFF and line.answers is False:
-        fate = PlannedAction.NO_RESPONSE.value
+    action = line.action.value.upper() if line.action is PlannedAction.GOES_OFF else line.action.value
     why = line.why if line.restore is None else f"{line.why}; {_back(line)}"
     if line.action is PlannedAction.BY_HAND:
-        is_now = "" if is_now in ("?", "unknown") else is_now  # such a breaker may have nothing to say it with
+        is_now = "" if is_now in ("?", "unknown") else is_now  # such a breaker may have no means to report
     elif line.answers is False:
         is_now += ", SILENT"
-    return line.name, line.spaces, is_now, _draws(line.known), fate, why
+    return line.name, line.spaces, is_now, _draws(line.known), action, why
 
 
 def _draws(known: MeasuredLoad | None) -> str:
@@ -68,45 +67,50 @@ def _draws(known: MeasuredLoad | None) -> str:
 
 def _back(line: PlannedCircuit) -> str:
     if line.restored_after_s is not None:
-        return f"on again {format_span(line.restored_after_s)} after the end"
+        return (
+            f"on again {format_span(line.restored_after_s)} after the end"
+            if line.restored_after_s >= 1.0
+            else "on again at the end"
+        )
     return f"on again: {line.restore.value}" if line.restore is not None else ""
 
 
 def _sentences(plan: DrillPlan) -> Iterator[str]:
     if plan.demand is not None:
         rated = "" if plan.rated_kw is None else f"; the generator is rated {plan.rated_kw:g} kW"
-        yield f"The house draws {kw_words(plan.demand)} now{rated}."
+        yield f"Demand of the house now: {kw_words(plan.demand)}{rated}."
     if plan.in_turn:
         last_s = plan.in_turn[-1].restored_after_s
         order = ", ".join(line.name for line in plan.in_turn)
-        yield f"They come back in this order, the last {format_span(last_s)} after the end: {order}."
+        last = f" The last one is turned on {format_span(last_s)} after the end." if (last_s or 0.0) >= 1.0 else ""
+        yield f"Turned on again in this order: {order}.{last}"
     for line in plan.waiting:
-        yield f"{line.name} DOES NOT COME BACK by itself: {what_to_do(line)}."
+        yield f"{line.name} STAYS OFF after the drill: {what_to_do(line)}."
     if plan.silent:
         names = ", ".join(line.name for line in plan.silent)
-        yield f"Does not answer now, and would not be confirmed: {names}. Look at the breaker and its hub."
+        yield f"Does not respond now, and would not be confirmed: {names}. Check the breaker and its hub."
     if plan.by_hand:
-        yield f"By hand: {', '.join(f'{line.name} (space {line.spaces})' for line in plan.by_hand)}. {AT_THE_PANEL}"
+        yield f"Manual only: {', '.join(f'{line.name} (space {line.spaces})' for line in plan.by_hand)}. {AT_THE_PANEL}"
 
 
 def what_to_do(line: PlannedCircuit) -> str:
-    """Return what restores a circuit that waits for a user, and why it waits."""
+    """Return why a circuit stays off, and the command that turns it on."""
     restore = f"`loadshed ask restore {line.id}`"
     return {
-        RestoreMode.ASK: f'restore = "ask": {restore}',
-        RestoreMode.NEVER: 'restore = "never": switch it on at its breaker',
-        RestoreMode.ON_HOLD: f"it is on hold: `loadshed ask release {line.id}`, then {restore}",
-        RestoreMode.UNKNOWN: f"position unknown: {restore}",
+        RestoreMode.ASK: f'restore = "ask"; to turn it on: {restore}',
+        RestoreMode.NEVER: f'restore = "never"; to turn it on: {restore}, or at the breaker',
+        RestoreMode.ON_HOLD: f"on hold; to turn it on: `loadshed ask release {line.id}`, then {restore}",
+        RestoreMode.UNKNOWN: f"position before the drill unknown; to turn it on: {restore}",
     }.get(line.restore or RestoreMode.IN_TURN, restore)
 
 
 def kw_words(demand: PowerReading | None) -> str:
-    """Return a demand in words; one that is an upper bound says so."""
+    """Return a demand; `≤` marks an upper bound."""
     return "unknown" if demand is None else f"{'≤ ' if demand.is_upper_bound else ''}{figure(demand.kw, 'kW', 2)}"
 
 
 def rise_words(rise: PowerStep) -> str:
-    """Return by how much demand rose or fell; one that is a lower bound says so."""
+    """Return a rise or fall of demand; `≥` marks a lower bound."""
     return f"{'≥ ' if rise.is_lower_bound else ''}{rise.kw:.1f} kW"
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from clients.terminal.tables import format_duration, format_span, sentence
+from clients.drill import messages
+from clients.drill.messages import TAKEN_OVER, TRIPPED
+from clients.drill.plan import return_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -14,12 +16,11 @@ if TYPE_CHECKING:
     from clients.drill.plan import DrillPlan
     from rules.json_types import Json
 
-TRIPPED, TAKEN_OVER = "tripped", "manual override"
-_FATES = {
+_RESULTS = {
     "tripped": TRIPPED,
     "taken_over": TAKEN_OVER,
-    "on_without_command": "came on by itself or by hand",
-    "stayed_on": "stayed on: OFF was never confirmed",
+    "on_without_command": messages.ON_WITHOUT_COMMAND,
+    "stayed_on": messages.STAYED_ON,
 }
 
 
@@ -83,6 +84,9 @@ class DrillProgress:
         self.positions: dict[str, str] = {}
         self.missed = False
         self._here = True
+        self._held = False
+        self._plan = plan
+        self._return_s: dict[str, float] = {}
 
     @property
     def done(self) -> bool:
@@ -91,15 +95,15 @@ class DrillProgress:
 
     @property
     def last_on_at(self) -> float | None:
-        """Return when the last circuit that came back was heard to be on."""
-        return max((fare.on_at for fare in self.circuits.values() if fare.on_at is not None), default=None)
+        """Return when the last circuit to be restored reported on."""
+        return max((progress.on_at for progress in self.circuits.values() if progress.on_at is not None), default=None)
 
     def next_on_after(self, at: float) -> float | None:
         """Return when the next ON left after a moment; None: none did."""
-        sent = (fare.on_sent_at for fare in self.circuits.values() if fare.on_sent_at is not None)
+        sent = (progress.on_sent_at for progress in self.circuits.values() if progress.on_sent_at is not None)
         return min((one for one in sent if one > at), default=None)
 
-    # --- what is heard -----------------------------------------------------------------------------------------------
+    # --- messages ----------------------------------------------------------------------------------------------------
 
     def event(self, fields: Mapping[str, Json], at: float) -> list[str]:
         """Process a message of `events`."""
@@ -108,7 +112,7 @@ class DrillProgress:
             return self._began(fields, at)
         if name == "drill_canceled" and self.id is None:
             self.dropped = str(fields.get("reason"))
-            return [f"The drill does not begin: {self.dropped}."]
+            return [messages.not_started(self.dropped)]
         if self.id is None or self.done:
             return []
         if (lines := self._house_event(name, fields, at)) is not None:
@@ -145,7 +149,7 @@ class DrillProgress:
             return []
         if outage is None and fields.get("state") == "utility" and self.missed:
             self.ended_at = at
-            return ["The drill is over, and the house on utility, at rest."]
+            return [messages.ENDED_UNSEEN]
         if outage == self.id and fields.get("kind") == "outage":
             return [*self._taken_over(fields, at)]
         return []
@@ -159,8 +163,8 @@ class DrillProgress:
         was, self._here = self._here, word == "online"
         if was and not self._here:
             self.missed = True
-            return ["THE CONTROLLER IS OFFLINE (last will). A start that finds the drill open restores its circuits."]
-        return ["The controller is there again."] if self._here and not was else []
+            return [messages.CONTROLLER_OFFLINE]
+        return [messages.CONTROLLER_ONLINE] if self._here and not was else []
 
     def away(self) -> None:
         """Record that the connection was lost: messages in the meantime are missed."""
@@ -173,25 +177,28 @@ class DrillProgress:
             return []
         self.id, self.began, self.began_at = int(str(fields["outage"])), str(fields.get("at")), at
         self.clock_trusted = "clock" not in fields
-        return [f"Drill {self.id} has begun: every nonessential, controllable circuit is sent OFF."]
+        return [messages.started(self.id)]
 
     def _state(self, fields: Mapping[str, Json], _at: float) -> Iterator[str]:
         if fields.get("state") == "standby":
-            silent = [name for circuit, name in self._told() if self.circuits[circuit].off_at is None]
-            yield (
-                f"Not confirmed after three tries: {', '.join(silent)}."
-                if silent
-                else "All of these circuits are confirmed off."
-            ) + f" It is held so until {format_span(self.for_s)} are over; Ctrl-C ends it at once."
+            self._held = True
+            yield messages.held_off(self._not_off(), self.for_s, self._until_utc_s())
 
     def _over(self, fields: Mapping[str, Json], at: float) -> Iterator[str]:
         if fields.get("outage") == self.id:
             self.over_at, self.because = at, str(fields.get("reason"))
-            yield f"The drill is over: {self.because}. Everything comes back, one by one."
+            self._return_s = self._return_times(at)
+            order = [
+                circuit
+                for circuit in self._return_s
+                if self.circuits.get(circuit, CircuitProgress()).off_at is not None
+            ]
+            last_s = self._return_s[order[-1]] if order else None
+            yield messages.ended(self.because, [self._name(circuit) for circuit in order], last_s)
 
     def _taken_over(self, _fields: Mapping[str, Json], _at: float) -> Iterator[str]:
         self.taken_over = True
-        yield "A REAL TRANSFER: the contact has opened. The drill is an outage now, and goes on as one."
+        yield messages.BECAME_OUTAGE
 
     def _ended(self, fields: Mapping[str, Json], at: float) -> Iterator[str]:
         if fields.get("outage") != self.id:
@@ -200,60 +207,98 @@ class DrillProgress:
         if isinstance(not_restored := fields.get("not_restored"), dict):
             self.not_restored = {circuit: str(why) for circuit, why in not_restored.items()}
         for circuit, why in self.not_restored.items():
-            yield sentence(f"{self._name(circuit)} is not back: {why}")
-        yield "All clear."
+            yield messages.not_restored(self._name(circuit), why)
+        yield messages.RESTORE_COMPLETE
 
     def _started(self, _fields: Mapping[str, Json], _at: float) -> Iterator[str]:
         self.missed = True
-        yield "The controller has restarted: it restores what the drill switched off."
+        yield messages.CONTROLLER_RESTARTED
 
     def _contact_lost(self, fields: Mapping[str, Json], _at: float) -> Iterator[str]:
-        yield f"CONTACT POSITION UNKNOWN: {fields.get('reason')}. Nothing is switched on until it is known."
+        yield messages.contact_unknown(str(fields.get("reason")))
 
     # --- circuits ----------------------------------------------------------------------------------------------------
 
     def _circuit(self, event: str, circuit: str, fields: Mapping[str, Json], at: float) -> Iterator[str]:
-        fare, name = self.circuits.setdefault(circuit, CircuitProgress()), self._name(circuit)
+        progress, name = self.circuits.setdefault(circuit, CircuitProgress()), self._name(circuit)
         if event == "off_sent":
-            fare.off_tries += 1
-            fare.sent(at, first=fare.off_tries == 1)
-            if fare.off_tries > 1:
-                yield f"{name}: OFF again, try {fare.off_tries}."
+            progress.off_tries += 1
+            progress.sent(at, first=progress.off_tries == 1)
+            if progress.off_tries > 1:
+                yield messages.off_again(name, progress.off_tries)
         elif event == "on_sent":
-            fare.on_tries += 1
-            fare.sent(at, first=fare.on_tries == 1)
-            fare.on_sent_at = at if fare.on_sent_at is None else fare.on_sent_at
-            if fare.on_tries > 1:
-                yield f"{name}: ON again, try {fare.on_tries}."
+            progress.on_tries += 1
+            progress.sent(at, first=progress.on_tries == 1)
+            progress.on_sent_at = at if progress.on_sent_at is None else progress.on_sent_at
+            if progress.on_tries > 1:
+                yield messages.on_again(name, progress.on_tries)
         elif event in ("confirmed_off", "confirmed_on"):
-            yield self._confirmed(fare, name, fields, at, off=event == "confirmed_off")
-        elif event in _FATES:
-            fare.result = _FATES[event]
-            yield f"{name}: {fare.result}."
+            yield self._confirmed(progress, name, fields, at, off=event == "confirmed_off")
+        elif event in _RESULTS:
+            progress.result = _RESULTS[event]
+            yield f"{name}: {progress.result}."
         elif event in ("unexpected_on", "possible_override"):
-            yield f"{name}: on again though it was off."
+            yield messages.unexpectedly_on(name)
 
     @staticmethod
-    def _confirmed(fare: CircuitProgress, name: str, fields: Mapping[str, Json], at: float, *, off: bool) -> str:
-        tries = fare.off_tries if off else fare.on_tries
+    def _confirmed(progress: CircuitProgress, name: str, fields: Mapping[str, Json], at: float, *, off: bool) -> str:
+        tries = progress.off_tries if off else progress.on_tries
         after_s = _number(fields.get("after_s"))
-        took_s = None if after_s is None else fare.answered(at, after_s, tries)
+        took_s = None if after_s is None else progress.answered(at, after_s, tries)
         if off:
-            fare.off_at, fare.off_after_s = at, took_s if fare.off_after_s is None else fare.off_after_s
+            progress.off_at, progress.off_after_s = at, took_s if progress.off_after_s is None else progress.off_after_s
         else:
-            fare.on_at, fare.on_after_s = at, took_s
-        how = "" if took_s is None else f", after {format_duration(took_s)}"
-        return f"{name}: {'off' if off else 'on again'}, it says{how}."
+            progress.on_at, progress.on_after_s = at, took_s
+        return messages.confirmed(name, off=off, after_s=took_s)
 
     def _name(self, circuit: str) -> str:
         return self._names.get(circuit, circuit)
 
-    def _told(self) -> list[tuple[str, str]]:
-        return [(circuit, self._name(circuit)) for circuit, fare in self.circuits.items() if fare.off_tries]
+    # --- what is being waited for ------------------------------------------------------------------------------------
+
+    def waiting_for(self, now: float) -> str:
+        """Return what the drill waits for now, and for how long where that is known. `now`: the listener's clock."""
+        if self.id is None or self.began_at is None:
+            return messages.waiting_for_start()
+        if self.over_at is not None:
+            return self._waiting_for_on(now, self.over_at)
+        if not self._held and (silent := self._not_off()):
+            return messages.waiting_for_off(silent)
+        return messages.waiting_until_end(max(0.0, self.began_at + self.for_s - now), self._until_utc_s())
+
+    def _waiting_for_on(self, now: float, over_at: float) -> str:
+        sent = [
+            name for circuit, name in self._switched() if (one := self.circuits[circuit]).on_tries and not one.on_at
+        ]
+        if sent:
+            return messages.waiting_for_on(sent)
+        for circuit, after_s in self._return_s.items():
+            if (last := self.circuits.get(circuit)) is not None and last.off_at is not None and not last.on_tries:
+                return messages.waiting_for_turn(self._name(circuit), over_at + after_s - now)
+        return messages.waiting_for_restore()
+
+    def _return_times(self, ended_at: float) -> dict[str, float]:
+        """Return when each circuit is turned on, in seconds after the end, in that order: it may have ended early."""
+        held_s = self._plan.for_s if self.began_at is None else ended_at - self.began_at
+        after_s = return_times(self._plan.lines, held_s, self._plan.stagger_s)
+        return {str(circuit): after_s[circuit] for circuit in sorted(after_s, key=lambda one: after_s[one])}
+
+    def _not_off(self) -> list[str]:
+        """Return the names of circuits that were sent OFF and have not reported off."""
+        return [name for circuit, name in self._switched() if self.circuits[circuit].off_at is None]
+
+    def _switched(self) -> list[tuple[str, str]]:
+        """Return id and name of each circuit that was sent OFF."""
+        return [(circuit, self._name(circuit)) for circuit, one in self.circuits.items() if one.off_tries]
+
+    def _until_utc_s(self) -> float | None:
+        """Return the planned end in seconds since 1970; None if it, or the clock, is not known."""
+        began_s = utc_s({"at": self.began})
+        return began_s + self.for_s if began_s is not None and self.clock_trusted else None
 
 
 def utc_s(fields: Mapping[str, Json]) -> float | None:
-    """Return when an event was, in seconds since 1970 by the controller's clock; None: it does not say."""
+    """Return when an event was, in seconds since 1970 by the controller's clock; None: the event has no valid time."""
     try:
         return datetime.fromisoformat(str(fields.get("at"))).timestamp()
     except ValueError:

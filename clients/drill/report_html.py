@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from clients.drill.result import CircuitResult, DrillResult
 
 _HOW = (
-    "Times run from our first command to the device's own report. All circuits go off at once, so the load of each is "
-    "measured when it is restored: the rise of the house's demand at that time, by the meter. A load that is idle, or "
-    "that starts at the same moment, cannot be separated from it."
+    "Times run from the first command to the report of the device. All circuits go off at once, so the load of each is "
+    "measured when it is restored: the rise of the house's demand at that time. The meter cannot separate it from "
+    "another load that starts or stops at the same moment. A load that is not running shows no rise."
 )
 
 
@@ -33,8 +33,8 @@ def result_html(result: DrillResult, site: str, program: str) -> str:
 def _head(result: DrillResult, site: str) -> Iterator[str]:
     yield f"<h1>{title(result)}</h1>"
     yield (
-        f'<p class="when">House {escape(site)}, {escape(began(result))}; asked for by '
-        f"{escape(result.by or 'somebody')}; held off {escape(held(result))}</p>"
+        f'<p class="when">House {escape(site)}, {escape(began(result))}; requested by '
+        f"{escape(result.by or 'an unknown user')}; off for {escape(held(result))}</p>"
     )
     kind = "" if result.passed else ' class="wrong"'
     yield f"<p{kind}><b>{escape(result.verdict)}</b></p>"
@@ -43,10 +43,10 @@ def _head(result: DrillResult, site: str) -> Iterator[str]:
     yield figures(
         (
             (f"{len(off)} of {len(result.outcomes)}", "circuits went off"),
-            ("?" if slowest is None else format_duration(slowest), "the slowest of them"),
-            (str(sum(1 for one in result.outcomes if one.back)), "came back"),
+            ("?" if slowest is None else format_duration(slowest), "slowest"),
+            (str(sum(1 for one in result.outcomes if one.back)), "came on again"),
             ("unknown" if result.demand.fell is None else rise_words(result.demand.fell), "demand fell by"),
-            (kw_words(result.demand.shed), "drawn while shed"),
+            (kw_words(result.demand.shed), "demand while off"),
         )
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from clients.drill.plan_text import kw_words, line_fields, rise_words
 from clients.setup.panel_card import AT_THE_PANEL, STAYS_ON
 from clients.terminal.tables import format_duration, format_span, table, wrapped
+from clients.terminal.times import date_and_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
     from clients.drill.result import CircuitResult, DemandSummary, DrillResult
     from rules.json_types import Json
 
-HEADS = ("circuit", "off after", "tries", "on after", "tries", "draws", "how it did")
+HEADS = ("circuit", "off after", "attempts", "on after", "attempts", "load", "result")
 
 
 def result_text(result: DrillResult) -> str:
-    """Return the summary: what was done, what each circuit did, and the verdict."""
+    """Return the summary: the drill, the result of each circuit, and the verdict."""
     parts = (
         [*_head(result)],
         [table(HEADS, [cells(one) for one in result.outcomes], right=(1, 2, 3, 4))] if result.outcomes else [],
@@ -34,9 +35,9 @@ def _head(result: DrillResult) -> Iterator[str]:
     head = title(result)
     yield head
     yield "═" * len(head)
-    yield f"began      {began(result)}"
-    yield f"asked by   {result.by or 'somebody'}"
-    yield f"held off   {held(result)}"
+    yield f"started    {began(result)}"
+    yield f"requested  by {result.by or 'an unknown user'}"
+    yield f"off for    {held(result)}"
 
 
 def title(result: DrillResult) -> str:
@@ -45,29 +46,30 @@ def title(result: DrillResult) -> str:
 
 
 def began(result: DrillResult) -> str:
-    """Return when it began, in the reader's own time zone."""
+    """Return the time of the start in the time zone of the house."""
     try:
         sure = "" if result.course.clock_trusted else " (by a clock that may be wrong)"
-        return f"{datetime.fromisoformat(result.course.began).astimezone():%a %d %b %Y, %H:%M:%S %Z}{sure}"
+        return date_and_time(datetime.fromisoformat(result.course.began).timestamp()) + sure
     except ValueError:
-        return "never" if result.course.id is None else "?"
+        return "not started" if result.course.id is None else "at an unknown time"
 
 
 def held(result: DrillResult) -> str:
     """Return how long circuits were held off, and why no longer."""
     course = result.course
     if course.began_at is None or course.over_at is None:
-        return f"for an unknown time ({format_span(result.plan.for_s)} was asked for)"
-    return f"{format_span(course.over_at - course.began_at)} of {format_span(result.plan.for_s)}: {course.because}"
+        return f"an unknown time ({format_span(result.plan.for_s)} requested)"
+    lasted = format_span(course.over_at - course.began_at)
+    return f"{lasted} of {format_span(result.plan.for_s)}; ended because {course.because}"
 
 
 def cells(outcome: CircuitResult) -> tuple[str, ...]:
     """Return one circuit's row."""
-    fare = outcome.progress
+    progress = outcome.progress
     drew = rise_words(outcome.drew) if outcome.drew is not None else "unknown"
-    off, on = _after(fare.off_after_s, heard=fare.off_at), _after(fare.on_after_s, heard=fare.on_at)
-    says = f"{outcome.text}; draws: {outcome.drew_not}" if outcome.drew_not else outcome.text
-    return outcome.line.name, off, _tries(fare.off_tries), on, _tries(fare.on_tries), drew, says
+    off, on = _after(progress.off_after_s, heard=progress.off_at), _after(progress.on_after_s, heard=progress.on_at)
+    says = f"{outcome.text}; load unknown: {outcome.drew_not}" if outcome.drew_not else outcome.text
+    return outcome.line.name, off, _tries(progress.off_tries), on, _tries(progress.on_tries), drew, says
 
 
 def _after(after_s: float | None, *, heard: float | None) -> str:
@@ -81,23 +83,26 @@ def _tries(tries: int) -> str:
 
 
 def demand_rows(result: DrillResult) -> Iterator[tuple[str, str]]:
-    """Yield what is known of the house's demand, each with its name."""
+    """Yield the known demand figures of the house, each with its name."""
     demand, rated = result.demand, result.plan.rated_kw
     if demand.before is not None or demand.shed is not None:
         yield "before", kw_words(demand.before)
-        yield "shed", kw_words(demand.shed) + _share(demand, rated)
+        yield "while off", kw_words(demand.shed) + _share(demand, rated)
         yield "after", kw_words(demand.after)
         yield "fell by", "unknown" if demand.fell is None else rise_words(demand.fell)
     if demand.circuits_unknown_reason:
-        yield "circuits", f"the load of each circuit is unknown: {demand.circuits_unknown_reason}"
-    yield "generator", "its rating is not in installer.toml" if rated is None else f"rated {rated:g} kW"
+        yield "circuits", f"load of each circuit unknown: {demand.circuits_unknown_reason}"
+    yield (
+        "generator",
+        "rating unknown: set [generator] kw in installer.toml" if rated is None else f"rated {rated:g} kW",
+    )
 
 
 def _share(demand: DemandSummary, rated: float | None) -> str:
     if demand.shed is None or not rated:
         return ""
     too_much = demand.shed.kw > rated and not demand.shed.is_upper_bound
-    return f", {demand.shed.kw / rated:.0%} of what the generator is rated" + (": TOO MUCH FOR IT" if too_much else "")
+    return f", {demand.shed.kw / rated:.0%} of the generator's rating" + (": OVERLOAD" if too_much else "")
 
 
 def _by_hand(result: DrillResult) -> Iterator[str]:
@@ -147,16 +152,16 @@ def _demand_fields(demand: DemandSummary) -> dict[str, Json]:
 
 
 def _outcome_fields(outcome: CircuitResult) -> dict[str, Json]:
-    fare = outcome.progress
+    progress = outcome.progress
     return {
         "name": outcome.line.name,
         "space": outcome.line.spaces,
-        "off": fare.off_at is not None,
-        "off_after_s": fare.off_after_s,
-        "off_tries": fare.off_tries,
+        "off": progress.off_at is not None,
+        "off_after_s": progress.off_after_s,
+        "off_tries": progress.off_tries,
         "on": outcome.back,
-        "on_after_s": fare.on_after_s,
-        "on_tries": fare.on_tries,
+        "on_after_s": progress.on_after_s,
+        "on_tries": progress.on_tries,
         "kw": None if outcome.drew is None else outcome.drew.kw,
         "kw_at_least": outcome.drew is not None and outcome.drew.is_lower_bound,
         "kw_unknown_reason": outcome.drew_not or None,

@@ -28,25 +28,25 @@ TABLE_ROWS = 48
 
 
 def report_html(story: OutageReport) -> str:
-    """Return the page. Needs pygal for the curve; without it the page says how to have one."""
+    """Return the page. The chart needs pygal; without it the page names what to install."""
     parts = (*_head(story), *_demand(story), *_circuits(story), *_events(story), _foot(story))
     return page(title(story.outage), parts)
 
 
 def _head(story: OutageReport) -> Iterator[str]:
     outage = story.outage
-    ended = day_and_time(outage.ended) if outage.ended else "it still lasts"
+    ended = day_and_time(outage.ended) if outage.ended else "not ended yet"
     yield f"<h1>{title(outage)}</h1>"
     yield f'<p class="when">{escape(day_and_time(outage.began))} – {escape(ended)}</p>'
     yield from (f"<p>{escape(note)}</p>" for note in time_notes(outage))
     peak = next((peak for peak in story.peaks if peak.what in (FIFTEEN_MINUTES, *AVERAGES)), None)
     pairs = (
-        (format_elapsed(outage.lasted) if outage.ended else "still lasts", "lasted"),
+        (format_elapsed(outage.lasted) if outage.ended else "not ended yet", "lasted"),
         *_transfers(outage),
-        (figure(outage.energy_kwh, "kWh"), "energy meanwhile" if outage.kind == DRILL else "energy on standby"),
+        (figure(outage.energy_kwh, "kWh"), "energy during the drill" if outage.kind == DRILL else "energy on standby"),
         (
             figure(peak.kw if peak else None, "kW"),
-            "average, for it was short" if peak and peak.what in AVERAGES else "highest 15 minutes",
+            "average (shorter than 15 min)" if peak and peak.what in AVERAGES else "highest 15 minutes",
         ),
         (shed_summary(outage), "circuits"),
     )
@@ -64,7 +64,7 @@ def _demand(story: OutageReport) -> Iterator[str]:
         yield "<p>Demand was not measured.</p>"
         return
     yield _picture(story)
-    yield '<p class="small">An average begins once all of its window lies in the outage.</p>'
+    yield '<p class="small">An average is shown as soon as its whole window lies within the recorded time.</p>'
     if story.peaks:
         yield listed(f"Highest: {peak_words(peak)}" for peak in story.peaks)
     if story.gaps:
@@ -98,7 +98,7 @@ def _picture(story: OutageReport) -> str:
         narrow = demand_svg(points, marks, title=name, rated_kw=story.rated_kw, name="demand-narrow", narrow=True)
         return chart(wide, narrow, ("time", "now", "5 min", "15 min"), _rows(story))
     except ImportError:
-        return "<p>For the curve install the extra <code>report</code>: <code>pip install loadshed[report]</code>.</p>"
+        return "<p>The chart requires the extra <code>report</code>: <code>pip install loadshed[report]</code>.</p>"
 
 
 def _rows(story: OutageReport) -> Iterator[tuple[str, ...]]:
@@ -146,4 +146,6 @@ def _events(story: OutageReport) -> Iterator[str]:
 
 def _foot(story: OutageReport) -> str:
     meter = f"Meter {story.meter_model}: accuracy {ACCURACY}. " if story.meter_model else ""
-    return f"<footer>{escape(meter)}Demand now comes from the meter's pulses or from its energy register.</footer>"
+    return (
+        f"<footer>{escape(meter)}Momentary demand comes from the meter's pulses or from its energy register.</footer>"
+    )

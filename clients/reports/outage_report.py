@@ -11,17 +11,19 @@ from clients.reports.circuit_outcome import outcomes
 from clients.reports.peaks import demand_peaks
 from controller.runtime.journal import format_event
 from controller.storage.boot_clocks import elapsed
+from rules.panel import CircuitId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from clients.reports.circuit_outcome import CircuitOutcome
     from clients.reports.peaks import DemandPeak
     from controller.config.loader import Configuration
     from controller.storage.boot_clocks import Elapsed, LoggedTime
     from controller.storage.log_reader import EventLog, EventRow, OutageRow, SampleRow
+    from rules.panel import Panel
 
-ACCURACY = "±0.5 % at power factor 1, ±0.75 % at 0.5, from 1 % to 100 % of the rated current (the maker's figures)"
+ACCURACY = "±0.5 % at power factor 1, ±0.75 % at 0.5, from 1 % to 100 % of the rated current (manufacturer's data)"
 
 DRILL = "drill"
 """Kind of an outage that a user requested; its contact never opened."""
@@ -107,7 +109,7 @@ def build_report(log: EventLog, outage: OutageRow, configuration: Configuration 
         samples=samples,
         peaks=tuple(demand_peaks(outage, samples)),
         gaps=tuple(_gaps(samples, events)),
-        events=tuple(_worth_telling(events)),
+        events=tuple(_notable(events, configuration.panel if configuration else None)),
         configuration=configuration,
     )
 
@@ -122,13 +124,13 @@ def time_notes(outage: OutageRow) -> Iterator[str]:
     moments = (outage.began, *outage.openings, *((outage.ended,) if outage.ended else ()))
     if not all(moment.trusted for moment in moments):
         yield (
-            "The clock was not set during this outage: times of day may be off; they are marked (?). A duration across "
-            "a restart of the machine is then a lower bound."
+            f"The clock was not set during this {outage.kind}: times of day may be wrong and are marked (?). "
+            "A duration across a restart of the machine is then a lower bound."
         )
     if outage.end_unseen:
         yield (
-            "The controller was not running when the outage ended: the end is the time at which it noticed this, and "
-            "the duration ends with its last record before."
+            f"The controller was not running when the {outage.kind} ended. The end shown is the time at which it was "
+            "detected; the duration ends with the last record before it."
         )
 
 
@@ -159,7 +161,7 @@ def _gaps(samples: Sequence[SampleRow], events: Sequence[EventRow]) -> Iterator[
 def _unknown(rows: list[SampleRow], events: Sequence[EventRow]) -> Gap:
     first, last = rows[0], rows[-1]
     if all(row.kw_quality == "none" for row in rows):
-        return Gap(first.at, last.at, "no figure yet: the meter's first interval was not over")
+        return Gap(first.at, last.at, "no reading yet: the first interval of the meter had not ended")
     said = next(_meter_notes(first.at, last.at, events), None)
     return Gap(first.at, last.at, f"the meter was silent{f' ({said})' if said else ''}")
 
@@ -179,8 +181,8 @@ def _why_no_rows(first: LoggedTime, second: LoggedTime, events: Sequence[EventRo
     for event in events:
         if event.event == "started" and _between(first, event.at, second):
             lost_power = event.details.get("rebooted") is True
-            return f"the controller was down{': it lost its power' if lost_power else ''}, and started again"
-    return "no rows were written: utility was back for a while, or the controller was too busy"
+            return f"the controller was not running{' because the machine restarted' if lost_power else ''}"
+    return "no samples were recorded: utility was back for a time, or the controller was overloaded"
 
 
 def _between(first: LoggedTime, at: LoggedTime, second: LoggedTime) -> bool:
@@ -191,22 +193,32 @@ def _between(first: LoggedTime, at: LoggedTime, second: LoggedTime) -> bool:
 # --- events ----------------------------------------------------------------------------------------------------------
 
 
-def _worth_telling(events: Sequence[EventRow]) -> Iterator[NotableEvent]:
+def _notable(events: Sequence[EventRow], panel: Panel | None) -> Iterator[NotableEvent]:
+    """Yield the notable events. `panel`: for names and spaces; None: circuits are shown by their ids."""
+
+    def label(circuit: str) -> str:
+        found = panel.circuits.get(CircuitId(circuit)) if panel is not None else None
+        return circuit if found is None else found.label
+
     for event in events:
         if event.event not in _ROUTINE:
-            yield NotableEvent(event.at, _sentence(event))
+            yield NotableEvent(event.at, _sentence(event, label))
 
 
-def _sentence(event: EventRow) -> str:
-    about = event.details
-    if isinstance(about.get("text"), str):
-        return str(about["text"])
+def _sentence(event: EventRow, label: Callable[[str], str]) -> str:
+    details = event.details
+    if isinstance(details.get("text"), str):
+        return str(details["text"])
     if event.event == "alarm_raised":
-        circuits = about.get("circuits")
-        return f"alarm: {about.get('alarm')}" + (
-            f": {', '.join(map(str, circuits))}" if isinstance(circuits, list) and circuits else ""
-        )
+        circuits = details.get("circuits")
+        named = "; ".join(label(str(one)) for one in circuits) if isinstance(circuits, list) else ""
+        return f"alarm {details.get('alarm')}" + (f": {named}" if named else "")
     if event.event == "request_received":
-        whom = f" {event.circuit}" if event.circuit else ""
-        return f"{about.get('by') or 'somebody'} asked: {about.get('request')}{whom}: {about.get('reason')}"
-    return format_event(event.event, event.circuit, event.details)
+        about = f" {label(event.circuit)}" if event.circuit else ""
+        reply = "accepted" if details.get("ok") is True else "refused"
+        by = details.get("by") or "an unnamed user"
+        return f"request by {by}: {details.get('request')}{about}; {reply}: {details.get('reason')}"
+    if event.event == "restore_finished" and isinstance(not_restored := details.get("not_restored"), dict):
+        named_circuits = {label(circuit): reason for circuit, reason in not_restored.items()}
+        return format_event(event.event, None, {**details, "not_restored": named_circuits})
+    return format_event(event.event, label(event.circuit) if event.circuit else None, details)

@@ -21,10 +21,10 @@ SHORT_WINDOW_S, LONG_WINDOW_S = 300.0, 900.0
 
 FIFTEEN_MINUTES, FIVE_MINUTES, MOMENT = "15 minutes", "5 minutes", "a moment"
 
-SHORTER = "all of it, for it was shorter than 15 minutes"
+SHORTER = "its whole time (shorter than 15 minutes)"
 """Time covered by the peak of an outage that was shorter than 15 minutes: its average."""
 
-MEASURED_PART = "the part of it that was measured, which was shorter than 15 minutes"
+MEASURED_PART = "the measured part of it (shorter than 15 minutes)"
 """The same, if demand was not measured all the time."""
 
 AVERAGES = (SHORTER, MEASURED_PART)

@@ -28,7 +28,7 @@ def outages_text(outages: Iterable[OutageRow]) -> str:
 
 
 def _row(outage: OutageRow) -> tuple[str, ...]:
-    lasted = format_elapsed(outage.lasted) if outage.ended else "still lasts"
+    lasted = format_elapsed(outage.lasted) if outage.ended else "not ended yet"
     energy, peak = figure(outage.energy_kwh, "kWh"), figure(outage.peak_15min_kw, "kW")
     if is_partial(outage):
         peak += " (average)"
@@ -62,7 +62,7 @@ def _head(story: OutageReport) -> Iterator[str]:
         yield f"ended      {day_and_time(outage.ended)}"
         yield f"lasted     {format_elapsed(outage.lasted)}"
     several = ", at " + ", ".join(clock(opening) for opening in outage.openings) if outage.transfers > 1 else ""
-    none = "none: a drill, on user request" if outage.kind == DRILL else ""
+    none = "none: a drill on user request" if outage.kind == DRILL else ""
     yield f"transfers  {none or outage.transfers}{several}"
     yield from map(wrapped, time_notes(outage))
 
@@ -105,13 +105,13 @@ def before_words(outcome: CircuitOutcome) -> str:
 
 def _demand(story: OutageReport) -> Iterator[str]:
     if story.meter_model is None and not story.samples:
-        yield "No meter: demand was not measured."
+        yield "No meter is configured: demand was not measured."
         return
     yield f"energy     {figure(story.outage.energy_kwh, 'kWh')}"
     for peak in story.peaks:
         yield f"peak       {peak_words(peak)}"
     if not any(peak.what in (FIFTEEN_MINUTES, *AVERAGES) for peak in story.peaks):
-        yield "peak       over 15 minutes unknown: no window of 15 minutes was full"
+        yield "peak       over 15 minutes unknown: demand was never measured for 15 minutes without a gap"
     yield from _curve(story)
     for gap in story.gaps:
         when = f"{clock(gap.began)} to {clock(gap.ended)}"
@@ -121,7 +121,7 @@ def _demand(story: OutageReport) -> Iterator[str]:
 
 def peak_words(peak: DemandPeak) -> str:
     """Return a peak as `7.4 kW over 15 minutes, at 12:05:30`."""
-    over = "for a moment" if peak.what == MOMENT else f"over {peak.what}"
+    over = {MOMENT: "for a moment"}.get(peak.what, f"{'average ' if peak.what in AVERAGES else ''}over {peak.what}")
     return f"{'at least ' if peak.at_least else ''}{peak.kw:.1f} kW {over}" + (
         f", at {clock(peak.at)}" if peak.at else ""
     )

@@ -22,7 +22,7 @@ _TEXTS = {
     "confirmed_on": "confirmed on",
     "unexpected_on": "is on again, without evidence of a manual override",
     "possible_override": "is on again: a manual override or a reboot of the device; waiting for evidence",
-    "taken_over": "switched manually: left to the user for the rest of the outage",
+    "taken_over": "switched manually: left to the user",
     "on_without_command": "switched on manually or by the device",
     "companion_seen_off": "Leviton's energy monitor switched it off",
     "companion_not_seen_off": "Leviton's energy monitor has NOT switched it off: it still reports on",

@@ -16,7 +16,7 @@ def test_a_restarted_uptime_is_a_power_loss() -> None:
     assert watch.uptime(60.0, 5060) == []
     (noted,) = watch.uptime(160.0, 20)
     assert noted.kind is FindingKind.POWER_LOST
-    assert "within the 80 s" in noted.sentence
+    assert "for 80 s or less" in noted.sentence
 
 
 def test_a_young_meter_that_lost_power_is_found_out_too() -> None:

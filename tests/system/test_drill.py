@@ -31,7 +31,7 @@ HELD = ("--for", "1h")
 SHORT = ("--for", "5s")
 ENDED_S = 90.0
 """Time limit of a wait for a drill to end, in seconds: longer than any drill here lasts."""
-ALL_OFF = "All of these circuits are confirmed off."
+ALL_OFF = "All circuits are confirmed off."
 ALL = {one.id for one in SHED}
 
 
@@ -205,10 +205,10 @@ async def test_a_second_ctrl_c_leaves_and_the_controller_goes_on(tmp_path: Path)
         async with Drill(house, "--live", "--yes", *HELD) as drill:
             await house.is_shed()
             drill.gets(signal.SIGINT)
-            await drill.says("tub: on again")
+            await drill.says("tub: reported on")
             drill.gets(signal.SIGINT)
             assert await drill.ended() == 1
-            assert "NOT FOLLOWED to its end" in drill.text
+            assert "NOT FOLLOWED to the end" in drill.text
         assert house.at(Position.OFF) == {"freezer"}
         assert house.state["state"] == "restoring"
 
@@ -242,11 +242,11 @@ async def _killed(folder: Path) -> None:
         async with Drill(house, "--live", "--yes", *HELD) as drill:
             await drill.says(ALL_OFF)
             await house.program.kill()
-            await drill.says("THE CONTROLLER IS OFFLINE")
+            await drill.says("CONTROLLER OFFLINE")
             await house.program.start()
             assert await drill.ended() == 0, drill.text
-        assert "The controller is there again." in drill.text
-        assert "it restores what the drill switched off" in drill.text
+        assert "The controller is online again." in drill.text
+        assert "It restores the circuits that the drill switched off" in drill.text
         assert all(one["off"] and one["on"] for one in drill.report()["circuits"].values())
         await house.is_back()
 
@@ -258,10 +258,10 @@ async def _away(folder: Path) -> None:
         async with Drill(house, "--live", "--yes", *HELD) as drill:
             await drill.says(ALL_OFF)
             await house.stop_broker()
-            await drill.says("THE BROKER IS AWAY")
+            await drill.says("BROKER DISCONNECTED")
             await house.start_broker()
             assert await drill.ended() == 0, drill.text
-        assert "The broker is there again." in drill.text
+        assert "Connected to the broker again." in drill.text
         assert all(one["off"] and one["on"] for one in drill.report()["circuits"].values())
         await house.is_back()
 
@@ -271,13 +271,13 @@ async def _unanswered(folder: Path) -> None:
     async with ProcessHouse(folder / "old", timing=Timing(version="3.1.1")) as house:
         await ready(house)
         async with Drill(house, "--live", "--yes", *HELD) as drill:
-            await drill.says("Agreed: 4 circuits are switched off")
+            await drill.says("The controller accepted: 4 circuits are switched off")
             await drill.says(ALL_OFF)
             code, said = await ran(house, "--live", "--yes")
             assert (code, "A drill is not possible now: " in said) == (1, True)
             drill.gets(signal.SIGINT)
             assert await drill.ended() == 0, drill.text
-        assert "Not ended" not in drill.text
+        assert "Could not end" not in drill.text
 
 
 async def test_what_may_not_be_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
@@ -297,7 +297,7 @@ async def test_what_may_not_be_is_refused_before_anything_is_asked(tmp_path: Pat
         await house.is_back()
         await house.stop_broker()
         code, said = await ran(house, "--dry")
-        assert (code, "What cannot be said now:" in said) == (0, True)
+        assert (code, "Unknown now:" in said) == (0, True)
         assert (await ran(house, "--live", "--yes"))[0] == 1
         assert house.happened("request_received", request="drill") == []
 

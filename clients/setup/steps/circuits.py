@@ -66,10 +66,10 @@ def _action(circuit: Circuit) -> str:
     """Return what a transfer does to the circuit, and how it is restored."""
     if not sheddable(circuit):
         if circuit.tag is Tag.NONESSENTIAL and not circuit.protected:
-            return f"UNCONTROLLABLE ({uncontrollable_reason(circuit)}): stays ON unless switched by hand"
+            return f"UNCONTROLLABLE ({uncontrollable_reason(circuit)}): stays ON unless switched off manually"
         return "stays on, protected" if circuit.protected else "stays on"
     ways = {
-        Restore.AUTO: "restored by itself",
+        Restore.AUTO: "restored automatically",
         Restore.ASK: "restored on request",
         Restore.NEVER: "stays off until a user switches it on",
     }
@@ -82,7 +82,7 @@ async def _on_bus(ground: SetupSession) -> frozenset[str]:
     try:
         return await circuits_on_bus(ground.broker, ground.site)
     except BrokerError as error:
-        ground.prompt.say(f"Which breakers report on MQTT cannot be seen: {error}")
+        ground.prompt.say(f"Breakers that report on MQTT cannot be listed: {error}")
         return frozenset()
 
 

@@ -121,7 +121,7 @@ def test_a_house_is_set_up_by_three_commands(typed: Typed, capsys: pytest.Captur
     assert typed.broker("init") == 0
     assert typed.broker("add-user", "hot-tub", "--role", "device") == 0
     shown = capsys.readouterr().out
-    (password,) = (line.partition(": ")[2] for line in shown.splitlines() if line.startswith("password: "))
+    (password,) = (line.partition(": ")[2] for line in shown.splitlines() if line.startswith("Password: "))
     files = MosquittoConfig(typed.etc)
     assert files.check_password("hot-tub", password)
     assert password not in "".join(path.read_text() for path in typed.etc.rglob("*") if path.is_file())
@@ -162,7 +162,7 @@ def test_a_certificate_that_stays_is_not_said_to_be_for_new_names(
 ) -> None:
     """Every device supports it; another port needs an option that the output names."""
     assert typed.broker("init", "--tls", "--name", "pi.lan") == 0
-    assert "certificate is for pi.lan." in capsys.readouterr().out
+    assert "New certificate for pi.lan." in capsys.readouterr().out
     assert typed.broker("init", "--tls", "--name", "other.lan") == 0
     said = capsys.readouterr().out
     assert "other.lan" not in said
@@ -202,7 +202,7 @@ def test_an_installer_file_that_is_not_text_is_refused_with_a_sentence(
     """As every other command does."""
     (typed.config / "installer.toml").write_bytes("[site]\r\n".encode("utf-16"))
     assert typed.broker("init") == 78
-    assert "`loadshed check` shows its errors" in capsys.readouterr().err
+    assert "`loadshed check` shows them" in capsys.readouterr().err
 
 
 def test_secrets_are_nobodys_to_read(typed: Typed, tmp_path: Path) -> None:
@@ -221,16 +221,16 @@ def test_secrets_are_nobodys_to_read(typed: Typed, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("add-user", "tub", "--role", "device"), "no circuit tub"),
-        (("add-user", "a b", "--role", "person"), "cannot be a user's name"),
-        (("add-user", "a:b", "--role", "person"), "cannot be a user's name"),
-        (("add-user", "loadshed", "--role", "person"), "cannot be a user's name"),
-        (("add-user", "ann", "--role", "person", "--circuit", "hot-tub"), "go with --role device"),
-        (("add-user", "x", "--role", "device", "--contact"), "on a pin"),
-        (("remove-user", "bob"), "no bob"),
-        (("remove-user", "loadshed"), "nothing is shed"),
-        (("init", "--plain"), "go with --tls"),
-        (("init", "--tls", "--name", "a,DNS:b"), "neither a name nor an address"),
+        (("add-user", "tub", "--role", "device"), "no circuit 'tub'"),
+        (("add-user", "a b", "--role", "person"), "not a valid user name"),
+        (("add-user", "a:b", "--role", "person"), "not a valid user name"),
+        (("add-user", "loadshed", "--role", "person"), "not a valid user name"),
+        (("add-user", "ann", "--role", "person", "--circuit", "hot-tub"), "require --role device"),
+        (("add-user", "x", "--role", "device", "--contact"), "wired to a GPIO pin"),
+        (("remove-user", "bob"), "no user 'bob'"),
+        (("remove-user", "loadshed"), "no circuit can be shed"),
+        (("init", "--plain"), "require --tls"),
+        (("init", "--tls", "--name", "a,DNS:b"), "not a host name or IP address"),
     ],
 )
 def test_what_makes_no_sense_is_refused(

@@ -76,12 +76,12 @@ def test_each_circuit_shows_its_action_and_reason(more: str, fate: str, why: str
 @pytest.mark.parametrize(
     ("more", "back"),
     [
-        ("", "comes back by itself if it was on"),
-        ('restore = "ask"\nmin_off_s = 300', "restored on user request, rests 300 s or more"),
+        ("", "restored automatically if it was on"),
+        ('restore = "ask"\nmin_off_s = 300', "restored on user request, after at least 300 s off"),
         ('restore = "never"', "stays off until a user switches it on"),
         (
             'override = "never"\nwakes = "off"',
-            "by itself if it was on, always shed again after manual switching, wakes off",
+            "if it was on, always shed again after manual switching, also turned on after a power loss",
         ),
     ],
 )

@@ -86,7 +86,7 @@ def test_ctrl_c_ends_it_cleanly(tmp_path: Path, ignored: bool) -> None:
         rest, complaints = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert complaints == ""
-    assert rest.endswith("stopped\n")
+    assert rest.endswith("The demo was stopped.\n")
     assert list(tmp_path.iterdir()) == []
 
 

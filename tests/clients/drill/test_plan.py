@@ -101,13 +101,14 @@ def test_off_unknown_and_silent_circuits_are_distinguished() -> None:
     assert fates(plan) == {
         "pump": PlannedAction.IS_OFF,
         "hot-tub": PlannedAction.GOES_OFF,
-        "car": PlannedAction.GOES_OFF,
+        "car": PlannedAction.NO_RESPONSE,
     }
+    assert plan_fields(plan)["circuits"]["car"]["action"] == "no-response"  # type: ignore[index,call-overload]
     assert [str(line.id) for line in plan.silent] == ["car"]
     assert [line.restore for line in plan.waiting] == [RestoreMode.UNKNOWN]
     text = flat(plan_text(plan))
-    assert "is off, and is left so at the end" in text
-    assert "Does not answer now, and would not be confirmed: Car" in text
+    assert "is off, and stays off at the end" in text
+    assert "Does not respond now, and would not be confirmed: Car" in text
     assert "on, SILENT" in text
 
 
@@ -122,16 +123,36 @@ def test_a_breaker_without_response_in_an_outage_is_not_listed_as_going_off(posi
     assert [str(line.id) for line in plan.goes_off] == ["hot-tub"]
     (row,) = [line for line in plan_text(plan).splitlines() if line.startswith("Car ")]
     assert "GOES OFF" not in row
-    assert "OFF is sent; no response now" in row
-    assert "Does not answer now, and would not be confirmed: Car" in flat(plan_text(plan))
+    assert "OFF sent, NOT CONFIRMED" in row
+    assert "Does not respond now, and would not be confirmed: Car" in flat(plan_text(plan))
 
 
 def test_a_breaker_without_response_on_utility_is_not_shown_as_going_off() -> None:
     """OFF would be sent to it, and nothing would confirm it."""
     house = Drilled(circuit("hot-tub"), circuit("car"))
     house.told.circuits["car"] |= {"available": False}
-    (row,) = [line for line in plan_text(house.plan()).splitlines() if line.startswith("Car ")]
+    plan = house.plan()
+    (row,) = [line for line in plan_text(plan).splitlines() if line.startswith("Car ")]
     assert "GOES OFF" not in row
+    fields = json.loads(json.dumps(plan_fields(plan)))["circuits"]["car"]
+    assert (fields["action"], fields["restore"], fields["restored_after_s"]) == ("no-response", None, None)
+
+
+def test_a_silent_breaker_that_last_reported_off_is_not_shown_as_off() -> None:
+    """It may have been turned on since. The engine sends no OFF after a live report of off, and the plan states it."""
+    house = Drilled(circuit("hot-tub"), circuit("car"))
+    house.breaker("car").turn_off_by_hand()
+    house.wait(5.0)
+    house.breaker("car").loses_power()
+    house.wait(5.0)
+    plan = house.plan()
+    assert fates(plan)["car"] is PlannedAction.LAST_REPORTED_OFF
+    assert "no OFF is sent after a report of off" in flat(plan_text(plan))
+    assert "Does not respond now, and would not be confirmed: Car" in flat(plan_text(plan))
+    began = house.now
+    house.follow(60.0)
+    house.wait(10.0)
+    assert house.offs(began) == ["hot-tub"]
 
 
 def test_what_is_on_hold_does_not_come_back() -> None:
@@ -153,7 +174,7 @@ def test_without_a_broker_the_files_say_what_they_can() -> None:
     assert {line.position for line in plan.lines} == {None}
     assert fates(plan)["hot-tub"] is PlannedAction.GOES_OFF
     assert plan.refused == "the broker at home:1883 refuses"
-    assert "what the house draws: the broker at home:1883 refuses." in flat(plan_text(plan))
+    assert "demand of the house: the broker at home:1883 refuses." in flat(plan_text(plan))
     asks = flat(plan_text(Drilled(*HOUSE).plan(trouble="the broker at home:1883 says nothing: does it hang?")))
     assert "does it hang?" in asks
     assert "?." not in asks
@@ -218,10 +239,10 @@ def test_kw_are_those_that_were_measured_and_never_amperes() -> None:
     plan = house.plan(known=known, demand=PowerReading(6.2, is_upper_bound=True))
     assert plan.known_kw == 5.4
     text = flat(plan_text(plan))
-    assert "5.4 kW when last measured, of 1 of them: the rest is unknown" in text
+    assert "5.4 kW when last measured for 1 of them; the rest is unknown" in text
     assert "≥ 5.4 kW (2026-01-31)" in text
-    assert "How many kW these draw, for that was never measured: Car." in text
-    assert "The house draws ≤ 6.20 kW now; the generator is rated 14 kW." in text
+    assert "Load in kW of circuits that were never measured: Car." in text
+    assert "Demand of the house now: ≤ 6.20 kW; the generator is rated 14 kW." in text
     assert "50" not in text
     fields = plan_fields(plan)
     assert (fields["known_kw"], fields["demand_kw"], fields["demand_kw_is_upper_bound"]) == (5.4, 6.2, True)
@@ -231,7 +252,7 @@ def test_kw_are_those_that_were_measured_and_never_amperes() -> None:
 def test_nothing_to_shed_is_said_so() -> None:
     """A house of essential circuits has nothing to drill."""
     plan = Drilled(essential("fridge")).plan()
-    assert plan_text(plan).startswith("A drill now would switch nothing off.")
+    assert plan_text(plan).startswith("A drill now would switch no circuit off.")
     assert "nothing to switch off" in str(plan.refused)
 
 

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from clients.drill import messages
 from clients.drill.demand_readings import DemandReadings, PowerStep
+from clients.drill.messages import COARSE, NO_METER, NONE_SEEN, TOO_SOON, UNHEARD
+from clients.drill.plan_text import plan_text
 from clients.drill.progress import CircuitProgress, DrillProgress
 from clients.drill.report_html import result_html
 from clients.drill.report_text import result_fields, result_text
-from clients.drill.result import COARSE, NO_METER, NONE_SEEN, TOO_SOON, UNHEARD, result
+from clients.drill.result import result
 from controller.core.engine import EngineSettings
 from rules.panel import Circuit, Kind, Position, Restore
 from tests.clients.drill.drill_house import Drilled
@@ -49,13 +52,13 @@ def test_a_drill_that_passes_says_how_fast_each_obeyed() -> None:
     house.wait(200.0)
     found = house.result()
     assert found.passed
-    assert found.verdict == "PASSED: 3 of 3 circuits went off within 2.0 s, and 3 came back."
+    assert found.verdict == "PASSED: 3 of 3 circuits went off within 2.0 s, and 3 came on again."
     fare = outcome(found, "pump").progress
     assert (fare.off_after_s, fare.off_tries, fare.on_after_s, fare.on_tries) == (0.04, 1, 0.04, 1)
     assert outcome(found, "dryer").progress.off_after_s == 2.04
     assert (found.course.id, found.course.because) == (1, "its time is up")
-    assert house.lines[0] == "Drill 1 has begun: every nonessential, controllable circuit is sent OFF."
-    assert house.lines[-1] == "All clear."
+    assert house.lines[0].startswith("Drill 1 started: OFF is sent to every nonessential, controllable circuit.")
+    assert house.lines[-1] == messages.RESTORE_COMPLETE
 
 
 def test_each_circuit_draws_what_demand_rises_by_as_it_comes_back() -> None:
@@ -104,7 +107,7 @@ def test_without_a_meter_no_kw_is_reported() -> None:
     found = drilled().result()
     assert found.demand.circuits_unknown_reason == NO_METER
     assert all(one.drew is None for one in found.outcomes)
-    assert "before" not in result_text(found)
+    assert "while off" not in result_text(found)
 
 
 # --- failed ----------------------------------------------------------------------------------------------------------
@@ -122,7 +125,7 @@ def test_what_does_not_obey_has_failed_and_the_others_have_not() -> None:
     assert found.verdict.startswith("FAILED: Dryer: NOT CONFIRMED OFF after ")
     assert outcome(found, "dryer").progress.off_tries > 3
     assert not outcome(found, "pump").failed
-    assert any("Not confirmed after three tries: Dryer." in line for line in house.lines)
+    assert any("NOT CONFIRMED after three attempts: Dryer." in line for line in house.lines)
 
 
 def test_what_goes_off_and_does_not_come_back_has_failed() -> None:
@@ -134,9 +137,9 @@ def test_what_goes_off_and_does_not_come_back_has_failed() -> None:
     house.wait(200.0)
     found = house.result()
     assert [str(one.line.id) for one in found.failed] == ["dryer"]
-    assert "NOT BACK: " in found.verdict
+    assert "NOT ON AGAIN: " in found.verdict
     assert "no response to three ON commands" in found.verdict
-    assert any(line.startswith("Dryer is not back: ") for line in house.lines)
+    assert any(line.startswith("Dryer is not on again: ") for line in house.lines)
 
 
 def test_what_trips_has_failed() -> None:
@@ -153,7 +156,7 @@ def test_a_circuit_waiting_for_a_user_has_not_failed() -> None:
     """As its owner wrote it; the report says what brings it back."""
     found = drilled(circuit("pump"), circuit("range", restore=Restore.ASK)).result()
     assert found.passed
-    assert found.verdict.endswith("and 1 came back; waiting for a user: Range.")
+    assert found.verdict.endswith("and 1 came on again; waiting for a user: Range.")
     assert "`loadshed ask restore range`" in flat(result_text(found))
 
 
@@ -185,9 +188,9 @@ def test_a_real_transfer_cuts_it_short() -> None:
     assert not found.failed
     assert (
         found.verdict
-        == "CUT SHORT by a real transfer; until then 3 of 3 circuits went off within 40 ms, and 0 came back."
+        == "CUT SHORT by a real transfer. Until then 3 of 3 circuits went off within 40 ms, and 0 came on again."
     )
-    assert "A REAL TRANSFER" in house.lines[-1]
+    assert "REAL TRANSFER" in house.lines[-1]
 
 
 def test_a_circuit_just_commanded_when_cut_short_has_not_failed() -> None:
@@ -200,7 +203,7 @@ def test_a_circuit_just_commanded_when_cut_short_has_not_failed() -> None:
     house.wait(1.0)
     found = house.result()
     assert not found.failed
-    assert outcome(found, "dryer").text == "OFF sent, not confirmed yet, when it was cut short"
+    assert outcome(found, "dryer").text == messages.UNCONFIRMED_WHEN_CUT_SHORT
     assert "2 of 3 circuits went off" in found.verdict
 
 
@@ -211,7 +214,7 @@ def test_a_drill_that_is_dropped_never_began() -> None:
     house.contact.open()
     house.wait(30.0)
     assert course.done
-    assert house.result().verdict.startswith("It never began: ")
+    assert house.result().verdict.startswith("NOT STARTED: ")
     assert not house.result().passed
 
 
@@ -220,9 +223,9 @@ def test_a_start_in_the_middle_is_said_and_followed() -> None:
     house = Drilled(*THREE)
     course = house.follow(60.0)
     house.wait(20.0)
-    assert course.availability("offline")[0].startswith("THE CONTROLLER IS OFFLINE")
+    assert course.availability("offline")[0].startswith("CONTROLLER OFFLINE")
     house.restart()
-    assert course.availability("online") == ["The controller is there again."]
+    assert course.availability("online") == [messages.CONTROLLER_ONLINE]
     house.wait(100.0)
     assert course.ended_at is not None
     assert any("has restarted" in line for line in house.lines)
@@ -250,7 +253,7 @@ def test_who_left_has_not_seen_it_to_its_end() -> None:
     found = house.result(left=True)
     assert not found.passed
     assert not found.failed
-    assert found.verdict.startswith("NOT FOLLOWED to its end; until then 3 of 3")
+    assert found.verdict.startswith("NOT FOLLOWED to the end. Until then 3 of 3")
 
 
 def test_the_state_alone_shows_what_was_missed() -> None:
@@ -265,7 +268,7 @@ def test_the_state_alone_shows_what_was_missed() -> None:
     assert course.done
     found = result(house.plan(), course, DemandReadings(5.0), "Ann", 4.0)
     assert {one.text for one in found.failed} == {UNHEARD}
-    assert found.verdict.startswith("NOT PROVED")
+    assert found.verdict.startswith("INCOMPLETE: ")
     other = DrillProgress(house.plan())
     other.away()
     other.state({"state": "standby", "outage": 3, "kind": "drill"}, 2.0)
@@ -320,8 +323,8 @@ def test_the_page_shows_all_of_it_and_needs_nothing_else() -> None:
 def test_a_shed_house_that_is_too_much_for_the_generator_is_said_so() -> None:
     """Every breaker obeyed, and it would stall all the same: too little is nonessential."""
     house = drilled(circuit("pump"), base_kw=15.0)
-    assert "15.00 kW, 107% of what the generator is rated: TOO MUCH FOR IT" in result_text(house.result())
-    assert "TOO MUCH" not in result_text(drilled(circuit("pump"), base_kw=10.0).result())
+    assert "15.00 kW, 107% of the generator's rating: OVERLOAD" in result_text(house.result())
+    assert "OVERLOAD" not in result_text(drilled(circuit("pump"), base_kw=10.0).result())
 
 
 def test_the_json_is_complete_and_unknown_is_null() -> None:
@@ -374,5 +377,76 @@ def test_where_a_circuit_is_stands_on_the_bus_whatever_was_missed() -> None:
         course.circuit(name, {"position": position})
     course.state({"state": "utility", "outage": None, "kind": None}, house.now)
     found = house.result()
-    assert outcome(found, "pump").text == "off and on again; when, was not heard"
+    assert outcome(found, "pump").text == messages.OFF_AND_ON_UNSEEN
     assert [str(one.line.id) for one in found.failed] == ["hot-tub"]
+
+
+# --- silence explained -----------------------------------------------------------------------------------------------
+
+
+def test_each_phase_names_what_is_waited_for_and_until_when() -> None:
+    """A user who sees no new line for a while knows that the program has not stalled, and when to expect more."""
+    house = Drilled(circuit("pump", rank=1), circuit("hot-tub", rank=2, min_off_s=120.0))
+    course = house.follow(60.0)
+    assert course.waiting_for(house.now) == "Waiting for the controller to start the drill."
+    house.wait(21.0)
+    held = course.waiting_for(house.now)
+    assert held.startswith("Circuits stay off for 40 s more, until ")
+    assert any("They stay off for 1 min 00 s (until " in line for line in house.lines)
+    house.wait(60.0)
+    (ended,) = [line for line in house.lines if line.startswith("The drill has ended: its time is up.")]
+    assert "Turned on one at a time: Pump, Hot tub; the last one in about 1 min 00 s." in ended
+    assert course.waiting_for(house.now).startswith("Next: Hot tub, turned on in about 4")
+    house.wait(60.0)
+    assert house.lines[-1] == messages.RESTORE_COMPLETE
+
+
+def test_a_silent_device_is_what_is_waited_for() -> None:
+    """Before the controller gives up, and when it does not report the ON either."""
+    house = Drilled(*THREE)
+    house.breaker("dryer").has(silent=True)
+    course = house.follow(60.0)
+    house.wait(3.0)
+    assert course.waiting_for(house.now) == "Waiting for Dryer to report off; OFF is repeated until then."
+
+
+def test_an_untrusted_clock_gives_no_time_of_day() -> None:
+    """The remaining time is known without it."""
+    house = Drilled(*THREE)
+    course = house.follow(60.0)
+    course.clock_trusted = False
+    house.wait(21.0)
+    course.clock_trusted = False
+    assert course.waiting_for(house.now) == "Circuits stay off for 40 s more. Ctrl-C ends the drill now."
+
+
+def test_texts_of_a_drill_never_name_an_outage() -> None:
+    """Except that a real transfer makes it one."""
+    house = Drilled(*THREE, circuit("range", restore=Restore.ASK))
+    house.breaker("dryer").has(silent=True)
+    plan = house.plan()
+    house.follow(60.0)
+    house.wait(200.0)
+    found = house.result()
+    pages = (plan_text(plan), "\n".join(house.lines), result_text(found), result_html(found, "home", "1"))
+    assert not [page for page in pages if "outage" in page.lower()]
+
+
+def test_a_drill_that_ends_early_names_the_longer_wait_of_a_minimum_off_time() -> None:
+    """The plan was made for the whole time; the order and the last moment are of the time that circuits were off."""
+    house = Drilled(circuit("freezer", rank=1, min_off_s=300.0), circuit("tub", rank=8))
+    house.follow(600.0)
+    house.wait(30.0)
+    house.ask("drill-end", by="Ann")
+    house.wait(10.0)
+    (ended,) = [line for line in house.lines if line.startswith("The drill has ended")]
+    assert "Turned on one at a time: Tub, Freezer; the last one in about 4 min" in ended
+
+
+def test_restore_all_is_part_of_the_plan() -> None:
+    """A circuit with `ask` is then restored in turn, and named so before the drill begins."""
+    plan = Drilled(circuit("pump"), circuit("range", restore=Restore.ASK)).plan()
+    assert [str(line.id) for line in plan.waiting] == ["range"]
+    everything = plan.with_restore_all()
+    assert everything.waiting == ()
+    assert {str(line.id) for line in everything.in_turn} == {"pump", "range"}

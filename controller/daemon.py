@@ -256,6 +256,8 @@ class Daemon:
         presence = Presence(self._bus, self._publish_status, self._may_publish, self._wall, self._engine.on_standby)
         save_address = partial(broker_address.save, self._state_dir, self._configuration.broker.host)
         watch = BrokerWatch(self._bus, self._inbox.put, save_address, self._wall, clock.monotonic)
+        watch.look()
+        self._inbox.turn()  # a status that was requested during the start has these alarms as well
         await asyncio.gather(presence.run(self._status_requests, self._started_at), watch.run())
 
     # --- out ---------------------------------------------------------------------------------------------------------

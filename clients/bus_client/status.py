@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 ENOUGH_S = 6.5
 """Timeout for a sign of life of the controller, in seconds: a little longer than its interval."""
 
-ASK_S = 1.0
+ASK_S = 2.0
 """Time for a reply, in seconds. After it, a sign of life is enough: the access list may forbid requests."""
 
 GONE_S = 1.5
@@ -132,7 +132,7 @@ async def remembered(
     names = SiteTopics(site)
     answer = names.answers(secrets.token_hex(8))
     seen = _SignsOfLife(names, answer)
-    link.subscribe([*dict.fromkeys((*filters, names.availability, names.state, names.alive)), answer])
+    link.subscribe([*dict.fromkeys((*filters, names.availability, *names.status_order())), answer])
     link.publish(names.ask(STATUS_REQUEST), b"", response_topic=answer, correlation=b"status")
     link.flush()
     began = time.monotonic()
@@ -145,15 +145,18 @@ async def remembered(
 
 
 class _SignsOfLife:
-    """Messages that show whether the controller runs now. The reply, or `controller/alive`, is the last of its status.
+    """Messages that show whether the controller runs now. The reply is the last message of its status.
 
-    With MQTT 3.1.1 a request has no reply.
+    With MQTT 3.1.1 a request has no reply. The status then ends with the topics of `SiteTopics.status_order`, live and
+    in this order. One of them alone shows nothing: the controller also publishes each of them without a request.
     """
 
     def __init__(self, names: SiteTopics, answer: str) -> None:
         self._names = names
         self._answer = answer
-        self._replied = self._state_live = False
+        self._order = names.status_order()
+        self._replied = False
+        self._reached = 0
         self._availability: bytes | None = None
         self.alive = False
 
@@ -163,13 +166,14 @@ class _SignsOfLife:
         if message.retained:
             return
         self._replied = self._replied or message.topic == self._answer
-        self._state_live = self._state_live or message.topic == self._names.state
+        self._reached += message.topic in self._order[self._reached : self._reached + 1]
         self.alive = self.alive or message.topic in (self._answer, self._names.alive)
 
     def enough(self, waited_s: float, enough_s: float, *, replies: bool) -> bool:
         """Return whether nothing more needs to be waited for."""
         if self.alive:
-            return self._replied or waited_s >= ASK_S or (self._state_live and not replies)
+            complete = self._replied or (self._reached == len(self._order) and not replies)
+            return complete or waited_s >= ASK_S
         return waited_s >= (enough_s if self._availability == b"online" else min(GONE_S, enough_s))
 
 

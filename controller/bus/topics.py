@@ -141,6 +141,10 @@ class SiteTopics:
         singles = self.availability, self.alive, self.state, self.demand, self.alarm_list
         return (*singles, *map(self.circuit, circuits))
 
+    def status_order(self) -> tuple[str, str, str]:
+        """Return topics of a requested status in the order of their publication: the first, a late one, the last."""
+        return self.state, self.alarm_list, self.alive
+
 
 @dataclass(frozen=True, slots=True)
 class ContactTopics:

@@ -296,6 +296,24 @@ def test_a_remembered_online_is_not_taken_for_a_controller() -> None:
         assert "does not respond" in (found.trouble or "")
 
 
+@pytest.mark.parametrize("unasked", ["controller/state", "controller/alarms"])
+def test_what_is_published_without_a_request_is_not_taken_for_the_whole_status(unasked: str) -> None:
+    """MQTT 3.1.1: no reply marks the end. A change of state and the regular sign of life may come first."""
+
+    async def story(broker: ScriptedBroker) -> HouseStatus:
+        asking = asyncio.create_task(fetch_status(replace(broker.broker, version="3.1.1"), "home"))
+        await broker.until(lambda: bool(broker.published_on("ask/status")))
+        for name in (unasked, "controller/alive"):
+            broker.distribute_from_outside(f"loadshed/home/{name}", payload(SAID.get(name, {})))
+        assert not (await asyncio.wait({asking}, timeout=0.3))[0]
+        for name, said in (*SAID.items(), ("controller/alive", {})):
+            broker.distribute_from_outside(f"loadshed/home/{name}", payload(said))
+        return await asking
+
+    with ScriptedBroker(Limits(retain_available=False)) as broker:
+        assert asyncio.run(story(broker)) == told()
+
+
 def test_a_controller_that_may_not_be_asked_is_found_by_its_regular_message() -> None:
     """The access list may forbid requests."""
 

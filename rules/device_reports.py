@@ -211,7 +211,8 @@ class DeviceReports:
     def accept_retained(self, circuit: Circuit, at: float) -> ReportOutcome | None:
         """When utility becomes stable, accept the retained report of an available device as its position."""
         entry = self._ledger[circuit.id]
-        if circuit.device is not None and circuit.device.remembers and circuit.device.can_query:
+        device = circuit.device
+        if device is not None and device.remembers and device.can_query and not entry.cannot_be_asked:
             return self.close_if_on(circuit, at)  # the device is asked
         if entry.live or not entry.available or entry.position in (Position.UNKNOWN, entry.retained_position):
             return self.close_if_on(circuit, at)
@@ -279,7 +280,9 @@ class DeviceReports:
         crossed = phase is not ReportContext.SHEDDING and entry.more_offs_in_flight and at < self._late_off_until(entry)
         proof = not crossed and self._is_manual_override(circuit, entry, at)
         entry.off_confirmed_live = False
-        if proof and entry.publishes_availability:
+        # A gateway does not report the restart of each device: its word counts like that of one without availability.
+        gateway = circuit.device is not None and circuit.device.remembers
+        if proof and entry.publishes_availability and not gateway:
             entry.possible_override_since = at
         elif proof:
             entry.unexplained_on_count += 1

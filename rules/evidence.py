@@ -41,7 +41,8 @@ class DeviceEvidence:
 
     `asked_at`: the question that is open. `last_asked_at`: the last question. `proven`: the position proven last since
     `trusted_since`, the latest start of the gateway or of our connection. `answers`: positions that followed the
-    questions of this series, the latest position and how many questions it answered.
+    questions of this series, the latest position and how many questions it answered. `unanswered`: questions in a row
+    since the last start without an answer. `ignored`: the same, also before that start, with no failure reported.
     """
 
     traits: DeviceTraits
@@ -55,6 +56,7 @@ class DeviceEvidence:
     answered: Position | None = None
     answers: int = 0
     unanswered: int = 0
+    ignored: int = 0
     resubscribed: bool = False
 
     def command_sent(self, position: Position, at: float) -> None:
@@ -76,10 +78,12 @@ class DeviceEvidence:
         """Note a question to the device."""
         self.asked_at = self.last_asked_at = at
         self.unanswered += 1
+        self.ignored += 1
 
     def query_failed(self) -> None:
-        """Note that the question was refused or is too old."""
+        """Note that the gateway could not ask the device."""
         self.asked_at = None
+        self.ignored = 0
 
     def sign_of_life(self, at: float) -> None:
         """Note a live message of the device itself, other than its position."""
@@ -137,14 +141,15 @@ class DeviceEvidence:
         if position is not self.answered:
             self.answered, self.answers = position, 0
         self.answers += 1
-        self.asked_at, self.unanswered = None, 0
+        self.asked_at = None
+        self.unanswered = self.ignored = 0
         single = position is not Position.OFF and position is not self.commanded
         return self._proven(position) if single or self.answers > 1 else Grade.MEMORY
 
     def _proven(self, position: Position) -> Grade:
         self.proven = position
         self.asked_at = self.answered = None
-        self.answers = self.unanswered = 0
+        self.answers = self.unanswered = self.ignored = 0
         return Grade.LIVE
 
     def _memory(self, position: Position) -> Grade:

@@ -86,7 +86,8 @@ class CircuitEntry:
     `position`: last report of the device; `live` if it was reported live, else it is the retained report.
     `retained_position`: position saved on disk. `sent`: last command, at `sent_at`; None: none since this start.
     `device`: device of the circuit; None: it uses loadshed's own topics. `still_drawing`: it reports off and draws
-    power. `refusal`: why its device refused the last command; None: it did not.
+    power. `refusal`: why its device refused the last command; None: it did not. `cannot_be_asked`: it
+    ignores questions for its position.
     """
 
     device: DeviceTraits | None = None
@@ -128,15 +129,16 @@ class CircuitEntry:
     off_unexplained: bool = False
     still_drawing: bool = False
     refusal: str | None = None
+    cannot_be_asked: bool = False
     recheck_off_since: float | None = None  # its device came back on standby: an OFF sent since must be confirmed
 
     @property
     def known(self) -> Position:
         """Return the position that is known: reported live, or retained report and disk agree. Otherwise UNKNOWN.
 
-        What a gateway remembers does not count.
+        What a gateway remembers counts only if its device cannot be asked.
         """
-        remembered = self.device is not None and self.device.remembers
+        remembered = self.device is not None and self.device.remembers and not self.cannot_be_asked
         if self.live or (self.position is self.retained_position and not remembered):
             return self.position
         return Position.UNKNOWN

@@ -34,18 +34,29 @@ RARE_QUERY_INTERVAL_S = 600.0
 RARE_AFTER = 10
 """A device that has answered none of this many questions is asked rarely."""
 
+IGNORED_QUESTIONS = 3
+"""A device that was silent after this many questions in a row cannot be asked, as far as known."""
+
+RECHECK_S = 300.0
+"""Time in seconds after which a circuit that the controller switched off is asked again.
+
+A device behind a gateway may restart, or be moved by hand, and nothing reports it.
+"""
+
 
 @dataclass(slots=True)
 class _Device:
     """State of one device. `ask_at`: when it is asked next (monotonic seconds); None: not.
 
-    `sources`: what each availability topic says; `gateway_sources`: those about its gateway. `power_w` at `power_at`:
-    None: unknown. `off_at`: when it first reported off after the last command; None: it has not. `draws`: measurements
-    in a row that contradict that. `trip_word`: None: not said yet.
+    `recheck_at`: when its `off` is verified again; None: not. `sources`: what each availability topic says;
+    `gateway_sources`: those about its gateway. `power_w` at `power_at`: None: unknown. `off_at`: when it first reported
+    off after the last command; None: it has not. `draws`: measurements in a row that contradict that. `trip_word`:
+    None: not said yet, empty: it reported on and gave no reason.
     """
 
     evidence: DeviceEvidence
     ask_at: float | None = None
+    recheck_at: float | None = None
     sources: dict[int, bool] = field(default_factory=dict)
     gateway_sources: set[int] = field(default_factory=set)
     power_w: float | None = None
@@ -60,7 +71,7 @@ class _Device:
     @property
     def gateway_away(self) -> bool:
         """Return whether its gateway is known to be away."""
-        return any(not self.sources[one] for one in self.gateway_sources)
+        return any(self.sources.get(one) is False for one in self.gateway_sources)
 
 
 class DeviceTracker:
@@ -145,17 +156,14 @@ class DeviceTracker:
         """Ask every device: most say nothing after a reconnection."""
         self._connected = True
         for circuit, device in self._devices.items():
-            device.evidence.restarted(at)
             device.sources.clear()
-            device.trip_word = None
-            self._doubt(circuit, device)
-            self._ask(device, at)
+            self._restarted(circuit, device, at, alive=False)
 
     def bus_lost(self) -> None:
         """Ask nothing while the broker is disconnected."""
         self._connected = False
         for device in self._devices.values():
-            device.ask_at = device.ask_power_at = None
+            device.ask_at = device.ask_power_at = device.recheck_at = None
 
     def commands_sent(self, commands: Iterable[Command], at: float) -> None:
         """Note the commands that left at `at`: reports that follow may be their echo."""
@@ -214,10 +222,7 @@ class DeviceTracker:
             device.gateway_sources.add(event.source)
         if event.online and not event.retained:
             # It has started, or come back: what it said before no longer counts.
-            device.evidence.restarted(event.at)
-            device.evidence.sign_of_life(event.at)
-            self._doubt(circuit.id, device)
-            self._ask(device, event.at)
+            self._restarted(circuit.id, device, event.at, alive=True)
         self._combine(circuit, device, event.at, retained=event.retained)
 
     def on_restart(self, event: ev.DeviceRestarted) -> None:
@@ -226,10 +231,7 @@ class DeviceTracker:
         device = self._devices.get(circuit.id)
         if device is None:
             return
-        device.evidence.restarted(event.at)
-        device.evidence.sign_of_life(event.at)
-        self._doubt(circuit.id, device)
-        self._ask(device, event.at)
+        self._restarted(circuit.id, device, event.at, alive=True)
         self._reports.restarted(circuit, event.at, self._outage.report_context)
         self._outage.on_report(circuit.id, None, event.at)
 
@@ -287,7 +289,8 @@ class DeviceTracker:
         """Return when a device must next be asked (monotonic seconds); None: none is to be asked."""
         if not self._connected:
             return None
-        times = [at for one in self._devices.values() for at in (one.ask_at, one.ask_power_at) if at is not None]
+        devices = self._devices.values()
+        times = [at for one in devices for at in (one.ask_at, one.ask_power_at, one.recheck_at) if at is not None]
         return min(times, default=None)
 
     def questions(self, now: float) -> list[QueryDevice]:
@@ -299,6 +302,10 @@ class DeviceTracker:
             if device.ask_power_at is not None and device.ask_power_at <= now:
                 device.ask_power_at = None
                 asked.append(QueryDevice(circuit, "power"))
+            if device.recheck_at is not None and device.recheck_at <= now:
+                device.recheck_at = None
+                if self._ledger[circuit].shed_record is not None:
+                    self._ask(device, now)
             if device.ask_at is not None and device.ask_at <= now:
                 asked += self._question(circuit, device, now)
         return asked
@@ -309,19 +316,21 @@ class DeviceTracker:
         if evidence.traits.remembers and settles_at is not None and now < settles_at:
             device.ask_at = settles_at  # an answer now may be the echo of the command
             return []
+        if evidence.traits.resubscribe and evidence.alive_since is not None:
+            device.ask_at = None
+            evidence.resubscribed = True
+            return [QueryDevice(circuit, "retained")]
         if evidence.asked_at is not None and now < evidence.asked_at + confirm_s:
             device.ask_at = evidence.asked_at + confirm_s  # one question at a time
             return []
         if (free_at := self._gateway_free_at(evidence.traits.gateway, now)) is not None:
             device.ask_at = free_at
             return []
-        if evidence.traits.resubscribe and evidence.alive_since is not None:
-            device.ask_at = None
-            evidence.resubscribed = True
-            return [QueryDevice(circuit, "retained")]
         if not evidence.traits.can_query:
             device.ask_at = None
             return []
+        if evidence.ignored >= IGNORED_QUESTIONS:
+            self._cannot_be_asked(circuit, now)
         evidence.query_sent(now)
         interval_s = min(confirm_s * 2.0 ** (evidence.unanswered - 1), max(MAX_QUERY_INTERVAL_S, confirm_s))
         device.ask_at = now + (RARE_QUERY_INTERVAL_S if evidence.unanswered > RARE_AFTER else interval_s)
@@ -346,6 +355,13 @@ class DeviceTracker:
             if other.ask_at is not None and other.evidence.asked_at is None and not other.evidence.unanswered:
                 other.ask_at = max(at, other.evidence.settles_at or at) if other.evidence.traits.remembers else at
 
+    def _cannot_be_asked(self, circuit: CircuitId, at: float) -> None:
+        """Accept what the gateway remembers: there will be nothing better."""
+        if not self._ledger[circuit].cannot_be_asked:
+            self._ledger[circuit].cannot_be_asked = True
+            if self._contact.stable:
+                self._accept_retained(self._context.panel.current[circuit], at)
+
     def _ask(self, device: _Device, at: float) -> None:
         """Ask the device at `at`, or earlier if that is due."""
         traits = device.evidence.traits
@@ -356,10 +372,13 @@ class DeviceTracker:
 
     def _proven(self, circuit: Circuit, device: _Device, position: Position, at: float) -> None:
         """Process a position that is proven."""
-        device.ask_at = None
         entry = self._ledger[circuit.id]
+        entry.cannot_be_asked = False
+        device.ask_at = None
+        device.recheck_at = at + RECHECK_S if entry.shed_record is not None else None
         if position is Position.ON:
             device.tripped, device.draws = False, 0
+            device.trip_word = device.trip_word or ""  # a word that comes after this one is new
         elif position is Position.OFF and device.tripped:
             position = Position.TRIPPED
         if not device.gateway_away and not entry.available:
@@ -395,6 +414,15 @@ class DeviceTracker:
         device.evidence.sign_of_life(at)
         if new and device.evidence.traits.resubscribe:
             self._ask(device, at)
+
+    def _restarted(self, circuit: CircuitId, device: _Device, at: float, *, alive: bool) -> None:
+        """Doubt what was proven before, and ask. `alive`: the device or its gateway has just shown life."""
+        device.evidence.restarted(at)
+        if alive:
+            device.evidence.sign_of_life(at)
+        device.trip_word = device.recheck_at = None
+        self._doubt(circuit, device)
+        self._ask(device, at)
 
     def _doubt(self, circuit: CircuitId, device: _Device) -> None:
         """Mark what a device behind a gateway reported before as unproven."""

@@ -22,6 +22,10 @@ RestoreMode = Literal[
 ]
 
 
+SENSOR_INTERVAL_S = 60.0
+"""Interval of the sensors: `update_interval`, as it is by default."""
+
+
 class SimulatedEsphome(SimulatedDevice):
     """ESPHome node. Relays are `esphome/PREFIX/OBJECT`.
 
@@ -55,7 +59,12 @@ class SimulatedEsphome(SimulatedDevice):
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
-        return tuple(self._topic(relay, "command") for relay in self.relays.values())
+        commands = (self._topic(relay, "command") for relay in self.relays.values())
+        return (joined("esphome", "ping", self._node), joined("esphome", "discover"), *commands)
+
+    @property
+    def _node(self) -> str:
+        return self.prefix.rpartition("/")[2]
 
     @property
     def will(self) -> Will | None:
@@ -73,9 +82,10 @@ class SimulatedEsphome(SimulatedDevice):
         return DeviceMessage(self._topic(relay, "command"), b"ON" if on else b"OFF", 0, retain=True)
 
     def _greet(self, now: float, *, fresh: bool) -> None:
-        del now
+        self._repeat(now + SENSOR_INTERVAL_S, lambda: SENSOR_INTERVAL_S, self._say_sensors, "sensors")
         self._forget("reboot_timeout")
         self._say(joined(self.prefix, "status"), "online", retain=not self._has("unretained_online"))
+        self._introduce()
         for relay in self.relays.values():
             self._discover(relay)
         if fresh or not self._has("silent_after_broker"):
@@ -96,6 +106,11 @@ class SimulatedEsphome(SimulatedDevice):
     def _boot(self, now: float) -> None:
         if self.reboot_timeout_s > 0.0:
             self._later(now + self.reboot_timeout_s, self._restart, "reboot_timeout")
+
+    def _introduce(self) -> None:
+        """Publish its address, as at each connection and after each ping (`discover_ip`, on by default)."""
+        about = {"ip": "192.0.2.7", "name": self._node, "port": 6053, "version": "2026.6.0", "platform": "ESP32"}
+        self._say(joined("esphome", "discover", self._node), about, qos=2, retain=True)
 
     def _discover(self, relay: Relay) -> None:
         name = self._object(relay)
@@ -124,6 +139,9 @@ class SimulatedEsphome(SimulatedDevice):
     # --- commands -----------------------------------------------------------------------------------------------------
 
     def _hear(self, topic: str, payload: bytes, retained: bool, now: float) -> None:
+        if topic.startswith("esphome/"):
+            self._introduce()
+            return
         relay = next((one for one in self.relays.values() if self._topic(one, "command") == topic), None)
         word = payload.decode("utf-8", "replace").upper()
         if relay is None or relay.faults.unreachable or word not in ("ON", "OFF", "TOGGLE"):
@@ -173,6 +191,11 @@ class SimulatedEsphome(SimulatedDevice):
     def _report_power(self, relay: Relay, now: float) -> None:
         del now
         self._say_power(relay)
+
+    def _say_sensors(self, now: float) -> None:
+        del now
+        for relay in self.relays.values():
+            self._say_power(relay)
 
     def _say_state(self, relay: Relay) -> None:
         for _ in range(3 if relay.faults.repeats_messages else 1):

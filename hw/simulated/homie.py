@@ -170,6 +170,10 @@ class SimulatedHomie(SimulatedDevice):
         return self.restores and relay.switched_on
 
 
+METER_INTERVAL_S = 10.0
+"""Interval in which the simulated panel publishes the power of its circuits. Real ones publish more often."""
+
+
 class SimulatedSpan(SimulatedDevice):
     """SPAN panel. Relays are `span/CIRCUIT`. The panel is the root device; each circuit is a child.
 
@@ -208,6 +212,7 @@ class SimulatedSpan(SimulatedDevice):
         self._say(topic, content, qos=2, retain=True)
 
     def _greet(self, now: float, *, fresh: bool) -> None:
+        self._repeat(now + METER_INTERVAL_S, lambda: METER_INTERVAL_S, self._say_meters, "meters")
         root = joined("ebus", "5", self.serial)
         children = [address.removeprefix(f"{self.FAMILY}/") for address in self.relays]
         self._keep(joined(root, "$state"), "init")
@@ -311,6 +316,10 @@ class SimulatedSpan(SimulatedDevice):
 
     def _say_requester(self, relay: Relay) -> None:
         self._keep(self._topic(relay, "switch", "relay-requester"), self.requesters[relay.address])
+
+    def _say_meters(self, now: float) -> None:
+        for relay in self.relays.values():
+            self._say_power(relay, now)
 
     def _say_power(self, relay: Relay, now: float) -> None:
         if relay.answers and not relay.faults.mute:

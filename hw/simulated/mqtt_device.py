@@ -354,6 +354,16 @@ class SimulatedDevice(ABC):
         """Run an action at this time, unless its owner loses power first."""
         heapq.heappush(self._timers, (at, next(self._numbers), owner, action))
 
+    def _repeat(self, at: float, interval_s: Callable[[], float], action: Callable[[float], None], owner: str) -> None:
+        """Run an action at this time and every `interval_s()` seconds from then, instead of an earlier one."""
+        self._forget(owner)
+
+        def tick(now: float) -> None:
+            action(now)
+            self._later(now + interval_s(), tick, owner)
+
+        self._later(at, tick, owner)
+
     def _forget(self, owner: str) -> None:
         self._timers = [timer for timer in self._timers if timer[2] != owner]
         heapq.heapify(self._timers)

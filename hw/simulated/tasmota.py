@@ -95,12 +95,7 @@ class SimulatedTasmota(SimulatedDevice):
         self._later(now + self.BOOT_S + _DISCOVERY_S, self._discover)
 
     def _telemetry_from(self, at: float) -> None:
-        def tick(now: float) -> None:
-            self._telemetry(now)
-            self._later(now + self.tele_period_s, tick, "telemetry")
-
-        self._forget("telemetry")
-        self._later(at, tick, "telemetry")
+        self._repeat(at, lambda: self.tele_period_s, self._telemetry, "telemetry")
 
     def _greet(self, now: float, *, fresh: bool) -> None:
         del now

@@ -181,7 +181,8 @@ def test_a_span_load_has_negative_power_and_exported_energy() -> None:
     broker.advance(0.0)
     broker.publish("ebus/5/c-heater/switch/relay/set", b"OPEN", 3600.0)
     sent = [one.payload for one in broker.heard if one.topic == "ebus/5/c-heater/meter/active-power"]
-    assert sent == [b"-4500.0", b"0.0"]
+    assert {*sent[:-1]} == {b"-4500.0"}
+    assert sent[-1] == b"0.0"
     assert broker.retained["ebus/5/c-heater/meter/exported-energy"] == b"4500.000"
 
 

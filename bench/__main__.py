@@ -12,6 +12,7 @@ from tests.processes import LIMIT_S, killed_after, use_default_signals_in_childr
 BENCHES = (
     ("reaction",),
     ("start",),
+    ("devices",),
     ("at_rest",),
     ("meter_at_rest",),
     ("disk",),

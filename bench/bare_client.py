@@ -8,7 +8,9 @@ live one for the reaction. `--once` ends it when the broker has confirmed all.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from pathlib import Path
 
 from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
@@ -23,7 +25,9 @@ class BareClient:
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self._v5 = options.version == "5"
-        self._topics = [f"loadshed/{options.site}/breakers/c{n}/set" for n in range(options.circuits)]
+        self._commands = [(f"loadshed/{options.site}/breakers/c{n}/set", "OFF") for n in range(options.circuits)]
+        if options.commands is not None:
+            self._commands = [(topic, payload) for topic, payload in json.loads(options.commands.read_text())]
         self._unconfirmed = 0
         self._expiry: Properties | None = None
         if self._v5:
@@ -56,9 +60,9 @@ class BareClient:
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         if message.topic == self._options.topic and message.payload == b"open":
-            self._unconfirmed = len(self._topics)
-            for topic in self._topics:
-                self._client.publish(topic, b"OFF", 1, retain=False, properties=self._expiry)
+            self._unconfirmed = len(self._commands)
+            for topic, payload in self._commands:
+                self._client.publish(topic, payload, 1, retain=False, properties=self._expiry)
 
     def _on_publish(self, *_: object) -> None:
         self._unconfirmed -= 1
@@ -73,6 +77,7 @@ def main() -> None:
     parser.add_argument("--site", default="home")
     parser.add_argument("--topic", default="ats/contact")
     parser.add_argument("--circuits", type=int, default=40)
+    parser.add_argument("--commands", type=Path, help="JSON list of [topic, payload], instead of --circuits")
     parser.add_argument("--version", choices=("5", "3.1.1"), default="5")
     parser.add_argument("--once", action="store_true")
     BareClient(parser.parse_args()).run()

@@ -241,6 +241,8 @@ class DeviceReports:
         if not debt.confirmed:
             self._still_on(circuit.id, debt)
             return self.close_if_on(circuit, at) if phase is ReportContext.UTILITY else None
+        if debt.on_reported_at is not None and phase is ReportContext.UTILITY:
+            return self.close_if_on(circuit, at)  # it repeats the report that confirmed our ON
         return self._unexpected_on(circuit, entry, at, phase)
 
     def _commanded_on(

@@ -18,6 +18,7 @@ from controller.core.events import (
     BreakerReported,
     CommandRefused,
     DeviceAlive,
+    DeviceIdentified,
     DeviceRestarted,
     PowerReported,
     TripWordReported,
@@ -302,9 +303,14 @@ class DeviceTopics:
     def _learn(
         self, circuit: CircuitId, learned: Learned
     ) -> Callable[[object, object, IncomingMessage], Event | Rejection | None]:
-        def read(value: object, _content: object, _message: IncomingMessage) -> None:
-            if isinstance(value, str | int) and not isinstance(value, bool):
-                self._learned.setdefault(circuit, {})[learned.name] = str(value)
+        def read(value: object, _content: object, message: IncomingMessage) -> Event | None:
+            if not isinstance(value, str | int) or isinstance(value, bool):
+                return None
+            known = self._learned.setdefault(circuit, {})
+            if known.get(learned.name) == str(value):
+                return None
+            known[learned.name] = str(value)
+            return DeviceIdentified(message.at, circuit)
 
         return read
 

@@ -240,6 +240,12 @@ class DeviceTracker:
         if (device := self._devices.get(event.circuit)) is not None:
             self._shows_life(device, event.at)
 
+    def on_identified(self, event: ev.DeviceIdentified) -> None:
+        """Ask a device again that could not be asked yet."""
+        if (device := self._devices.get(event.circuit)) is not None and device.evidence.unanswered:
+            device.evidence.query_failed()
+            self._ask(device, event.at)
+
     def on_power(self, event: ev.PowerReported) -> None:
         """Process a measurement of a circuit."""
         device = self._devices.get(event.circuit)

@@ -364,6 +364,7 @@ class Engine:
                 | ev.AvailabilityReported()
                 | ev.DeviceRestarted()
                 | ev.DeviceAlive()
+                | ev.DeviceIdentified()
                 | ev.PowerReported()
                 | ev.TripWordReported()
                 | ev.CommandRefused()
@@ -379,6 +380,7 @@ class Engine:
         | ev.AvailabilityReported
         | ev.DeviceRestarted
         | ev.DeviceAlive
+        | ev.DeviceIdentified
         | ev.PowerReported
         | ev.TripWordReported
         | ev.CommandRefused,
@@ -392,6 +394,8 @@ class Engine:
                 self._devices.on_restart(event)
             case ev.DeviceAlive():
                 self._devices.on_alive(event)
+            case ev.DeviceIdentified():
+                self._devices.on_identified(event)
             case ev.PowerReported():
                 self._devices.on_power(event)
             case ev.TripWordReported():

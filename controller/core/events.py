@@ -95,6 +95,13 @@ class DeviceAlive(NamedTuple):
     circuit: CircuitId
 
 
+class DeviceIdentified(NamedTuple):
+    """What a question to a device needs, such as its number at the gateway, is known now."""
+
+    at: float
+    circuit: CircuitId
+
+
 class PowerReported(NamedTuple):
     """A device reported the power in W or the energy in kWh of its circuit; None: not in this message.
 
@@ -279,6 +286,7 @@ Event = (
     | AvailabilityReported
     | DeviceRestarted
     | DeviceAlive
+    | DeviceIdentified
     | PowerReported
     | TripWordReported
     | CommandRefused

@@ -335,6 +335,7 @@ _EVENTS: dict[str, type[Any]] = {
     "AvailabilityReported": ev.AvailabilityReported,
     "DeviceRestarted": ev.DeviceRestarted,
     "DeviceAlive": ev.DeviceAlive,
+    "DeviceIdentified": ev.DeviceIdentified,
     "PowerReported": ev.PowerReported,
     "TripWordReported": ev.TripWordReported,
     "CommandRefused": ev.CommandRefused,

@@ -311,3 +311,37 @@ def test_what_was_switched_off_is_asked_every_five_minutes(family: str) -> None:
     home.queries.clear()
     home.run(3600.0)
     assert home.queries == []
+
+
+@pytest.mark.parametrize("family", FAMILY_DEVICES)
+@pytest.mark.parametrize("after_s", [0.1, 0.5, 1.6])
+def test_a_transfer_before_an_on_is_proven_forgets_nothing(family: str, after_s: float) -> None:
+    """A gateway's echo of our ON is no report: the circuit is still owed when the contact opens again."""
+    home = house(family)
+    home.run(30.0)
+    for _ in range(2):
+        home.transfer()
+        home.run(60.0)
+        assert home.shed() == {"tub"}
+        sent = len(home.commands)
+        home.utility_returns()
+        while len(home.commands) == sent:
+            home.run(0.05)
+        home.run(after_s)
+    home.run(120.0)
+    assert home.energized() == {"tub"}
+    assert home.engine.state_view().owed == ()
+
+
+@pytest.mark.parametrize("family", FAMILY_DEVICES)
+def test_a_repeated_report_of_on_is_not_a_second_event(family: str) -> None:
+    """A Tasmota reports each command on two topics; after two outages in a row the first still waits for a late OFF."""
+    home = house(family)
+    home.run(30.0)
+    for _ in range(3):
+        home.transfer()
+        home.run(20.0)
+        home.utility_returns()
+        home.run(30.0)
+    assert home.events("unexpected_on") == []
+    assert len(home.events("confirmed_on")) >= 2

@@ -67,6 +67,7 @@ EVENTS: tuple[ev.Event, ...] = (
     ev.BreakerReported(1.72, TUB, Position.OFF, retained=False, stamped_at=1.5, answers_query=True),
     ev.DeviceRestarted(1.73, TUB),
     ev.DeviceAlive(1.74, TUB),
+    ev.DeviceIdentified(1.745, TUB),
     ev.PowerReported(1.75, TUB, 4500.0, None, honest=False),
     ev.TripWordReported(1.76, TUB, "trip_over_current", is_trip=True),
     ev.CommandRefused(1.77, TUB, "no answer from the device", question=True),

@@ -16,6 +16,7 @@ from controller.core.events import (
     BreakerReported,
     CommandRefused,
     DeviceAlive,
+    DeviceIdentified,
     DeviceRestarted,
     PowerReported,
     TripWordReported,
@@ -231,7 +232,7 @@ ROWS: list[tuple[str, str, object, list[object]]] = [
         ZWAVE,
         "zwave/Hot_Tub/status",
         {"time": 1, "value": False, "status": "Dead", "nodeId": 3},
-        [online(False, source=2)],
+        [online(False, source=2), DeviceIdentified(AT, TUB)],
     ),
     (ZWAVE, "zwave/Hot_Tub/50/0/value/66049", {"time": 1, "value": 950.5}, [PowerReported(AT, TUB, 950.5)]),
     (

@@ -26,7 +26,7 @@ from paho.mqtt.client import Client, MQTTMessage, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
 from bench.at_rest import resident_mb
-from bench.programs import INSTALLER
+from bench.programs import INSTALLER, compile_product
 from controller.bus.profiles.registry import DeviceCatalog
 from hw.broker_socket import Broker
 from hw.simulated.device_catalog import simulated_devices
@@ -377,6 +377,7 @@ def memory(folder: Path) -> None:
 
 def main() -> None:
     """Print the rows of the table."""
+    compile_product()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         house(folder, FEW)

@@ -16,7 +16,7 @@ from paho.mqtt.client import Client, MQTTMessage, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from bench.programs import BARE, LOADSHED, Program, house
+from bench.programs import BARE, LOADSHED, Program, compile_product, house
 from tests.mosquitto import Mosquitto
 
 RUNS = 11
@@ -63,6 +63,7 @@ def one_start(program: Program, port: int, folder: Path) -> float:
 
 def main() -> None:
     """Print the row of the table."""
+    compile_product()
     times: dict[str, list[float]] = {BARE.name: [], LOADSHED.name: []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -185,8 +185,10 @@ class Topics:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", SiteTopics(self.site))
-        native = {one: fill(NATIVE, {"site": self.site, "circuit": one}) for one in self.circuits}
-        object.__setattr__(self, "devices", DeviceTopics({**native, **self.profiles}))
+        profiles = {
+            one: self.profiles.get(one) or fill(NATIVE, {"site": self.site, "circuit": one}) for one in self.circuits
+        }
+        object.__setattr__(self, "devices", DeviceTopics(profiles))
 
     # --- incoming --------------------------------------------------------------------------------------------------
 

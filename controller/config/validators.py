@@ -9,8 +9,7 @@ import math
 import re
 import sys
 import unicodedata
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeGuard
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeGuard
 
 from controller.config.errors import closest_match, either
 from controller.config.local_time import is_known_zone
@@ -46,8 +45,7 @@ class Rule(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(NamedTuple):
     """A finite number, whole or decimal, from `low` to `high`; `above`: not `low` itself."""
 
     low: float
@@ -74,8 +72,7 @@ class Number:
         return {"type": "number", least: plain(self.low), **most}
 
 
-@dataclass(frozen=True, slots=True)
-class Integer:
+class Integer(NamedTuple):
     """A whole number from `low` to `high`. `what` says what it counts, where that helps."""
 
     low: int
@@ -95,7 +92,6 @@ class Integer:
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
 
-@dataclass(frozen=True, slots=True)
 class Boolean:
     """True or false."""
 
@@ -112,8 +108,7 @@ class Boolean:
         return {"type": "boolean"}
 
 
-@dataclass(frozen=True, slots=True)
-class OneOf:
+class OneOf(NamedTuple):
     """One of a few words."""
 
     words: tuple[str, ...]
@@ -142,8 +137,7 @@ class OneOf:
         return {"enum": list(self.words)}
 
 
-@dataclass(frozen=True, slots=True)
-class EnumValue:
+class EnumValue(NamedTuple):
     """One of the words of an `Enum`, read as its member."""
 
     of: type[Enum]
@@ -164,8 +158,7 @@ class EnumValue:
         return self.word.schema()
 
 
-@dataclass(frozen=True, slots=True)
-class TextValue:
+class TextValue(NamedTuple):
     """A text that matches `pattern` from end to end and holds no control character."""
 
     pattern: str
@@ -180,7 +173,6 @@ class TextValue:
         return {"type": "string", "pattern": f"^(?:{self.pattern})$"}
 
 
-@dataclass(frozen=True, slots=True)
 class TimeZone:
     """Name of a time zone that the system knows."""
 
@@ -197,7 +189,6 @@ class TimeZone:
         return {"type": "string"}
 
 
-@dataclass(frozen=True, slots=True)
 class Spaces:
     """The panel spaces of one handle: a number from 1, or a list of two for two poles."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,8 +39,7 @@ class WallClock:
         return None if offset_s is None else moment.mono + offset_s
 
 
-@dataclass(frozen=True, slots=True)
-class StateView:
+class StateView(NamedTuple):
     """View of the controller. Times in monotonic seconds.
 
     `since`: when `state` was entered. `outage`: its number; None: no outage is open. `kind`: "outage" or "drill".
@@ -68,8 +67,7 @@ class StateView:
     late_off_watch: tuple[CircuitId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class HoldView:
+class HoldView(NamedTuple):
     """Hold of a circuit. `since`: monotonic seconds; None: before this boot."""
 
     by: str
@@ -77,8 +75,7 @@ class HoldView:
     since: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class CircuitView:
+class CircuitView(NamedTuple):
     """View of a circuit. `why`: one sentence on why it is off or on.
 
     `shed`: switched off in the open outage and confirmed. `owed`: to be restored. `remedy`: kind of request that helps
@@ -111,8 +108,7 @@ class CircuitView:
     power_age_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OutageView:
+class OutageView(NamedTuple):
     """View of an outage. `began`, `ended`: boot ID and monotonic seconds; `ended` None: it is open.
 
     `energy_kwh`, `peak_15min_kw`: None is unknown.
@@ -126,8 +122,7 @@ class OutageView:
     peak_15min_kw: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class AlarmView:
+class AlarmView(NamedTuple):
     """Active alarm: what happened and what to do. `since`: monotonic seconds."""
 
     id: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from controller.bus.profiles.family import AddressError, ContactProfile, Family, no_channel, text_setting
@@ -46,7 +45,7 @@ def _profile(address: Address, settings: Settings) -> Profile:
     values = _split(address)
     profile = _PROFILE
     if sensor := text_setting(settings, "power_sensor"):
-        profile = replace(profile, power=(Measurement("{prefix}/sensor/" + sensor + "/state"),))
+        profile = profile._replace(power=(Measurement("{prefix}/sensor/" + sensor + "/state"),))
     return fill(profile, values)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,8 +21,7 @@ class AddressError(ValueError):
     """The address, or a setting of the family, cannot be used; the text says what to write."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """Address of a device in the file: `family/name#channel`. `channel`: None if it is left out."""
 
     family: str
@@ -34,8 +33,7 @@ class Address:
         return f"{self.family}/{self.name}{channel}"
 
 
-@dataclass(frozen=True, slots=True)
-class ContactProfile:
+class ContactProfile(NamedTuple):
     """How a device of the family reports the auxiliary contact.
 
     `topic`, `path`: where its position is. `on`: values while the input is active (the contact is closed), `off`:

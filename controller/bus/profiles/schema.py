@@ -2,13 +2,14 @@
 
 Every text may hold placeholders in braces (`{base}`, `{address}`, `{channel}`, and what a family defines). `fill`
 replaces them for one device. A brace that belongs to no placeholder stays as it is, so JSON needs no escapes.
+
+The parts are named tuples: a dataclass takes six times as long to define, and every start defines all of them.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from rules.device import Evidence
 
@@ -23,8 +24,7 @@ Filled = TypeVar("Filled")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceCommand:
+class DeviceCommand(NamedTuple):
     """Command to a device, never retained. `on`, `off`: payloads."""
 
     topic: str
@@ -33,16 +33,14 @@ class DeviceCommand:
     qos: Literal[0, 1] = 1
 
 
-@dataclass(frozen=True, slots=True)
-class OutgoingMessage:
+class OutgoingMessage(NamedTuple):
     """Message to publish: a question, or a setting."""
 
     topic: str
     payload: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class StateReport:
+class StateReport(NamedTuple):
     """Report of a position.
 
     `path`: where the value is in the JSON payload; empty: the whole payload is the value. A missing path says nothing.
@@ -60,8 +58,7 @@ class StateReport:
     reply: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AvailabilityReport:
+class AvailabilityReport(NamedTuple):
     """Report of whether the device, or what it depends on, is there. `gateway`: it is about the gateway."""
 
     topic: str
@@ -71,8 +68,7 @@ class AvailabilityReport:
     gateway: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Announcement:
+class Announcement(NamedTuple):
     """Message that announces an event. `equals`: value at `path`; None: any. `also`: more paths with their values."""
 
     topic: str
@@ -81,8 +77,7 @@ class Announcement:
     also: tuple[tuple[str, Value], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TripReport:
+class TripReport(NamedTuple):
     """Word that explains an opening.
 
     `words`: values that mean a trip. `containing`: texts, one of which such a word contains. `any_entry`: any text, and
@@ -96,8 +91,7 @@ class TripReport:
     any_entry: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(NamedTuple):
     """Value in W or kWh after multiplication with `scale`; its sign does not count.
 
     `honest` False: while the circuit is off, the gateway may write 0 whatever the device measures.
@@ -109,8 +103,7 @@ class Measurement:
     honest: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Message by which a device or gateway reports that it failed: `path` holds a text with each of `contains`.
 
     `question`: a question failed, not a command.
@@ -122,8 +115,7 @@ class Refusal:
     question: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Learned:
+class Learned(NamedTuple):
     """Value of the device's own messages that its questions need: `name` becomes a placeholder."""
 
     name: str
@@ -131,8 +123,7 @@ class Learned:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """Setting of a device that can be read, and perhaps set, over MQTT.
 
     `read`: the question; None: `topic` is published by itself. `set_off`, `set_as_was`: messages that set it; None: it
@@ -150,8 +141,7 @@ class Setting:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Watchdog:
+class Watchdog(NamedTuple):
     """Timer or rule in the device that can switch a circuit against the controller. `harmless`: values without one."""
 
     what: str
@@ -161,8 +151,7 @@ class Watchdog:
     harmless: tuple[Value, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(NamedTuple):
     """MQTT messages of one device, or of one family of devices.
 
     `settle_s`, `confirm_s`: times in seconds, as in `DeviceTraits`. `query`: the question for the position.
@@ -206,8 +195,7 @@ def fill(template: Filled, values: Mapping[str, str]) -> Filled:
 def _fill(part: Any, values: Mapping[str, str]) -> Any:  # noqa: ANN401  # any part of a profile
     if isinstance(part, str):
         return _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), part) if "{" in part else part
-    if isinstance(part, tuple):
-        return tuple(_fill(one, values) for one in part)
-    if is_dataclass(part) and not isinstance(part, type):
-        return replace(part, **{field.name: _fill(getattr(part, field.name), values) for field in fields(part)})
+    if isinstance(part, tuple) and part:
+        filled = [_fill(one, values) for one in part]
+        return type(part)._make(filled) if hasattr(part, "_make") else tuple(filled)
     return part

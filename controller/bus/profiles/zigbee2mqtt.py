@@ -7,7 +7,6 @@ named in `own_reports`.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from controller.bus.profiles.family import AddressError, Family, text_setting
@@ -97,8 +96,8 @@ def _profile(address: Address, settings: Settings) -> Profile:
 
 
 def _with_own_reports(profile: Profile) -> Profile:
-    honest = tuple(replace(one, honest=True) for one in profile.power)
-    return replace(profile, evidence=Evidence.DEVICE, settle_s=0.0, power=honest)
+    honest = tuple(one._replace(honest=True) for one in profile.power)
+    return profile._replace(evidence=Evidence.DEVICE, settle_s=0.0, power=honest)
 
 
 FAMILY = Family(

@@ -105,7 +105,7 @@ async def _whole(tmp_path: Path, broker: Mosquitto, person: Typist, port: str) -
 
 async def _circuits(person: Typist) -> None:
     await person.answers(("Circuit [done]", "9+11 Hot tub gen2 n 50A 9"))
-    await person.reads("Hot tub, spaces 9+11: shed, rank 9; restored by itself.")
+    await person.reads("Hot tub, spaces 9+11: shed, rank 9; restored automatically.")
     await person.answers(("Circuit [done]", "Water heater"), ("Water heater: spaces, breaker, n or e", "12,14 gen2 n"))
     await person.reads("restored on request")
     await person.answers(("Circuit [done]", "1 Router gen2 e 15A"))
@@ -296,7 +296,7 @@ def test_this_machines_own_broker_is_set_up_on_the_way(tmp_path: Path, broker: M
                 (RECAP, ""),
                 ("own Mosquitto, with a password and an access list for each client? [Y/n]", "y"),
             )
-            await person.reads("Mosquitto accepts clients with a name and a password")
+            await person.reads("Mosquitto requires a user name and a password")
 
     asyncio.run(story())
     configuration = load(tmp_path / "config")

@@ -71,4 +71,5 @@ FAMILY = Family(
     profile=_profile,
     settings={"power_sensor": ""},
     contact=_contact,
+    discovery=("homeassistant/switch/#", "esphome/discover/#"),
 )

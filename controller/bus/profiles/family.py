@@ -58,12 +58,26 @@ class ContactProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class GatewayTopics:
+    """Topics of the program that reports for the devices of a family, with the family's settings in braces.
+
+    `owns`: filters of the topics that it reads and publishes on. `reads`: topics of ours that it reads. `requests`:
+    topics on which the controller's tools change its settings.
+    """
+
+    owns: tuple[str, ...]
+    reads: tuple[str, ...] = ()
+    requests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """Family of devices.
 
     `title`: its name for people. `form`: how an address is written. `settings`: keys of `[families.NAME]` with their
     defaults. `profile`: makes the profile of one address; raises `AddressError`. `contact`: makes that of an auxiliary
-    contact; None: the family has no inputs.
+    contact; None: the family has no inputs. `gateway`: of the program that reports for the devices; None: each device
+    has its own login at the broker. `discovery`: filters of the topics on which devices describe themselves.
     """
 
     name: str
@@ -72,6 +86,8 @@ class Family:
     profile: Callable[[Address, Settings], Profile]
     settings: Settings = field(default_factory=dict)
     contact: Callable[[Address, Settings], ContactProfile] | None = None
+    gateway: GatewayTopics | None = None
+    discovery: tuple[str, ...] = ()
 
 
 def parse_address(text: str) -> Address:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.bus.profiles.family import AddressError, Family, no_channel, text_setting
+from controller.bus.profiles.family import AddressError, Family, GatewayTopics, no_channel, text_setting
 from controller.bus.profiles.schema import AvailabilityReport, DeviceCommand, Profile, StateReport
 
 if TYPE_CHECKING:
@@ -47,4 +47,6 @@ FAMILY = Family(
     form="homie/DEVICE/NODE/PROPERTY",
     profile=_profile,
     settings={"domain": "homie", "version": "5", "root": ""},
+    gateway=GatewayTopics(owns=("{domain}/#",)),
+    discovery=("{domain}/#",),
 )

@@ -92,6 +92,10 @@ class DeviceCatalog:
             power_query=profile.power_query is not None,
         )
 
+    def settings(self, name: str) -> Settings:
+        """Return the settings of one of `FAMILY_NAMES`: its defaults, and what the house has set."""
+        return self._settings(family(name))
+
     def _settings(self, kind: Family) -> Settings:
         return kind.settings | self.families.get(kind.name, FamilySettings()).values
 

@@ -111,4 +111,5 @@ FAMILY = Family(
     form="shelly/TOPIC PREFIX, with #1, #2 … for further outputs",
     profile=_profile,
     contact=_contact,
+    discovery=("+/online",),
 )

@@ -101,4 +101,5 @@ FAMILY = Family(
         "on": "ON",
         "off": "OFF",
     },
+    discovery=("tasmota/discovery/#",),
 )

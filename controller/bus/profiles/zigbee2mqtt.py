@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from controller.bus.profiles.family import AddressError, Family, text_setting
+from controller.bus.profiles.family import AddressError, Family, GatewayTopics, text_setting
 from controller.bus.profiles.schema import (
     Announcement,
     AvailabilityReport,
@@ -107,4 +107,6 @@ FAMILY = Family(
     form="zigbee2mqtt/FRIENDLY NAME, with #l1, #l2 for the gangs of one device",
     profile=_profile,
     settings={"base": "zigbee2mqtt", "own_reports": ()},
+    gateway=GatewayTopics(owns=("{base}/#",), requests=("{base}/bridge/request/device/options",)),
+    discovery=("{base}/#",),
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.bus.profiles.family import AddressError, Family, numbered_channel, text_setting
+from controller.bus.profiles.family import AddressError, Family, GatewayTopics, numbered_channel, text_setting
 from controller.bus.profiles.schema import (
     AvailabilityReport,
     DeviceCommand,
@@ -89,4 +89,6 @@ FAMILY = Family(
     form="zwave/NODE NAME or zwave/nodeID_3, with #1 … for further endpoints",
     profile=_profile,
     settings={"base": "zwave", "names": "value-id", "gateway": "zwave-js-ui"},
+    gateway=GatewayTopics(owns=("{base}/#",)),
+    discovery=("{base}/#",),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from controller.bus.profiles.family import parse_address
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from controller.bus.profiles.registry import DeviceCatalog
-    from controller.bus.profiles.schema import Profile
+    from controller.bus.profiles.schema import DeviceCommand, Profile
     from rules.panel import Panel
 
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class DeviceAccess:
     """Topics of one device. `command`: its commands. `reads`: questions and settings. `writes`: its reports.
 
-    `gateway`: family of the gateway that reports for it and has the login; None: the device has its own.
+    `gateway`: family of the gateway that reports for it and has the login; None: the device has its own. `template`:
+    its command before site and circuit are filled in; None: it is the contact's.
     """
 
     address: str
@@ -29,6 +30,7 @@ class DeviceAccess:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     gateway: str | None = None
+    template: DeviceCommand | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +60,42 @@ class HouseDevices:
         Raises `AddressError` if it is no address.
         """
         wanted = parse_address(address)
-        known = [(one, parse_address(one.address)) for one in self.devices]
         if wanted.channel is not None:
+            if exact := tuple(one for one in self.devices if one.address == address):
+                return exact
             # The first channel may be written or left out: the commands are the same.
             command = self.catalog.profile(address).command
-            return tuple(one for one in self.devices if self.catalog.profile(one.address).command == command)
+            return tuple(one for one in self.devices if one.template == command)
+        known = [(one, parse_address(one.address)) for one in self.devices]
         if same := [one for one, at in known if (at.family, at.name) == (wanted.family, wanted.name)]:
             return tuple(same)
         below = f"{wanted.name}/"
         return tuple(one for one, at in known if at.family == wanted.family and at.name.startswith(below))
 
+    def with_contact(self, contact: DeviceAccess) -> HouseDevices:
+        """Return the same with the device of the contact."""
+        return replace(self, devices=(*self.devices, contact))
+
 
 def house_devices(panel: Panel, site: str, catalog: DeviceCatalog) -> HouseDevices:
     """Return the topics of the devices in circuits.toml, and of all gateways."""
     devices = tuple(
-        _access(circuit.device.address, profile_of(circuit, site, catalog))
+        replace(
+            _access(circuit.device.address, profile_of(circuit, site, catalog)),
+            template=catalog.profile(circuit.device.address).command,
+        )
         for circuit in panel
         if circuit.device is not None
     )
     return HouseDevices(catalog, devices, _gateways(site, catalog), _discovery(site, catalog))
+
+
+def contact_access(address: str, site: str, catalog: DeviceCatalog) -> DeviceAccess:
+    """Return the topics of the contact's device."""
+    profile = fill(catalog.contact(address), {"site": site})
+    asked = () if profile.query is None else (profile.query.topic,)
+    gateway = None if profile.gateway is None else parse_address(address).family
+    return DeviceAccess(address, (), asked, profile.topics(), gateway)
 
 
 def _access(address: str, profile: Profile) -> DeviceAccess:

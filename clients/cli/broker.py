@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clients.broker_admin.acl import CONTROLLER_NAME, NAME, Role, TopicLayout, User
+from clients.broker_admin.acl import CONTROLLER_NAME, NAME, Role, User
 from clients.broker_admin.certificates import CertificateError
-from clients.broker_admin.device_access import house_devices
 from clients.broker_admin.mosquitto import ETC, AccessError, Listeners, MosquittoConfig, with_login
 from clients.broker_admin.passwords import new_password
+from clients.broker_admin.topic_layout import topic_layout
 from clients.bus_client.site import read_installer_file
 from clients.terminal.arguments import folders
 from clients.terminal.exit_codes import DONE, NOT_DONE, WRONG_CONFIGURATION
@@ -34,7 +34,7 @@ from controller.config.loader import (
     parse_installer,
     read_file,
 )
-from controller.config.model import MqttContact
+from controller.config.model import DeviceContact
 from controller.storage.atomic_file import rewrite, write
 from hw.broker_socket import decoded
 from rules.panel import Panel
@@ -43,7 +43,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
+    from clients.broker_admin.acl import TopicLayout
     from controller.config.installer import Installer
+    from controller.config.model import ContactSettings
 
 PASSWORD_FILE = "broker.password"  # noqa: S105 — a file name
 _ADDRESS = re.compile(r"[A-Za-z0-9.:-]+")
@@ -68,6 +70,7 @@ class _BrokerHost:
     config_dir: Path
     house: TopicLayout
     panel: Panel | None
+    contact: ContactSettings
     files: MosquittoConfig
     reload: bool
 
@@ -120,18 +123,11 @@ def _with_place(arguments: argparse.Namespace, call: Callable[[argparse.Namespac
         print_error(f"{arguments.config / INSTALLER_FILE} has errors. Correct them first; `loadshed check` shows them.")
         return WRONG_CONFIGURATION
     panel = _panel(arguments.config, installer)
-    contact = installer.contact
-    contact_topics = (contact.topic, contact.availability_topic) if isinstance(contact, MqttContact) else ()
-    query = contact.query_topic if isinstance(contact, MqttContact) else None
     place = _BrokerHost(
         arguments.config,
-        TopicLayout(
-            installer.site.id,
-            tuple(dict.fromkeys(topic for topic in contact_topics if topic)),
-            (query,) if query else (),
-            house_devices(panel or Panel({}), installer.site.id, installer.devices),
-        ),
+        topic_layout(installer, panel or Panel({})),
         panel,
+        installer.contact,
         MosquittoConfig(arguments.etc.absolute()),
         reload=not arguments.no_reload and arguments.etc == ETC,
     )
@@ -279,6 +275,8 @@ def _wanted(arguments: argparse.Namespace, place: _BrokerHost) -> User:
         return User(name, role, family=_gateway_family(arguments.family, place))
     if role is not Role.DEVICE:
         return User(name, role)
+    if arguments.contact and isinstance(place.contact, DeviceContact):
+        raise AccessError(f'the contact is at {place.contact.device}: write --device "{place.contact.device}" instead')
     if arguments.contact and not place.house.contact:
         raise AccessError(
             '--contact: the contact is wired to a GPIO pin ([contact] source = "gpio"), not an MQTT device'
@@ -316,7 +314,7 @@ def _check_device(device: str, place: _BrokerHost) -> None:
         known = [one.address for one in place.house.devices.devices]
         likely = closest_match(device, known)
         hint = f'did you mean "{likely}"?' if likely else f"known: {', '.join(known) or 'none'}"
-        raise AccessError(f"no circuit in circuits.toml has the device {device!r}; {hint} Write the circuit first.")
+        raise AccessError(f"no circuit in circuits.toml has the device {device!r}; {hint} Write its line first.")
     if (gateway := found[0].gateway) is not None:
         title = family(gateway).title
         raise AccessError(

@@ -25,7 +25,7 @@ METER_PORT = TextValue(
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceAddress:
+class DeviceAddressValue:
     """A device: its family, its address there, and its channel if it has several."""
 
     allowed: str = '"family/address" or "family/address#channel", such as "shelly/shellypro4pm-a1b2c3#0"'

@@ -29,7 +29,7 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 def installer_schema() -> Schema:
     """Return the JSON Schema of installer.toml."""
     tables: Schema = {name: _table(table) for name, table in SINGLE_TABLES.items()}
-    tables["contact"] = {"oneOf": [_contact(source) for source in CONTACTS]}
+    tables["contact"] = {"oneOf": [_contact(kind) for kind in CONTACTS]}
     tables["meters"] = _named(ExtraMeterSettings)
     return {
         "$schema": DRAFT,
@@ -65,11 +65,13 @@ def _table(table: type[object]) -> Schema:
     }
 
 
-def _contact(source: str) -> Schema:
-    table = _table(CONTACTS[source])
+def _contact(kind: str) -> Schema:
+    table = _table(CONTACTS[kind])
     properties = table["properties"]
     return (
-        table | {"properties": {**properties, "source": {"const": source}}} if isinstance(properties, dict) else table
+        table | {"properties": {**properties, "source": {"const": "gpio" if kind == "gpio" else "mqtt"}}}
+        if isinstance(properties, dict)
+        else table
     )
 
 

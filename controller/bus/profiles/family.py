@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from rules.contact_evidence import ContactEvidence
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from controller.bus.profiles.schema import OutgoingMessage, Profile
+    from controller.bus.profiles.schema import AvailabilityReport, OutgoingMessage, Profile, StateReport
 
 MAX_LENGTH = 200
 """Longest address, in signs."""
@@ -36,25 +38,27 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class ContactProfile:
-    """How a device of the family reports the auxiliary contact.
+    """How a device of the family reports the auxiliary contact at its input.
 
-    `topic`, `path`: where its position is. `on`: values while the input is active (the contact is closed), `off`:
-    values while it is not. `available`, `online`, `offline`: its availability; empty: none. `query`: the question for
-    the position. `reply_topic`, `reply_path`: where the answer comes if not on `topic`.
+    `states`: reports of the position; `on`: values while the input is active and the contact closed. `available`: all
+    must be online. `proof`: what the reports prove and what they cannot, in words. `query`: the question for the
+    position; None: the device cannot be asked. `alive`: topics whose live messages show that the device is there.
+    `evidence`: what its reports prove. `gateway`: base of the gateway that reports for it; None: it has its own
+    connection to the broker.
     """
 
-    topic: str
-    path: str
-    on: tuple[str | bool, ...]
-    off: tuple[str | bool, ...]
-    available: str = ""
-    available_path: str = ""
-    online: tuple[str | bool, ...] = ()
-    offline: tuple[str | bool, ...] = ()
+    states: tuple[StateReport, ...]
+    available: tuple[AvailabilityReport, ...]
+    proof: str
     query: OutgoingMessage | None = None
-    reply_topic: str = ""
-    reply_path: str = ""
-    remembers: bool = False
+    alive: tuple[str, ...] = ()
+    evidence: ContactEvidence = ContactEvidence.DEVICE
+    gateway: str | None = None
+
+    def topics(self) -> tuple[str, ...]:
+        """Return the topics to subscribe to."""
+        reports = [*(one.topic for one in self.available), *(one.topic for one in self.states), *self.alive]
+        return tuple(dict.fromkeys(reports))
 
 
 @dataclass(frozen=True, slots=True)

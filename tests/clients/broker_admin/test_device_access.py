@@ -221,6 +221,7 @@ async def said_by(house: Guarded, name: str) -> set[str]:
         ear.flush()
         for topic in ALL:
             voice.publish(topic, b"said")
+        await voice.delivered(PATIENCE_S)
         await voice.close()  # the broker has answered the last by then, and all before it
         ear.publish("end", b"end")
         ear.flush()

@@ -51,7 +51,7 @@ def _split(address: Address) -> dict[str, str]:
     prefix, slash, name = address.name.rpartition("/")
     if not slash or not prefix or not name:
         raise AddressError(
-            'write the node\'s topic prefix and the object id of the switch: "esphome/garage-panel/relay_2"'
+            'write the node\'s topic prefix and the object id of the switch or sensor: "esphome/garage-panel/relay_2"'
         )
     return {"prefix": prefix, "object": name, "node": prefix.rpartition("/")[2]}
 

@@ -31,6 +31,10 @@ class DeviceAddressValue:
     allowed: str = '"family/address" or "family/address#channel", such as "shelly/shellypro4pm-a1b2c3#0"'
 
     def read(self, value: object) -> str:
+        if isinstance(value, list):
+            raise InvalidValueError(
+                "write one device: it must switch both poles (a two-pole relay, or a contactor behind one relay)"
+            )
         if not isinstance(value, str):
             raise InvalidValueError(f"use {self.allowed}")
         try:

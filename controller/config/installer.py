@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from controller.bus.profiles.family import AddressError
-from controller.bus.profiles.registry import DeviceCatalog
-from controller.config.errors import ConfigErrors, closest_match
+from controller.bus.profiles.registry import FAMILY_NAMES, DeviceCatalog
+from controller.config.errors import ConfigErrors
 from controller.config.families import read_catalog
 from controller.config.model import (
     CONTACTS,
@@ -30,6 +30,7 @@ from controller.config.model import (
     StoreSettings,
     UpsSettings,
 )
+from controller.config.synonyms import family_meant
 from controller.config.table_reader import keys_of, note_unknown, read_known, read_table
 from controller.config.validators import InvalidValueError
 
@@ -66,7 +67,8 @@ class Installer:
 
 def read_installer(raw: dict[str, object], notes: ErrorCollector) -> Installer | ConfigErrors:
     """Return what the file says, or every mistake in it."""
-    note_unknown(raw, KNOWN, (), notes, _places(()))
+    families = {name: f"write this table as [families.{name}]" for name in FAMILY_NAMES}
+    note_unknown(raw, KNOWN, (), notes, _places(()) | families)
     for name in REQUIRED_TABLES:
         if name not in raw:
             notes.add_table((name,), "missing: write this table")
@@ -203,7 +205,7 @@ def _note_words(contact: MqttContact, notes: ErrorCollector) -> None:
 def _note_device(device: str, devices: DeviceCatalog, notes: ErrorCollector) -> None:
     """Note that the contact's device cannot be used."""
     name = device.partition("/")[0]
-    if not devices.knows(name) and (likely := closest_match(name, devices.names)) is not None:
+    if not devices.knows(name) and (likely := family_meant(name, devices.names)) is not None:
         notes.add(("contact", "device"), f'unknown family "{name}"; did you mean "{likely}"?', device)
         return
     try:

@@ -79,9 +79,10 @@ class Family:
     """Family of devices.
 
     `title`: its name for people. `form`: how an address is written. `settings`: keys of `[families.NAME]` with their
-    defaults. `profile`: makes the profile of one address; raises `AddressError`. `contact`: makes that of an auxiliary
-    contact; None: the family has no inputs. `gateway`: of the program that reports for the devices; None: each device
-    has its own login at the broker. `discovery`: filters of the topics on which devices describe themselves.
+    defaults. `choices`: those that are one of some words, or a text of any signs (no words); every other text is part
+    of a topic. `profile`: makes the profile of one address; raises `AddressError`. `contact`: makes that of an
+    auxiliary contact; None: the family has no inputs. `gateway`: of the program that reports for the devices; None:
+    each device has its own login at the broker. `discovery`: filters of topics on which devices describe themselves.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Family:
     form: str
     profile: Callable[[Address, Settings], Profile]
     settings: Settings = field(default_factory=dict)
+    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
     contact: Callable[[Address, Settings], ContactProfile] | None = None
     gateway: GatewayTopics | None = None
     discovery: tuple[str, ...] = ()
@@ -96,6 +98,8 @@ class Family:
 
 def parse_address(text: str) -> Address:
     """Return the parts of `family/name#channel`. Raises `AddressError`."""
+    if text != text.strip():
+        raise AddressError(f'write it without blanks at its ends: "{text.strip()}"')
     family, slash, rest = text.partition("/")
     name, sign, channel = rest.partition("#")
     if not family or not slash or not name.strip() or name != name.strip() or name.startswith("/"):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from controller.core import events as ev
 from controller.core.alarms import Alarm
+from controller.core.circuit_loads import LoadRecorder
 from controller.core.command_reasons import CommandReasons
 from controller.core.command_scheduler import CommandScheduler
 from controller.core.contact_handler import ContactHandler
@@ -124,6 +125,7 @@ class Engine:
             reports=self._reports,
             record=self._record,
             outbox=self._outbox,
+            loads=LoadRecorder(self._record),
             defer=self._deferred.append,
         )
         self._demand = DemandRecorder(context, metering)
@@ -158,6 +160,7 @@ class Engine:
         if memory.outage is None:
             return
         self._record.resumed()
+        self._context.loads.resume(memory.loads)
         self._ledger.begin(self._record.id, self._record.positions())
         self._ledger.resume(self._context.panel.current, about=memory.outage.stage == "about")
         self._demand.resume(memory.outage, at, boot)

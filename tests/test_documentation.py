@@ -12,6 +12,7 @@ import pytest
 from clients.bus_client.check import describe
 from clients.bus_client.check_view import description_text, errors_text
 from clients.cli import dispatcher
+from controller.bus.profiles.registry import FAMILY_NAMES
 from controller.config.errors import ConfigErrors
 from controller.config.loader import Configuration, Sources, load, parse, parse_circuits, parse_installer
 from controller.config.model import CONTACTS, SINGLE_TABLES, CircuitSettings
@@ -80,6 +81,21 @@ def test_the_reference_shows_every_key_of_the_installer_with_its_default() -> No
     assert (shown.store, shown.generator, shown.meters) == (bare.store, bare.generator, bare.meters)
     assert shown.meter is not None
     assert replace(shown.meter, pulse_pin=None) == bare.meter
+
+
+@pytest.mark.parametrize("family", [*FAMILY_NAMES, "profile"])
+def test_the_page_of_each_family_shows_a_circuit_that_the_program_accepts(family: str) -> None:
+    """Its first piece of circuits.toml, with the profile that the page of profiles shows."""
+    folder = ROOT / "docs" / "devices"
+    profile = block(folder / "profile.md", "toml", "[profiles.workshop]")
+    text = block(folder / f"{family}.md", "toml", "[circuits.")
+    read = parse(Sources("\n".join((*REQUIRED, profile)), text))
+    assert isinstance(read, Configuration), read.sentences
+    devices = [circuit.device for circuit in read.panel]
+    assert all(
+        device is not None and device.family == {"profile": "workshop"}.get(family, family) for device in devices
+    )
+    assert f"]({family}.md)" in (folder / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_homeowner_page_shows_every_key_of_a_circuit() -> None:
@@ -182,6 +198,8 @@ def test_the_diagram_is_the_table_that_runs() -> None:
 def test_each_link_leads_somewhere(page: Path) -> None:
     """Pages, files and folders of this project."""
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        if target.startswith(("https://", "http://")):
+            continue  # the source of a fact
         assert (page.parent / target).exists(), target
 
 

@@ -123,11 +123,12 @@ async def remembered(
     filters: Iterable[str],
     *,
     enough_s: float = ENOUGH_S,
+    take_live: Callable[[str, bytes], object] = lambda _name, _payload: None,
 ) -> bool:
     """Subscribe, and have the controller publish all of its status; return whether it responded.
 
-    `take` receives each message, by its topic below the site's, retained ones first. Raises BrokerError if the
-    connection ends.
+    `take` receives each message, by its topic below the site's, retained ones first; `take_live` those that are
+    published now. Raises BrokerError if the connection ends.
     """
     names = SiteTopics(site)
     answer = names.answers(secrets.token_hex(8))
@@ -140,6 +141,8 @@ async def remembered(
         for one in link.read():
             seen.note(one)
             take(names.name_of(one.topic), one.payload)
+            if not one.retained:
+                take_live(names.name_of(one.topic), one.payload)
         await link.wait(LOOK_S)
     return seen.alive
 

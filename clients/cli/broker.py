@@ -13,31 +13,47 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clients.broker_admin.acl import CONTROLLER_NAME, NAME, Role, TopicLayout, User
+from clients.broker_admin.acl import CONTROLLER_NAME, NAME, Role, User
 from clients.broker_admin.certificates import CertificateError
 from clients.broker_admin.mosquitto import ETC, AccessError, Listeners, MosquittoConfig, with_login
 from clients.broker_admin.passwords import new_password
+from clients.broker_admin.topic_layout import topic_layout
 from clients.bus_client.site import read_installer_file
 from clients.terminal.arguments import folders
 from clients.terminal.exit_codes import DONE, NOT_DONE, WRONG_CONFIGURATION
 from clients.terminal.output import print_error, print_line
 from clients.terminal.tables import table
-from controller.config.errors import ConfigErrors
-from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, parse_circuits, parse_installer, read_file
-from controller.config.model import MqttContact
+from controller.bus.profiles.family import AddressError
+from controller.bus.profiles.registry import FAMILY_NAMES, family
+from controller.config.errors import ConfigErrors, closest_match
+from controller.config.loader import (
+    CIRCUITS_FILE,
+    INSTALLER_FILE,
+    panel_of_house,
+    parse_circuits,
+    parse_installer,
+    read_file,
+)
+from controller.config.model import DeviceContact
 from controller.storage.atomic_file import rewrite, write
 from hw.broker_socket import decoded
+from rules.panel import Panel
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
+    from clients.broker_admin.acl import TopicLayout
+    from controller.config.installer import Installer
+    from controller.config.model import ContactSettings
+
 PASSWORD_FILE = "broker.password"  # noqa: S105 — a file name
 _ADDRESS = re.compile(r"[A-Za-z0-9.:-]+")
-_ROLES = (Role.DEVICE, Role.INTEGRATOR, Role.PERSON)
+_ROLES = (Role.DEVICE, Role.GATEWAY, Role.INTEGRATOR, Role.PERSON)
 
 _EPILOG = """roles:
   device       receives the commands to its own circuits and reports their positions; nothing else
+  gateway      a program that reports for many devices, such as Zigbee2MQTT: all topics of its family
   integrator   reads everything and can change nothing: a dashboard, a recorder, another system
   person       reads everything and may send requests, as `loadshed ask` does
 
@@ -46,11 +62,15 @@ Only the controller may command a breaker. A password is shown once; Mosquitto s
 
 @dataclass(frozen=True, slots=True)
 class _BrokerHost:
-    """State of every step: the house from its files, and the broker's files."""
+    """State of every step: the house from its files, and the broker's files.
+
+    `panel`: None if circuits.toml is missing or has errors.
+    """
 
     config_dir: Path
     house: TopicLayout
-    circuits: tuple[str, ...] | None
+    panel: Panel | None
+    contact: ContactSettings
     files: MosquittoConfig
     reload: bool
 
@@ -81,8 +101,11 @@ def add_broker(parser: argparse.ArgumentParser) -> None:
     add = step("add-user", "add a user", _add_user)
     add.add_argument("name", metavar="NAME")
     add.add_argument("--role", required=True, choices=[role.value for role in _ROLES], help="see `loadshed broker -h`")
-    text = "id of a circuit of the device; may be repeated (default: NAME)"
+    text = "id of a circuit of a device that uses loadshed's own topics; may be repeated (default: NAME)"
     add.add_argument("--circuit", action="append", metavar="CIRCUIT", help=text)
+    text = "device as in circuits.toml, FAMILY/ADDRESS; without #CHANNEL: all its channels; may be repeated"
+    add.add_argument("--device", action="append", metavar="DEVICE", help=text)
+    add.add_argument("--family", metavar="FAMILY", help="family of devices that a gateway reports for")
     add.add_argument("--contact", action="store_true", help="the device reports the transfer switch contact")
     add.add_argument(
         "--replace", action="store_true", help="replace an existing user of this name; the password changes"
@@ -99,23 +122,18 @@ def _with_place(arguments: argparse.Namespace, call: Callable[[argparse.Namespac
     if isinstance(installer, ConfigErrors):
         print_error(f"{arguments.config / INSTALLER_FILE} has errors. Correct them first; `loadshed check` shows them.")
         return WRONG_CONFIGURATION
-    circuits = read_file(arguments.config / CIRCUITS_FILE)
-    panel = circuits if isinstance(circuits, ConfigErrors) else parse_circuits(circuits)
-    contact = installer.contact
-    contact_topics = (contact.topic, contact.availability_topic) if isinstance(contact, MqttContact) else ()
-    query = contact.query_topic if isinstance(contact, MqttContact) else None
+    panel = _panel(arguments.config, installer)
     place = _BrokerHost(
         arguments.config,
-        TopicLayout(
-            installer.site.id,
-            tuple(dict.fromkeys(topic for topic in contact_topics if topic)),
-            (query,) if query else (),
-        ),
-        None if isinstance(panel, ConfigErrors) else tuple(panel.circuits),
+        topic_layout(installer, panel or Panel({})),
+        panel,
+        installer.contact,
         MosquittoConfig(arguments.etc.absolute()),
         reload=not arguments.no_reload and arguments.etc == ETC,
     )
     try:
+        if call in (_init, _add_user):
+            _require_circuits(place)
         return call(arguments, place)
     except (AccessError, CertificateError) as error:
         print_error(str(error))
@@ -124,6 +142,25 @@ def _with_place(arguments: argparse.Namespace, call: Callable[[argparse.Namespac
     except OSError as error:
         print_error(f"{error.filename or arguments.etc}: {error.strerror or error}")
     return NOT_DONE
+
+
+def _require_circuits(place: _BrokerHost) -> None:
+    """Raise AccessError if circuits.toml has errors, or is missing although a user's device was in it.
+
+    The lines of all users are written again: without its circuit, a device would lose its topics.
+    """
+    exists = (place.config_dir / CIRCUITS_FILE).exists()
+    if place.panel is None and (exists or any(user.devices for user in place.files.users())):
+        what = "has errors" if exists else "is missing"
+        raise AccessError(f"circuits.toml {what}. Correct this first; `loadshed check` shows the details.")
+
+
+def _panel(config_dir: Path, installer: Installer) -> Panel | None:
+    text = read_file(config_dir / CIRCUITS_FILE)
+    panel = text if isinstance(text, ConfigErrors) else parse_circuits(text)
+    if not isinstance(text, ConfigErrors) and not isinstance(panel, ConfigErrors):
+        panel = panel_of_house(panel, installer, text)
+    return None if isinstance(panel, ConfigErrors) else panel
 
 
 # --- init ------------------------------------------------------------------------------------------------------------
@@ -230,24 +267,71 @@ def _wanted(arguments: argparse.Namespace, place: _BrokerHost) -> User:
         raise AccessError(
             f"{name!r} is not a valid user name: use letters, digits, '.', '_', '-'. {CONTROLLER_NAME!r} is reserved."
         )
+    if role is not Role.GATEWAY and arguments.family:
+        raise AccessError("--family requires --role gateway")
+    if role is not Role.DEVICE and (arguments.circuit or arguments.contact or arguments.device):
+        raise AccessError("--circuit, --device and --contact require --role device")
+    if role is Role.GATEWAY:
+        return User(name, role, family=_gateway_family(arguments.family, place))
     if role is not Role.DEVICE:
-        if arguments.circuit or arguments.contact:
-            raise AccessError("--circuit and --contact require --role device")
         return User(name, role)
+    if arguments.contact and isinstance(place.contact, DeviceContact):
+        raise AccessError(f'the contact is at {place.contact.device}: write --device "{place.contact.device}" instead')
     if arguments.contact and not place.house.contact:
         raise AccessError(
             '--contact: the contact is wired to a GPIO pin ([contact] source = "gpio"), not an MQTT device'
         )
-    circuits = tuple(arguments.circuit or (() if arguments.contact else (name,)))
-    known = place.circuits
+    devices = tuple(arguments.device or ())
+    for device in devices:
+        _check_device(device, place)
+    circuits = tuple(arguments.circuit or (() if arguments.contact or devices else (name,)))
     for circuit in circuits:
-        if known is None:
-            raise AccessError("circuits.toml has errors. Correct them first; `loadshed check` shows them.")
-        if circuit not in known:
-            raise AccessError(
-                f"no circuit {circuit!r} in circuits.toml. Name the circuit with --circuit; known: {', '.join(known)}"
-            )
-    return User(name, role, circuits, contact=arguments.contact)
+        _check_circuit(circuit, place)
+    return User(name, role, circuits, arguments.contact, devices)
+
+
+def _check_circuit(circuit: str, place: _BrokerHost) -> None:
+    """Raise AccessError unless this is a circuit whose device uses loadshed's own topics."""
+    known = Panel({}) if place.panel is None else place.panel
+    found = next((one for one in known if one.id == circuit), None)
+    if found is None:
+        names = ", ".join(known.circuits) or "none"
+        raise AccessError(f"no circuit {circuit!r} in circuits.toml. Name the circuit with --circuit; known: {names}")
+    if found.device is not None:
+        raise AccessError(
+            f"circuit {circuit} is switched by {found.device.address}. Add its user with "
+            f'--device "{found.device.address}" in place of --circuit'
+        )
+
+
+def _check_device(device: str, place: _BrokerHost) -> None:
+    """Raise AccessError unless circuits.toml has this device, and it has a login of its own."""
+    try:
+        found = place.house.devices.of(device)
+    except AddressError as error:
+        raise AccessError(f"--device {device!r}: {error}") from error
+    if not found:
+        known = [one.address for one in place.house.devices.devices]
+        likely = closest_match(device, known)
+        hint = f'did you mean "{likely}"?' if likely else f"known: {', '.join(known) or 'none'}"
+        raise AccessError(f"no circuit in circuits.toml has the device {device!r}; {hint} Write its line first.")
+    if (gateway := found[0].gateway) is not None:
+        title = family(gateway).title
+        raise AccessError(
+            f"{device!r} has no login of its own: {title} reports for it. Add a user for {title}: "
+            f"sudo loadshed broker add-user {gateway} --role gateway --family {gateway}"
+        )
+
+
+def _gateway_family(name: str | None, place: _BrokerHost) -> str:
+    known = tuple(place.house.devices.gateways)
+    if name in known:
+        return str(name)
+    if name in FAMILY_NAMES:
+        raise AccessError(f"{family(str(name)).title} has no gateway: each device has its own login (--role device)")
+    likely = closest_match(name or "", known)
+    hint = f'did you mean "{likely}"?' if likely else f"write one of: {', '.join(known)}"
+    raise AccessError(f"--role gateway requires --family FAMILY; {hint}")
 
 
 def _remove_user(arguments: argparse.Namespace, place: _BrokerHost) -> int:

@@ -161,7 +161,7 @@ class Follower:
     async def _connect(self) -> MqttConnection:
         link = await MqttConnection.open(self._site.broker, f"loadshed-drill-{secrets.token_hex(4)}")
         try:
-            await remembered(link, self._site.id, self._take, self._filters())
+            await remembered(link, self._site.id, self._take, self._filters(), take_live=self._take_power)
         except BrokerError:
             link.abort()
             raise
@@ -179,6 +179,8 @@ class Follower:
                 self._say(messages.BROKER_BACK)
             for heard in link.read():
                 self._take(self._topics.name_of(heard.topic), heard.payload)
+                if not heard.retained:
+                    self._take_power(self._topics.name_of(heard.topic), heard.payload)
             await link.wait(LOOK_S)
         except BrokerError as error:
             if self._connected:
@@ -208,6 +210,16 @@ class Follower:
                 self._tell(self._course.state(fields, now))
             elif name.startswith(f"{topics.CIRCUITS}/"):
                 self._course.circuit(name.removeprefix(f"{topics.CIRCUITS}/"), fields)
+
+    def _take_power(self, name: str, payload: bytes) -> None:
+        """Process the power of a circuit in a message that is published now: the age in a retained one is not known."""
+        circuit = name.removeprefix(f"{topics.CIRCUITS}/")
+        if circuit == name:
+            return
+        with suppress(ValueError, RecursionError):
+            fields = json.loads(payload)
+            if isinstance(fields, dict):
+                self._course.measured(circuit, fields, time.monotonic())
 
     def _tell(self, lines: Iterable[str]) -> None:
         for line in lines:

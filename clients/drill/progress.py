@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from clients.drill import messages
+from clients.drill.circuit_power import CircuitPower
 from clients.drill.messages import TAKEN_OVER, TRIPPED
 from clients.drill.plan import return_times
 
@@ -28,11 +29,13 @@ _RESULTS = {
 class CircuitProgress:
     """Progress of one circuit. `…_after_s`: from the first command to its report; None: not reported.
 
-    `off_at`, `on_at`: when the report arrived; `on_sent_at`: time of the first ON; seconds of the listener's clock.
+    `off_at`, `on_at`: when the report arrived; `off_sent_at`, `on_sent_at`: time of the first command; seconds of the
+    listener's clock.
     `result`: other outcome, in words; empty: none.
     """
 
     off_tries: int = 0
+    off_sent_at: float | None = None
     off_after_s: float | None = None
     off_at: float | None = None
     on_tries: int = 0
@@ -82,6 +85,7 @@ class DrillProgress:
         self.not_restored: dict[str, str] = {}
         self.restore_finished = False
         self.positions: dict[str, str] = {}
+        self.power: dict[str, CircuitPower] = {}
         self.missed = False
         self._here = True
         self._held = False
@@ -158,6 +162,10 @@ class DrillProgress:
         """Process a message of `circuits/<circuit>`: its position, whatever was missed."""
         self.positions[circuit] = str(fields.get("position"))
 
+    def measured(self, circuit: str, fields: Mapping[str, Json], at: float) -> None:
+        """Process the power in a message of `circuits/<circuit>` that is published now."""
+        self.power.setdefault(circuit, CircuitPower()).take(fields, at)
+
     def availability(self, word: str) -> list[str]:
         """Process a message of `controller/availability`."""
         was, self._here = self._here, word == "online"
@@ -224,6 +232,7 @@ class DrillProgress:
         if event == "off_sent":
             progress.off_tries += 1
             progress.sent(at, first=progress.off_tries == 1)
+            progress.off_sent_at = at if progress.off_sent_at is None else progress.off_sent_at
             if progress.off_tries > 1:
                 yield messages.off_again(name, progress.off_tries)
         elif event == "on_sent":

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from clients.drill.plan_text import kw_words, line_fields, rise_words
+from clients.reports.circuit_load import power_words
 from clients.setup.panel_card import AT_THE_PANEL, STAYS_ON
 from clients.terminal.tables import format_duration, format_span, table, wrapped
 from clients.terminal.times import date_and_time
@@ -66,10 +67,20 @@ def held(result: DrillResult) -> str:
 def cells(outcome: CircuitResult) -> tuple[str, ...]:
     """Return one circuit's row."""
     progress = outcome.progress
-    drew = rise_words(outcome.drew) if outcome.drew is not None else "unknown"
+    drew = _load(outcome)
     off, on = _after(progress.off_after_s, heard=progress.off_at), _after(progress.on_after_s, heard=progress.on_at)
-    says = f"{outcome.text}; load unknown: {outcome.drew_not}" if outcome.drew_not else outcome.text
+    unknown = bool(outcome.drew_not) and outcome.power is None
+    says = f"{outcome.text}; load unknown: {outcome.drew_not}" if unknown else outcome.text
+    if outcome.power_off is not None:
+        says += f"; {power_words(outcome.power_off.watts)} while off"
     return outcome.line.name, off, _tries(progress.off_tries), on, _tries(progress.on_tries), drew, says
+
+
+def _load(outcome: CircuitResult) -> str:
+    """Return the load of a circuit: by the meter, else as its own device measured it."""
+    if outcome.drew is not None:
+        return rise_words(outcome.drew)
+    return "unknown" if outcome.power is None else f"{power_words(outcome.power.watts)} (its device)"
 
 
 def _after(after_s: float | None, *, heard: float | None) -> str:
@@ -165,6 +176,8 @@ def _outcome_fields(outcome: CircuitResult) -> dict[str, Json]:
         "kw": None if outcome.drew is None else outcome.drew.kw,
         "kw_at_least": outcome.drew is not None and outcome.drew.is_lower_bound,
         "kw_unknown_reason": outcome.drew_not or None,
+        "power_w": None if outcome.power is None else round(outcome.power.watts, 1),
+        "power_off_w": None if outcome.power_off is None else round(outcome.power_off.watts, 1),
         "waiting_for_user": outcome.waits,
         "failed": outcome.failed,
         "text": outcome.text,

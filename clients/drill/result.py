@@ -14,6 +14,7 @@ from rules.panel import Position
 from rules.shed import MAX_ATTEMPTS
 
 if TYPE_CHECKING:
+    from clients.drill.circuit_power import MeasuredPower
     from clients.drill.plan import DrillPlan, PlannedCircuit
     from clients.drill.progress import DrillProgress
 
@@ -32,7 +33,8 @@ class CircuitResult:
     `waits`: for a user, as configured.
 
     `back`: on again when the drill ended. `drew`: rise of demand when it was restored; None: not known, and `drew_not`
-    is the reason, if it is the circuit's own.
+    is the reason, if it is the circuit's own. `power`, `power_off`: what its device measured last before the first OFF,
+    and between its report of off and the first ON; None: not measured.
     """
 
     line: PlannedCircuit
@@ -43,6 +45,8 @@ class CircuitResult:
     back: bool
     drew: PowerStep | None
     drew_not: str
+    power: MeasuredPower | None = None
+    power_off: MeasuredPower | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,22 @@ def _outcome(
     drew = _drew(progress, course, readings, demand, until) if told else ""
     rose = drew if isinstance(drew, PowerStep) else None
     back = progress.on_at is not None or _is_on(line, progress, course)
-    return CircuitResult(line, progress, says, failed, waits, back, rose, drew if isinstance(drew, str) else "")
+    not_known = drew if isinstance(drew, str) else ""
+    power = _powers(line, progress, course, until)
+    return CircuitResult(line, progress, says, failed, waits, back, rose, not_known, *power)
+
+
+def _powers(
+    line: PlannedCircuit, progress: CircuitProgress, course: DrillProgress, until: float
+) -> tuple[MeasuredPower | None, MeasuredPower | None]:
+    """Return what the circuit's device measured before its first OFF, and while it was off."""
+    measured = course.power.get(str(line.id))
+    if measured is None or progress.off_sent_at is None:
+        return None, None
+    before = measured.before(progress.off_sent_at)
+    if progress.off_at is None:
+        return before, None
+    return before, measured.between(progress.off_at, progress.on_sent_at or until)
 
 
 def _judged(

@@ -32,6 +32,7 @@ def report_fields(story: OutageReport) -> dict[str, Json]:
     """Return one outage in full: the fields of the list, and its peaks, gaps, events and demand log."""
     fields = outage_fields(story.outage, story.configuration.panel if story.configuration else None)
     fields["meter_model"] = story.meter_model
+    fields["loads"] = {load.circuit: dict(load.fields) for load in story.loads}
     fields["peaks"] = [
         {"over": peak.what, "kw": _rounded(peak.kw), "at_least": peak.at_least, **_moment("at", peak.at)}
         for peak in story.peaks

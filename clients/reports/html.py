@@ -6,6 +6,7 @@ from html import escape
 from math import ceil
 from typing import TYPE_CHECKING
 
+from clients.reports import circuit_load
 from clients.reports.chart import CurvePoint, PeakMark, demand_svg
 from clients.reports.circuit_outcome import shed_summary
 from clients.reports.html_page import chart, figures, listed, page, table
@@ -29,7 +30,7 @@ TABLE_ROWS = 48
 
 def report_html(story: OutageReport) -> str:
     """Return the page. The chart needs pygal; without it the page names what to install."""
-    parts = (*_head(story), *_demand(story), *_circuits(story), *_events(story), _foot(story))
+    parts = (*_head(story), *_demand(story), *_circuits(story), *_loads(story), *_events(story), _foot(story))
     return page(title(story.outage), parts)
 
 
@@ -136,6 +137,13 @@ def _outcome(outcome: CircuitOutcome) -> tuple[str, ...]:
         clock(outcome.restored_at),
         end,
     )
+
+
+def _loads(story: OutageReport) -> Iterator[str]:
+    if story.loads:
+        yield f"<h2>{circuit_load.TITLE}</h2>"
+        yield table(circuit_load.HEADS, (tuple(map(escape, load.cells)) for load in story.loads))
+        yield f'<p class="small">{circuit_load.NOTE}</p>'
 
 
 def _events(story: OutageReport) -> Iterator[str]:

@@ -7,6 +7,7 @@ from itertools import groupby, pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
+from clients.reports.circuit_load import circuit_loads
 from clients.reports.circuit_outcome import outcomes
 from clients.reports.peaks import demand_peaks
 from controller.runtime.journal import format_event
@@ -16,6 +17,7 @@ from rules.panel import CircuitId
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from clients.reports.circuit_load import CircuitLoad
     from clients.reports.circuit_outcome import CircuitOutcome
     from clients.reports.peaks import DemandPeak
     from controller.config.loader import Configuration
@@ -77,6 +79,7 @@ class OutageReport:
 
     outage: OutageRow
     circuits: tuple[CircuitOutcome, ...]
+    loads: tuple[CircuitLoad, ...]
     samples: tuple[SampleRow, ...]
     peaks: tuple[DemandPeak, ...]
     gaps: tuple[Gap, ...]
@@ -106,6 +109,7 @@ def build_report(log: EventLog, outage: OutageRow, configuration: Configuration 
     return OutageReport(
         outage=outage,
         circuits=tuple(outcomes(outage, configuration.panel if configuration else None)),
+        loads=tuple(circuit_loads(outage, configuration.panel if configuration else None)),
         samples=samples,
         peaks=tuple(demand_peaks(outage, samples)),
         gaps=tuple(_gaps(samples, events)),

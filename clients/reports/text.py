@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clients.reports import circuit_load
 from clients.reports.circuit_outcome import shed_summary
 from clients.reports.outage_report import ACCURACY, DRILL, time_notes, title
 from clients.reports.peaks import AVERAGES, FIFTEEN_MINUTES, MOMENT, is_partial
@@ -46,7 +47,7 @@ def _row(outage: OutageRow) -> tuple[str, ...]:
 
 def report_text(story: OutageReport) -> str:
     """Return one outage in full."""
-    parts = (_head(story), _circuits(story), _demand(story), _events(story))
+    parts = (_head(story), _circuits(story), _loads(story), _demand(story), _events(story))
     return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part)))
 
 
@@ -98,6 +99,13 @@ def _outcome(outcome: CircuitOutcome) -> tuple[str, ...]:
 def before_words(outcome: CircuitOutcome) -> str:
     """Return a circuit's position before the outage; empty for an uncontrollable one: it is not recorded."""
     return outcome.before or ("?" if outcome.shed_at else "")
+
+
+def _loads(story: OutageReport) -> Iterator[str]:
+    if story.loads:
+        yield circuit_load.TITLE
+        yield table(circuit_load.HEADS, [load.cells for load in story.loads], right=(1, 2, 3, 4))
+        yield wrapped(circuit_load.NOTE)
 
 
 # --- demand ----------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from clients.setup.contact_movement import MAX_DURATION_S, MAX_EDGES, ContactMovement, Edge, contact_movement
+from controller.bus.messages import IncomingMessage
 from controller.config.model import GpioContact
 from controller.runtime import startup
 from hw.broker_socket import BrokerError
@@ -19,7 +20,7 @@ from hw.mqtt import MqttConnection
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from controller.bus.topics import ContactTopics
+    from controller.bus.topics import Topics
     from controller.config.loader import Configuration
     from controller.config.model import ContactSettings
     from hw.broker_socket import Broker
@@ -128,9 +129,7 @@ async def _poll(contact: ContactInput) -> None:
 
 @asynccontextmanager
 async def _device(configuration: Configuration, found: ContactMonitor) -> AsyncIterator[None]:
-    topics = startup.contact_topics(configuration)
-    if topics is None:
-        raise UnreadableError("this contact is on no bus")
+    topics = startup.topics(configuration, configuration.panel)
     listening = asyncio.create_task(_listen(startup.broker(configuration), topics, found))
     try:
         yield
@@ -140,14 +139,16 @@ async def _device(configuration: Configuration, found: ContactMonitor) -> AsyncI
             await listening
 
 
-async def _listen(broker: Broker, topics: ContactTopics, found: ContactMonitor) -> None:
+async def _listen(broker: Broker, topics: Topics, found: ContactMonitor) -> None:
     try:
         link = await MqttConnection.open(broker, f"loadshed-setup-{secrets.token_hex(4)}")
     except BrokerError as error:
         found.lost(str(error))
         return
     try:
-        link.subscribe([topics.topic, *([topics.availability_topic] if topics.availability_topic else [])])
+        link.subscribe(topics.contact_topics())
+        if (query := topics.contact_query()) is not None:
+            link.publish(query.topic, query.payload)
         link.flush()
         while True:
             for heard in link.read():
@@ -159,11 +160,10 @@ async def _listen(broker: Broker, topics: ContactTopics, found: ContactMonitor) 
         link.abort()
 
 
-def _take(heard: Message, topics: ContactTopics, found: ContactMonitor) -> None:
-    word = heard.payload.decode("utf-8", "replace")
-    if heard.topic != topics.topic:
-        if word == topics.unavailable:
-            found.lost("its device says that it is gone: has it power, and is it on the network?")
-        return
-    if word in (topics.open, topics.closed):
-        found.moved(word == topics.open, time.monotonic())
+def _take(heard: Message, topics: Topics, found: ContactMonitor) -> None:
+    now = time.monotonic()
+    report = topics.contact_report(IncomingMessage(now, heard.topic, heard.payload, heard.retained))
+    if isinstance(report, bool):
+        found.moved(report, now)
+    elif report is not None:
+        found.lost("its device says that it is gone: has it power, and is it on the network?")

@@ -70,7 +70,7 @@ class SetupRecord:
         return replace(self, left_off=tuple(one for one in self.left_off if one != circuit))
 
 
-_WIRING = ("source", "pin", "topic", "open", "closed", "normally")
+_WIRING = ("source", "pin", "topic", "open", "closed", "device", "normally")
 
 
 def wired(settings: ContactSettings) -> str:

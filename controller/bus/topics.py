@@ -29,6 +29,7 @@ from controller.core.events import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from controller.bus.contact_device import ContactDevice
     from controller.bus.messages import ControllerId, IncomingMessage
     from controller.bus.rivals import ControllerSeen
     from controller.core.effects import LogEvent, PublishMeter, QueryDevice, SendReply, SwitchOff, SwitchOn
@@ -170,6 +171,7 @@ _NOT_SUBSCRIBED = "the controller does not subscribe to this topic"
 class Topics:
     """Converts messages of one site. `circuits`: the circuits that a message may be about.
 
+    `contact_device`: the contact, if a device of a known family reports it.
     `profiles`: of the circuits whose device does not use loadshed's own topics, each with all of its topics.
     `local_time`: of times in texts for people. `classes`: for the class of an outage.
     """
@@ -180,6 +182,7 @@ class Topics:
     local_time: LocalTime = field(default_factory=LocalTime)
     classes: OutageClasses = field(default_factory=OutageClasses)
     profiles: Mapping[CircuitId, Profile] = field(default_factory=dict)
+    contact_device: ContactDevice | None = None
     names: SiteTopics = field(init=False)
     devices: DeviceTopics = field(init=False)
 
@@ -198,6 +201,8 @@ class Topics:
         The position comes first, because it sheds. The availability of its device comes after it: if the retained
         availability is `offline`, the position ends as unknown, whatever the retained position was.
         """
+        if self.contact_device is not None:
+            return self.contact_device.topics()
         contact = () if self.contact is None else (self.contact.topic, self.contact.availability_topic)
         return tuple(dict.fromkeys(topic for topic in contact if topic is not None))
 
@@ -220,11 +225,30 @@ class Topics:
 
     def read(self, message: IncomingMessage) -> Sequence[Event | StatusRequested | ControllerSeen | Rejection]:
         """Return the events of a message, or a rejection if it is not valid; empty: it changes nothing."""
+        if self.contact_device is not None and self.contact_device.reads(message.topic):
+            return self._contact_and_circuits(self.contact_device, message)
         if self.devices.reads(message.topic):
             events, rejection = self.devices.events(message)
             return events if rejection is None else (rejection,)
         parsed = self._parse(message)
         return () if parsed is None else (parsed,)
+
+    def contact_report(self, message: IncomingMessage) -> bool | str | None:
+        """Return whether the contact is open, by this message; a text: its device is lost; None: neither."""
+        for event in self.read(message):
+            if isinstance(event, ContactChanged):
+                return event.open
+            if isinstance(event, ContactLost):
+                return event.reason
+        return None
+
+    def _contact_and_circuits(self, contact: ContactDevice, message: IncomingMessage) -> Sequence[Event | Rejection]:
+        """Return what a message says about the contact first, and then about circuits of the same device or gateway."""
+        events, rejection = contact.events(message)
+        if self.devices.reads(message.topic):
+            more, refused = self.devices.events(message)
+            events, rejection = [*events, *more], rejection or refused
+        return events if events or rejection is None else (rejection,)
 
     def _parse(self, message: IncomingMessage) -> Event | StatusRequested | ControllerSeen | Rejection | None:
         if self.contact is not None and message.topic == self.contact.topic:
@@ -288,7 +312,7 @@ class Topics:
         """Return whether an answer may be published there: a request must not make us publish where devices listen."""
         if not topic or len(topic) > MAX_TEXT_LENGTH or topic.startswith("$") or any(c in topic for c in "+#\0"):
             return False
-        if self.contact is not None and topic in (self.contact.topic, self.contact.availability_topic):
+        if topic in self.contact_topics():
             return False
         return not topic.startswith(_ROOT) or topic.startswith(self.names.answers(""))
 
@@ -307,6 +331,8 @@ class Topics:
 
     def contact_query(self) -> Publication | None:
         """Return the request to the contact's device for its position; None: it is not asked."""
+        if self.contact_device is not None:
+            return self.contact_device.query()
         if self.contact is None or self.contact.query_topic is None:
             return None
         return Publication(self.contact.query_topic, self.contact.query_payload.encode())

@@ -25,12 +25,16 @@ METER_PORT = TextValue(
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceAddress:
+class DeviceAddressValue:
     """A device: its family, its address there, and its channel if it has several."""
 
     allowed: str = '"family/address" or "family/address#channel", such as "shelly/shellypro4pm-a1b2c3#0"'
 
     def read(self, value: object) -> str:
+        if isinstance(value, list):
+            raise InvalidValueError(
+                "write one device: it must switch both poles (a two-pole relay, or a contactor behind one relay)"
+            )
         if not isinstance(value, str):
             raise InvalidValueError(f"use {self.allowed}")
         try:

@@ -8,7 +8,7 @@ from controller.config.broker_advice import broker_advice
 from controller.config.errors import ErrorCollector
 from controller.config.load_words import COMPRESSOR, HARMS, PROTECTED, STARTS_UNATTENDED, names_any
 from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE
-from controller.config.model import GpioContact, MqttContact
+from controller.config.model import DeviceContact, GpioContact, MqttContact
 from controller.config.table_reader import keys_of
 from rules.controllability import sheddable, uncontrollable_reason
 from rules.panel import Restore, Tag
@@ -16,6 +16,7 @@ from rules.panel import Restore, Tag
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from controller.bus.profiles.registry import DeviceCatalog
     from controller.config.errors import ConfigError
     from controller.config.loader import Configuration
     from rules.panel import Circuit
@@ -90,8 +91,25 @@ def _contact(configuration: Configuration, notes: ErrorCollector) -> None:
         notes.add(("contact", "normally"), says, contact.normally)
     if isinstance(contact, GpioContact):
         _pin(contact.pin, notes)
+    elif isinstance(contact, DeviceContact):
+        _contact_device(contact, configuration.installer.devices, notes)
     elif sentences := [*_undetected(contact), *_one_topic(contact), *_unasked(contact)]:
         notes.add_table(("contact",), "; ".join(sentences))
+
+
+def _contact_device(contact: DeviceContact, devices: DeviceCatalog, notes: ErrorCollector) -> None:
+    """Note what the contact's device can prove and what it cannot."""
+    profile = devices.contact(contact.device)
+    notes.add(("contact", "device"), profile.proof, contact.device)
+    if contact.on_lost == "shed" and profile.query is None:
+        says = (
+            "the device cannot be asked: each start of its gateway, the broker or the controller then sheds the house "
+            "after 15 s, until the device reports by itself"
+        )
+        notes.add(("contact", "on_lost"), says, contact.on_lost)
+    if profile.gateway is not None and contact.expect_every_s:
+        says = "a battery device may be silent for hours: allow for the longest interval of its reports"
+        notes.add(("contact", "expect_every_s"), says, contact.expect_every_s)
 
 
 def _undetected(contact: MqttContact) -> Iterator[str]:
@@ -142,7 +160,7 @@ def _stable_wait(configuration: Configuration, notes: ErrorCollector) -> None:
     if wait_s < LEAST_STABLE_S:
         says = f"shorter than {LEAST_STABLE_S:g} s: utility may fail again at once. Where the contact senses the grid"
         notes.add(place, f"{says}, it must be longer than the switch's own wait: {switches}", wait_s)
-    elif isinstance(configuration.contact, MqttContact) and wait_s < LEAST_STABLE_FOR_A_GRID_SENSOR_S:
+    elif not isinstance(configuration.contact, GpioContact) and wait_s < LEAST_STABLE_FOR_A_GRID_SENSOR_S:
         says = "too short if this device senses the grid and not the switch's auxiliary contact"
         notes.add(place, f"{says}: {switches}", wait_s)
 

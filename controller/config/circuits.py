@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from controller.bus.profiles.family import AddressError
-from controller.config.errors import ConfigErrors, closest_match
+from controller.config.errors import ConfigErrors
 from controller.config.model import NAME, CircuitSettings
+from controller.config.synonyms import family_meant
 from controller.config.table_reader import keys_of, likely_key, note_unknown, read_table
 from controller.config.validators import InvalidValueError, Spaces, plain_id
 from rules.panel import CircuitId, Kind, Panel, ShedBy, Tag
@@ -73,9 +74,10 @@ def with_devices(panel: Panel, catalog: DeviceCatalog, notes: ErrorCollector) ->
         path, device = ("circuits", circuit.id, "device"), circuit.device.address
         family = device.partition("/")[0]
         if not catalog.knows(family):
-            likely = closest_match(family, catalog.names)
-            known = f'did you mean "{likely}"?' if likely else f"known: {', '.join(catalog.names)}"
-            notes.add(path, f'unknown family "{family}"; {known} A family of your own is [profiles.{family}]', device)
+            likely = family_meant(family, catalog.names)
+            known = f'did you mean "{likely}"?' if likely else f"known: {', '.join(catalog.names)}."
+            own = f"A family of your own is a table [profiles.{plain_id(family)}] in installer.toml"
+            notes.add(path, f'unknown family "{family}"; {known} {own}', device)
             continue
         try:
             circuits[circuit.id] = replace(circuit, device=catalog.traits(device))

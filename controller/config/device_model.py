@@ -1,6 +1,7 @@
 """The tables `[families.NAME]` and `[profiles.NAME]` of installer.toml: each key with what it may hold."""
 # Annotations are read at run time here, so they are not postponed.
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _SETTLE_S = Number(0, 60)
 _RESERVED = ("$SYS", "loadshed")
+_PLACEHOLDERS = ("address", "channel")
 CONFIRM_S = Number(0.1, 60)
 PAYLOAD = TextValue(r".*", "a text of printable signs")
 
@@ -29,10 +31,53 @@ class TopicTemplate:
             raise InvalidValueError(f"use {self.allowed}")
         if value.partition("/")[0] in _RESERVED:
             raise InvalidValueError("use a topic of the device: this one belongs to the broker or to loadshed")
+        if unknown := [name for name in re.findall(r"\{([^}]*)\}", value) if name not in _PLACEHOLDERS]:
+            known = "{address} and {channel}, the parts of device in circuits.toml"
+            raise InvalidValueError(f"{{{unknown[0]}}} stands for nothing: use {known}")
+        if value != value.strip():
+            raise InvalidValueError(f'use {self.allowed}, without blanks at its ends: "{value.strip()}"')
         return value
 
     def schema(self) -> "Schema":
         return {"type": "string", "pattern": r"^[^+#]+$"}
+
+
+@dataclass(frozen=True, slots=True)
+class TopicPart:
+    """A part of a topic in `[families.NAME]`: a base, a prefix, a name. Empty: none."""
+
+    allowed: str = "a part of a topic, without + and # and without a slash at its ends"
+
+    def read(self, value: object) -> str:
+        if not isinstance(value, str) or not value.isprintable() or {"+", "#"} & {*value}:
+            raise InvalidValueError(f"use {self.allowed}")
+        if (plain := value.strip().strip("/")) != value:
+            raise InvalidValueError(f'use {self.allowed}: "{plain}"')
+        return value
+
+    def schema(self) -> "Schema":
+        return {"type": "string", "pattern": r"^(?:[^+#/\s](?:[^+#]*[^+#/\s])?)?$"}
+
+
+@dataclass(frozen=True, slots=True)
+class FullTopic:
+    """Tasmota's FullTopic."""
+
+    allowed: str = 'Tasmota\'s FullTopic, with %prefix% and %topic%: "%prefix%/%topic%/"'
+
+    def read(self, value: object) -> str:
+        if (
+            not isinstance(value, str)
+            or not value.isprintable()
+            or {"+", "#"} & {*value}
+            or value.count("%prefix%") != 1
+            or value.count("%topic%") != 1
+        ):
+            raise InvalidValueError(f"use {self.allowed}")
+        return value
+
+    def schema(self) -> "Schema":
+        return {"type": "string", "pattern": "%prefix%.*%topic%|%topic%.*%prefix%"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,3 +212,39 @@ LISTS = {
     "trip": TripTable,
 }
 """Tables of a profile: those that stand once, and those of which there may be several."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableInBraces:
+    """A table in braces; `several`: or a list of such tables."""
+
+    of: type[object]
+    several: bool = False
+
+    @property
+    def allowed(self) -> str:
+        return "a list of tables in braces: [{ … }]" if self.several else "a table in braces: { … }"
+
+    def read(self, value: object) -> object:
+        if isinstance(value, dict) or (self.several and isinstance(value, list)):
+            return value
+        raise InvalidValueError(f"use {self.allowed}")
+
+    def schema(self) -> "Schema":
+        from controller.config.schema import table_schema  # noqa: PLC0415  # it imports this file
+
+        one = table_schema(self.of)
+        return {"anyOf": [one, {"type": "array", "minItems": 1, "items": one}]} if self.several else one
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileParts:
+    """Tables of a profile of one's own."""
+
+    command: Annotated[object, TableInBraces(CommandTable)]
+    state: Annotated[object, TableInBraces(StateTable, several=True)]
+    query: Annotated[object, TableInBraces(QueryTable)] = None
+    available: Annotated[object, TableInBraces(AvailableTable, several=True)] = None
+    power: Annotated[object, TableInBraces(MeasurementTable, several=True)] = None
+    energy: Annotated[object, TableInBraces(MeasurementTable, several=True)] = None
+    trip: Annotated[object, TableInBraces(TripTable, several=True)] = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from dataclasses import field, make_dataclass
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
-from controller.bus.profiles.registry import FAMILY_NAMES, DeviceCatalog, FamilySettings
+from controller.bus.profiles.registry import FAMILY_NAMES, DeviceCatalog, FamilySettings, family
 from controller.config.table_reader import keys_of, note_unknown, read_table
-from controller.config.validators import InvalidValueError, TextValue
+from controller.config.validators import InvalidValueError, OneOf, TextValue
 
 if TYPE_CHECKING:
     from controller.bus.profiles.family import Settings
@@ -72,12 +73,32 @@ def _family(name: str, table: object, notes: ErrorCollector) -> FamilySettings |
 
 def family_rules(name: str) -> dict[str, Rule]:
     """Return the keys of a family's table with their rules."""
-    from controller.bus.profiles.registry import family  # noqa: PLC0415  # only the families that a house sets
-    from controller.config.device_model import CONFIRM_S, Texts  # noqa: PLC0415
+    from controller.config.device_model import CONFIRM_S, FullTopic, Texts, TopicPart  # noqa: PLC0415
 
-    defaults = family(name).settings
-    rules: dict[str, Rule] = {key: Texts() if isinstance(value, tuple) else _TEXT for key, value in defaults.items()}
+    kind = family(name)
+    rules: dict[str, Rule] = {}
+    for key, value in kind.settings.items():
+        if isinstance(value, tuple):
+            rules[key] = Texts()
+        elif key in kind.choices:
+            rules[key] = OneOf(kind.choices[key]) if kind.choices[key] else _TEXT
+        else:
+            rules[key] = FullTopic() if key == "full_topic" else TopicPart()
     return {"confirm_s": CONFIRM_S, **rules}
+
+
+def family_table(name: str) -> type[object]:
+    """Return the table of a family as a dataclass, like those of the other tables."""
+    defaults = {"confirm_s": None, **family(name).settings}
+    fields = [(key, Annotated[object, rule], field(default=defaults[key])) for key, rule in family_rules(name).items()]
+    made = make_dataclass(f"{name}_table", fields, frozen=True)
+    made.__doc__ = f"Settings of the family {family(name).title}."
+    return made
+
+
+def family_tables() -> tuple[type[object], ...]:
+    """Return the tables of all families."""
+    return tuple(map(family_table, FAMILY_NAMES))
 
 
 # --- profiles of one's own -------------------------------------------------------------------------------------------
@@ -111,6 +132,9 @@ def _profile(name: str, table: object, notes: ErrorCollector) -> Profile | None:
         key: _several(kind, table.get(key, []), (*path, key), notes) for key, kind in model.LISTS.items()
     }
     command = single.get("command")
+    if isinstance(command, model.CommandTable):
+        _note_own_echo(command.topic, lists, single.get("query"), path, notes)
+    _note_same_words(lists, path, notes)
     if len(notes.found) > before or timing is None or not isinstance(command, model.CommandTable):
         return None
     query = single.get("query")
@@ -134,6 +158,42 @@ def _profile(name: str, table: object, notes: ErrorCollector) -> Profile | None:
         trips=tuple(schema.TripReport(one.topic, one.path, one.words) for one in lists["trip"]),
         **measured,
     )
+
+
+def profile_tables() -> tuple[type[object], ...]:
+    """Return the tables of a profile: its plain keys, and the tables in it."""
+    from controller.config import device_model as model  # noqa: PLC0415  # few houses have a profile of their own
+
+    return (model.ProfileTiming, *model.SINGLE.values(), *dict.fromkeys(model.LISTS.values()), model.ProfileParts)
+
+
+def _note_own_echo(
+    command: str, lists: dict[str, list[Any]], query: object, path: tuple[str, ...], notes: ErrorCollector
+) -> None:
+    """Note a report on the topic of commands or questions: the controller would read there what it sends itself."""
+    asked = getattr(query, "topic", None)
+    for key, tables in lists.items():
+        for one in tables:
+            if one.topic in (command, asked):
+                which = "command" if one.topic == command else "query"
+                says = f"use another topic: the controller itself publishes on this one ({which})"
+                notes.add((*path, key, "topic"), says, one.topic)
+
+
+def _note_same_words(lists: dict[str, list[Any]], path: tuple[str, ...], notes: ErrorCollector) -> None:
+    """Note a value that has two meanings."""
+    pairs = (("state", "on", "off"), ("state", "on", "tripped"), ("state", "off", "tripped"))
+    for key, one, other in (*pairs, ("available", "online", "offline")):
+        for table in lists[key]:
+            both = [
+                value for value in getattr(table, other) if any(_same(value, known) for known in getattr(table, one))
+            ]
+            if both:
+                notes.add((*path, key, other), f'use another value than for "{one}"', list(both))
+
+
+def _same(one: object, other: object) -> bool:
+    return type(one) is type(other) and one == other
 
 
 def _several(kind: type[Table], raw: object, path: tuple[str, ...], notes: ErrorCollector) -> list[Table]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from controller.bus.profiles.registry import DeviceCatalog
+from controller.bus.profiles.family import AddressError
+from controller.bus.profiles.registry import FAMILY_NAMES, DeviceCatalog
 from controller.config.errors import ConfigErrors
 from controller.config.families import read_catalog
 from controller.config.model import (
@@ -15,6 +16,7 @@ from controller.config.model import (
     SINGLE_TABLES,
     BrokerSettings,
     ContactSettings,
+    DeviceContact,
     ExerciseSettings,
     ExtraMeterSettings,
     GeneratorSettings,
@@ -28,6 +30,7 @@ from controller.config.model import (
     StoreSettings,
     UpsSettings,
 )
+from controller.config.synonyms import family_meant
 from controller.config.table_reader import keys_of, note_unknown, read_known, read_table
 from controller.config.validators import InvalidValueError
 
@@ -64,7 +67,8 @@ class Installer:
 
 def read_installer(raw: dict[str, object], notes: ErrorCollector) -> Installer | ConfigErrors:
     """Return what the file says, or every mistake in it."""
-    note_unknown(raw, KNOWN, (), notes, _places(()))
+    families = {name: f"write this table as [families.{name}]" for name in FAMILY_NAMES}
+    note_unknown(raw, KNOWN, (), notes, _places(()) | families)
     for name in REQUIRED_TABLES:
         if name not in raw:
             notes.add_table((name,), "missing: write this table")
@@ -81,6 +85,8 @@ def read_installer(raw: dict[str, object], notes: ErrorCollector) -> Installer |
     exercise = _table(ExerciseSettings, "exercise", raw, notes)
     ups = _table(UpsSettings, "ups", raw, notes)
     devices = read_catalog(raw, notes) if {"families", "profiles"} & raw.keys() else DeviceCatalog()
+    if isinstance(contact, DeviceContact):
+        _note_device(contact.device, devices, notes)
     _note_clashes(contact, broker, meter, meters, notes)
     if notes.found or site is None or contact is None:
         return ConfigErrors(notes.sorted())
@@ -100,13 +106,16 @@ def _contact(raw: dict[str, object], notes: ErrorCollector) -> ContactSettings |
     if table is None:
         return None
     source = table.get("source") if isinstance(table, dict) else None
-    kind = CONTACTS.get(source) if isinstance(source, str) else None
-    if kind is None:
+    if not isinstance(table, dict) or source not in ("gpio", "mqtt"):
         _note_source(table, notes)
         return None
-    other = MqttContact if kind is GpioContact else GpioContact
-    foreign = f'only where source = "{"mqtt" if kind is GpioContact else "gpio"}"; here it is "{source}"'
-    places = _places(("contact",)) | dict.fromkeys(_names(other), foreign)
+    kind = CONTACTS["device" if source == "mqtt" and "device" in table else str(source)]
+    other = "mqtt" if kind is GpioContact else "gpio"
+    foreign = f'only where source = "{other}"; here it is "{source}"'
+    others: list[type[ContactSettings]] = [MqttContact, DeviceContact] if kind is GpioContact else [GpioContact]
+    places = _places(("contact",)) | {name: foreign for one in others for name in _names(one)}
+    if kind is DeviceContact:
+        places |= dict.fromkeys(_names(MqttContact), "leave it out: the family of the device decides this")
     return read_table(kind, table, ("contact",), notes, places)
 
 
@@ -116,7 +125,7 @@ def _note_source(table: object, notes: ErrorCollector) -> None:
         return
     # Which of the two is meant is not known yet: the keys of both are looked at, and none is missed.
     keys: dict[str, object] = {"source": None, **table}
-    read_known((GpioContact, MqttContact), keys, ("contact",), notes, _places(("contact",)))
+    read_known((GpioContact, MqttContact, DeviceContact), keys, ("contact",), notes, _places(("contact",)))
 
 
 def _meters(raw: dict[str, object], notes: ErrorCollector) -> dict[str, ExtraMeterSettings]:
@@ -191,6 +200,18 @@ def _note_words(contact: MqttContact, notes: ErrorCollector) -> None:
         notes.add(("contact", "query_payload"), "needs query_topic: write the topic too", payload)
     elif topic is not None and topic in (contact.topic, contact.availability_topic):
         notes.add(("contact", "query_topic"), "use another topic: the device publishes on this one", topic)
+
+
+def _note_device(device: str, devices: DeviceCatalog, notes: ErrorCollector) -> None:
+    """Note that the contact's device cannot be used."""
+    name = device.partition("/")[0]
+    if not devices.knows(name) and (likely := family_meant(name, devices.names)) is not None:
+        notes.add(("contact", "device"), f'unknown family "{name}"; did you mean "{likely}"?', device)
+        return
+    try:
+        devices.contact(device)
+    except AddressError as error:
+        notes.add(("contact", "device"), str(error), device)
 
 
 def _names(table: type[object]) -> tuple[str, ...]:

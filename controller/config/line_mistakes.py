@@ -79,7 +79,7 @@ FOREIGN_SIGNS = (
 
 def corrected_pair(line: str, keys: FileKeys) -> Correction | None:
     """Correct a line that should be `key = value`; None: it is right, or not understood."""
-    code, foreign_comment = _code(uncommented(line))
+    code, foreign_comment = _code(_with_channel(line) or uncommented(line))
     text = re.sub(r"^\s*(?:[-*•]\s+|(?:set|let|export|var|const)\s+)", "", code).strip()
     key, sign, raw = parted(text)
     raw = raw.strip().rstrip(";").strip()
@@ -88,6 +88,8 @@ def corrected_pair(line: str, keys: FileKeys) -> Correction | None:
         return None
     if not raw or raw.lower() in _NOTHING:
         return _no_value(raw, line)
+    if re.match(r"\[?\s*\{", raw):
+        return _inline_table(line, name, raw)
     value, second = _first_of_two(raw)
     short = name.rpartition(".")[2]
     right, message = _value(value, short, rules := keys.rules.get(short, ()))
@@ -103,6 +105,33 @@ def corrected_pair(line: str, keys: FileKeys) -> Correction | None:
     if message is None:
         message, at = _other_message(line, text, (key, sign, name), foreign_comment)
     return None if fixed.strip() == line.strip() else Correction(at, f"{message} {shown}", fixed)
+
+
+def _with_channel(line: str) -> str | None:
+    """Return a `device` line without quotation marks, with its `#channel`, which is no comment; None: another line."""
+    found = re.match(r"""\s*device\s*[=:]?\s*[^\s"'#=:][^"'#]*#[\w:]+""", line)
+    return None if found is None else found.group()
+
+
+def _inline_table(line: str, name: str, raw: str) -> Correction | None:
+    """Correct a table in braces, such as `command = { topic = "shop/cmd", on = "1", off = "0" }`."""
+    at = line.find(raw) + 1
+    if raw.count("{") > raw.count("}"):
+        says = f"a table in braces has its end on the same line: write {name} = {{ key = value, key = value }}"
+        return Correction(at, says, None)
+    # As in JSON and YAML: quoted keys, and a colon between key and value.
+    fixed = re.sub(r"""([{,]\s*)(["']?)([A-Za-z0-9_-]+)\2\s*(?:=>|==|[:=])\s*""", r"\1\3 = ", raw)
+    fixed = re.sub(r",\s*}", " }", fixed)
+    words = re.sub(r"= (?!true\b|false\b)([A-Za-z][\w/{}.-]*)(?=\s*[,}\]])", r'= "\1"', fixed)
+    for try_ in (fixed, words):
+        try:
+            tomllib.loads(f"{name} = {try_}")
+        except (ValueError, RecursionError):
+            continue
+        right = f"{name} = {try_}"
+        return None if right == line.strip() else Correction(at, f"a table in braces: write {right}", right)
+    says = f"a table in braces holds key = value, with commas between: {name} = {{ key = value, key = value }}"
+    return Correction(at, says, f"# {line}")
 
 
 def _other_message(line: str, text: str, pair: tuple[str, str, str], foreign_comment: str) -> tuple[str, int]:

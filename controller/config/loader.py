@@ -37,10 +37,19 @@ MAX_BYTES = 1_000_000
 
 _SAVE_AS_UTF8 = "save it as UTF-8"
 
+
+def _device_tables() -> dict[str, tuple[type[object], ...]]:
+    """Return the tables of families and profiles."""
+    from controller.config.families import family_tables, profile_tables  # noqa: PLC0415  # only for a wrong file
+
+    return {"families": family_tables(), "profiles": profile_tables()}
+
+
 FILE_KEYS: dict[str, Callable[[], FileKeys]] = {
     INSTALLER_FILE: lambda: FileKeys(
         {name: (table,) for name, table in SINGLE_TABLES.items()}
         | {"contact": (*CONTACTS.values(),), "meters": (ExtraMeterSettings,)}
+        | _device_tables()
     ),
     CIRCUITS_FILE: lambda: FileKeys({"circuits": (CircuitSettings,)}),
 }

@@ -7,7 +7,7 @@ These classes are the one definition: the reader, the advice of `check` and the 
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from controller.config.addresses import CA_FILE, FILE, METER_PORT, DeviceAddress, HostName, Topic
+from controller.config.addresses import CA_FILE, FILE, METER_PORT, DeviceAddressValue, HostName, Topic
 from controller.config.validators import (
     ID_PATTERN,
     Boolean,
@@ -91,7 +91,23 @@ class MqttContact:
     open_alarm_h: Annotated[float, HOURS_TO_A_YEAR] = 24.0
 
 
-ContactSettings = GpioContact | MqttContact
+@dataclass(frozen=True, slots=True)
+class DeviceContact:
+    """The auxiliary contact at the input of a device of a known family, `device = "family/address#channel"`.
+
+    The family decides on topics and payloads. `on_lost`, `expect_every_s`: as for `MqttContact`.
+    """
+
+    source: Annotated[Literal["mqtt"], OneOf(("gpio", "mqtt"))]
+    device: Annotated[str, DeviceAddressValue('"family/address#input", such as "shelly/shellyplus1-a1b2c3#input:0"')]
+    on_lost: Annotated[Literal["hold", "shed"], OneOf(("hold", "shed"))] = "hold"
+    expect_every_s: Annotated[float, Number(0, 86_400)] = 0.0
+    normally: Annotated[Literal["closed", "open"], OneOf(("closed", "open"))] = "closed"
+    settle_s: Annotated[float, Number(0, 5)] = 0.1
+    open_alarm_h: Annotated[float, HOURS_TO_A_YEAR] = 24.0
+
+
+ContactSettings = GpioContact | MqttContact | DeviceContact
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +226,7 @@ class CircuitSettings:
     wakes: Annotated[Wakes, EnumValue(Wakes)] = Wakes.AS_WAS
     protected: Annotated[bool, Boolean()] = False
     shed_by: Annotated[ShedBy | None, EnumValue(ShedBy)] = None
-    device: Annotated[str | None, DeviceAddress()] = None
+    device: Annotated[str | None, DeviceAddressValue()] = None
 
     def circuit(self, name: CircuitId) -> Circuit:
         """Return the circuit of this id."""
@@ -232,9 +248,10 @@ class CircuitSettings:
         )
 
 
-# The tables of installer.toml that stand alone. [contact] is one of two, [meters.NAME] are many.
+# The tables of installer.toml that stand alone. [contact] is one of three, [meters.NAME] are many.
 REQUIRED_TABLES = ("site", "contact")
-CONTACTS: dict[str, type[ContactSettings]] = {"gpio": GpioContact, "mqtt": MqttContact}
+CONTACTS: dict[str, type[ContactSettings]] = {"gpio": GpioContact, "mqtt": MqttContact, "device": DeviceContact}
+"""Kinds of `[contact]`: by its source, and an MQTT device of a known family."""
 SINGLE_TABLES = {
     "site": SiteSettings,
     "broker": BrokerSettings,

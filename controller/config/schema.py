@@ -10,6 +10,9 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from controller.bus.profiles.registry import FAMILY_NAMES
+from controller.config.device_model import ProfileParts, ProfileTiming
+from controller.config.families import PROFILE_NAME, family_table
 from controller.config.model import (
     CONTACTS,
     REQUIRED_TABLES,
@@ -28,9 +31,19 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 def installer_schema() -> Schema:
     """Return the JSON Schema of installer.toml."""
-    tables: Schema = {name: _table(table) for name, table in SINGLE_TABLES.items()}
-    tables["contact"] = {"oneOf": [_contact(source) for source in CONTACTS]}
+    tables: Schema = {name: table_schema(table) for name, table in SINGLE_TABLES.items()}
+    tables["contact"] = {"oneOf": [_contact(kind) for kind in CONTACTS]}
     tables["meters"] = _named(ExtraMeterSettings)
+    tables["families"] = {
+        "type": "object",
+        "properties": {name: table_schema(family_table(name)) for name in FAMILY_NAMES},
+        "additionalProperties": False,
+    }
+    tables["profiles"] = {
+        "type": "object",
+        "patternProperties": {f"^{PROFILE_NAME.pattern}$": _profile()},
+        "additionalProperties": False,
+    }
     return {
         "$schema": DRAFT,
         "title": "loadshed: installer.toml",
@@ -54,7 +67,8 @@ def circuits_schema() -> Schema:
     }
 
 
-def _table(table: type[object]) -> Schema:
+def table_schema(table: type[object]) -> Schema:
+    """Return the JSON Schema of one table."""
     keys = keys_of(table)
     return {
         "type": "object",
@@ -65,18 +79,34 @@ def _table(table: type[object]) -> Schema:
     }
 
 
-def _contact(source: str) -> Schema:
-    table = _table(CONTACTS[source])
+def _profile() -> Schema:
+    """Return the schema of a profile: its tables, and its plain keys."""
+    parts, plain_keys = table_schema(ProfileParts), table_schema(ProfileTiming)
+    return parts | {
+        "description": "A family of devices of one's own.",
+        "properties": {**_properties(parts), **_properties(plain_keys)},
+    }
+
+
+def _properties(table: Schema) -> Schema:
+    properties = table["properties"]
+    return properties if isinstance(properties, dict) else {}
+
+
+def _contact(kind: str) -> Schema:
+    table = table_schema(CONTACTS[kind])
     properties = table["properties"]
     return (
-        table | {"properties": {**properties, "source": {"const": source}}} if isinstance(properties, dict) else table
+        table | {"properties": {**properties, "source": {"const": "gpio" if kind == "gpio" else "mqtt"}}}
+        if isinstance(properties, dict)
+        else table
     )
 
 
 def _named(table: type[object]) -> Schema:
     return {
         "type": "object",
-        "patternProperties": {f"^{ID_PATTERN}$": _table(table)},
+        "patternProperties": {f"^{ID_PATTERN}$": table_schema(table)},
         "additionalProperties": False,
     }
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from controller.config.errors import closest_match
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -92,6 +94,14 @@ _VALUES = {
     "loadshed": "controller self us",
     "panel": "leviton lwhem lwhem-2 monitor",
 }
+_FAMILIES = {
+    "zigbee2mqtt": "z2m zigbee zigbee2mqtt2 zha",
+    "zwave": "z-wave zwavejs zwave-js zwave-js-ui zwavejsui zwave2mqtt",
+    "homeassistant": "ha hass home-assistant home_assistant",
+    "tasmota": "sonoff",
+    "shelly": "shellies",
+    "span": "ebus",
+}
 
 
 def key_meant(word: str, known: Collection[str]) -> str | None:
@@ -102,6 +112,11 @@ def key_meant(word: str, known: Collection[str]) -> str | None:
 def value_meant(word: str, known: Collection[str]) -> str | None:
     """Return the known value that is meant by another word for it; None: no word in the list."""
     return _meant(_VALUES, word.strip().lower().replace("_", "-").replace(" ", "-"), known)
+
+
+def family_meant(word: str, known: Collection[str]) -> str | None:
+    """Return the family of devices that is meant by another name for it, or the nearest; None: none is near."""
+    return _meant(_FAMILIES, word.strip().lower(), known) or closest_match(word, known)
 
 
 def _meant(rows: dict[str, str], word: str, known: Collection[str]) -> str | None:

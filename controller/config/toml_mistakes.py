@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_MISTAKES = 50
 
 _HEAD = "the head of a table has brackets around it and no blanks: write"
-_NAMED_TABLES = ("circuits", "meters")
+_NAMED_TABLES = ("circuits", "meters", "families", "profiles")
 _QUOTES = "\"'"
 
 

@@ -9,6 +9,7 @@ from controller.core.rate_limit import RateLimit
 from controller.core.state_machine import Trigger
 from rules.chatter import ChatterDetector
 from rules.contact import ContactQuery, PowerSource
+from rules.contact_evidence import ContactEvidence, ContactProof
 from rules.flapping import flap_openings, stable_wait
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class ContactHandler:
         self._expect_s = context.settings.contact_expect_s
         self._heard_at: float | None = None  # last live message of an MQTT contact's device, or the connection
         self._query = ContactQuery(enabled=context.settings.contact_query)
+        evidence = ContactEvidence(context.settings.contact_evidence)
+        self._proof = None if evidence is ContactEvidence.TOPIC else ContactProof(evidence)
         self.lost_reason: str | None = None  # None: no position since the start, or it is known
 
     @property
@@ -63,17 +66,38 @@ class ContactHandler:
 
     def on_position(self, source: PowerSource, at: float, *, retained: bool) -> None:
         """Process a position of the contact, or the one that the broker has retained."""
-        settled, was_opening = self.contact.settled, self.opening
         self._heard_at = self._heard_at if retained else at
+        if self._proof is not None:
+            if self._proof.report(source, at, retained=retained):
+                self._moved(source, at)
+            return
+        settled, was_opening = self.contact.settled, self.opening
         (self.contact.on_retained if retained else self.contact.on_position)(source, at)
         self._after_edge(settled, was_opening=was_opening, at=at)
 
-    def on_device_alive(self, at: float) -> None:
-        """Process a live message of the contact's device that contains no position."""
-        settled, was_opening = self.contact.settled, self.opening
+    def on_device_alive(self, at: float, *, returned: bool) -> None:
+        """Process a live message of the contact's device that contains no position.
+
+        `returned`: the device or its gateway has come online, and is asked for its position.
+        """
         self._heard_at = at
-        self._query.returned(at)
+        if returned:
+            self._query.returned(at)
+        if self._proof is not None:
+            if returned:
+                self._proof.began(at)
+                self.lost_reason = None
+            elif (source := self._proof.alive()) is not None:
+                self._moved(source, at)
+            return
+        settled, was_opening = self.contact.settled, self.opening
         self.contact.on_device_alive(at)
+        self._after_edge(settled, was_opening=was_opening, at=at)
+
+    def _moved(self, source: PowerSource, at: float) -> None:
+        """Process a position that the device itself has reported."""
+        settled, was_opening = self.contact.settled, self.opening
+        self.contact.on_position(source, at)
         self._after_edge(settled, was_opening=was_opening, at=at)
 
     def on_lost(self, at: float, reason: str, *, offline: bool) -> None:
@@ -84,6 +108,8 @@ class ContactHandler:
         if self.contact.settled is not PowerSource.UNKNOWN:
             self._outbox.log_event("contact_lost", at, reason=reason)
         self.lost_reason = reason
+        if self._proof is not None:
+            self._proof.began(at)
         if not offline:
             self._heard_at = None
             self._query.stop()
@@ -99,6 +125,9 @@ class ContactHandler:
         """Process a new connection to the broker: the device of an MQTT contact is asked for its position."""
         self._heard_at = at
         self._query.returned(at)
+        if self._proof is not None:
+            self._proof.began(at)
+            self.lost_reason = None
 
     def silence_deadline(self) -> float | None:
         """Return when the device will have been silent for too long (monotonic seconds); None: never."""

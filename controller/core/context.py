@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from controller.core.circuit_loads import LoadRecorder
     from controller.core.engine import EngineSettings
     from controller.core.outage_record import OutageRecord
     from controller.core.outbox import Outbox
@@ -43,4 +44,5 @@ class CoreContext:
     reports: DeviceReports
     record: OutageRecord
     outbox: Outbox
+    loads: LoadRecorder
     defer: Callable[[Callable[[], None]], None]

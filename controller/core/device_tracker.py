@@ -252,6 +252,7 @@ class DeviceTracker:
         if device is None:
             return
         self._shows_life(device, event.at)
+        self._record_load(device, event)
         if event.energy_kwh is not None:
             device.energy_kwh = event.energy_kwh
         if event.watts is None:
@@ -262,6 +263,15 @@ class DeviceTracker:
         device.power_w, device.power_at = event.watts, event.at
         self._context.outbox.publish_circuits((circuit.id,))
         self._prove_by_power(circuit, device, entry, event.watts, event.at)
+
+    def _record_load(self, device: _Device, event: ev.PowerReported) -> None:
+        """Record a measurement for the outage. Power that a gateway derives from its memory is not recorded."""
+        watts = event.watts if event.honest else None
+        if watts is not None or event.energy_kwh is not None:
+            off = device.off_at is not None and event.at > device.off_at
+            remembers = device.evidence.traits.remembers
+            loads = self._context.loads
+            loads.measured(event.circuit, event.at, watts, event.energy_kwh, off=off, changes_only=remembers)
 
     def on_trip_word(self, event: ev.TripWordReported) -> None:
         """Process the reason of an opening. It is judged by its change: gateways repeat the last word for ever."""

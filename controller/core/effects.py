@@ -176,6 +176,26 @@ class SaveHistory:
 
 
 @dataclass(frozen=True, slots=True)
+class SaveLoad:
+    """Write what the device of a circuit measured in one outage. None is unknown, never 0.
+
+    `before_w`: power in W before the opening, `before_age_s`: its age then. `peak_w`: highest power on standby.
+    `off_w`: last power on standby after the device had reported off. `energy_kwh`: energy on standby, or its lower
+    bound. `first_kwh`: energy counter from which it counts.
+    """
+
+    outage: int
+    circuit: CircuitId
+    before_w: float | None = None
+    before_age_s: float | None = None
+    peak_w: float | None = None
+    off_w: float | None = None
+    energy_kwh: float | None = None
+    energy_is_lower_bound: bool = False
+    first_kwh: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SavePulses:
     """Write the number of edges of the meter's outputs counted so far, including earlier starts.
 
@@ -201,7 +221,7 @@ class SaveSample(NamedTuple):
     pulses: int | None
 
 
-DiskEffect = LogEvent | SaveEntry | SaveOutage | DeleteOutage | SaveHistory | SavePulses | SaveSample
+DiskEffect = LogEvent | SaveEntry | SaveOutage | DeleteOutage | SaveHistory | SaveLoad | SavePulses | SaveSample
 Effect = (
     SwitchOff
     | SwitchOn
@@ -226,8 +246,8 @@ class SavedState:
 
     `outage`: the one that is not closed, if any. `last_outage`: the highest number, or 0. `boot`: the boot that last
     wrote; None: no boot did. `last_closed`: the last outage that is closed. `boot_offsets`: UTC seconds since 1970
-    minus monotonic seconds of earlier boots. `pulse_count`, `kwh_pulse_count`: edges of the meter's outputs counted so
-    far.
+    minus monotonic seconds of earlier boots. `loads`: of the outage that is not closed. `pulse_count`,
+    `kwh_pulse_count`: edges of the meter's outputs counted so far.
     """
 
     entries: Mapping[CircuitId, Mapping[str, Json]] = field(default_factory=dict)
@@ -240,3 +260,4 @@ class SavedState:
     kwh_pulse_count: int = 0
     last_closed: SaveOutage | None = field(default=None, compare=False)
     boot_offsets: Mapping[str, float] = field(default_factory=dict, compare=False)
+    loads: tuple[SaveLoad, ...] = field(default=(), compare=False)

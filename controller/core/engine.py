@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from controller.core import events as ev
 from controller.core.alarms import Alarm
+from controller.core.circuit_loads import LoadRecorder
 from controller.core.command_reasons import CommandReasons
 from controller.core.command_scheduler import CommandScheduler
 from controller.core.contact_handler import ContactHandler
@@ -70,7 +71,8 @@ class EngineSettings:
     """Settings of `installer.toml` that the decisions need. Times in seconds.
 
     `contact_on_bus`: the contact is an MQTT device. `contact_expect_s`: time after which its silence means that it is
-    lost; 0: never. `contact_query`: it can be asked for its position. `open_alarm_s`: time the contact may be open
+    lost; 0: never. `contact_query`: it can be asked for its position. `contact_evidence`: what its reports prove, a
+    value of `ContactEvidence`. `open_alarm_s`: time the contact may be open
     before an alarm is raised; 0: no alarm. `generator_kw`: rated power of the generator; None: not configured.
     `companion_confirm_s`: time in which a circuit that Leviton's energy monitor sheds must report off.
     """
@@ -80,6 +82,7 @@ class EngineSettings:
     on_lost_shed: bool = False
     contact_expect_s: float = 0.0
     contact_query: bool = False
+    contact_evidence: str = "topic"
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     utility_stable_s: float = 10.0
     stagger_s: float = 5.0
@@ -122,6 +125,7 @@ class Engine:
             reports=self._reports,
             record=self._record,
             outbox=self._outbox,
+            loads=LoadRecorder(self._record),
             defer=self._deferred.append,
         )
         self._demand = DemandRecorder(context, metering)
@@ -156,6 +160,7 @@ class Engine:
         if memory.outage is None:
             return
         self._record.resumed()
+        self._context.loads.resume(memory.loads)
         self._ledger.begin(self._record.id, self._record.positions())
         self._ledger.resume(self._context.panel.current, about=memory.outage.stage == "about")
         self._demand.resume(memory.outage, at, boot)
@@ -350,7 +355,7 @@ class Engine:
                 source = PowerSource.STANDBY if event.open else PowerSource.UTILITY
                 self._contact.on_position(source, event.at, retained=event.retained)
             case ev.ContactAlive():
-                self._contact.on_device_alive(event.at)
+                self._contact.on_device_alive(event.at, returned=event.returned)
             case ev.ContactLost():
                 self._contact.on_lost(event.at, event.reason, offline=True)
             case ev.BusConnected():

@@ -27,9 +27,13 @@ class ContactChanged(NamedTuple):
 
 
 class ContactAlive(NamedTuple):
-    """The device of the MQTT contact sent a live message other than a position: its availability."""
+    """The device of the MQTT contact sent a live message other than a position.
+
+    `returned`: it, or its gateway, has come online; False: it published something else.
+    """
 
     at: float
+    returned: bool = True
 
 
 class ContactLost(NamedTuple):

@@ -225,6 +225,7 @@ class OutageLifecycle:
             self._outbox.log_event("outage_began", since, may_be_delayed=False, outage=self._record.id)
         self._context.defer(self._outbox.publish_last_outage)
         self._context.defer(partial(self._demand.outage_began, since))
+        self._context.defer(partial(self._context.loads.began, self._record.id, since))
         self._end_watches(at)
         self._scheduler.begin_shedding(at, self._test if by_drill else None)
 
@@ -259,6 +260,7 @@ class OutageLifecycle:
             reason = "the program was restarted"
             self._outbox.log_event("drill_ended", at, may_be_delayed=False, outage=record.id, reason=reason)
         self._demand.utility_returned(at if record.is_drill else self._contact.settled_at)
+        self._context.loads.ended(at)
         self._scheduler.begin_restoring()
 
     def _close(self, at: float) -> None:

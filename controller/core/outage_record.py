@@ -12,7 +12,7 @@ from rules.panel import Position
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from controller.core.effects import DiskEffect, SavedState
+    from controller.core.effects import DiskEffect, SavedState, SaveLoad
     from rules.ledger_entry import ShedRecord
     from rules.panel import CircuitId
 
@@ -198,6 +198,10 @@ class OutageRecord:
         """Write how the shed record ended. `at`: when the circuit was on again; None: it is not."""
         restored_at = None if at is None else self._boot_time(at)
         self._write(replace(self._history(circuit, shed_record), restored_at=restored_at, end=how))
+
+    def save_load(self, row: SaveLoad) -> None:
+        """Write what the device of a circuit measured."""
+        self._rows.append(row)
 
     def _history(self, circuit: CircuitId, shed_record: ShedRecord) -> SaveHistory:
         found = self._histories.get((shed_record.outage, circuit))

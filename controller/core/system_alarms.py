@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from controller.core.alarms import Alarm, AlarmSubject
 from controller.core.circuit_alarms import CircuitAlarmMonitor
 from rules.contact import PowerSource
+from rules.contact_evidence import ContactEvidence
 
 if TYPE_CHECKING:
     from controller.core.command_scheduler import CommandScheduler
@@ -30,6 +31,15 @@ STALE_ON_STANDBY_AFTER_S = 90.0
 """The meter loses power with the generator. After this time it is known whether everything else has lost it too."""
 
 HOUR_S = 3600.0
+
+_SILENT_CONTACT = (
+    "A battery sensor reports by itself, some only every few hours; to know the position now, move the contact once. "
+    "A Shelly or ESPHome device should answer at once: check its power and its settings (docs/devices/)."
+)
+_CACHED_CONTACT = (
+    "The position is known after the contact has moved once. To know it after each of its reports, set the device's "
+    "option filtered_cache in the gateway (docs/devices/zigbee2mqtt.md)."
+)
 
 
 class SystemAlarmMonitor:
@@ -122,6 +132,11 @@ class SystemAlarmMonitor:
             return "" if reason is None else f" ({reason})", "Its wire or its input may be faulty."
         if reason is not None:
             return f" ({reason})", "Its device, the network or a broker may be down."
+        match ContactEvidence(self._context.settings.contact_evidence):
+            case ContactEvidence.CACHE:
+                return " (its gateway may repeat an earlier position)", _CACHED_CONTACT
+            case ContactEvidence.DEVICE | ContactEvidence.RETAINED:
+                return " (its device has not reported since it was last connected)", _SILENT_CONTACT
         cure = "check [contact] query_topic" if self._context.settings.contact_query else "set [contact] query_topic"
         remedies = (
             "If its device publishes only changes, let it publish its position retained, or "

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from controller.bus.outage_classes import OutageClasses
 from controller.bus.profiles.registry import profile_of
+from controller.bus.profiles.schema import fill
 from controller.bus.topics import ContactTopics, Topics
 from controller.config.local_time import LocalTime
-from controller.config.model import GpioContact, MqttContact
+from controller.config.model import DeviceContact, GpioContact, MqttContact
 from controller.core.engine import EngineSettings
 from hw.broker_addresses import BrokerAddresses, is_numeric
 from hw.broker_socket import Broker
+from rules.contact_evidence import ContactEvidence
 from rules.controllability import commandable
 from rules.flapping import FlapSettings
 from rules.outage_class import WEEKDAYS, ExerciseWindow
@@ -23,6 +25,8 @@ from rules.shed import RetryPolicy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from controller.bus.contact_device import ContactDevice
+    from controller.bus.profiles.family import ContactProfile
     from controller.bus.profiles.schema import Profile
     from controller.config.loader import Configuration
     from controller.core.effects import SavedState
@@ -36,13 +40,17 @@ CREDENTIAL = "broker.password"
 def engine_settings(configuration: Configuration) -> EngineSettings:
     """Return what the installer's file says to the decisions."""
     contact, shed, restore = configuration.contact, configuration.shed, configuration.restore
-    on_bus = isinstance(contact, MqttContact)
+    profile = contact_profile(configuration)
+    can_ask = profile is not None and profile.query is not None
     return EngineSettings(
         settle_s=contact.settle_s,
-        contact_on_bus=on_bus,
-        on_lost_shed=isinstance(contact, MqttContact) and contact.on_lost == "shed",
-        contact_expect_s=contact.expect_every_s if isinstance(contact, MqttContact) else 0.0,
-        contact_query=isinstance(contact, MqttContact) and contact.query_topic is not None,
+        contact_on_bus=not isinstance(contact, GpioContact),
+        on_lost_shed=not isinstance(contact, GpioContact) and contact.on_lost == "shed",
+        contact_expect_s=0.0 if isinstance(contact, GpioContact) else contact.expect_every_s,
+        contact_query=(
+            isinstance(contact, MqttContact) and contact.query_topic is not None if profile is None else can_ask
+        ),
+        contact_evidence=ContactEvidence.TOPIC.value if profile is None else profile.evidence.value,
         retry=RetryPolicy(shed.confirm_s, shed.eager_s),
         utility_stable_s=restore.utility_stable_s,
         stagger_s=restore.stagger_s,
@@ -75,12 +83,12 @@ def broker_addresses(broker: Broker, saved: Callable[[], str | None]) -> BrokerA
 
 
 def contact_topics(configuration: Configuration) -> ContactTopics | None:
-    """Return the MQTT contact's topics and words; None where the contact is on a GPIO line.
+    """Return the MQTT contact's topics and words; None where the contact is on a GPIO line, or at a known device.
 
     With `normally = "open"` the words change places: what the rules call open is standby, whatever the wires do.
     """
     contact = configuration.contact
-    if isinstance(contact, GpioContact):
+    if not isinstance(contact, MqttContact):
         return None
     words = (contact.open, contact.closed) if contact.normally == "closed" else (contact.closed, contact.open)
     return ContactTopics(
@@ -94,13 +102,33 @@ def contact_topics(configuration: Configuration) -> ContactTopics | None:
     )
 
 
+def contact_profile(configuration: Configuration) -> ContactProfile | None:
+    """Return how the contact's device reports it; None unless `[contact] device` names one."""
+    contact = configuration.contact
+    if not isinstance(contact, DeviceContact):
+        return None
+    return fill(configuration.installer.devices.contact(contact.device), {"site": configuration.site.id})
+
+
+def contact_device(configuration: Configuration) -> ContactDevice | None:
+    """Return the reader of the contact's device; None unless `[contact] device` names one."""
+    contact, profile = configuration.contact, contact_profile(configuration)
+    if profile is None or not isinstance(contact, DeviceContact):
+        return None
+    from controller.bus.contact_device import ContactDevice  # few houses have one
+
+    closed = contact.normally == "closed"
+    return ContactDevice(profile, closed_on_utility=closed, reports_life=contact.expect_every_s > 0.0)
+
+
 def topics(configuration: Configuration, panel: Panel) -> Topics:
     """Return the topics of the house. `panel`: the panel in force at this start."""
     site = configuration.site
     local_time = LocalTime.of(site.timezone, site.clock)
     classes = OutageClasses(configuration.installer.outage.blink_s, _exercise(configuration), local_time)
     profiles = device_profiles(configuration, panel)
-    return Topics(site.id, panel.circuits.keys(), contact_topics(configuration), local_time, classes, profiles)
+    contact, device = contact_topics(configuration), contact_device(configuration)
+    return Topics(site.id, panel.circuits.keys(), contact, local_time, classes, profiles, device)
 
 
 def device_profiles(configuration: Configuration, panel: Panel) -> dict[CircuitId, Profile]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from controller.storage.boot_clocks import BootClocks, Elapsed, LoggedTime, RecordedBoot, elapsed, merged, spans
-from controller.storage.queries import read_entries, read_histories, read_outages
+from controller.storage.queries import read_entries, read_histories, read_loads, read_outages
 from controller.storage.schema import LEDGER, SAMPLES, UnusableDatabaseError, open_for_reading
 from rules.boot_time import BootTime
 from rules.panel import Position
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from controller.core.effects import OutageStage, SaveHistory, SaveOutage
+    from controller.core.effects import OutageStage, SaveHistory, SaveLoad, SaveOutage
     from rules.json_types import Json
     from rules.panel import CircuitId
 
@@ -67,11 +67,28 @@ class HistoryRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadRow:
+    """What the device of one circuit measured in one outage. None is unknown, never 0.
+
+    `before_w`: power in W before, `before_age_s`: its age then. `peak_w`: highest power on standby. `off_w`: last power
+    on standby after the device had reported off. `energy_kwh`: energy on standby, or its lower bound.
+    """
+
+    circuit: CircuitId
+    before_w: float | None
+    before_age_s: float | None
+    peak_w: float | None
+    off_w: float | None
+    energy_kwh: float | None
+    energy_is_lower_bound: bool
+
+
+@dataclass(frozen=True, slots=True)
 class OutageRow:
     """One outage. `ended`: None while it is open. `energy_kwh`, `peak_15min_kw`: None is unknown.
 
-    `lasted`: None while it is open, or if nothing is known. `end_unseen`: the program did not run when it ended:
-    `ended` is when that was noticed, and `lasted` a lower bound.
+    `loads`: what the devices of circuits measured. `lasted`: None while it is open, or if nothing is known.
+    `end_unseen`: the program did not run when it ended: `ended` is when that was noticed, and `lasted` a lower bound.
     """
 
     id: int
@@ -84,6 +101,7 @@ class OutageRow:
     energy_kwh: float | None
     peak_15min_kw: float | None
     histories: tuple[HistoryRow, ...]
+    loads: tuple[LoadRow, ...] = ()
     lasted: Elapsed | None = None
     end_unseen: bool = False
 
@@ -204,6 +222,7 @@ class EventLog:
             energy_kwh=kept.energy_kwh,
             peak_15min_kw=kept.peak_15min_kw,
             histories=tuple(self._history(history) for history in read_histories(self._ledger, kept.id)),
+            loads=tuple(map(_load, read_loads(self._ledger, kept.id))),
         )
 
     def _last_seen_before_start(self, outage: SaveOutage) -> LoggedTime | None:
@@ -235,6 +254,11 @@ class EventLog:
             end=kept.end,
             is_on=kept.circuit in self._on,
         )
+
+
+def _load(kept: SaveLoad) -> LoadRow:
+    figures = kept.before_w, kept.before_age_s, kept.peak_w, kept.off_w, kept.energy_kwh
+    return LoadRow(kept.circuit, *figures, kept.energy_is_lower_bound)
 
 
 def _on(ledger: sqlite3.Connection) -> frozenset[CircuitId]:

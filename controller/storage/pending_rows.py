@@ -6,7 +6,16 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from controller.core.effects import DeleteOutage, LogEvent, SaveEntry, SaveHistory, SaveOutage, SavePulses, SaveSample
+from controller.core.effects import (
+    DeleteOutage,
+    LogEvent,
+    SaveEntry,
+    SaveHistory,
+    SaveLoad,
+    SaveOutage,
+    SavePulses,
+    SaveSample,
+)
 
 if TYPE_CHECKING:
     from controller.core.effects import DiskEffect
@@ -20,7 +29,7 @@ MAX_PENDING_SAMPLES = 20_000
 
 @dataclass(slots=True)
 class PendingLedgerRows:
-    """Rows for ledger.db. Of entries, outages and histories only the latest of each key counts.
+    """Rows for ledger.db. Of entries, outages, histories and loads only the latest of each key counts.
 
     `lost`: events dropped, oldest first, because the disk failed for too long. `blocks`: of the recording.
     """
@@ -28,13 +37,14 @@ class PendingLedgerRows:
     entries: dict[CircuitId, SaveEntry] = field(default_factory=dict)
     outages: dict[int, SaveOutage] = field(default_factory=dict)
     histories: dict[tuple[int, CircuitId], SaveHistory] = field(default_factory=dict)
+    loads: dict[tuple[int, CircuitId], SaveLoad] = field(default_factory=dict)
     dropped: set[int] = field(default_factory=set)
     events: deque[LogEvent] = field(default_factory=deque)
     blocks: list[RecordingBlock] = field(default_factory=list)
     lost: int = 0
 
     def __bool__(self) -> bool:
-        return self.decides or bool(self.events or self.blocks)
+        return self.decides or bool(self.loads or self.events or self.blocks)
 
     @property
     def decides(self) -> bool:
@@ -50,6 +60,8 @@ class PendingLedgerRows:
                 self.outages[effect.id] = effect
             case SaveHistory():
                 self.histories[effect.outage, effect.circuit] = effect
+            case SaveLoad():
+                self.loads[effect.outage, effect.circuit] = effect
             case DeleteOutage():
                 self._drop(effect.id)
             case LogEvent():
@@ -65,6 +77,7 @@ class PendingLedgerRows:
         self.entries |= later.entries
         self.outages |= later.outages
         self.histories |= later.histories
+        self.loads |= later.loads
         self.events.extend(later.events)
         self.blocks.extend(later.blocks)
         self.lost += later.lost
@@ -75,6 +88,7 @@ class PendingLedgerRows:
         self.outages.pop(outage, None)
         for key in [key for key in self.histories if key[0] == outage]:
             del self.histories[key]
+        self.loads = {key: row for key, row in self.loads.items() if key[0] != outage}
 
     def _bound(self) -> None:
         while len(self.events) > MAX_PENDING_EVENTS:

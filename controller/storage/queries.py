@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
-from controller.core.effects import SavedState, SaveHistory, SaveOutage
+from controller.core.effects import SavedState, SaveHistory, SaveLoad, SaveOutage
 from controller.storage.recording_buffer import write_blocks
 from rules.boot_time import BootTime
 from rules.panel import CircuitId
@@ -42,6 +43,7 @@ def write_ledger(db: sqlite3.Connection, rows: PendingLedgerRows, boot: int) -> 
     for outage in rows.dropped:
         db.execute("DELETE FROM outages WHERE id = ?", (outage,))
         db.execute("DELETE FROM histories WHERE outage = ?", (outage,))
+        db.execute("DELETE FROM loads WHERE outage = ?", (outage,))
     db.executemany(
         "INSERT INTO entries VALUES (?, ?) ON CONFLICT (circuit) DO UPDATE SET row = excluded.row",
         ((entry.circuit, _json(entry.row)) for entry in rows.entries.values()),
@@ -55,6 +57,10 @@ def write_ledger(db: sqlite3.Connection, rows: PendingLedgerRows, boot: int) -> 
         " SET (shed_boot, shed, confirmed_after_s, restored_boot, restored, end) = (excluded.shed_boot, excluded.shed,"
         " excluded.confirmed_after_s, excluded.restored_boot, excluded.restored, excluded.end)",
         (_history_row(history) for history in rows.histories.values()),
+    )
+    db.executemany(
+        "INSERT OR REPLACE INTO loads VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (astuple(load) for load in rows.loads.values()),
     )
     db.executemany(
         "INSERT INTO events (boot, at, event, circuit, about) VALUES (?, ?, ?, ?, ?)",
@@ -110,6 +116,7 @@ def read_memory(db: sqlite3.Connection, pulse_count: int, unreadable: list[str])
         entries=entries,
         outage=outage,
         history=tuple(read_histories(db, outage.id)) if outage else (),
+        loads=tuple(read_loads(db, outage.id)) if outage else (),
         last_outage=last or 0,
         openings=tuple(opening for outage in reversed(latest) for opening in outage.openings),
         boot=boot,
@@ -172,6 +179,14 @@ def read_histories(db: sqlite3.Connection, outage: int) -> Iterator[SaveHistory]
             restored_at=_moment(restored_boot, restored),
             end=end,
         )
+
+
+def read_loads(db: sqlite3.Connection, outage: int) -> Iterator[SaveLoad]:
+    """Yield what the device of each circuit measured in one outage."""
+    for row in db.execute("SELECT * FROM loads WHERE outage = ? ORDER BY circuit", (outage,)):
+        number, circuit, before_w, age_s, peak_w, off_w, energy_kwh, is_lower_bound, first_kwh = row
+        figures = before_w, age_s, peak_w, off_w, energy_kwh
+        yield SaveLoad(number, CircuitId(circuit), *figures, bool(is_lower_bound), first_kwh)
 
 
 def _outage_row(outage: SaveOutage) -> tuple[object, ...]:

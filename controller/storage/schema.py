@@ -80,6 +80,17 @@ _SAMPLES_2 = "CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NU
 _LEDGER_5 = "ALTER TABLE outages ADD COLUMN restore_all INTEGER NOT NULL DEFAULT 0;"
 
 
+# What the devices of circuits measured in an outage.
+_LEDGER_6 = """
+CREATE TABLE loads (
+  outage INTEGER NOT NULL, circuit TEXT NOT NULL,
+  before_w REAL, before_age_s REAL, peak_w REAL, off_w REAL,
+  energy_kwh REAL, energy_is_lower_bound INTEGER NOT NULL, first_kwh REAL,
+  PRIMARY KEY (outage, circuit)
+);
+"""
+
+
 def _ledger_4(db: sqlite3.Connection) -> None:
     from controller.recording.stored_names import migrate_ledger  # noqa: PLC0415  # needed once, after an upgrade
 
@@ -106,8 +117,8 @@ class DatabaseSchema:
 
 LEDGER = DatabaseSchema(
     "ledger.db",
-    (_LEDGER_1, _LEDGER_2, _LEDGER_3, _ledger_4, _LEDGER_5),
-    frozenset({"boots", "entries", "outages", "histories", "events", "evidence"}),
+    (_LEDGER_1, _LEDGER_2, _LEDGER_3, _ledger_4, _LEDGER_5, _LEDGER_6),
+    frozenset({"boots", "entries", "outages", "histories", "events", "evidence", "loads"}),
     "FULL",
 )
 SAMPLES = DatabaseSchema("samples.db", (_SAMPLES_1, _SAMPLES_2), frozenset({"boots", "samples", "counters"}), "NORMAL")

@@ -35,7 +35,7 @@ class SimulatedEsphome(SimulatedDevice):
     `restore_mode`: of all switches, only settable in the node's YAML. `saved`: the state survives a power cut (on
     ESP8266 only with `restore_from_flash`). `reboot_timeout_s`: time without MQTT after which the node restarts; 0:
     never.
-    `metered`: switches have a power sensor, `OBJECT_power`.
+    `metered`: switches have a power sensor, `OBJECT_power`. `binary_sensors`: their states, by object id.
     """
 
     FAMILY = "esphome"
@@ -53,6 +53,7 @@ class SimulatedEsphome(SimulatedDevice):
         self.restore_mode: RestoreMode = "ALWAYS_OFF"
         self.saved = True
         self.reboot_timeout_s = 900.0
+        self.binary_sensors: dict[str, bool] = {}
         self._set = {address: relay.switched_on for address, relay in self.relays.items()}
 
     # --- connection ---------------------------------------------------------------------------------------------------
@@ -92,6 +93,8 @@ class SimulatedEsphome(SimulatedDevice):
             for relay in self.relays.values():
                 self._say_state(relay)
                 self._say_power(relay)
+            for name in self.binary_sensors:
+                self._say_sensor(name)
 
     def on_disconnected(self, now: float) -> None:
         """Note that the connection has ended, and restart after `reboot_timeout_s` without another one."""
@@ -196,6 +199,18 @@ class SimulatedEsphome(SimulatedDevice):
         del now
         for relay in self.relays.values():
             self._say_power(relay)
+
+    def set_binary_sensor(self, name: str, on: bool, now: float) -> tuple[DeviceMessage, ...]:
+        """Close (on) or open the input of a binary sensor."""
+        self._run_due(now)
+        changed, self.binary_sensors[name] = self.binary_sensors.get(name) is not on, on
+        if changed:
+            self._say_sensor(name)
+        return self._sent()
+
+    def _say_sensor(self, name: str) -> None:
+        word = "ON" if self.binary_sensors[name] else "OFF"
+        self._say(joined(self.prefix, "binary_sensor", name, "state"), word, retain=True)
 
     def _say_state(self, relay: Relay) -> None:
         for _ in range(3 if relay.faults.repeats_messages else 1):

@@ -24,7 +24,8 @@ _WORDS = {"on": True, "off": False}
 class SimulatedShelly(SimulatedDevice):
     """Shelly. Relays are `shelly/PREFIX#0` and so on.
 
-    `metered`: a model with power metering. `inputs`: states of the inputs, one for each relay. `configs`: the
+    `metered`: a model with power metering. `inputs`: states of the inputs; their number is that of the relays, if it is
+    not given. `configs`: the
     configuration of each switch. `mqtt`: settings of the MQTT component, of which `rpc_ntf`, `status_ntf`, `enable_rpc`
     and `enable_control` have an effect.
     """
@@ -40,7 +41,15 @@ class SimulatedShelly(SimulatedDevice):
     }
     BOOT_S = 5.0
 
-    def __init__(self, prefix: str, relays: Iterable[Relay], *, epoch_s: float = 0.0, metered: bool = True) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        relays: Iterable[Relay],
+        *,
+        epoch_s: float = 0.0,
+        metered: bool = True,
+        inputs: int | None = None,
+    ) -> None:
         super().__init__(prefix, relays, epoch_s=epoch_s, keepalive_s=60)
         self.prefix = prefix
         self.metered = metered
@@ -53,7 +62,7 @@ class SimulatedShelly(SimulatedDevice):
             "enable_rpc": True,
             "enable_control": True,
         }
-        self.inputs = [False] * len(self.relays)
+        self.inputs = [False] * (len(self.relays) if inputs is None else inputs)
         self.configs = [self._factory_config(index) for index in range(len(self.relays))]
         self.restart_required = False
         self._sources = ["init"] * len(self.relays)

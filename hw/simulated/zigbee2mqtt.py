@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from hw.mqtt_messages import Will
 from hw.simulated.device_faults import PHYSICAL_FAULTS, DeviceFaults
 from hw.simulated.mqtt_device import LINE_V, DeviceMessage, Relay, SimulatedGateway, joined, parsed
+from hw.simulated.zigbee_contact import BATTERY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from hw.simulated.zigbee_contact import ZigbeeContactSensor
 
 ACKNOWLEDGED_S = 0.05
 """From a command to the acknowledgment of the radio."""
@@ -128,9 +131,9 @@ class SimulatedZigbee2Mqtt(SimulatedGateway):
 
     `availability_timeout_s`: None: availability is off, as shipped. The default for mains-powered
     devices is 600 s once it is on.
-    `retain`: the device option of this name. `logs_publishes`: repeats every message on bridge/logging, as at log level
-    info. `stop` and `start` end and start the program. `power_cut` without an address cuts the power of its computer:
-    states cached since the last saving are forgotten.
+    `sensors`: battery contact sensors. `retain`: the device option of this name. `logs_publishes`: repeats every
+    message on bridge/logging, as at log level info. `stop` and `start` end and start the program. `power_cut` without
+    an address cuts the power of its computer: states cached since the last saving are forgotten.
     """
 
     FAMILY = "zigbee2mqtt"
@@ -151,8 +154,11 @@ class SimulatedZigbee2Mqtt(SimulatedGateway):
         availability_timeout_s: float | None = None,
         output: Literal["json", "attribute", "attribute_and_json"] = "json",
         logs_publishes: bool = True,
+        sensors: Iterable[ZigbeeContactSensor] = (),
     ) -> None:
         self.devices = {device.name: device for device in devices}
+        self.sensors = {sensor.name: sensor for sensor in sensors}
+        self._cached: dict[str, ZigbeeDevice | ZigbeeContactSensor] = {**self.devices, **self.sensors}
         relays = [relay for device in self.devices.values() for relay in device.relays.values()]
         super().__init__("mqttjs_zigbee2mqtt", relays, epoch_s=epoch_s, keepalive_s=60)
         self.base = base
@@ -181,14 +187,14 @@ class SimulatedZigbee2Mqtt(SimulatedGateway):
     def _boot(self, now: float) -> None:
         self._started_at = now
         for name, cache in self._saved.items():
-            self.devices[name].cache = dict(cache)
+            self._cached[name].cache = dict(cache)
         self._save_from(now)
         for device in self.devices.values():
             device.online = None
             self._watch(device, now)
 
     def _caches(self) -> dict[str, dict[str, object]]:
-        return {name: dict(device.cache) for name, device in self.devices.items()}
+        return {name: dict(device.cache) for name, device in self._cached.items()}
 
     def _save_from(self, now: float) -> None:
         def save(at: float) -> None:
@@ -224,7 +230,9 @@ class SimulatedZigbee2Mqtt(SimulatedGateway):
                     self._publish_cache(device)
             return
         self._say(self._bridge("info"), self._info(), retain=True)
-        self._say(self._bridge("devices"), [self._described(one) for one in self.devices.values()], retain=True)
+        sensors = [sensor.described() for sensor in self.sensors.values()]
+        described = [*(self._described(one) for one in self.devices.values()), *sensors]
+        self._say(self._bridge("devices"), described, retain=True)
         self._say(self._bridge("groups"), [], retain=True)
         for device in self.devices.values():
             if self.availability_timeout_s is not None:
@@ -232,9 +240,12 @@ class SimulatedZigbee2Mqtt(SimulatedGateway):
                 self._set_online(device, recent or device.any_relay.faults.keeps_online)
             if any(relay.faults.remembers for relay in device.relays.values()):
                 self._publish_cache(device)
+        for sensor in self.sensors.values():
+            if sensor.cache:
+                self._say_logged(joined(self.base, sensor.name), sensor.learn({}), retain=False)
 
     def _info(self) -> dict[str, object]:
-        devices = {one.ieee: {"friendly_name": one.name, **one.options} for one in self.devices.values()}
+        devices = {one.ieee: {"friendly_name": one.name, **one.options} for one in self._cached.values()}
         return {
             "version": "2.14.1",
             "commit": "unknown",
@@ -396,6 +407,29 @@ class SimulatedZigbee2Mqtt(SimulatedGateway):
         else:
             error = {"data": {}, "status": "error", "error": "Invalid payload", **transaction}
             self._say(self._bridge("response", *name.split("/")), error)
+
+    # --- contact sensors ----------------------------------------------------------------------------------------------
+
+    def move_contact(self, name: str, closed: bool, now: float) -> tuple[DeviceMessage, ...]:
+        """Move the contact of a sensor, which reports it once. While the program is down the report is lost."""
+        self.sensors[name].closed = closed
+        return self.report_contact(name, now)
+
+    def report_contact(self, name: str, now: float) -> tuple[DeviceMessage, ...]:
+        """Have a sensor report its contact, as some do every hour."""
+        return self._sensor_reports(name, {"contact": self.sensors[name].closed}, now)
+
+    def report_battery(self, name: str, now: float) -> tuple[DeviceMessage, ...]:
+        """Have a sensor report its battery. Zigbee2MQTT publishes the cached contact with it."""
+        return self._sensor_reports(name, {**BATTERY}, now)
+
+    def _sensor_reports(self, name: str, values: dict[str, object], now: float) -> tuple[DeviceMessage, ...]:
+        self._run_due(now)
+        sensor = self.sensors[name]
+        if self.powered and sensor.reachable:
+            self._say_logged(joined(self.base, name), sensor.learn(values), retain=False)
+            sensor.forget()
+        return self._sent()
 
     # --- reports ------------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,8 @@ from clients.setup.prompt import by_key, or_nothing
 from clients.setup.recap import confirm_settings
 from clients.setup.session import now_utc
 from clients.setup.setup_record import ContactSeen, wired
-from controller.config.model import GpioContact, MqttContact
+from controller.config.model import DeviceContact, GpioContact, MqttContact
+from controller.runtime import startup
 from hw.broker_socket import BrokerError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from clients.setup.contact_movement import ContactMovement
     from clients.setup.prompt import Prompt
     from clients.setup.session import SetupSession
+    from controller.config.loader import Configuration
     from controller.config.model import ContactSettings
 
 _NOTHING_SEEN_ON_BUS = (
@@ -53,6 +55,14 @@ _MQTT = {
     "availability_topic": 'Its availability topic ("-": it has none)',
     "normally": "Its position on utility (closed, open)",
 }
+_DEVICE = {
+    "device": "Its device, FAMILY/ADDRESS#INPUT",
+    "normally": "Its position on utility (closed, open)",
+}
+_CANNOT_BE_ASKED = "This device cannot be asked for its position. Move the contact once now, so that it reports."
+ASLEEP_S = 120.0
+"""Time in seconds for a user at the contact to move it once."""
+
 _HOW = {True: "lift one wire of the loop, or let the switch transfer", False: "put the wire back"}
 
 
@@ -60,7 +70,7 @@ async def contact(ground: SetupSession) -> bool:
     """Set the contact, watch it close and open, and write both down; return whether it was seen both ways."""
     person = ground.prompt
     settings = await _asked(person, ground.installer.contact)
-    questions = _GPIO if isinstance(settings, GpioContact) else _MQTT
+    questions = {GpioContact: _GPIO, DeviceContact: _DEVICE}.get(type(settings), _MQTT)
     settings = await confirm_settings(person, "The contact", settings, questions)
     if not await _may_be_moved(ground):
         return False
@@ -101,6 +111,9 @@ async def _asked(person: Prompt, now: ContactSettings) -> ContactSettings:
         usual = now if isinstance(now, GpioContact) else GpioContact("gpio", 17)
         pin = await person.value("BCM number of its pin", by_key(GpioContact, "pin"), str(usual.pin))
         return replace(usual, pin=cast("int", pin))
+    if isinstance(now, DeviceContact):
+        device = await person.value("Its device, FAMILY/ADDRESS#INPUT", by_key(DeviceContact, "device"), now.device)
+        return replace(now, device=str(device))
     usual_topic = now.topic if isinstance(now, MqttContact) else "ats/contact"
     device = now if isinstance(now, MqttContact) else MqttContact("mqtt", usual_topic)
     return replace(
@@ -135,7 +148,7 @@ async def _looked(ground: SetupSession, settings: ContactSettings) -> ContactSee
 async def _seen(ground: SetupSession, settings: ContactSettings) -> ContactSeen | ContactSettings | None:
     configuration = replace(ground.configuration, installer=replace(ground.installer, contact=settings))
     async with contact_monitor(settings, configuration) as watch:
-        is_open = await watch.first()
+        is_open = await _first(ground, configuration, watch)
         ground.prompt.say(f"It reads {_reads(is_open)} now.")
         if is_open:
             return await _not_closed(ground.prompt, settings)
@@ -146,6 +159,15 @@ async def _seen(ground: SetupSession, settings: ContactSettings) -> ContactSeen 
         seen = replace(seen, open_at=now_utc(), bounces=opened.bounces, settled_ms=round(1000 * opened.settled_s, 1))
         closed = await _moved(ground, watch, settings, wanted_open=False)
         return None if closed is None else replace(seen, closed_at=now_utc())
+
+
+async def _first(ground: SetupSession, configuration: Configuration, watch: ContactMonitor) -> bool:
+    """Return whether the contact stands open. Raises UnreadableError."""
+    profile = startup.contact_profile(configuration)
+    if profile is None or profile.query is not None:
+        return await watch.first()
+    ground.prompt.say(_CANNOT_BE_ASKED)
+    return await watch.first(min(ASLEEP_S, ground.timeouts.contact_s))
 
 
 def _reads(is_open: bool) -> str:
@@ -178,7 +200,7 @@ async def _moved(
         person.say(f"{word} it now: {_HOW[wanted_open]} …{hint}")
         swing = await _swing_or_word(ground, watch)
         if swing is None:
-            on_bus = isinstance(settings, MqttContact)
+            on_bus = not isinstance(settings, GpioContact)
             person.say(_NOTHING_SEEN_ON_BUS if on_bus else _NOTHING_SEEN)
             return None
         if swing.chatters:

@@ -14,7 +14,7 @@ from clients.setup.steps.circuits import circuits
 from clients.setup.steps.contact import contact
 from clients.setup.steps.meter import meter
 from clients.terminal.tables import sentence
-from controller.config.model import MqttContact
+from controller.config.model import GpioContact
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -83,7 +83,7 @@ async def _all(ground: SetupSession, steps: dict[str, Step]) -> bool:
         if await steps[name](ground):
             continue
         undone.append(name)
-        if name == "broker" and isinstance(ground.installer.contact, MqttContact):
+        if name == "broker" and not isinstance(ground.installer.contact, GpioContact):
             break
     if undone:
         person.say("\nNot done: " + ", ".join(f"`loadshed setup {name}`" for name in undone))

@@ -14,6 +14,7 @@ from controller.bus.profiles.schema import (
     StateReport,
     fill,
 )
+from rules.contact_evidence import ContactEvidence
 
 if TYPE_CHECKING:
     from controller.bus.profiles.family import Address, Settings
@@ -31,12 +32,25 @@ _PROFILE = Profile(
 )
 
 
+# The contact is a binary sensor, ON while it is closed. Its retained state is the answer to a ping.
+_CONTACT = ContactProfile(
+    states=(StateReport("{prefix}/binary_sensor/{object}/state", on=("ON",), off=("OFF",)),),
+    available=_PROFILE.available,
+    proof="the node reports each movement and all positions at each connection; after a start of the controller the "
+    "position that the broker keeps counts once the node answers a ping, which it does unless discover_ip is off; "
+    "reboot_timeout: 0s keeps it from restarting while the broker is away",
+    query=_PROFILE.query,
+    alive=_PROFILE.alive,
+    evidence=ContactEvidence.RETAINED,
+)
+
+
 def _split(address: Address) -> dict[str, str]:
     no_channel(address)
     prefix, slash, name = address.name.rpartition("/")
     if not slash or not prefix or not name:
         raise AddressError(
-            'write the node\'s topic prefix and the object id of the switch: "esphome/garage-panel/relay_2"'
+            'write the node\'s topic prefix and the object id of the switch or sensor: "esphome/garage-panel/relay_2"'
         )
     return {"prefix": prefix, "object": name, "node": prefix.rpartition("/")[2]}
 
@@ -50,17 +64,7 @@ def _profile(address: Address, settings: Settings) -> Profile:
 
 
 def _contact(address: Address, _settings: Settings) -> ContactProfile:
-    values = _split(address)
-    sensor = f"{values['prefix']}/binary_sensor/{values['object']}/state"
-    return ContactProfile(
-        topic=sensor,
-        path="",
-        on=("ON",),
-        off=("OFF",),
-        available=f"{values['prefix']}/status",
-        online=("online",),
-        offline=("offline",),
-    )
+    return fill(_CONTACT, _split(address))
 
 
 FAMILY = Family(
@@ -70,4 +74,5 @@ FAMILY = Family(
     profile=_profile,
     settings={"power_sensor": ""},
     contact=_contact,
+    discovery=("homeassistant/switch/#", "esphome/discover/#"),
 )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from rules.contact_evidence import ContactEvidence
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from controller.bus.profiles.schema import OutgoingMessage, Profile
+    from controller.bus.profiles.schema import AvailabilityReport, OutgoingMessage, Profile, StateReport
 
 MAX_LENGTH = 200
 """Longest address, in signs."""
@@ -34,25 +36,40 @@ class Address(NamedTuple):
 
 
 class ContactProfile(NamedTuple):
-    """How a device of the family reports the auxiliary contact.
+    """How a device of the family reports the auxiliary contact at its input.
 
-    `topic`, `path`: where its position is. `on`: values while the input is active (the contact is closed), `off`:
-    values while it is not. `available`, `online`, `offline`: its availability; empty: none. `query`: the question for
-    the position. `reply_topic`, `reply_path`: where the answer comes if not on `topic`.
+    `states`: reports of the position; `on`: values while the input is active and the contact closed. `available`: all
+    must be online. `proof`: what the reports prove and what they cannot, in words. `query`: the question for the
+    position; None: the device cannot be asked. `alive`: topics whose live messages show that the device is there.
+    `evidence`: what its reports prove. `gateway`: base of the gateway that reports for it; None: it has its own
+    connection to the broker.
     """
 
-    topic: str
-    path: str
-    on: tuple[str | bool, ...]
-    off: tuple[str | bool, ...]
-    available: str = ""
-    available_path: str = ""
-    online: tuple[str | bool, ...] = ()
-    offline: tuple[str | bool, ...] = ()
+    states: tuple[StateReport, ...]
+    available: tuple[AvailabilityReport, ...]
+    proof: str
     query: OutgoingMessage | None = None
-    reply_topic: str = ""
-    reply_path: str = ""
-    remembers: bool = False
+    alive: tuple[str, ...] = ()
+    evidence: ContactEvidence = ContactEvidence.DEVICE
+    gateway: str | None = None
+
+    def topics(self) -> tuple[str, ...]:
+        """Return the topics to subscribe to."""
+        reports = [*(one.topic for one in self.available), *(one.topic for one in self.states), *self.alive]
+        return tuple(dict.fromkeys(reports))
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayTopics:
+    """Topics of the program that reports for the devices of a family, with the family's settings in braces.
+
+    `owns`: filters of the topics that it reads and publishes on. `reads`: topics of ours that it reads. `requests`:
+    topics on which the controller's tools change its settings.
+    """
+
+    owns: tuple[str, ...]
+    reads: tuple[str, ...] = ()
+    requests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +77,10 @@ class Family:
     """Family of devices.
 
     `title`: its name for people. `form`: how an address is written. `settings`: keys of `[families.NAME]` with their
-    defaults. `profile`: makes the profile of one address; raises `AddressError`. `contact`: makes that of an auxiliary
-    contact; None: the family has no inputs.
+    defaults. `choices`: those that are one of some words, or a text of any signs (no words); every other text is part
+    of a topic. `profile`: makes the profile of one address; raises `AddressError`. `contact`: makes that of an
+    auxiliary contact; None: the family has no inputs. `gateway`: of the program that reports for the devices; None:
+    each device has its own login at the broker. `discovery`: filters of topics on which devices describe themselves.
     """
 
     name: str
@@ -69,11 +88,16 @@ class Family:
     form: str
     profile: Callable[[Address, Settings], Profile]
     settings: Settings = field(default_factory=dict)
+    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
     contact: Callable[[Address, Settings], ContactProfile] | None = None
+    gateway: GatewayTopics | None = None
+    discovery: tuple[str, ...] = ()
 
 
 def parse_address(text: str) -> Address:
     """Return the parts of `family/name#channel`. Raises `AddressError`."""
+    if text != text.strip():
+        raise AddressError(f'write it without blanks at its ends: "{text.strip()}"')
     family, slash, rest = text.partition("/")
     name, sign, channel = rest.partition("#")
     if not family or not slash or not name.strip() or name != name.strip() or name.startswith("/"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.bus.profiles.family import AddressError, Family, no_channel, text_setting
+from controller.bus.profiles.family import AddressError, Family, GatewayTopics, no_channel, text_setting
 from controller.bus.profiles.schema import AvailabilityReport, DeviceCommand, Profile, StateReport, fill
 
 if TYPE_CHECKING:
@@ -36,4 +36,6 @@ FAMILY = Family(
     form="homeassistant/OBJECT ID",
     profile=_profile,
     settings={"base": "homeassistant"},
+    gateway=GatewayTopics(owns=("{base}/#",), reads=("loadshed/{site}/homeassistant/+/set",)),
+    discovery=("{base}/switch/#",),
 )

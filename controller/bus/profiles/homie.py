@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.bus.profiles.family import AddressError, Family, no_channel, text_setting
+from controller.bus.profiles.family import AddressError, Family, GatewayTopics, no_channel, text_setting
 from controller.bus.profiles.schema import AvailabilityReport, DeviceCommand, Profile, StateReport
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ def _profile(address: Address, settings: Settings) -> Profile:
     if len(parts) != len(_LEVELS) or not all(parts):
         raise AddressError('write device, node and property: "homie/boiler-relay/relay/power"')
     version = text_setting(settings, "version")
-    if version not in ("4", "5"):
-        raise AddressError(f'version is "4" or "5", not "{version}"')
     base = text_setting(settings, "domain") + ("/5" if version == "5" else "")
     root = text_setting(settings, "root") or parts[0]
     prop = f"{base}/{address.name}"
@@ -47,4 +45,7 @@ FAMILY = Family(
     form="homie/DEVICE/NODE/PROPERTY",
     profile=_profile,
     settings={"domain": "homie", "version": "5", "root": ""},
+    choices={"version": ("4", "5")},
+    gateway=GatewayTopics(owns=("{domain}/#",)),
+    discovery=("{domain}/#",),
 )

@@ -69,10 +69,15 @@ class DeviceCatalog:
         """Return how a device reports the auxiliary contact. Raises `AddressError`."""
         address = parse_address(text)
         if address.family not in FAMILY_NAMES:
-            raise AddressError(f"unknown family {address.family!r}; known: {', '.join(FAMILY_NAMES)}")
+            if address.family in self.profiles:
+                raise AddressError("a profile of your own has no contact: write topic = … in place of device")
+            raise AddressError(f'unknown family "{address.family}"; known here: shelly, esphome, zigbee2mqtt')
         kind = family(address.family)
         if kind.contact is None:
-            raise AddressError(f"a {address.family} device has no input for the contact: use topic = … instead")
+            raise AddressError(
+                f"loadshed does not know the inputs of {kind.title}: write topic = … in place of device, or use a "
+                "device of shelly, esphome or zigbee2mqtt"
+            )
         return kind.contact(address, self._settings(kind))
 
     def traits(self, text: str) -> DeviceTraits:
@@ -91,6 +96,10 @@ class DeviceCatalog:
             availability_sources=len(profile.available),
             power_query=profile.power_query is not None,
         )
+
+    def settings(self, name: str) -> Settings:
+        """Return the settings of one of `FAMILY_NAMES`: its defaults, and what the house has set."""
+        return self._settings(family(name))
 
     def _settings(self, kind: Family) -> Settings:
         return kind.settings | self.families.get(kind.name, FamilySettings()).values

@@ -6,6 +6,7 @@ reply topic of its own, so that an answer needs no number to be recognized.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from controller.bus.profiles.family import ContactProfile, Family, numbered_channel
@@ -81,6 +82,28 @@ _PROFILE = Profile(
 )
 
 
+# The input is a switch, not a button: a button has no state.
+_INPUT = 'params."input:{channel}".state'
+_CONTACT_SOURCE = "loadshed/{site}/replies/contact"
+_CONTACT = ContactProfile(
+    states=tuple(
+        StateReport(topic, path, on=(True,), off=(False,))
+        for topic, path in (
+            ("{address}/events/rpc", _INPUT),
+            ("{address}/status/input:{channel}", "state"),
+            (f"{_CONTACT_SOURCE}/rpc", "result.state"),
+        )
+    ),
+    available=(AvailabilityReport("{address}/online", online=("true",), offline=("false",)),),
+    proof="the Shelly reports each movement and answers questions, so its position is known at once after each start; "
+    "its input must be of type switch (a button has no position), and no relay may follow it (in_mode detached)",
+    query=OutgoingMessage(
+        "{address}/rpc",
+        f'{{"id":1,"src":"{_CONTACT_SOURCE}","method":"Input.GetStatus","params":{{"id":{{channel}}}}}}',
+    ),
+)
+
+
 def _profile(address: Address, _settings: Settings) -> Profile:
     channel = numbered_channel(address, 0, 15, default=0)
     return fill(_PROFILE, {"address": address.name, "channel": str(channel)})
@@ -88,21 +111,8 @@ def _profile(address: Address, _settings: Settings) -> Profile:
 
 def _contact(address: Address, _settings: Settings) -> ContactProfile:
     name = (address.channel or "").removeprefix("input:")
-    channel = numbered_channel(type(address)(address.family, address.name, name or None), 0, 15, default=0)
-    source = "loadshed/{site}/replies/contact"
-    request = f'{{"id":1,"src":"{source}","method":"Input.GetStatus","params":{{"id":{channel}}}}}'
-    return ContactProfile(
-        topic=f"{address.name}/events/rpc",
-        path=f'params."input:{channel}".state',
-        on=(True,),
-        off=(False,),
-        available=f"{address.name}/online",
-        online=("true",),
-        offline=("false",),
-        query=OutgoingMessage(f"{address.name}/rpc", request),
-        reply_topic=f"{source}/rpc",
-        reply_path="result.state",
-    )
+    channel = numbered_channel(replace(address, channel=name or None), 0, 15, default=0)
+    return fill(_CONTACT, {"address": address.name, "channel": str(channel)})
 
 
 FAMILY = Family(
@@ -111,4 +121,5 @@ FAMILY = Family(
     form="shelly/TOPIC PREFIX, with #1, #2 … for further outputs",
     profile=_profile,
     contact=_contact,
+    discovery=("+/online",),
 )

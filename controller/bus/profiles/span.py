@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.bus.profiles.family import AddressError, Family, no_channel, text_setting
+from controller.bus.profiles.family import AddressError, Family, GatewayTopics, no_channel, text_setting
 from controller.bus.profiles.homie import presence
 from controller.bus.profiles.schema import DeviceCommand, Measurement, Profile, StateReport, TripReport
 
@@ -35,4 +35,6 @@ FAMILY = Family(
     form="span/CIRCUIT ID",
     profile=_profile,
     settings={"panel": ""},
+    gateway=GatewayTopics(owns=("ebus/#",)),
+    discovery=("ebus/#",),
 )

@@ -101,4 +101,6 @@ FAMILY = Family(
         "on": "ON",
         "off": "OFF",
     },
+    choices={"on": (), "off": ()},
+    discovery=("tasmota/discovery/#",),
 )

@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.bus.profiles.family import AddressError, Family, text_setting
+from controller.bus.profiles.family import (
+    AddressError,
+    ContactProfile,
+    Family,
+    GatewayTopics,
+    no_channel,
+    text_setting,
+)
 from controller.bus.profiles.schema import (
     Announcement,
     AvailabilityReport,
@@ -24,6 +31,7 @@ from controller.bus.profiles.schema import (
     Watchdog,
     fill,
 )
+from rules.contact_evidence import ContactEvidence
 from rules.device import Evidence
 
 if TYPE_CHECKING:
@@ -80,19 +88,52 @@ _PROFILE = Profile(
 )
 
 
+_ASLEEP = (
+    "after a start of Zigbee2MQTT, broker or controller the position is unknown until the sensor reports by itself, "
+    "which may take hours (an alarm says so, and no circuit is switched on); a transfer in that time is noticed"
+)
+
+_CONTACT = ContactProfile(
+    states=(StateReport(_DEVICE, "contact", on=(True,), off=(False,)),),
+    available=_PROFILE.available,
+    proof="Zigbee2MQTT may repeat an earlier position: after a start of Zigbee2MQTT, broker or controller the position "
+    "is unknown until the contact moves, and a movement while it was away may be missed; in Zigbee2MQTT set the "
+    'option filtered_cache: [contact] for this device, then here own_reports = ["{address}"] in '
+    "[families.zigbee2mqtt]",
+    evidence=ContactEvidence.CACHE,
+    gateway="{base}",
+)
+
+
+def _contact(address: Address, settings: Settings) -> ContactProfile:
+    no_channel(address)
+    _check_name(address)
+    contact = fill(_CONTACT, {"base": text_setting(settings, "base"), "address": address.name})
+    if not _reports_itself(address, settings):
+        return contact
+    proof = f"a battery sensor reports each movement and cannot be asked: {_ASLEEP}"
+    return replace(contact, evidence=ContactEvidence.DEVICE, proof=proof)
+
+
+def _check_name(address: Address) -> None:
+    if address.name.startswith("bridge/") or address.name.rpartition("/")[2] in ("set", "get"):
+        raise AddressError("this is a topic of Zigbee2MQTT itself: write the device's friendly name")
+
+
+def _reports_itself(address: Address, settings: Settings) -> bool:
+    own = settings["own_reports"]
+    return isinstance(own, tuple) and address.name in own
+
+
 def _profile(address: Address, settings: Settings) -> Profile:
     gang = address.channel
     if gang is not None and not (gang.startswith("l") and gang[1:].isdecimal()):
         raise AddressError(f"the channel of a zigbee2mqtt device is a gang such as l1 or l2, not {gang!r}")
-    if address.name.startswith("bridge/") or address.name.rpartition("/")[2] in ("set", "get"):
-        raise AddressError("this is a topic of Zigbee2MQTT itself: write the device's friendly name")
+    _check_name(address)
     suffix = "" if gang is None else f"_{gang}"
     values = {"base": text_setting(settings, "base"), "address": address.name}
     profile = fill(_PROFILE, values | {"key": f"state{suffix}", "power_on": f"power_on_behavior{suffix}"})
-    own = settings["own_reports"]
-    if isinstance(own, tuple) and address.name in own:
-        return _with_own_reports(profile)
-    return profile
+    return _with_own_reports(profile) if _reports_itself(address, settings) else profile
 
 
 def _with_own_reports(profile: Profile) -> Profile:
@@ -106,4 +147,7 @@ FAMILY = Family(
     form="zigbee2mqtt/FRIENDLY NAME, with #l1, #l2 for the gangs of one device",
     profile=_profile,
     settings={"base": "zigbee2mqtt", "own_reports": ()},
+    contact=_contact,
+    gateway=GatewayTopics(owns=("{base}/#",), requests=("{base}/bridge/request/device/options",)),
+    discovery=("{base}/#",),
 )

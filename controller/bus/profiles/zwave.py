@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.bus.profiles.family import AddressError, Family, numbered_channel, text_setting
+from controller.bus.profiles.family import Family, GatewayTopics, numbered_channel, text_setting
 from controller.bus.profiles.schema import (
     AvailabilityReport,
     DeviceCommand,
@@ -69,8 +69,6 @@ _NAMES = {
 
 def _profile(address: Address, settings: Settings) -> Profile:
     names = text_setting(settings, "names")
-    if names not in _NAMES:
-        raise AddressError(f'names is "value-id" or "named", as in the gateway\'s settings, not "{names}"')
     values = {
         "base": text_setting(settings, "base"),
         "gateway": text_setting(settings, "gateway").replace(" ", "_"),
@@ -89,4 +87,7 @@ FAMILY = Family(
     form="zwave/NODE NAME or zwave/nodeID_3, with #1 … for further endpoints",
     profile=_profile,
     settings={"base": "zwave", "names": "value-id", "gateway": "zwave-js-ui"},
+    choices={"names": ("value-id", "named")},
+    gateway=GatewayTopics(owns=("{base}/#",)),
+    discovery=("{base}/#",),
 )

@@ -139,6 +139,8 @@ class Drilled(VirtualHouse):
             self.readings.take(fields, self.now)
         if self.course is not None and name == "events":
             self.lines += self.course.event(fields, self.now)
+        if self.course is not None and name.startswith("circuits/"):
+            self.course.measured(name.removeprefix("circuits/"), fields, self.now)
         if self.course is not None and name == "controller/state":
             self.lines += self.course.state(fields, self.now)
 

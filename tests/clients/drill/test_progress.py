@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clients.drill import messages
+from clients.drill.circuit_power import CircuitPower
 from clients.drill.demand_readings import DemandReadings, PowerStep
 from clients.drill.messages import COARSE, NO_METER, NONE_SEEN, TOO_SOON, UNHEARD
 from clients.drill.plan_text import plan_text
@@ -15,8 +16,10 @@ from clients.drill.progress import CircuitProgress, DrillProgress
 from clients.drill.report_html import result_html
 from clients.drill.report_text import result_fields, result_text
 from clients.drill.result import result
+from controller.core import events as ev
 from controller.core.engine import EngineSettings
-from rules.panel import Circuit, Kind, Position, Restore
+from rules.device import DeviceTraits
+from rules.panel import Circuit, CircuitId, Kind, Position, Restore
 from tests.clients.drill.drill_house import Drilled
 from tests.pages import flat
 from tests.virtual_house import circuit, essential
@@ -24,6 +27,7 @@ from tests.virtual_house import circuit, essential
 if TYPE_CHECKING:
     from clients.drill.result import CircuitResult, DrillResult
 
+HOT_TUB = CircuitId("hot-tub")
 SLOWLY = EngineSettings(stagger_s=15.0)
 THREE = (essential("fridge"), circuit("pump", rank=2), circuit("dryer", rank=6), circuit("hot-tub", rank=8))
 
@@ -325,6 +329,35 @@ def test_a_shed_house_that_is_too_much_for_the_generator_is_said_so() -> None:
     house = drilled(circuit("pump"), base_kw=15.0)
     assert "15.00 kW, 107% of the generator's rating: OVERLOAD" in result_text(house.result())
     assert "OVERLOAD" not in result_text(drilled(circuit("pump"), base_kw=10.0).result())
+
+
+def test_a_device_that_measures_shows_its_load_without_a_meter() -> None:
+    """What it measured before the OFF and after it; another circuit stays unknown, never zero."""
+    device = DeviceTraits("shelly/pro2pm")
+    house = Drilled(circuit("hot-tub", device=device), circuit("pump"))
+    house.happens(ev.BreakerReported(house.mono, HOT_TUB, Position.ON))
+    house.follow(60.0)
+    house.happens(ev.PowerReported(house.mono, HOT_TUB, 4480.0))
+    house.wait(20.0)
+    house.happens(ev.PowerReported(house.mono, HOT_TUB, 3.0))
+    house.wait(180.0)
+    found = house.result()
+    tub = json.loads(json.dumps(result_fields(found, "home")))["circuits"]["hot-tub"]
+    assert (tub["kw"], tub["power_w"], tub["power_off_w"]) == (None, 4480.0, 3.0)
+    lines = {line.split("  ")[0]: line for line in result_text(found).splitlines()}
+    assert "4.5 kW (its device)" in lines["Hot tub"]
+    assert "3 W while off" in lines["Hot tub"]
+    assert "unknown" in lines["Pump"]
+    assert "4.5 kW (its device)" in result_html(found, "home", "1")
+
+
+@pytest.mark.parametrize("age_s", [None, 331.0])
+def test_an_old_power_is_not_the_load_of_a_circuit(age_s: float | None) -> None:
+    """Nor one of unknown age."""
+    power = CircuitPower()
+    power.take({"power_w": 4500.0, "power_age_s": age_s}, 1000.0)
+    power.take({"power_w": None, "power_age_s": None}, 1001.0)
+    assert power.before(1001.0) is None
 
 
 def test_the_json_is_complete_and_unknown_is_null() -> None:

@@ -14,7 +14,7 @@ import pytest
 from clients.cli import main
 from controller.config import history
 from controller.config.loader import Configuration, Sources, parse
-from controller.core.effects import LogEvent, SaveEntry, SaveHistory, SaveOutage, SaveSample
+from controller.core.effects import LogEvent, SaveEntry, SaveHistory, SaveLoad, SaveOutage, SaveSample
 from controller.storage.store import Store
 from rules.boot_time import BootTime
 from rules.panel import CircuitId
@@ -153,6 +153,44 @@ def test_gaps_in_the_demand_have_their_reasons(state: Path, capsys: pytest.Captu
     text = told(state, capsys, "report")
     assert "(1 min 40 s): the controller was not running because the machine restarted" in " ".join(text.split())
     assert "the meter was silent (the meter lost its power)" in " ".join(text.split())
+
+
+LOADS = (
+    SaveLoad(1, HOT_TUB, 4480.0, 130.0, 4500.0, 3.0, 0.2, energy_is_lower_bound=True, first_kwh=10.0),
+    SaveLoad(1, CircuitId("fridge"), None, None, 120.0, None, None),
+    SaveLoad(1, RANGE, first_kwh=5.0),
+)
+
+
+def test_the_report_shows_what_the_devices_of_circuits_measured(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also of an essential circuit. Unknown is a dash, an old power has its age, and a lower bound its sign."""
+    assert "as their devices measured it" not in told(state, capsys, "report")
+    write(state, LOADS, LATER)
+    text = told(state, capsys, "report").partition("Power of circuits, as their devices measured it")[2]
+    lines = {line.split("  ")[0]: line.split() for line in text.splitlines()}
+    assert " ".join(lines["Hot <tub>, space 1"][4:]) == "4.5 kW (2 min 10 s old) 4.5 kW 3 W ≥ 0.20 kWh"
+    assert " ".join(lines["fridge, space 5"][3:]) == "– 120 W – –"
+    assert "range, space 2" not in text.partition("A dash is unknown")[0], "it measured nothing"
+    page = told(state, capsys, "report", "--html")
+    assert "≥ 0.20 kWh" in page
+
+
+def test_programs_get_null_for_what_was_not_measured(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Never zero."""
+    write(state, LOADS, LATER)
+    loads = json.loads(told(state, capsys, "report", "--json"))["loads"]
+    assert loads["hot-tub"] == {
+        "before_w": 4480.0,
+        "before_age_s": 130.0,
+        "peak_w": 4500.0,
+        "off_w": 3.0,
+        "energy_kwh": 0.2,
+        "energy_is_lower_bound": True,
+    }
+    assert (loads["fridge"]["before_w"], loads["fridge"]["energy_kwh"]) == (None, None)
+    assert [*loads] == ["fridge", "hot-tub"]
 
 
 def test_json_has_the_fields_of_the_contract(state: Path, capsys: pytest.CaptureFixture[str]) -> None:

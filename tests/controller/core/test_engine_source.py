@@ -479,3 +479,92 @@ def test_the_alarm_about_a_position_never_published_names_the_cure(settings: Eng
     assert cure in alarm.action
     assert "wire" not in alarm.action
     assert " pin" not in alarm.action
+
+
+# --- a contact named by its device -----------------------------------------------------------------------------------
+
+
+def at_device(evidence: str, *, on_lost_shed: bool = False) -> VirtualHouse:
+    """Return a house whose contact is at a device, started and connected; the contact has not reported."""
+    asked = evidence in ("device", "retained")
+    settings = EngineSettings(
+        contact_on_bus=True, contact_evidence=evidence, contact_query=asked, on_lost_shed=on_lost_shed
+    )
+    house = VirtualHouse(settings=settings, started=False)
+    house.start(contact_read=False)
+    return house
+
+
+@pytest.mark.parametrize("evidence", ["device", "retained", "cache"])
+def test_what_is_only_remembered_is_neither_utility_nor_standby(evidence: str) -> None:
+    """A retained word never begins an outage; the same word live does, once it can be the device's own."""
+    house = at_device(evidence)
+    house.contact.says(is_open=True, retained=True)
+    house.wait(20.0)
+    assert (house.state.source, house.commands) == ("unknown", [])
+    house.contact.says(is_open=False)
+    house.contact.says(is_open=True)
+    house.wait(1.0)
+    assert (house.state.source, house.offs()) == ("standby", ALL_OF_IT)
+
+
+def test_a_gateway_that_was_away_repeats_what_it_remembers() -> None:
+    """Its old `open` sheds nothing, however often it is repeated; the sensor's own report ends the doubt."""
+    house = at_device("cache")
+    house.contact.says(is_open=True)
+    house.contact.says(is_open=False)
+    house.wait(60.0)
+    assert house.state.source == "utility"
+    house.happens(ev.ContactLost(house.mono, "the gateway is offline"))
+    house.wait(60.0)
+    house.happens(ev.ContactAlive(house.mono))
+    for _ in range(3):
+        house.contact.says(is_open=True)
+        house.wait(600.0)
+    assert (house.state.source, house.commands) == ("unknown", [])
+    alarm = house.alarm("contact-unknown")
+    assert alarm is not None
+    assert "may repeat an earlier position" in alarm.message
+    assert "filtered_cache" in alarm.action
+    house.contact.says(is_open=False)
+    house.wait(1.0)
+    assert house.state.source == "utility"
+    assert house.alarm("contact-unknown") is None
+
+
+def test_an_answered_ping_makes_the_retained_position_the_present_one() -> None:
+    """On this connection only: after another one the device has to answer again."""
+    house = at_device("retained")
+    house.contact.says(is_open=True, retained=True)
+    house.wait(1.0)
+    house.happens(ev.ContactAlive(house.mono, returned=False))
+    house.wait(1.0)
+    assert (house.state.source, house.offs()) == ("standby", ALL_OF_IT)
+    house.happens(ev.BusLost(house.mono, "gone"), ev.BusConnected(house.mono))
+    house.contact.says(is_open=False, retained=True)
+    house.wait(5.0)
+    assert house.state.source == "unknown"
+    house.happens(ev.ContactAlive(house.mono, returned=False))
+    house.wait(1.0)
+    assert house.state.source == "utility"
+
+
+def test_a_sensor_that_cannot_be_asked_sheds_after_its_loss_if_the_owner_wants_that() -> None:
+    """on_lost = "shed": what is remembered does not prevent it."""
+    house = at_device("cache", on_lost_shed=True)
+    house.contact.says(is_open=False)
+    house.wait(14.0)
+    assert house.commands == []
+    house.wait(2.0)
+    assert house.offs() == ALL_OF_IT
+
+
+def test_the_alarm_says_that_a_sensor_has_not_reported() -> None:
+    """After a start, with what to do; no text names [contact] query_topic."""
+    house = at_device("device")
+    house.wait(40.0)
+    alarm = house.alarm("contact-unknown")
+    assert alarm is not None
+    assert "has not reported" in alarm.message
+    assert "move the contact once" in alarm.action
+    assert "query_topic" not in alarm.action

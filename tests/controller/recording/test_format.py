@@ -132,7 +132,7 @@ def test_an_answers_ticket_is_not_written() -> None:
         '{"turn":"soon"}',
         '{"turn":true}',
         '{"turn":1,"events":[["NoSuchThing",1]]}',
-        '{"turn":1,"events":[["ContactAlive",1,2]]}',
+        '{"turn":1,"events":[["ContactAlive",1,true,2]]}',
         '{"turn":1,"out":[["PERHAPS","hot-tub",5]]}',
         '{"start":{"format":2}}',
         '{"start":{}}',

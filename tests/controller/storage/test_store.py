@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.core.effects import DeleteOutage, LogEvent, SavedState, SaveHistory, SavePulses
+from controller.core.effects import DeleteOutage, LogEvent, SavedState, SaveHistory, SaveLoad, SavePulses
 from controller.storage.boot_clocks import LoggedTime
 from controller.storage.log_reader import EventLog, SampleRow
 from controller.storage.pending_rows import MAX_PENDING_EVENTS, MAX_PENDING_SAMPLES, PendingLedgerRows, PendingSamples
@@ -66,6 +66,18 @@ def test_what_was_put_is_remembered(tmp_path: Path) -> None:
     assert remembered(tmp_path) == SavedState(
         {TUB: {"shed_record": 1}}, outage(3), (history(3),), 3, (began,), boot=BOOT
     )
+
+
+def test_what_devices_measured_in_the_open_outage_is_remembered(tmp_path: Path) -> None:
+    """The last row of each circuit; those of a closed outage are in the log."""
+    first, last = SaveLoad(3, TUB, 4500.0, 2.0, first_kwh=10.0), SaveLoad(3, TUB, 4500.0, 2.0, 4480.0, 1.0, 0.5)
+    written(tmp_path, [outage(3), first], [last])
+    assert remembered(tmp_path).loads == (last,)
+    written(tmp_path, [outage(3, "closed", ended=99.0)])
+    assert remembered(tmp_path).loads == ()
+    with EventLog(tmp_path) as log:
+        (row,) = log.outages()[0].loads
+    assert (row.circuit, row.before_w, row.peak_w, row.off_w, row.energy_kwh) == (TUB, 4500.0, 4480.0, 1.0, 0.5)
 
 
 def test_only_the_last_word_on_each_is_remembered(tmp_path: Path) -> None:

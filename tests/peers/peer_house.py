@@ -1,0 +1,151 @@
+"""A house whose devices are other makers' programs: their relays have a truth, which loadshed is compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rules.panel import Position
+from tests.peers.span_panel import ROOT_DEVICE, SpanPanel
+from tests.peers.zigbee_gateway import ZigbeeDevice, ZigbeeGateway
+from tests.system.process_house import ProcessHouse, Wired
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Self
+
+ZIGBEE, SPAN = "zigbee2mqtt", "span"
+STEADY_S = 1.0
+"""Time in seconds in which what loadshed publishes must stay as it is."""
+
+
+@dataclass
+class PeerHouse(ProcessHouse):
+    """House of Zigbee devices and SPAN circuits.
+
+    `devices`: on the radio. `panel`: circuits of the panel; `locked`: those that it does not control. `own_reports`:
+    devices with the two options. `confirm_s`: of the family zigbee2mqtt, in seconds; None: as shipped.
+    """
+
+    devices: tuple[ZigbeeDevice, ...] = ()
+    panel: tuple[str, ...] = ()
+    locked: tuple[str, ...] = ()
+    own_reports: tuple[str, ...] = ()
+    confirm_s: float | None = None
+    also_recorded: tuple[str, ...] = ("zigbee2mqtt/#", "ebus/#")
+    false_offs: list[str] = field(default_factory=list)
+
+    async def __aenter__(self) -> Self:
+        confirm = "" if self.confirm_s is None else f"confirm_s = {self.confirm_s}\n"
+        names = ", ".join(f'"{name}"' for name in self.own_reports)
+        self.installer_more += f"[families.zigbee2mqtt]\n{confirm}own_reports = [{names}]\n"
+        self.installer_more += f'[families.span]\npanel = "{ROOT_DEVICE}"\n'
+        await super().__aenter__()
+        self.gateway = ZigbeeGateway(self.folder / "zigbee", self.server.port, self.devices, self._wake)
+        self.span = SpanPanel(self.folder / "span", self.server.port, self.panel, self.locked, self._wake)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        await self.gateway.process.kill()
+        await self.span.process.kill()
+        await super().__aexit__(kind, *rest)
+
+    # --- what is done ------------------------------------------------------------------------------------------------
+
+    async def begin(self) -> None:
+        """Start broker, peers and daemon on utility, and wait until every circuit that can be asked is known."""
+        await self.start_broker()
+        await self.start_peers()
+        await self.program.start()
+        await self.reaches("utility")
+        for one in self.known_by_asking:
+            await self.until(lambda one=one: self.says(one) == "on", f"{one} is known to be on")
+
+    async def start_peers(self) -> None:
+        """Start what the house has of the two."""
+        if self.devices:
+            await self.start_gateway()
+        if self.panel:
+            await self.span.process.start()
+            await self.until(lambda: self.span.started, "the panel has started")
+
+    async def start_gateway(self) -> None:
+        await self.gateway.process.start()
+        await self.until(lambda: self.gateway.started, "the gateway has started")
+
+    # --- what is seen ------------------------------------------------------------------------------------------------
+
+    @property
+    def known_by_asking(self) -> tuple[str, ...]:
+        """Return the circuits whose position a start can learn: all but breakers that cannot be asked."""
+        tuya = {one.name for one in self.devices if one.kind == "tuya"}
+        return tuple(one.id for one in self.circuits if one.has_device and self._address(one)[1] not in tuya)
+
+    @staticmethod
+    def _address(circuit: Wired) -> tuple[str, str, int]:
+        """Return family, name and gang of a circuit's device."""
+        line = next(line for line in circuit.more if line.startswith("device ="))
+        family, _, rest = line.split('"')[1].partition("/")
+        name, _, gang = rest.partition("#l")
+        return family, name, int(gang or 1)
+
+    def relay(self, circuit: str) -> dict[str, Any]:
+        """Return the truth about a circuit's relay: `on`, and the `commands` it has received."""
+        family, name, gang = self._address(next(one for one in self.circuits if one.id == circuit))
+        return self.gateway.relay(name, gang) if family == ZIGBEE else self.span.relay(name)
+
+    def is_on(self, circuit: str) -> bool:
+        """Return whether a circuit's relay really is closed."""
+        return bool(self.relay(circuit)["on"])
+
+    def received(self, circuit: str) -> list[str]:
+        """Return the commands that a circuit's relay has received."""
+        return list(self.relay(circuit)["commands"])
+
+    def at(self, position: Position) -> set[str]:
+        wanted = position is Position.ON
+        return {one.id for one in self.circuits if one.has_device and self.is_on(one.id) is wanted}
+
+    def says(self, circuit: str) -> str:
+        """Return the position that loadshed publishes of a circuit; empty: none yet."""
+        return str(self.circuit(circuit).get("position", ""))
+
+    def alarm(self, name: str) -> dict[str, Any] | None:
+        """Return an alarm that is active; None: it is not."""
+        last = self.recorder.last(f"alarms/{name}")
+        return None if last is None or not last.payload else dict(last.fields)
+
+    # --- claims ------------------------------------------------------------------------------------------------------
+
+    async def sheds(self, *but: str, since: int = 0) -> None:
+        """Wait until loadshed has everything confirmed off that is to be off; the relays must agree."""
+        wanted = {one.id for one in self.shed} - {*but}
+        await self.until(lambda: wanted <= {*self.state.get("shed", ())}, f"{sorted(wanted)} are confirmed off")
+        await self.reaches("standby", since)
+        assert wanted <= self.at(Position.OFF)
+
+    async def restores(self, *but: str) -> None:
+        """Wait until every relay is closed again and loadshed says so, with nothing owed."""
+        wanted = {one.id for one in self.circuits if one.has_device} - {*but}
+        await self.until(lambda: wanted <= self.at(Position.ON), f"{sorted(wanted)} are closed")
+        await self.until(self._at_rest, "on utility, nothing is owed")
+        for one in wanted & {*self.known_by_asking}:
+            await self.until(lambda one=one: self.says(one) == "on", f"{one} is reported on")
+
+    def _at_rest(self) -> bool:
+        state = self.state
+        return state.get("state") == "utility" and state["outage"] is None and not state["owed"]
+
+    def contradictions(self) -> Iterator[str]:
+        """Yield each circuit that loadshed calls off, or confirmed off, while its relay is closed."""
+        shed = {*self.state.get("shed", ())}
+        for one in self.circuits:
+            if one.has_device and (self.says(one.id) == "off" or one.id in shed) and self.is_on(one.id):
+                yield one.id
+
+    def nobody_else_was_touched(self) -> None:
+        """Check that only the circuits to shed were ever commanded."""
+        for one in self.circuits:
+            if one.has_device and one not in self.shed:
+                assert not self.received(one.id), one.id
+        super().nobody_else_was_touched()

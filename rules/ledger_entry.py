@@ -144,6 +144,12 @@ class CircuitEntry:
         return Position.UNKNOWN
 
     @property
+    def shown(self) -> Position:
+        """Return the position to show to users. What a gateway remembers, or echoes, is not shown: UNKNOWN."""
+        remembered = self.device is not None and self.device.remembers
+        return Position.UNKNOWN if remembered and not self.live else self.position
+
+    @property
     def owed(self) -> bool:
         """Return whether the controller switched the circuit off and has not restored it."""
         return self.shed_record is not None and self.shed_record.commanded

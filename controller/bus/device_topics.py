@@ -84,6 +84,7 @@ class DeviceTopics:
         self._learned: dict[CircuitId, dict[str, str]] = {}
         for circuit, profile in profiles.items():
             self._add(circuit, profile)
+        self._commanded = {profile.command.topic: circuit for circuit, profile in profiles.items()}
 
     # --- topics ------------------------------------------------------------------------------------------------------
 
@@ -99,9 +100,13 @@ class DeviceTopics:
         """Return the topics of a circuit's position."""
         return tuple(dict.fromkeys(one.topic for one in self.profiles[circuit].states))
 
-    def command_topics(self) -> dict[str, CircuitId]:
-        """Return the topics of the commands, each with one circuit that listens there."""
-        return {profile.command.topic: circuit for circuit, profile in self.profiles.items()}
+    def command_topics(self) -> tuple[str, ...]:
+        """Return the topics of the commands, each once."""
+        return tuple(self._commanded)
+
+    def commanded(self, topic: str) -> CircuitId | None:
+        """Return one circuit that is commanded on this topic; None: there is none."""
+        return self._commanded.get(topic)
 
     def reads(self, topic: str) -> bool:
         """Return whether a device publishes on this topic."""

@@ -24,15 +24,21 @@ class SpanPanel:
     ) -> None:
         folder.mkdir()
         self._world = folder / "relays.json"
+        self._before = 0.0  # modification time of the file at the last start
         python = TOOLS / "panel" / "bin" / "python"
         command = (str(python), str(_PROGRAM), str(port), str(self._world), ",".join(circuits), ",".join(locked))
         self.process = PeerProcess(command, {}, on_news)
 
     @property
     def started(self) -> bool:
-        """Return whether it has published its circuits."""
-        return self._world.exists()
+        """Return whether it has published its circuits, since it was started last."""
+        return self._world.exists() and self._world.stat().st_mtime != self._before
+
+    async def start(self) -> None:
+        """Start it; return at once. Its relays are closed, and have received nothing."""
+        self._before = self._world.stat().st_mtime if self._world.exists() else 0.0
+        await self.process.start()
 
     def relay(self, circuit: str) -> dict[str, Any]:
-        """Return the truth about a relay: `on`, `moves`, and the `commands` it has received."""
+        """Return the truth about a relay: `on`, and the `commands` it has received since its start."""
         return dict(json.loads(self._world.read_text(encoding="utf-8"))[circuit])

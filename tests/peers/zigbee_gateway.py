@@ -91,7 +91,10 @@ class ZigbeeGateway:
         return dict(world[device]["relays"][str(gang)])
 
     async def change(self, device: str, gang: int | None = None, **facts: Any) -> None:
-        """Change facts of a relay, or of a device: `stuck`, `welded`; `reachable`, `watts`. The gateway may be down."""
+        """Change facts of a relay (`stuck`, `welded`) or of a device (`reachable`, `delay_ms`, `watts`).
+
+        The gateway may be down.
+        """
         if self.process.running:
             about = {} if gang is None else {"gang": str(gang)}
             await self.process.order("facts", device=device, facts=facts, **about)
@@ -105,7 +108,7 @@ class ZigbeeGateway:
         if self.process.running:
             await self.process.order("move", device=device, gang=str(gang), on=on, reports=reports)
         else:
-            await self.change(device, gang, on=on)
+            await self.change(device, gang, on=on, moves=self.relay(device, gang)["moves"] + 1)
 
     # --- files -------------------------------------------------------------------------------------------------------
 
@@ -124,6 +127,7 @@ class ZigbeeGateway:
                 "meter": one.meter,
                 "watts": one.watts,
                 "reachable": True,
+                "delay_ms": 0,
                 "settings": {},
                 "relays": {str(gang): {**relay, "commands": []} for gang in range(1, one.gangs + 1)},
             }
@@ -137,7 +141,14 @@ class ZigbeeGateway:
 
     def _rows(self) -> list[dict[str, Any]]:
         common = {"manufId": 0, "interviewCompleted": True, "interviewState": "SUCCESSFUL"}
-        coordinator = {"id": 1, "type": "Coordinator", "ieeeAddr": _COORDINATOR, "nwkAddr": 0, "epList": [1], "meta": {}}
+        coordinator = {
+            "id": 1,
+            "type": "Coordinator",
+            "ieeeAddr": _COORDINATOR,
+            "nwkAddr": 0,
+            "epList": [1],
+            "meta": {},
+        }
         rows: list[dict[str, Any]] = [{**common, **coordinator, "endpoints": {"1": self._endpoint(1, [])}}]
         for number, one in enumerate(self._devices, 1):
             tuya = one.kind == "tuya"
@@ -167,7 +178,8 @@ class ZigbeeGateway:
 
     def _configuration(self, port: int) -> dict[str, Any]:
         devices = {
-            self._ieee(number): {"friendly_name": one.name, **one.options} for number, one in enumerate(self._devices, 1)
+            self._ieee(number): {"friendly_name": one.name, **one.options}
+            for number, one in enumerate(self._devices, 1)
         }
         return {
             "version": 5,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ebus_panel_sim import DeviceInstance, DeviceManifest, Emitter, SetterRegistry, TickInputs
+from ebus_panel_sim.relay_resolver import RelayState
 
 TICK_S = 0.25
 PANEL = "panel-1"
@@ -30,7 +31,7 @@ class Circuits:
         self.commands: dict[str, list[str]] = {name: [] for name in names}
         self.tripped: set[str] = set()
         self.stuck: set[str] = set()
-        self.watts = 4500.0
+        self._ticks = 0
 
     def manifest(self) -> DeviceManifest:
         """Return what the panel consists of: an enclosure, its lugs, and the circuits."""
@@ -63,6 +64,11 @@ class Circuits:
         ]
         lugs = DeviceInstance("lugs", f"{PANEL}-lugs", "Lugs", {"direction": "upstream"})
         return DeviceManifest((DeviceInstance("panel", PANEL, "Panel", metadata=panel), lugs, *circuits))
+
+    def watts(self) -> dict[str, float]:
+        """Return the load of each circuit at the next tick: never quite the same, as in a real house."""
+        self._ticks += 1
+        return dict.fromkeys(self.names, 4500.0 + self._ticks % 7)
 
     def settle(self, resolved: Any) -> Any:
         """Return a function that replaces the simulator's own, and opens circuits that have tripped."""
@@ -100,7 +106,7 @@ def main() -> None:
     threading.Thread(target=_read, args=(orders,), daemon=True).start()
     emitter.start()
     while True:
-        emitter.publish_tick(TickInputs(time.time(), grid_online=True, circuits=dict.fromkeys(names, circuits.watts)))
+        emitter.publish_tick(TickInputs(time.time(), grid_online=True, circuits=circuits.watts()))
         circuits.write({name: str(relays.state(name)[0]) for name in names})
         try:
             order = orders.get(timeout=TICK_S)
@@ -110,12 +116,12 @@ def main() -> None:
         match order["do"]:
             case "trip":
                 circuits.tripped.add(circuit)
-            case "reset":
-                circuits.tripped.discard(circuit)
             case "stick":
                 circuits.stuck.add(circuit)
+            case "free":
+                circuits.stuck.discard(circuit)
             case "flip":
-                override(circuit, order["position"])
+                override(circuit, RelayState(order["position"]))
         print(json.dumps({"done": order["number"]}), flush=True)  # noqa: T201  # the answer
 
 

@@ -70,7 +70,7 @@ class Radio extends Adapter {
 
     async sendZclFrameToEndpoint(ieee, address, endpoint, frame, _timeout, disableResponse) {
         const device = this.devices.get(ieee);
-        await sleep(device?.facts.reachable ? ROUND_TRIP_MS : UNREACHABLE_MS);
+        await sleep(device?.facts.reachable ? ROUND_TRIP_MS + device.facts.delay_ms : UNREACHABLE_MS);
         if (!device?.facts.reachable) throw new Error(`no acknowledgment from ${address}`);
         const answer = device.receive(String(endpoint), frame);
         if (disableResponse) return undefined;

@@ -4,7 +4,7 @@
 const fs = require("node:fs");
 
 class World {
-    /** @param path file of JSON: {NAME: {ieee, kind, watts, reachable, settings, relays: {GANG: {on, stuck, moves, commands}}}} */
+    /** @param path file of JSON: {NAME: {ieee, kind, watts, reachable, delay_ms, settings, relays: {GANG: {on, stuck, moves, commands}}}} */
     constructor(path) {
         this.path = path;
         this.devices = JSON.parse(fs.readFileSync(path, "utf8"));

@@ -168,8 +168,7 @@ class CircuitEntry:
     @property
     def reports_on(self) -> bool:
         """Return whether the device has reported on since the last OFF. What its gateway remembers is no report."""
-        proven = self.live or self.device is None or not self.device.remembers
-        return self.position is Position.ON and proven and self.reported_since_off
+        return self.shown is Position.ON and self.reported_since_off
 
     @property
     def reported_since_off(self) -> bool:

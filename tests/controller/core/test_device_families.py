@@ -80,6 +80,21 @@ def test_a_relay_that_acknowledges_and_does_not_move_is_never_off(family: str) -
 
 
 @pytest.mark.parametrize("family", GATEWAYS)
+def test_a_relay_that_acknowledges_on_and_stays_open_is_owed(family: str) -> None:
+    """Fact 2, when the circuit is restored: the gateway reports ON, and the relay has not moved."""
+    home = house(family)
+    home.run(30.0)
+    home.transfer()
+    home.run(30.0)
+    home.relay("tub").faults = replace(home.relay("tub").faults, stuck=True)
+    home.utility_returns()
+    for _ in range(120):
+        home.run(0.5)
+        assert home.engine.state_view().owed == ("tub",)
+    assert "not-restored" in home.alarms()
+
+
+@pytest.mark.parametrize("family", GATEWAYS)
 def test_what_a_gateway_remembers_at_its_start_is_not_the_present(family: str) -> None:
     """Fact 1: with the relay really on, the restarted gateway publishes `off` as an ordinary message."""
     home = house(family)

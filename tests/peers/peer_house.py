@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from tests.system.on_bus import Said
 
+LATE_MESSAGES_S = 1.0
+"""Time in seconds in which loadshed has sent the messages that its rate limit delays."""
+
 ZIGBEE, SPAN = "zigbee2mqtt", "span"
 
 
@@ -80,6 +83,12 @@ class PeerHouse(ProcessHouse):
                 await self.until(found, what, within_s=each_s)
                 return
         await self.until(found, what, within_s=each_s)
+
+    async def is_missed(self, *circuits: str) -> None:
+        """Wait until loadshed has published that these circuits' devices are away, and what follows from it."""
+        await self.until(lambda: not any(self.circuit(one)["available"] for one in circuits), f"{circuits} are missed")
+        with suppress(AssertionError):
+            await self.until(lambda: False, "rate-limited messages have left", within_s=LATE_MESSAGES_S)
 
     async def start_peers(self) -> None:
         """Start what the house has of the two."""

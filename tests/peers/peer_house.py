@@ -28,8 +28,9 @@ class PeerHouse(ProcessHouse):
     """House of Zigbee devices and SPAN circuits.
 
     `devices`: on the radio. `panel`: circuits of the panel; `locked`: those that it does not control. `own_reports`:
-    devices with the two options. `confirm_s`: of the family zigbee2mqtt, in seconds; None: as shipped. `false_offs`:
-    circuits that loadshed called off while the relay was closed; a relay moved by hand may be one for a moment.
+    devices with the two options. `confirm_s`: of the family zigbee2mqtt, in seconds; None: as shipped. `availability`:
+    whether Zigbee2MQTT publishes it (as shipped: no). `false_offs`: circuits that loadshed called off while the relay
+    was closed.
     """
 
     devices: tuple[ZigbeeDevice, ...] = ()
@@ -37,6 +38,7 @@ class PeerHouse(ProcessHouse):
     locked: tuple[str, ...] = ()
     own_reports: tuple[str, ...] = ()
     confirm_s: float | None = None
+    availability: bool = True
     also_recorded: tuple[str, ...] = ("zigbee2mqtt/#", "ebus/#")
     false_offs: list[str] = field(default_factory=list)
 
@@ -47,8 +49,11 @@ class PeerHouse(ProcessHouse):
         self.installer_more += f'[families.span]\npanel = "{ROOT_DEVICE}"\n'
         await super().__aenter__()
         self._audited = 0
-        self.gateway = ZigbeeGateway(self.folder / "zigbee", self.server.port, self.devices, self._wake)
-        self.span = SpanPanel(self.folder / "span", self.server.port, self.panel, self.locked, self._wake)
+        port = self.server.port
+        self.gateway = ZigbeeGateway(
+            self.folder / "zigbee", port, self.devices, self._wake, availability=self.availability
+        )
+        self.span = SpanPanel(self.folder / "span", port, self.panel, self.locked, self._wake)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *rest: object) -> None:

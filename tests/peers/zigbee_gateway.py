@@ -62,10 +62,19 @@ def two_gangs(name: str, **options: Any) -> ZigbeeDevice:
 
 
 class ZigbeeGateway:
-    """Gateway, radio and devices. `folder`: for its data; `port`: of the broker."""
+    """Gateway, radio and devices. `folder`: for its data; `port`: of the broker. `availability`: publish it."""
 
-    def __init__(self, folder: Path, port: int, devices: Iterable[ZigbeeDevice], on_news: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        devices: Iterable[ZigbeeDevice],
+        on_news: Callable[[], None],
+        *,
+        availability: bool = True,
+    ) -> None:
         self._devices = tuple(devices)
+        self._availability = availability
         self._data = folder
         folder.mkdir()
         self._world = folder / "relays.json"
@@ -186,7 +195,7 @@ class ZigbeeGateway:
             "mqtt": {"server": f"mqtt://127.0.0.1:{port}", "base_topic": "zigbee2mqtt"},
             "serial": {"port": "/dev/null", "adapter": "zstack"},
             "frontend": {"enabled": False},
-            "availability": {"enabled": True},
+            "availability": {"enabled": self._availability},
             "ota": {"disable_automatic_update_check": True},
             "advanced": {"network_key": list(range(1, 17)), "channel": 11, "log_output": ["console"]},
             "devices": devices,

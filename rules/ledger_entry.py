@@ -133,6 +133,12 @@ class CircuitEntry:
     recheck_off_since: float | None = None  # its device came back on standby: an OFF sent since must be confirmed
 
     @property
+    def shown(self) -> Position:
+        """Return the position to show to users. What a gateway remembers, or echoes, is not shown: UNKNOWN."""
+        remembered = self.device is not None and self.device.remembers
+        return Position.UNKNOWN if remembered and not self.live else self.position
+
+    @property
     def known(self) -> Position:
         """Return the position that is known: reported live, or retained report and disk agree. Otherwise UNKNOWN.
 
@@ -142,12 +148,6 @@ class CircuitEntry:
         if self.live or (self.position is self.retained_position and not remembered):
             return self.position
         return Position.UNKNOWN
-
-    @property
-    def shown(self) -> Position:
-        """Return the position to show to users. What a gateway remembers, or echoes, is not shown: UNKNOWN."""
-        remembered = self.device is not None and self.device.remembers
-        return Position.UNKNOWN if remembered and not self.live else self.position
 
     @property
     def owed(self) -> bool:

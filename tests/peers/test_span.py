@@ -104,7 +104,7 @@ async def test_a_panel_that_is_lost_in_an_outage_is_missed_and_shed_again(tmp_pa
 
 
 async def test_a_broker_without_memory_restarts_under_the_panel(tmp_path: Path) -> None:
-    """The panel publishes everything again. A relay that was closed by hand meanwhile is opened again."""
+    """The panel publishes everything again. A relay that was closed by hand in that time is opened again."""
     async with PeerHouse(tmp_path, (HEATER, CAR), TIMING, panel=("heater", "car")) as house:
         await house.begin()
         house.opens()

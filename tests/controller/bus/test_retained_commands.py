@@ -21,7 +21,7 @@ TOPIC = "loadshed/home/breakers/hot-tub/set"
 
 
 def test_what_was_found_stays_reported_until_the_next_search_is_over() -> None:
-    """A reconnection ends no alarm, and begins none anew."""
+    """A reconnection neither ends nor repeats an alarm."""
     commands = RetainedCommands()
     assert commands.received(HOT_TUB, b"ON", 1.0) == RetainedCommandsFound(1.0, (HOT_TUB,))
     assert commands.end_search(5.0) is None
@@ -37,7 +37,7 @@ def test_what_was_found_stays_reported_until_the_next_search_is_over() -> None:
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
 def test_a_stored_command_is_found_at_the_connection(mosquitto: Mosquitto, version: Literal["5", "3.1.1"]) -> None:
-    """A search of the command topics is part of each connection. A command without the flag is none."""
+    """A search of the command topics is part of each connection. A command without the flag does not count."""
 
     async def story() -> list[RetainedCommandsFound]:
         async with world(mosquitto.broker) as other:

@@ -69,21 +69,26 @@ class PeerHouse(ProcessHouse):
         await self.start_peers()
         await self.program.start()
         await self.reaches("utility")
-        for device in self.devices:
-            if device.kind == "tuya":  # such a device is not asked: it reports now and then
-                await self.gateway.process.order("report", device=device.name, gang="1")
-        await self.are("on", self.known)
-        await self.until(lambda: all(map(self.on_disk, self.known)), "the disk has their positions")
+        devices = [one.id for one in self.circuits if one.has_device]
+        tuya = [one.name for one in self.devices if one.kind == "tuya"]
+        reports = [("report", one) for one in tuya]  # such a device is not asked, but reports now and then
+        await self.reporting_until(reports, lambda: all(self.says(one) == "on" for one in devices), "all are on", 1.0)
+        await self.until(lambda: all(self.on_disk(one) == "on" for one in devices), "the disk has their positions")
 
     async def are(self, position: str, circuits: Iterable[str]) -> None:
         """Wait until loadshed publishes this position of each of these circuits."""
         wanted = tuple(circuits)
-        await self.until(lambda: all(self.says(one) == position for one in wanted), f"{wanted} are reported {position}")
+        what = f"{wanted} are reported {position}"
+        await self.until(lambda: all(self.says(one) == position for one in wanted), what)
 
-    async def measured_until(self, device: str, found: Callable[[], object], what: str, each_s: float = 2.0) -> None:
-        """Have a device report its power at this interval, until something is true."""
+    async def reporting_until(
+        self, reports: Iterable[tuple[str, str]], found: Callable[[], object], what: str, each_s: float = 2.0
+    ) -> None:
+        """Have devices send a report (`report`, `watts`) at this interval, until something is true."""
         for _ in range(int(WITHIN_S / each_s)):
-            await self.gateway.process.order("watts", device=device)
+            for kind, device in reports:
+                about = {"gang": "1"} if kind == "report" else {}
+                await self.gateway.process.order(kind, device=device, **about)
             with suppress(AssertionError):
                 await self.until(found, what, within_s=each_s)
                 return

@@ -6,6 +6,8 @@
 PYTHON ?= python3
 VENV := .venv
 JOBS ?= 4
+# The folder in which test-peers keeps the programs of other makers.
+PEERS := $(abspath $(or $(LOADSHED_PEERS),build/peers))
 BIN := $(VENV)/bin
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 # Debian installs servers in folders that are not in a normal user's PATH.
@@ -15,7 +17,8 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-
 	--no-annotate --no-strip-extras --python-version 3.11
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check docs deb tests test-appliance bench mutants mutation nights stress lock clean system-packages
+.PHONY: help demo test check docs deb tests test-appliance test-peers bench mutants mutation nights stress lock \
+	lock-peers clean system-packages
 
 help:
 	@echo "make demo      play one outage in a simulated house and print its report"
@@ -27,6 +30,7 @@ help:
 	@echo "make nights    play random outages with faults and crashes: N=1000 ARGS='--jobs 2'; repeat one: SEED=4711"
 	@echo "make stress   kill and starve real brokers and programs: N=500 ARGS='--json FILE'; repeat one: SEED=4 HOUSE=3-2"
 	@echo "make test-appliance   test the package on a virtual Pi whose power is cut: CUTS=50, ONLY=cuts (root, 5 GB, an hour)"
+	@echo "make test-peers   test against the real Zigbee2MQTT and SPAN simulator (needs npm; 300 MB, a few minutes)"
 	@echo "make docs      build the documentation as a web site in build/docs/site; a broken link is an error"
 	@echo "make deb       build the package for Raspberry Pi OS and Debian in dist/"
 	@echo "make lock      update the versions in requirements*.lock (needs uv)"
@@ -70,6 +74,11 @@ test-appliance: $(VENV)/all.stamp deb
 	@$(call command,debootstrap,debootstrap)
 	$(BIN)/python -m tests.appliance --cuts $(or $(CUTS),50) --at-once $(or $(AT_ONCE),1) $(ONLY)
 
+# The real Zigbee2MQTT over a radio without hardware, and the real SPAN simulator. Both are installed once, from lock
+# files with a hash for each file, and run none of their installation scripts. Set LOADSHED_PEERS to keep them elsewhere.
+test-peers: $(VENV)/all.stamp system-packages $(PEERS)/zigbee2mqtt/installed $(PEERS)/panel/installed
+	LOADSHED_PEERS=$(PEERS) $(BIN)/python -m pytest tests/peers -n $(JOBS) $(ARGS)
+
 # The bundled libraries are pure Python, and pip verifies each by its hash. Needs no root.
 deb: $(VENV)/run.stamp
 	@$(BIN)/python packaging/build_deb.py $(ARGS)
@@ -82,11 +91,17 @@ docs: $(VENV)/docs.stamp
 	@echo build/docs/site/index.html
 
 lock:
+	$(COMPILE) tests/peers/panel/requirements.in -o tests/peers/panel/requirements.lock
 	$(COMPILE) --extra demo --extra dev pyproject.toml -o requirements.lock
 	$(COMPILE) --extra demo --constraint requirements.lock pyproject.toml -o requirements-demo.lock
 	$(COMPILE) --constraint requirements.lock pyproject.toml -o requirements-run.lock
 	$(COMPILE) --extra mutation --constraint requirements.lock pyproject.toml -o requirements-mutation.lock
 	$(COMPILE) --extra docs --constraint requirements.lock pyproject.toml -o requirements-docs.lock
+
+# A package-lock.json without addresses serves any registry.
+lock-peers:
+	cd tests/peers/zigbee && npm install --package-lock-only --omit-lockfile-registry-resolved $(NPM_QUIETLY)
+	$(PYTHON) tests/peers/zigbee/shorten_lock.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov
@@ -130,6 +145,23 @@ $(VENV)/mutation.stamp: requirements-mutation.lock $(VENV)/all.stamp
 
 $(VENV)/docs.stamp: requirements-docs.lock | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-docs.lock
+	@touch $@
+
+NPM_QUIETLY := --ignore-scripts --no-audit --no-fund --loglevel=error
+
+# Node.js of the right version is one of the packages: npm itself may run on an older one.
+$(PEERS)/zigbee2mqtt/installed: tests/peers/zigbee/package.json tests/peers/zigbee/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js with npm, then run make again." >&2; exit 1; }
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	npm ci --prefix $(@D) $(NPM_QUIETLY)
+	@test -x $(@D)/node_modules/.bin/node \
+		|| { echo "npm has no Node.js 22 for this machine: use one with x86-64 or arm64." >&2; exit 1; }
+	@touch $@
+
+$(PEERS)/panel/installed: tests/peers/panel/requirements.lock | $(BIN)/python
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --require-hashes -r $<
 	@touch $@
 
 system-packages:

@@ -36,7 +36,7 @@ RULES = tuple(f"tests/rules/test_{name}.py" for name in (
 HOUSE = tuple(f"tests/controller/core/test_{name}.py" for name in (
     "state_machine", "engine_source", "engine_shedding", "engine_unexpected_on", "engine_restoring",
     "engine_cold_start", "engine_ledger", "engine_changes", "drill", "requests", "outage_record", "truth",
-    "drill_restore_all", "companion",
+    "drill_restore_all", "companion", "device_families",
 ))  # fmt: skip
 FIRST = {
     "source": "engine_source",
@@ -49,6 +49,7 @@ FIRST = {
     "drills": "drill_restore_all",
     "truth": "truth",
     "companion": "companion",
+    "evidence": "device_families",
 }
 """The claims in the house come first, for their names say most; then everything else."""
 

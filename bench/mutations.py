@@ -161,6 +161,20 @@ MUTATIONS = (
     ),
     M(
         "truth",
+        "a gateway's echo is shown",
+        "rules/ledger_entry.py",
+        "return Position.UNKNOWN if remembered and not self.live else self.position",
+        "return self.position",
+    ),
+    M(
+        "evidence",
+        "invented watts are shown",
+        "controller/core/device_tracker.py",
+        "if not event.honest and not event.watts:",
+        "if False and not event.watts:",
+    ),
+    M(
+        "truth",
         "what is on is owed",
         "controller/core/view_builder.py",
         "if entry.owed and not entry.reports_on),",

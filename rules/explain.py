@@ -144,7 +144,7 @@ def _position(circuit: Circuit, entry: CircuitEntry, house: HouseSituation) -> s
     if entry.shed_record is not None and entry.owed:
         if (text := _owed(entry, entry.shed_record, house)) is not None:
             return text
-    elif entry.position is Position.OFF:
+    elif entry.shown is Position.OFF:
         last = entry.last_switch
         by_whom = last is not None and last.position is Position.OFF
         return f"switched off by {last.actor}" if last and by_whom else "off, not switched by the controller"

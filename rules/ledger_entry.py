@@ -133,6 +133,12 @@ class CircuitEntry:
     recheck_off_since: float | None = None  # its device came back on standby: an OFF sent since must be confirmed
 
     @property
+    def shown(self) -> Position:
+        """Return the position to show to users. What a gateway remembers, or echoes, is not shown: UNKNOWN."""
+        remembered = self.device is not None and self.device.remembers
+        return Position.UNKNOWN if remembered and not self.live else self.position
+
+    @property
     def known(self) -> Position:
         """Return the position that is known: reported live, or retained report and disk agree. Otherwise UNKNOWN.
 
@@ -162,8 +168,7 @@ class CircuitEntry:
     @property
     def reports_on(self) -> bool:
         """Return whether the device has reported on since the last OFF. What its gateway remembers is no report."""
-        proven = self.live or self.device is None or not self.device.remembers
-        return self.position is Position.ON and proven and self.reported_since_off
+        return self.shown is Position.ON and self.reported_since_off
 
     @property
     def reported_since_off(self) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from controller.bus.client_ids import ClientIds
 from controller.bus.messages import ControllerId, IncomingMessage, Rejection, ReplyAddress, StatusRequested
 from controller.bus.requests import DuplicateFilter
+from controller.bus.retained_commands import SEARCH_S, RetainedCommands
 from controller.bus.rivals import ControllerSeen, Rivals
 from controller.core.effects import SendReply
 from controller.core.events import BusConnected, BusLost, Requested
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from hw.broker_socket import Broker
     from hw.broker_tls import CertificateDates
     from hw.mqtt_messages import Message
+    from rules.panel import CircuitId
 
 # Seconds from the start of one attempt to the start of the next. The first follows at once. Documented maximum: 2 s.
 RETRY_STEPS_S = (0.0, 0.1, 0.2, 0.5, 1.0)
@@ -91,6 +93,7 @@ class BusClient:
         self.urgent: Callable[[], bool] = lambda: False  # commands are due, or will be in a moment
         self._ids = ClientIds(topics.site, self.instance)
         self._requests = DuplicateFilter()
+        self._retained_commands = RetainedCommands()
         self.on_status_request: Callable[[ReplyAddress | None], None] = lambda _reply: None
         self._warnings = RateLimit(MAX_WARNINGS, WARNINGS_WINDOW_S)
 
@@ -207,6 +210,9 @@ class BusClient:
         before, after = old.device_topics(), topics.device_topics()
         self._link.subscribe(tuple(topic for topic in after if topic not in before))
         self._link.unsubscribe(tuple(topic for topic in before if topic not in after))
+        commands = {*topics.devices.command_topics()}
+        self._link.unsubscribe(tuple(topic for topic in old.devices.command_topics() if topic not in commands))
+        self._search_commands(self._link)
 
     def resubscribe(self, topics: Sequence[str]) -> None:
         """Subscribe to these topics once more: the broker sends its retained copies again."""
@@ -252,6 +258,17 @@ class BusClient:
         link.subscribe((*topics.client_topics(wildcards=link.limits.wildcards), topics.names.alive))
         # As published: a request with the retain flag is refused at once, not only when the broker delivers its copy.
         link.subscribe(topics.request_topics(wildcards=link.limits.wildcards), as_published=True)
+        self._search_commands(link)
+
+    def _search_commands(self, link: MqttConnection) -> None:
+        """Look for retained messages on the command topics, now and as long as the connection lasts."""
+        self._retained_commands.begin_search()
+        link.subscribe(self._topics.devices.command_topics(), as_published=True, no_local=True)
+        asyncio.get_running_loop().call_later(SEARCH_S, self._end_search, link)
+
+    def _end_search(self, link: MqttConnection) -> None:
+        if link is self._link and (found := self._retained_commands.end_search(self._clock())) is not None:
+            self._on_event(found)
 
     def _lose(self, reason: str) -> None:
         if reason != self._last_loss:  # a broker that is down for a day is reported once
@@ -271,8 +288,18 @@ class BusClient:
         self.flush()
 
     def _handle_one(self, message: IncomingMessage) -> None:
+        if (circuit := self._topics.devices.commanded(message.topic)) is not None:
+            if message.retained:
+                self._found_command(circuit, message)
+            if not self._topics.devices.reads(message.topic):
+                return
         for parsed in self._topics.read(message):
             self._handle_parsed(message, parsed)
+
+    def _found_command(self, circuit: CircuitId, message: IncomingMessage) -> None:
+        found = self._retained_commands.received(circuit, message.payload, message.at)
+        if found is not None:
+            self._on_event(found)
 
     def _handle_parsed(
         self, message: IncomingMessage, parsed: Event | StatusRequested | ControllerSeen | Rejection

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from controller.core.events import Event
 
 MAX_REASON_LENGTH = 200
+_REASON_START, _REASON_END = 60, 100
 _STAMP_UNITS = {"s": 1.0, "ms": 0.001}
 _LONGEST_TEXT = 64
 """Longest payload in bytes that is compared as a whole: a position or an availability is a word."""
@@ -84,6 +85,7 @@ class DeviceTopics:
         self._learned: dict[CircuitId, dict[str, str]] = {}
         for circuit, profile in profiles.items():
             self._add(circuit, profile)
+        self._commanded = {profile.command.topic: circuit for circuit, profile in profiles.items()}
 
     # --- topics ------------------------------------------------------------------------------------------------------
 
@@ -99,9 +101,13 @@ class DeviceTopics:
         """Return the topics of a circuit's position."""
         return tuple(dict.fromkeys(one.topic for one in self.profiles[circuit].states))
 
-    def command_topics(self) -> dict[str, CircuitId]:
-        """Return the topics of the commands, each with one circuit that listens there."""
-        return {profile.command.topic: circuit for circuit, profile in self.profiles.items()}
+    def command_topics(self) -> tuple[str, ...]:
+        """Return the topics of the commands, each once."""
+        return tuple(self._commanded)
+
+    def commanded(self, topic: str) -> CircuitId | None:
+        """Return one circuit that is commanded on this topic; None: there is none."""
+        return self._commanded.get(topic)
 
     def reads(self, topic: str) -> bool:
         """Return whether a device publishes on this topic."""
@@ -296,7 +302,7 @@ class DeviceTopics:
             if message.retained or not isinstance(value, str) or not all(part in value for part in refusal.contains):
                 return None
             text = "".join(sign if sign.isprintable() else " " for sign in value)
-            return CommandRefused(message.at, circuit, text[:MAX_REASON_LENGTH], refusal.question)
+            return CommandRefused(message.at, circuit, _shortened(text), refusal.question)
 
         return read
 
@@ -320,6 +326,13 @@ class DeviceTopics:
             return None if message.retained else DeviceAlive(message.at, circuit)
 
         return read
+
+
+def _shortened(reason: str) -> str:
+    """Return a reason that is not too long. Zigbee2MQTT names the device first and the cause last."""
+    if len(reason) <= MAX_REASON_LENGTH:
+        return reason
+    return f"{reason[:_REASON_START]} … {reason[-_REASON_END:]}"
 
 
 def _text(payload: bytes) -> str:

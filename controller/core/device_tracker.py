@@ -258,8 +258,12 @@ class DeviceTracker:
         if event.watts is None:
             return
         circuit, entry = self._context.panel.current[event.circuit], self._ledger[event.circuit]
-        if not event.honest and not event.watts and entry.position is not Position.ON:
-            return  # the gateway writes 0 because it believes the circuit is off
+        if not event.honest and not event.watts:
+            # The gateway writes 0 when it believes the circuit to be off, and repeats it with later positions.
+            if device.power_w is not None:
+                device.power_w = device.power_at = None
+                self._context.outbox.publish_circuits((circuit.id,))
+            return
         device.power_w, device.power_at = event.watts, event.at
         self._context.outbox.publish_circuits((circuit.id,))
         self._prove_by_power(circuit, device, entry, event.watts, event.at)

@@ -70,14 +70,14 @@ class ViewBuilder:
         entry, house, boot = self._ledger[circuit.id], self._outage.situation, self._ledger.boot_time(now)
         last = entry.last_switch
         power_w, power_age_s = self._devices.power(circuit.id, now)
-        in_this_boot = last is not None and last.at.boot == boot.boot and last.position is entry.position
+        in_this_boot = last is not None and last.at.boot == boot.boot and last.position is entry.shown
         return CircuitView(
             id=circuit.id,
             name=circuit.name,
             breaker=circuit.kind,
             tag=circuit.tag,
             controllable=controllable(circuit),
-            position=entry.position,
+            position=entry.shown,
             available=entry.available,
             shed=self._is_shed(circuit.id, entry),
             why=explain(circuit, entry, house),

@@ -12,7 +12,7 @@ from hw.broker_socket import BrokerError
 from hw.mqtt import MqttConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from hw.broker_socket import Broker
 
@@ -165,18 +165,19 @@ class Said:
 
 
 class Recorder(OnBus):
-    """Writes down everything that is said, in the broker's own order."""
+    """Writes down everything that is said, in the broker's own order. `also`: more topics than those of houses."""
 
-    def __init__(self, broker: Broker, site: str, on_news: Callable[[], None]) -> None:
+    def __init__(self, broker: Broker, site: str, on_news: Callable[[], None], also: Iterable[str] = ()) -> None:
         super().__init__(broker, "recorder")
         self._site = site
+        self._topics = ["loadshed/#", "ats/#", *also]
         self._on_news = on_news
         self.said: list[Said] = []
         self._last: dict[str, Said] = {}
 
     def greet(self, link: MqttConnection) -> None:
         self.note(RECONNECTED)
-        link.subscribe(["loadshed/#", "ats/#"])
+        link.subscribe(self._topics)
 
     def hear(self, topic: str, payload: bytes, *, retained: bool) -> None:
         said = Said(time.monotonic(), topic, payload, retained)

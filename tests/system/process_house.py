@@ -48,6 +48,11 @@ class Wired:
     rank: int = 5
     more: tuple[str, ...] = ()
 
+    @property
+    def has_device(self) -> bool:
+        """Return whether it names a device of a family; else it has loadshed's own topics."""
+        return any(line.startswith("device =") for line in self.more)
+
     def toml(self, space: int) -> str:
         keys = (f"space = {space}", f'breaker = "{self.breaker}"', f'tag = "{self.tag}"', f"rank = {self.rank}")
         return "\n".join((f"[circuits.{self.id}]", *keys, *self.more, ""))
@@ -107,7 +112,7 @@ class ProcessHouse:
     """Everything at once. `folder`: its files. `broker_lines`: more of Mosquitto's configuration.
 
     `prefix`: what the daemon's command line begins with. `by_people`: circuits that people may have had switched.
-    `limits`: a scripted broker with these limits is used in place of Mosquitto.
+    `limits`: a scripted broker with these limits is used in place of Mosquitto. `also_recorded`: topics of others.
     """
 
     folder: Path
@@ -118,6 +123,7 @@ class ProcessHouse:
     prefix: tuple[str, ...] = ()
     by_people: set[str] = field(default_factory=set)
     limits: Limits | None = None
+    also_recorded: tuple[str, ...] = ()
 
     async def __aenter__(self) -> Self:
         self.folder.mkdir(exist_ok=True, parents=True)
@@ -131,9 +137,10 @@ class ProcessHouse:
         self.write_installer()
         self.write_circuits(self.circuits)
         broker = self.server.broker
-        remote = [SimulatedBreaker(CircuitId(circuit.id)) for circuit in self.circuits if circuit.breaker in REMOTE]
+        native = [one for one in self.circuits if one.breaker in REMOTE and not one.has_device]
+        remote = [SimulatedBreaker(CircuitId(circuit.id)) for circuit in native]
         self.hub = BreakersOnBus(remote, broker, SiteTopics(SITE), time.monotonic, self._wake)
-        self.recorder = Recorder(broker, SITE, self._wake)
+        self.recorder = Recorder(broker, SITE, self._wake, self.also_recorded)
         self.contact = ContactDevice(broker, SITE, self.recorder.note)
         self.program = Program(self.config, self.state_dir, self._wake, self.prefix)
         self._running = AsyncExitStack()

@@ -10,6 +10,7 @@ from controller.bus.profiles.registry import DeviceCatalog, FamilySettings
 from hw.simulated.device_catalog import FAMILIES
 from hw.simulated.mqtt_device import SimulatedGateway
 from hw.simulated.zigbee2mqtt import ZigbeeModel
+from rules.panel import CircuitId
 from tests.device_house import DeviceHouse
 
 FAMILY_DEVICES = {
@@ -76,6 +77,21 @@ def test_a_relay_that_acknowledges_and_does_not_move_is_never_off(family: str) -
     assert home.unconfirmed() == {"tub"}
     assert {"shed-incomplete", "breaker-no-response"} <= home.alarms().keys()
     assert len(home.commands) > 3
+
+
+@pytest.mark.parametrize("family", GATEWAYS)
+def test_a_relay_that_acknowledges_on_and_stays_open_is_owed(family: str) -> None:
+    """Fact 2, when the circuit is restored: the gateway reports ON, and the relay has not moved."""
+    home = house(family)
+    home.run(30.0)
+    home.transfer()
+    home.run(30.0)
+    home.relay("tub").faults = replace(home.relay("tub").faults, stuck=True)
+    home.utility_returns()
+    for _ in range(120):
+        home.run(0.5)
+        assert home.engine.state_view().owed == ("tub",)
+    assert "not-restored" in home.alarms()
 
 
 @pytest.mark.parametrize("family", GATEWAYS)
@@ -159,6 +175,20 @@ def test_watts_that_a_gateway_derives_from_its_memory_are_not_shown() -> None:
     tub = home.engine.circuit_view(home.panel.circuits[next(iter(home.panel.circuits))].id)
     assert tub is not None
     assert tub.power_w != 0.0
+
+
+def test_invented_watts_are_not_shown_with_a_later_position() -> None:
+    """A stuck relay answers ON, and the answer carries the 0 W that the gateway has invented for its OFF."""
+    home = house("zigbee2mqtt")
+    home.run(30.0)
+    shown = []
+    for watts in (b"4500", b"0"):
+        home.broker.publish("zigbee2mqtt/Water Heater", b'{"state":"ON","power":%b}' % watts, home.now)
+        home.run(0.0)
+        tub = home.engine.circuit_view(CircuitId("tub"))
+        assert tub is not None
+        shown.append(tub.power_w)
+    assert shown == [4500.0, None]
 
 
 @pytest.mark.parametrize("family", ["tasmota", "shelly", "span"])

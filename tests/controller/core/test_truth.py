@@ -7,6 +7,7 @@ import re
 import pytest
 
 from controller.core.alarms import Alarm
+from rules.device import DeviceTraits, Evidence
 from rules.panel import Circuit, Position, Restore
 from tests.virtual_house import VirtualHouse, circuit, essential
 
@@ -39,6 +40,13 @@ def test_a_silent_circuit_is_unconfirmed_and_never_called_off() -> None:
     assert (house.state.shed, house.state.unconfirmed) == (("dryer",), ("hot-tub",))
     view = house.view("hot-tub")
     assert (view.shed, view.why, view.waits_for) == (False, "OFF command sent, no answer: treat as ON", None)
+
+
+def test_the_echo_of_a_gateway_is_not_shown_as_a_position() -> None:
+    """Zigbee2MQTT reports OFF as soon as the radio has acknowledged the command, also of a relay that is stuck."""
+    remembers = DeviceTraits("zigbee2mqtt/hot-tub", Evidence.CACHE, settle_s=1.5, can_query=True, confirm_s=10.0)
+    house = on_standby(circuit("hot-tub", device=remembers))
+    assert (house.view("hot-tub").position, house.state.unconfirmed) == (Position.UNKNOWN, ("hot-tub",))
 
 
 def test_a_circuit_that_refuses_off_ends_as_stayed_on() -> None:

@@ -96,6 +96,27 @@ ROWS: list[tuple[str, str, object, list[object]]] = [
         {"level": "error", "message": "z2m: Publish 'set' 'state' to 'Water Heater' failed: 'no answer'"},
         [CommandRefused(AT, TUB, "z2m: Publish 'set' 'state' to 'Water Heater' failed: 'no answer'")],
     ),
+    # Of the real one, 2.14.1: the cause is at the end.
+    (
+        Z2M,
+        Z2M_LOG,
+        {
+            "level": "error",
+            "message": "z2m: Publish 'set' 'state' to 'Water Heater' failed: 'Error: ZCL command 0xa4c1380000000001/1 "
+            'genOnOff.off({}, {"timeout":10000,"disableResponse":false,"disableRecovery":false,'
+            '"disableDefaultResponse":false,"direction":0,"reservedBits":0,"writeUndiv":false}) failed (Data request '
+            "failed with error: 'MAC no ack' (233))'",
+        },
+        [
+            CommandRefused(
+                AT,
+                TUB,
+                "z2m: Publish 'set' 'state' to 'Water Heater' failed: 'Error: "
+                '… 0,"reservedBits":0,"writeUndiv":false}) failed '
+                "(Data request failed with error: 'MAC no ack' (233))'",
+            )
+        ],
+    ),
     (
         Z2M,
         Z2M_LOG,

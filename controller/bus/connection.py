@@ -13,7 +13,14 @@ import socket
 from typing import TYPE_CHECKING, NoReturn
 
 from controller.bus.client_ids import ClientIds
-from controller.bus.messages import ControllerId, IncomingMessage, Rejection, ReplyAddress, StatusRequested
+from controller.bus.messages import (
+    ControllerId,
+    IncomingMessage,
+    OwnRetained,
+    Rejection,
+    ReplyAddress,
+    StatusRequested,
+)
 from controller.bus.requests import DuplicateFilter
 from controller.bus.rivals import ControllerSeen, Rivals
 from controller.core.effects import SendReply
@@ -28,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from controller.bus.messages import Publication
-    from controller.bus.topics import Topics
+    from controller.bus.topics import BusNews, Topics
     from controller.core.events import Event
     from hw.broker_socket import Broker
     from hw.broker_tls import CertificateDates
@@ -92,6 +99,7 @@ class BusClient:
         self._ids = ClientIds(topics.site, self.instance)
         self._requests = DuplicateFilter()
         self.on_status_request: Callable[[ReplyAddress | None], None] = lambda _reply: None
+        self.on_own_retained: Callable[[str], None] = lambda _name: None
         self._warnings = RateLimit(MAX_WARNINGS, WARNINGS_WINDOW_S)
 
     @property
@@ -252,6 +260,8 @@ class BusClient:
         link.subscribe((*topics.client_topics(wildcards=link.limits.wildcards), topics.names.alive))
         # As published: a request with the retain flag is refused at once, not only when the broker delivers its copy.
         link.subscribe(topics.request_topics(wildcards=link.limits.wildcards), as_published=True)
+        # Last: a program that died, and clients that are gone, leave retained messages that nothing else would clear.
+        link.subscribe(topics.own_topics(wildcards=link.limits.wildcards), own=False)
 
     def _lose(self, reason: str) -> None:
         if reason != self._last_loss:  # a broker that is down for a day is reported once
@@ -274,9 +284,7 @@ class BusClient:
         for parsed in self._topics.read(message):
             self._handle_parsed(message, parsed)
 
-    def _handle_parsed(
-        self, message: IncomingMessage, parsed: Event | StatusRequested | ControllerSeen | Rejection
-    ) -> None:
+    def _handle_parsed(self, message: IncomingMessage, parsed: Event | BusNews | Rejection) -> None:
         if (
             isinstance(parsed, Requested)
             and isinstance(parsed.reply, ReplyAddress)
@@ -287,6 +295,8 @@ class BusClient:
             self._refuse(message, parsed)
         elif isinstance(parsed, StatusRequested):
             self.on_status_request(parsed.reply)
+        elif isinstance(parsed, OwnRetained):
+            self.on_own_retained(parsed.name)
         elif isinstance(parsed, ControllerSeen):
             if self.rivals.seen(parsed, message.at):
                 self.news.set()

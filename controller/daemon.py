@@ -35,6 +35,7 @@ from controller.runtime.state_lock import StateDirLock, StateDirLockedError
 from controller.storage import broker_address
 from controller.storage.store import Store
 from controller.version import version
+from rules.panel import CircuitId
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,6 +115,7 @@ class Daemon:
         self._bus = self._connection()
         self._status_requests: asyncio.Queue[ReplyAddress | None] = asyncio.Queue()
         self._bus.on_status_request = self._status_requests.put_nowait
+        self._bus.on_own_retained = self._clear_left_over
         self._bus.urgent = lambda: self._engine.sheds
         for sentence in error_lines(wrong):
             _log.error("%s", sentence)
@@ -295,6 +297,18 @@ class Daemon:
 
     def _may_publish(self) -> bool:
         return not self._publications_deferred and self._engine.opening_settles_at() is None
+
+    def _clear_left_over(self, name: str) -> None:
+        """Remove a retained message of an earlier run if what it is about does not exist any more."""
+        group, _, leaf = name.partition("/")
+        exists = {
+            "circuits": lambda: self._engine.circuit_view(CircuitId(leaf)) is not None,
+            "alarms": lambda: self._engine.alarm_view(leaf) is not None,
+            "meters": lambda: leaf in self._configuration.meters,
+            "demand": lambda: self._configuration.meter is not None,
+        }
+        if not exists[group]():
+            self._bus.publish(self._topics.cleared(name))
 
     def _publish_status(self, then: Sequence[Publication]) -> None:
         """Publish all of the status, and after it these messages."""

@@ -162,18 +162,18 @@ class MqttConnection:
 
     # --- public -------------------------------------------------------------------------------------------------------
 
-    def subscribe(self, filters: Iterable[str], *, as_published: bool = False, no_local: bool = False) -> None:
+    def subscribe(self, filters: Iterable[str], *, as_published: bool = False, own: bool = True) -> None:
         """Subscribe to these topics, in this order.
 
         At QoS 0: TCP loses nothing on an open connection, and nothing survives a closed one. At QoS 1 the broker would
         send its retained topics in waves of 20, and drop those beyond its queue.
 
-        `as_published`: a live message published with the retain flag keeps that flag. `no_local`: our own messages are
-        not sent to us (both MQTT v5 only).
+        `as_published`: a live message published with the retain flag keeps that flag (MQTT v5 only).
+        `own`: whether this connection's own messages are delivered as well (never with MQTT v5 if False).
         """
         for batch in self.limits.batches(tuple(filters)):
             if self._v5:
-                options = SubscribeOptions(qos=0, noLocal=no_local, retainAsPublished=as_published)
+                options = SubscribeOptions(qos=0, noLocal=not own, retainAsPublished=as_published)
                 self._client.subscribe([(topic, options) for topic in batch])
             else:
                 self._client.subscribe([(topic, 0) for topic in batch])

@@ -21,7 +21,10 @@ NOTICE_S = 1.0
 
 
 class DrillPreconditions(NamedTuple):
-    """State of the house when a drill is requested. `sheds`: number of circuits that the drill would switch off."""
+    """State of the house when a drill is requested.
+
+    `owed`, `under_way`: names of circuits. `sheds`: number of circuits that the drill would switch off.
+    """
 
     state: str
     on_utility: bool
@@ -43,11 +46,15 @@ def _objections(standing: DrillPreconditions) -> Iterator[tuple[bool, str]]:
     """Yield each possible objection with whether it applies, the most serious first."""
     owed, under_way = ", ".join(standing.owed), ", ".join(standing.under_way)
     yield not standing.on_utility, "the contact is not known to be closed: a drill needs a house on utility"
-    unfinished = standing.outage_open or standing.state != "utility"
-    yield unfinished, "an outage or a drill is still open: wait until all circuits are restored"
-    yield not standing.stable, "utility is not stable yet: try again in a minute"
+    yield standing.outage_open, "an outage or a drill is still open: wait until all circuits are restored"
+    yield standing.state == "restoring", "circuits are still being restored: try again in a minute"
+    unstable = not standing.stable or standing.state != "utility"
+    yield unstable, "utility is not stable yet: try again in a minute"
     yield bool(under_way), f"a command is still in flight for {under_way}: try again in a minute"
-    yield bool(owed), f"still owed from before: {owed}: send `loadshed ask restore` or `forget` first"
+    yield (
+        bool(owed),
+        f"still to be restored: {owed}. First `loadshed ask restore all`, or `loadshed ask forget` and the id",
+    )
     yield not standing.connected, "the broker is disconnected: no breaker can be reached"
     yield (
         standing.disk_failing,

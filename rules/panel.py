@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NewType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from rules.device import DeviceTraits
 
@@ -110,6 +110,10 @@ class Panel:
     def of(cls, *circuits: Circuit) -> Panel:
         """Return the panel that holds these circuits."""
         return cls({circuit.id: circuit for circuit in circuits})
+
+    def names(self, circuits: Iterable[CircuitId]) -> tuple[str, ...]:
+        """Return the names of these circuits, sorted. Of a circuit that is not in the file, its id."""
+        return tuple(sorted(self[one].name if one in self else str(one) for one in circuits))
 
     def with_companion(self) -> Panel:
         """Return the panel of a house whose energy monitor sheds 2nd Gen breakers, unless the file has it otherwise."""

@@ -82,6 +82,12 @@ class HouseStatus:
         elif book is not None and fields is not None:
             book[leaf] = fields
 
+    def forget(self) -> None:
+        """Drop circuits and alarms before they are received again: some may be gone. The last state stays."""
+        self.availability = None
+        self.circuits.clear()
+        self.alarms.clear()
+
     @property
     def trouble(self) -> str | None:
         """Return why the present state is unknown; None if it is known."""

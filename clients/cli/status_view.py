@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from clients.bus_client.status import age_s, ago_s, is_stale
 from clients.terminal.color import BOLD, GREEN, RED, YELLOW, colored
 from clients.terminal.tables import format_span, table, wrapped
-from clients.terminal.times import date_and_time, short_time
+from clients.terminal.times import date_and_time, short_time, time_of_day
 from rules.controllability import uncontrollable_reason
 from rules.panel import Circuit, CircuitId, Kind, Tag
 
@@ -56,7 +56,47 @@ def status_text(site: Site, house: HouseStatus, reason: str | None, now: float) 
     """Return the screen. `reason`: why the present state is unknown; None if it is known. `now`: UTC seconds."""
     if reason is not None:
         return "\n".join(_unknown(site, house, reason, now))
-    parts = (_head(house, site, now), _demand(house, site, now), _alarms(house, now), _circuits(house, now))
+    circuits = _circuits(house, now)
+    return _screen(_head(house, site, now), _demand(house, site, now), _alarms(house, now), circuits)
+
+
+def watch_text(site: Site, house: HouseStatus, reason: str | None, now: float, rows: int) -> str:
+    """Return the live screen in at most `rows` lines; other arguments as for `status_text`.
+
+    If the terminal is too low, the explanations are left out first, then what to do about the alarms, and then lines
+    at the end. It is stated what was left out.
+    """
+    foot = wrapped(f"{time_of_day(now)}; Ctrl-C ends")
+    text = status_text(site, house, reason, now)
+    if reason is None and not _fits(text, foot, rows):
+        foot = wrapped(f"{time_of_day(now)}; Ctrl-C ends. Reasons: `loadshed status`")
+        for brief in (False, True):
+            alarms, circuits = _alarms(house, now, brief=brief), _brief_circuits(house, now)
+            text = _screen(_head(house, site, now), _demand(house, site, now), alarms, circuits)
+            if _fits(text, foot, rows):
+                break
+    return f"{text}\n\n{foot}" if _fits(text, foot, rows) else f"{_cut(text, rows - _height(foot))}\n{foot}"
+
+
+def _fits(text: str, foot: str, rows: int) -> bool:
+    return _height(text) + 1 + _height(foot) <= rows
+
+
+def _height(text: str) -> int:
+    return text.count("\n") + 1
+
+
+def _cut(text: str, rows: int) -> str:
+    """Return the first lines, and how many are missing."""
+    lines = text.split("\n")
+    if len(lines) <= rows:
+        return text
+    shown = max(1, rows - 1)
+    return "\n".join((*lines[:shown], f"... {len(lines) - shown} more lines: enlarge the window"))
+
+
+def _screen(*parts: Iterator[str]) -> str:
+    """Return the parts with a blank line between them, the words to notice in color."""
     text = "\n\n".join("\n".join(lines) for part in parts if (lines := list(part)))
     for word, color in _WORDS_IN_COLOR.items():
         text = text.replace(word, colored(word, color, BOLD))
@@ -80,7 +120,8 @@ def _head(house: HouseStatus, site: Site, now: float) -> Iterator[str]:
         title += f": {_shed_counts(house, state)}"
     yield wrapped(colored(title, BOLD, YELLOW if name in _SHEDS else GREEN), "  ", first="")
     number = state.get("outage")
-    yield _since(state, now) + (f"; {'drill' if drill else 'outage'} {number}" if number is not None else "")
+    which = f"; {'drill' if drill else 'outage'} {number}" if number is not None else ""
+    yield wrapped(_since(state, now) + which, "  ", first="")
     if state.get("source") == "unknown":
         yield wrapped("The contact position is unknown: outages cannot be detected.", "  ", first="")
     yield from _waits(state, now)
@@ -162,21 +203,29 @@ def _demand(house: HouseStatus, site: Site, now: float) -> Iterator[str]:
         read_s = _number(demand, "age_s")
         published_s = ago_s(demand, now)
         if read_s is None or published_s is None:
-            yield "demand     unknown now: no figure yet"
+            start = "no figure yet. For about a minute after a start, the meter has counted too little"
+            text = "the meter does not respond" if "meter-stale" in house.alarms else start
+            yield _beside("demand", f"unknown now: {text}")
         else:
-            yield f"demand     unknown now: the last reading is {format_span(read_s + published_s)} old"
+            yield _beside("demand", f"unknown now: the last reading is {format_span(read_s + published_s)} old")
     else:
         quality = {"coarse": ", from the coarse register"}.get(str(demand.get("kw_quality")), "")
         read_s = (_number(demand, "age_s") or 0.0) + max(0.0, age_s(demand, now) or 0.0)
         most = "≤ " if demand.get("kw_is_upper_bound") is True else ""
         kw = _number(demand, "kw") or 0.0
-        yield f"demand     {most}{kw:.2f} kW now{_share(site, kw)} ({format_span(read_s)} ago{quality})"
+        yield _beside("demand", f"{most}{kw:.2f} kW now{_share(site, kw)} ({format_span(read_s)} ago{quality})")
     averages = (("demand_5min_kw", "5 min"), ("demand_15min_kw", "15 min"), ("peak_15min_kw", "peak of 15 min"))
-    yield "           " + ", ".join(_average(demand, key, what) for key, what in averages)
+    if any(_number(demand, key) is not None for key, _ in averages):
+        yield _beside("", ", ".join(_average(demand, key, what) for key, what in averages))
     if (energy_kwh := _number(demand, "energy_kwh")) is not None:
-        yield f"register   {energy_kwh:.1f} kWh"
+        yield _beside("register", f"{energy_kwh:.1f} kWh")
     if (totalizer_kwh := _number(demand, "totalizer_kwh")) is not None:
-        yield f"totalizer  {totalizer_kwh:.1f} kWh counted at the 1 kWh output"
+        yield _beside("totalizer", f"{totalizer_kwh:.1f} kWh counted at the 1 kWh output")
+
+
+def _beside(head: str, text: str) -> str:
+    """Return a paragraph beside its heading."""
+    return wrapped(text, " " * 11, first=f"{head:11}")
 
 
 def _share(site: Site, kw: float) -> str:
@@ -191,12 +240,13 @@ def _average(demand: Fields, key: str, what: str) -> str:
     return f"{what} {kw:.2f} kW" + (" (not full yet)" if isinstance(partial, list) and key in partial else "")
 
 
-def _alarms(house: HouseStatus, now: float) -> Iterator[str]:
+def _alarms(house: HouseStatus, now: float, *, brief: bool = False) -> Iterator[str]:
     for name, alarm in sorted(house.alarms.items()):
         old_s, lasted = age_s(alarm, now, "since"), _lasted(alarm, now, "since")
         since = f" (since {short_time(now - old_s)}, {lasted})" if old_s is not None and lasted else ""
         yield wrapped(f"ALARM {name}{since}: {alarm.get('message')}", "      ", first="")
-        yield wrapped(f"To do: {alarm.get('action')}", "      ", first="      ")
+        if not brief:
+            yield wrapped(f"To do: {alarm.get('action')}", "      ", first="      ")
 
 
 def _circuits(house: HouseStatus, now: float) -> Iterator[str]:
@@ -209,6 +259,29 @@ def _circuits(house: HouseStatus, now: float) -> Iterator[str]:
     yield table(heads, rows, right=(2,))
     if any(fields.get("rank") is not None for fields in house.circuits.values()):
         yield wrapped("rank: order in which circuits are switched on again, 1 first; 9 is switched off first.")
+
+
+def _brief_circuits(house: HouseStatus, now: float) -> Iterator[str]:
+    """Return a line per circuit, without its explanation."""
+    unconfirmed = set(_ids((house.state or {}).get("unconfirmed")))
+    rows = []
+    for circuit, fields in sorted(house.circuits.items(), key=_panel_order):
+        _, position, _ = _standing(fields, now, circuit in unconfirmed)
+        controllable = fields.get("controllable") is not False
+        when = _on_again(fields, now) if controllable else "manual only"
+        rows.append((_spaces(fields), str(fields.get("name") or circuit), position, when))
+    lines = table(("space", "circuit", "is", "on again"), rows).split("\n")
+    if len(lines) > len(rows) + 2:  # the terminal is too narrow for columns
+        lines = [", ".join(filter(None, row[1:3])) for row in rows]
+    yield from lines
+
+
+def _on_again(fields: Fields, now: float) -> str:
+    """Return when a circuit is expected to be on again, or that it waits for a request; empty: neither."""
+    in_s = age_s(fields, now, "back_at")
+    if in_s is not None and in_s < 0:
+        return f"about {short_time(now - in_s)}"
+    return "on request" if fields.get("remedy") is not None else ""
 
 
 def _panel_order(item: tuple[str, Fields]) -> tuple[int, str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from clients.drill.demand_readings import PowerReading
     from controller.config.loader import Configuration
     from rules.json_types import Json
-    from rules.panel import Circuit
+    from rules.panel import Circuit, Panel
 
 _OFF = (Position.OFF, Position.TRIPPED)
 
@@ -171,7 +171,7 @@ def plan(
         demand,
         configuration.generator.kw if configuration.generator else None,
         tuple(_unknown(told, trouble, demand, lines, has_meter=configuration.meter is not None)),
-        _refused(told, trouble, sum(1 for line in lines if line.action in _SENT)),
+        _refused(configuration.panel, told, trouble, sum(1 for line in lines if line.action in _SENT)),
     )
 
 
@@ -185,7 +185,7 @@ def _with_times(lines: Sequence[PlannedCircuit], for_s: float, stagger_s: float)
 
 def _line(circuit: Circuit, told: HouseStatus | None, known: MeasuredLoad | None) -> PlannedCircuit:
     said = told.circuits.get(circuit.id, {}) if told is not None else {}
-    taken_over = _names(told.state or {}, "taken_over") if told is not None else ()
+    taken_over = _ids(told.state or {}, "taken_over") if told is not None else set()
     position = _position(said.get("position"))
     answers = said.get("available") if isinstance(said.get("available"), bool) else None
     position_word = "unknown" if position is None else position.value
@@ -275,21 +275,19 @@ def _unknown(
         yield f"Load in kW of circuits that were never measured: {', '.join(never)}."
 
 
-def _refused(told: HouseStatus | None, trouble: str | None, to_shed: int) -> str | None:
+def _refused(panel: Panel, told: HouseStatus | None, trouble: str | None, to_shed: int) -> str | None:
     """Return why the controller would refuse a live drill now, as far as can be seen from here; None: it would not."""
     if told is None:
         return trouble
     state = told.state or {}
-    owed = set(_names(state, "owed"))
-    # A circuit that is on and owed is only watched, for a minute: it needs no restore or forget.
-    watched = {circuit for circuit in owed if told.circuits.get(CircuitId(circuit), {}).get("position") == "on"}
+    watched = _ids(state, "late_off_watch")
     standing = DrillPreconditions(
         state=str(state.get("state")),
         on_utility=state.get("source") == "utility",
         stable=state.get("stable_at") is None,
         outage_open=state.get("outage") is not None,
-        owed=tuple(sorted(owed - watched)),
-        under_way=tuple(sorted({*_names(state, "unconfirmed")} | watched)),
+        owed=panel.names(_ids(state, "owed") - watched),
+        under_way=panel.names(_ids(state, "unconfirmed") | watched),
         connected=True,
         disk_failing="disk-failing" in told.alarms,
         sheds=to_shed,
@@ -297,6 +295,7 @@ def _refused(told: HouseStatus | None, trouble: str | None, to_shed: int) -> str
     return refusal_reason(standing)
 
 
-def _names(fields: Mapping[str, Json], key: str) -> tuple[str, ...]:
-    names = fields.get(key)
-    return tuple(map(str, names)) if isinstance(names, list) else ()
+def _ids(fields: Mapping[str, Json], key: str) -> set[CircuitId]:
+    """Return the circuits that a field lists."""
+    listed = fields.get(key)
+    return {CircuitId(str(one)) for one in listed} if isinstance(listed, list) else set()

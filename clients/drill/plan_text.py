@@ -20,24 +20,25 @@ def plan_text(plan: DrillPlan) -> str:
     """Return what a drill would do, in shedding order, with everything to know before it."""
     heads = ("circuit", "space", "is now", "load", "in a drill", "reason, and when it is on again")
     rows = [_row(line) for line in plan.lines]
+    refused = [wrapped(sentence(f"A live drill would be REFUSED now: {plan.refused}"))] if plan.refused else []
     parts = (
-        [wrapped(_summary(plan))],
+        refused,
+        [wrapped(_summary(plan, refused=bool(refused)))],
         [table(heads, rows)],
         [wrapped(said) for said in _sentences(plan)],
         _listed("Unknown now:", plan.unknown),
-        [wrapped(sentence(f"A live drill would be REFUSED now: {plan.refused}"))] if plan.refused else [],
     )
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 
-def _summary(plan: DrillPlan) -> str:
-    count = len(plan.goes_off)
+def _summary(plan: DrillPlan, *, refused: bool) -> str:
+    count, begin = len(plan.goes_off), "Once it is possible, a drill" if refused else "A drill now"
     if not count:
         silent = f"; {len(plan.silent)} would not be confirmed" if plan.silent else ""
-        return f"A drill now would switch no circuit off{silent}."
+        return f"{begin} would switch no circuit off{silent}."
     circuits = "1 circuit" if count == 1 else f"{count} circuits"
     at_once = "" if count == 1 else ", all at once,"
-    return f"A drill now would switch {circuits} off{at_once} for {format_span(plan.for_s)}. Load: {_how_much(plan)}."
+    return f"{begin} would switch {circuits} off{at_once} for {format_span(plan.for_s)}. Load: {_how_much(plan)}."
 
 
 def _how_much(plan: DrillPlan) -> str:

@@ -13,7 +13,14 @@ import socket
 from typing import TYPE_CHECKING, NoReturn
 
 from controller.bus.client_ids import ClientIds
-from controller.bus.messages import ControllerId, IncomingMessage, Rejection, ReplyAddress, StatusRequested
+from controller.bus.messages import (
+    ControllerId,
+    IncomingMessage,
+    OwnRetained,
+    Rejection,
+    ReplyAddress,
+    StatusRequested,
+)
 from controller.bus.requests import DuplicateFilter
 from controller.bus.retained_commands import SEARCH_S, RetainedCommands
 from controller.bus.rivals import ControllerSeen, Rivals
@@ -29,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from controller.bus.messages import Publication
-    from controller.bus.topics import Topics
+    from controller.bus.topics import BusNews, Topics
     from controller.core.events import Event
     from hw.broker_socket import Broker
     from hw.broker_tls import CertificateDates
@@ -95,6 +102,7 @@ class BusClient:
         self._requests = DuplicateFilter()
         self._retained_commands = RetainedCommands()
         self.on_status_request: Callable[[ReplyAddress | None], None] = lambda _reply: None
+        self.on_own_retained: Callable[[str], None] = lambda _name: None
         self._warnings = RateLimit(MAX_WARNINGS, WARNINGS_WINDOW_S)
 
     @property
@@ -259,11 +267,13 @@ class BusClient:
         # As published: a request with the retain flag is refused at once, not only when the broker delivers its copy.
         link.subscribe(topics.request_topics(wildcards=link.limits.wildcards), as_published=True)
         self._search_commands(link)
+        # Last: a program that died, and clients that are gone, leave retained messages that nothing else would clear.
+        link.subscribe(topics.own_topics(wildcards=link.limits.wildcards), own=False)
 
     def _search_commands(self, link: MqttConnection) -> None:
         """Look for retained messages on the command topics, now and as long as the connection lasts."""
         self._retained_commands.begin_search()
-        link.subscribe(self._topics.devices.command_topics(), as_published=True, no_local=True)
+        link.subscribe(self._topics.devices.command_topics(), as_published=True, own=False)
         asyncio.get_running_loop().call_later(SEARCH_S, self._end_search, link)
 
     def _end_search(self, link: MqttConnection) -> None:
@@ -301,9 +311,7 @@ class BusClient:
         if found is not None:
             self._on_event(found)
 
-    def _handle_parsed(
-        self, message: IncomingMessage, parsed: Event | StatusRequested | ControllerSeen | Rejection
-    ) -> None:
+    def _handle_parsed(self, message: IncomingMessage, parsed: Event | BusNews | Rejection) -> None:
         if (
             isinstance(parsed, Requested)
             and isinstance(parsed.reply, ReplyAddress)
@@ -314,6 +322,8 @@ class BusClient:
             self._refuse(message, parsed)
         elif isinstance(parsed, StatusRequested):
             self.on_status_request(parsed.reply)
+        elif isinstance(parsed, OwnRetained):
+            self.on_own_retained(parsed.name)
         elif isinstance(parsed, ControllerSeen):
             if self.rivals.seen(parsed, message.at):
                 self.news.set()

@@ -33,6 +33,12 @@ class ControllerId(NamedTuple):
     address: str
 
 
+class OwnRetained(NamedTuple):
+    """A retained message of the controller's own topics, of any run. `name`: below the site's base."""
+
+    name: str
+
+
 class StatusRequested(NamedTuple):
     """A program asks the controller to publish all of its status now. `reply`: None if it expects no reply."""
 

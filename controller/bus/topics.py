@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from controller.bus import payloads
 from controller.bus.client_reports import KNOWN_CLIENTS, parse_client_report
 from controller.bus.device_topics import DeviceTopics
-from controller.bus.messages import Publication, Rejection, ReplyAddress, StatusRequested, shown
+from controller.bus.messages import OwnRetained, Publication, Rejection, ReplyAddress, StatusRequested, shown
 from controller.bus.outage_classes import OutageClasses
 from controller.bus.profiles.native import NATIVE
 from controller.bus.profiles.schema import Profile, fill
 from controller.bus.requests import ANY_REQUEST, ASK_KINDS, MAX_TEXT_LENGTH, STATUS_REQUEST, parse_request
-from controller.bus.rivals import parse_alive
+from controller.bus.rivals import ControllerSeen, parse_alive
 from controller.config.local_time import LocalTime
 from controller.core.events import (
     ContactAlive,
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from controller.bus.contact_device import ContactDevice
     from controller.bus.messages import ControllerId, IncomingMessage
-    from controller.bus.rivals import ControllerSeen
     from controller.core.effects import LogEvent, PublishMeter, QueryDevice, SendReply, SwitchOff, SwitchOn
     from controller.core.events import Event, Requested
     from controller.core.views import AlarmView, CircuitView, OutageView, StateView, WallClock
@@ -164,6 +163,9 @@ class ContactTopics:
     query_payload: str = ""
 
 
+BusNews = StatusRequested | ControllerSeen | OwnRetained
+"""Message that concerns the connection and its topics, not the decisions."""
+
 _NOT_SUBSCRIBED = "the controller does not subscribe to this topic"
 
 
@@ -223,7 +225,13 @@ class Topics:
             return (self.names.ask(ANY),)
         return tuple(self.names.ask(request) for request in (*ASK_KINDS, ANY_REQUEST, STATUS_REQUEST))
 
-    def read(self, message: IncomingMessage) -> Sequence[Event | StatusRequested | ControllerSeen | Rejection]:
+    def own_topics(self, *, wildcards: bool = True) -> tuple[str, ...]:
+        """Return those of the controller's own topics that an earlier run may have left. `wildcards`: as above."""
+        names = self.names
+        groups = (names.circuit(ANY), names.alarm(ANY), names.meter(ANY)) if wildcards else ()
+        return (*groups, names.demand)
+
+    def read(self, message: IncomingMessage) -> Sequence[Event | BusNews | Rejection]:
         """Return the events of a message, or a rejection if it is not valid; empty: it changes nothing."""
         if self.contact_device is not None and self.contact_device.reads(message.topic):
             return self._contact_and_circuits(self.contact_device, message)
@@ -250,17 +258,19 @@ class Topics:
             events, rejection = [*events, *more], rejection or refused
         return events if events or rejection is None else (rejection,)
 
-    def _parse(self, message: IncomingMessage) -> Event | StatusRequested | ControllerSeen | Rejection | None:
+    def _parse(self, message: IncomingMessage) -> Event | BusNews | Rejection | None:
         if self.contact is not None and message.topic == self.contact.topic:
             return self._contact_position(self.contact, message)
         if self.contact is not None and message.topic == self.contact.availability_topic:
             return self._contact_availability(self.contact, message)
-        event: Event | StatusRequested | ControllerSeen | Rejection | None = Rejection(_NOT_SUBSCRIBED)
+        event: Event | BusNews | Rejection | None = Rejection(_NOT_SUBSCRIBED)
         if not message.topic.startswith(self.names.base):
             return event
         match self.names.name_of(message.topic).split("/"):
             case ["breakers", circuit, "state" | "availability"] if circuit not in self.circuits:
                 event = Rejection("circuits.toml has no circuit with this id")
+            case ["circuits" | "alarms" | "meters", _] | ["demand"]:
+                event = OwnRetained(self.names.name_of(message.topic)) if message.retained and message.payload else None
             case ["controller", "alive"]:
                 event = parse_alive(message)
             case ["clients", client, "state"]:
@@ -348,6 +358,10 @@ class Topics:
 
     def circuit(self, view: CircuitView, wall: WallClock) -> Publication:
         return _retained(self.names.circuit(view.id), payloads.circuit(view, wall, self.local_time))
+
+    def cleared(self, name: str) -> Publication:
+        """Return what removes a retained message of this site. `name`: below the site's base."""
+        return _retained(self.names.base + name, b"")
 
     def cleared_circuit(self, circuit: CircuitId) -> Publication:
         return _retained(self.names.circuit(circuit), b"")

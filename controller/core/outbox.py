@@ -156,7 +156,8 @@ class Outbox:
 
     def republish_all(self, circuits: Iterable[CircuitId], *, demand: bool) -> None:
         """Publish everything: the broker may have lost it. The topics of alarms that are not active are cleared."""
-        self._queue.republish_all(circuits, (*(alarm.value for alarm in Alarm), *RETIRED_IDS), demand=demand)
+        alarms = (*(alarm.value for alarm in Alarm), *RETIRED_IDS, *(view.id for view in self.alarms))
+        self._queue.republish_all(circuits, alarms, demand=demand)
 
     def deadline(self) -> float | None:
         """Return when a rate-limited publication is due (monotonic seconds); None: none is waiting."""

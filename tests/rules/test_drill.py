@@ -29,10 +29,11 @@ def test_a_quiet_house_on_utility_may_be_drilled() -> None:
     [
         (FREE._replace(on_utility=False), "not known to be closed"),
         (FREE._replace(outage_open=True), "still open"),
-        (FREE._replace(state="restoring"), "still open"),
+        (FREE._replace(state="restoring"), "still being restored"),
+        (FREE._replace(state="stabilizing"), "not stable yet"),
         (FREE._replace(stable=False), "not stable yet"),
         (FREE._replace(under_way=("tub", "dryer")), "tub, dryer: try again"),
-        (FREE._replace(owed=("tub",)), "still owed from before: tub:"),
+        (FREE._replace(owed=("tub",)), "still to be restored: tub. First"),
         (FREE._replace(connected=False), "broker is disconnected"),
         (FREE._replace(disk_failing=True), "does not accept writes"),
         (FREE._replace(sheds=0), "nothing to switch off"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import TYPE_CHECKING, Literal
 
@@ -226,3 +227,49 @@ async def _open_in_a_stall(house: ProcessHouse) -> None:
     await house.is_shed(since=mark)
     opened = next(number for number, one in enumerate(house.recorder.said[mark:], mark) if one.payload == b"open")
     assert not house.words("ON", opened)
+
+
+LEFT_OVER = ("alarms/notify-login", "alarms/owed", "meters/barn", "demand", "circuits/pool")
+"""Topics of a client that is gone, of an earlier version, and of meters and a circuit that are not in the files."""
+
+
+async def test_retained_messages_of_what_exists_no_more_are_removed_at_a_start(tmp_path: Path) -> None:
+    """The program was killed; then a client was removed, and a meter and a circuit left the files. An alarm stays."""
+    async with ProcessHouse(tmp_path) as house:
+        await house.begin()
+        problem = {"id": "login", "message": "Expired.", "action": "Log in again.", "circuits": []}
+        said = json.dumps({"state": "online", "problems": [problem]}).encode()
+        await house.publish((f"loadshed/{SITE}/clients/leviton/state", said), retain=True)
+        await house.until(lambda: house.happened("alarm_raised", alarm="leviton-login"), "the client's alarm is raised")
+        await house.program.kill()
+        await house.publish(*((f"loadshed/{SITE}/{name}", b'{"id": "x"}') for name in LEFT_OVER), retain=True)
+        mark = house.mark
+        await house.program.start()
+        for name in LEFT_OVER:
+            await house.until(
+                lambda name=name: any(not one.payload for one in house.recorder.on(name, mark)),  # type: ignore[misc]
+                f"{name} is removed",
+            )
+        await house.until(
+            lambda: house.happened("alarm_raised", mark, alarm="leviton-login"), "the client's alarm is raised again"
+        )
+        last = house.recorder.last("alarms/leviton-login")
+        assert last is not None
+        assert last.payload
+        assert all(house.circuit(one.id) for one in house.circuits)
+
+
+async def test_the_alarms_of_clients_are_published_again_to_a_broker_that_forgot_them(tmp_path: Path) -> None:
+    """A broker without persistence restarts; the client publishes the same as before."""
+    async with ProcessHouse(tmp_path) as house:
+        await house.begin()
+        problem = {"id": "login", "message": "Expired.", "action": "Log in again.", "circuits": []}
+        said = json.dumps({"state": "online", "problems": [problem]}).encode()
+        await house.publish((f"loadshed/{SITE}/clients/leviton/state", said), retain=True)
+        await house.until(lambda: house.happened("alarm_raised", alarm="leviton-login"), "the client's alarm is raised")
+        await house.stop_broker()
+        mark = house.mark
+        await house.start_broker()
+        await house.until(
+            lambda: any(one.payload for one in house.recorder.on("alarms/leviton-login", mark)), "it is published again"
+        )

@@ -6,7 +6,6 @@ reply topic of its own, so that an answer needs no number to be recognized.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from controller.bus.profiles.family import ContactProfile, Family, numbered_channel
@@ -111,7 +110,7 @@ def _profile(address: Address, _settings: Settings) -> Profile:
 
 def _contact(address: Address, _settings: Settings) -> ContactProfile:
     name = (address.channel or "").removeprefix("input:")
-    channel = numbered_channel(replace(address, channel=name or None), 0, 15, default=0)
+    channel = numbered_channel(address._replace(channel=name or None), 0, 15, default=0)
     return fill(_CONTACT, {"address": address.name, "channel": str(channel)})
 
 

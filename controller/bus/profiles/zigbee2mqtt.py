@@ -112,7 +112,7 @@ def _contact(address: Address, settings: Settings) -> ContactProfile:
     if not _reports_itself(address, settings):
         return contact
     proof = f"a battery sensor reports each movement and cannot be asked: {_ASLEEP}"
-    return replace(contact, evidence=ContactEvidence.DEVICE, proof=proof)
+    return contact._replace(evidence=ContactEvidence.DEVICE, proof=proof)
 
 
 def _check_name(address: Address) -> None:

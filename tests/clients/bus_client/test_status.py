@@ -13,7 +13,7 @@ import pytest
 from clients.bus_client.site import Site
 from clients.bus_client.status import HouseStatus, fetch_status, status_fields
 from clients.cli import main
-from clients.cli.status_view import status_text
+from clients.cli.status_view import status_text, watch_text
 from hw.broker_socket import Broker
 from tests.controller_stub import controller_stub
 from tests.mosquitto import Mosquitto
@@ -124,6 +124,61 @@ def test_the_time_of_return_is_shown_in_local_time() -> None:
 def test_demand_is_shown_as_a_share_of_the_generator() -> None:
     """If its rating is configured."""
     assert "3.20 kW now, 23 % of 14 kW" in status_text(Site("home", Broker(), generator_kw=14.0), told(), None, NOW)
+
+
+def big_house() -> HouseStatus:
+    """Return a house of twelve circuits on standby, with long explanations and an alarm."""
+    house = told()
+    for number in range(1, 13):
+        why = "switched off by the controller: nonessential; is restored in its turn when utility is stable"
+        house.take(f"circuits/c{number}", payload(circuit(f"Circuit {number}", [number], why=why)))
+    return house
+
+
+@pytest.mark.parametrize("rows", [60, 30, 24, 10, 4])
+@pytest.mark.parametrize("columns", [30, 40, 60, 80, 120])
+def test_the_live_screen_fits_the_terminal(rows: int, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state is in the first line always; what is left out is stated."""
+    monkeypatch.setattr("clients.terminal.tables.terminal_width", lambda: columns)
+    text = watch_text(SITE, big_house(), None, NOW, rows)
+    lines = text.split("\n")
+    assert len(lines) <= max(rows, 5)
+    assert max(map(len, lines)) <= max(columns, 38)
+    assert lines[0].startswith("ON GENERATOR")
+    assert "Ctrl-C ends" in " ".join(text.split())
+    whole = all(f"Circuit {number}" in text for number in range(1, 13))
+    assert whole or "more lines: enlarge the window" in text
+
+
+def test_a_low_terminal_shows_each_circuit_in_a_line() -> None:
+    """Without its explanation, with the time of its return or what it waits for."""
+    house = big_house()
+    back = circuit("Pool pump", [20], back_at="2027-01-15T08:06:00.000Z")
+    house.take("circuits/pool", payload(back))
+    house.take("circuits/sauna", payload(circuit("Sauna", [21], remedy="restore")))
+    lines = watch_text(SITE, house, None, NOW, 32).split("\n")
+    assert len(lines) <= 32
+    assert any(line.split() == ["20", "Pool", "pump", "off", "about", "08:06"] for line in lines)
+    assert any(line.split() == ["21", "Sauna", "off", "on", "request"] for line in lines)
+    assert any("Garage" in line and line.endswith("manual only") for line in lines)
+    assert not any("switched off by the controller" in line for line in lines)
+
+
+def test_the_live_screen_shows_an_unknown_state_as_unknown() -> None:
+    """With the reason, and the last known state named as such."""
+    text = watch_text(SITE, told(), "the broker refuses", NOW, 24)
+    assert text.startswith("UNKNOWN: ")
+    assert "Last known state, which may be out of date" in " ".join(text.split())
+
+
+def test_before_the_first_figure_the_wait_is_explained() -> None:
+    """The meter counts in steps; if it does not respond, that is the reason."""
+    nothing = dict.fromkeys(("kw", "age_s", "demand_5min_kw", "demand_15min_kw", "peak_15min_kw"))
+    house = told(demand={**DEMAND, **nothing, "kw_quality": "none"})
+    assert "For about a minute after a start" in (text := status_text(SITE, house, None, NOW))
+    assert "unknown yet" not in text
+    house.alarms["meter-stale"] = {"id": "meter-stale", "message": "No reading.", "action": "Check it."}
+    assert "unknown now: the meter does not respond" in status_text(SITE, house, None, NOW)
 
 
 def test_an_alarm_says_for_how_long_it_has_stood() -> None:

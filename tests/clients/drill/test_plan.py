@@ -216,17 +216,21 @@ def test_a_failing_disk_and_an_unsteady_utility_are_reasons_too() -> None:
     assert "not stable yet" in str(house.plan().refused)
 
 
-@pytest.mark.parametrize(("position", "says"), [("on", "try again in a minute"), ("off", "`loadshed ask restore`")])
-def test_what_is_owed_and_on_is_waited_for_and_not_forgotten(position: str, says: str) -> None:
-    """For a minute after an outage it is only watched: to `forget` it would be the wrong advice."""
+@pytest.mark.parametrize(
+    ("field", "says"), [("late_off_watch", "try again in a minute"), ("owed", "`loadshed ask restore all`")]
+)
+def test_a_late_off_is_waited_for_and_what_is_owed_needs_a_request(field: str, says: str) -> None:
+    """For a minute after an outage, a circuit that is on is only watched: to `forget` it would be the wrong advice."""
     house = Drilled(circuit("hot-tub"), circuit("car"))
     assert house.told.state is not None
-    house.told.state["owed"] = ["hot-tub"]
-    house.told.circuits[TUB]["position"] = position
-    refused = str(house.plan().refused)
-    assert "hot-tub" in refused
-    assert says in refused
-    assert ("forget" in refused) is (position == "off")
+    house.told.state[field] = ["hot-tub"]
+    plan = house.plan()
+    assert "Hot tub" in str(plan.refused)
+    assert says in str(plan.refused)
+    assert ("forget" in str(plan.refused)) is (field == "owed")
+    first, second = plan_text(plan).split("\n\n")[:2]
+    assert flat(first) == f"A live drill would be REFUSED now: {plan.refused}."
+    assert second.startswith("Once it is possible, a drill would switch 2 circuits off")
 
 
 # --- kW --------------------------------------------------------------------------------------------------------------
@@ -252,8 +256,10 @@ def test_kw_are_those_that_were_measured_and_never_amperes() -> None:
 def test_nothing_to_shed_is_said_so() -> None:
     """A house of essential circuits has nothing to drill."""
     plan = Drilled(essential("fridge")).plan()
-    assert plan_text(plan).startswith("A drill now would switch no circuit off.")
     assert "nothing to switch off" in str(plan.refused)
+    refused, summary = plan_text(plan).split("\n\n")[:2]
+    assert "nothing to switch off" in refused
+    assert summary == "Once it is possible, a drill would switch no circuit off."
 
 
 def test_what_was_measured_last_counts(tmp_path: Path) -> None:

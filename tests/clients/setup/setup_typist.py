@@ -84,15 +84,15 @@ class Typist:
 
 
 @asynccontextmanager
-async def typist(*words: str, path: Path | None = None) -> AsyncIterator[Typist]:
+async def typist(*words: str, path: Path | None = None, rows: int = 50, columns: int = 160) -> AsyncIterator[Typist]:
     """Run `loadshed` with these arguments on simulated pins, with a user at its terminal.
 
     `path`: a folder whose programs are found before the system's.
     """
     ours, theirs = os.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     before = f"{path}:" if path else ""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": before + os.environ["PATH"]}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": before + os.environ["PATH"], "TERM": "xterm"}
     program = str(Path(__file__).with_name("setup_program.py"))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, program, *words), stdin=theirs, stdout=theirs, stderr=theirs, env=environment, cwd=ROOT

@@ -170,6 +170,10 @@ def test_an_error_of_the_installer_has_its_place(table: str, sentence: str) -> N
             'available = "open": use another word than for "open": both are on one topic',
         ),
         ('source = "mqtt"\ntopic = "a"\nquery_topic = "a"', 'query_topic = "a": use another topic'),
+        (
+            'source = "mqtt"\ntopic = "a"\nquery_topic = "loadshed/home/breakers/tub/set"',
+            'use a topic outside "loadshed/", such as "contact/get"',
+        ),
         ('source = "mqtt"\ntopic = "a"\nquery_payload = "?"', 'query_payload = "?": needs query_topic'),
         ('source = "mqtt"\ntopic = "a"\nexpect_every_s = -1', "expect_every_s = -1: use a number from 0 to 86400"),
         ('source = "mqtt"\ntopic = "a"\nopen = "1"\nclosed = "1"', 'closed = "1": use another word than for "open"'),

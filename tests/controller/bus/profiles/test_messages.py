@@ -25,8 +25,7 @@ from rules.device import DeviceTraits
 from rules.panel import Circuit, CircuitId, Kind, Position, Tag
 
 if TYPE_CHECKING:
-    from controller.bus.messages import StatusRequested
-    from controller.bus.rivals import ControllerSeen
+    from controller.bus.topics import BusNews
     from controller.core.events import Event
 
 TUB = CircuitId("tub")
@@ -43,7 +42,7 @@ def topics(device: str, catalog: DeviceCatalog | None = None) -> Topics:
 
 def understood(
     device: str, topic: str, payload: object, *, retained: bool = False, catalog: DeviceCatalog | None = None
-) -> list[Event | StatusRequested | ControllerSeen | Rejection]:
+) -> list[Event | BusNews | Rejection]:
     """Return what a message says. `payload`: a text as it is, anything else as JSON."""
     content = payload.encode() if isinstance(payload, str) else json.dumps(payload).encode()
     message = IncomingMessage(AT, topic, content, retained, offset_s=OFFSET_S)

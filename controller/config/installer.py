@@ -200,7 +200,7 @@ def _note_words(contact: MqttContact, notes: ErrorCollector) -> None:
         notes.add(("contact", "query_payload"), "needs query_topic: write the topic too", payload)
     elif topic is not None and topic in (contact.topic, contact.availability_topic):
         notes.add(("contact", "query_topic"), "use another topic: the device publishes on this one", topic)
-    elif topic is not None and topic.startswith("loadshed/"):
+    elif topic is not None and topic.partition("/")[0] == "loadshed":
         # The controller publishes here: its payload may be a command to a breaker, or a request.
         says = 'use a topic outside "loadshed/", such as "contact/get": topics in it are commands and requests'
         notes.add(("contact", "query_topic"), says, topic)

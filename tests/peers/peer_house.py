@@ -97,8 +97,12 @@ class PeerHouse(ProcessHouse):
     async def is_missed(self, *circuits: str) -> None:
         """Wait until loadshed has published that these circuits' devices are away, and what follows from it."""
         await self.until(lambda: not any(self.circuit(one)["available"] for one in circuits), f"{circuits} are missed")
+        await self.is_quiet()
+
+    async def is_quiet(self) -> None:
+        """Wait until loadshed has sent what its rate limit delays: it describes the relays as they were before."""
         with suppress(AssertionError):
-            await self.until(lambda: False, "rate-limited messages have left", within_s=LATE_MESSAGES_S)
+            await self.until(lambda: False, "that time is over", within_s=LATE_MESSAGES_S)
 
     async def start_peers(self) -> None:
         """Start what the house has of the two."""

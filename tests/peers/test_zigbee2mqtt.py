@@ -227,9 +227,8 @@ async def test_both_gangs_of_a_device_that_restarts_are_asked(tmp_path: Path) ->
         await house.begin()
         house.opens()
         await house.sheds()
-        for gang in (1, 2):
-            await house.gateway.flip("pool/duo", gang, on=True, reports=False)
-        await house.gateway.process.order("announce", device="pool/duo")
+        await house.is_quiet()
+        await house.gateway.process.order("restart", device="pool/duo")
         await house.until(lambda: not (house.is_on("pump") or house.is_on("lights")), "both are off again")
         await house.sheds()
         house.closes()

@@ -112,10 +112,10 @@ class ZigbeeGateway:
         (world[device] if gang is None else world[device]["relays"][str(gang)]).update(facts)
         self._world.write_text(json.dumps(world), encoding="utf-8")
 
-    async def flip(self, device: str, gang: int = 1, *, on: bool, reports: bool = True) -> None:
+    async def flip(self, device: str, gang: int = 1, *, on: bool) -> None:
         """Move a relay by hand. While the gateway is down, no report reaches it."""
         if self.process.running:
-            await self.process.order("move", device=device, gang=str(gang), on=on, reports=reports)
+            await self.process.order("move", device=device, gang=str(gang), on=on)
         else:
             await self.change(device, gang, on=on, moves=self.relay(device, gang)["moves"] + 1)
 

@@ -22,9 +22,9 @@ const ORDERS = {
         Object.assign(gang === undefined ? world.devices[device] : world.relay(device, gang), facts);
         world.save();
     },
-    /** Move a relay by hand. `reports` false: the device does not report it. */
-    move({device, gang, on, reports}) {
-        radio.device(device).move(gang, on, reports);
+    /** Move a relay by hand. */
+    move({device, gang, on}) {
+        radio.device(device).move(gang, on);
     },
     /** Report a position once more. */
     report({device, gang}) {
@@ -41,6 +41,11 @@ const ORDERS = {
         breaker.move("1", false);
     },
     announce({device}) {
+        radio.announce(device);
+    },
+    /** Restart with all relays closed. The device announces itself, and reports no position. */
+    restart({device}) {
+        for (const gang of Object.keys(world.devices[device].relays)) radio.device(device).move(gang, true, false);
         radio.announce(device);
     },
 };

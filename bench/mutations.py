@@ -36,6 +36,7 @@ DEVICES, ENGINE, CONTACT, OUTAGE, SWITCHING = (
     "controller/core/outage.py",
     "controller/core/command_scheduler.py",
 )
+EVIDENCE, LOADS = "rules/contact_evidence.py", "controller/core/circuit_loads.py"
 PEOPLE, WATCH = "controller/core/requests.py", "controller/core/system_alarms.py"
 
 M = Mutation
@@ -622,5 +623,40 @@ MUTATIONS = (
         SHED,
         "return entry.sent_at + entry.retry_interval_s",
         "return entry.sent_at",
+    ),
+    M(
+        "contact device",
+        "a retained position counts",
+        EVIDENCE,
+        "return not retained or (self._evidence is ContactEvidence.RETAINED and self._proven)",
+        "return True",
+    ),
+    M(
+        "contact device",
+        "what a gateway repeats at its start counts",
+        EVIDENCE,
+        "self._proven = self._proven or changed or first",
+        "self._proven = True",
+    ),
+    M(
+        "contact device",
+        "a gateway that was away is believed as before",
+        EVIDENCE,
+        "self._remembered, self._proven, self._began_at = None, False, at",
+        "self._began_at = at",
+    ),
+    M(
+        "power",
+        "a stale power is the power before the outage",
+        LOADS,
+        "and at - meter.watts_at <= FRESH_S",
+        "",
+    ),
+    M(
+        "power",
+        "a lower bound of nothing is shown as zero",
+        LOADS,
+        "if is_lower_bound and not energy_kwh:",
+        "if False:",
     ),
 )

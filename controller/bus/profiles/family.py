@@ -59,8 +59,7 @@ class ContactProfile(NamedTuple):
         return tuple(dict.fromkeys(reports))
 
 
-@dataclass(frozen=True, slots=True)
-class GatewayTopics:
+class GatewayTopics(NamedTuple):
     """Topics of the program that reports for the devices of a family, with the family's settings in braces.
 
     `owns`: filters of the topics that it reads and publishes on. `reads`: topics of ours that it reads. `requests`:

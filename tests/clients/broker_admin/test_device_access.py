@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from controller.bus.topics import Topics
+
 PATIENCE_S = 20.0
+AGAIN_S = 2.0
 CIRCUITS = {
     "heater": "tasmota/heater#1",
     "fan": "tasmota/heater#2",
@@ -289,6 +292,16 @@ def test_the_controller_reads_all_reports_and_finds_retained_commands(guarded: G
 # --- devices at work -------------------------------------------------------------------------------------------------
 
 
+async def reported_off(link: MqttConnection, topics: Topics) -> None:
+    """Return when a message says that the device is off."""
+    while True:
+        for one in link.read():
+            for event in topics.read(IncomingMessage(0.0, one.topic, one.payload)):
+                if isinstance(event, BreakerReported) and event.position is Position.OFF:
+                    return
+        await link.wait()
+
+
 async def switched_off(house: Guarded, circuit: str, address: str, user: str) -> Position:
     """Have the controller switch a device off that is logged in as its user; return what it reports."""
     configuration = load(house.config)
@@ -303,16 +316,16 @@ async def switched_off(house: Guarded, circuit: str, address: str, user: str) ->
             await runner.connected.wait()
             link.subscribe(topics.device_topics([CircuitId(circuit)]))
             query = topics.device_query(QueryDevice(CircuitId(circuit)))
-            for publication in (topics.command(SwitchOff(CircuitId(circuit), 10)), query):
-                if publication is not None:
-                    link.publish(publication.topic, publication.payload)
-            link.flush()
             while True:
-                for one in link.read():
-                    for event in topics.read(IncomingMessage(0.0, one.topic, one.payload)):
-                        if isinstance(event, BreakerReported) and event.position is Position.OFF:
-                            return device.relays[address].position
-                await link.wait()
+                # As the controller does until it is confirmed: the first may come before the device has subscribed.
+                for publication in (topics.command(SwitchOff(CircuitId(circuit), 10)), query):
+                    if publication is not None:
+                        link.publish(publication.topic, publication.payload)
+                link.flush()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(AGAIN_S):
+                        await reported_off(link, topics)
+                        return device.relays[address].position
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):

@@ -27,7 +27,7 @@ def description_text(description: Description) -> str:
 def _row(line: CircuitLine) -> tuple[str, ...]:
     action = "SHED" if line.action == "shed" else line.action
     why = f"{line.why}; {line.restore}" if line.restore else line.why
-    return line.name, line.spaces, line.amps, line.breaker, line.tag, action, why
+    return line.circuit, line.spaces, line.amps, line.breaker, line.tag, action, why
 
 
 def errors_text(errors: ConfigErrors, config_dir: Path) -> str:

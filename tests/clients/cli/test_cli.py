@@ -217,10 +217,10 @@ def test_check_marks_what_cannot_be_controlled(folder: Path, capsys: pytest.Capt
     """Each circuit is shown with its fate; the one that stays on against its tag is marked, with the reason."""
     assert run("check", "--config", str(folder)) == 0
     lines = capsys.readouterr().out.splitlines()
-    (garage,) = [line for line in lines if line.lower().startswith("garage ")]
+    (garage,) = [line for line in lines if line.startswith("garage ")]
     assert "UNCONTROLLABLE, stays ON" in garage
     assert "no remote control" in garage
-    (hot_tub,) = [line for line in lines if line.lower().startswith(("hot-tub ", "hot tub "))]
+    (hot_tub,) = [line for line in lines if line.startswith("hot-tub ")]
     assert "SHED" in hot_tub
 
 

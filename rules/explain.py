@@ -47,7 +47,8 @@ def explain(circuit: Circuit, entry: CircuitEntry, house: HouseSituation) -> str
 
     It names the command that turns the circuit on if there is one that the controller accepts now.
     """
-    parts = [_position(circuit, entry, house)]
+    draws = entry.still_drawing and not house.sheds
+    parts = [STILL_DRAWING if draws else _position(circuit, entry, house)]
     request = remedy(circuit, entry, house)
     if (hold := entry.hold) is not None:
         note = f", {hold.note}" if hold.note else ""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import argparse
 
     from rules.json_types import Json
+    from rules.panel import Panel
 
 _REQUESTS = """requests:
   on, off CIRCUIT       switch the circuit now; it is left to you for the rest of the outage
@@ -39,7 +40,9 @@ def add_ask(parser: argparse.ArgumentParser) -> None:
     parser.description = "Send a request to the running controller and print its reply."
     parser.epilog = _REQUESTS
     parser.add_argument("request", choices=(*_CIRCUIT_REQUESTS, "reload"), metavar="REQUEST", help="see below")
-    parser.add_argument("circuit", nargs="?", type=text, metavar="CIRCUIT", help="the circuit's name in circuits.toml")
+    parser.add_argument(
+        "circuit", nargs="?", type=text, metavar="CIRCUIT", help="id or name of the circuit in circuits.toml"
+    )
     parser.add_argument(
         "--by", type=text, metavar="NAME", help="your name, for the event log (default: the login name)"
     )
@@ -54,6 +57,8 @@ def add_ask(parser: argparse.ArgumentParser) -> None:
 
 def _ask(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     fields = _request_fields(parser, arguments)
+    if arguments.circuit is not None:
+        fields["circuit"] = _circuit_id(arguments)
     site = site_or_error(arguments.config)
     if site is None:
         return WRONG_CONFIGURATION
@@ -96,10 +101,23 @@ def _request_fields(parser: argparse.ArgumentParser, arguments: argparse.Namespa
     return fields
 
 
+def _panel(arguments: argparse.Namespace) -> Panel | ConfigErrors:
+    text = read_file(arguments.config.absolute() / CIRCUITS_FILE)
+    return text if isinstance(text, ConfigErrors) else parse_circuits(text)
+
+
+def _circuit_id(arguments: argparse.Namespace) -> str:
+    """Return the id of the circuit that the user named by its id or its name; if neither is known, what was typed."""
+    panel, said = _panel(arguments), str(arguments.circuit)
+    if isinstance(panel, ConfigErrors) or said in (*panel.circuits, "all"):
+        return said
+    found = [one.id for one in panel if one.name.casefold() == said.strip().casefold()]
+    return found[0] if len(found) == 1 else said
+
+
 def _circuit_hint(arguments: argparse.Namespace) -> str:
     """Return the name that the user probably meant, as a sentence; an empty string if the name is right."""
-    text = read_file(arguments.config.absolute() / CIRCUITS_FILE)
-    panel = text if isinstance(text, ConfigErrors) else parse_circuits(text)
+    panel = _panel(arguments)
     name = arguments.circuit
     if isinstance(panel, ConfigErrors) or name is None or name in (*panel.circuits, "all"):
         return ""

@@ -250,7 +250,7 @@ def _alarms(house: HouseStatus, now: float, *, brief: bool = False) -> Iterator[
 
 
 def _circuits(house: HouseStatus, now: float) -> Iterator[str]:
-    unconfirmed = set(_ids((house.state or {}).get("unconfirmed")))
+    unconfirmed = _counted_as_on(house)
     heads = ("space", "circuit", "rank", "is", "why")
     rows = [
         (_spaces(fields), str(fields.get("name") or circuit), *_standing(fields, now, circuit in unconfirmed))
@@ -263,7 +263,7 @@ def _circuits(house: HouseStatus, now: float) -> Iterator[str]:
 
 def _brief_circuits(house: HouseStatus, now: float) -> Iterator[str]:
     """Return a line per circuit, without its explanation."""
-    unconfirmed = set(_ids((house.state or {}).get("unconfirmed")))
+    unconfirmed = _counted_as_on(house)
     rows = []
     for circuit, fields in sorted(house.circuits.items(), key=_panel_order):
         _, position, _ = _standing(fields, now, circuit in unconfirmed)
@@ -282,6 +282,12 @@ def _on_again(fields: Fields, now: float) -> str:
     if in_s is not None and in_s < 0:
         return f"about {short_time(now - in_s)}"
     return "on request" if fields.get("remedy") is not None else ""
+
+
+def _counted_as_on(house: HouseStatus) -> set[str]:
+    """Return the circuits whose report of off does not count: OFF is not confirmed, or they still draw power."""
+    drawing = house.alarms.get("still-drawing", {}).get("circuits")
+    return {*_ids((house.state or {}).get("unconfirmed")), *_ids(drawing)}
 
 
 def _panel_order(item: tuple[str, Fields]) -> tuple[int, str]:

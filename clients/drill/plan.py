@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _OFF = (Position.OFF, Position.TRIPPED)
 
+_STILL_DRAWING, _NO_RESPONSE = "still-drawing", "breaker-no-response"
+"""Alarms that name circuits which count as on."""
+
 NO_ANSWER = "does not respond: treat it as ON"
 
 
@@ -195,8 +198,22 @@ def _line(circuit: Circuit, told: HouseStatus | None, known: MeasuredLoad | None
         action, why = PlannedAction.LAST_REPORTED_OFF, f"{NO_ANSWER}; no OFF is sent after a report of {position_word}"
     elif answers is False and action in (PlannedAction.GOES_OFF, PlannedAction.IS_OFF):
         action, why = PlannedAction.NO_RESPONSE, f"{NO_ANSWER}; its last report was {position_word}"
+    elif action in (PlannedAction.GOES_OFF, PlannedAction.IS_OFF) and (doubt := _not_confirmed(circuit.id, told)):
+        action, why = PlannedAction.NO_RESPONSE, doubt
     returns = _returns(circuit, position, str(said.get("why", ""))) if action is PlannedAction.GOES_OFF else None
     return PlannedCircuit(circuit, action, why, position, None if answers is None else bool(answers), known, returns)
+
+
+def _not_confirmed(circuit: CircuitId, told: HouseStatus | None) -> str | None:
+    """Return why an OFF of this circuit would not be confirmed, as far as the controller reports; None: no reason."""
+    if told is None:
+        return None
+    if circuit in _ids(told.alarms.get(_STILL_DRAWING, {}), "circuits"):
+        return "reports off, but still draws power: treat it as ON"
+    if circuit in _ids(told.alarms.get(_NO_RESPONSE, {}), "circuits"):
+        return "did not confirm the last three commands: treat it as ON"
+    unconfirmed = circuit in _ids(told.state or {}, "unconfirmed")
+    return "OFF was sent and is not confirmed: treat it as ON" if unconfirmed else None
 
 
 def _position(word: Json) -> Position | None:

@@ -12,7 +12,7 @@ TEST_EACH_DAYS = 182.0
 """26 weeks: contacts oxidize and generators fail to start; only a test shows it."""
 
 READY, LIMITED = 90, 60
-"""From this score on a house is ready; from this, with reservations. Below, it is not."""
+"""Minimum scores: ready, and ready with limitations."""
 
 LEAST_FREE_MB, LITTLE_FREE_MB = 50.0, 500.0
 WORN_PERCENT = 80
@@ -25,13 +25,13 @@ UNDERVOLTAGE_NOW, UNDERVOLTAGE_SINCE_BOOT = 1 << 0, 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Facts about a house. Tuples are names of circuits, unless stated otherwise. None: unknown.
+    """Facts about a house. Tuples list circuits, unless stated otherwise. None: unknown.
 
     `trouble`: why the controller cannot be reached; then its facts are missing. `alarms`: their ids. `never_reported`:
     controllable, and no report ever. `untested`: are shed, and were never tested. `left_off`: by setup.
     `unprotected_infrastructure`: by their names, they supply the controller or the network, and they are not protected.
     `opened_days`: since the last transfer. `meter_stale`: False also if there is no meter. `drill_days`: since the last
-    drill; `drill_failed`: circuits that did not obey in it. `disk_worn_percent`: reported by the card.
+    drill; `drill_failed`: circuits that failed in it. `disk_worn_percent`: reported by the card.
     `anonymous_listeners`: addresses of the broker that accept clients without a password. `throttled`: the Pi's own
     flags about its supply. `not_checked`: what could not be examined, and why, in sentences. `certificate_days`: until
     the broker's certificate expires; 0 if it is not valid now; None without TLS.
@@ -96,69 +96,82 @@ def assess(facts: Facts) -> Readiness:
 
 def _controller(facts: Facts) -> Iterator[Reason]:
     if facts.trouble is not None:
-        yield Reason("controller-unavailable", 60, facts.trouble, "`systemctl status loadshed mosquitto` says more.")
+        yield Reason(
+            "controller-unavailable", 60, facts.trouble, "Check both services: `systemctl status loadshed mosquitto`."
+        )
     if facts.alarms:
-        means = f"Alarms stand: {', '.join(facts.alarms)}."
-        yield Reason("alarms", min(40, 15 * len(facts.alarms)), means, "`loadshed status` says what to do about each.")
+        means = f"Active alarms: {', '.join(facts.alarms)}."
+        yield Reason("alarms", min(40, 15 * len(facts.alarms)), means, "`loadshed status` shows what to do about each.")
     if facts.left_off:
         yield Reason(
             "left-off",
             30,
-            f"Setup switched these off and did not see them on again: {', '.join(facts.left_off)}.",
-            "Switch them on at the panel, then `loadshed setup prove`.",
+            f"Setup switched these circuits off, and they did not report on again: {'; '.join(facts.left_off)}.",
+            "Switch them on at the panel, then run `sudo loadshed setup prove`.",
         )
     if not facts.contact_seen:
-        means = "This contact was not seen closed and open since it was wired."
-        yield Reason("contact-untested", 25, means, "`loadshed setup contact`.")
+        means = "The transfer switch contact has not been tested: setup has not seen it both closed and open."
+        yield Reason("contact-untested", 25, means, "Run `sudo loadshed setup contact`.")
     if facts.inverted:
         means = "The contact is open on utility: a cut wire reads as utility, and nothing is shed."
-        yield Reason("contact-inverted", 10, means, "Take the switch's normally closed contact.")
+        yield Reason("contact-inverted", 10, means, "Wire the switch's normally closed contact.")
 
 
 def _circuits(facts: Facts) -> Iterator[Reason]:
     if facts.offline:
-        means = f"Breakers that do not answer: {', '.join(facts.offline)}."
-        do = "Look at their hub, their network and their power."
+        means = f"The devices of these circuits do not respond: {'; '.join(facts.offline)}."
+        do = "Check their hub, their network and their power."
         yield Reason("breakers-offline", min(40, 10 + 10 * len(facts.offline)), means, do)
     if facts.never_reported:
-        means = f"Breakers that have never said where they are: {', '.join(facts.never_reported)}."
-        do = "Look at their names in circuits.toml and at the topics they write."
+        means = f"The devices of these circuits have never reported a position: {'; '.join(facts.never_reported)}."
+        do = "Compare their ids or `device` in circuits.toml with the topics on which the devices publish."
         yield Reason("breakers-never-reported", min(40, 10 + 10 * len(facts.never_reported)), means, do)
     if facts.uncontrollable:
-        means = f"Nonessential, but no command can switch them: {', '.join(facts.uncontrollable)}."
-        do = "Switch them off by hand in an outage (the panel-door card says so), or give them another breaker."
+        means = f"Nonessential, but no command can switch them off: {'; '.join(facts.uncontrollable)}."
+        do = "Switch them off by hand in an outage, as the card on the panel door shows, or replace the breaker."
         yield Reason("uncontrollable", 5, means, do)
     if facts.untested:
-        means = f"Never tried: {', '.join(facts.untested)}."
-        yield Reason("breakers-untested", 10, means, "`loadshed setup prove`, or let the transfer switch transfer.")
+        means = f"Never tested: {'; '.join(facts.untested)}."
+        yield Reason(
+            "breakers-untested",
+            10,
+            means,
+            "Run `sudo loadshed setup prove` or `loadshed drill --live`, or let the transfer switch transfer.",
+        )
     if facts.unprotected_infrastructure:
-        names = ", ".join(facts.unprotected_infrastructure)
-        means = f"By their names the controller, the network or the broker hangs on them: {names}."
+        names = "; ".join(facts.unprotected_infrastructure)
+        means = f"By their names, these circuits supply the controller, the network or the broker: {names}."
         yield Reason("infrastructure-unprotected", 15, means, "Mark them `protected = true` in circuits.toml.")
     elif facts.none_protected:
-        do = "Mark what feeds controller, router, broker and breakers' hub."
+        do = "Mark the circuit that supplies controller, router, broker and breaker hub `protected = true`."
         yield Reason("none-protected", 10, "No circuit is marked protected.", do)
 
 
 def _tests(facts: Facts) -> Iterator[Reason]:
     if facts.opened_days is None:
         means = "No transfer is on record."
-        yield Reason("transfer-never", 10, means, "Let the switch transfer once, with the real loads.")
+        yield Reason("transfer-never", 10, means, "Let the transfer switch transfer once, with the real loads.")
     elif facts.opened_days > TEST_EACH_DAYS:
-        means = f"The contact was last seen to open {facts.opened_days / 7:.0f} weeks ago."
+        means = f"The last transfer was {facts.opened_days / 7:.0f} weeks ago."
         yield Reason(
-            "transfer-long-ago", 10, means, "Let the switch transfer once: test generator, contact and breakers."
+            "transfer-long-ago",
+            10,
+            means,
+            "Let the transfer switch transfer once. This tests generator, contact and breakers.",
         )
     if facts.drill_failed:
-        means = f"In the last drill these did not obey: {', '.join(facts.drill_failed)}."
+        means = f"These circuits failed in the last drill: {'; '.join(facts.drill_failed)}."
         yield Reason("drill-failed", 20, means, "Repair them, then run `loadshed drill --live` again.")
     if facts.drill_days is None:
         yield Reason(
-            "drill-never", 2, "No drill on record.", "`loadshed drill --live`, or a transfer with the switch itself."
+            "drill-never",
+            2,
+            "No drill is on record.",
+            "Run `loadshed drill --live`, or let the transfer switch transfer.",
         )
     elif facts.drill_days > TEST_EACH_DAYS:
         means = f"The last drill was {facts.drill_days / 7:.0f} weeks ago."
-        yield Reason("drill-long-ago", 5, means, "`loadshed drill --live`.")
+        yield Reason("drill-long-ago", 5, means, "Run `loadshed drill --live`.")
 
 
 def _machine(facts: Facts) -> Iterator[Reason]:
@@ -171,18 +184,18 @@ def _machine(facts: Facts) -> Iterator[Reason]:
         cost = 30 if facts.disk_free_mb < LEAST_FREE_MB else 5
         yield Reason("disk-full", cost, f"The disk has {facts.disk_free_mb:.0f} MB left.", "Free some space.")
     if facts.disk_worn_percent is not None and facts.disk_worn_percent >= WORN_PERCENT:
-        means = f"The disk says that it is worn by {facts.disk_worn_percent} %."
-        yield Reason("disk-worn", 15, means, "Replace it before it fails, on a day of your choosing.")
+        means = f"The SD card reports {facts.disk_worn_percent} % wear."
+        yield Reason("disk-worn", 15, means, "Replace it before it fails.")
     if not facts.clock_trusted:
         means = "The clock is not synchronized: times of day in the log may be wrong."
-        yield Reason("clock", 5, means, "See `timedatectl`; without internet, a clock module on the Pi.")
+        yield Reason("clock", 5, means, "Check `timedatectl`. Without internet, fit a clock module with a battery.")
     if facts.throttled is not None and facts.throttled & UNDERVOLTAGE_NOW:
-        yield Reason("undervoltage", 20, "The Pi's supply is too weak now.", _SUPPLY)
+        yield Reason("undervoltage", 20, "The Pi's power supply is too weak now.", _SUPPLY)
     elif facts.throttled is not None and facts.throttled & UNDERVOLTAGE_SINCE_BOOT:
-        yield Reason("undervoltage", 10, "The Pi's supply was too weak at some time since it booted.", _SUPPLY)
+        yield Reason("undervoltage", 10, "The Pi's power supply was too weak at some time since it booted.", _SUPPLY)
 
 
-_SUPPLY = "Take the maker's own supply and a short cable: it writes to its card, and browns out when it may least."
+_SUPPLY = "Use the maker's power supply and a short cable. Low voltage can stop the Pi and damage its SD card."
 
 
 def _surroundings(facts: Facts) -> Iterator[Reason]:
@@ -193,18 +206,26 @@ def _surroundings(facts: Facts) -> Iterator[Reason]:
         do = "Issue a new one: `sudo loadshed broker init --tls` for the house's own Mosquitto. Check the clock."
         yield Reason("certificate-dates", 10, means, do)
     if facts.meter_stale:
-        yield Reason("meter-stale", 5, "The meter does not answer.", "`loadshed meter doctor` looks further.")
+        yield Reason(
+            "meter-stale", 5, "The meter does not respond.", "Stop the daemon and run `loadshed meter doctor`."
+        )
     if facts.anonymous_listeners:
         doors = ", ".join(facts.anonymous_listeners)
-        means = f"The broker lets anybody in without a name at {doors}: strangers may switch breakers."
-        yield Reason("broker-anonymous-access", 30, means, "Give it passwords and an access list.")
+        means = (
+            f"The broker accepts connections without a password at {doors}: anyone on the network can switch breakers."
+        )
+        yield Reason(
+            "broker-anonymous-access", 30, means, "Set passwords and an access list: `sudo loadshed broker init`."
+        )
     if not facts.ups_known:
         means = (
-            "No UPS is known here. Without one, controller, network and hub go dark with the house, and shed nothing."
+            "No UPS is known here. Without one, controller, network and hub lose power with the house, "
+            "and shed nothing."
         )
         yield Reason(
             "no-ups",
             5,
             means,
-            "One UPS for all of them, for ten minutes. If there is one: [ups] present = true in installer.toml.",
+            "Put all of them on one UPS that lasts ten minutes. If there is one: set [ups] present = true in "
+            "installer.toml.",
         )

@@ -61,7 +61,29 @@ class Installation:
 
 
 async def collect_facts(house: Installation) -> Facts:
-    """Return all that can be known of this house now."""
+    """Return all that can be known of this house now, with circuits by name and space."""
+    return _labeled(await _collect(house), house.configuration.panel)
+
+
+_CIRCUIT_FACTS = (
+    "offline",
+    "never_reported",
+    "uncontrollable",
+    "untested",
+    "left_off",
+    "unprotected_infrastructure",
+    "drill_failed",
+)
+
+
+def _labeled(facts: Facts, panel: Panel) -> Facts:
+    """Return the facts with labels instead of ids. Of a circuit that is not in the file, its id."""
+    labels = {str(one.id): one.label for one in panel}
+    named = {key: tuple(labels.get(one, one) for one in getattr(facts, key)) for key in _CIRCUIT_FACTS}
+    return replace(facts, **named)  # type: ignore[arg-type]  # each is a tuple of texts
+
+
+async def _collect(house: Installation) -> Facts:
     facts = replace(_written(house), **_machine(house))  # type: ignore[arg-type]  # each names its own
     facts = _logged(house, facts)
     try:
@@ -98,7 +120,7 @@ def _written(house: Installation) -> Facts:
 
 
 def unprotected_infrastructure(panel: Panel) -> tuple[str, ...]:
-    """Return the circuits on which, by their names, the controller or the network hangs, and that are not protected."""
+    """Return the circuits that, by their names, supply the controller or the network, and that are not protected."""
     return tuple(circuit.id for circuit in panel if not circuit.protected and named(circuit, _FEEDERS))
 
 
@@ -132,7 +154,7 @@ def _logged(house: Installation, facts: Facts) -> Facts:
 
 
 def drill_failed(drill: OutageRow) -> tuple[str, ...]:
-    """Return the circuits that did not obey in a drill; not those that were off, or under manual override."""
+    """Return the circuits that failed in a drill; not those that were off, or under manual override."""
     off_before = {circuit for circuit, position in drill.before.items() if position in ("off", "tripped")}
     return tuple(
         row.circuit

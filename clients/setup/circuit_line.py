@@ -31,6 +31,8 @@ _TAGS = {
 }
 _SPACES = re.compile(r"(\d+)(?:\s*[+,/&]\s*(\d+))?(?=\s|$)")
 _AMPS = re.compile(r"(\d+(?:\.\d+)?)\s?[aA]")
+_PLAIN_AMPS = re.compile(r"[1-9]\d{1,2}")
+"""A rating without its unit: two or three digits, because one digit is a rank."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +56,19 @@ def read_line(text: str) -> CircuitAnswer:
     """Return what a line says of a circuit. Raises `InvalidValueError` if it cannot be meant."""
     spaces, words = _read_spaces(text.strip())
     rank, amps, kind, tag = None, None, None, None
+    plain: list[str] = []  # numbers without a unit, which may belong to the name
     # From the end: a name may contain any word, such as `Relay cabinet`.
     while words:
         last = words[-1].lower()
-        if rank is None and tag is None and kind is None and re.fullmatch(r"[1-9]", last) and len(words) > 1:
+        before_tag = tag is None and kind is None and len(words) > 1
+        if rank is None and before_tag and re.fullmatch(r"[1-9]", last):
             rank = int(last)
+            plain.insert(0, last)
         elif amps is None and kind is None and (found := _AMPS.fullmatch(last)) is not None:
             amps = float(found.group(1))
+        elif amps is None and before_tag and _PLAIN_AMPS.fullmatch(last):
+            amps = float(last)
+            plain.insert(0, last)
         elif tag is None and kind is None and last in _TAGS:
             tag = _TAGS[last]
         elif kind is None and last in _KINDS:
@@ -68,8 +76,8 @@ def read_line(text: str) -> CircuitAnswer:
         else:
             break
         words = words[:-1]
-    if rank is not None and tag is None and kind is None:  # a number at the end of a name: `Bedroom 2`
-        words, rank = [*words, str(rank)], None
+    if plain and tag is None and kind is None:  # numbers at the end of a name: `Bedroom 2`, `Unit 20`
+        words, rank, amps = [*words, *plain], None, None
     return CircuitAnswer(spaces, " ".join(words), kind, tag, rank, amps)
 
 

@@ -170,7 +170,8 @@ class CircuitAlarmMonitor:
             owed = self._ledger.owed_circuits - self._scheduler.unsettled - self._scheduler.late_off_watch
             waiting = {circuit for circuit in owed if self._kept_off(circuit)}
         self._set_alarm(Alarm.NOT_RESTORED, now, owed - waiting)
-        awaiting_user = waiting | self._left_off if self._over else waiting
+        # A circuit that still draws power is not off: another alarm names it.
+        awaiting_user = (waiting | self._left_off) - self._drawing if self._over else waiting
         self._set_alarm(Alarm.OFF_AWAITING_USER, now, awaiting_user, self._kept_off)
 
     def _set_alarm(

@@ -233,6 +233,27 @@ def test_a_late_off_is_waited_for_and_what_is_owed_needs_a_request(field: str, s
     assert second.startswith("Once it is possible, a drill would switch 2 circuits off")
 
 
+@pytest.mark.parametrize("alarm", ["still-drawing", "breaker-no-response", None])
+@pytest.mark.parametrize("position", ["on", "off"])
+def test_what_counts_as_on_is_not_listed_as_going_off(alarm: str | None, position: str) -> None:
+    """A welded relay, a device that did not respond, an OFF without a report; for people and for programs."""
+    house = Drilled(circuit("hot-tub"), circuit("car"))
+    house.told.circuits[TUB]["position"] = position
+    if alarm is None:
+        assert house.told.state is not None
+        house.told.state["unconfirmed"] = ["hot-tub"]
+    else:
+        house.told.alarms[alarm] = {"circuits": ["hot-tub"]}
+    plan = house.plan()
+    line = next(one for one in plan.lines if one.id == TUB)
+    assert (line.action, line in plan.silent) == (PlannedAction.NO_RESPONSE, True)
+    assert line.why.endswith("treat it as ON")
+    fields = json.loads(json.dumps(plan_fields(plan)))["circuits"]
+    assert (fields["hot-tub"]["action"], fields["car"]["action"]) == ("no-response", "goes-off")
+    assert "OFF sent, NOT CONFIRMED" in flat(plan_text(plan))
+    assert "switch 1 circuit off" in plan_text(plan)
+
+
 # --- kW --------------------------------------------------------------------------------------------------------------
 
 

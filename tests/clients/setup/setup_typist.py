@@ -69,7 +69,7 @@ class Typist:
         return code
 
     def _rest(self) -> str:
-        return re.sub(r"\s+", " ", self.screen)[self._read_to :]
+        return re.sub(r"(\s|\x1b\[K)+", " ", self.screen)[self._read_to :]
 
     def _over(self) -> bool:
         return self._process.returncode is not None

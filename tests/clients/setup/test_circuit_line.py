@@ -27,6 +27,11 @@ LINES = (
     ("Hot tub", (None, "Hot tub", None, None, None, None)),
     ("5 Bedroom 2", ((5,), "Bedroom 2", None, None, None, None)),
     ("5 Bedroom 2 gen2 n 3", ((5,), "Bedroom 2", Kind.GEN2, N, 3, None)),
+    ("9+11 Hot tub relay n 8 50", ((9, 11), "Hot tub", Kind.RELAY, N, 8, 50.0)),
+    ("9+11 Hot tub relay n 50 8", ((9, 11), "Hot tub", Kind.RELAY, N, 8, 50.0)),
+    ("1 Router relay e 15", ((1,), "Router", Kind.RELAY, E, None, 15.0)),
+    ("5 Unit 20", ((5,), "Unit 20", None, None, None, None)),
+    ("5 Unit 20 gen2 n", ((5,), "Unit 20", Kind.GEN2, N, None, None)),
     ("7 gen2 e", ((7,), "", Kind.GEN2, E, None, None)),
 )
 

@@ -375,3 +375,16 @@ def test_a_repeated_report_of_on_is_not_a_second_event(family: str) -> None:
         home.run(30.0)
     assert home.events("unexpected_on") == []
     assert len(home.events("confirmed_on")) >= 2
+
+
+def test_a_welded_relay_counts_as_on_after_the_outage_as_well() -> None:
+    """It is not named as off by the alarm about circuits that wait, nor by its explanation."""
+    home = house("tasmota", welded=True)
+    home.run(30.0)
+    home.move("tub", False)
+    home.run(120.0)
+    assert "still-drawing" in home.alarms()
+    assert "off-awaiting-user" not in home.alarms()
+    view = home.engine.circuit_view(CircuitId("tub"))
+    assert view is not None
+    assert "still draws power" in view.why

@@ -1,0 +1,136 @@
+"""Texts about devices, for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clients.terminal.tables import table, wrapped
+from rules.panel import Position
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clients.devices.found import Inspection
+    from clients.devices.listing import DeviceList, ListedDevice
+    from clients.devices.stored_commands import StoredCommand
+    from rules.json_types import Json
+
+NO_DEVICES = (
+    "No devices found. Devices of Tasmota, Zigbee2MQTT, ESPHome, Z-Wave JS UI and Homie describe themselves at the "
+    "broker; a Shelly shows when it publishes. Check that they use this broker, and that its access list lets this "
+    "user read their topics."
+)
+MEMORY = "(memory): the broker or a gateway remembers this value. It may be old: the device itself has not answered."
+NOTHING_STORED = "No stored commands: the broker keeps no retained message on the command topics of your circuits."
+CLEAR_QUESTION = "Clear them now? Nothing is switched by this."
+NOT_CLEARED = "Nothing was cleared."
+STILL_STORED = (
+    "These are still stored. The broker may forbid this user to write there, or another program stores them again:"
+)
+_POWER_ON = {"off": "stays OFF", "as-was": "as it was", "on": "turns ON", "other": "unclear"}
+
+
+def position_text(inspection: Inspection) -> str:
+    """Return a position as `ON`, `OFF (memory)` or `unknown`."""
+    if inspection.position is Position.UNKNOWN:
+        return "unknown"
+    return str(inspection.position.value).upper() + ("" if inspection.live else " (memory)")
+
+
+def available_text(available: bool | None) -> str:
+    """Return an availability: `yes`, `no` or `unknown`."""
+    return "unknown" if available is None else "yes" if available else "no"
+
+
+def power_on_text(inspection: Inspection) -> str:
+    """Return the power-on behavior with the device's own value."""
+    if inspection.power_on is not None:
+        return f"{_POWER_ON[inspection.power_on]} ({inspection.power_on_value})"
+    return "unknown" if inspection.can_read_power_on else "unknown (cannot be read)"
+
+
+def list_text(found: DeviceList) -> str:
+    """Return the table of devices, and what the reader must know of it."""
+    parts = []
+    if found.devices:
+        heads = ("device", "model", "position", "available", "power", "when its power returns", "circuit")
+        parts.append(table(heads, [_row(one) for one in found.devices], right=(4,)))
+    else:
+        parts.append(wrapped(NO_DEVICES))
+    remarks = [MEMORY] if any("memory" in position_text(one.inspection) for one in found.devices) else []
+    remarks += [
+        f"{one.candidate.address}: needs {one.setting} in installer.toml." for one in found.devices if one.setting
+    ]
+    remarks += [
+        f"{one.candidate.address} is named by {', '.join(one.circuits)}, and does not describe itself at the broker."
+        for one in found.devices
+        if not one.found
+    ]
+    remarks += [
+        f"{one.candidate.address} is used by several circuits: {', '.join(one.circuits)}. Give each its own device."
+        for one in found.devices
+        if len(one.circuits) > 1
+    ]
+    parts += [wrapped(remark, "  ", first="") for remark in (*remarks, *found.notes)]
+    free = [one for one in found.devices if not one.circuits]
+    if free:
+        line = f'device = "{free[0].candidate.address}"'
+        parts.append(wrapped(f"To use one: write it into its circuit in circuits.toml, such as {line}."))
+    return "\n\n".join(parts)
+
+
+def _row(device: ListedDevice) -> tuple[str, ...]:
+    watts = device.inspection.power_w
+    return (
+        device.candidate.address,
+        device.candidate.model,
+        position_text(device.inspection),
+        available_text(device.inspection.available),
+        "unknown" if watts is None else f"{watts:.0f} W",
+        power_on_text(device.inspection),
+        ", ".join(device.circuits) or "-",
+    )
+
+
+def list_fields(found: DeviceList) -> dict[str, Json]:
+    """Return the list for programs. Unknown values are null."""
+    return {"devices": [_fields(one) for one in found.devices], "notes": [*found.notes]}
+
+
+def _fields(device: ListedDevice) -> dict[str, Json]:
+    seen = device.inspection
+    known = seen.position is not Position.UNKNOWN
+    return {
+        "device": device.candidate.address,
+        "family": device.candidate.family,
+        "model": device.candidate.model or None,
+        "channel": device.candidate.address.partition("#")[2] or None,
+        "position": seen.position.value if known else None,
+        "position_from": ("device" if seen.live else "memory") if known else None,
+        "available": seen.available,
+        "power_w": seen.power_w,
+        "power_on": seen.power_on,
+        "power_on_value": seen.power_on_value or None,
+        "watchdogs": [{"what": one.what, "value": one.value, "harmless": one.harmless} for one in seen.watchdogs],
+        "circuits": [*device.circuits],
+        "describes_itself": device.found,
+        "setting": device.setting or None,
+    }
+
+
+def stored_text(commands: Sequence[StoredCommand]) -> str:
+    """Return the stored commands, each with its circuits."""
+    lines = [
+        "Stored commands found. Each can switch its circuit by itself, whenever the device or the broker restarts:"
+    ]
+    lines += [f"  {', '.join(one.circuits)}: {one.topic}: {one.payload}" for one in commands]
+    return "\n".join(lines)
+
+
+def cleared_text(count: int) -> str:
+    """Return that the messages are gone, and what remains to be done."""
+    what = "1 stored command was cleared" if count == 1 else f"{count} stored commands were cleared"
+    return (
+        f"{what}. Find the program that stored them and set its messages to not retained, or they return. "
+        "The alarm clears within a minute."
+    )

@@ -16,7 +16,7 @@ from controller.bus.profiles.registry import family
 from controller.bus.profiles.schema import OutgoingMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from clients.devices.bus import DeviceBus
     from controller.bus.messages import IncomingMessage
@@ -41,9 +41,13 @@ class Discovery:
     notes: list[str] = field(default_factory=list)
 
 
-async def discover(bus: DeviceBus, catalog: DeviceCatalog, site: str) -> Discovery:
-    """Return the devices that the broker knows. It takes some seconds. Raises BrokerError."""
+async def discover(bus: DeviceBus, catalog: DeviceCatalog, site: str, shellies: Iterable[str] = ()) -> Discovery:
+    """Return the devices that the broker knows. It takes some seconds. Raises BrokerError.
+
+    `shellies`: topic prefixes of known Shelly devices: these do not describe themselves, but answer questions.
+    """
     search = _Search(catalog, f"loadshed/{site}/replies/devices")
+    search.shellies |= set(shellies)
     bus.subscribe(search.topics())
     bus.ask(OutgoingMessage("esphome/discover"))
     await bus.hear(LISTEN_S, search.note)

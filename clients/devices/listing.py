@@ -53,7 +53,12 @@ async def list_devices(
     """Return the devices at the broker and those of the circuits. It takes some 10 s. Raises BrokerError."""
     used = [one for one in circuits if one.device is not None]
     async with device_bus(broker, complain) as bus:
-        found = await discover(bus, catalog, site)
+        shellies = [
+            one.device.address.partition("/")[2].partition("#")[0]
+            for one in used
+            if one.device is not None and one.device.family == "shelly"
+        ]
+        found = await discover(bus, catalog, site, shellies)
         profiles: dict[str, Profile] = {}
         candidates: dict[str, Candidate] = {}
         for candidate in found.candidates:

@@ -10,6 +10,7 @@ from rules.panel import Position
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from clients.devices.assessment import DeviceFinding
     from clients.devices.found import Inspection
     from clients.devices.listing import DeviceList, ListedDevice
     from clients.devices.stored_commands import StoredCommand
@@ -62,7 +63,7 @@ def list_text(found: DeviceList) -> str:
         f"{one.candidate.address}: needs {one.setting} in installer.toml." for one in found.devices if one.setting
     ]
     remarks += [
-        f"{one.candidate.address} is named by {', '.join(one.circuits)}, and does not describe itself at the broker."
+        f"{one.candidate.address} is named by {', '.join(one.circuits)}, but it was not found at the broker."
         for one in found.devices
         if not one.found
     ]
@@ -134,3 +135,78 @@ def cleared_text(count: int) -> str:
         f"{what}. Find the program that stored them and set its messages to not retained, or they return. "
         "The alarm clears within a minute."
     )
+
+
+# --- findings about the circuits' devices ------------------------------------------------------------------------------
+
+CLEAR_STORED = "Clear it: `loadshed devices --clear-retained`. Then find the program that stores it."
+CHECK_DEVICE = "Check that the device is on and reachable, then repeat this command."
+CHECK_PROFILE = "Add a question or a time stamp to its profile in installer.toml, or verify it at the panel."
+END_WATCHDOG = "Switch it off in the device's own settings (docs/devices)."
+
+
+def findings_text(findings: Sequence[DeviceFinding]) -> str:
+    """Return the findings as a list, each with what to do."""
+    if not findings:
+        return wrapped(
+            "Devices: no findings. Settings that a family cannot report are not checked (`loadshed devices`)."
+        )
+    lines = ["Devices:"]
+    for one in findings:
+        lines.append(wrapped(f"- {one.message} {one.action}", "  ", first=""))
+    return "\n".join(lines)
+
+
+def stored_command(circuit: str, topic: str) -> str:
+    """Return that the broker stores a command."""
+    return f"{circuit}: the broker stores a command on {topic}. It can switch the circuit by itself."
+
+
+def wakes_on(circuit: str, value: str) -> str:
+    """Return that a shed circuit turns on with its own power."""
+    return (
+        f"{circuit}: turns ON when power returns (the device has {value}). At a transfer, its load starts with all "
+        "others on the generator."
+    )
+
+
+def wakes_otherwise(circuit: str, found: str, wanted: str) -> str:
+    """Return that a device's power-on behavior is not that of the file."""
+    return f'{circuit}: when power returns, the device {found}; circuits.toml has wakes = "{wanted}".'
+
+
+def set_power_on(wanted: str) -> str:
+    """Return how to change the power-on behavior."""
+    words = "stay OFF" if wanted == "off" else "return to its last position"
+    return f"Set the device to {words} after a power loss: `loadshed setup devices`, or change wakes in circuits.toml."
+
+
+def watchdog(circuit: str, what: str, value: str) -> str:
+    """Return that a device may switch by itself."""
+    return f"{circuit}: the device can switch by itself: {what} is {value}."
+
+
+def silent(circuit: str) -> str:
+    """Return that a device did not answer."""
+    return f"{circuit}: the device did not report its power-on setting; it is unknown."
+
+
+def unconfirmable(circuit: str) -> str:
+    """Return that OFF can never be confirmed."""
+    return (
+        f"{circuit}: OFF can never be confirmed: the device cannot be asked, and its gateway repeats what it "
+        "remembers. Verify it at the panel."
+    )
+
+
+def zigbee_options(key: str) -> str:
+    """Return the two options of Zigbee2MQTT that cure this."""
+    return (
+        f"In Zigbee2MQTT set for this device: optimistic: false, filtered_cache: [{key}] (`loadshed setup devices` "
+        "offers this)."
+    )
+
+
+def own_reports(name: str) -> str:
+    """Return the line of installer.toml that makes use of the options."""
+    return f'Its options are right. Add "{name}" to own_reports under [families.zigbee2mqtt] in installer.toml.'

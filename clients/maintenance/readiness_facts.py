@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clients.bus_client.status import HouseStatus, fetch_status, is_stale
+from clients.devices.assessment import STORED, assess_devices
 from clients.maintenance.readiness import Facts
 from clients.setup import setup_record
 from controller.config.advice import named
+from controller.core.alarms import Alarm
 from controller.runtime import clock
 from controller.storage.boot_clocks import elapsed
 from controller.storage.log_reader import EventLog
@@ -69,7 +71,21 @@ async def collect_facts(house: Installation) -> Facts:
     except BrokerError as error:
         return _unseen(replace(facts, trouble=str(error)), _OVER_THE_BROKER)
     facts = replace(_told(house, facts, told), anonymous_listeners=await anonymous_listeners(house.site.broker))
+    facts = await _with_devices(house, facts)
     return facts if facts.trouble is None else _unseen(facts, _BY_THE_CONTROLLER)
+
+
+async def _with_devices(house: Installation, facts: Facts) -> Facts:
+    """Return the facts with what the circuits' devices report about their settings. They are only asked."""
+    if not any(circuit.device is not None for circuit in house.configuration.panel):
+        return facts
+    try:
+        found = await assess_devices(house.configuration)
+    except BrokerError as error:
+        return _unseen(facts, f"settings of the devices: {error}")
+    if Alarm.RETAINED_COMMAND.value in facts.alarms:
+        found = tuple(one for one in found if one.kind != STORED)  # the alarm has its own cost
+    return replace(facts, device_findings=found)
 
 
 _BY_THE_CONTROLLER = "alarms, breakers and meter: the controller cannot be asked"

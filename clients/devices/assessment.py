@@ -88,7 +88,7 @@ def judge(device: ListedDevice, circuit: Circuit, own_reports: object = ()) -> I
     if exposes is not None and not exposes.readable:
         name = device.candidate.address.partition("/")[2].partition("#")[0]
         if not exposes.reports_itself:
-            cure = messages.zigbee_options(exposes.state_key)
+            cure = messages.zigbee_options(", ".join(exposes.state_keys))
             yield DeviceFinding(UNCONFIRMABLE, circuit.id, messages.unconfirmable(circuit.id), cure)
         elif not (isinstance(own_reports, tuple) and name in own_reports):
             cure = messages.own_reports(name)

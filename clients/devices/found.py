@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -51,12 +52,17 @@ class ZigbeeExposes:
     options: Mapping[str, object] | None = None
 
     @property
+    def state_keys(self) -> tuple[str, ...]:
+        """Return the properties of all positions of the device: the two options are about the device as a whole."""
+        return tuple(sorted({self.state_key} | {one for one in self.properties if re.fullmatch(r"state(_l\d+)?", one)}))
+
+    @property
     def reports_itself(self) -> bool | None:
         """Return whether both options are set by which each report is the device's own; None: unknown."""
         if self.options is None:
             return None
         kept = self.options.get("filtered_cache")
-        filtered = isinstance(kept, list) and self.state_key in kept
+        filtered = isinstance(kept, list) and all(key in kept for key in self.state_keys)
         return self.options.get("optimistic") is False and filtered
 
 

@@ -137,7 +137,7 @@ def cleared_text(count: int) -> str:
     )
 
 
-# --- findings about the circuits' devices ------------------------------------------------------------------------------
+# --- findings about the circuits' devices ----------------------------------------------------------------------------
 
 CLEAR_STORED = "Clear it: `loadshed devices --clear-retained`. Then find the program that stores it."
 CHECK_DEVICE = "Check that the device is on and reachable, then repeat this command."
@@ -151,10 +151,8 @@ def findings_text(findings: Sequence[DeviceFinding]) -> str:
         return wrapped(
             "Devices: no findings. Settings that a family cannot report are not checked (`loadshed devices`)."
         )
-    lines = ["Devices:"]
-    for one in findings:
-        lines.append(wrapped(f"- {one.message} {one.action}", "  ", first=""))
-    return "\n".join(lines)
+    items = (wrapped(f"- {one.message} {one.action}", "  ", first="") for one in findings)
+    return "\n".join(("Devices:", *items))
 
 
 def stored_command(circuit: str, topic: str) -> str:
@@ -210,3 +208,42 @@ def zigbee_options(key: str) -> str:
 def own_reports(name: str) -> str:
     """Return the line of installer.toml that makes use of the options."""
     return f'Its options are right. Add "{name}" to own_reports under [families.zigbee2mqtt] in installer.toml.'
+
+
+# --- setup -----------------------------------------------------------------------------------------------------------
+
+LOOKING = "Looking for devices at the broker (some 10 s). Nothing is switched."
+
+
+def which_device(circuit: str) -> str:
+    """Return the question for the device of a circuit."""
+    return f"Device of {circuit} (none: loadshed's own topics)"
+
+
+def offer_options(circuit: str, key: str) -> str:
+    """Return the question whether Zigbee2MQTT's options may be set."""
+    return (
+        f"{circuit}: Zigbee2MQTT repeats what it remembers, so OFF may be false. Set optimistic: false and add "
+        f"{key} to filtered_cache for this device?"
+    )
+
+
+def options_result(circuit: str, *, done: bool | None) -> str:
+    """Return what Zigbee2MQTT reports after the setting."""
+    if done:
+        return f"{circuit}: both options are set, as Zigbee2MQTT now reports."
+    return f"{circuit}: not confirmed. Set both options in Zigbee2MQTT (device, Settings (specific))."
+
+
+def offer_power_on(circuit: str, found: str, wanted: str) -> str:
+    """Return the question whether the power-on behavior may be set."""
+    words = "stay OFF" if wanted == "off" else "return to its last position"
+    return f"{circuit}: when its power returns: {found}. Set it to {words}?"
+
+
+def power_on_result(circuit: str, found: str | None, wanted: str) -> str:
+    """Return what the device reports after the setting."""
+    if found == wanted:
+        return f"{circuit}: set; the device reports {_POWER_ON[found]}."
+    reported = "nothing" if found is None else _POWER_ON[found]
+    return f"{circuit}: not confirmed: the device reports {reported}. Set it in the device's own settings."

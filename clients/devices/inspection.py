@@ -58,10 +58,9 @@ def with_exposes(profile: Profile, exposes: ZigbeeExposes | None) -> Profile:
         setting = None
     elif setting is not None and exposes.power_on_key is not None:
         setting = _renamed(setting, setting.path, exposes.power_on_key)
-        setting = setting if exposes.power_on_readable else replace(setting, read=None)
+        setting = setting if exposes.power_on_readable else setting._replace(read=None)
     evidence = {"evidence": Evidence.DEVICE, "settle_s": 0.0} if exposes.reports_itself else {}
-    return replace(
-        profile,
+    return profile._replace(
         query=profile.query if exposes.readable else None,
         power_on=setting,
         power_query=profile.power_query if "power" in exposes.properties else None,
@@ -74,7 +73,7 @@ def _renamed(setting: Setting, old: str, new: str) -> Setting:
     """Return a setting of Zigbee2MQTT under another property. Words of older properties are added."""
 
     def renamed(message: OutgoingMessage | None) -> OutgoingMessage | None:
-        return None if message is None else replace(message, payload=message.payload.replace(f'"{old}"', f'"{new}"'))
+        return None if message is None else message._replace(payload=message.payload.replace(f'"{old}"', f'"{new}"'))
 
     if new == old:
         return setting
@@ -83,10 +82,9 @@ def _renamed(setting: Setting, old: str, new: str) -> Setting:
 
     def value(message: OutgoingMessage | None, before: str, after: str) -> OutgoingMessage | None:
         found = renamed(message)
-        return None if found is None else replace(found, payload=found.payload.replace(f':"{before}"', f':"{after}"'))
+        return None if found is None else found._replace(payload=found.payload.replace(f':"{before}"', f':"{after}"'))
 
-    return replace(
-        setting,
+    return setting._replace(
         read=renamed(setting.read),
         path=new,
         off=(off,),

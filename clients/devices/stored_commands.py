@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clients.devices.bus import device_bus
-from controller.bus.device_topics import DeviceTopics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,7 +32,10 @@ async def find_stored_commands(
     broker: Broker, profiles: Mapping[CircuitId, Profile], complain: Callable[[str], None] = lambda _text: None
 ) -> tuple[StoredCommand, ...]:
     """Return the commands that the broker stores for these devices. Raises BrokerError."""
-    commands = DeviceTopics(profiles).command_topics()
+    commands: dict[str, tuple[CircuitId, ...]] = {}
+    for circuit, profile in profiles.items():
+        for topic in profile.command_topics():
+            commands[topic] = (*commands.get(topic, ()), circuit)
     found: dict[str, StoredCommand] = {}
 
     def note(message: IncomingMessage) -> None:

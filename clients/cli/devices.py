@@ -12,7 +12,7 @@ from clients.cli.shared import load_or_error
 from clients.devices import messages
 from clients.devices.listing import list_devices
 from clients.devices.play import play_text
-from clients.devices.recording import LONGEST_S, RecordingError, read_recording, record
+from clients.devices.recording import LONGEST_S, DeviceRecordingError, read_recording, record
 from clients.devices.stored_commands import clear_stored_commands, find_stored_commands
 from clients.setup.prompt import InputClosedError, Prompt
 from clients.terminal.arguments import folders
@@ -128,7 +128,7 @@ def _record(arguments: argparse.Namespace) -> int:
         counted = asyncio.run(
             record(configuration, arguments.circuit, arguments.file, min(arguments.seconds or LONGEST_S, LONGEST_S))
         )
-    except (RecordingError, BrokerError) as error:
+    except (DeviceRecordingError, BrokerError) as error:
         print_error(str(error))
         return NOT_DONE
     print_line(f"{counted} messages recorded in {arguments.file}. To read it: loadshed devices play {arguments.file}")
@@ -138,7 +138,7 @@ def _record(arguments: argparse.Namespace) -> int:
 def _play(arguments: argparse.Namespace) -> int:
     try:
         print_line(play_text(read_recording(arguments.file)))
-    except RecordingError as error:
+    except DeviceRecordingError as error:
         print_error(str(error))
         return NOT_DONE
     return DONE

@@ -14,6 +14,7 @@ from paho.mqtt.client import topic_matches_sub
 from clients.devices.found import Candidate, ZigbeeExposes
 from controller.bus.profiles.registry import family
 from controller.bus.profiles.schema import OutgoingMessage
+from controller.bus.topics import SiteTopics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -46,7 +47,7 @@ async def discover(bus: DeviceBus, catalog: DeviceCatalog, site: str, shellies: 
 
     `shellies`: topic prefixes of known Shelly devices: these do not describe themselves, but answer questions.
     """
-    search = _Search(catalog, f"loadshed/{site}/replies/devices")
+    search = _Search(catalog, f"{SiteTopics(site).base}replies/devices")
     search.shellies |= set(shellies)
     bus.subscribe(search.topics())
     bus.ask(OutgoingMessage("esphome/discover"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clients.devices.recording import RecordingError
+from clients.devices.recording import DeviceRecordingError
 from controller.bus.device_topics import DeviceTopics
 from controller.bus.profiles.family import AddressError
 from controller.bus.profiles.native import NATIVE
@@ -28,7 +28,7 @@ _PROOF = {
 
 
 def profile_of_recording(recording: DeviceRecording) -> Profile:
-    """Return the profile that reads a recording. Raises RecordingError."""
+    """Return the profile that reads a recording. Raises DeviceRecordingError."""
     place = {"site": recording.site, "circuit": recording.circuit}
     if recording.device is None:
         return fill(NATIVE, place)
@@ -37,11 +37,11 @@ def profile_of_recording(recording: DeviceRecording) -> Profile:
     try:
         return fill(catalog.profile(recording.device), place)
     except AddressError as error:
-        raise RecordingError(f"{recording.device}: {error}") from error
+        raise DeviceRecordingError(f"{recording.device}: {error}") from error
 
 
 def play_text(recording: DeviceRecording) -> str:
-    """Return each message with what is understood of it. Raises RecordingError."""
+    """Return each message with what is understood of it. Raises DeviceRecordingError."""
     profile = profile_of_recording(recording)
     topics = DeviceTopics({recording.circuit: profile})
     device = recording.device or "loadshed's own topics"

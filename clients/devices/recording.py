@@ -34,7 +34,7 @@ FORMAT = "loadshed-device-recording"
 _VERSION = 1
 
 
-class RecordingError(Exception):
+class DeviceRecordingError(Exception):
     """The recording cannot be made or read; the text states why."""
 
 
@@ -57,11 +57,11 @@ class DeviceRecording:
 async def record(configuration: Configuration, circuit_id: str, path: Path, seconds: float) -> int:
     """Write the messages of a circuit's device for this time, or until canceled; return their number.
 
-    Raises RecordingError, BrokerError.
+    Raises DeviceRecordingError, BrokerError.
     """
     circuit = configuration.panel.circuits.get(CircuitId(circuit_id))
     if circuit is None:
-        raise RecordingError(
+        raise DeviceRecordingError(
             f"circuits.toml has no circuit {circuit_id!r}. Circuits: {', '.join(configuration.panel.circuits)}"
         )
     site, catalog = configuration.site.id, configuration.installer.devices
@@ -72,9 +72,9 @@ async def record(configuration: Configuration, circuit_id: str, path: Path, seco
     try:
         file = path.open("x", encoding="utf-8")
     except FileExistsError:
-        raise RecordingError(f"{path} exists already: choose another name, or remove it") from None
+        raise DeviceRecordingError(f"{path} exists already: choose another name, or remove it") from None
     except OSError as error:
-        raise RecordingError(f"{path} cannot be written: {error.strerror}") from error
+        raise DeviceRecordingError(f"{path} cannot be written: {error.strerror}") from error
     with file:
         began = time.monotonic()
         head = {"format": FORMAT, "version": _VERSION, "loadshed": version(), "circuit": circuit.id, "site": site}
@@ -138,13 +138,13 @@ def _payload(payload: bytes) -> dict[str, object]:
 
 
 def read_recording(path: Path) -> DeviceRecording:
-    """Return a recording. Raises RecordingError. A line that was cut off by a power loss ends it."""
+    """Return a recording. Raises DeviceRecordingError. A line that was cut off by a power loss ends it."""
     try:
         if path.stat().st_size > 2 * MOST_BYTES:
-            raise RecordingError(f"{path} is too large for a recording of `loadshed devices record`")
+            raise DeviceRecordingError(f"{path} is too large for a recording of `loadshed devices record`")
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise RecordingError(f"{path} cannot be read: {error.strerror}") from error
+        raise DeviceRecordingError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:
         lines = []
     try:
@@ -158,7 +158,7 @@ def read_recording(path: Path) -> DeviceRecording:
             CircuitId(str(head["circuit"])), str(head["site"]), head["device"], settings, offset_s, messages
         )
     except (LookupError, TypeError, ValueError, RecursionError) as error:
-        raise RecordingError(f"{path} is not a recording of `loadshed devices record`") from error
+        raise DeviceRecordingError(f"{path} is not a recording of `loadshed devices record`") from error
 
 
 def _setting(value: object) -> str | float | bool | tuple[str, ...]:

@@ -22,7 +22,6 @@ from clients.devices.assessment import STORED, assess_devices
 from clients.maintenance.readiness import Facts
 from clients.setup import setup_record
 from controller.config.advice import named
-from controller.core.alarms import Alarm
 from controller.runtime import clock
 from controller.storage.boot_clocks import elapsed
 from controller.storage.log_reader import EventLog
@@ -83,7 +82,7 @@ async def _with_devices(house: Installation, facts: Facts) -> Facts:
         found = await assess_devices(house.configuration)
     except BrokerError as error:
         return _unseen(facts, f"settings of the devices: {error}")
-    if Alarm.RETAINED_COMMAND.value in facts.alarms:
+    if "retained-command" in facts.alarms:
         found = tuple(one for one in found if one.kind != STORED)  # the alarm has its own cost
     return replace(facts, device_findings=found)
 

@@ -69,6 +69,7 @@ _PROFILE = Profile(
         Refusal("{base}/bridge/logging", "message", ("Publish 'get'", *_FAILED), question=True),
     ),
     gateway="{base}",
+    further_commands=(f"{_DEVICE}/set/{{key}}",),
     power_on=Setting(
         OutgoingMessage(f"{_DEVICE}/get", '{"{power_on}":""}'),
         _DEVICE,

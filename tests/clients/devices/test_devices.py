@@ -16,7 +16,7 @@ from clients.devices.found import Inspection
 from clients.devices.listing import DeviceList, list_devices
 from clients.devices.messages import available_text, list_fields, list_text, position_text
 from clients.devices.play import play_text
-from clients.devices.recording import RecordingError, read_recording, record
+from clients.devices.recording import DeviceRecordingError, read_recording, record
 from clients.devices.settings import set_power_on, set_zigbee_options
 from clients.devices.stored_commands import clear_stored_commands, find_stored_commands
 from controller.bus.profiles.registry import DeviceCatalog, profile_of
@@ -218,9 +218,9 @@ def test_a_recording_is_played_in_plain_words(mosquitto: Mosquitto, tmp_path: Pa
             await asyncio.sleep(0.7)
             runner.say(runner.device.move_manually("zigbee2mqtt/Hot Tub", False, time.monotonic()))
             assert await task > 0
-        with pytest.raises(RecordingError, match="exists already"):
+        with pytest.raises(DeviceRecordingError, match="exists already"):
             await record(configuration(mosquitto.broker), "hot-tub", file, 0.1)
-        with pytest.raises(RecordingError, match="Circuits: hot-tub"):
+        with pytest.raises(DeviceRecordingError, match="Circuits: hot-tub"):
             await record(configuration(mosquitto.broker), "hottub", tmp_path / "other", 0.1)
 
     asyncio.run(story())
@@ -236,5 +236,5 @@ def test_another_file_is_no_recording(tmp_path: Path) -> None:
     """It is refused with a sentence."""
     file = tmp_path / "circuits.toml"
     file.write_text(CIRCUITS, encoding="utf-8")
-    with pytest.raises(RecordingError, match="is not a recording"):
+    with pytest.raises(DeviceRecordingError, match="is not a recording"):
         read_recording(file)

@@ -96,6 +96,7 @@ COMMANDS = dict(
         _command("replay", "replay a recording and compare the decisions"),
         _command("ask", "send a request: switch a circuit, restore, hold, reload"),
         _command("setup", "set up a house step by step"),
+        _command("devices", "list the MQTT devices, record one, clear stored commands"),
         _command("broker", "set up Mosquitto and manage its users"),
         _command("backup", "back up the ledger, the event log and both configuration files"),
         _command("ready", "assess whether the house is ready for its next outage"),

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-STEPS = ("broker", "contact", "meter", "circuits", "prove", "card", "enable")
+STEPS = ("broker", "contact", "meter", "circuits", "devices", "prove", "card", "enable")
 
 _EPILOG = """steps, each of which can be repeated alone:
   broker     name the house and its MQTT broker; a test message must arrive
   contact    choose the transfer switch contact; open and close it while setup watches
   meter      find the meter's port and id, and read it once
   circuits   describe each circuit: its load, and what a transfer does to it
+  devices    choose the MQTT device of each circuit, and correct its settings, with your consent
   prove      switch each breaker off and on, with your consent, and restore its state
   card       write the card for the inside of the panel door, as a page to print
   enable     start the service; requires a contact seen open and closed, and two valid files

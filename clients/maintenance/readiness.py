@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from clients.devices.assessment import DeviceFinding
+
 TEST_EACH_DAYS = 182.0
 """26 weeks: contacts oxidize and generators fail to start; only a test shows it."""
 
@@ -34,7 +36,8 @@ class Facts:
     drill; `drill_failed`: circuits that failed in it. `disk_worn_percent`: reported by the card.
     `anonymous_listeners`: addresses of the broker that accept clients without a password. `throttled`: the Pi's own
     flags about its supply. `not_checked`: what could not be examined, and why, in sentences. `certificate_days`: until
-    the broker's certificate expires; 0 if it is not valid now; None without TLS.
+    the broker's certificate expires; 0 if it is not valid now; None without TLS. `device_findings`: about the settings
+    of the circuits' devices.
     """
 
     trouble: str | None = None
@@ -60,6 +63,7 @@ class Facts:
     anonymous_listeners: tuple[str, ...] = ()
     throttled: int | None = None
     ups_known: bool = True
+    device_findings: tuple[DeviceFinding, ...] = ()
     not_checked: tuple[str, ...] = ()
 
 
@@ -89,7 +93,14 @@ class Readiness:
 
 def assess(facts: Facts) -> Readiness:
     """Return how ready a house is, and why not more."""
-    reasons = (*_controller(facts), *_circuits(facts), *_tests(facts), *_machine(facts), *_surroundings(facts))
+    reasons = (
+        *_controller(facts),
+        *_circuits(facts),
+        *_devices(facts),
+        *_tests(facts),
+        *_machine(facts),
+        *_surroundings(facts),
+    )
     score = max(0, 100 - sum(reason.cost for reason in reasons))
     return Readiness(score, tuple(sorted(reasons, key=lambda reason: -reason.cost)), facts.not_checked)
 
@@ -145,6 +156,26 @@ def _circuits(facts: Facts) -> Iterator[Reason]:
     elif facts.none_protected:
         do = "Mark the circuit that supplies controller, router, broker and breaker hub `protected = true`."
         yield Reason("none-protected", 10, "No circuit is marked protected.", do)
+
+
+_DEVICE_COSTS = {
+    "wakes-on": 10,
+    "wakes-otherwise": 3,
+    "device-watchdog": 10,
+    "stored-command": 20,
+    "unconfirmable": 10,
+    "device-silent": 2,
+}
+_MOST_FOR_DEVICES = 2
+"""Maximum cost of one kind of finding, as a multiple of its cost: many circuits have the same cause."""
+
+
+def _devices(facts: Facts) -> Iterator[Reason]:
+    for kind, cost in _DEVICE_COSTS.items():
+        if found := [one for one in facts.device_findings if one.kind == kind]:
+            actions = dict.fromkeys(one.action for one in found)
+            means = " ".join(one.message for one in found)
+            yield Reason(kind, cost * min(len(found), _MOST_FOR_DEVICES), means, " ".join(actions))
 
 
 def _tests(facts: Facts) -> Iterator[Reason]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clients.bus_client.status import HouseStatus, fetch_status, is_stale
+from clients.devices.assessment import STORED, assess_devices
 from clients.maintenance.readiness import Facts
 from clients.setup import setup_record
 from controller.config.advice import named
@@ -91,7 +92,21 @@ async def _collect(house: Installation) -> Facts:
     except BrokerError as error:
         return _unseen(replace(facts, trouble=str(error)), _OVER_THE_BROKER)
     facts = replace(_told(house, facts, told), anonymous_listeners=await anonymous_listeners(house.site.broker))
+    facts = await _with_devices(house, facts)
     return facts if facts.trouble is None else _unseen(facts, _BY_THE_CONTROLLER)
+
+
+async def _with_devices(house: Installation, facts: Facts) -> Facts:
+    """Return the facts with what the circuits' devices report about their settings. They are only asked."""
+    if not any(circuit.device is not None for circuit in house.configuration.panel):
+        return facts
+    try:
+        found = await assess_devices(house.configuration)
+    except BrokerError as error:
+        return _unseen(facts, f"settings of the devices: {error}")
+    if "retained-command" in facts.alarms:
+        found = tuple(one for one in found if one.kind != STORED)  # the alarm has its own cost
+    return replace(facts, device_findings=found)
 
 
 _BY_THE_CONTROLLER = "alarms, breakers and meter: the controller cannot be asked"

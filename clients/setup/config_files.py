@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clients.setup.toml_writer import table_text, with_table
+from clients.setup.toml_writer import table_text, toml_value, with_table
 from controller.config.errors import ConfigErrors
 from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, parse_circuits, parse_installer, read_file
 from controller.config.model import (
@@ -21,6 +22,7 @@ from controller.storage import atomic_file
 from rules.panel import Panel
 
 if TYPE_CHECKING:
+    from controller.bus.profiles.registry import FamilySettings
     from controller.config.installer import Installer
     from rules.panel import Circuit
 
@@ -140,10 +142,20 @@ def _tables(installer: Installer) -> dict[str, str | None]:
         "exercise": installer.exercise,
         "ups": installer.ups,
     }
+    families = {f"families.{name}": _family_text(name, one) for name, one in installer.devices.families.items()}
     return {
         name: None if table is None or (name != "broker" and table == usual.get(name)) else _text(name, table)
         for name, table in written.items()
-    }
+    } | families
+
+
+def _family_text(name: str, settings: FamilySettings) -> str:
+    confirm = {} if settings.confirm_s is None else {"confirm_s": settings.confirm_s}
+    lines = [f"[families.{name}]"]
+    for key, value in {**confirm, **settings.values}.items():
+        text = json.dumps(value, ensure_ascii=False) if isinstance(value, tuple) else toml_value(value)
+        lines.append(f"{key} = {text}")
+    return "\n".join(lines) + "\n"
 
 
 def _text(name: str, table: object) -> str:
@@ -184,6 +196,7 @@ def _circuit_text(circuit: Circuit) -> str:
         wakes=circuit.wakes,
         protected=circuit.protected,
         shed_by=circuit.shed_by,
+        device=None if circuit.device is None else circuit.device.address,
     )
     return table_text(f"circuits.{circuit.id}", entry, {})
 

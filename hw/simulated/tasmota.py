@@ -92,17 +92,16 @@ class SimulatedTasmota(SimulatedDevice):
 
     def _boot(self, now: float) -> None:
         self._telemetry_from(now + self.BOOT_S + _FIRST_TELEMETRY_S)
-        self._later(now + self.BOOT_S + _DISCOVERY_S, self._discover)
 
     def _telemetry_from(self, at: float) -> None:
         self._repeat(at, lambda: self.tele_period_s, self._telemetry, "telemetry")
 
     def _greet(self, now: float, *, fresh: bool) -> None:
-        del now
         self._say(self._topic("tele", "LWT"), "Online", retain=True)
         # The device sends this query to itself before it has subscribed, so that it has no effect.
         self._say(self._topic("cmnd", "POWER"), "")
         if fresh:
+            self._later(now + _DISCOVERY_S, self._discover)
             info = {"Module": "Sonoff 4CHPRO", "Version": "15.1.0(release-tasmota)", "FallbackTopic": self.client_id}
             self._say(self._topic("tele", "INFO1"), {"Info1": info})
             self._say(self._topic("tele", "INFO2"), {"Info2": {"WebServerMode": "Admin", "IPAddress": "192.0.2.7"}})

@@ -12,6 +12,7 @@ from clients.setup.prompt import InputClosedError
 from clients.setup.steps.broker import broker
 from clients.setup.steps.circuits import circuits
 from clients.setup.steps.contact import contact
+from clients.setup.steps.devices import devices
 from clients.setup.steps.meter import meter
 from clients.terminal.tables import sentence
 from controller.config.model import GpioContact
@@ -29,6 +30,7 @@ TITLES = {
     "contact": "the transfer switch's contact, seen closed and open",
     "meter": "the kWh meter, if there is one",
     "circuits": "the circuits, one by one",
+    "devices": "the MQTT device of each circuit, and its settings",
     "prove": "each breaker, off and on",
     "card": "the card for the panel's door",
     "enable": "start it, now and at each boot",
@@ -66,6 +68,7 @@ def _steps(card: Path) -> dict[str, Step]:
         "contact": contact,
         "meter": meter,
         "circuits": circuits,
+        "devices": devices,
         "prove": run_breaker_tests,
         "card": print_card,
         "enable": enable,

@@ -157,6 +157,7 @@ class Profile(NamedTuple):
     `settle_s`, `confirm_s`: times in seconds, as in `DeviceTraits`. `query`: the question for the position.
     `resubscribe`: after a sign of life, the retained state is read again as the answer. `alive`: topics whose live
     messages show that the device is there. `rebooted`: the device has started. `power_query`: the question for power.
+    `further_commands`: topics other than `command.topic` on which the device accepts commands that switch it.
     """
 
     command: DeviceCommand
@@ -178,6 +179,11 @@ class Profile(NamedTuple):
     gateway: str | None = None
     power_on: Setting | None = None
     watchdogs: tuple[Watchdog, ...] = ()
+    further_commands: tuple[str, ...] = ()
+
+    def command_topics(self) -> tuple[str, ...]:
+        """Return the topics on which the device accepts commands for this position, ours first."""
+        return tuple(dict.fromkeys((self.command.topic, *self.further_commands)))
 
     def topics(self) -> tuple[str, ...]:
         """Return the topics to subscribe to: availability first, then states, then the rest."""

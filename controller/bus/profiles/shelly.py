@@ -62,6 +62,7 @@ _PROFILE = Profile(
     power=tuple(Measurement(topic, f"{path}apower") for topic, path in _PLACES),
     energy=tuple(Measurement(topic, f"{path}aenergy.total", scale=0.001) for topic, path in _PLACES),
     power_query=_STATUS,
+    further_commands=("{address}/command/switch:{channel}",),
     refusals=(Refusal(_REPLY, "error.message"),),
     power_on=Setting(
         _CONFIG,

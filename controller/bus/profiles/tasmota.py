@@ -49,6 +49,8 @@ def _profile(address: Address, settings: Settings) -> Profile:
         power=tuple(Measurement(topic, f"{path}.Power{entry}") for topic, path in sources for entry in entries),
         energy=tuple(Measurement(topic, f"{path}.Total{entry}") for topic, path in sources for entry in entries),
         power_query=OutgoingMessage(f"{command}STATUS", "10"),
+        # POWER is relay 1, and POWER0 is all relays.
+        further_commands=tuple(f"{command}{key}" for key in (*keys, "POWER0")),
         power_on=Setting(
             OutgoingMessage(f"{command}PowerOnState"),
             f"{status}RESULT",

@@ -69,6 +69,7 @@ _PROFILE = Profile(
         Refusal("{base}/bridge/logging", "message", ("Publish 'get'", *_FAILED), question=True),
     ),
     gateway="{base}",
+    further_commands=(f"{_DEVICE}/set/{{key}}",),
     power_on=Setting(
         OutgoingMessage(f"{_DEVICE}/get", '{"{power_on}":""}'),
         _DEVICE,
@@ -133,6 +134,9 @@ def _profile(address: Address, settings: Settings) -> Profile:
     suffix = "" if gang is None else f"_{gang}"
     values = {"base": text_setting(settings, "base"), "address": address.name}
     profile = fill(_PROFILE, values | {"key": f"state{suffix}", "power_on": f"power_on_behavior{suffix}"})
+    if gang is not None:
+        of_gang = tuple(f"{values['base']}/{address.name}/{gang}/set{end}" for end in ("", "/state"))
+        profile = profile._replace(further_commands=(*profile.further_commands, *of_gang))
     return _with_own_reports(profile) if _reports_itself(address, settings) else profile
 
 

@@ -51,6 +51,7 @@ _PROFILE = Profile(
     energy=(Measurement("{meter}/value/65537", "value"),),
     learned=(Learned("node", f"{_NODE}/status", "nodeId"),),
     gateway="{base}",
+    further_commands=("{switch}/currentValue/set",),
 )
 
 _NAMES = {

@@ -1,0 +1,1 @@
+"""MQTT devices on the broker: found, inspected, recorded."""

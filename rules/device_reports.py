@@ -404,6 +404,8 @@ class DeviceReports:
 
     @staticmethod
     def _is_known_on(entry: CircuitEntry) -> bool:
+        if entry.live and not entry.reported_since_off:
+            return False  # it was on before the OFF, and may have obeyed: nothing was heard of it since
         return entry.known is Position.ON and (entry.live or entry.available)
 
     @staticmethod

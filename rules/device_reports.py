@@ -319,7 +319,8 @@ class DeviceReports:
             entry.recheck_off_since = None
         if ours:
             entry.on_pending = False if entry.sent is Position.OFF else entry.on_pending
-            entry.attempts = 0 if entry.sent is Position.OFF else entry.attempts
+            # A circuit that reports off and draws power has not obeyed.
+            entry.attempts = 0 if entry.sent is Position.OFF and not entry.still_drawing else entry.attempts
         if entry.request is not None and entry.request.position is Position.OFF:
             entry.request = None
             return ReportOutcome.REQUEST_COMPLETED

@@ -451,7 +451,7 @@ class DeviceTracker:
 
     def _doubt(self, circuit: CircuitId, device: _Device) -> None:
         """Mark what a device behind a gateway reported before as unproven."""
-        if device.evidence.traits.remembers:
+        if device.evidence.traits.remembers or device.evidence.traits.gateway is not None:
             self._ledger[circuit].live = False
 
     def _combine(self, circuit: Circuit, device: _Device, at: float, *, retained: bool) -> None:

@@ -146,6 +146,7 @@ def test_a_relay_moved_while_its_gateway_was_down_is_shed_though_no_question_is_
     home.move("tub", False)
     home.run(30.0)
     gateway, relay = home.device("tub"), home.relay("tub")
+    assert isinstance(gateway, SimulatedGateway)
     home.broker.take(gateway.stop(home.now), home.now)
     home.move("tub", True)
     relay.faults = replace(faults, missing_state_key=True)

@@ -319,7 +319,8 @@ class DeviceReports:
             entry.recheck_off_since = None
         if ours:
             entry.on_pending = False if entry.sent is Position.OFF else entry.on_pending
-            entry.attempts = 0 if entry.sent is Position.OFF else entry.attempts
+            # A circuit that reports off and draws power has not obeyed.
+            entry.attempts = 0 if entry.sent is Position.OFF and not entry.still_drawing else entry.attempts
         if entry.request is not None and entry.request.position is Position.OFF:
             entry.request = None
             return ReportOutcome.REQUEST_COMPLETED
@@ -404,6 +405,8 @@ class DeviceReports:
 
     @staticmethod
     def _is_known_on(entry: CircuitEntry) -> bool:
+        if entry.live and not entry.reported_since_off:
+            return False  # it was on before the OFF, and may have obeyed: nothing was heard of it since
         return entry.known is Position.ON and (entry.live or entry.available)
 
     @staticmethod

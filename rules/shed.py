@@ -66,6 +66,8 @@ def _is_wanted_off(entry: CircuitEntry) -> bool:
         return True  # it reports off, and draws power
     if entry.recheck_off_since is not None and entry.position is not Position.TRIPPED:
         return True  # a gateway may repeat an old report of a relay that has powered up in the on position
+    if entry.cannot_be_asked and not entry.live:
+        return True  # what its gateway remembers is accepted for want of better, and is no proof of off
     # A circuit that was switched on a moment ago may still turn on, whatever it reported since.
     return entry.on_pending or entry.known not in _OFF
 
@@ -91,4 +93,5 @@ def retry_interval(entry: CircuitEntry, at: float, eager_until: float, pace: Ret
     """
     if at < eager_until or entry.sent is not Position.OFF or not entry.attempts:
         return confirm_s(entry, pace)
-    return min(2 * entry.retry_interval_s, max(MAX_RETRY_INTERVAL_S, confirm_s(entry, pace)))
+    least_s = confirm_s(entry, pace)  # a refusal has shortened the previous interval, not this one
+    return max(least_s, min(2 * entry.retry_interval_s, max(MAX_RETRY_INTERVAL_S, least_s)))

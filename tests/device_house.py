@@ -196,6 +196,8 @@ class DeviceHouse:
         for effect in self.engine.advance(events, self.now):
             self._carry_out(effect)
         self.engine.commands_sent(self.now)
+        deadline = self.engine.deadline()
+        assert deadline is None or deadline > self.now, "a deadline in the past would be a turn without end"
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:

@@ -16,7 +16,7 @@ from rich.text import Text
 from clients.demo.house import CIRCUITS, GENERATOR_KW
 from clients.demo.view_model import mark
 from clients.terminal.tables import bars
-from rules.panel import Kind, Position
+from rules.panel import CircuitId, Kind, Position
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +88,7 @@ def _head(view: DemoView) -> Panel:
 
 def _panel(view: DemoView, circuits: list[DemoCircuit], width: int) -> Panel:
     grid = Table(box=None, expand=True, padding=(0, 1))
-    columns = (("circuit", 15), ("tag", 12), ("breaker", 20), ("handle", 10), ("reason", None))
+    columns = (("circuit", 15), ("tag", 12), ("breaker", 23), ("handle", 10), ("reason", None))
     shown = [column for column in columns if column[0] != "tag" or width >= _WIDE]
     for name, wide in shown:
         grid.add_column(name, width=wide, ratio=None if wide else 1, no_wrap=True, header_style="dim")
@@ -99,13 +99,13 @@ def _panel(view: DemoView, circuits: list[DemoCircuit], width: int) -> Panel:
 
 
 def _row(circuit: DemoCircuit, view: DemoView) -> dict[str, Text]:
-    position = view.house.house.breaker(circuit.id).position if view.house else Position.UNKNOWN
+    position = view.house.house.handles[CircuitId(circuit.id)].position if view.house else Position.UNKNOWN
     dark = view.house is not None and not view.house.house.powered
     word, style = _HANDLES.get(position, ("?", "dim"))
     told = view.told.circuits.get(circuit.id, {})
     why = str(told.get("why") or "")
-    ails = view.house is not None and view.house.house.breaker(circuit.id).faults == circuit.faults
-    breaker = circuit.breaker.value + (f", {circuit.quirk}" if circuit.quirk and ails else "")
+    ails = view.house is not None and view.house.ails(circuit)
+    breaker = circuit.title + (f", {circuit.quirk}" if circuit.quirk and ails else "")
     stuck = circuit.breaker in (Kind.GEN1, Kind.STANDARD)
     return {
         "circuit": Text(circuit.name),

@@ -153,7 +153,8 @@ class CircuitAlarmMonitor:
         since = min(on.values(), default=now)
         self._set_alarm(Alarm.SHED_INCOMPLETE, now, {*on, *not_off}, self._still_on, since=since)
         self._set_alarm(Alarm.COMPANION_BLIND, now, () if power_lost else self._companion.blind)
-        self._set_alarm(Alarm.BREAKER_NO_RESPONSE, now, () if power_lost else self._scheduler.unanswered, self._sent)
+        silent = [one for one in self._scheduler.unanswered if not power_lost and not self._ledger[one].still_drawing]
+        self._set_alarm(Alarm.BREAKER_NO_RESPONSE, now, silent, self._sent)
         self._set_alarm(Alarm.STILL_DRAWING, now, self._drawing, self._drawn)
         self._update_not_restored(now)
 

@@ -173,7 +173,10 @@ class DeviceTracker:
                 continue
             position = Position.OFF if isinstance(command, SwitchOff) else Position.ON
             device.evidence.command_sent(position, at)
-            device.tripped, device.draws, device.off_at = False, 0, None
+            device.tripped = False
+            if position is Position.ON:
+                device.draws, device.off_at = 0, None
+            # A repeated OFF leaves `off_at` as it is: otherwise retries would put off the next measurement for ever.
             traits = device.evidence.traits
             # A device of its own word answers by itself; one that reports changes only is asked before the retry.
             later_s = traits.settle_s if traits.remembers else self._confirm_s(device) / 2
@@ -424,6 +427,8 @@ class DeviceTracker:
         if contradicts and device.draws < needed:
             device.ask_power_at = at + SECOND_QUERY_S if device.evidence.traits.power_query else None
             return
+        if contradicts and device.evidence.traits.power_query:
+            device.ask_power_at = at + FALL_S
         if contradicts is not entry.still_drawing:
             entry.still_drawing = contradicts
             self._context.outbox.publish_state()
@@ -446,7 +451,7 @@ class DeviceTracker:
 
     def _doubt(self, circuit: CircuitId, device: _Device) -> None:
         """Mark what a device behind a gateway reported before as unproven."""
-        if device.evidence.traits.remembers:
+        if device.evidence.traits.remembers or device.evidence.traits.gateway is not None:
             self._ledger[circuit].live = False
 
     def _combine(self, circuit: Circuit, device: _Device, at: float, *, retained: bool) -> None:

@@ -196,8 +196,9 @@ class Engine:
         for circuit in self._scheduler.take_failed_requests():
             self._outbox.log_event("request_failed", now, circuit)
         may_publish = self._may_publish()
-        effects = self._outbox.drain(now, may_publish=may_publish)
-        return [*effects, *self._devices.questions(now)] if may_publish else effects
+        # Before the rest: a device that turns out to be unable to answer changes what there is to publish.
+        questions = self._devices.questions(now) if may_publish else []
+        return [*self._outbox.drain(now, may_publish=may_publish), *questions]
 
     def deadline(self) -> float | None:
         """Return when `advance` must be called at the latest (monotonic seconds); None: at the next event."""

@@ -17,7 +17,7 @@ from hw.simulated.zigbee2mqtt import SimulatedZigbee2Mqtt, ZigbeeDevice, ZigbeeM
 from hw.simulated.zwave import SimulatedZwaveGateway, ZwaveNode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from hw.simulated.mqtt_device import SimulatedDevice
 
@@ -32,7 +32,7 @@ _OWN_CONNECTION = {kind.FAMILY: kind for kind in (SimulatedTasmota, SimulatedShe
 SPAN_SERIAL = "nt-2024-00001"
 
 
-class DeviceAddress(NamedTuple):
+class RelayAddress(NamedTuple):
     """Address of a relay. `unit`: the device that it belongs to. `channel`: relay, gang, endpoint or property."""
 
     family: str
@@ -47,7 +47,7 @@ class DeviceAddress(NamedTuple):
         return f"{self.family}/{self.unit}" + (f"#{self.channel}" if self.channel else "")
 
 
-def parse_address(text: str) -> DeviceAddress:
+def parse_address(text: str) -> RelayAddress:
     """Return the parts of `FAMILY/ADDRESS[#CHANNEL]`. Raises ValueError with what to write instead."""
     family, _, rest = text.partition("/")
     if family not in FAMILIES:
@@ -71,7 +71,7 @@ def parse_address(text: str) -> DeviceAddress:
             name, channel = parts[0], "/".join(parts[1:])
         case "span" if channel:
             raise ValueError(f"{text}: a circuit of span has no channel")
-    return DeviceAddress(family, name, channel)
+    return RelayAddress(family, name, channel)
 
 
 def simulated_devices(
@@ -80,6 +80,7 @@ def simulated_devices(
     faults: Mapping[str, DeviceFaults] | None = None,
     models: Mapping[str, ZigbeeModel] | None = None,
     on: bool = True,
+    off: Collection[str] = (),
     load_w: float = 0.0,
     epoch_s: float = 0.0,
 ) -> list[SimulatedDevice]:
@@ -89,25 +90,26 @@ def simulated_devices(
     relays in between are added (`tasmota/heater#3` alone is a device with three).
 
     `faults`: by address as given; others have the factory faults of their family. `models`: of Zigbee devices, by name.
-    `on` and `load_w`: initial state and load of each. Raises ValueError for an address or a fault that cannot be.
+    `on` and `load_w`: initial state and load of each; `off`: those that are off all the same. Raises ValueError for an
+    address or a fault that cannot be.
     """
     units: dict[tuple[str, str], dict[str, Relay]] = defaultdict(dict)
     given = {parse_address(address): address for address in addresses}
     for address, text in _completed(given).items():
         fault = (faults or {}).get(text) or FAMILIES[address.family].FACTORY_FAULTS
-        relay = Relay(address.text, switched_on=on, load_w=load_w if text else 0.0, faults=fault)
+        relay = Relay(address.text, switched_on=on and text not in off, load_w=load_w if text else 0.0, faults=fault)
         units[address.family, address.unit][address.channel] = relay
     return _clients(units, models or {}, epoch_s)
 
 
-def _completed(given: Mapping[DeviceAddress, str]) -> dict[DeviceAddress, str]:
+def _completed(given: Mapping[RelayAddress, str]) -> dict[RelayAddress, str]:
     """Return the addresses in order, with the relays in between that a real device has too, with an empty text."""
-    found: dict[DeviceAddress, str] = {}
+    found: dict[RelayAddress, str] = {}
     for address, text in given.items():
         if address.family in ("tasmota", "shelly"):
             first = 1 if address.family == "tasmota" else 0
             for channel in range(first, int(address.channel)):
-                between = DeviceAddress(address.family, address.unit, str(channel))
+                between = RelayAddress(address.family, address.unit, str(channel))
                 found.setdefault(between, given.get(between, ""))
         found[address] = text
     return found

@@ -22,8 +22,9 @@ class DeviceRunner:
     """One simulated device or gateway on real MQTT. Keep `run` running.
 
     `clock`: monotonic seconds of the house. `reconnect_s`: fixed interval between attempts to reconnect; None: as the
-    real device does, which may take two minutes. `on_message`: called after each message from the broker, when a load
-    may have changed. `on_lost`: called with the reason when the connection is lost or refused.
+    real device does, which may take two minutes. `look_again_s`: interval at which the device is looked at, beside its
+    messages and timers. `on_step`: called after messages and timers, when a load may have changed. `on_lost`: called
+    with the reason when the connection is lost or refused.
 
     `silent_cuts`: a device whose power is cut leaves its connection open, so that the broker publishes its last will
     only after one and a half times its keep-alive time, as on a real network. Otherwise the will is published at once.
@@ -37,7 +38,8 @@ class DeviceRunner:
         *,
         reconnect_s: float | None = 0.2,
         silent_cuts: bool = False,
-        on_message: Callable[[], None] = lambda: None,
+        look_again_s: float = LOOK_AGAIN_S,
+        on_step: Callable[[], None] = lambda: None,
         on_lost: Callable[[str], None] = lambda _reason: None,
     ) -> None:
         self.device = device
@@ -46,7 +48,8 @@ class DeviceRunner:
         self._clock = clock
         self._reconnect_s = reconnect_s
         self._silent_cuts = silent_cuts
-        self._on_message = on_message
+        self._look_again_s = look_again_s
+        self._on_step = on_step
         self._on_lost = on_lost
         self._link: MqttConnection | None = None
         self._abandoned: list[MqttConnection] = []
@@ -67,7 +70,7 @@ class DeviceRunner:
             while True:
                 while not self.device.wants_connection(self._clock()):
                     self.device.advance(self._clock())
-                    await asyncio.sleep(LOOK_AGAIN_S)
+                    await asyncio.sleep(self._look_again_s)
                 try:
                     await self._one_connection()
                     attempt = 0
@@ -85,7 +88,7 @@ class DeviceRunner:
         until = self._clock() + seconds
         while (left := until - self._clock()) > 0.0:
             self.device.advance(self._clock())
-            await asyncio.sleep(min(left, LOOK_AGAIN_S))
+            await asyncio.sleep(min(left, self._look_again_s))
 
     async def _one_connection(self) -> None:
         """Serve one connection until it ends (BrokerError) or the device loses its power."""
@@ -106,8 +109,8 @@ class DeviceRunner:
             while device.wants_connection(self._clock()):
                 for heard in link.read():
                     self.say(device.on_message(heard.topic, heard.payload, heard.retained, self._clock()))
-                    self._on_message()
                 self.say(device.advance(self._clock()))
+                self._on_step()
                 await self._next(link)
             self.connected.clear()
         finally:
@@ -123,5 +126,6 @@ class DeviceRunner:
     async def _next(self, link: MqttConnection) -> None:
         """Wait for a message, for the next timer of the device, or to look at the device again."""
         due = self.device.next_due
-        wait_s = LOOK_AGAIN_S if due is None else min(LOOK_AGAIN_S, max(0.001, due - self._clock()))
+        longest_s = self._look_again_s
+        wait_s = longest_s if due is None else min(longest_s, max(0.001, due - self._clock()))
         await link.wait(wait_s)

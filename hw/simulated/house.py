@@ -14,7 +14,7 @@ from hw.simulated.breakers import SimulatedBreaker
 from rules.panel import CircuitId, Kind, Position
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from hw.simulated.breakers import Report
 
@@ -23,6 +23,23 @@ class LoadSink(Protocol):
     """Interface to a simulated meter: it receives the load in kW."""
 
     kw: float
+
+
+class HouseBreaker(Protocol):
+    """Interface to a breaker of the house. What it returns is to be published."""
+
+    @property
+    def position(self) -> Position: ...
+
+    def flip_by_hand(self, position: Position) -> tuple[Report, ...]: ...
+
+    def trip(self) -> tuple[Report, ...]: ...
+
+    def power_lost(self) -> tuple[Report, ...]: ...
+
+    def power_back(self) -> tuple[Report, ...]: ...
+
+    def reboot(self) -> tuple[Report, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +57,8 @@ class SimulatedHouse:
 
     `on_contact`: called with True when the auxiliary contact opens. `on_reports`: unsolicited reports.
 
-    `ups`: the breakers' electronics keep their power when the house has none.
+    `ups`: the breakers' electronics keep their power when the house has none. `devices`: breakers of device families,
+    which publish by themselves; `breakers` are all others, `handles` both.
     """
 
     def __init__(
@@ -51,12 +69,15 @@ class SimulatedHouse:
         on_contact: Callable[[bool], None] = lambda _open: None,
         on_reports: Callable[[tuple[Report, ...]], None] = lambda _reports: None,
         ups: bool = False,
+        devices: Mapping[CircuitId, HouseBreaker] | None = None,
     ) -> None:
         self.loads = {load.circuit: load for load in loads}
         self.breakers = {
             load.circuit: SimulatedBreaker(load.circuit, load.position, remote=load.kind in (Kind.GEN2, Kind.RELAY))
             for load in self.loads.values()
+            if load.circuit not in (devices or {})
         }
+        self.handles: dict[CircuitId, HouseBreaker] = {**self.breakers, **(devices or {})}
         self.meter = meter
         self.on_contact = on_contact
         self.on_reports = on_reports
@@ -67,6 +88,7 @@ class SimulatedHouse:
         self.measure()
 
     def breaker(self, circuit: str) -> SimulatedBreaker:
+        """Return a breaker on loadshed's own topics."""
         return self.breakers[CircuitId(circuit)]
 
     # --- power -----------------------------------------------------------------------------------------------------
@@ -81,7 +103,7 @@ class SimulatedHouse:
         """Return the present demand of the house. A breaker that is off or tripped draws nothing."""
         if not self.powered:
             return 0.0
-        on = (load.kw for load in self.loads.values() if self.breakers[load.circuit].position is Position.ON)
+        on = (load.kw for load in self.loads.values() if self.handles[load.circuit].position is Position.ON)
         return sum(on)
 
     def measure(self) -> None:
@@ -116,15 +138,15 @@ class SimulatedHouse:
         self._change(contact_open=False, generator=False)
 
     def flip_by_hand(self, circuit: str, position: Position) -> None:
-        self.on_reports(self.breaker(circuit).flip_by_hand(position))
+        self.on_reports(self.handles[CircuitId(circuit)].flip_by_hand(position))
         self.measure()
 
     def trip(self, circuit: str) -> None:
-        self.on_reports(self.breaker(circuit).trip())
+        self.on_reports(self.handles[CircuitId(circuit)].trip())
         self.measure()
 
     def reboot(self, circuit: str) -> None:
-        self.on_reports(self.breaker(circuit).reboot())
+        self.on_reports(self.handles[CircuitId(circuit)].reboot())
         self.measure()
 
     def _change(
@@ -141,7 +163,7 @@ class SimulatedHouse:
         self.measure()
 
     def _wake_or_darken(self) -> None:
-        for breaker in self.breakers.values():
+        for breaker in self.handles.values():
             self.on_reports(breaker.power_back() if self.powered else breaker.power_lost())
 
 

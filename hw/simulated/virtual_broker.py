@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from paho.mqtt.client import topic_matches_sub
@@ -147,4 +148,9 @@ class VirtualBroker:
 
 
 def _subscribed(device: SimulatedDevice, topic: str) -> bool:
-    return any(topic_matches_sub(one, topic) for one in device.subscriptions)
+    return any(_matches(one, topic) for one in device.subscriptions)
+
+
+@lru_cache(maxsize=4096)
+def _matches(subscription: str, topic: str) -> bool:
+    return topic_matches_sub(subscription, topic)

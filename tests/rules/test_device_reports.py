@@ -88,6 +88,17 @@ def test_a_circuit_that_never_confirmed_off_stayed_on_once_no_off_can_take_effec
     assert night.entry().owed is (means is None)
 
 
+def test_a_report_of_on_from_before_the_off_does_not_end_the_shed_record() -> None:
+    """The OFF may have been obeyed, and every report of it lost: the circuit stays owed until it is heard of again."""
+    night = Night()
+    assert night.says(ON, 99.0) is None
+    night.off(100.0)
+    assert night.reports.deadline(TUB, UTILITY) is None
+    assert night.passes(100.0 + LATE_S, phase=UTILITY) is None
+    assert night.entry().owed
+    assert night.says(ON, 101.0 + LATE_S, phase=UTILITY) is ReportOutcome.STAYED_ON
+
+
 # --- our own ON ------------------------------------------------------------------------------------------------------
 
 

@@ -59,6 +59,23 @@ def test_a_circuit_whose_on_is_under_way_is_switched_off_though_it_says_off() ->
     assert wants_off(circuit("x"), CircuitEntry(position=OFF, live=True, on_pending=True))
 
 
+ASKED_IN_VAIN = (
+    # position, live, whether it is to be switched off
+    (OFF, False, True),
+    (OFF, True, False),
+    (ON, False, True),
+)
+
+
+@pytest.mark.parametrize(("position", "live", "wanted"), ASKED_IN_VAIN)
+def test_what_a_gateway_remembers_of_a_device_that_cannot_be_asked_is_no_proof_of_off(
+    position: Position, live: bool, wanted: bool
+) -> None:
+    """It is accepted as the position, for want of better. A load of unknown position counts as on."""
+    entry = CircuitEntry(position=position, live=live, retained_position=position, cannot_be_asked=True)
+    assert wants_off(circuit("x"), entry) is wanted
+
+
 NEXT = (
     # last command, something new since, next OFF at
     (None, True, None),
@@ -85,6 +102,7 @@ PAUSES = (
     (900.0, 280.0, OFF, 40, 60.0, 60.0),
     (900.0, 280.0, ON, 2, 5.0, 5.0),
     (900.0, 280.0, OFF, 0, 60.0, 5.0),
+    (900.0, 280.0, OFF, 4, 1.0, 5.0),  # the device refused the last one after 1 s: the next waits for an answer
 )
 
 

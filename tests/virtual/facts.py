@@ -190,16 +190,12 @@ class Facts:
                 self.connected, self.connected_at = True, at
                 for known in self.circuits.values():
                     known.fresh_at = at
-            case ev.BreakerReported():
-                self._reported(self[event.circuit], event, at)
-            case ev.AvailabilityReported():
-                known = self[event.circuit]
-                # A retained `online` is as old as the connection, which has made the circuit fresh already.
-                if event.online and not known.online and not event.retained:
-                    known.fresh_at = at
-                known.online = event.online
-                if event.online and not event.retained:
-                    known.alive_at = at
+            case ev.BreakerReported() | ev.AvailabilityReported():
+                self._of_device(self[event.circuit], event, at)
+            case ev.DeviceRestarted() | ev.CommandRefused():
+                self[event.circuit].fresh_at = self[event.circuit].alive_at = at
+            case ev.DeviceAlive() | ev.PowerReported():
+                self[event.circuit].alive_at = at
             case ev.DiskFailed() | ev.DiskRecovered():
                 self.disk_fails = isinstance(event, ev.DiskFailed)
             case ev.Requested(request="drill"):
@@ -235,10 +231,35 @@ class Facts:
     def _about(self) -> None:
         """Note which circuits are off beyond doubt as an outage begins."""
         if not self.outage and self.contact.settled_open is not True:
-            for known in self.circuits.values():
-                known.at_first_edge = known.heard
+            for circuit, known in self.circuits.items():
+                known.at_first_edge = None if self._has_family(circuit) else known.heard
                 if not known.owed:
                     known.before_off = known.live and known.heard is Position.OFF and self.connected
+
+    def _of_device(self, known: Circuit, event: ev.BreakerReported | ev.AvailabilityReported, at: float) -> None:
+        has_family = self._has_family(event.circuit)
+        if isinstance(event, ev.BreakerReported):
+            (self._said if has_family else self._reported)(known, event, at)
+            return
+        # A retained `online` is as old as the connection, which has made the circuit fresh already.
+        back = not known.online or has_family  # one of several topics
+        if event.online and back and not event.retained:
+            known.fresh_at = at
+        known.online = event.online
+        if event.online and not event.retained:
+            known.alive_at = at
+
+    def _has_family(self, circuit: CircuitId) -> bool:
+        return circuit in self.panel.circuits and self.panel[circuit].device is not None
+
+    @staticmethod
+    def _said(known: Circuit, event: ev.BreakerReported, at: float) -> None:
+        """Note what a device of a family, or its gateway, says: `family_checks` judges by its contacts instead."""
+        if event.position is Position.ON and known.heard is not Position.ON:
+            known.unexpected_on_at = at
+        known.heard = event.position
+        if not event.retained:
+            known.heard_at = at
 
     @staticmethod
     def _reported(known: Circuit, event: ev.BreakerReported, at: float) -> None:

@@ -11,6 +11,8 @@ OFTEN = {
     "contact_offline": 2.0,
     "meter_silent": 2.0,
     "meter_replaced": 2.0,
+    "device_tells_lies": 3.0,
+    "relay_moved_unseen": 4.0,
 }
 SELDOM = {
     "disk_corrupt": 0.3,
@@ -24,6 +26,8 @@ SELDOM = {
 
 ON_A_WIRE = frozenset({"edges_lost", "contact_unreadable"})
 ON_THE_BUS = frozenset({"contact_offline"})
+OF_GATEWAYS = frozenset({"gateway_stopped", "gateway_power_cut", "relay_moved_unseen"})
+OF_FAMILIES = OF_GATEWAYS | {"device_tells_lies", "retained_command"}
 OF_A_METER = frozenset({"meter_silent", "meter_replaced"})
 
 INTO_A_DRILL = (

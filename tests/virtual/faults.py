@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from rules.panel import CircuitId, Position
 from tests.virtual import panels
 from tests.virtual.disk import Trouble
-from tests.virtual.fault_weights import OF_A_METER, OFTEN, ON_A_WIRE, ON_THE_BUS, SELDOM
+from tests.virtual.family_device import LIES, possible
+from tests.virtual.fault_weights import OF_A_METER, OF_FAMILIES, OF_GATEWAYS, OFTEN, ON_A_WIRE, ON_THE_BUS, SELDOM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from random import Random
 
     from rules.panel import Panel
     from rules.requests import AskKind
     from tests.virtual.device import Device
+    from tests.virtual.family_device import FamilyDevice
     from tests.virtual.random_house import RandomHouse
 
 Deed: TypeAlias = "tuple[str, Callable[[RandomHouse], None]]"
@@ -36,11 +38,23 @@ class Happening(NamedTuple):
 class Makers:
     """Makes happenings: everything random about one is settled before the night begins, so that any may be left out."""
 
-    def __init__(self, random: Random, panel: Panel, *, contact_on_bus: bool, metered: bool) -> None:
+    def __init__(
+        self,
+        random: Random,
+        panel: Panel,
+        *,
+        contact_on_bus: bool,
+        metered: bool,
+        devices: Mapping[CircuitId, FamilyDevice] | None = None,
+    ) -> None:
         self._random = random
         self._panel = panel
         needless = ON_A_WIRE if contact_on_bus else ON_THE_BUS
         needless = needless if metered else needless | OF_A_METER
+        needless = needless if devices else needless | OF_FAMILIES
+        gateways = {"zigbee2mqtt", "zwave"} & {device.family for device in (devices or {}).values()}
+        needless = needless if gateways else needless | OF_GATEWAYS
+        self._devices = devices or {}
         self._names = [name for name in WEIGHTS if name not in needless]
         self._weights = [WEIGHTS[name] for name in self._names]
         self._circuits = [circuit for circuit in panel.circuits if circuit not in ("attic", "dryer")]
@@ -212,7 +226,7 @@ class Makers:
         return words, lambda house: house.stop_broker(seconds, memory=memory, wills=wills)
 
     def broker_saves(self) -> Deed:
-        return "the broker writes its memory", lambda house: house.broker.save()
+        return "the broker writes its memory", lambda house: (house.broker.save(), house.families.save())[0]
 
     def broker_away(self) -> Deed:
         seconds = self._random.choice((0.1, 3.0, 30.0))
@@ -306,6 +320,39 @@ class Makers:
             house.hand(circuit, Position.OFF if is_on else Position.ON)
 
         return f"somebody turns the handle of {circuit}", act
+
+    def device_tells_lies(self) -> Deed:
+        circuit, device = self._random.choice([*self._devices.items()])
+        lie = self._random.choice([one for one in LIES if possible(device.family, one) and "retained" not in one])
+
+        def act(house: RandomHouse) -> None:
+            house.families.devices[circuit].told.add(lie)
+
+        return f"{circuit} ({device.family}) has the fault {lie}", act
+
+    def retained_command(self) -> Deed:
+        circuit = self._random.choice([*self._devices])
+        word = self._random.choice((Position.ON, Position.OFF))
+
+        def act(house: RandomHouse) -> None:
+            house.families.leave_retained(house.families.devices[circuit], word)
+
+        return f"somebody leaves a retained command: {circuit} {word.value}", act
+
+    def gateway_stopped(self) -> Deed:
+        return self._gateway(power=False, moves=False)
+
+    def gateway_power_cut(self) -> Deed:
+        return self._gateway(power=True, moves=False)
+
+    def relay_moved_unseen(self) -> Deed:
+        return self._gateway(power=self._random.random() < 0.5, moves=True)
+
+    def _gateway(self, *, power: bool, moves: bool) -> Deed:
+        place, seconds = self._random.randrange(100), self._random.choice((0.5, 5.0, 40.0))
+        how = "the computer of a gateway has no power" if power else "the program of a gateway is stopped"
+        words = f"{how} for {seconds} s" + (", and somebody moves a relay behind it" if moves else "")
+        return words, lambda house: house.families.gateway_away(place, seconds, power=power, moves=moves)
 
     def devices_repeat(self) -> Deed:
         def act(house: RandomHouse) -> None:

@@ -127,7 +127,8 @@ def a_settled_opening_moves_them_all(facts: Facts, confirm_s: float, at: float) 
             continue
         if known.heard in (Position.OFF, Position.TRIPPED):
             continue
-        if known.live and at <= known.unexpected_on_at + confirm_s + EPS_S:
+        wait_s = confirm_s if circuit.device is None else max(confirm_s, circuit.device.confirm_s or 0.0)
+        if (known.live or circuit.device is not None) and at <= known.unexpected_on_at + wait_s + EPS_S:
             continue  # on again a moment ago: possibly manual
         facts.guards["6 shed"] += 1
         assert known.off_at >= max(facts.connected_at, since) - EPS_S, f"{at}: {circuit.id} was not shed"
@@ -210,6 +211,8 @@ def no_command_twice_within_confirm_s(
 ) -> None:
     """8. Two commands to one circuit nearer than `confirm_s`, unless something came back or is wanted otherwise."""
     known = facts[circuit]
+    device = facts.panel[circuit].device
+    confirm_s = confirm_s if device is None or device.confirm_s is None else device.confirm_s
     last, other = (known.off_at, known.on_at) if word is Position.OFF else (known.on_at, known.off_at)
     if at - last >= confirm_s - EPS_S or other > last:
         return

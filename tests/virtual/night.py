@@ -12,7 +12,8 @@ from controller.core.engine import EngineSettings
 from rules.flapping import FlapSettings
 from rules.panel import Position
 from rules.shed import RetryPolicy
-from tests.virtual import panels
+from tests.virtual import family_device, panels
+from tests.virtual.family_device import DrawnDevices, FamilyDevice
 from tests.virtual.fault_weights import INTO_A_DRILL
 from tests.virtual.faults import ROLLS_OVER, Happening, Makers
 from tests.virtual.random_house import RandomHouse
@@ -33,6 +34,9 @@ min), a rest (1 min), three tries of each circuit in turn (12 of 15 s).
 
 FEWEST, MOST = 4, 13
 """Faults of a night, besides its outage and a drill."""
+
+FAMILIES = 0.6
+"""Share of nights in houses with devices of MQTT families."""
 
 DRILLS = 0.3
 """Share of nights that begin with a drill: after an outage, circuits waiting for a user forbid it."""
@@ -64,22 +68,36 @@ class Night:
         self._told = told
         self._in_the_dark = random.random() < 0.2
         self._on_utility = random.random() < 0.7
-        self.house = RandomHouse(panel, _settings(random), seed, metered=random.random() < 0.35)
+        settings, metered = _settings(random), random.random() < 0.35
+        draws = Random(f"families {seed}")  # noqa: S311
+        drawn = family_device.draw(draws, panel) if draws.random() < FAMILIES else DrawnDevices()
+        panel = drawn.on(panel)
+        self.house = RandomHouse(panel, settings, seed, metered=metered, drawn=drawn)
         for device in self.house.devices.values():
             self._born(device, random)
         broker = self.house.broker
         broker.contact_open = False if random.random() < 0.8 else None
         broker.save()
+        self.house.families.pump()
+        self.house.families.save()
         self._rolls_over = random.random() < 0.3 and self.house.meter is not None
         if self.house.meter is not None and self._rolls_over:
             self.house.meter.near_rollover()
-        makers = Makers(random, panel, contact_on_bus=self.house.contact_on_bus, metered=self.house.meter is not None)
+        makers = Makers(
+            random,
+            panel,
+            contact_on_bus=self.house.contact_on_bus,
+            metered=self.house.meter is not None,
+            devices=self.house.families.devices,
+        )
         self.plan = _plan(random, makers)
         self.house.program.tape = tape
         if told is not None:
             self._listen(told)
 
     def _born(self, device: Device, random: Random) -> None:
+        if isinstance(device, FamilyDevice):
+            return
         device.writes_availability = random.random() < 0.7
         device.keeps_session = random.random() < 0.4
         if random.random() < 0.2:
@@ -112,6 +130,7 @@ class Night:
             house.run(max(0.0, 100.0 + happening.at_s - house.at))
             house.log(happening.words)
             happening.act(house)
+            house.families.pump()
         house.run(self.plan[-1].at_s + 100.0 - house.at if self.plan else 0.0)
         healed_at = settle_down(house, QUIET_S, on_utility=self._on_utility)
         program = house.program

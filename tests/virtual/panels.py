@@ -82,14 +82,14 @@ def change(panel: Panel, random: Random) -> Change:
         "gone": f"{one} is dropped",
         "again": "what was dropped is there again",
     }
-    return Change(words[what], lambda now: _changed(now, one, what, rank))
+    return Change(words[what], lambda now: _changed(now, one, what, rank, panel))
 
 
-def _changed(panel: Panel, one: CircuitId, what: str, rank: int) -> Panel:
+def _changed(panel: Panel, one: CircuitId, what: str, rank: int, whole_panel: Panel) -> Panel:
     circuits = dict(panel.circuits)
     was = circuits.get(one)
     if what == "again":
-        return Panel({circuit.id: circuits.get(circuit.id, circuit) for circuit in ALL})
+        return Panel({circuit.id: circuits.get(circuit.id, circuit) for circuit in whole_panel})
     if was is None:
         return panel
     if what == "tag" and not was.protected:

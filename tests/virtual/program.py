@@ -11,6 +11,7 @@ from controller.core.effects import (
     PublishAlarm,
     PublishCircuit,
     PublishState,
+    QueryDevice,
     SaveHistory,
     SaveOutage,
     SwitchOff,
@@ -22,7 +23,7 @@ from controller.recording.format import SessionStart
 from controller.runtime.startup import initial_panel
 from rules.panel import Position
 from tests.recorded_house import Tape
-from tests.virtual import invariants
+from tests.virtual import family_checks, invariants
 from tests.virtual.device import Origin
 from tests.virtual.disk import Disk, Loss
 from tests.virtual.facts import Contact, Facts
@@ -48,7 +49,7 @@ TELL_EACH = 3
 
 
 class Program:
-    """One process after another on one disk. `send` is given each command that leaves, `moved_on` none.
+    """One process after another on one disk. `send` is given each command that leaves, `query` each question.
 
     `file`: circuits.toml as its owner wrote it; `file_wrong`: with a mistake in it. `busy_until`: a stall, in the
     world's seconds. `lag_s`: once, so long lies between deciding and sending. `crash_after`: once, the process dies
@@ -63,6 +64,7 @@ class Program:
         send: Callable[[CircuitId, Position, Origin, int], None],
         random: Random,
         *,
+        query: Callable[[QueryDevice], None],
         metered: bool,
     ) -> None:
         self.panel = self.file = panel
@@ -78,7 +80,7 @@ class Program:
         self.crash_after: int | None = None
         self.no_settling = False  # standby without an edge: a retained message, or no connection
         self.stalled = False  # the turn was late: the row of the first edge had no time to be written
-        self.inbox: list[Callable[[float], ev.Event]] = []
+        self.inbox: list[Callable[[float], ev.Event | list[ev.Event]]] = []
         self.turns = self.crashes = self.most_tries = 0
         self.last_command_at = 0.0
         self.outages = 0
@@ -93,6 +95,7 @@ class Program:
         self._boots = 0
         self._devices = devices
         self._send = send
+        self._query = query
         self._random = random
         self._metered = metered
 
@@ -205,7 +208,7 @@ class Program:
         self.stalled = any(self.inbox) and self.busy_until >= at - 1e-6
         if deadline is not None and abs(deadline - now) < 1e-6:
             now = deadline
-        events = [make(now) for make in self.inbox]
+        events = [event for make in self.inbox for event in _events(make(now))]
         self.inbox.clear()
         self.turns += 1
         for event in sorted(events, key=lambda event: event.at):
@@ -217,6 +220,7 @@ class Program:
             for row in happened:
                 self.log(f"    {row.event} {row.circuit or ''} {dict(row.details) or ''}")
         self.facts.happened(happened, engine._context.panel.current, at)
+        family_checks.what_is_confirmed_was_so(self.facts, self._devices, happened, at)
         for effect in effects:
             if isinstance(effect, SaveOutage):
                 invariants.an_outage_is_what_opened_it(effect)
@@ -250,6 +254,9 @@ class Program:
         if rows:
             self.disk.put(rows, at)
         engine.commands_sent(sent_at - self.boot_at)
+        for effect in effects:
+            if isinstance(effect, QueryDevice):
+                self._query(effect)
         self._hold(engine, at)
         if self.turns % TELL_EACH == 0:  # words of a turn between move nothing
             for effect in effects:
@@ -287,6 +294,7 @@ class Program:
         invariants.a_settled_opening_moves_them_all(self.facts, self.settings.retry.confirm_s, at)
         invariants.a_drill_begins_in_a_quiet_house(self.facts, engine, self._devices, at)
         invariants.a_drill_ends(self.facts, at)
+        family_checks.nothing_on_is_called_off(self.facts, engine, self._devices, at)
 
     @staticmethod
     def _number(value: Json) -> float:
@@ -307,6 +315,11 @@ class Program:
 
 
 _NO_ROWS = frozenset((SwitchOff, SwitchOn, *get_args(Publishable)))
+
+
+def _events(made: ev.Event | list[ev.Event]) -> list[ev.Event]:
+    """Return what was read at one moment: a message of a device may be several events, or none."""
+    return made if isinstance(made, list) else [made]
 
 
 def _is_row(effect: Effect) -> TypeGuard[DiskEffect]:

@@ -10,6 +10,8 @@ from rules.panel import CircuitId, Kind, Position
 from tests.virtual.bus import Broker, Queued
 from tests.virtual.device import Device, Origin
 from tests.virtual.disk import Loss
+from tests.virtual.family_bus import FamilyBus
+from tests.virtual.family_device import DrawnDevices, FamilyDevice
 from tests.virtual.meter import POLL_S, Meter
 from tests.virtual.program import Program
 from tests.virtual.virtual_clock import Clockwork
@@ -29,12 +31,22 @@ _REMOTE = (Kind.GEN2, Kind.RELAY)
 class RandomHouse(Clockwork):
     """`at`: the world's seconds. Everything random comes from `seed`: the same seed, the same night."""
 
-    def __init__(self, panel: Panel, settings: EngineSettings, seed: int = 0, *, metered: bool = False) -> None:
+    def __init__(
+        self,
+        panel: Panel,
+        settings: EngineSettings,
+        seed: int = 0,
+        *,
+        metered: bool = False,
+        drawn: DrawnDevices | None = None,
+    ) -> None:
         super().__init__()
         self.random = Random(seed)  # noqa: S311  # a replay, not a secret
         self.panel = panel
         self.settings = settings
         self.devices: dict[CircuitId, Device] = {}
+        self.families = FamilyBus(self, panel, drawn or DrawnDevices())
+        self.devices |= self.families.devices
         self._install(panel)
         self.broker = Broker()
         self.contact_open = False
@@ -48,7 +60,9 @@ class RandomHouse(Clockwork):
         self._read_open: bool | None = None
         self.wire = Wire(self.random)
         self.meter = Meter(self.at) if metered else None
-        self.program = Program(panel, settings, self.devices, self._sent, self.random, metered=metered)
+        self.program = Program(
+            panel, settings, self.devices, self._sent, self.random, query=self.families.query, metered=metered
+        )
         if metered:
             self.after(POLL_S, self._poll_meter)
 
@@ -57,6 +71,7 @@ class RandomHouse(Clockwork):
 
     def _turn(self) -> None:
         self.program.disk.commit(self.at)
+        self.families.look()
         self.program.turn(self.at)
         if self.program.engine is None:
             self._after_the_end()
@@ -80,6 +95,7 @@ class RandomHouse(Clockwork):
         if self.program.engine is not None:
             return
         self.program.disk.commit(self.at)
+        self.families.program_starts()
         self.program.start(self.at, rebooted=rebooted)
         if not self.contact_on_bus:
             self._read_open = None
@@ -105,6 +121,7 @@ class RandomHouse(Clockwork):
     def stall(self, seconds: float) -> None:
         """Stall the program for this time."""
         self.program.busy_until = max(self.program.busy_until, self.at + seconds)
+        self.families.look()
 
     def _after_the_end(self, down_s: float = 2.0, *, reboot: bool = False) -> None:
         self._link_lost("the program has ended")
@@ -201,6 +218,17 @@ class RandomHouse(Clockwork):
         for due in self.wire.arrivals(topic, self.at) if topic else (self.at + WIRE_S,):
             self.after(due - self.at, arrive)
 
+    def over_the_wire_all(self, read: Callable[[float], list[Event]], topic: str) -> None:
+        """Have the program read a message of a device, which may be several events."""
+        number = self._link_number
+
+        def arrive() -> None:
+            if self.broker.link and number == self._link_number and self.program.engine is not None:
+                self.program.inbox.append(read)
+
+        for due in self.wire.arrivals(topic, self.at):
+            self.after(due - self.at, arrive)
+
     def _dial(self) -> None:
         number = self._link_number
         self.after(self.random.uniform(0.02, 2.0), lambda: self._connect(number))
@@ -221,6 +249,7 @@ class RandomHouse(Clockwork):
                 self._over_the_wire(lambda now: ev.ContactChanged(now, was, retained=True))
             if broker.contact_online is False:
                 self._over_the_wire(lambda now: ev.ContactLost(now, "its device is offline"))
+        self.families.connected()
         for circuit, online in broker.availability.items():
             self._over_the_wire(
                 lambda now, circuit=circuit, online=online: ev.AvailabilityReported(  # type: ignore[misc]
@@ -239,6 +268,7 @@ class RandomHouse(Clockwork):
         if self.broker.link:
             self.broker.link = False
             self._tell(lambda now: ev.BusLost(now, reason))
+            self.families.look()
         if self.program.engine is not None:
             self._dial()
 
@@ -257,6 +287,7 @@ class RandomHouse(Clockwork):
         if wills and self.broker.link:
             self._publish_wills()
         self.broker.up = False
+        self.families.broker_down()
         self._link_lost("the broker has ended")
         for device in self.devices.values():
             device.on_bus = False
@@ -265,6 +296,8 @@ class RandomHouse(Clockwork):
     def _publish_wills(self) -> None:
         """Publish the last wills of all clients, just before the connection of the program ends."""
         for device in self.devices.values():
+            if isinstance(device, FamilyDevice):
+                continue
             if device.on_bus and device.writes_availability and not device.silent:
                 self.broker.availability[device.circuit] = False
                 self._tell(lambda now, circuit=device.circuit: ev.AvailabilityReported(now, circuit, False))  # type: ignore[misc]
@@ -276,6 +309,7 @@ class RandomHouse(Clockwork):
         self.broker.up = True
         if memory != "kept":
             self.broker.lose_memory(all_of_it=memory == "lost")
+        self.families.broker_up(memory)
         for circuit in self.devices:
             self.after(self.random.uniform(0.05, 3.0), lambda circuit=circuit: self.attach(circuit))  # type: ignore[misc]
         if self.contact_on_bus:
@@ -297,6 +331,9 @@ class RandomHouse(Clockwork):
         if not self.broker.link or circuit not in self.devices:
             return
         device = self.devices[circuit]
+        if isinstance(device, FamilyDevice):
+            self.families.command(circuit, word, origin, expires_s)
+            return
         if device.on_bus:
             for due in self.wire.arrivals(f"{circuit}/set", self.at):
                 self.after(due - self.at, lambda: self._reach(device, word, origin))
@@ -335,6 +372,9 @@ class RandomHouse(Clockwork):
     def attach(self, circuit: CircuitId) -> None:
         """Connect a device to its broker: it publishes availability and position, and receives queued messages."""
         device = self.devices[circuit]
+        if isinstance(device, FamilyDevice):
+            self.families.pump()
+            return
         if not self.broker.up or device.away or device.on_bus:
             return
         device.on_bus = True
@@ -346,11 +386,15 @@ class RandomHouse(Clockwork):
 
     def says_again(self, circuit: CircuitId) -> None:
         """Let a device repeat its position, as many do each minute."""
-        self._says(self.devices[circuit], self.devices[circuit].position)
+        if not isinstance(self.devices[circuit], FamilyDevice):
+            self._says(self.devices[circuit], self.devices[circuit].position)
 
     def hand(self, circuit: CircuitId, position: Position) -> None:
         """Move a handle by hand."""
         device = self.devices[circuit]
+        if isinstance(device, FamilyDevice):
+            self.families.hand(device, position)
+            return
         if device.position is not position:
             device.position, device.moved_by = position, Origin.HAND
             self._says(device, position)
@@ -358,6 +402,9 @@ class RandomHouse(Clockwork):
     def trip(self, circuit: CircuitId) -> None:
         """Trip a breaker that is on."""
         device = self.devices[circuit]
+        if isinstance(device, FamilyDevice):
+            self.families.trip(device)
+            return
         if device.position is Position.ON:
             device.position, device.moved_by = Position.TRIPPED, Origin.POWER
             self._says(device, device.position)
@@ -365,6 +412,9 @@ class RandomHouse(Clockwork):
     def leave(self, circuit: CircuitId, seconds: float, *, power: bool = False) -> None:
         """Disconnect a device for this time; its last will follows when the broker notices."""
         device = self.devices[circuit]
+        if isinstance(device, FamilyDevice):
+            self.families.leave(device, seconds, power=power)
+            return
         if device.away:
             return
         device.away = True

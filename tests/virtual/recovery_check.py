@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rules.panel import Kind
-from tests.virtual import invariants
+from tests.virtual import family_checks, invariants
 from tests.virtual.disk import FLUSH_S
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def settle_down(house: RandomHouse, quiet_s: float, *, on_utility: bool) -> floa
     engine, facts = program.engine, program.facts
     assert engine is not None
     invariants.every_circuit_is_where_it_belongs_or_is_named(facts, engine, house.devices, house.at)
+    family_checks.devices_are_where_they_belong(facts, engine, house.devices, house.at)
     program.disk.commit(house.at)
     if not program.disk.damaged:
         invariants.the_disk_knows_what_the_engine_knows(facts, engine, program.disk.look())
@@ -48,6 +49,7 @@ def _heal(house: RandomHouse, *, on_utility: bool) -> None:
     house.contact(is_open=not on_utility)
     if house.contact_on_bus:
         house.after(1.0, house.contact_back_on_bus)
+    house.families.heal()
     for circuit in program.panel:
         if circuit.kind in (Kind.GEN2, Kind.RELAY):
             house.devices[circuit.id].heal()

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,11 +64,21 @@ def test_the_demos_log_is_one_that_the_other_commands_read(played: tuple[str, Pa
     _, folder = played
     outage = json.loads(loadshed("report", "--json", "--state", str(folder / "state")))
     ends = {circuit: fare["end"] for circuit, fare in outage["circuits"].items()}
+    assert ends.pop("pool-pump") == "off_before"
     assert ends == dict.fromkeys(("hot-tub", "car-charger", "air-con", "range", "dishwasher"), "restored")
     assert outage["circuits"]["air-con"]["confirmed_after_s"] >= 4.0
     assert outage["energy_kwh"] is not None
     assert {row["kw_quality"] for row in outage["demand"]} & {"pulses"}
     assert "cannot be controlled: ON unless" in loadshed("check", "--config", str(folder / "config"))
+
+
+def test_the_house_has_devices_of_five_families_and_the_screen_has_names_for_them(played: tuple[str, Path]) -> None:
+    """A visitor reads `Zigbee` and `Air conditioner`, not an address."""
+    story, folder = played
+    file = (folder / "config" / "circuits.toml").read_text(encoding="utf-8")
+    devices = [circuit["device"] for circuit in tomllib.loads(file)["circuits"].values() if "device" in circuit]
+    assert {one.partition("/")[0] for one in devices} == {"zwave", "shelly", "zigbee2mqtt", "esphome", "tasmota"}
+    assert not [one for one in devices if one in story]
 
 
 @pytest.mark.parametrize("ignored", [False, True], ids=["default", "SIGINT ignored"])

@@ -136,6 +136,28 @@ def test_a_relay_moved_while_the_broker_was_away_is_found(family: str) -> None:
     assert (home.energized(), home.shed()) == (set(), {"tub"})
 
 
+def test_a_relay_moved_while_its_gateway_was_down_is_shed_though_no_question_is_answered() -> None:
+    """On utility: what it reported before the gateway stopped is no proof, also where reports are its own word."""
+    device = FAMILY_DEVICES["zigbee2mqtt"]
+    faults = replace(FAMILIES["zigbee2mqtt"].FACTORY_FAULTS, remembers=False, echoes_before_switching=False)
+    own = DeviceCatalog({"zigbee2mqtt": FamilySettings(values={"own_reports": ("Water Heater",)})})
+    home = DeviceHouse({"tub": device}, faults={device: faults}, catalog=own)
+    home.run(30.0)
+    home.move("tub", False)
+    home.run(30.0)
+    gateway, relay = home.device("tub"), home.relay("tub")
+    assert isinstance(gateway, SimulatedGateway)
+    home.broker.take(gateway.stop(home.now), home.now)
+    home.move("tub", True)
+    relay.faults = replace(faults, missing_state_key=True)
+    home.run(5.0)
+    home.broker.take(gateway.start(home.now), home.now)
+    home.run(200.0)
+    home.transfer()
+    home.run(60.0)
+    assert home.energized() == set()
+
+
 def test_a_dead_gateway_makes_its_devices_unavailable() -> None:
     """Fact 6: the device's own `online` stays retained. Fact 9: the loss of a gateway is no loss of the generator."""
     names = {f"c{number}": f"zwave/Node_{number}" for number in range(5)}
@@ -202,6 +224,22 @@ def test_a_welded_contact_that_draws_power_is_treated_as_on(family: str) -> None
     assert "4.5 kW" in home.alarms()["still-drawing"]
     assert (home.shed(), home.unconfirmed()) == (set(), {"tub"})
     assert len(home.commands) > 1
+
+
+@pytest.mark.parametrize("family", ["tasmota", "shelly", "span"])
+def test_a_contact_that_is_repaired_ends_the_alarm(family: str) -> None:
+    """Retries of OFF do not put off the next measurement for ever, and the house is not shedding for ever."""
+    home = house(family, welded=True)
+    home.run(30.0)
+    home.transfer()
+    home.run(600.0)
+    assert home.engine.state_view().state == "standby"
+    assert "still-drawing" in home.alarms()
+    assert "breaker-no-response" not in home.alarms(), "it does respond"
+    relay = home.relay("tub")
+    relay.faults, relay.energized = replace(relay.faults, welded=False), False
+    home.run(400.0)
+    assert (home.alarms().keys() & {"still-drawing"}, home.shed()) == (set(), {"tub"})
 
 
 @pytest.mark.parametrize("family", ["tasmota", "shelly", "span", "zwave"])

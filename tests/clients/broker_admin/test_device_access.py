@@ -299,7 +299,7 @@ async def reported_off(link: MqttConnection, topics: Topics) -> None:
             for event in topics.read(IncomingMessage(0.0, one.topic, one.payload)):
                 if isinstance(event, BreakerReported) and event.position is Position.OFF:
                     return
-        await link.wait()
+        await link.wait(AGAIN_S)
 
 
 async def switched_off(house: Guarded, circuit: str, address: str, user: str) -> Position:

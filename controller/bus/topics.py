@@ -237,7 +237,13 @@ class Topics:
             return self._contact_and_circuits(self.contact_device, message)
         if self.devices.reads(message.topic):
             events, rejection = self.devices.events(message)
-            return events if rejection is None else (rejection,)
+            found: Sequence[Event | StatusRequested | ControllerSeen | Rejection]
+            found = events if rejection is None else (rejection,)
+            if message.topic not in map(self.names.client_state, KNOWN_CLIENTS):
+                return found
+            # The state of a bridge is both: of its devices, and with problems of its own.
+            parsed = self._parse(message)
+            return found if parsed is None else (*found, parsed)
         parsed = self._parse(message)
         return () if parsed is None else (parsed,)
 

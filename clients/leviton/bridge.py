@@ -20,6 +20,7 @@ from clients.leviton.signals import (
     CircuitCommanded,
     CloudAnswered,
     HouseReported,
+    LoginAged,
     LoginChanged,
     PublishAvailability,
     PublishBridge,
@@ -67,6 +68,7 @@ class BoundCircuit:
     published_power: tuple[float, float] | None = None
     draws_read_at: float | None = None
     draws_until: float = 0.0
+    logged_refusal: str = ""
 
     @property
     def id(self) -> CircuitId:
@@ -142,6 +144,8 @@ class Bridge:
                 self._house_reported(state, now)
             case LoginChanged(user, expires_in_s):
                 self.session.login_changed(user, expires_in_s, now)
+            case LoginAged(expires_in_s):
+                self.session.expires_in_s = expires_in_s
             case CloudAnswered():
                 self._answered(event, now)
             case PushOpened(link):
@@ -177,9 +181,12 @@ class Bridge:
             return
         word = "ON" if on else "OFF"
         if circuit.reason:
-            self._out.append(WriteLog(f"{name}: {word} not sent: {circuit.reason}"))
-            self._publish(circuit, refused=word)
+            if circuit.logged_refusal != circuit.reason:  # the controller asks again and again
+                circuit.logged_refusal = circuit.reason
+                self._out.append(WriteLog(f"{name}: {word} not sent: {circuit.reason}"))
+                self._publish(circuit, refused=word)
             return
+        circuit.logged_refusal = ""
         order = self.orders.request(name, circuit.binding.circuit.rank, now, circuit.belief.power_w, on=on)
         if order is not None:
             self._publish(circuit)

@@ -37,6 +37,12 @@ class LoginChanged(NamedTuple):
     expires_in_s: float | None = None
 
 
+class LoginAged(NamedTuple):
+    """Time has passed. `expires_in_s`: remaining time of the login in seconds; None: not known."""
+
+    expires_in_s: float | None
+
+
 class CloudAnswered(NamedTuple):
     """Answer to `CallCloud` of this number. `status` 0: none came, for this reason. `content`: JSON, if it is that."""
 
@@ -69,7 +75,15 @@ class PushEnded(NamedTuple):
 
 
 BridgeEvent = (
-    BusJoined | CircuitCommanded | HouseReported | LoginChanged | CloudAnswered | PushOpened | PushReceived | PushEnded
+    BusJoined
+    | CircuitCommanded
+    | HouseReported
+    | LoginChanged
+    | LoginAged
+    | CloudAnswered
+    | PushOpened
+    | PushReceived
+    | PushEnded
 )
 
 # --- effects ---------------------------------------------------------------------------------------------------------
@@ -143,15 +157,5 @@ class WriteLog(NamedTuple):
     text: str
 
 
-BridgeEffect = (
-    CallCloud
-    | OpenPush
-    | SendLogin
-    | SendPush
-    | ClosePush
-    | PublishPosition
-    | PublishAvailability
-    | PublishCircuit
-    | PublishBridge
-    | WriteLog
-)
+Publication = PublishPosition | PublishAvailability | PublishCircuit | PublishBridge
+BridgeEffect = CallCloud | OpenPush | SendLogin | SendPush | ClosePush | WriteLog | Publication

@@ -113,6 +113,10 @@ class SiteTopics:
     def client_state(self, client: str) -> str:
         return f"{self.base}clients/{client}/state"
 
+    def client_circuit(self, client: str, circuit: str) -> str:
+        """Return the topic of what a client publishes about one circuit."""
+        return f"{self.base}clients/{client}/circuits/{circuit}"
+
     def ask(self, request: str) -> str:
         return f"{self.base}ask/{request}"
 

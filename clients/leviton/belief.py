@@ -49,6 +49,8 @@ class _Known:
 class BreakerBelief:
     """One breaker. `position`: None: not known on this connection. `power_w`: pushed, None: not known.
 
+    `read_power_w`: the last power above zero that REST has shown; None: none.
+
     `poles`, `remote`: see `position_of`. All times in monotonic seconds.
     """
 
@@ -58,6 +60,7 @@ class BreakerBelief:
     out_of_reach: bool = False
     power_w: float | None = None
     power_at: float | None = None
+    read_power_w: float | None = None
     _fields: dict[str, _Known] = field(default_factory=dict)
     _power: dict[str, float] = field(default_factory=dict)
     _alive_at: float | None = None
@@ -68,7 +71,7 @@ class BreakerBelief:
         """Forget what an earlier connection has reported."""
         self._fields.clear()
         self._power.clear()
-        self.position = self.power_w = self.power_at = self._alive_at = self._doubt = None
+        self.position = self.power_w = self.power_at = self.read_power_w = self._alive_at = self._doubt = None
         self.out_of_reach = False
 
     def words(self) -> dict[str, object]:
@@ -115,6 +118,7 @@ class BreakerBelief:
         `hub_alive_at`: first sign of life of its hub on this connection; None: none yet. `awaited`: position that an
         accepted command of ours wants.
         """
+        self.read_power_w = power_of(data) or self.read_power_w
         merged = dict(self.words())
         for name in STATE_FIELDS:
             known = self._fields.get(name)
@@ -157,3 +161,9 @@ class BreakerBelief:
                 self._power[name] = abs(float(value))
         if "power" in self._power and {"power", "power2"} & data.keys():
             self.power_w, self.power_at = sum(self._power.values()), at
+
+
+def power_of(data: Mapping[str, object]) -> float:
+    """Return the power in W that an answer of REST shows, both poles together. Zero means nothing there."""
+    watts = (data.get(name) for name in ("power", "power2"))
+    return sum(abs(float(one)) for one in watts if isinstance(one, int | float) and not isinstance(one, bool))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-from clients.leviton.belief import BreakerBelief
+from clients.leviton.belief import BreakerBelief, power_of
 from clients.leviton.inventory import Binding, ListedBreaker, mismatch
 from clients.leviton.loop_watch import LoopWatch
 from clients.leviton.orders import Level, Order, OrderBook
@@ -187,7 +187,9 @@ class Bridge:
                 self._publish(circuit, refused=word)
             return
         circuit.logged_refusal = ""
-        order = self.orders.request(name, circuit.binding.circuit.rank, now, circuit.belief.power_w, on=on)
+        belief = circuit.belief
+        power_w = belief.read_power_w if belief.power_w is None else belief.power_w
+        order = self.orders.request(name, circuit.binding.circuit.rank, now, power_w, on=on)
         if order is not None:
             self._publish(circuit)
 
@@ -383,8 +385,7 @@ class Bridge:
         """Publish power that a reading shows some time after a reported OFF. A zero of REST means nothing."""
         if now > circuit.draws_until or not self._is_there(circuit):
             return
-        watts = [fields.get(name) for name in ("power", "power2")]
-        total = sum(abs(one) for one in watts if isinstance(one, int | float) and not isinstance(one, bool))
+        total = power_of(fields)
         if total and circuit.belief.position is Position.OFF:
             self._publish(circuit, power_w=total)
 
@@ -398,7 +399,7 @@ class Bridge:
         if not self.session.usable:
             return self.session.reason or "Leviton's cloud is unreachable"
         hub = self.session.hubs.get(circuit.binding.hub)
-        if hub is None or not hub.was_read:
+        if hub is None:
             return "its hub is not in this account"
         if circuit.mismatch:
             return circuit.mismatch

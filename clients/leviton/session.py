@@ -221,7 +221,6 @@ class CloudSession:
             hub.alive_at = None if missed else hub.alive_at
             hub.heard_at = hub.heard_at if self.usable else None
             hub.was_read = hub.was_read and self.usable
-            hub.silent = False
         self._subscribe(link)
         self._bandwidth_at = now
         if missed:
@@ -305,20 +304,24 @@ class CloudSession:
         is_here = hub is not None and hub.connected is not False and hub.was_read
         return is_here and hub is not None and hub.heard_at is not None and not hub.silent
 
+    @property
+    def _silent_s(self) -> float:
+        return HUB_SILENT_URGENT_S if self.urgent else HUB_SILENT_S
+
     def _watch_hubs(self, now: float) -> None:
         if self.link is None:
             return
-        limit_s = HUB_SILENT_URGENT_S if self.urgent else HUB_SILENT_S
+        limit_s = self._silent_s
         present = [hub for hub in self.hubs.values() if hub.connected is not False]
         for hub in present:
             since = max(hub.heard_at or 0.0, self._link_at)
             if not hub.silent and now >= since + limit_s:
                 hub.silent, hub.was_read = True, False
                 self.out.append(WriteLog(f"No report from hub {hub.listed.serial} for {limit_s:.0f} s"))
-        if self._is_mute():
+        if self._all_silent() and now >= self._link_at + self._silent_s:
             self.reopen(now, "The push connection is open and silent: opening another one")
 
-    def _is_mute(self) -> bool:
+    def _all_silent(self) -> bool:
         """Return whether no hub is heard that should be: the connection itself may be the reason."""
         present = [hub for hub in self.hubs.values() if hub.connected is not False]
         return bool(present) and all(hub.silent for hub in present)
@@ -500,12 +503,13 @@ class CloudSession:
     def _link_times(self) -> list[float]:
         times = [self._bandwidth_at, *self._again.values()]
         if self._next is None:
-            times.append(self._retry_at if self._is_mute() else max(self._link_at + RENEW_S, self._retry_at))
+            age_s = self._silent_s if self._all_silent() else RENEW_S
+            times.append(max(self._link_at + age_s, self._retry_at))
         if self._reading == 0:
             times += [self._discover_at, self._cross_check_at]
         if self._read_again_at is not None:
             times.append(self._read_again_at)
-        limit_s = HUB_SILENT_URGENT_S if self.urgent else HUB_SILENT_S
+        limit_s = self._silent_s
         for hub in self.hubs.values():
             if hub.connected is not False and not hub.silent:
                 times.append(max(hub.heard_at or 0.0, self._link_at) + limit_s)

@@ -120,8 +120,8 @@ def _login(arguments: argparse.Namespace) -> int:
             path.parent.mkdir(mode=0o700, parents=True)
         email = arguments.email or settings.account.email or _answer("E-mail address of the My Leviton account: ")
         password = _secret("Password (it is not stored): ")
-        client = CloudClient(settings.cloud.api)
-        answer = _log_in(client, arguments.state, email, password)
+        with CloudClient(settings.cloud.api) as client:
+            answer = _log_in(client, arguments.state, email, password)
         save_login(path, answer)
         login = parse_login(answer)
     except (CloudError, LoginError, EOFError) as error:
@@ -182,7 +182,8 @@ def _logout(arguments: argparse.Namespace) -> int:
     try:
         login = load_login(path)
         if login is not None:
-            log_out(CloudClient(settings.cloud.api), login)
+            with CloudClient(settings.cloud.api) as client:
+                log_out(client, login)
     except (CloudError, LoginError) as error:
         print_error(f"{error} The stored login is deleted all the same; the cloud may accept it until it ends.")
         code = NOT_DONE
@@ -315,7 +316,8 @@ def _listing(arguments: argparse.Namespace) -> AccountListing | int:
         return WRONG_CONFIGURATION
     try:
         login = _stored_login(settings, arguments.state)
-        return list_account(CloudClient(settings.cloud.api), login)
+        with CloudClient(settings.cloud.api) as client:
+            return list_account(client, login)
     except (CloudError, LoginError) as error:
         print_error(str(error))
         return NOT_DONE

@@ -13,7 +13,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
@@ -54,6 +54,12 @@ class CloudClient:
         self._timeout_s = timeout_s
         self._local = threading.local()
         self._context: ssl.SSLContext | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def call(
         self, method: str, path: str, body: Mapping[str, object] | None = None, token: str | None = None

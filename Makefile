@@ -132,8 +132,8 @@ $(VENV)/demo.stamp: requirements-demo.lock pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/run.stamp: requirements-run.lock | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-run.lock
+$(VENV)/run.stamp: requirements-leviton.lock | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-leviton.lock
 	@touch $@
 
 $(VENV)/all.stamp: requirements.lock $(VENV)/demo.stamp

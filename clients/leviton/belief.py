@@ -29,7 +29,7 @@ AFTER_ON_S = 10.0
 """Time in seconds after an ON of ours in which a pushed `off` may be older than the ON."""
 
 
-class Learned(NamedTuple):
+class BeliefChange(NamedTuple):
     """What a message has changed. `report`: a position that the breaker has reported, perhaps the same as before.
 
     None: none. `ask_again`: a second reading is needed.
@@ -89,21 +89,21 @@ class BreakerBelief:
         if self._alive_at is None:
             self._alive_at = at
 
-    def pushed(self, data: Mapping[str, object], at: float) -> Learned:
+    def pushed(self, data: Mapping[str, object], at: float) -> BeliefChange:
         """Process a notification: members that have changed."""
         self.alive(at)
         self._measure(data, at)
         news = {name: data[name] for name in STATE_FIELDS if data.get(name) is not None}
         if not news:
-            return Learned()
+            return BeliefChange()
         merged = {**self.words(), **news}
         off = position_of(merged, poles=self.poles, remote=self.remote) is Position.OFF
         if off and self._on_sent_at is not None and at - self._on_sent_at < AFTER_ON_S:
-            return Learned(ask_again=True)
+            return BeliefChange(ask_again=True)
         for name, value in news.items():
             self._fields[name] = _Known(value, at)
         self._doubt = None
-        return Learned(self._settle())
+        return BeliefChange(self._settle())
 
     def read(
         self,
@@ -112,7 +112,7 @@ class BreakerBelief:
         hub_alive_at: float | None,
         *,
         awaited: Position | None = None,
-    ) -> Learned:
+    ) -> BeliefChange:
         """Process an answer of REST to a request of `requested_at`.
 
         `hub_alive_at`: first sign of life of its hub on this connection; None: none yet. `awaited`: position that an
@@ -127,18 +127,18 @@ class BreakerBelief:
                 merged[name] = data[name]
         position = None if is_out_of_reach(merged) else position_of(merged, poles=self.poles, remote=self.remote)
         if position is Position.OFF and not self._is_fresh(requested_at, hub_alive_at):
-            return Learned(ask_again=True)
+            return BeliefChange(ask_again=True)
         if self.position is not None and position not in (self.position, awaited):
             if self._doubt is None or self._doubt[0] is not position:
                 self._doubt = position, requested_at
-                return Learned(ask_again=True)
+                return BeliefChange(ask_again=True)
             if requested_at - self._doubt[1] < AGREE_AFTER_S:
-                return Learned(ask_again=True)
+                return BeliefChange(ask_again=True)
         self._doubt = None
         for name, value in merged.items():
             if name not in self._fields or self._fields[name].value != value:
                 self._fields[name] = _Known(value, None)
-        return Learned(self._settle())
+        return BeliefChange(self._settle())
 
     def _is_fresh(self, requested_at: float, hub_alive_at: float | None) -> bool:
         if self._alive_at is not None and requested_at - self._alive_at >= FRESH_AFTER_S:

@@ -24,7 +24,7 @@ from clients.leviton.signals import (
     LoginChanged,
     PublishAvailability,
     PublishBridge,
-    PublishCircuit,
+    PublishCircuitDetails,
     PublishPosition,
     PushEnded,
     PushOpened,
@@ -441,7 +441,7 @@ class Bridge:
         if self._bus:
             order: Order | None = self.orders[circuit.id]
             self._out.append(
-                PublishCircuit(circuit.id, circuit_report(circuit, order, power_w=power_w, refused=refused))
+                PublishCircuitDetails(circuit.id, circuit_report(circuit, order, power_w=power_w, refused=refused))
             )
 
     def _publish_bridge(self, now: float) -> None:
@@ -460,6 +460,6 @@ class Bridge:
             )
 
     def unaccepted(self, now: float) -> list[Order]:
-        """Return the orders that the cloud has not accepted of late although it is connected."""
+        """Return the orders that the cloud has recently not accepted although it is connected."""
         failed = (one for one in self.orders if one.level is Level.NOT_ACCEPTED and one.refusal)
         return [one for one in failed if now < one.valid_until + UNACCEPTED_S]

@@ -64,7 +64,7 @@ class ListedBreaker:
 
 
 def read_hub(raw: object) -> ListedHub | None:
-    """Return a hub of the cloud's list; None: it is none, or an old one that is listed twice."""
+    """Return a hub of the cloud's list; None: not a hub, or an old one that is listed twice."""
     if not isinstance(raw, dict):
         return None
     serial = _text(raw.get("id")) or _text(raw.get("serial"))
@@ -81,7 +81,7 @@ def read_hub(raw: object) -> ListedHub | None:
 
 
 def read_breaker(raw: object, hub: str) -> ListedBreaker | None:
-    """Return a breaker of the cloud's list; None: it is none, or a clamp."""
+    """Return a breaker of the cloud's list; None: not a breaker, or a clamp."""
     if not isinstance(raw, dict) or not (identity := _text(raw.get("id"))) or raw.get("model") == "LSBMA":
         return None
     position, poles = _number(raw.get("position")), _number(raw.get("poles"))

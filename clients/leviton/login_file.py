@@ -50,7 +50,7 @@ def parse_login(answer: object) -> StoredLogin:
 
 
 def load_login(path: Path) -> StoredLogin | None:
-    """Return the stored login; None: there is none. Raises `LoginError` if the file cannot be read or used."""
+    """Return the stored login; None: no login is stored. Raises `LoginError` if the file cannot be read or used."""
     try:
         mode = path.stat().st_mode & 0o777
         text = path.read_text(encoding="utf-8")

@@ -42,7 +42,7 @@ class ImportPlan:
 
 
 def plan_import(panel: Panel | None, breakers: Iterable[ListedBreaker]) -> ImportPlan:
-    """Return what to write. `panel`: of the present circuits.toml; None: there is none."""
+    """Return what to write. `panel`: of the present circuits.toml; None: no such file."""
     circuits = dict(panel.circuits) if panel is not None else {}
     added: list[str] = []
     changed: list[str] = []

@@ -156,7 +156,7 @@ class BridgeProcess:
                 topic, payload = names.breaker_state(circuit), position.name.encode()
             case sig.PublishAvailability(circuit, online):
                 topic, payload = names.breaker_availability(circuit), b"online" if online else b"offline"
-            case sig.PublishCircuit(circuit, details):
+            case sig.PublishCircuitDetails(circuit, details):
                 topic, payload = names.client_circuit(CLIENT, circuit), _json(details)
             case sig.PublishBridge(report):
                 topic, payload = names.client_state(CLIENT), _json(report)

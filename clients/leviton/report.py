@@ -114,7 +114,7 @@ def _problems(bridge: Bridge, now: float) -> list[Json]:
 
 
 def is_away(bridge: Bridge, now: float) -> bool:
-    """Return whether the cloud has been away for so long that it is a problem."""
+    """Return whether the absence of the cloud has become a problem."""
     if bridge.away_since is None:
         return False
     return now >= bridge.away_since + away_patience_s(bridge)

@@ -31,7 +31,7 @@ class HouseReported(NamedTuple):
 
 
 class LoginChanged(NamedTuple):
-    """The stored login was read. `user`: id of the account; None: there is none. `expires_in_s`: None: not known."""
+    """The stored login was read. `user`: id of the account; None: no login. `expires_in_s`: None: not known."""
 
     user: str | None
     expires_in_s: float | None = None
@@ -138,7 +138,7 @@ class PublishAvailability(NamedTuple):
     online: bool
 
 
-class PublishCircuit(NamedTuple):
+class PublishCircuitDetails(NamedTuple):
     """Publish the details of a circuit, for people: what was commanded, how far it has come, and the power."""
 
     circuit: CircuitId
@@ -157,5 +157,5 @@ class WriteLog(NamedTuple):
     text: str
 
 
-Publication = PublishPosition | PublishAvailability | PublishCircuit | PublishBridge
+Publication = PublishPosition | PublishAvailability | PublishCircuitDetails | PublishBridge
 BridgeEffect = CallCloud | OpenPush | SendLogin | SendPush | ClosePush | WriteLog | Publication

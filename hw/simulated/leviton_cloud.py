@@ -36,7 +36,7 @@ READY_S = 0.3
 HUB_HEARS_S = 0.3
 """Time in seconds from an accepted command to the hub."""
 REPORT_S = 0.6
-"""Time in seconds from a movement to the hub's report of it, while somebody listens."""
+"""Time in seconds from a movement to the hub's report of it, while a program listens."""
 
 _HTML = "<html><head><title>{status}</title></head><body>Bad Gateway</body></html>"
 

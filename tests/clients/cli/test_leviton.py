@@ -90,7 +90,7 @@ def test_a_wrong_password_is_tried_once(
     assert "locks the account" in capsys.readouterr().err
 
 
-def test_without_a_login_the_owner_is_told_what_to_run(
+def test_without_a_login_the_error_names_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """For each step that needs one."""

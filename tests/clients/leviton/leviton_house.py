@@ -155,7 +155,7 @@ class LevitonHouse:
                 self.available[circuit] = online
             case sig.PublishBridge(report):
                 self.report = dict(report)
-            case sig.PublishCircuit(circuit, details):
+            case sig.PublishCircuitDetails(circuit, details):
                 self.details[circuit] = dict(details)
                 watts = details["power_w"]
                 if isinstance(watts, float | int):

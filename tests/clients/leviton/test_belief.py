@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clients.leviton.belief import AGREE_AFTER_S, FRESH_AFTER_S, BreakerBelief, Learned
+from clients.leviton.belief import AGREE_AFTER_S, FRESH_AFTER_S, BeliefChange, BreakerBelief
 from rules.panel import Position
 
 ON = {"currentState": "ManualON", "remoteState": "RemoteON"}
@@ -14,26 +14,26 @@ FRESH = ALIVE + FRESH_AFTER_S
 def known_on() -> BreakerBelief:
     """Return a breaker that was read as on."""
     belief = BreakerBelief()
-    assert belief.read(ON, FRESH, ALIVE) == Learned(Position.ON)
+    assert belief.read(ON, FRESH, ALIVE) == BeliefChange(Position.ON)
     return belief
 
 
 def test_off_by_rest_counts_only_after_the_hub_has_reported() -> None:
     """Before, the cache may be hours old."""
     belief = BreakerBelief()
-    assert belief.read(OFF, 90.0, None) == Learned(ask_again=True)
-    assert belief.read(OFF, FRESH - 1.0, ALIVE) == Learned(ask_again=True)
+    assert belief.read(OFF, 90.0, None) == BeliefChange(ask_again=True)
+    assert belief.read(OFF, FRESH - 1.0, ALIVE) == BeliefChange(ask_again=True)
     assert belief.position is None
-    assert belief.read(OFF, FRESH, ALIVE) == Learned(Position.OFF)
+    assert belief.read(OFF, FRESH, ALIVE) == BeliefChange(Position.OFF)
 
 
 def test_one_reading_that_differs_changes_nothing() -> None:
     """A wrong answer of REST occurs after an OFF."""
     belief = known_on()
     belief.pushed({"remoteState": "RemoteOFF"}, FRESH + 1.0)
-    assert belief.read(ON, FRESH + 20.0, ALIVE) == Learned(ask_again=True)
+    assert belief.read(ON, FRESH + 20.0, ALIVE) == BeliefChange(ask_again=True)
     assert belief.position is Position.OFF
-    assert belief.read(OFF, FRESH + 21.0, ALIVE) == Learned(Position.OFF)
+    assert belief.read(OFF, FRESH + 21.0, ALIVE) == BeliefChange(Position.OFF)
 
 
 def test_a_second_reading_that_agrees_counts() -> None:
@@ -46,21 +46,21 @@ def test_a_second_reading_that_agrees_counts() -> None:
 
 def test_the_awaited_position_counts_at_once() -> None:
     """It is the answer to our command."""
-    assert known_on().read(OFF, FRESH + 1.0, ALIVE, awaited=Position.OFF) == Learned(Position.OFF)
+    assert known_on().read(OFF, FRESH + 1.0, ALIVE, awaited=Position.OFF) == BeliefChange(Position.OFF)
 
 
 def test_an_answer_older_than_a_notification_does_not_overwrite_it() -> None:
     """The request was sent before the breaker moved."""
     belief = known_on()
     belief.pushed({"remoteState": "RemoteOFF"}, FRESH + 2.0)
-    assert belief.read(ON, FRESH + 1.0, ALIVE) == Learned(Position.OFF)
+    assert belief.read(ON, FRESH + 1.0, ALIVE) == BeliefChange(Position.OFF)
 
 
 def test_null_in_a_notification_is_no_word() -> None:
     """It does not make the position unknown, nor on."""
     belief = known_on()
     belief.pushed({"remoteState": "RemoteOFF"}, FRESH + 1.0)
-    assert belief.pushed({"remoteState": None, "power": 3}, FRESH + 2.0) == Learned()
+    assert belief.pushed({"remoteState": None, "power": 3}, FRESH + 2.0) == BeliefChange()
     assert belief.position is Position.OFF
 
 
@@ -68,14 +68,14 @@ def test_an_off_pushed_right_after_our_on_is_asked_for_again() -> None:
     """It may be older than the command."""
     belief = known_on()
     belief.command_sent(FRESH + 1.0, on=True)
-    assert belief.pushed({"remoteState": "RemoteOFF"}, FRESH + 2.0) == Learned(ask_again=True)
+    assert belief.pushed({"remoteState": "RemoteOFF"}, FRESH + 2.0) == BeliefChange(ask_again=True)
     assert belief.position is Position.ON
 
 
 def test_an_echo_changes_nothing() -> None:
     """The cloud repeats our command to us."""
     belief = known_on()
-    assert belief.pushed({"remoteTrip": True}, FRESH + 1.0) == Learned()
+    assert belief.pushed({"remoteTrip": True}, FRESH + 1.0) == BeliefChange()
     assert belief.position is Position.ON
 
 

@@ -471,7 +471,7 @@ def test_after_a_reconnection_of_the_bus_everything_is_published_again() -> None
     home = house(1)
     home.published.clear()
     home.feed(sig.BusJoined())
-    kinds = [type(one).__name__ for _, one in home.published if not isinstance(one, sig.PublishCircuit)]
+    kinds = [type(one).__name__ for _, one in home.published if not isinstance(one, sig.PublishCircuitDetails)]
     assert kinds == ["PublishPosition", "PublishAvailability", "PublishBridge"]
 
 

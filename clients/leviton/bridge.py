@@ -169,7 +169,7 @@ class Bridge:
         self.session.set_urgent(state in URGENT, now)
         if state == before:
             return
-        if state == "shedding" and before not in URGENT:
+        if state in URGENT and before not in (None, *URGENT):
             on = [one.id for one in self.circuits.values() if one.belief.position is Position.ON]
             self.loop_watch.opened(now, on)
         elif state not in URGENT and before in URGENT:

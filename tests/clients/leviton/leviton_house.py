@@ -62,12 +62,13 @@ class LevitonHouse:
     now: float = 0.0
     published: list[tuple[float, sig.BridgeEffect]] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
+    kind: type[Bridge] = Bridge
     on_effect: Callable[[float, sig.BridgeEffect], None] = lambda _at, _effect: None
 
     def __post_init__(self) -> None:
         """Log in and start the bridge."""
         self.circuits = self.circuits or circuits_of(self.cloud.hubs)
-        self.bridge = Bridge(bindings(self.circuits).values(), companion=self.companion)
+        self.bridge = self.kind(bindings(self.circuits).values(), companion=self.companion)
         self.token: dict[str, Any] = dict(self.cloud.issue_token())
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()

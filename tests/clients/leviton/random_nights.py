@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from clients.leviton import signals as sig
+from clients.leviton.bridge import Bridge
 from clients.leviton.orders import VALID_S
 from hw.simulated.leviton_cloud import LevitonCloud
 from hw.simulated.leviton_faults import LevitonFaults
@@ -97,14 +98,19 @@ def play(seed: int) -> Judged:
 class Night:
     """One night of one house."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, bridge: type[Bridge] = Bridge) -> None:
         self.chance = random.Random(seed)  # noqa: S311  # a simulation
         self.judged = Judged(seed)
         hubs = [self._hub(number) for number in range(self.chance.choice((1, 1, 2)))]
         self.cloud = LevitonCloud(hubs, seed=seed, guest=self.chance.random() < 0.3)
         companion = self.chance.random() < 0.1
         self.house = LevitonHouse(
-            self.cloud, circuits_of(hubs), companion=companion, push_delay=self._push_delay, on_effect=self._effect
+            self.cloud,
+            circuits_of(hubs),
+            companion=companion,
+            push_delay=self._push_delay,
+            on_effect=self._effect,
+            kind=bridge,
         )
         self.controller = ControllerModel(self.house)
         self.energized_until: dict[str, float] = {}
@@ -248,9 +254,9 @@ class Night:
                 if not one.energized:
                     self.off_at[one.id.partition("_")[0]] = now
         for circuit in house.available:
-            one = self._breaker_of(circuit)
+            breaker = self._breaker_of(circuit)
             claims = house.available[circuit] and house.positions.get(circuit) is Position.OFF
-            if one is None or not claims or not one.energized or one.welded:
+            if breaker is None or not claims or not breaker.energized or breaker.welded:
                 self.claimed_since.pop(circuit, None)
                 continue
             since = self.claimed_since.setdefault(circuit, now)
@@ -285,18 +291,21 @@ class Night:
         """Judge the end: the faults are over, and the house is on standby."""
         house = self.house
         for circuit in house.circuits:
-            one = self._breaker_of(circuit.id)
+            breaker = self._breaker_of(circuit.id)
             state = house.bridge.circuits[circuit.id]
-            if one is None or one.stuck or one.unheard or state.mismatch or house.companion:
+            if breaker is None or breaker.stuck or breaker.unheard or state.mismatch or house.companion:
                 continue
             if not house.available.get(circuit.id):
                 self._wrong(f"{circuit.id} is still away: {state.reason}")
             elif house.positions.get(circuit.id) not in (Position.OFF, Position.TRIPPED):
                 self._wrong(f"{circuit.id} is still {house.positions.get(circuit.id)}: {house.details.get(circuit.id)}")
             elif (
-                one.energized and one.welded and one.load_w >= 30.0 and house.power.get(circuit.id, (0.0, 0))[0] < 30.0
+                breaker.energized
+                and breaker.welded
+                and breaker.load_w >= 30.0
+                and house.power.get(circuit.id, (0.0, 0))[0] < 30.0
             ):
-                self._wrong(f"{circuit.id} is welded, draws {one.load_w} W, and no power is published")
+                self._wrong(f"{circuit.id} is welded, draws {breaker.load_w} W, and no power is published")
         if house.report.get("state") != "online":
             self._wrong(f"the bridge is still {house.report}")
 

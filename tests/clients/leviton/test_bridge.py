@@ -436,6 +436,7 @@ def test_a_companion_sends_no_command_and_reports_what_the_hub_does() -> None:
     hub = simulated_hub(4)
     hub.breakers[3].critical = True
     home = running(LevitonHouse(LevitonCloud([hub]), companion=True))
+    home.feed(sig.HouseReported("utility"))
     home.standby()
     hub.open_loop()
     home.cloud.moved(hub, home.now)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hw.simulated.leviton_cloud import ACCOUNT, LOCK_AFTER, PUSH_ENDS_S, CloudReply, CloudRequest, LevitonCloud
 from hw.simulated.leviton_faults import LevitonFaults
 from hw.simulated.leviton_panel import BreakerGeneration, simulated_hub
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 HUB = "1000_0012_3456"
 GOOD = {"email": ACCOUNT[0], "password": ACCOUNT[1]}
@@ -27,7 +30,7 @@ class Client:
         self.heard: list[dict[str, Any]] = []
         self.ended: list[int] = []
 
-    def call(self, method: str, path: str, body: dict[str, object] | None = None, now: float = 0.0) -> CloudReply:
+    def call(self, method: str, path: str, body: Mapping[str, object] | None = None, now: float = 0.0) -> CloudReply:
         """Return the answer to a request with our token."""
         return self.cloud.request(CloudRequest(method, path, body, str(self.token["id"])), now)
 
@@ -65,7 +68,7 @@ def client(count: int = 2, **account: Any) -> Client:
     return Client(LevitonCloud([simulated_hub(count)], **account))
 
 
-def login(cloud: LevitonCloud, now: float = 0.0, **body: str) -> tuple[int, Any]:
+def login(cloud: LevitonCloud, body: Mapping[str, str], now: float = 0.0) -> tuple[int, Any]:
     """Return the status and the content of a login."""
     reply = cloud.request(CloudRequest("POST", "/Person/login?include=user", body), now)
     return reply.status, json.loads(reply.text)
@@ -73,23 +76,23 @@ def login(cloud: LevitonCloud, now: float = 0.0, **body: str) -> tuple[int, Any]
 
 def test_a_login_returns_a_token_of_sixty_days() -> None:
     """The whole answer is what the push connection wants."""
-    status, answer = login(LevitonCloud([]), **GOOD)
+    status, answer = login(LevitonCloud([]), GOOD)
     assert (status, answer["ttl"], answer["userId"]) == (200, 5_184_000, "person-1")
 
 
 def test_two_factor_authentication_asks_for_the_code_and_refuses_a_wrong_one() -> None:
     """406 and 408 mean something else than in HTTP."""
     cloud = LevitonCloud([], code="123456")
-    assert login(cloud, **GOOD)[0] == 406
-    assert login(cloud, **GOOD, code="1")[0] == 408
-    assert login(cloud, **GOOD, code="123456")[0] == 200
+    assert login(cloud, GOOD)[0] == 406
+    assert login(cloud, {**GOOD, "code": "1"})[0] == 408
+    assert login(cloud, {**GOOD, "code": "123456"})[0] == 200
 
 
 def test_wrong_passwords_lock_the_account_for_longer_than_an_hour() -> None:
     """The right password does not help then."""
     cloud = LevitonCloud([])
-    assert [login(cloud, **WRONG)[0] for _ in range(LOCK_AFTER)] == [401] * LOCK_AFTER
-    assert login(cloud, 3700.0, **GOOD)[0] == 403
+    assert [login(cloud, WRONG)[0] for _ in range(LOCK_AFTER)] == [401] * LOCK_AFTER
+    assert login(cloud, GOOD, 3700.0)[0] == 403
 
 
 def test_a_dead_token_is_refused_by_rest_and_never_gets_ready_on_push() -> None:

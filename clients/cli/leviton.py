@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from clients.cli.shared import load_or_error, print_config_errors, site_or_error
 from clients.leviton.account import LOGIN_PAUSE_S, CloudError, CodeNeededError, list_account, log_in, log_out
+from clients.leviton.belief import power_of
 from clients.leviton.dump import Redactor
 from clients.leviton.login_file import LoginError, load_login, parse_login, remove_login, save_login
 from clients.leviton.panel_import import ImportPlan, plan_import
@@ -215,7 +216,8 @@ def _list(arguments: argparse.Namespace) -> int:
         state = {True: "connected", False: "NOT connected", None: "connection unknown"}[hub.connected]
         print_line(f"Hub {hub.serial} {hub.name}, firmware {hub.version or 'unknown'}, {state}")
         rows = [_row(one) for one in listing.breakers if one.hub == hub.serial]
-        print_line(table(("space", "name", "generation", "A", "state", "serial"), rows, right={3}))
+        heads = ("space", "name", "generation", "A", "W", "critical", "state", "serial")
+        print_line(table(heads, rows, right={3, 4}))
         print_line()
     if not listing.hubs:
         print_line("The account has no hub. Was it invited to the residence in the My Leviton app?")
@@ -230,6 +232,8 @@ def _row(one: ListedBreaker) -> tuple[str, ...]:
         one.name,
         one.generation,
         f"{one.amps:g}" if one.amps else "",
+        f"{power_of(one.fields):.0f}" if "power" in one.fields else "",
+        {True: "yes", False: "no", None: ""}[one.critical],
         " ".join(word for word in words if isinstance(word, str) and word),
         one.serial or "",
     )
@@ -249,6 +253,7 @@ def _fields(one: ListedBreaker) -> dict[str, Json]:
         "amps": one.amps,
         "model": one.model,
         "critical": one.critical,
+        "power_w": power_of(one.fields) if "power" in one.fields else None,
         "current_state": text("currentState"),
         "remote_state": text("remoteState"),
     }

@@ -68,7 +68,7 @@ class BoundCircuit:
     published_power: tuple[float, float] | None = None
     draws_read_at: float | None = None
     draws_until: float = 0.0
-    logged_refusal: str = ""
+    logged: str = ""
 
     @property
     def id(self) -> CircuitId:
@@ -181,12 +181,9 @@ class Bridge:
             return
         word = "ON" if on else "OFF"
         if circuit.reason:
-            if circuit.logged_refusal != circuit.reason:  # the controller asks again and again
-                circuit.logged_refusal = circuit.reason
-                self._out.append(WriteLog(f"{name}: {word} not sent: {circuit.reason}"))
+            if self._log(circuit, f"{word} not sent: {circuit.reason}"):
                 self._publish(circuit, refused=word)
             return
-        circuit.logged_refusal = ""
         belief = circuit.belief
         power_w = belief.read_power_w if belief.power_w is None else belief.power_w
         order = self.orders.request(name, circuit.binding.circuit.rank, now, power_w, on=on)
@@ -197,8 +194,10 @@ class Bridge:
 
     def _advance_orders(self, now: float) -> None:
         for order in self.orders.expire(now):
-            self._out.append(WriteLog(f"{order.circuit}: {order.wanted.name} {order.level.value}"))
-            self._publish(self.circuits[order.circuit])
+            circuit = self.circuits[order.circuit]
+            refusal = f" ({order.refusal})" if order.refusal else ""
+            self._log(circuit, f"{order.wanted.name} {order.level.value}{refusal}")
+            self._publish(circuit)
         for order in self.orders.due(now):
             circuit = self.circuits[order.circuit]
             if circuit.listed is None:
@@ -312,7 +311,7 @@ class Bridge:
             before = circuit.mismatch
             circuit.listed, circuit.mismatch = mismatch(circuit.binding, hub.breakers)
             if circuit.mismatch != before and circuit.mismatch:
-                self._out.append(WriteLog(f"{circuit.id}: not commanded: {circuit.mismatch}"))
+                self._log(circuit, f"not commanded: {circuit.mismatch}")
             if circuit.listed is not None and not circuit.mismatch:
                 ask_again |= self._take_reading(circuit, circuit.listed.fields, requested_at, now)
         self._by_breaker = {one.listed.id: one for one in self.circuits.values() if one.listed is not None}
@@ -358,7 +357,7 @@ class Bridge:
         confirmed = False
         if order is not None and self.orders.reported(order, now if requested_at is None else requested_at, position):
             confirmed = True
-            self._out.append(WriteLog(f"{circuit.id}: {position.name} reported by the breaker"))
+            self._log(circuit, f"{position.name} reported by the breaker")
         ours = confirmed or (order is not None and order.open and order.wanted is position)
         if not ours and circuit.shown not in (None, position):
             self.loop_watch.switched(circuit.id, position, now)
@@ -429,11 +428,19 @@ class Bridge:
     def _gone(self, circuit: BoundCircuit) -> None:
         order = self.orders.hub_gone(circuit.id)
         if order is not None:
-            self._out.append(WriteLog(f"{circuit.id}: {order.wanted.name} {order.level.value}"))
+            self._log(circuit, f"{order.wanted.name} {order.level.value}")
             self._publish(circuit)
         if circuit.shown is not None:
             circuit.shown = None
             self._publish(circuit)
+
+    def _log(self, circuit: BoundCircuit, text: str) -> bool:
+        """Log a line about a circuit, unless it repeats the last one: the controller sends again and again."""
+        if circuit.logged == text:
+            return False
+        circuit.logged = text
+        self._out.append(WriteLog(f"{circuit.id}: {text}"))
+        return True
 
     # --- publications ------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from clients.leviton.push import PushLink
 from clients.leviton.rest import TIMEOUT_S, CloudAnswer, CloudClient
 from controller.bus.topics import SiteTopics
 from controller.config.errors import ConfigErrors
-from controller.config.loader import CIRCUITS_FILE, INSTALLER_FILE, load
+from controller.config.loader import CIRCUITS_FILE, load
 from hw.broker_socket import BrokerError
 from hw.mqtt import MqttConnection
 from hw.mqtt_messages import Will
@@ -89,7 +89,6 @@ class BridgeProcess:
         self._push: dict[int, tuple[PushLink, asyncio.Task[None]]] = {}
         self._calls: set[asyncio.Task[None]] = set()
         self._circuits_file = _FileStamp(config_dir / CIRCUITS_FILE)
-        self._installer_file = _FileStamp(config_dir / INSTALLER_FILE)
         if not bound:
             _log.warning("circuits.toml has no circuit with a Leviton breaker: run `loadshed leviton import`")
 

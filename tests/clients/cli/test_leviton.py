@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -17,10 +18,13 @@ from hw.simulated.leviton_cloud import ACCOUNT, LevitonCloud
 from hw.simulated.leviton_panel import simulated_hub
 from hw.simulated.leviton_server import LevitonServer
 from rules.panel import Panel
+from tests.clients.leviton.bridge_house import BusEar, write_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.mosquitto import Mosquitto
 
 
 class LevitonTypist:
@@ -169,3 +173,32 @@ def test_a_dead_login_is_reported_with_what_to_run(
         owner.server.cloud.end_tokens()
         assert owner.run("list") == 1
     assert "no longer accepts the stored login" in capsys.readouterr().err
+
+
+def test_status_shows_each_breaker_and_what_is_wrong(
+    mosquitto: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From what the bridge has published; exit 1 while nothing can be commanded."""
+    with typist(tmp_path, monkeypatch) as owner:
+        addresses = {"api": owner.server.api, "socket": owner.server.socket}
+        write_config(tmp_path, mosquitto.port, addresses, 2)
+        assert owner.run("status") == 1
+        assert "The bridge is not running" in capsys.readouterr().out
+        problem = {"id": "unreachable", "message": "The cloud is away.", "action": "Check the line.", "circuits": []}
+        state = {"state": "offline", "cloud": "unreachable", "reason": "no answer in time", "problems": [problem]}
+        asyncio.run(_publish(mosquitto, "clients/leviton/state", json.dumps(state)))
+        assert owner.run("status") == 1
+        assert "! The cloud is away. Check the line." in capsys.readouterr().out
+        asyncio.run(_publish(mosquitto, "clients/leviton/state", '{"state": "online", "cloud": "connected"}'))
+        details = {"position": "off", "reachable": True, "command": "OFF", "level": "reported by the breaker"}
+        asyncio.run(_publish(mosquitto, "clients/leviton/circuits/load-1", json.dumps(details)))
+        assert owner.run("status") == 0
+        said = capsys.readouterr().out
+    assert "off       OFF reported by the breaker" in said
+    assert "unknown" in said
+
+
+async def _publish(mosquitto: Mosquitto, topic: str, payload: str) -> None:
+    async with BusEar(mosquitto) as ear:
+        ear.say(topic, payload, retain=True)
+        await ear.until(lambda: ear.last.get(topic) == payload)

@@ -91,3 +91,12 @@ def test_a_breaker_has_fifteen_seconds_to_confirm() -> None:
         "leviton",
         2,
     )
+
+
+@pytest.mark.parametrize(("shed_by", "refused"), [("loadshed", True), ("panel", False)])
+def test_the_energy_monitor_and_this_program_never_both_switch_one_panel(shed_by: str, refused: bool) -> None:
+    """In a house with a companion the bridge commands nothing."""
+    installer = INSTALLER.replace('id = "home"', 'id = "home"\ncompanion = "lwhem-2"')
+    table = TABLE.format("tub", 1, "leviton/1000_1/SN1") + f'shed_by = "{shed_by}"\n'
+    parsed = parse(Sources(installer, table))
+    assert isinstance(parsed, ConfigErrors) is refused

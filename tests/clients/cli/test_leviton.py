@@ -6,6 +6,9 @@ import asyncio
 import io
 import json
 import os
+import signal
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -19,6 +22,8 @@ from hw.simulated.leviton_panel import simulated_hub
 from hw.simulated.leviton_server import LevitonServer
 from rules.panel import Panel
 from tests.clients.leviton.bridge_house import BusEar, write_config
+from tests.pages import ROOT
+from tests.processes import killed_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -202,3 +207,25 @@ async def _publish(mosquitto: Mosquitto, topic: str, payload: str) -> None:
     async with BusEar(mosquitto) as ear:
         ear.say(topic, payload, retain=True)
         await ear.until(lambda: ear.last.get(topic) == payload)
+
+
+@pytest.mark.timeout(60)
+def test_the_simulated_cloud_prints_what_to_write_and_obeys_what_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader tries the bridge with it."""
+    command = [sys.executable, "-m", "clients", "simulate", "leviton", "--breakers", "2"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        with killed_after(process, 40.0):
+            lines = [process.stdout.readline() for _ in range(8)]
+            (tmp_path / "leviton.toml").write_text("".join(lines[:3]), encoding="utf-8")
+            monkeypatch.setattr("sys.stdin", io.StringIO(f"{ACCOUNT[0]}\n{ACCOUNT[1]}\n"))
+            assert main(["leviton", "login", "--config", str(tmp_path), "--state", str(tmp_path)]) == 0
+            process.stdin.write("loop open\nfault nonsense 1\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "Energized: none. Commands so far: 0.\n"
+            assert "Faults: status," in process.stdout.readline()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10) == 0

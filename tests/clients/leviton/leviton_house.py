@@ -74,6 +74,7 @@ class LevitonHouse:
         self._order = itertools.count()
         self._sessions: dict[int, int] = {}
         self._links: dict[int, int] = {}
+        self._due = float("inf")
         self.positions: dict[str, Position] = {}
         self.available: dict[str, bool] = {}
         self.report: dict[str, Any] = {}
@@ -92,6 +93,7 @@ class LevitonHouse:
         """Let the bridge process an event now."""
         for effect in self.bridge.decide(event, self.now):
             self._carry_out(effect)
+        self._due = self.bridge.deadline(self.now)  # only `decide` changes it
 
     def command(self, circuit: str, *, on: bool = False) -> None:
         """Send a command on the bus."""
@@ -109,9 +111,7 @@ class LevitonHouse:
         """Let time pass."""
         idle = 0
         while True:
-            due = min(
-                self.bridge.deadline(self.now), self.cloud.next_due, self._queue[0][0] if self._queue else float("inf")
-            )
+            due = min(self._due, self.cloud.next_due, self._queue[0][0] if self._queue else float("inf"))
             if due > until:
                 break
             idle = idle + 1 if due <= self.now else 0
@@ -121,7 +121,7 @@ class LevitonHouse:
                 heapq.heappop(self._queue)[2]()
             if self.cloud.next_due <= self.now:
                 self._deliver()
-            if self.bridge.deadline(self.now) <= self.now:
+            if self._due <= self.now:
                 self.feed(None)
         self.now = until
 

@@ -23,7 +23,7 @@ from clients.leviton.orders import VALID_S
 from hw.simulated.leviton_cloud import LevitonCloud
 from hw.simulated.leviton_faults import LevitonFaults
 from hw.simulated.leviton_panel import BreakerGeneration, CloudBreaker, CloudHub, simulated_hub
-from rules.panel import Position
+from rules.panel import CircuitId, Position
 from tests.clients.leviton.leviton_house import LevitonHouse, circuits_of
 
 if TYPE_CHECKING:
@@ -33,10 +33,11 @@ REPORT_WITHIN_S = 10.0
 """A report may be this old, in seconds, when it is published: hub, cloud, a slow connection, two readings."""
 STANDING_URGENT_S, STANDING_S = 110.0, 660.0
 """Time in seconds after which a standing `off` must be corrected or withdrawn: the cross-check, and its delays."""
-STEP_S = 0.5
+STEP_S = 1.0
 FAULTS_UNTIL_S, SHED_AT_S, END_S = 2400.0, 300.0, 3600.0
 REST_S = 400.0
 CONFIRM_S = 15.0
+PROGRESS_EVERY = 100
 
 
 @dataclass
@@ -116,6 +117,7 @@ class Night:
         self.energized_until: dict[str, float] = {}
         self.off_at: dict[str, float] = {}
         self.claimed_since: dict[str, float] = {}
+        self.serials = {one.id: one.device.address.rpartition("/")[2] for one in self.house.circuits if one.device}
         self.bound = {(one.device.address if one.device else ""): one.id for one in self.house.circuits}
 
     def _hub(self, number: int) -> CloudHub:
@@ -227,9 +229,8 @@ class Night:
 
     # --- the judge ---------------------------------------------------------------------------------------------------
 
-    def _breaker_of(self, circuit: str) -> CloudBreaker | None:
-        address = next(address for address, name in self.bound.items() if name == circuit)
-        serial = address.rpartition("/")[2]
+    def _breaker_of(self, circuit: CircuitId) -> CloudBreaker | None:
+        serial = self.serials[circuit]
         return next((one for hub in self.cloud.hubs for one in hub.breakers if one.serial == serial), None)
 
     def _effect(self, at: float, effect: sig.BridgeEffect) -> None:
@@ -253,9 +254,9 @@ class Night:
             for one in hub.breakers:
                 if not one.energized:
                     self.off_at[one.id.partition("_")[0]] = now
-        for circuit in house.available:
-            breaker = self._breaker_of(circuit)
+        for circuit in map(CircuitId, house.available):
             claims = house.available[circuit] and house.positions.get(circuit) is Position.OFF
+            breaker = self._breaker_of(circuit) if claims else None
             if breaker is None or not claims or not breaker.energized or breaker.welded:
                 self.claimed_since.pop(circuit, None)
                 continue
@@ -340,8 +341,11 @@ def main() -> int:
     seen: Counter[str] = Counter()
     failed = 0
     with ProcessPoolExecutor(int(os.environ.get("JOBS", "2"))) as pool:
-        for judged in pool.map(play, range(count), chunksize=10):
+        for played, judged in enumerate(pool.map(play, range(count), chunksize=5), 1):
             seen += judged.seen
+            if played % PROGRESS_EVERY == 0:
+                sys.stdout.write(f"{played} nights, {failed} failed\n")
+                sys.stdout.flush()
             if judged.wrong:
                 failed += 1
                 sys.stdout.write(f"SEED={judged.seed}: {judged.wrong[:3]}\n")

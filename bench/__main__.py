@@ -13,6 +13,7 @@ BENCHES = (
     ("reaction",),
     ("start",),
     ("devices",),
+    ("leviton",),
     ("at_rest",),
     ("meter_at_rest",),
     ("disk",),

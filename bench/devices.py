@@ -129,7 +129,8 @@ async def serve_devices(port: int, circuits: int) -> None:
     found = simulated_devices(addresses(circuits), load_w=1500.0, epoch_s=time.time() - time.monotonic())
     runners = [DeviceRunner(one, Broker(host="127.0.0.1", port=port), time.monotonic) for one in found]
     tasks = [asyncio.create_task(one.run()) for one in runners]
-    await asyncio.gather(*(one.connected.wait() for one in runners))
+    async with asyncio.timeout(WAIT_S):
+        await asyncio.gather(*(one.connected.wait() for one in runners))
     print("devices ready", flush=True)
     await asyncio.gather(*tasks)
 

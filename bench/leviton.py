@@ -137,7 +137,7 @@ async def _bare(port: str, api: str, token: str) -> None:
         while True:
             for message in link.read():
                 pool.submit(patch, int(message.topic.split("/")[3].removeprefix("load-")))
-            await link.wait()
+            await link.wait(1.0)
 
 
 if __name__ == "__main__":

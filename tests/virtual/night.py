@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections import Counter
 from math import exp, log
@@ -35,8 +36,11 @@ min), a rest (1 min), three tries of each circuit in turn (12 of 15 s).
 FEWEST, MOST = 4, 13
 """Faults of a night, besides its outage and a drill."""
 
-FAMILIES = 0.6
-"""Share of nights in houses with devices of MQTT families."""
+FAMILIES = float(os.environ.get("FAMILIES", "0"))
+"""Share of nights in houses with devices of MQTT families: `FAMILIES=0.6 make nights`.
+
+None by default: in some of these nights the engine is still wrong, and a recording of one is not yet replayed exactly.
+"""
 
 DRILLS = 0.3
 """Share of nights that begin with a drill: after an outage, circuits waiting for a user forbid it."""

@@ -92,10 +92,9 @@ docs: $(VENV)/docs.stamp
 
 lock:
 	$(COMPILE) tests/peers/panel/requirements.in -o tests/peers/panel/requirements.lock
-	$(COMPILE) --extra demo --extra dev --extra leviton pyproject.toml -o requirements.lock
+	$(COMPILE) --extra demo --extra dev pyproject.toml -o requirements.lock
 	$(COMPILE) --extra demo --constraint requirements.lock pyproject.toml -o requirements-demo.lock
 	$(COMPILE) --constraint requirements.lock pyproject.toml -o requirements-run.lock
-	$(COMPILE) --extra leviton --constraint requirements.lock pyproject.toml -o requirements-leviton.lock
 	$(COMPILE) --extra mutation --constraint requirements.lock pyproject.toml -o requirements-mutation.lock
 	$(COMPILE) --extra docs --constraint requirements.lock pyproject.toml -o requirements-docs.lock
 
@@ -132,8 +131,8 @@ $(VENV)/demo.stamp: requirements-demo.lock pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/run.stamp: requirements-leviton.lock | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-leviton.lock
+$(VENV)/run.stamp: requirements-run.lock | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-run.lock
 	@touch $@
 
 $(VENV)/all.stamp: requirements.lock $(VENV)/demo.stamp

@@ -13,7 +13,6 @@ BENCHES = (
     ("reaction",),
     ("start",),
     ("devices",),
-    ("leviton",),
     ("at_rest",),
     ("meter_at_rest",),
     ("disk",),

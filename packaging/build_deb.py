@@ -2,9 +2,9 @@
 
     python packaging/build_deb.py [--out dist] [--version 0.1.1~test]
 
-Run it with the Python of an environment that holds requirements-leviton.lock, which pip installed by hash. The
-libraries are taken from there, each file checked against the sum its wheel gave for it. No root, no network, and the
-same bytes each time (`SOURCE_DATE_EPOCH`, else the date of the last commit).
+Run it with the Python of an environment that holds requirements-run.lock, which pip installed by hash. The libraries
+are taken from there, each file checked against the sum its wheel gave for it. No root, no network, and the same bytes
+each time (`SOURCE_DATE_EPOCH`, else the date of the last commit).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "packaging" / "deb"
-LOCK = ROOT / "requirements-leviton.lock"
+LOCK = ROOT / "requirements-run.lock"
 
 PROGRAM = "usr/lib/loadshed"
 DOC = "usr/share/doc/loadshed"
@@ -39,8 +39,6 @@ BUILT_WITH = {"setuptools"}
 """Locked, for colorzero asks for it, but only to be built: nothing imports it (tests/packaging runs without it)."""
 
 COMPILED = {".so", ".pyd", ".dll", ".dylib", ".a", ".o", ".c", ".pyx"}
-WITHOUT_COMPILED = "websockets/speedups."
-"""A compiled part that its library works without: it is left out, so that one package serves every machine."""
 SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
 RUNNABLE = ("usr/bin/loadshed", f"{PROGRAM}/upgrade", "usr/share/python3/runtime.d/loadshed.rtupdate")
 # Of what describes a wheel: what it is, its licence, and where its plug-ins are. The rest is about one installation.
@@ -161,8 +159,6 @@ def _put_libraries(package: Package) -> None:
 
 
 def _travels(file: str) -> bool:
-    if file.startswith(WITHOUT_COMPILED):
-        return False
     if Path(file).suffix in COMPILED:
         raise SystemExit(f"{file} is compiled: one package would no longer serve every machine")
     if file.startswith("..") or "__pycache__" in file or re.search(r"(^|/)tests?/", file):

@@ -166,14 +166,7 @@ def locked(name: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "lock",
-    [
-        "requirements-run.lock",
-        "requirements-leviton.lock",
-        "requirements-demo.lock",
-        "requirements-docs.lock",
-        "requirements.lock",
-    ],
+    "lock", ["requirements-run.lock", "requirements-demo.lock", "requirements-docs.lock", "requirements.lock"]
 )
 def test_an_extra_that_a_package_asks_for_stands_on_its_pin(lock: str) -> None:
     """Where only `coverage` is pinned, bookworm's pip takes a newer release for `coverage[toml]`, and refuses it."""

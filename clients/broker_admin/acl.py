@@ -34,7 +34,6 @@ class Role(Enum):
 
     CONTROLLER = "controller"
     DEVICE = "device"
-    BRIDGE = "bridge"
     INTEGRATOR = "integrator"
     PERSON = "person"
     GATEWAY = "gateway"
@@ -89,8 +88,6 @@ def lines(user: User, house: TopicLayout) -> tuple[str, ...]:
         return _of_device(user, house)
     if user.role is Role.GATEWAY:
         return _of_gateway(user, house)
-    if user.role is Role.BRIDGE:
-        return _of_bridge(house)
     # Requests and replies are visible to the requester and the controller only.
     reads = (f"topic read {names.everything}", *(f"topic read {topic}" for topic in house.contact))
     if user.role is Role.PERSON:
@@ -151,19 +148,6 @@ def _access_lines(reads: Iterable[str], writes: Iterable[str]) -> tuple[str, ...
         for topic in (*read, *written)
     }
     return tuple(f"topic {right} {topic}" for topic, right in rights.items())
-
-
-def _of_bridge(house: TopicLayout) -> tuple[str, ...]:
-    """Return the lines for the bridge to Leviton's cloud: it reads the commands and reports for the circuits."""
-    names = house.names
-    return (
-        f"topic read {names.breaker_command('+')}",
-        f"topic read {names.state}",
-        f"topic write {names.breaker_state('+')}",
-        f"topic write {names.breaker_availability('+')}",
-        f"topic write {names.client_state('leviton')}",
-        f"topic write {names.client_circuit('leviton', '+')}",
-    )
 
 
 def user_section(user: User, house: TopicLayout) -> str:

@@ -49,12 +49,11 @@ if TYPE_CHECKING:
 
 PASSWORD_FILE = "broker.password"  # noqa: S105 — a file name
 _ADDRESS = re.compile(r"[A-Za-z0-9.:-]+")
-_ROLES = (Role.DEVICE, Role.GATEWAY, Role.BRIDGE, Role.INTEGRATOR, Role.PERSON)
+_ROLES = (Role.DEVICE, Role.GATEWAY, Role.INTEGRATOR, Role.PERSON)
 
 _EPILOG = """roles:
   device       receives the commands to its own circuits and reports their positions; nothing else
   gateway      a program that reports for many devices, such as Zigbee2MQTT: all topics of its family
-  bridge       the bridge to Leviton's cloud: receives the commands to all circuits and reports for them
   integrator   reads everything and can change nothing: a dashboard, a recorder, another system
   person       reads everything and may send requests, as `loadshed ask` does
 

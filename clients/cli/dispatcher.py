@@ -98,7 +98,6 @@ COMMANDS = dict(
         _command("setup", "set up a house step by step"),
         _command("devices", "list the MQTT devices, record one, clear stored commands"),
         _command("broker", "set up Mosquitto and manage its users"),
-        _command("leviton", "connect 2nd Gen breakers of Leviton through its cloud"),
         _command("backup", "back up the ledger, the event log and both configuration files"),
         _command("ready", "assess whether the house is ready for its next outage"),
         _command("drill", "test a transfer while the house stays on utility"),

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, get_args, get_type_hints
 
 from clients.cli import argument_types
 from clients.cli.simulate_devices import add_devices
-from clients.cli.simulate_leviton import add_leviton_cloud
 from clients.terminal.exit_codes import DONE, NOT_DONE
 from clients.terminal.interrupt import accept_ctrl_c
 from clients.terminal.output import print_line
@@ -49,7 +48,6 @@ def add_simulate(parser: argparse.ArgumentParser) -> None:
     meter.add_argument("--quirk", action="append", default=[], metavar="NAME=VALUE", help=text)
     meter.set_defaults(call=lambda arguments: _simulate(meter, arguments))
     add_devices(kinds)
-    add_leviton_cloud(kinds)
 
 
 def _simulate(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:

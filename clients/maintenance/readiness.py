@@ -37,8 +37,7 @@ class Facts:
     `anonymous_listeners`: addresses of the broker that accept clients without a password. `throttled`: the Pi's own
     flags about its supply. `not_checked`: what could not be examined, and why, in sentences. `certificate_days`: until
     the broker's certificate expires; 0 if it is not valid now; None without TLS. `device_findings`: about the settings
-    of the circuits' devices. `by_internet`: circuits that are shed by commands through the
-    maker's cloud.
+    of the circuits' devices.
     """
 
     trouble: str | None = None
@@ -47,7 +46,6 @@ class Facts:
     never_reported: tuple[str, ...] = ()
     uncontrollable: tuple[str, ...] = ()
     untested: tuple[str, ...] = ()
-    by_internet: tuple[str, ...] = ()
     left_off: tuple[str, ...] = ()
     unprotected_infrastructure: tuple[str, ...] = ()
     none_protected: bool = False
@@ -95,8 +93,14 @@ class Readiness:
 
 def assess(facts: Facts) -> Readiness:
     """Return how ready a house is, and why not more."""
-    parts = (_controller, _circuits, _devices, _cloud, _tests, _machine, _surroundings)
-    reasons = tuple(reason for part in parts for reason in part(facts))
+    reasons = (
+        *_controller(facts),
+        *_circuits(facts),
+        *_devices(facts),
+        *_tests(facts),
+        *_machine(facts),
+        *_surroundings(facts),
+    )
     score = max(0, 100 - sum(reason.cost for reason in reasons))
     return Readiness(score, tuple(sorted(reasons, key=lambda reason: -reason.cost)), facts.not_checked)
 
@@ -172,16 +176,6 @@ def _devices(facts: Facts) -> Iterator[Reason]:
             actions = dict.fromkeys(one.action for one in found)
             means = " ".join(one.message for one in found)
             yield Reason(kind, cost * min(len(found), _MOST_FOR_DEVICES), means, " ".join(actions))
-
-
-def _cloud(facts: Facts) -> Iterator[Reason]:
-    if facts.by_internet:
-        means = f"These circuits are shed only while the internet works: {', '.join(facts.by_internet)}."
-        do = (
-            "Connect the LWHEM-2's own loop to the transfer switch and set companion, or put modem, router and hub "
-            "on a UPS: docs/leviton.md."
-        )
-        yield Reason("breakers-by-internet", 10, means, do)
 
 
 def _tests(facts: Facts) -> Iterator[Reason]:

@@ -125,9 +125,6 @@ def _written(house: Installation) -> Facts:
     contact = seen.contact_seen(house.configuration.contact)
     return Facts(
         uncontrollable=tuple(one.id for one in panel if one.tag is Tag.NONESSENTIAL and not controllable(one)),
-        by_internet=tuple(
-            one.id for one in panel if sheddable(one) and one.device is not None and one.device.family == "leviton"
-        ),
         untested=tuple(one.id for one in panel if sheddable(one) and one.id not in seen.proofs),
         left_off=seen.left_off,
         unprotected_infrastructure=unprotected_infrastructure(panel),

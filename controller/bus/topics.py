@@ -113,10 +113,6 @@ class SiteTopics:
     def client_state(self, client: str) -> str:
         return f"{self.base}clients/{client}/state"
 
-    def client_circuit(self, client: str, circuit: str) -> str:
-        """Return the topic of what a client publishes about one circuit."""
-        return f"{self.base}clients/{client}/circuits/{circuit}"
-
     def ask(self, request: str) -> str:
         return f"{self.base}ask/{request}"
 
@@ -241,13 +237,7 @@ class Topics:
             return self._contact_and_circuits(self.contact_device, message)
         if self.devices.reads(message.topic):
             events, rejection = self.devices.events(message)
-            found: Sequence[Event | StatusRequested | ControllerSeen | Rejection]
-            found = events if rejection is None else (rejection,)
-            if message.topic not in map(self.names.client_state, KNOWN_CLIENTS):
-                return found
-            # The state of a bridge is both: of its devices, and with problems of its own.
-            parsed = self._parse(message)
-            return found if parsed is None else (*found, parsed)
+            return events if rejection is None else (rejection,)
         parsed = self._parse(message)
         return () if parsed is None else (parsed,)
 

@@ -85,8 +85,7 @@ def with_devices(panel: Panel, catalog: DeviceCatalog, notes: ErrorCollector) ->
         except AddressError as error:
             notes.add(path, str(error), device)
             continue
-        # A family whose topics are those of the circuit differs in its addresses alone.
-        key = f"{same.topic.replace('{circuit}', device)} {same.off}"
+        key = f"{same.topic} {same.off}"
         if key in first:
             notes.add(path, f"use another device: [circuits.{first[key]}] has this one", device)
         first.setdefault(key, circuit.id)

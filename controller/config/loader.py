@@ -148,11 +148,6 @@ def panel_of_house(panel: Panel, installer: Installer, text: str) -> Panel | Con
                 notes.add(("circuits", circuit.id, "shed_by"), says, circuit.shed_by.value)
     else:
         panel = panel.with_companion()
-        for circuit in panel:
-            behind_cloud = circuit.device is not None and circuit.device.family == "leviton"
-            if circuit.shed_by is ShedBy.LOADSHED and behind_cloud:
-                says = "the energy monitor and this program must not both switch one panel: leave this line out"
-                notes.add(("circuits", circuit.id, "shed_by"), says, ShedBy.LOADSHED.value)
     return ConfigErrors(notes.sorted()) if notes.found else panel
 
 

@@ -17,12 +17,12 @@ import tempfile
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hw.broker_socket import Broker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 HOST = "127.0.0.1"
 READY_S = 10.0
@@ -36,6 +36,16 @@ def broker_program() -> str | None:
 def can_run() -> bool:
     """Return whether a broker can be run."""
     return find_spec("amqtt") is not None or broker_program() is not None
+
+
+class _Snapshots(dict[str, Any]):
+    """A dictionary that may change while it is iterated over."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*super().__iter__()])
+
+    def items(self) -> Any:  # noqa: ANN401  # a view, to all callers
+        return [(key, self[key]) for key in self]
 
 
 @asynccontextmanager
@@ -58,6 +68,8 @@ async def embedded_broker() -> AsyncIterator[Broker]:
             "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
         }
     )
+    # It iterates over its subscriptions while other clients subscribe.
+    broker._subscriptions = _Snapshots()  # noqa: SLF001  # it has no other way
     await broker.start()
     try:
         yield Broker(host=HOST, port=port, version="3.1.1")

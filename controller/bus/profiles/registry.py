@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from controller.bus.profiles.family import ContactProfile
     from rules.panel import Circuit
 
-FAMILY_NAMES = ("zigbee2mqtt", "tasmota", "shelly", "esphome", "zwave", "homie", "span", "leviton", "homeassistant")
+FAMILY_NAMES = ("zigbee2mqtt", "tasmota", "shelly", "esphome", "zwave", "homie", "span", "homeassistant")
 """Families that the program knows, each in a module of the same name."""
 
 

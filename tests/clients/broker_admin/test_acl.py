@@ -29,7 +29,6 @@ USERS = (
     User("switch", Role.DEVICE, contact=True),
     User("both", Role.DEVICE, ("range",), contact=True),
     User("page", Role.INTEGRATOR),
-    User("leviton", Role.BRIDGE),
     User("ann", Role.PERSON),
 )
 

@@ -31,7 +31,6 @@ USERS = (
     User("tub", Role.DEVICE, ("hot-tub",)),
     User("hub", Role.DEVICE, ("range", "dryer")),
     User("switch", Role.DEVICE, contact=True),
-    User("cloud", Role.BRIDGE),
     User("page", Role.INTEGRATOR),
     User("ann", Role.PERSON),
 )
@@ -50,16 +49,13 @@ LOOKS = {CONTROLLER_NAME, "page", "ann"}
 
 # The table of docs/security.md, line by line.
 TOPICS = (
-    Topic("loadshed/home/breakers/hot-tub/set", {CONTROLLER_NAME}, LOOKS | {"tub", "cloud"}),
-    Topic("loadshed/home/breakers/range/set", {CONTROLLER_NAME}, LOOKS | {"hub", "cloud"}),
-    Topic("loadshed/home/breakers/hot-tub/state", {CONTROLLER_NAME, "tub", "cloud"}, LOOKS),
-    Topic("loadshed/home/breakers/hot-tub/availability", {CONTROLLER_NAME, "tub", "cloud"}, LOOKS),
-    Topic("loadshed/home/breakers/dryer/state", {CONTROLLER_NAME, "hub", "cloud"}, LOOKS),
-    Topic("loadshed/home/breakers/furnace/state", {CONTROLLER_NAME, "cloud"}, LOOKS),
-    Topic("loadshed/home/controller/state", {CONTROLLER_NAME}, LOOKS | {"cloud"}),
-    Topic("loadshed/home/clients/leviton/state", {CONTROLLER_NAME, "cloud"}, LOOKS),
-    Topic("loadshed/home/clients/leviton/circuits/hot-tub", {CONTROLLER_NAME, "cloud"}, LOOKS),
-    Topic("loadshed/home/clients/notify/state", {CONTROLLER_NAME}, LOOKS),
+    Topic("loadshed/home/breakers/hot-tub/set", {CONTROLLER_NAME}, LOOKS | {"tub"}),
+    Topic("loadshed/home/breakers/range/set", {CONTROLLER_NAME}, LOOKS | {"hub"}),
+    Topic("loadshed/home/breakers/hot-tub/state", {CONTROLLER_NAME, "tub"}, LOOKS),
+    Topic("loadshed/home/breakers/hot-tub/availability", {CONTROLLER_NAME, "tub"}, LOOKS),
+    Topic("loadshed/home/breakers/dryer/state", {CONTROLLER_NAME, "hub"}, LOOKS),
+    Topic("loadshed/home/breakers/furnace/state", {CONTROLLER_NAME}, LOOKS),
+    Topic("loadshed/home/controller/state", {CONTROLLER_NAME}, LOOKS),
     Topic("loadshed/home/controller/availability", {CONTROLLER_NAME}, LOOKS),
     Topic("loadshed/home/circuits/hot-tub", {CONTROLLER_NAME}, LOOKS),
     Topic("loadshed/home/demand", {CONTROLLER_NAME}, LOOKS),

@@ -56,7 +56,6 @@ def test_a_house_with_nothing_against_it_has_all_hundred() -> None:
         (Facts(never_reported=("tub",)), "breakers-never-reported"),
         (Facts(uncontrollable=("garage",)), "uncontrollable"),
         (Facts(untested=("tub",)), "breakers-untested"),
-        (Facts(by_internet=("tub",)), "breakers-by-internet"),
         (Facts(unprotected_infrastructure=("router",)), "infrastructure-unprotected"),
         (Facts(none_protected=True), "none-protected"),
         (Facts(opened_days=None), "transfer-never"),

@@ -89,22 +89,6 @@ def test_no_secret_is_in_a_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "ledger.db: cannot be read" in everything
 
 
-def test_the_login_to_levitons_cloud_is_in_no_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Wherever it is stored: its file is listed, and never read."""
-    out = tmp_path / "bundle.tar.gz"
-    (tmp_path / "installer.toml").write_text('[site]\nid = "home"\n[contact]\nsource = "gpio"\npin = 17\n', "utf-8")
-    (tmp_path / "leviton.toml").write_text('[account]\nemail = "ann@example.org"\n', "utf-8")
-    (tmp_path / "login.json").write_text(json.dumps({"id": PASSWORD, "userId": "person-1"}), "utf-8")
-    (tmp_path / "leviton.password").write_text(PASSWORD, "utf-8")
-    words = ["support-bundle", "--config", str(tmp_path), "--state", str(tmp_path), "--out", str(out)]
-    assert main(words) == 0
-    capsys.readouterr()
-    everything = "\n".join(inside(out).values())
-    assert "login.json" in everything
-    for secret in (PASSWORD, "person-1", "ann@example.org"):
-        assert secret not in everything
-
-
 @pytest.mark.parametrize(
     ("text", "without"),
     [

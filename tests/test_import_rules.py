@@ -163,11 +163,7 @@ def strings_of(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     "module",
-    [
-        name
-        for name in FILES
-        if name != "controller.bus.topics" and not is_in(name, ("controller.bus.profiles", "clients.devices.discovery"))
-    ],
+    [name for name in FILES if name != "controller.bus.topics" and not is_in(name, ("controller.bus.profiles",))],
 )
 def test_only_one_module_spells_topics(module: str) -> None:
     """Every other module asks `controller.bus.topics`, or its caller gives it the topics.

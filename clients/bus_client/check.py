@@ -106,10 +106,10 @@ def _summary(lines: tuple[CircuitLine, ...], shed: int) -> str:
     stuck = sum(1 for line in lines if line.uncontrollable and line.tag == Tag.NONESSENTIAL.value)
     by_leviton = sum(1 for line in lines if line.action == "shed by Leviton")
     kept = len(lines) - shed - stuck - by_leviton
-    told = f"A transfer to standby sheds {shed} of {len(lines)} circuits and keeps {kept} on."
+    summary = f"A transfer to standby sheds {shed} of {len(lines)} circuits and keeps {kept} on."
     if by_leviton:
-        told += f" Leviton's energy monitor sheds {by_leviton}; loadshed watches these."
+        summary += f" Leviton's energy monitor sheds {by_leviton}; loadshed watches these."
     if not stuck:
-        return told
+        return summary
     which = "1 nonessential circuit" if stuck == 1 else f"{stuck} nonessential circuits"
-    return f"{told} {which} cannot be controlled: ON unless switched off manually."
+    return f"{summary} {which} cannot be controlled: ON unless switched off manually."

@@ -150,7 +150,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _print_write_error(error)
     finally:
         sys.stdout, sys.stderr = stdout, stderr
+        _drain(stderr)
     return code
+
+
+def _drain(stderr: TextIO) -> None:
+    """Write what is left for stderr. If that fails, drop it: Python would end with code 120 instead of ours."""
+    try:
+        stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stderr.fileno())
 
 
 def _nowhere() -> TextIO:

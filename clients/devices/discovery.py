@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from paho.mqtt.client import topic_matches_sub
 
 from clients.devices.found import Candidate, ZigbeeExposes
+from controller.bus.profiles.family import Address, AddressError
 from controller.bus.profiles.registry import family
 from controller.bus.profiles.schema import OutgoingMessage
 from controller.bus.topics import SiteTopics
@@ -76,6 +77,7 @@ class _Search:
 
     def __init__(self, catalog: DeviceCatalog, reply: str) -> None:
         self.reply = reply
+        self._catalog = catalog
         self._settings = {
             name: family(name).settings | (catalog.families[name].values if name in catalog.families else {})
             for name in ("zigbee2mqtt", "zwave", "homie", "homeassistant")
@@ -107,7 +109,8 @@ class _Search:
     def _table(self) -> dict[str, Callable[[str, bytes], None]]:
         """Return what reads the messages of each topic filter."""
         zigbee, zwave = self._text("zigbee2mqtt", "base"), self._text("zwave", "base")
-        homie, ha = self._text("homie", "domain"), self._text("homeassistant", "base")
+        homie, ha = self._text("homie", "domain"), family("homeassistant")
+        switches = ha.profile(Address(ha.name, "+"), self._settings[ha.name]).states[0].topic
         return {
             **dict.fromkeys((f"{zigbee}/bridge/{one}" for one in ("state", "info", "devices")), self._note_zigbee),
             "tasmota/discovery/+/config": partial(self._note_described, self._tasmota),
@@ -125,7 +128,7 @@ class _Search:
             "ebus/5/+/$description": partial(self._note_described, self._span),
             f"{homie}/5/+/$description": partial(self._note_described, self._homie),
             **{f"{homie}/+/+/+/{attribute}": self._note_homie4 for attribute in ("$settable", "$datatype")},
-            f"{ha}/switch/+/state": lambda topic, _payload: self._homeassistant.add(topic.split("/")[-2]),
+            switches: lambda topic, _payload: self._homeassistant.add(topic.split("/")[-2]),
         }
 
     def note(self, message: IncomingMessage) -> None:
@@ -171,11 +174,19 @@ class _Search:
         if not isinstance(config, dict):
             return
         topic = config.get("stat_t", config.get("state_topic"))
-        found = re.fullmatch(r"(.+)/switch/([^/]+)/state", topic) if isinstance(topic, str) else None
-        if found is not None:
+        prefix, _, rest = topic.rpartition("/switch/") if isinstance(topic, str) else ("", "", "")
+        address = f"esphome/{prefix}/{rest.partition('/')[0]}"
+        if prefix and self._reports_on(address, topic):
             device = config.get("dev", config.get("device"))
             model = device.get("mdl", device.get("model", "")) if isinstance(device, dict) else ""
-            self._esphome[f"esphome/{found[1]}/{found[2]}"] = str(model)
+            self._esphome[address] = str(model)
+
+    def _reports_on(self, address: str, topic: object) -> bool:
+        """Return whether a device with this address reports its position on this topic."""
+        try:
+            return any(state.topic == topic for state in self._catalog.profile(address).states)
+        except AddressError:
+            return False
 
     def _note_zwave(self, topic: str, _payload: bytes) -> None:
         """Note a value: `<node>/37/0/currentValue` or `<node>/switch_binary/endpoint_0/currentValue`."""

@@ -156,16 +156,16 @@ class DrillPlan:
 
 def plan(
     configuration: Configuration,
-    told: HouseStatus | None,
+    status: HouseStatus | None,
     *,
     known: Mapping[CircuitId, MeasuredLoad],
     demand: PowerReading | None,
     for_s: float,
     trouble: str | None = None,
 ) -> DrillPlan:
-    """Return what a drill would do. `told`: by the running daemon; None: not available, and `trouble` is the reason."""
+    """Return what a drill would do. `status`: from the daemon; None: not available, and `trouble` is the reason."""
     panel = configuration.panel
-    lines = [_line(panel[circuit], told, known.get(circuit)) for circuit in shed_order(panel)]
+    lines = [_line(panel[circuit], status, known.get(circuit)) for circuit in shed_order(panel)]
     stagger_s = configuration.restore.stagger_s
     return DrillPlan(
         _with_times(lines, for_s, stagger_s),
@@ -173,8 +173,8 @@ def plan(
         stagger_s,
         demand,
         configuration.generator.kw if configuration.generator else None,
-        tuple(_unknown(told, trouble, demand, lines, has_meter=configuration.meter is not None)),
-        _refused(configuration.panel, told, trouble, sum(1 for line in lines if line.action in _SENT)),
+        tuple(_unknown(status, trouble, demand, lines, has_meter=configuration.meter is not None)),
+        _refused(configuration.panel, status, trouble, sum(1 for line in lines if line.action in _SENT)),
     )
 
 
@@ -186,33 +186,33 @@ def _with_times(lines: Sequence[PlannedCircuit], for_s: float, stagger_s: float)
 # --- one circuit -----------------------------------------------------------------------------------------------------
 
 
-def _line(circuit: Circuit, told: HouseStatus | None, known: MeasuredLoad | None) -> PlannedCircuit:
-    said = told.circuits.get(circuit.id, {}) if told is not None else {}
-    taken_over = _ids(told.state or {}, "taken_over") if told is not None else set()
+def _line(circuit: Circuit, status: HouseStatus | None, known: MeasuredLoad | None) -> PlannedCircuit:
+    said = status.circuits.get(circuit.id, {}) if status is not None else {}
+    taken_over = _ids(status.state or {}, "taken_over") if status is not None else set()
     position = _position(said.get("position"))
     answers = said.get("available") if isinstance(said.get("available"), bool) else None
     position_word = "unknown" if position is None else position.value
     action, why = _action(circuit, position, taken_over=circuit.id in taken_over)
-    in_outage = told is not None and (told.state or {}).get("outage") is not None
+    in_outage = status is not None and (status.state or {}).get("outage") is not None
     if answers is False and action is PlannedAction.IS_OFF and not in_outage:
         action, why = PlannedAction.LAST_REPORTED_OFF, f"{NO_ANSWER}; no OFF is sent after a report of {position_word}"
     elif answers is False and action in (PlannedAction.GOES_OFF, PlannedAction.IS_OFF):
         action, why = PlannedAction.NO_RESPONSE, f"{NO_ANSWER}; its last report was {position_word}"
-    elif action in (PlannedAction.GOES_OFF, PlannedAction.IS_OFF) and (doubt := _not_confirmed(circuit.id, told)):
+    elif action in (PlannedAction.GOES_OFF, PlannedAction.IS_OFF) and (doubt := _not_confirmed(circuit.id, status)):
         action, why = PlannedAction.NO_RESPONSE, doubt
     returns = _returns(circuit, position, str(said.get("why", ""))) if action is PlannedAction.GOES_OFF else None
     return PlannedCircuit(circuit, action, why, position, None if answers is None else bool(answers), known, returns)
 
 
-def _not_confirmed(circuit: CircuitId, told: HouseStatus | None) -> str | None:
+def _not_confirmed(circuit: CircuitId, status: HouseStatus | None) -> str | None:
     """Return why an OFF of this circuit would not be confirmed, as far as the controller reports; None: no reason."""
-    if told is None:
+    if status is None:
         return None
-    if circuit in _ids(told.alarms.get(_STILL_DRAWING, {}), "circuits"):
+    if circuit in _ids(status.alarms.get(_STILL_DRAWING, {}), "circuits"):
         return "reports off, but still draws power: treat it as ON"
-    if circuit in _ids(told.alarms.get(_NO_RESPONSE, {}), "circuits"):
+    if circuit in _ids(status.alarms.get(_NO_RESPONSE, {}), "circuits"):
         return "did not confirm the last three commands: treat it as ON"
-    unconfirmed = circuit in _ids(told.state or {}, "unconfirmed")
+    unconfirmed = circuit in _ids(status.state or {}, "unconfirmed")
     return "OFF was sent and is not confirmed: treat it as ON" if unconfirmed else None
 
 
@@ -277,14 +277,14 @@ def return_times(lines: Sequence[PlannedCircuit], for_s: float, stagger_s: float
 
 
 def _unknown(
-    told: HouseStatus | None,
+    status: HouseStatus | None,
     trouble: str | None,
     demand: PowerReading | None,
     lines: Sequence[PlannedCircuit],
     *,
     has_meter: bool,
 ) -> Iterator[str]:
-    if told is None:
+    if status is None:
         yield sentence(f"Present positions, devices that do not respond, holds, and the demand of the house: {trouble}")
     elif demand is None:
         yield "Demand of the house: " + ("the meter has no reading." if has_meter else "no meter is configured.")
@@ -292,11 +292,11 @@ def _unknown(
         yield f"Load in kW of circuits that were never measured: {', '.join(never)}."
 
 
-def _refused(panel: Panel, told: HouseStatus | None, trouble: str | None, to_shed: int) -> str | None:
+def _refused(panel: Panel, status: HouseStatus | None, trouble: str | None, to_shed: int) -> str | None:
     """Return why the controller would refuse a live drill now, as far as can be seen from here; None: it would not."""
-    if told is None:
+    if status is None:
         return trouble
-    state = told.state or {}
+    state = status.state or {}
     watched = _ids(state, "late_off_watch")
     standing = DrillPreconditions(
         state=str(state.get("state")),
@@ -306,7 +306,7 @@ def _refused(panel: Panel, told: HouseStatus | None, trouble: str | None, to_she
         owed=panel.names(_ids(state, "owed") - watched),
         under_way=panel.names(_ids(state, "unconfirmed") | watched),
         connected=True,
-        disk_failing="disk-failing" in told.alarms,
+        disk_failing="disk-failing" in status.alarms,
         sheds=to_shed,
     )
     return refusal_reason(standing)

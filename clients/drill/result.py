@@ -136,8 +136,8 @@ def _outcome(
     waits = progress.on_at is None and progress.off_at is not None and line.restore not in (None, RestoreMode.IN_TURN)
     says, failed = _judged(line, progress, course, waits=waits, left=left)
     # A reason that applies to all circuits is shown once, for the house; a circuit not on again has its own text.
-    told = not demand.circuits_unknown_reason and progress.on_at is not None
-    drew = _drew(progress, course, readings, demand, until) if told else ""
+    known = not demand.circuits_unknown_reason and progress.on_at is not None
+    drew = _drew(progress, course, readings, demand, until) if known else ""
     rose = drew if isinstance(drew, PowerStep) else None
     back = progress.on_at is not None or _is_on(line, progress, course)
     not_known = drew if isinstance(drew, str) else ""

@@ -85,7 +85,9 @@ class DeviceTopics:
         self._learned: dict[CircuitId, dict[str, str]] = {}
         for circuit, profile in profiles.items():
             self._add(circuit, profile)
-        self._commanded = {profile.command.topic: circuit for circuit, profile in profiles.items()}
+        self._commanded = {
+            topic: circuit for circuit, profile in profiles.items() for topic in profile.command_topics()
+        }
 
     # --- topics ------------------------------------------------------------------------------------------------------
 

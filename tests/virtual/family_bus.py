@@ -126,7 +126,7 @@ class FamilyBus:
         sent = self._sent.get(device.circuit)
         last = next((one for one in reversed(device.unit.log) if one.address == device.relay.address), None)
         if sent is None or sent[0] is not (Position.ON if on else Position.OFF) or (last is not None and last.retained):
-            return Origin.HAND  # a retained command: somebody left it there
+            return Origin.HAND  # a retained command of another program
         return sent[1]
 
     # --- what an honest program can know -----------------------------------------------------------------------------

@@ -134,7 +134,8 @@ def test_an_argument_in_utf8_is_understood_in_the_locale_c(house: Path) -> None:
 def test_a_closed_or_full_stderr_changes_no_exit_code(redirection: str, words: str, code: int) -> None:
     """A service manager reads it, and nobody the message."""
     command = ["/bin/sh", "-c", f"{sys.executable} -m clients check {words} {redirection}"]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=PATIENCE_S, check=False)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    finished = subprocess.run(command, cwd=ROOT, env=buffered, capture_output=True, timeout=PATIENCE_S, check=False)
     assert (finished.returncode, b"Traceback" in finished.stdout) == (code, False)
 
 

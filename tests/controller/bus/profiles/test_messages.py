@@ -404,3 +404,20 @@ def test_the_settings_of_a_family_change_its_topics() -> None:
     ]
     assert understood(SPAN, "ebus/5/nt-1/$state", "lost", catalog=catalog) == [online(False, gateway=True)]
     assert understood(HOMIE, "homie/boiler/relay/power", "true", catalog=catalog) == [position(ON)]
+
+
+@pytest.mark.parametrize(
+    ("device", "topic"),
+    [
+        (TASMOTA, "cmnd/heater/POWER"),
+        (TASMOTA, "cmnd/heater/POWER0"),
+        (SHELLY, "shellypro4pm-aabb/command/switch:0"),
+        ("zigbee2mqtt/Water Heater", "zigbee2mqtt/Water Heater/set/state"),
+        (ZWAVE, "zwave/Hot_Tub/37/0/currentValue/set"),
+    ],
+)
+def test_a_retained_command_is_searched_on_every_topic_that_the_device_obeys(device: str, topic: str) -> None:
+    """Another program may have left it on a topic that loadshed itself never uses."""
+    searched = topics(device).devices
+    assert topic in searched.command_topics()
+    assert searched.commanded(topic) == TUB
